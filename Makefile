@@ -1,0 +1,72 @@
+# Everything a fresh machine needs: python >= 3.10 and make.
+#
+#   make demo    move the bundled sample export, without any account
+#   make test    set up and pass every test
+#   make check   format, lint, types, docs, tests: the same as CI
+#   make help    this list
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+MELTANO := $(BIN)/meltano --environment=demo
+CODE := tap-amplitude target-posthog tests docs
+
+# Both make every start of a Python process slower; some shells and images set them.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONUNBUFFERED :=
+export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
+export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
+
+.PHONY: help setup demo test check format lint types docs clean
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(VENV)/ready
+
+$(VENV)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "Python 3.10 or newer is needed; set PYTHON to one: make PYTHON=python3.12"; exit 1; }
+	@echo "Setting up $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	@touch $@
+
+$(VENV)/ready: $(VENV)/python pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
+	@$(UV) --editable ./tap-amplitude --editable ./target-posthog "meltano~=4.4"
+	@touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready
+	@$(UV) --group dev
+	@touch $@
+
+demo: $(VENV)/ready
+	@rm -rf output
+	@test ! -f .meltano/meltano.db || $(MELTANO) state clear --force \
+		demo:tap-amplitude-to-target-posthog >/dev/null 2>&1 || true
+	$(MELTANO) run tap-amplitude target-posthog
+	@echo; echo "Every request that PostHog would have got, one a line:"; ls -l output/preview
+
+test: $(VENV)/ready-to-test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/ready-to-test lint types docs test
+
+format: $(VENV)/ready-to-test
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lint: $(VENV)/ready-to-test
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+
+types: $(VENV)/ready-to-test
+	$(BIN)/mypy
+
+docs: $(VENV)/ready-to-test
+	$(BIN)/python docs/generate_settings.py --check
+	$(BIN)/python docs/generate_mapping.py --check
+
+clean:
+	rm -rf $(VENV) .meltano output
