@@ -1,0 +1,300 @@
+"""A strict stand-in for PostHog's capture service, for tests.
+
+It speaks the protocols v0 (`POST /batch/`) and v1 (`POST /i/v1/analytics/events`), refuses what
+PostHog refuses, keeps what PostHog would keep, and breaks on order. The rules stand, with their
+sources, in `posthog_v0`, `posthog_v1_envelope` and `posthog_v1_events`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from tests.fakes import posthog_v0 as v0
+from tests.fakes import posthog_v1_envelope as v1_envelope
+from tests.fakes import posthog_v1_events as v1_events
+from tests.fakes.posthog_faults import Fault, FaultPlan, RetryPlan
+from tests.fakes.posthog_persons import PersonModel
+from tests.fakes.posthog_requests import Answer, Incoming, Request
+from tests.fakes.posthog_rules import RefusedError, StoredEvent
+from tests.fakes.posthog_server import LocalServer
+from tests.fakes.posthog_times import parse_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Dropped", "Fault", "PosthogCapture", "Request"]
+
+V0_PATHS = frozenset({"/batch", "/i/v0/e", "/e", "/capture", "/track"})
+_OK = b'{"status":"Ok"}'
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """An event PostHog answered for as if all were well, and threw away."""
+
+    reason: str
+    event: Mapping[str, Any]
+
+
+class PosthogCapture:
+    """PostHog's ingestion on a port of its own; a context manager.
+
+    Args:
+        api_key: The key of the one project there is. Events under any other well-formed key are
+            accepted and vanish, as PostHog looks keys up only later.
+        now: The server's clock, aware; None takes the machine's.
+        max_event_bytes: `KAFKA_PRODUCER_MESSAGE_MAX_BYTES`: highest size of one event inside its
+            Kafka message.
+        over_quota: The project is over its billing limit. May be set at any time.
+        import_mode: `CAPTURE_MODE=import`: a batch without `historical_migration` is thrown away.
+        refuse_unknown_keys: Newer capture can be set to look keys up and answer 401.
+        drop_events_older_than: The project's setting `drop_events_older_than_seconds`.
+        sender_ip: When set, an event without `$ip` gets this one, as PostHog takes the sender's.
+
+    Attributes:
+        requests: Every request received whole, in order.
+        events: Every stored event in order of arrival, repeats included: `uuid`, `event`,
+            `distinct_id`, `timestamp` (UTC, six decimals, `Z`), `properties`, and the batch's flag
+            as `_historical`.
+        vanished: Events under a wrong key.
+        dropped: Events thrown away behind the sender's back, with the reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "phc_test",
+        now: datetime | None = None,
+        max_event_bytes: int = 1_000_000,
+        over_quota: bool = False,
+        import_mode: bool = False,
+        refuse_unknown_keys: bool = False,
+        drop_events_older_than: timedelta | None = None,
+        sender_ip: str | None = None,
+    ) -> None:
+        self.api_key = api_key
+        self.max_event_bytes = max_event_bytes
+        self.over_quota = over_quota
+        self.import_mode = import_mode
+        self.refuse_unknown_keys = refuse_unknown_keys
+        self.drop_events_older_than = drop_events_older_than
+        self.sender_ip = sender_ip
+        self.requests: list[Request] = []
+        self.events: list[StoredEvent] = []
+        self.vanished: list[StoredEvent] = []
+        self.dropped: list[Dropped] = []
+        self._now = now
+        self._faults = FaultPlan()
+        self._retries = RetryPlan()
+        self._lock = threading.Lock()
+        self._server: LocalServer | None = None
+
+    def __enter__(self) -> Self:
+        """Open the port and begin to serve."""
+        self._server = LocalServer(self._respond, v0.MAX_WIRE_BYTES)
+        self._server.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Cut all connections; raises what broke in the stand-in itself, if anything did."""
+        self._running.stop()
+        if kind is None and self._running.errors:
+            raise self._running.errors[0]
+
+    @property
+    def url(self) -> str:
+        """The host to give to a client, without a slash at the end."""
+        return self._running.url
+
+    def fail(self, fault: Fault, times: int = 1, **details: Any) -> None:
+        """Let the next `times` requests meet a fault; see `Fault` for the details of each.
+
+        Raises:
+            TypeError: The fault has no such detail.
+        """
+        self._faults.add(fault, times, details)
+
+    @property
+    def faults_left(self) -> int:
+        """How many planned faults no request has met yet."""
+        return self._faults.left
+
+    def retry_v1(self, uuids: Iterable[str] = (), *, share: float = 0.0, times: int = 1) -> None:
+        """Let v1 answer `retry` for some events, each `times` times, and keep them afterwards.
+
+        Args:
+            uuids: Events by id.
+            share: Besides these, this share of all events; the same ones in every run.
+            times: How often each is put off.
+        """
+        self._retries.add(uuids, share, times)
+
+    def held(self) -> dict[tuple[str, str, str, str], StoredEvent]:
+        """Give what is left after PostHog merged repeats.
+
+        `sharded_events` is a ReplacingMergeTree sorted by date, event, distinct_id and uuid
+        (posthog/models/event/sql.py): only a repeat equal in all four is one. The last one stays.
+
+        Returns:
+            Events by (uuid, event, distinct_id, date in UTC).
+        """
+        with self._lock:
+            return {
+                (e["uuid"], e["event"], e["distinct_id"], e["timestamp"][:10]): e
+                for e in self.events
+            }
+
+    def persons(self) -> PersonModel:
+        """Give PostHog's persons after all stored events, in order of arrival."""
+        model = PersonModel()
+        with self._lock:
+            events = list(self.events)
+        for event in events:
+            model.process(event)
+        return model
+
+    @property
+    def _running(self) -> LocalServer:
+        if self._server is None:
+            raise RuntimeError("PosthogCapture serves only inside `with`")
+        return self._server
+
+    def _respond(self, incoming: Incoming) -> Answer | None:
+        # One request at a time: the order of the records is the order of the effects.
+        with self._lock:
+            planned = self._faults.take() if _is_capture(incoming) else None
+            instead = None if planned is None else planned.instead
+            answer = instead or self._handle(incoming)
+            is_cut = planned is not None and planned.cuts
+            self.requests.append(Request.record(incoming, answer, is_cut=is_cut))
+        if planned is not None:
+            self._running.closing.wait(planned.delay)
+        return None if is_cut else answer
+
+    def _handle(self, incoming: Incoming) -> Answer:
+        if not _is_known(incoming.path):
+            return Answer(404, b"")
+        if not _is_capture(incoming):
+            return Answer(405, b"", headers={"Allow": "POST"})
+        try:
+            if incoming.path.removesuffix("/") == v1_envelope.V1_PATH:
+                return self._capture_v1(incoming)
+            return self._capture_v0(incoming)
+        except RefusedError as refused:
+            return Answer(refused.status, refused.text.encode(), refused.content_type)
+
+    def _capture_v0(self, incoming: Incoming) -> Answer:
+        body = incoming.wire_bytes
+        if len(body) > v0.MAX_WIRE_BYTES:
+            raise RefusedError(413, "maximum event size exceeded: request body is too big")
+        submission = v0.read_submission(body, gzip=_says_gzip(incoming))
+        if submission is None:
+            return Answer(200, _OK, _JSON)
+        if self._refuses(submission.token):
+            raise RefusedError(401, "API key is not valid: no project has this project API key")
+        flag = submission.historical_migration
+        # Both come before the events are looked at, so a bad event goes unnoticed here
+        # (rust/capture/src/v0_endpoint.rs, events/analytics.rs).
+        reason = self._reason_to_drop_all(historical_migration=flag)
+        if reason is not None:
+            self.dropped += [Dropped(reason, event) for event in submission.events]
+            return Answer(200, _OK, _JSON, historical_migration=flag)
+        stored = v0.store(submission, now=self._clock(), max_event_bytes=self.max_event_bytes)
+        count = self._keep(submission.token, stored)
+        return Answer(200, _OK, _JSON, stored=count, historical_migration=flag)
+
+    def _capture_v1(self, incoming: Incoming) -> Answer:
+        body = incoming.wire_bytes
+        if len(body) > v1_envelope.MAX_WIRE_BYTES:
+            raise v1_envelope.V1RefusedError(413, "payload_too_large", "payload too large")
+        envelope = v1_envelope.read_envelope(incoming.headers, body)
+        if self._refuses(envelope.token):
+            raise v1_envelope.V1RefusedError(
+                401, "invalid_api_token", "The provided API token is not valid."
+            )
+        outcomes = v1_events.judge(
+            envelope, now=self._clock(), max_event_bytes=self.max_event_bytes
+        )
+        reason = self._reason_to_drop_all(historical_migration=envelope.historical_migration)
+        for outcome in outcomes:
+            if outcome.event is None:
+                continue
+            if reason is not None:
+                self.dropped.append(Dropped(reason, outcome.sent))
+                outcome.drop(reason)
+            elif self._retries.take(outcome.uuid):
+                outcome.retry()
+        kept = [outcome.event for outcome in outcomes if outcome.event is not None]
+        retried = any(outcome.result == "retry" for outcome in outcomes)
+        return Answer(
+            200,
+            v1_events.answer(outcomes),
+            _JSON,
+            headers={"Retry-After": "1"} if retried else {},
+            stored=self._keep(envelope.token, kept),
+            historical_migration=envelope.historical_migration,
+        )
+
+    def _clock(self) -> datetime:
+        return self._now or datetime.now(timezone.utc)
+
+    def _refuses(self, token: str) -> bool:
+        return self.refuse_unknown_keys and token != self.api_key
+
+    def _reason_to_drop_all(self, *, historical_migration: bool) -> str | None:
+        if self.over_quota:
+            return "billing_limit_exceeded"
+        if self.import_mode and not historical_migration:
+            return "non_historical_import_drop"
+        return None
+
+    def _keep(self, token: str, events: list[StoredEvent]) -> int:
+        """Do what happens after capture said yes; gives how many events are stored."""
+        if token != self.api_key:
+            self.vanished += events
+            return 0
+        fresh = []
+        for event in events:
+            if self._is_too_old(event):
+                self.dropped.append(Dropped("event_dropped_too_old", event))
+            else:
+                fresh.append(event)
+                if self.sender_ip is not None and not event["properties"].get("$ip"):
+                    event["properties"]["$ip"] = self.sender_ip
+        self.events += fresh
+        return len(fresh)
+
+    def _is_too_old(self, event: StoredEvent) -> bool:
+        if self.drop_events_older_than is None:
+            return False
+        moment = parse_rfc3339(event["timestamp"])
+        return moment is not None and self._clock() - moment > self.drop_events_older_than
+
+
+def _is_known(path: str) -> bool:
+    bare = path.removesuffix("/")
+    return bare in V0_PATHS or bare == v1_envelope.V1_PATH
+
+
+def _is_capture(incoming: Incoming) -> bool:
+    return incoming.method == "POST" and _is_known(incoming.path)
+
+
+def _says_gzip(incoming: Incoming) -> bool:
+    """Say whether the request calls itself gzip (`extract_compression` in capture's utils.rs)."""
+    hint = parse_qs(incoming.query).get("compression", [""])[0].lower()
+    header = incoming.headers.get("content-encoding", "").lower()
+    return hint in ("gzip", "gzip-js") or header == "gzip"

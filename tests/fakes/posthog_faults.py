@@ -1,0 +1,136 @@
+"""Faults a test can order from the PostHog stand-in."""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from tests.fakes.posthog_requests import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Fault(enum.Enum):
+    """What goes wrong with a request.
+
+    Attributes:
+        STATUS: Another answer, nothing stored. Details: `status` (503), `body` (PostHog's text for
+            503) and `retry_after` (seconds or an HTTP date; none by default).
+        LOSE_ANSWER: The request is handled, then the connection is cut without an answer.
+        CUT_BEFORE_STORE: The connection is cut, nothing stored.
+        SLOW: The request is handled, then the answer waits. Details: `seconds` (1).
+        REDIRECT: An answer to go elsewhere, nothing stored. Details: `location`, `status` (307).
+    """
+
+    STATUS = "status"
+    LOSE_ANSWER = "lose_answer"
+    CUT_BEFORE_STORE = "cut_before_store"
+    SLOW = "slow"
+    REDIRECT = "redirect"
+
+
+_DETAILS: dict[Fault, dict[str, Any]] = {
+    Fault.STATUS: {"status": 503, "body": "transient error, please retry", "retry_after": None},
+    Fault.LOSE_ANSWER: {},
+    Fault.CUT_BEFORE_STORE: {},
+    Fault.SLOW: {"seconds": 1.0},
+    Fault.REDIRECT: {"location": None, "status": 307},
+}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One fault for one request, with all its details filled in."""
+
+    fault: Fault
+    details: dict[str, Any]
+
+    @property
+    def instead(self) -> Answer | None:
+        """What is answered in place of handling the request; None when it is handled."""
+        if self.fault is Fault.CUT_BEFORE_STORE:
+            return Answer(0, b"")
+        if self.fault not in (Fault.STATUS, Fault.REDIRECT):
+            return None
+        headers = {
+            name: str(self.details[key])
+            for key, name in (("retry_after", "Retry-After"), ("location", "Location"))
+            if self.details.get(key) is not None
+        }
+        body = str(self.details.get("body", "")).encode()
+        return Answer(self.details["status"], body, headers=headers)
+
+    @property
+    def cuts(self) -> bool:
+        """Whether the connection ends without an answer."""
+        return self.fault in (Fault.LOSE_ANSWER, Fault.CUT_BEFORE_STORE)
+
+    @property
+    def delay(self) -> float:
+        """Seconds the answer waits."""
+        return float(self.details.get("seconds", 0))
+
+
+class FaultPlan:
+    """Faults in the order in which coming requests will meet them. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._planned: deque[Planned] = deque()
+
+    def add(self, fault: Fault, times: int, details: dict[str, Any]) -> None:
+        """Plan a fault for the next `times` requests that have none yet.
+
+        Raises:
+            TypeError: The fault has no such detail, or needs one that is missing.
+        """
+        known = _DETAILS[fault]
+        unknown = details.keys() - known.keys()
+        if unknown:
+            raise TypeError(f"{fault} has no detail {sorted(unknown)}")
+        if fault is Fault.REDIRECT and "location" not in details:
+            raise TypeError("REDIRECT needs a location")
+        with self._lock:
+            self._planned.extend([Planned(fault, {**known, **details})] * times)
+
+    def take(self) -> Planned | None:
+        """Give the fault of the request at hand, if any."""
+        with self._lock:
+            return self._planned.popleft() if self._planned else None
+
+    @property
+    def left(self) -> int:
+        """How many faults no request has met yet."""
+        with self._lock:
+            return len(self._planned)
+
+
+class RetryPlan:
+    """Which events v1 answers with `retry`, and how often. Safe between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._times_left: Counter[str] = Counter()
+        self._share, self._share_times = 0.0, 0
+
+    def add(self, uuids: Iterable[str], share: float, times: int) -> None:
+        """Put these events, and this share of all others, off `times` times each."""
+        with self._lock:
+            self._times_left.update(dict.fromkeys((str(UUID(uuid)) for uuid in uuids), times))
+            self._share, self._share_times = share, times
+
+    def take(self, uuid: str) -> bool:
+        """Say whether an event is put off this time."""
+        with self._lock:
+            # The id decides, so the same events are chosen in every run.
+            if uuid not in self._times_left and UUID(uuid).int % 10_007 < self._share * 10_007:
+                self._times_left[uuid] = self._share_times
+            put_off = self._times_left[uuid] > 0
+            if put_off:
+                self._times_left[uuid] -= 1
+            return put_off

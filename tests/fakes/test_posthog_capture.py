@@ -1,0 +1,302 @@
+"""The PostHog stand-in records, breaks on order, ends cleanly, and speaks with PostHog's SDK."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from urllib.parse import urlsplit
+
+import posthog
+import pytest
+
+from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.fakes.posthog_probe import NOON, UUID, batch, event, post, send
+from tests.fakes.posthog_v1_envelope import V1_PATH
+
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
+# Whatever the moment at which a connection breaks, a client sees one of these.
+CUT = (ConnectionError, http.client.HTTPException)
+
+
+def test_every_request_is_recorded_as_it_came() -> None:
+    """Refused ones too."""
+    with PosthogCapture() as capture:
+        body = batch(event(), historical_migration=False)
+        post(capture, body, "/batch/?x=1", {"User-Agent": "me"})
+        post(capture, b"{}")
+
+    kept, refused = capture.requests
+    assert (kept.method, kept.path, kept.query) == ("POST", "/batch/", "x=1")
+    assert (kept.status, kept.stored, kept.historical_migration) == (200, 1, False)
+    assert kept.headers["user-agent"] == "me"
+    assert kept.wire_bytes == body
+    assert kept.body["batch"] == [event()]
+    assert (refused.status, refused.stored, refused.historical_migration) == (400, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/batch/", 405),
+        ("PUT", V1_PATH, 405),
+        ("GET", "/", 404),
+        ("POST", "/batch/more", 404),
+        ("HEAD", "/batch", 405),
+    ],
+)
+def test_other_methods_and_paths_are_refused(method: str, path: str, status: int) -> None:
+    """Nothing is stored."""
+    with PosthogCapture() as capture:
+        assert send(capture, method, path, batch(event())).status == status
+        assert capture.events == []
+
+
+def test_a_status_fault_stores_nothing_and_passes() -> None:
+    """The text is PostHog's own for a sink in trouble."""
+    with PosthogCapture() as capture:
+        capture.fail(Fault.STATUS, times=2, retry_after=7)
+        replies = [post(capture, batch(event())) for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [503, 503, 200]
+    assert replies[0].text == "transient error, please retry"
+    assert replies[0].headers["Retry-After"] == "7"
+    assert [request.stored for request in capture.requests] == [0, 0, 1]
+
+
+def test_faults_are_met_in_the_order_they_were_planned() -> None:
+    """And only by requests that would be captured."""
+    with PosthogCapture() as capture:
+        capture.fail(Fault.STATUS, status=429, body="rate limited")
+        capture.fail(Fault.STATUS, status=500)
+        assert send(capture, "GET", "/batch/").status == 405
+        assert [post(capture, batch(event())).status for _ in range(2)] == [429, 500]
+        assert capture.faults_left == 0
+
+
+@pytest.mark.parametrize(("fault", "stored"), [(Fault.LOSE_ANSWER, 1), (Fault.CUT_BEFORE_STORE, 0)])
+def test_a_cut_connection_gives_no_answer(fault: Fault, stored: int) -> None:
+    """One fault stores first, the other does not; the sender cannot tell them apart."""
+    with PosthogCapture() as capture:
+        capture.fail(fault)
+        with pytest.raises(CUT):
+            post(capture, batch(event()))
+        assert (capture.requests[0].status, capture.requests[0].stored) == (None, stored)
+
+        assert post(capture, batch(event())).status == 200
+        assert len(capture.events) == stored + 1
+        assert len(capture.held()) == 1
+
+
+def test_a_slow_answer_comes_late_and_its_events_are_stored() -> None:
+    """A sender that gave up meanwhile would send a repeat."""
+    with PosthogCapture() as capture:
+        capture.fail(Fault.SLOW, seconds=0.2)
+        began = time.monotonic()
+        assert post(capture, batch(event())).status == 200
+        assert time.monotonic() - began >= 0.2
+        assert len(capture.events) == 1
+
+
+def test_a_redirect_points_elsewhere() -> None:
+    """A sender that follows it would hand the key to another host."""
+    with PosthogCapture() as capture:
+        capture.fail(Fault.REDIRECT, location="https://elsewhere.test/batch/")
+        reply = post(capture, batch(event()))
+
+        assert (reply.status, reply.headers["Location"]) == (307, "https://elsewhere.test/batch/")
+        assert capture.events == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "details"),
+    [(Fault.STATUS, {"stauts": 500}), (Fault.SLOW, {"status": 1}), (Fault.REDIRECT, {})],
+)
+def test_a_mistyped_fault_is_refused(fault: Fault, details: dict[str, Any]) -> None:
+    """A test must not pass because its fault never was one."""
+    with PosthogCapture() as capture, pytest.raises(TypeError):
+        capture.fail(fault, **details)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"),
+    [
+        ({"over_quota": True}, "billing_limit_exceeded"),
+        ({"import_mode": True}, "non_historical_import_drop"),
+        ({"drop_events_older_than": timedelta(days=1)}, "event_dropped_too_old"),
+    ],
+)
+def test_v0_answers_ok_for_events_it_throws_away(mode: dict[str, Any], reason: str) -> None:
+    """A 200 is no proof of storage."""
+    with PosthogCapture(now=NOW, **mode) as capture:
+        reply = post(capture, batch(event()))
+
+        assert (reply.status, reply.json) == (200, {"status": "Ok"})
+        assert capture.events == []
+        assert [(d.reason, d.event["uuid"]) for d in capture.dropped] == [(reason, UUID)]
+
+
+def test_import_mode_keeps_batches_that_carry_the_flag() -> None:
+    """It is meant for them."""
+    with PosthogCapture(import_mode=True) as capture:
+        post(capture, batch(event(), historical_migration=True))
+        assert len(capture.events) == 1
+
+
+def test_newer_capture_can_refuse_keys_no_project_has() -> None:
+    """With its token validation on, a wrong key gets 401 at once, in both protocols."""
+    with PosthogCapture(refuse_unknown_keys=True) as capture:
+        assert post(capture, batch(event(), api_key="phc_wrong")).status == 401
+        assert post(capture, batch(event())).status == 200
+        assert capture.vanished == []
+
+
+def test_the_sender_s_address_fills_a_missing_ip() -> None:
+    """PostHog does so unless the project anonymises."""
+    with PosthogCapture(sender_ip="203.0.113.9") as capture:
+        post(capture, batch(event(), event(properties={"$ip": "198.51.100.1"})))
+
+        ips = [stored["properties"]["$ip"] for stored in capture.events]
+        assert ips == ["203.0.113.9", "198.51.100.1"]
+
+
+def test_persons_come_from_the_stored_events_in_order() -> None:
+    """The model sees what PostHog would have kept."""
+    link = event(event="$create_alias", properties={"distinct_id": "u1", "alias": "d1"})
+    with PosthogCapture() as capture:
+        post(capture, batch(event(distinct_id="d1"), event(), link))
+        post(capture, batch(event(distinct_id="stranger"), api_key="phc_wrong"))
+
+        assert capture.persons().people() == [frozenset({"u1", "d1"})]
+
+
+def test_senders_at_the_same_time_lose_nothing() -> None:
+    """Each request is stored as a whole, one after the other."""
+
+    def sender(number: int) -> None:
+        for step in range(5):
+            names = [event(event=f"{number}.{step}", uuid=None)] * 20
+            assert post(capture, batch(*names)).status == 200
+
+    with PosthogCapture() as capture:
+        threads = [threading.Thread(target=sender, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    names = [stored["event"] for stored in capture.events]
+    assert set(Counter(names).values()) == {20}
+    assert [names[at : at + 20] for at in range(0, 800, 20)] == [
+        [name] * 20 for name in names[::20]
+    ]
+
+
+def test_one_connection_carries_many_requests() -> None:
+    """Also after a refusal, so that a sender's pool is of use."""
+    with (
+        PosthogCapture() as capture,
+        closing(http.client.HTTPConnection(urlsplit(capture.url).netloc)) as connection,
+    ):
+        for body, status in [(batch(event()), 200), (b"{}", 400), (batch(event()), 200)]:
+            connection.request("POST", "/batch/", body)
+            first_socket = connection.sock
+            response = connection.getresponse()
+            assert (response.status, bool(response.read())) == (status, True)
+            assert connection.sock is first_socket
+
+
+def test_a_body_in_chunks_is_read_whole() -> None:
+    """A sender may not know the length beforehand."""
+    body = batch(event())
+    with (
+        PosthogCapture() as capture,
+        closing(http.client.HTTPConnection(urlsplit(capture.url).netloc)) as connection,
+    ):
+        connection.request("POST", "/batch/", iter([body[:9], body[9:]]), encode_chunked=True)
+        assert connection.getresponse().status == 200
+        assert len(capture.events) == 1
+
+
+def test_a_body_that_ends_too_early_is_no_request() -> None:
+    """The sender died; nothing is recorded and nothing breaks."""
+    head = b"POST /batch/ HTTP/1.1\r\nHost: x\r\n"
+    with PosthogCapture() as capture:
+        port = urlsplit(capture.url).port or 0
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+        for rest in (b"Content-Length: 99\r\n\r\n{", chunked, chunked + b"5\r\nab"):
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                connection.sendall(head + rest)
+                connection.shutdown(socket.SHUT_WR)
+                assert connection.recv(1) == b""
+        assert capture.requests == []
+
+
+def test_the_end_waits_for_no_idle_or_slow_connection() -> None:
+    """Neither a pool that stays open nor a slow answer holds a test up."""
+    with PosthogCapture() as capture:
+        port = urlsplit(capture.url).port or 0
+        idle = socket.create_connection(("127.0.0.1", port))
+        capture.fail(Fault.SLOW, seconds=60)
+        waiting = socket.create_connection(("127.0.0.1", port))
+        body = batch(event())
+        waiting.sendall(
+            b"POST /batch/ HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        while not capture.requests:
+            time.sleep(0.01)
+        began = time.monotonic()
+    idle.close()
+    waiting.close()
+
+    assert time.monotonic() - began < 5
+    assert not [t for t in threading.enumerate() if t.name == "posthog-stand-in"]
+
+
+def test_a_fault_of_the_stand_in_itself_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must not look like a cut connection."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PosthogCapture, "_capture_v0", broken)
+    with pytest.raises(ZeroDivisionError), PosthogCapture() as capture, pytest.raises(CUT):
+        post(capture, batch(event()))
+
+
+@pytest.mark.parametrize("mode", ["v0", "v1"])
+@pytest.mark.parametrize("gzip", [False, True])
+def test_posthog_s_own_sdk_is_understood(mode: str, gzip: bool) -> None:  # noqa: FBT001
+    """alias, capture and group_identify of the package `posthog` arrive over both protocols."""
+    moment = datetime(2024, 1, 1, 12, tzinfo=timezone.utc)
+    with PosthogCapture() as capture:
+        client = posthog.Posthog(
+            "phc_test",
+            host=capture.url,
+            gzip=gzip,
+            historical_migration=True,
+            capture_mode=mode,
+            super_properties={"$ignore_sent_at": True},
+        )
+        client.capture("viewed", distinct_id="d1", timestamp=moment, uuid=UUID)
+        client.alias(previous_id="d1", distinct_id="u1")
+        client.group_identify("company", "acme", {"seats": 5})
+        client.shutdown()
+
+        viewed, aliased, grouped = capture.events
+        assert {request.status for request in capture.requests} == {200}
+        assert capture.requests[0].path == ("/batch/" if mode == "v0" else V1_PATH)
+        assert (viewed["event"], viewed["uuid"], viewed["timestamp"]) == ("viewed", UUID, NOON)
+        assert viewed["properties"]["$lib"] == "posthog-python"
+        assert aliased["event"] == "$create_alias"
+        assert aliased["distinct_id"] == "d1"
+        assert aliased["properties"]["alias"] == "u1"
+        assert grouped["event"] == "$groupidentify"
+        assert grouped["properties"]["$group_set"] == {"seats": 5}
+        assert all(stored["_historical"] for stored in capture.events)
+        assert capture.persons().person_of("u1") == capture.persons().person_of("d1")
