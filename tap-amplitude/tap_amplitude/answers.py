@@ -1,0 +1,131 @@
+"""What an answer means: one table from status to action, and what it says in words (pure)."""
+
+from __future__ import annotations
+
+import enum
+import html
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+
+_LONGEST = 300
+_MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+
+
+class Action(enum.Enum):
+    """What an answer asks for."""
+
+    READ = "an archive: read it"
+    EMPTY = "no events in these hours: go on"
+    SPLIT = "too much at once: ask for less"
+    WAIT = "not now: wait and ask again"
+    CHECK_ADDRESS = "not the Export API: ask a few times, then stop"
+    UNAUTHORIZED = "the keys are wrong: stop"
+    REFUSED = "refused for good: stop with the body's message"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Statuses, and what the body must say, for an action."""
+
+    first: int
+    last: int
+    action: Action
+    says: re.Pattern[str] | None = None
+
+
+#: The first rule that fits decides. Amplitude documents: 400 "The file size of the exported data
+#: is too large", 404 "No data available for the time range requested" (in fact "Raw data files
+#: were not found"), 504 "The amount of data is large causing a timeout". The other statuses are
+#: not documented, and real.
+_TOO_LARGE = re.compile(
+    r"too (?:large|big)|shorten the time|size limit|limit size|\b4\s?GB\b", re.IGNORECASE
+)
+_NO_DATA = re.compile(r"raw data files were not found|no data available", re.IGNORECASE)
+RULES = (
+    Rule(200, 200, Action.READ),
+    Rule(400, 400, Action.SPLIT, says=_TOO_LARGE),
+    Rule(401, 401, Action.UNAUTHORIZED),
+    Rule(403, 403, Action.UNAUTHORIZED),
+    Rule(404, 404, Action.EMPTY, says=_NO_DATA),
+    Rule(404, 404, Action.CHECK_ADDRESS),
+    Rule(408, 408, Action.WAIT),
+    Rule(425, 425, Action.WAIT),
+    Rule(429, 429, Action.WAIT),
+    Rule(504, 504, Action.SPLIT),
+    Rule(500, 599, Action.WAIT),
+)
+
+
+def action_for(status: int, body: str) -> Action:
+    """Say what an answer asks for.
+
+    Args:
+        status: The HTTP status.
+        body: The beginning of the body; only read for statuses that mean several things.
+
+    Returns:
+        The action of the first rule that fits, `REFUSED` when none does.
+    """
+    for rule in RULES:
+        if rule.first <= status <= rule.last and (rule.says is None or rule.says.search(body)):
+            return rule.action
+    return Action.REFUSED
+
+
+def message_in(body: str) -> str:
+    """Find the message of an error answer.
+
+    Args:
+        body: Amplitude's JSON envelope (`{"error": {"message": …, "metadata": {"details": …}}}`),
+            a page of a proxy, or plain text.
+
+    Returns:
+        One line, bounded in length; empty when the body says nothing.
+    """
+    return " ".join(_message(body).split())[:_LONGEST]
+
+
+def _message(body: str) -> str:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return html.unescape(_MARKUP.sub(" ", body))
+    error = content.get("error", content) if isinstance(content, dict) else content
+    if not isinstance(error, dict):
+        return str(error)
+    metadata = error.get("metadata")
+    details = metadata.get("details") if isinstance(metadata, dict) else None
+    parts = [part for part in (error.get("message"), details) if isinstance(part, str)]
+    return " - ".join(parts) or body
+
+
+def sentence(text: str) -> str:
+    """End a text with a full stop, if it has no end yet."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def seconds_to_wait(retry_after: str | None, now: datetime) -> float:
+    """Read a `Retry-After` header.
+
+    Args:
+        retry_after: Seconds, or the date when to come back; or no header.
+        now: The present moment.
+
+    Returns:
+        Seconds from now, 0 when the header says nothing readable.
+    """
+    if not retry_after:
+        return 0.0
+    try:
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,158 @@
+"""What is wrong with a configuration, all at once, each with its fix."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from tap_amplitude.settings import SECRETS, date_in
+from tap_amplitude.windows import ceil_to_hour, floor_to_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Find everything that is wrong with a configuration, each with its fix.
+
+    Args:
+        config: What the user set; defaults are filled in.
+        schema: The JSON schema of all settings.
+
+    Returns:
+        One sentence or two for each problem; never the value of a secret.
+    """
+    found = [_schema_problem(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
+    if found:
+        # The checks below rely on the types.
+        return [_without_secrets(problem, config) for problem in found]
+    if config.get("archive_path"):
+        found += _archive_problems(Path(config["archive_path"]).expanduser())
+    else:
+        found += _api_problems(config)
+    found += _date_problems(config)
+    return [_without_secrets(problem, config) for problem in found]
+
+
+def misspelt(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
+    """Say which settings nobody reads: most often a misspelt name.
+
+    Args:
+        config: What the user set.
+        schema: The JSON schema of all settings.
+
+    Yields:
+        One sentence for each.
+    """
+    known = list(schema["properties"])
+    for name in config:
+        if name not in known:
+            like = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean `{like[0]}`?" if like else ""
+            yield f"There is no setting `{name}`; it has no effect.{hint}"
+
+
+def _without_secrets(problem: str, config: Mapping[str, Any]) -> str:
+    """Hide a key that stands in the wrong setting, too."""
+    for name in SECRETS:
+        value = config.get(name)
+        if isinstance(value, str) and value.strip():
+            problem = problem.replace(value, "***")
+    return problem
+
+
+def _schema_problem(error: Any) -> str:
+    name = str(error.path[0]) if error.path else "the configuration"
+    if name in SECRETS:
+        return f"`{name}` must be text (its value is not shown here)."
+    return f"`{name}`: {error.message}."
+
+
+def _api_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    for name in ("api_key", "secret_key"):
+        value = config.get(name) or ""
+        if not value:
+            yield (
+                f"`{name}` is missing. Set it to the project's key "
+                "(Amplitude: Settings > Projects > General), or set `archive_path`."
+            )
+        elif value != value.strip() or not value.isascii() or not value.isprintable():
+            yield f"`{name}` has blanks or other characters that no key has. Copy it again."
+    if not config.get("start_date"):
+        yield "`start_date` is missing. Set it to the first day to export, such as 2024-01-01."
+    yield from _url_problems(config.get("api_url"))
+
+
+def _url_problems(url: str | None) -> Iterable[str]:
+    if not url:
+        return
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_url = False
+    if not is_url:
+        yield "`api_url` is no address. It looks like https://analytics.eu.amplitude.com."
+    elif parts.username or parts.password or parts.query or parts.fragment:
+        yield "`api_url` must hold no user, password, query or fragment. Leave them out."
+
+
+def _archive_problems(path: Path) -> Iterable[str]:
+    fix = "Set it to a .zip file or a folder of exported files."
+    try:
+        if not path.exists():
+            yield f"`archive_path`: {path} does not exist. {fix}"
+        elif path.is_file() and not zipfile.is_zipfile(path):
+            yield f"`archive_path`: {path} is no .zip file, or is cut off. {fix}"
+        elif path.is_dir() and not any(path.iterdir()):
+            yield f"`archive_path`: the folder {path} is empty. {fix}"
+    except OSError as error:
+        yield f"`archive_path`: {path} cannot be read ({error.strerror}). {fix}"
+
+
+def _date_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    dates = {name: date_in(config, name) for name in ("start_date", "end_date") if config.get(name)}
+    for name, moment in dates.items():
+        if moment is None:
+            yield (
+                f"`{name}` is {config[name]!r}, which is no date. "
+                "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
+            )
+    start, end = dates.get("start_date"), dates.get("end_date")
+    if start and end and floor_to_hour(start) >= ceil_to_hour(end):
+        yield "`start_date` is not before `end_date`, so there is nothing to export. Swap them?"
+
+
+def rounded_dates(config: Mapping[str, Any]) -> Iterable[str]:
+    """Say which dates are not on the hour, and what becomes of them.
+
+    Args:
+        config: A valid configuration.
+
+    Yields:
+        One sentence for each.
+    """
+    for name, to_hour in (("start_date", floor_to_hour), ("end_date", ceil_to_hour)):
+        moment = date_in(config, name)
+        if moment and moment != to_hour(moment):
+            yield (
+                f"Amplitude exports whole hours: `{name}` counts as "
+                f"{to_hour(moment):%Y-%m-%dT%H:00Z}."
+            )
+
+
+def sends_keys_in_clear(url: str) -> bool:
+    """Whether a URL is plain http to another machine."""
+    parts = urlsplit(url)
+    if parts.scheme != "http" or parts.hostname == "localhost":
+        return False
+    try:
+        return not ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True

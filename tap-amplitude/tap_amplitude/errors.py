@@ -1,0 +1,129 @@
+"""What can stop the tap, grouped by what a user does about it.
+
+    TapError
+    ├── FixConfiguration    exit 2   change a setting, a key or a file that the tap was given
+    │   └── WrongCredentials         Amplitude refused the keys
+    ├── RunAgain            exit 1   nothing to change: run the same command again
+    │   ├── TargetEnded              the reader of our output went away
+    │   └── DiskFull                 make room first
+    └── FixSource           exit 1   the exported data itself needs attention
+        ├── DamagedArchive           a file is cut, corrupt or no archive at all
+        ├── HostileArchive           a file would unpack to more than it may
+        ├── ForeignArchive           an archive holds what it should not hold
+        └── BadLine                  a line of a file is not a JSON object
+
+    Stopped (SystemExit)    exit 1   Ctrl-C or SIGTERM
+
+Whatever the group, the Singer state holds whole hours only, so that the next run loses nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+
+#: Errors of the operating system that mean "no room", on a disk, a quota or a file size limit.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class TapError(Exception):
+    """An expected failure: what happened, and what to do about it.
+
+    Attributes:
+        message: What happened, as a sentence.
+        remedy: What the user does next, as a sentence.
+        saved: What is already safe, as a sentence; filled in by the stream.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.saved = ""
+
+    def __str__(self) -> str:
+        """Tell everything in one line."""
+        return " ".join(part for part in (self.message, self.saved, self.remedy) if part)
+
+
+class FixConfiguration(TapError):
+    """A setting, a key, or a file given on the command line is wrong."""
+
+    exit_code = 2
+
+
+class WrongCredentials(FixConfiguration):
+    """Amplitude refused the keys."""
+
+
+class RunAgain(TapError):
+    """The run stopped for a reason that passes, and the next run goes on from here."""
+
+
+class TargetEnded(RunAgain):
+    """The process that reads the tap's output has ended."""
+
+
+class DiskFull(RunAgain):
+    """There is no room for a file that the tap has to write."""
+
+
+class FixSource(TapError):
+    """The exported data cannot be read as it is."""
+
+
+class DamagedArchive(FixSource):
+    """A file is cut off, corrupt, or no archive at all."""
+
+
+class HostileArchive(FixSource):
+    """A file unpacks to far more than an export does."""
+
+
+class ForeignArchive(FixSource):
+    """An archive is whole, but holds something that does not belong into it."""
+
+
+class BadLine(FixSource):
+    """A line of an export file is not a JSON object."""
+
+
+class Stopped(SystemExit):
+    """Somebody asked the process to end.
+
+    It is a `SystemExit`, so that no `except Exception` on the way can take it for a failure of
+    its own and go on.
+
+    Args:
+        signal_name: For example `SIGTERM`.
+    """
+
+    def __init__(self, signal_name: str) -> None:
+        super().__init__(1)
+        self.signal_name = signal_name
+        self.saved = ""
+
+    def __str__(self) -> str:
+        """Tell everything in one line."""
+        told = f"Stopped by {self.signal_name}."
+        return " ".join(part for part in (told, self.saved, "Run the same command again.") if part)
+
+
+def no_room(error: OSError, what: str) -> TapError | None:
+    """Turn "no space left" into the error that says what to do.
+
+    Args:
+        error: What the operating system said.
+        what: What was being written, for the message: "the download", "the rejects".
+
+    Returns:
+        The error to raise, or None when the disk is not the problem.
+    """
+    if error.errno not in NO_ROOM:
+        return None
+    where = f" ({error.filename})" if error.filename else ""
+    return DiskFull(
+        f"There is no room left on the disk for {what}{where}.",
+        remedy="Free some space, or set `spool_path` to a larger disk, and run again.",
+    )

@@ -1,0 +1,135 @@
+"""A stream whose state counts whole hours instead of records."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream
+from singer_sdk.exceptions import AbortedSyncExceptionBase
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
+
+from tap_amplitude.errors import Stopped, TapError
+from tap_amplitude.messages import MessageWriter
+from tap_amplitude.windows import Bookmark, hour_text
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Generator, Mapping
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.tap_base import Tap
+
+
+class HourlyStream(Stream):
+    """Keeps the first hour that is not exported yet as its state.
+
+    The SDK's bookmarks hold the replication key of a record. They do not fit here: events of one
+    export hour come in any order, and an hour without events must move the bookmark, too. So the
+    SDK's bookkeeping of record keys is switched off, and `write_bookmark` is called when the last
+    record of an hour is out.
+    """
+
+    # Rows keep their fields, known or not, and their types. (Conforming would also be the most
+    # expensive step of the tap.)
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    # STATE is written at the end of an hour, never after a number of records.
+    STATE_MSG_FREQUENCY = sys.maxsize
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self._saved_until: datetime | None = None
+        self.logger.addFilter(_is_news)
+
+    def read_bookmark(self) -> Bookmark | None:
+        """Read the state, unless the catalog asks for the full table."""
+        if self.forced_replication_method == REPLICATION_FULL_TABLE:
+            return None
+        return Bookmark.from_state(self.stream_state)
+
+    def write_bookmark(self, bookmark: Bookmark) -> None:
+        """Write a STATE: everything before the bookmark is out.
+
+        Args:
+            bookmark: Where the next run goes on.
+        """
+        self._saved_until = bookmark.next_export_hour
+        self.stream_state.clear()
+        self.stream_state.update(bookmark.to_state())
+        # Leaves out a state that did not change.
+        self._tap.state_writer.write_state(self.tap_state)
+
+    def _saved(self) -> str:
+        """Say what is safe when the run fails now."""
+        if self._saved_until is None:
+            return "No hour was finished in this run; the state is as it was."
+        return f"All hours before {hour_text(self._saved_until)} are out and in the state."
+
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Leave the state alone."""
+
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        """Leave the state alone: a record says nothing about its hour being whole."""
+
+    def _write_state_message(self) -> None:
+        """Write no state between two hours."""
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> None:
+        """Offer no BATCH files: the SDK's own would decode and encode every event once more."""
+
+    def _process_record(
+        self,
+        record: Record,
+        child_context: Context | None = None,
+        partition_context: Context | None = None,
+    ) -> None:
+        """Do nothing: there are no child streams, and the SDK would copy each record for them."""
+
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        """Sync as the SDK does; tell failures what is safe."""
+        try:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        except (TapError, Stopped) as failure:
+            failure.saved = self._saved()
+            raise
+        except AbortedSyncExceptionBase:
+            # A record limit is reached: the records up to it still wait for a block to fill up.
+            if isinstance(self._tap.message_writer, MessageWriter):
+                self._tap.message_writer.flush()
+            raise
+
+    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
+        """Make the message of a record; the SDK's way through only when something changes it."""
+        if not self._goes_out_unchanged:
+            yield from super()._generate_record_messages(record)
+            return
+        yield RecordMessage(self.name, record, time_extracted=datetime.now(timezone.utc))
+
+    @cached_property
+    def _goes_out_unchanged(self) -> bool:
+        """Whether no selection, stream map or flattening touches the records."""
+        maps = self.stream_maps
+        return (
+            len(maps) == 1
+            and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
+            and all(self.mask.values())
+        )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Keep back the SDK's "unhandled error" when it is handled: by `__main__`, or by `--test`."""
+    return not (
+        isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))
+        and str(record.msg).startswith("An unhandled error occurred while syncing")
+    )

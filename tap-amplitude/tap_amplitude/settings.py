@@ -1,0 +1,186 @@
+"""What a user can set, and what is wrong with what they did set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from tap_amplitude.export_api import REGION_URLS
+from tap_amplitude.times import parse
+from tap_amplitude.windows import ceil_to_hour, floor_to_hour
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_GIB = 1024**3
+
+#: The texts are documentation: `--about`, the Hub and docs/settings.md show them.
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "api_key",
+        th.StringType,
+        secret=True,
+        title="API key",
+        description="The API key of the Amplitude project, from Settings > Projects > General. "
+        "Not needed with `archive_path`.",
+    ),
+    th.Property(
+        "secret_key",
+        th.StringType,
+        secret=True,
+        title="Secret key",
+        description="The secret key of the same project. Not needed with `archive_path`.",
+    ),
+    th.Property(
+        "region",
+        th.StringType,
+        default="us",
+        allowed_values=["us", "eu"],
+        title="Region",
+        description="Where the Amplitude project lives: `us` or `eu`. Keys of one region are "
+        "refused by the other.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        title="API address",
+        description="The base address of Amplitude's API, instead of the one that belongs to "
+        "`region`: for a proxy, or for tests. `/api/2/export` is added to it.",
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        title="Start date",
+        description="The first hour to export, by the time when Amplitude received an event "
+        "(`server_upload_time`), such as `2024-01-01` or `2024-01-01T05:00:00Z`; UTC when it names "
+        "no zone. Required, but for `archive_path`. Only the first run looks at it: later runs go "
+        "on where the last one stopped.",
+    ),
+    th.Property(
+        "end_date",
+        th.DateTimeType,
+        title="End date",
+        description="Where to stop, exclusive: `2024-02-01` exports all of January. By default, "
+        "and at most, the last hour that Amplitude has finished loading, about three hours ago.",
+    ),
+    th.Property(
+        "archive_path",
+        th.StringType,
+        title="Archive path",
+        description="Read exported files instead of the API: a `.zip` from Amplitude's user "
+        "interface, or a folder of `.json.gz` files from a bucket export, searched in depth.",
+    ),
+    th.Property(
+        "max_window_hours",
+        th.IntegerType(minimum=1, maximum=8760),
+        default=24,
+        title="Longest window",
+        description="The most hours to ask for in one request. The tap finds a good size by "
+        "itself, from one hour up to this bound, and remembers it in the state.",
+    ),
+    th.Property(
+        "on_bad_line",
+        th.StringType,
+        default="fail",
+        allowed_values=["fail", "reject"],
+        title="On a bad line",
+        description="What to do with a line that is not a JSON object: `fail` stops before its "
+        "hour is done, `reject` keeps the line in `rejects_path`, counts it and goes on.",
+    ),
+    th.Property(
+        "rejects_path",
+        th.StringType,
+        default="rejects/",
+        title="Rejects folder",
+        description="The folder for rejected lines, one `.jsonl` file a run.",
+    ),
+    th.Property(
+        "spool_path",
+        th.StringType,
+        title="Spool folder",
+        description="The folder where a downloaded archive waits until it is read, at most 4 GB "
+        "at a time. By default a temporary folder. It is emptied at the end of the run.",
+    ),
+    th.Property(
+        "max_member_gb",
+        th.IntegerType(minimum=1),
+        default=20,
+        title="Largest file, unpacked",
+        description="The most gigabytes that one file of an archive may unpack to. It guards "
+        "against hostile archives; one hour of a very large project may need more.",
+    ),
+    th.Property(
+        "request_timeout_seconds",
+        th.IntegerType(minimum=1),
+        default=600,
+        title="Request time-out",
+        description="How many seconds to wait for Amplitude's answer. A longer wait counts as "
+        "too large, and the window is halved.",
+    ),
+    th.Property(
+        "max_retry_seconds",
+        th.IntegerType(minimum=0),
+        default=1800,
+        title="Longest retry",
+        description="How many seconds to go on trying one window after its first failure: rate "
+        "limits, server errors, cut connections. Then the run stops with its state saved.",
+    ),
+)
+
+SECRETS = frozenset({"api_key", "secret_key"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings in the types that the tap works with; valid once `problems` found nothing."""
+
+    base_url: str
+    api_key: str
+    secret_key: str
+    start: datetime | None
+    end: datetime | None
+    archive_path: Path | None
+    max_window_hours: int
+    rejects_path: Path | None
+    spool_path: Path | None
+    max_member_bytes: int
+    answer_seconds: int
+    retry_seconds: int
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any]) -> Settings:
+        """Read a valid configuration.
+
+        Args:
+            config: What the user set, with the defaults filled in.
+
+        Returns:
+            The settings; both dates are whole hours.
+        """
+        start, end = date_in(config, "start_date"), date_in(config, "end_date")
+        archive, spool = config.get("archive_path"), config.get("spool_path")
+        rejects = config["rejects_path"] if config["on_bad_line"] == "reject" else None
+        return cls(
+            base_url=config.get("api_url") or REGION_URLS[config["region"]],
+            api_key=config.get("api_key") or "",
+            secret_key=config.get("secret_key") or "",
+            start=floor_to_hour(start) if start else None,
+            end=ceil_to_hour(end) if end else None,
+            archive_path=Path(archive).expanduser() if archive else None,
+            max_window_hours=config["max_window_hours"],
+            rejects_path=Path(rejects).expanduser() if rejects else None,
+            spool_path=Path(spool).expanduser() if spool else None,
+            max_member_bytes=config["max_member_gb"] * _GIB,
+            answer_seconds=config["request_timeout_seconds"],
+            retry_seconds=config["max_retry_seconds"],
+        )
+
+
+def date_in(config: Mapping[str, Any], name: str) -> datetime | None:
+    """Read a date of a configuration; None when it is not set, or no date."""
+    value = config.get(name)
+    return parse(value) if value else None

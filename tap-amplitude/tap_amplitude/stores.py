@@ -1,0 +1,79 @@
+"""Where exported files lie: in a .zip or in a folder. A store lists files and opens them."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+class Store(Protocol):
+    """Where exported files lie."""
+
+    def files(self) -> Iterable[tuple[str, int]]:
+        """Give the name and the stored size of each file."""
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file as it is stored."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class ZipStore:
+    """The files in a .zip; raises what `zipfile` raises.
+
+    Args:
+        path: The .zip file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Left open on purpose: members are read as long as the archive is used.
+        self._zip = zipfile.ZipFile(path)
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Give the members, without the folders among them."""
+        for info in self._zip.infolist():
+            if not info.is_dir():
+                yield info.filename, info.compress_size
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a member; its checksum is compared when it was read to its end."""
+        return cast("BinaryIO", self._zip.open(name))
+
+    def close(self) -> None:
+        """Close the .zip."""
+        self._zip.close()
+
+
+class FolderStore:
+    """The files in a folder and below; raises `OSError`.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Give all files in depth; a folder that cannot be read is no empty folder."""
+        for folder, _, names in os.walk(self._path, onerror=_raise):
+            for name in names:
+                file = Path(folder, name)
+                yield str(file.relative_to(self._path)), file.stat().st_size
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file."""
+        return Path(self._path, name).open("rb")
+
+    def close(self) -> None:
+        """Do nothing: the files are opened one by one."""
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,200 @@
+"""The stream of events: hours in, Singer messages out, one STATE for each whole hour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from singer_sdk import StreamSchema
+from singer_sdk.schema.source import SchemaDirectory
+
+from tap_amplitude import schemas
+from tap_amplitude.config_checks import rounded_dates
+from tap_amplitude.errors import BadLine
+from tap_amplitude.hourly_stream import HourlyStream
+from tap_amplitude.rejects import Rejects
+from tap_amplitude.rows import Unreadable, read_row
+from tap_amplitude.settings import Settings
+from tap_amplitude.sources import ApiSource, ArchiveSource, Source
+from tap_amplitude.windows import HOUR, Bookmark, Window, hour_text, ready_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.tap_base import Tap
+
+    from tap_amplitude.members import Member
+
+
+@dataclass
+class _Tally:
+    """What a run did so far."""
+
+    events: int = 0
+    hours: int = 0
+    hours_with_events: int = 0
+    odd_times: int = 0
+    next_hour: datetime | None = None
+
+
+class EventsStream(HourlyStream):
+    """Raw events, as Amplitude exports them."""
+
+    name = "events"
+    primary_keys = ("uuid",)
+    replication_key = "server_upload_time"
+    schema = StreamSchema(SchemaDirectory(schemas))
+
+    def __init__(self, tap: Tap) -> None:
+        super().__init__(tap)
+        self._tally = _Tally()
+        self._remembered_hours: int | None = None
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Read hour after hour; the state moves when the last event of an hour is out.
+
+        Args:
+            context: Not used, the stream has no partitions.
+
+        Yields:
+            One record for each row of an export.
+
+        Raises:
+            TapError: An hour cannot be had, or a line of it cannot be read.
+        """
+        now = datetime.now(timezone.utc)
+        settings = Settings.read(self.config)
+        bookmark = self.read_bookmark()
+        self._remembered_hours = bookmark.window_hours if bookmark else None
+        source, window = self._plan(settings, bookmark, now)
+        if window.hours <= 0:
+            return
+        rejects = Rejects(settings.rejects_path, now) if settings.rejects_path else None
+        for portion in source.portions(window.start, window.end):
+            for hour, members in portion.hours:
+                for member in members:
+                    yield from self._rows(member, rejects)
+                self._tally.hours_with_events += 1
+                self._advance(hour + HOUR, window, portion.window_hours, rejects)
+            self._tally.hours += portion.window.hours
+            self._advance(portion.window.end, window, portion.window_hours, rejects)
+        self._report(rejects)
+
+    def _plan(
+        self, settings: Settings, bookmark: Bookmark | None, now: datetime
+    ) -> tuple[Source, Window]:
+        """Decide what to read from where, and say so."""
+        until = ready_until(now)
+        start = bookmark.next_export_hour if bookmark else settings.start
+        source: Source
+        if settings.archive_path:
+            source = ArchiveSource(settings)
+            held = source.window
+            if bookmark and held.start > bookmark.next_export_hour:
+                self.logger.warning(
+                    "%s begins at %s, but the next hour in the state is %s: the hours between "
+                    "are taken as empty.",
+                    settings.archive_path,
+                    hour_text(held.start),
+                    hour_text(bookmark.next_export_hour),
+                )
+            start = max(start or held.start, held.start)
+            until = min(until, held.end)
+            origin = str(settings.archive_path)
+        else:
+            assert start is not None  # noqa: S101 - the configuration was checked
+            source = self._api_source(settings)
+            origin = settings.base_url
+        until = min(until, settings.end or until)
+        self._announce(settings, bookmark, Window(start, until), origin)
+        return source, Window(start, until)
+
+    def _api_source(self, settings: Settings) -> ApiSource:
+        return ApiSource(
+            settings,
+            user_agent=f"tap-amplitude/{self._tap.plugin_version}",
+            remembered_hours=self._remembered_hours,
+            # `--test` wants one record: one small request tells whether the keys work.
+            just_one=self.ABORT_AT_RECORD_COUNT is not None,
+        )
+
+    def _announce(
+        self, settings: Settings, bookmark: Bookmark | None, window: Window, origin: str
+    ) -> None:
+        for sentence in rounded_dates(self.config):
+            self.logger.info(sentence)
+        if bookmark and settings.start and settings.start != bookmark.next_export_hour:
+            self.logger.info(
+                "The state goes on at %s, so `start_date` has no effect. To start at it again, add "
+                "`--full-refresh` to `meltano run`; to go on elsewhere, use `meltano state set`.",
+                hour_text(bookmark.next_export_hour),
+            )
+        if window.hours > 0:
+            self.logger.info(
+                "Exporting %s (%s) from %s.", window, _count(window.hours, "hour"), origin
+            )
+            return
+        self.logger.info(
+            "Nothing to export from %s: the next hour is %s, and hours before %s can be read.",
+            origin,
+            hour_text(window.start),
+            hour_text(window.end),
+        )
+
+    def _rows(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
+        tally = self._tally
+        for number, line in member.lines():
+            row = read_row(line)
+            if isinstance(row, Unreadable):
+                self._reject(member, number, line, row.reason, rejects)
+                continue
+            tally.events += 1
+            tally.odd_times += row.odd_times
+            yield row.record
+
+    def _reject(
+        self, member: Member, number: int, line: bytes, reason: str, rejects: Rejects | None
+    ) -> None:
+        place = f"{member.name!r}, line {number}"
+        if rejects is None:
+            raise BadLine(
+                f"{place}, is no event: {reason}.",
+                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or mend the file.",
+            )
+        rejects.add(line, reason=f"{place}: {reason}")
+
+    def _advance(
+        self,
+        next_hour: datetime,
+        window: Window,
+        window_hours: int | None,
+        rejects: Rejects | None,
+    ) -> None:
+        """Move the state: everything before an hour is out."""
+        if rejects:
+            rejects.sync()
+        self._tally.next_hour = next_hour
+        window_hours = window_hours or self._remembered_hours
+        self.write_bookmark(Bookmark(next_hour, window_hours, window.end))
+
+    def _report(self, rejects: Rejects | None) -> None:
+        tally = self._tally
+        parts = [
+            f"Exported {_count(tally.events, 'event')} of {_count(tally.hours, 'hour')}",
+            f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events",
+        ]
+        if rejects and rejects.count:
+            parts.append(f"{_count(rejects.count, 'line')} rejected, kept in {rejects.path}")
+        if tally.odd_times:
+            parts.append(f"{_count(tally.odd_times, 'unreadable time')} left as they are")
+        if tally.next_hour:
+            parts.append(f"the next hour is {hour_text(tally.next_hour)}")
+        self.logger.info("%s.", "; ".join(parts))
+        if rejects:
+            rejects.close()
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

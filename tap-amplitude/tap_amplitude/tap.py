@@ -1,0 +1,232 @@
+"""The tap: its settings, its streams, and what it is given on the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Stream, Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
+
+from tap_amplitude.config_checks import misspelt, problems
+from tap_amplitude.errors import FixConfiguration, Stopped
+from tap_amplitude.messages import MessageWriter
+from tap_amplitude.settings import SETTINGS
+from tap_amplitude.streams import EventsStream
+from tap_amplitude.windows import Bookmark
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+    import click
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+
+class TapAmplitude(Tap):
+    """Raw events of an Amplitude project: every event of every export hour, nothing twice."""
+
+    name = "tap-amplitude"
+    config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS.to_dict()
+    message_writer_class = MessageWriter
+
+    # Without BATCH: the SDK's own files would cost more than they save.
+    # Without ACTIVATE_VERSION: events are only ever added, no version replaces another.
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    def discover_streams(self) -> Sequence[Stream]:
+        """Give the streams of the tap."""
+        return [EventsStream(self)]
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over the state of the last run.
+
+        Args:
+            state: A Singer state; an empty one starts at `start_date`.
+
+        Raises:
+            FixConfiguration: It is no state of this tap. Starting over by itself would export
+                everything again.
+        """
+        checked = _checked_state(state)
+        super().load_state(checked)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings.
+
+        Unlike the SDK's check, this one finds mistakes that no schema can express, and never
+        repeats the value of a secret.
+        """
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        # A null is a setting that is not set; left in, it would keep its default away.
+        self._config = {name: value for name, value in self._config.items() if value is not None}
+        found = problems(self._config, schema)
+        if not raise_errors:
+            return found
+        for sentence in misspelt(self._config, schema):
+            self.logger.warning(sentence)
+        if found:
+            told = (
+                found[0]
+                if len(found) == 1
+                else " ".join(
+                    f"({number}) {problem}" for number, problem in enumerate(found, start=1)
+                )
+            )
+            raise FixConfiguration(
+                f"The configuration has {_count(found)}: {told}",
+                remedy="`tap-amplitude --about` explains every setting.",
+            )
+        return found
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop on Ctrl-C or SIGTERM, with exit code 1.
+
+        The SDK writes the state here and exits with 0. But the run is not complete, and a handler
+        may interrupt a message half-written. The state of every whole hour is already out.
+        """
+        stop = Stopped(signal.Signals(signum).name)
+        writer = getattr(self, "message_writer", None)  # not yet there while the tap is made
+        if not (isinstance(writer, MessageWriter) and writer.defer(stop)):
+            raise stop
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """Settings from the environment; a number that is none is the user's mistake, not ours."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        try:
+            return parse_environment_config(schema, cls._env_var_prefix)
+        except ValueError as error:
+            raise FixConfiguration(
+                f"A {cls._env_var_prefix}* environment variable has the wrong type: {error}.",
+                remedy="`tap-amplitude --about` tells the type of every setting.",
+            ) from error
+
+    @classmethod
+    def cb_config(
+        cls,
+        ctx: click.Context,  # noqa: ARG003
+        param: click.Option,  # noqa: ARG003
+        value: tuple[str, ...],
+    ) -> _ConfigInput:
+        """Read the files of `--config`, later ones over earlier ones; say which cannot be read."""
+        given = _ConfigInput()
+        for name in value:
+            if name == "ENV":
+                given.parse_env = True
+            else:
+                # Once only: `--config <(…)` is a pipe, which cannot be read again.
+                given.config |= _read_object(Path(name), "--config")
+        return given
+
+    @classmethod
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: _ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Run the tap; say which of the given files cannot be read."""
+        super().invoke(
+            about=about,
+            about_format=about_format,
+            config=config,
+            state=_checked_file(state, "--state"),
+            catalog=_checked_file(catalog, "--catalog"),
+        )
+
+
+def _count(found: Sequence[str]) -> str:
+    return "1 problem" if len(found) == 1 else f"{len(found)} problems"
+
+
+def _read_object(path: Path, option: str) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise FixConfiguration(
+            f"The file of `{option}`, {path}, cannot be read ({reason}).",
+            remedy="Check its name and its permissions.",
+        ) from error
+    return _object_in(text, str(path), option)
+
+
+def _checked_file(file: IO[str] | None, option: str) -> IO[str] | None:
+    if file is None:
+        return None
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise FixConfiguration(
+            f"The file of `{option}`, {file.name}, cannot be read (it is no text).",
+            remedy="Give it a file with a JSON object.",
+        ) from error
+    _object_in(text, file.name, option)
+    return io.StringIO(text)
+
+
+def _object_in(text: str, name: str, option: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        # Not the parser's message: that of another parser may quote the text, and so a key.
+        place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
+        raise FixConfiguration(
+            f"The file of `{option}`, {name}, is no JSON (see {place}).",
+            remedy="Give it a file with a JSON object.",
+        ) from error
+    if not isinstance(content, dict):
+        raise FixConfiguration(
+            f"The file of `{option}`, {name}, holds no JSON object.",
+            remedy='A JSON object looks like {"name": "value"}.',
+        )
+    return content
+
+
+def _checked_state(state: Any) -> dict[str, Any]:
+    """Give the state, of `events` with the tap's own keys only."""
+    remedy = (
+        "Mend it with `meltano state set` (or in the file of `--state`), "
+        "or start over from `start_date` with `--full-refresh`."
+    )
+    bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+    if not isinstance(bookmarks, dict) or (state and "bookmarks" not in state):
+        raise FixConfiguration("The state holds no `bookmarks`.", remedy=remedy)
+    mine = bookmarks.get(EventsStream.name) or {}
+    if not isinstance(mine, dict):
+        raise FixConfiguration("The bookmark of `events` is no JSON object.", remedy=remedy)
+    if "replication_key_value" in mine and "next_export_hour" not in mine:
+        raise FixConfiguration(
+            "The state was written by another tap: its bookmark of `events` names a record, not "
+            "an hour (`next_export_hour`).",
+            remedy=remedy,
+        )
+    try:
+        bookmark = Bookmark.from_state(mine)
+    except ValueError as error:
+        raise FixConfiguration(
+            f"The state cannot be read: {error} (bookmark of `events`).", remedy=remedy
+        ) from error
+    others = {name: kept for name, kept in bookmarks.items() if name != EventsStream.name}
+    own = {EventsStream.name: bookmark.to_state()} if bookmark else {}
+    return {"bookmarks": others | own} if others or own else {}

@@ -1,0 +1,242 @@
+"""Which export hours to ask for, and what to remember (pure: no clock, no I/O, no randomness).
+
+An export hour is the hour of `server_upload_time`, in UTC. Amplitude's Export API takes a first
+and a last hour, both inclusive (https://amplitude.com/docs/apis/analytics/export), so one hour H
+is `start=H&end=H`. Everywhere else in the tap a range is half-open: `end` is the first hour that
+is not in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from tap_amplitude.times import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+#: Older exports come in files of whole days (same page, "Response"). Such a day is one portion: it
+#: is asked for, read and remembered as a whole.
+FIRST_HOURLY_DAY = datetime(2014, 11, 12, tzinfo=timezone.utc)
+
+#: An hour H may be read from H + 3 h on. Amplitude: "data sent between 8 and 9 PM begins loading
+#: at 9 PM and is available via the Export API at 11 PM". Asked earlier, a missing hour would look
+#: just like an hour without events.
+READY_AFTER = timedelta(hours=3)
+
+#: The API refuses a longer range.
+LONGEST_REQUEST_HOURS = 365 * 24
+
+#: The first request of the first run. One hour is the only size that no busy project finds too
+#: large, and doubling brings a small project to a day in five requests.
+FIRST_WINDOW_HOURS = 1
+
+#: An archive below this size is small: the next window may be twice as long. Far below the 4 GB at
+#: which Amplitude refuses, because a cut download starts again from its first byte, and because
+#: traffic differs from hour to hour.
+SMALL_ARCHIVE_BYTES = 64 * 1024 * 1024
+
+#: After a refusal, so many windows must arrive before the refused size is tried again: the
+#: requests that are wasted on probing stay below one in thirty.
+PATIENCE_WINDOWS = 32
+
+
+def floor_to_hour(moment: datetime) -> datetime:
+    """Give the whole UTC hour that a moment lies in."""
+    return moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
+
+
+def ceil_to_hour(moment: datetime) -> datetime:
+    """Give the first whole UTC hour that is not before a moment."""
+    hour = floor_to_hour(moment)
+    return hour if hour == moment else hour + HOUR
+
+
+def ready_until(now: datetime) -> datetime:
+    """Give the first hour that Amplitude may not have finished loading.
+
+    Args:
+        now: The present moment.
+
+    Returns:
+        The end, exclusive, of what may be read.
+    """
+    return floor_to_hour(now - READY_AFTER) + HOUR
+
+
+@dataclass(frozen=True)
+class Window:
+    """A run of whole export hours.
+
+    Attributes:
+        start: First hour.
+        end: First hour after it.
+    """
+
+    start: datetime
+    end: datetime
+
+    @property
+    def hours(self) -> int:
+        """How many hours it has."""
+        return (self.end - self.start) // HOUR
+
+    def holds(self, hour: datetime) -> bool:
+        """Whether an hour lies in it."""
+        return self.start <= hour < self.end
+
+    @property
+    def can_be_split(self) -> bool:
+        """Whether Amplitude can be asked for a part of it."""
+        in_one_day = self.end <= _day_of(self.start) + DAY
+        return self.hours > 1 and not (self.start < FIRST_HOURLY_DAY and in_one_day)
+
+    def as_parameters(self) -> dict[str, str]:
+        """Write it as the query of the Export API, where both ends are inclusive."""
+        return {"start": f"{self.start:%Y%m%dT%H}", "end": f"{self.end - HOUR:%Y%m%dT%H}"}
+
+    def __str__(self) -> str:
+        """Name it for a log line."""
+        first, last = f"{self.start:%Y-%m-%dT%HZ}", f"{self.end - HOUR:%Y-%m-%dT%HZ}"
+        return f"hour {first}" if self.hours == 1 else f"hours {first} to {last}"
+
+
+@dataclass(frozen=True)
+class WindowSize:
+    """How many hours to ask for at once, learned from what came back.
+
+    Attributes:
+        hours: The size of the next window.
+        limit: The user's upper bound (`max_window_hours`).
+        refused: The smallest size that was refused lately, or None.
+        patience: How many windows must arrive before `refused` is forgotten.
+    """
+
+    hours: int
+    limit: int
+    refused: int | None = None
+    patience: int = 0
+
+    @classmethod
+    def start(cls, limit: int, remembered: int | None = None) -> WindowSize:
+        """Begin a run with the size that the last one ended with, or with one hour."""
+        limit = max(1, min(limit, LONGEST_REQUEST_HOURS))
+        return cls(hours=max(1, min(remembered or FIRST_WINDOW_HOURS, limit)), limit=limit)
+
+    def next_window(self, start: datetime, until: datetime) -> Window | None:
+        """Cut the next window off what is left.
+
+        Args:
+            start: First hour that is not exported yet.
+            until: First hour that the run does not read.
+
+        Returns:
+            The window, or None when nothing is left. It reaches beyond `until` only to the end of
+            a day whose events lie in one file.
+        """
+        if start >= until:
+            return None
+        end = min(start + self.hours * HOUR, until)
+        if start < FIRST_HOURLY_DAY:
+            end = max(_day_of(end), _day_of(start) + DAY)
+        return Window(start, end)
+
+    def delivered(self, window: Window, archive_bytes: int) -> WindowSize:
+        """Learn from a window that arrived.
+
+        Args:
+            window: What was asked for.
+            archive_bytes: Size of the archive, 0 when there were no events.
+
+        Returns:
+            The size to use next: doubled after a small archive of a full window, but not up to a
+            size that was refused lately.
+        """
+        patience = max(0, self.patience - 1)
+        refused = self.refused if patience else None
+        learned = replace(self, refused=refused, patience=patience)
+        doubled = min(self.hours * 2, self.limit)
+        # The last window before `until` may be shorter: it says nothing about a longer one.
+        if window.hours < self.hours or archive_bytes >= SMALL_ARCHIVE_BYTES:
+            return learned
+        return learned if refused and doubled >= refused else replace(learned, hours=doubled)
+
+    def too_large(self, window: Window) -> WindowSize:
+        """Learn from a window that was refused: ask for half of it."""
+        return replace(
+            self,
+            hours=max(1, window.hours // 2),
+            refused=window.hours,
+            patience=PATIENCE_WINDOWS,
+        )
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """What the state of a stream remembers.
+
+    Attributes:
+        next_export_hour: First hour that was not exported yet.
+        window_hours: Size of a window that fits this project.
+        export_until: First hour that the run does not read, so that a target can tell progress.
+    """
+
+    next_export_hour: datetime
+    window_hours: int | None = None
+    export_until: datetime | None = None
+
+    def to_state(self) -> dict[str, str | int]:
+        """Write it as JSON: strings and integers only, because a float stops SDK targets."""
+        state: dict[str, str | int] = {"next_export_hour": hour_text(self.next_export_hour)}
+        if self.window_hours is not None:
+            state["window_hours"] = self.window_hours
+        if self.export_until is not None:
+            state["export_until"] = hour_text(self.export_until)
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
+        """Read the bookmark of a stream.
+
+        Args:
+            state: The stream's part of the Singer state.
+
+        Returns:
+            The bookmark, or None when there is none yet.
+
+        Raises:
+            ValueError: When a value cannot be read; the text names it.
+        """
+        if "next_export_hour" not in state:
+            return None
+        hours = state.get("window_hours")
+        if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int)):
+            raise ValueError(f"`window_hours` is {hours!r}, which is not a whole number")
+        until = state.get("export_until")
+        return cls(
+            next_export_hour=_read_hour("next_export_hour", state["next_export_hour"]),
+            window_hours=hours,
+            export_until=None if until is None else _read_hour("export_until", until),
+        )
+
+
+def _day_of(hour: datetime) -> datetime:
+    return hour.replace(hour=0)
+
+
+def hour_text(hour: datetime) -> str:
+    """Write a whole hour as it stands in the state: `2024-01-01T03:00:00Z`."""
+    return hour.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def _read_hour(name: str, value: object) -> datetime:
+    moment = parse(value) if isinstance(value, str) else None
+    if moment is None:
+        raise ValueError(f"`{name}` is {value!r}, which is not a time")
+    # Down, never up: reading an hour again is harmless, leaving one out is not.
+    return floor_to_hour(moment)
