@@ -1,0 +1,281 @@
+"""Which hours are asked for, and what the state says, over runs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections import Counter
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_amplitude.windows import floor_to_hour
+from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.tap.running import (
+    HOUR,
+    START,
+    command,
+    ids,
+    read_messages,
+    row,
+    rows,
+    run_tap,
+    start_tap,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def settings(api: AmplitudeExportApi, hours: int = 24, **more: Any) -> dict[str, Any]:
+    """Settings that export some hours from `START`."""
+    return {
+        "api_key": api.api_key,
+        "secret_key": api.secret_key,
+        "api_url": api.url,
+        "start_date": START.isoformat(),
+        "end_date": (START + hours * HOUR).isoformat(),
+        **more,
+    }
+
+
+def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list[datetime]:
+    """Every hour of every request that was answered with one of the statuses."""
+    hours: list[datetime] = []
+    for request in api.requests:
+        if request.status in statuses:
+            count = (request.end_hour - request.start_hour) // HOUR + 1
+            hours += [request.start_hour + n * HOUR for n in range(count)]
+    return hours
+
+
+def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> None:
+    """The requests tile [start_date, end_date) although both of Amplitude's ends are inclusive."""
+    made = rows(0, 1, 5, 23)
+    with AmplitudeExportApi([*made, *rows(24)]) as api:
+        run = run_tap(tmp_path, settings(api))
+
+        assert asked(api) == [START + n * HOUR for n in range(24)]
+    assert run.code == 0
+    assert Counter(run.ids) == Counter(ids(made))
+
+
+def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -> None:
+    """A quiet project is soon asked for in windows of `max_window_hours`."""
+    with AmplitudeExportApi(rows(*range(30))) as api:
+        run_tap(tmp_path, settings(api, hours=30, max_window_hours=6))
+
+        sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
+    assert sizes == [1, 2, 4, 6, 6, 6, 5]
+
+
+def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
+    """When a STATE names an hour, every record before that hour is already out, and none after."""
+    made = rows(0, 1, 2, 7)
+    with AmplitudeExportApi(made) as api:
+        run = run_tap(tmp_path, settings(api, hours=10))
+
+    hours_out: list[str] = []
+    for message in run.messages:
+        if message["type"] == "RECORD":
+            hours_out.append(message["record"]["server_upload_time"][:13])
+        if message["type"] == "STATE":
+            bookmark = message["value"]["bookmarks"]["events"]["next_export_hour"]
+            assert all(hour < bookmark[:13] for hour in hours_out)
+            until = bookmark[:13].replace("T", " ")
+            held = [r for r in made if r["server_upload_time"][:13] < until]
+            assert len(hours_out) == len(held)
+    assert [s["next_export_hour"][11:13] for s in run.states][:3] == ["01", "02", "03"]
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T10:00:00Z"
+
+
+def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
+    """No bookkeeping of the SDK for record keys is in any STATE."""
+    with AmplitudeExportApi(rows(0, 3)) as api:
+        run = run_tap(tmp_path, settings(api))
+
+    assert run.states
+    for state in run.states:
+        assert set(state) == {"next_export_hour", "window_hours", "export_until"}
+        assert state["export_until"] == "2024-01-02T00:00:00Z"
+
+
+def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
+    """Two runs ask for each hour once, and the window size is remembered between them."""
+    made = rows(*range(48), each=1)
+    with AmplitudeExportApi(made) as api:
+        first = run_tap(tmp_path, settings(api, hours=31))
+        first_requests = len(api.requests)
+        second = run_tap(tmp_path, settings(api, hours=48), state=first.last_state)
+
+        assert asked(api) == [START + n * HOUR for n in range(48)]
+        assert len(api.requests) == first_requests + 1
+    assert Counter(first.ids + second.ids) == Counter(ids(made))
+
+
+def test_empty_hours_move_the_state(tmp_path: Path) -> None:
+    """A range without any event ends with the state at its end, and no record."""
+    with AmplitudeExportApi([]) as api:
+        run = run_tap(tmp_path, settings(api, hours=100))
+
+        assert asked(api) == [START + n * HOUR for n in range(100)]
+    assert run.code == 0
+    assert run.records == []
+    assert run.states[-1]["next_export_hour"] == "2024-01-05T04:00:00Z"
+
+
+def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for(tmp_path: Path) -> None:
+    """Without `end_date` the last hour asked for is three hours old, not newer."""
+    this_hour = floor_to_hour(datetime.now(timezone.utc))
+    with AmplitudeExportApi([row(this_hour - n * HOUR) for n in range(6)]) as api:
+        config = settings(api, start_date=(this_hour - 5 * HOUR).isoformat())
+        del config["end_date"]
+        run = run_tap(tmp_path, config)
+
+        last_asked = max(asked(api))
+    # The clock may strike while the test runs.
+    hours_now = {this_hour, floor_to_hour(datetime.now(timezone.utc))}
+    assert last_asked in {hour - 3 * HOUR for hour in hours_now}
+    assert len(run.records) in {3, 4}
+
+
+def test_nothing_is_asked_for_when_no_hour_is_ready(tmp_path: Path) -> None:
+    """A run that comes too early leaves the state as it was and succeeds."""
+    later = (datetime.now(timezone.utc) + 10 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
+    state = {"bookmarks": {"events": {"next_export_hour": later, "window_hours": 8}}}
+    with AmplitudeExportApi(rows(0)) as api:
+        run = run_tap(tmp_path, settings(api), state=state)
+
+        assert api.requests == []
+    assert run.code == 0
+    assert run.states == [state["bookmarks"]["events"]]
+
+
+def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: Path) -> None:
+    """Every hour arrives once, although windows of more than four hours are refused."""
+    made = rows(*range(24), each=20)
+    with AmplitudeExportApi(made) as probe:
+        run_tap(tmp_path, settings(probe, max_window_hours=4))
+    with AmplitudeExportApi(made, size_limit=4 * 1200) as api:
+        run = run_tap(tmp_path, settings(api))
+
+        assert asked(api) == [START + n * HOUR for n in range(24)]
+        refused = [r for r in api.requests if r.status == 400]
+        assert len(refused) == 1
+    assert Counter(run.ids) == Counter(ids(made))
+    assert run.states[-1]["window_hours"] < 8
+
+
+def test_state_wins_over_start_date_and_says_so_once(tmp_path: Path) -> None:
+    """A changed `start_date` does not re-export history by accident."""
+    state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T20:00:00Z"}}}
+    with AmplitudeExportApi(rows(*range(24))) as api:
+        run = run_tap(tmp_path, settings(api), state=state)
+
+        assert min(asked(api)) == START + 20 * HOUR
+    said = [line for line in run.log.splitlines() if "--full-refresh" in line]
+    assert len(said) == 1
+    assert "2024-01-01T20:00:00Z" in said[0]
+    assert "meltano state" in said[0]
+
+
+def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Path) -> None:
+    """After `kill -9` the state is that of the last whole hour; together all events arrive."""
+    made = rows(0, each=2) + rows(1, each=30_000)
+    with AmplitudeExportApi(made, rows_per_file=20_000) as api:
+        config = settings(api, hours=2, spool_path=str(tmp_path / "spool"))
+        with subprocess.Popen(
+            command(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        ) as process:
+            assert process.stdout is not None
+            output = process.stdout.read(2_000_000)
+            process.send_signal(signal.SIGKILL)
+            output += process.stdout.read()
+        before = list(read_messages(output))
+        state = next(m["value"] for m in reversed(before) if m["type"] == "STATE")
+
+        assert state["bookmarks"]["events"]["next_export_hour"] == "2024-01-01T01:00:00Z"
+        after = run_tap(tmp_path, config, state=state)
+
+        assert asked(api) == [START, START + HOUR, START + HOUR]
+    assert len(after.ids) == 30_000
+    got = {m["record"]["uuid"] for m in before if m["type"] == "RECORD"} | set(after.ids)
+    assert got == set(ids(made))
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_stops_with_whole_hours_whole_lines_and_a_clean_spool(
+    tmp_path: Path, name: str
+) -> None:
+    """Exit code 1, one ERROR line, no line cut in two, nothing left in the spool."""
+    made = rows(0, each=2) + rows(1, each=30_000)
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(made, rows_per_file=20_000) as api:
+        config = settings(api, hours=2, spool_path=str(spool))
+        with start_tap(tmp_path, config) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            output = process.stdout.read(300_000)
+            time.sleep(0.3)  # the pipe is full now: the tap is in the middle of a write
+            process.send_signal(getattr(signal, name))
+            output += process.stdout.read()
+            log = process.stderr.read().decode()
+        messages = read_messages(output)
+
+    assert process.returncode == 1
+    assert output.endswith(b"\n")
+    assert messages[-1]["type"] == "RECORD"
+    errors = [line for line in log.splitlines() if "| ERROR" in line]
+    assert len(errors) == 1
+    assert f"Stopped by {name}" in errors[0]
+    assert "before 2024-01-01T01:00:00Z" in errors[0]
+    assert "Traceback" not in log
+    assert list(spool.iterdir()) == []
+
+
+def test_an_interrupted_download_stops_the_same_way(tmp_path: Path) -> None:
+    """A signal while Amplitude is silent ends the tap at once, spool cleaned."""
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(rows(0)) as api:
+        api.fail(Fault.SLOW, seconds=30)
+        config = settings(api, hours=1, spool_path=str(spool))
+        with start_tap(tmp_path, config) as process:
+            deadline = time.monotonic() + 20
+            while not api.under_way and time.monotonic() < deadline:
+                time.sleep(0.05)
+            started = time.monotonic()
+            process.terminate()
+            _, log = process.communicate(timeout=20)
+
+        assert time.monotonic() - started < 10
+    assert process.returncode == 1
+    assert b"Stopped by SIGTERM" in log
+    assert b"No hour was finished in this run" in log
+    assert list(spool.iterdir()) == []
+
+
+def test_test_option_makes_one_small_request(tmp_path: Path) -> None:
+    """`--test` proves the keys with a single hour, whatever the range."""
+    with AmplitudeExportApi(rows(*range(24))) as api:
+        run = run_tap(tmp_path, settings(api), "--test")
+
+        assert asked(api) == [START]
+    assert run.code == 0
+    assert len(run.records) == 1
+    assert "| ERROR" not in run.log
+
+
+def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
+    """Before 2014-11-12 Amplitude has one file a day: each day comes once, then hours follow."""
+    day = datetime(2014, 11, 10, tzinfo=timezone.utc)
+    made = [row(day + n * HOUR) for n in range(0, 72, 5)]
+    with AmplitudeExportApi(made) as api:
+        config = settings(api, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5)
+        run = run_tap(tmp_path, config)
+
+        assert asked(api) == [day + n * HOUR for n in range(72)]
+    assert Counter(run.ids) == Counter(ids(made))
+    assert run.states[-1]["next_export_hour"] == "2014-11-13T00:00:00Z"

@@ -1,0 +1,516 @@
+"""What the user sees when something is wrong: one clear line, the right exit code, no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.tap import TapAmplitude
+from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.tap.running import (
+    COMMAND,
+    HOUR,
+    START,
+    Run,
+    command,
+    file_name,
+    packed,
+    rows,
+    run_tap,
+    start_tap,
+    write_files,
+    write_zip,
+)
+
+KEY = "amplitude-api-key-0123456789"
+SECRET = "amplitude-secret-9876543210"
+VALID = {"api_key": KEY, "secret_key": SECRET, "start_date": "2024-01-01"}
+
+
+def the_error(run: Run) -> str:
+    """The one ERROR line of a run that failed without a traceback."""
+    assert "Traceback" not in run.log
+    errors = run.lines("ERROR")
+    assert len(errors) == 1, run.log
+    return errors[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"api_key": None}, "`api_key` is missing"),
+        ({"api_key": ""}, "`api_key` is missing"),
+        ({"secret_key": None}, "`secret_key` is missing"),
+        ({"start_date": None}, "`start_date` is missing"),
+        ({"api_key": f" {KEY}"}, "`api_key` has blanks"),
+        ({"secret_key": f"{SECRET}\n"}, "`secret_key` has blanks"),
+        ({"secret_key": 12345678987654321}, "`secret_key` must be text"),
+        ({"region": "de"}, "`region`"),
+        ({"start_date": "last year"}, "`start_date` is 'last year', which is no date"),
+        ({"start_date": "2024-02-30"}, "which is no date"),
+        ({"start_date": 20240101}, "`start_date`"),
+        ({"end_date": "2024-13-01"}, "`end_date` is '2024-13-01'"),
+        ({"end_date": "2023-12-31"}, "not before `end_date`"),
+        ({"end_date": "2024-01-01T00:00:00Z"}, "not before `end_date`"),
+        ({"api_url": "amplitude.com"}, "`api_url` is no address"),
+        ({"api_url": "ftp://amplitude.com"}, "`api_url` is no address"),
+        ({"api_url": "https://me:pass@amplitude.com"}, "`api_url` must hold no user"),
+        ({"max_window_hours": 0}, "`max_window_hours`"),
+        ({"max_window_hours": 8761}, "`max_window_hours`"),
+        ({"max_window_hours": "many"}, "`max_window_hours`"),
+        ({"on_bad_line": "skip"}, "`on_bad_line`"),
+        ({"max_member_gb": 0}, "`max_member_gb`"),
+        ({"request_timeout_seconds": 0}, "`request_timeout_seconds`"),
+        ({"max_retry_seconds": -1}, "`max_retry_seconds`"),
+        ({"archive_path": "not-there"}, "not-there does not exist"),
+        ({"archive_path": "config.json"}, "config.json is no .zip file"),
+        ({"archive_path": "empty"}, "empty is empty"),
+    ],
+)
+def test_a_bad_setting_is_named_with_its_fix(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, Any],
+    told: str,
+) -> None:
+    """Exit code 2, and one line that names the setting and repeats no secret."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "config.json").write_text("{}")
+    with caplog.at_level("DEBUG"), pytest.raises(FixConfiguration) as caught:
+        TapAmplitude(config=VALID | changes)
+
+    assert caught.value.exit_code == 2
+    assert told in str(caught.value)
+    for output in (str(caught.value), caplog.text):
+        assert SECRET not in output
+        assert KEY not in output
+        assert "12345678987654321" not in output
+
+
+def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
+    """`--config <(make-config)` can be read only once; the last file wins."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    first = command(tmp_path, {"archive_path": "not-there", "on_bad_line": "reject"})
+    done = subprocess.run(
+        [*first, "--config", "/dev/stdin"],
+        input=json.dumps({"archive_path": str(folder)}).encode(),
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b'"RECORD"') == 3
+
+
+def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
+    """Nobody has to run the tap once for each mistake."""
+    run = run_tap(tmp_path, {"start_date": "soon", "end_date": "later"})
+
+    told = the_error(run)
+    for name in ("api_key", "secret_key", "start_date", "end_date"):
+        assert f"`{name}`" in told
+    assert "4 problems" in told
+
+
+def test_a_key_in_the_wrong_setting_is_not_repeated(tmp_path: Path) -> None:
+    """Pasting the secret twice does not put it into a log."""
+    run = run_tap(tmp_path, VALID | {"region": SECRET})
+
+    assert run.code == 2
+    assert SECRET not in run.log
+
+
+def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
+    """Its default applies."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    run = run_tap(tmp_path, {"archive_path": str(folder), "region": None, "on_bad_line": None})
+
+    assert run.code == 0
+
+
+def test_a_misspelt_setting_is_noticed(tmp_path: Path) -> None:
+    """A setting that nobody reads would be a silent mistake."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    run = run_tap(tmp_path, {"archive_path": str(folder), "end_dat": "2023-01-01"})
+
+    assert run.code == 0
+    assert "Did you mean `end_date`?" in run.lines("WARNING")[0]
+
+
+def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> None:
+    """`start_date` goes down, `end_date` goes up: nothing that was asked for is left out."""
+    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(5)})
+    run = run_tap(
+        tmp_path,
+        {
+            "archive_path": str(folder),
+            "start_date": "2024-01-01T01:30:00",
+            "end_date": "2024-01-01T04:59:59.5+01:00",
+        },
+    )
+
+    assert sorted({r["server_upload_time"][11:13] for r in run.records}) == ["01", "02", "03"]
+    assert "`start_date` counts as 2024-01-01T01:00Z" in run.log
+    assert "`end_date` counts as 2024-01-01T04:00Z" in run.log
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "told"),
+    [
+        ("--config", None, "cannot be read"),
+        ("--config", b"{", "is no JSON"),
+        ("--config", b"[]", "holds no JSON object"),
+        ("--config", b"\xff\xfe{", "cannot be read"),
+        ("--state", None, "No such file"),
+        ("--state", b'{"bookmarks":', "is no JSON"),
+        ("--state", b"\xff", "cannot be read"),
+        ("--catalog", None, "No such file"),
+        ("--catalog", b"nothing", "is no JSON"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    tmp_path: Path, option: str, content: bytes | None, told: str
+) -> None:
+    """Exit code 2 and the option that the file was given with."""
+    file = tmp_path / "given.json"
+    if content is not None:
+        file.write_bytes(content)
+    run = run_tap(tmp_path, VALID, option, str(file))
+
+    assert run.code == 2
+    error = the_error(run)
+    assert told in error
+    assert option in error
+    assert "given.json" in error
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({"bookmarks": {"events": {"next_export_hour": "soon"}}}, "`next_export_hour` is 'soon'"),
+        ({"bookmarks": {"events": {"next_export_hour": 20240101}}}, "which is not a time"),
+        (
+            {"bookmarks": {"events": {"next_export_hour": "2024-01-01", "window_hours": "x"}}},
+            "`window_hours`",
+        ),
+        ({"bookmarks": []}, "holds no `bookmarks`"),
+        ({"singer_state": {"bookmarks": {}}}, "holds no `bookmarks`"),
+        ({"bookmarks": {"events": "2024"}}, "no JSON object"),
+        (
+            {"bookmarks": {"events": {"replication_key_value": "2024-01-01T00:00:00"}}},
+            "another tap",
+        ),
+    ],
+)
+def test_a_state_that_cannot_be_meant_is_refused(
+    tmp_path: Path, state: dict[str, Any], told: str
+) -> None:
+    """Starting over by itself would export years again; so the tap asks."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    with pytest.raises(FixConfiguration) as caught:
+        TapAmplitude(config={"archive_path": str(folder)}, state=state)
+
+    assert told in str(caught.value)
+    assert "meltano state" in str(caught.value)
+
+
+def test_an_unusable_state_ends_the_process_with_2(tmp_path: Path) -> None:
+    """Before any message is written."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    state = {"bookmarks": {"events": {"next_export_hour": "soon"}}}
+    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
+
+    assert run.code == 2
+    assert "`next_export_hour`" in the_error(run)
+    assert run.messages == []
+
+
+@pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"bookmarks": {"events": {}}}])
+def test_an_empty_state_starts_at_the_beginning(tmp_path: Path, state: dict[str, Any]) -> None:
+    """What Meltano gives to a first run, or to one with `--full-refresh`."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    tap = TapAmplitude(config={"archive_path": str(folder)}, state=state)
+
+    assert "next_export_hour" not in json.dumps(tap.state)
+
+
+def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
+    """A state that a newer version wrote loses nothing here."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    others = {"cohorts": {"seen": "2024-01-01"}}
+    run = run_tap(tmp_path, {"archive_path": str(folder)}, state={"bookmarks": others})
+
+    assert run.last_state["bookmarks"]["cohorts"] == {"seen": "2024-01-01"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--about"], ["--discover"]])
+def test_what_needs_no_configuration_works_without(tmp_path: Path, arguments: list[str]) -> None:
+    """A catalog and the list of settings can be had before anything is set up."""
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, check=False, cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stdout
+    assert b"ERROR" not in done.stderr
+
+
+def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
+    """A mistake on the command line is a mistake of configuration."""
+    run = run_tap(tmp_path, VALID, "--catalogue")
+
+    assert run.code == 2
+    assert "--catalogue" in the_error(run)
+
+
+def test_wrong_environment_values_are_told(tmp_path: Path) -> None:
+    """Settings may come from the environment; a number that is none is named."""
+    done = subprocess.run(
+        [*COMMAND, "--config=ENV"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"TAP_AMPLITUDE_MAX_WINDOW_HOURS": "many"},
+    )
+
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"TAP_AMPLITUDE_" in done.stderr
+
+
+def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
+    """Settings for three hours that do not wait for long."""
+    return {
+        "api_key": api.api_key,
+        "secret_key": api.secret_key,
+        "api_url": api.url,
+        "start_date": START.isoformat(),
+        "end_date": (START + 3 * HOUR).isoformat(),
+        "max_window_hours": 1,
+        "max_retry_seconds": 1,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "details", "code", "told"),
+    [
+        (Fault.FORBIDDEN_403, {}, 2, "region"),
+        (Fault.UNAUTHORIZED_401, {}, 2, "region"),
+        (Fault.OTHER_400, {}, 2, "Invalid user property country"),
+        (Fault.NOT_FOUND_ODD, {}, 2, "api_url"),
+        (Fault.SIZE_400, {}, 1, "archive_path"),
+        (Fault.GATEWAY_TIMEOUT_504, {}, 1, "504"),
+        (Fault.SERVER_5XX, {}, 1, "503"),
+        (Fault.TRUNCATED_ZIP, {}, 1, "Run the same command again"),
+        (Fault.CORRUPT_LINE, {}, 1, "line 2"),
+    ],
+)
+def test_a_failure_in_a_later_hour_keeps_what_was_done(
+    tmp_path: Path, fault: Fault, details: dict[str, Any], code: int, told: str
+) -> None:
+    """The earlier hour is out and in the state, nothing of the failed hour is, and it is said."""
+    with AmplitudeExportApi(rows(0, 1, 2, each=4), rows_per_file=4) as api:
+        api.fail(fault, times=None, hour=START + HOUR, **details)
+        run = run_tap(tmp_path, failing_settings(api))
+
+    assert run.code == code
+    error = the_error(run)
+    assert told in error
+    assert "before 2024-01-01T01:00:00Z are out and in the state" in error
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+
+
+def test_nothing_of_an_unverified_archive_comes_out(tmp_path: Path) -> None:
+    """Damage in the last file of an hour is found before the first file is read."""
+    with AmplitudeExportApi(rows(0, each=40), rows_per_file=10) as api:
+        api.fail(Fault.CORRUPT_MEMBER, times=None)
+        run = run_tap(tmp_path, failing_settings(api))
+
+    assert run.code == 1
+    assert run.records == []
+    assert run.states == []
+
+
+def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:
+    """Keys stay out of the log and of the messages, in success, refusal and retry."""
+    with AmplitudeExportApi(rows(0, 1, 2), api_key=KEY, secret_key=SECRET) as api:
+        api.fail(Fault.SERVER_5XX)
+        config = failing_settings(api, max_retry_seconds=9)
+        debug = {"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"}
+        good = run_tap(tmp_path, config, environment=debug)
+        api.secret_key = "changed"
+        bad = run_tap(tmp_path, config, environment=debug)
+
+    assert (good.code, bad.code) == (0, 2)
+    assert "DEBUG" in good.log
+    for run in (good, bad):
+        output = run.log + json.dumps(run.messages)
+        assert KEY not in output
+        assert SECRET not in output
+
+
+def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
+    """Not even of a line that cannot be read."""
+    line = b'{"event_type": "personal-content", '
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), file_name(1): line})
+    write_files(tmp_path / "a", {file_name(1).removesuffix(".gz"): line})
+    (folder / file_name(1)).unlink()
+    run = run_tap(
+        tmp_path,
+        {"archive_path": str(folder)},
+        environment={"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"},
+    )
+
+    assert run.code == 1
+    assert "line 1" in the_error(run)
+    assert "personal-content" not in run.log
+    assert "user-1" not in run.log
+
+
+def test_a_target_that_dies_is_one_clear_line(tmp_path: Path) -> None:
+    """No BrokenPipeError, no traceback, no exit code of Python's own; the spool is clean."""
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(rows(0, 1, 2, each=3000), rows_per_file=3000) as api:
+        config = failing_settings(api, spool_path=str(spool))
+        with start_tap(tmp_path, config) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.read(1000)
+            process.stdout.close()
+            log = process.stderr.read().decode()
+
+    assert process.returncode == 1
+    errors = [line for line in log.splitlines() if "| ERROR" in line]
+    assert len(errors) == 1
+    assert "The target ended" in errors[0]
+    assert "Traceback" not in log
+    assert "BrokenPipe" not in log
+    assert list(spool.iterdir()) == []
+
+
+def test_a_target_that_dies_between_two_states_is_one_clear_line(tmp_path: Path) -> None:
+    """Bytes that are stuck in a buffer of Python do not turn into an exit code of its own."""
+    with AmplitudeExportApi([]) as api:
+        api.fail(Fault.SLOW, seconds=1, hour=START + HOUR)
+        with start_tap(tmp_path, failing_settings(api)) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            while b'"STATE"' not in process.stdout.readline():
+                pass
+            process.stdout.close()
+            log = process.stderr.read().decode()
+
+    assert process.returncode == 1
+    assert "The target ended" in log
+    assert "BrokenPipe" not in log
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None:
+    """`tap-amplitude > file` on a full disk stops with exit code 1."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command(tmp_path, {"archive_path": str(folder)}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert b"no room left on the disk" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.count(b"| ERROR") == 1
+
+
+def test_a_full_disk_behind_the_spool_is_one_clear_line(tmp_path: Path) -> None:
+    """A download that does not fit stops with the setting that moves the spool."""
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(rows(0, each=20_000), rows_per_file=20_000) as api:
+        config = failing_settings(api, spool_path=str(spool))
+        # A limit on the size of files is what a test can have of a full disk.
+        limited = ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command(tmp_path, config)]
+        done = subprocess.run(limited, capture_output=True, check=False)
+
+    assert done.returncode == 1, done.stderr
+    assert b"`spool_path`" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stderr.count(b"| ERROR") == 1
+    assert list(spool.iterdir()) == []
+
+
+def test_a_spool_that_cannot_be_made_is_a_setting_to_fix(tmp_path: Path) -> None:
+    """A file in the place of the folder is named."""
+    (tmp_path / "spool").write_text("a file")
+    with AmplitudeExportApi(rows(0)) as api:
+        run = run_tap(tmp_path, failing_settings(api, spool_path="spool/here"))
+
+    assert run.code == 2
+    assert "`spool_path`" in the_error(run)
+
+
+def test_the_spool_of_a_killed_run_is_removed_by_the_next(tmp_path: Path) -> None:
+    """Downloads of runs that could not clean up do not pile up; those of live runs stay."""
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(rows(0)) as api:
+        api.fail(Fault.SLOW, seconds=20)
+        config = failing_settings(api, spool_path=str(spool))
+        with subprocess.Popen(
+            command(tmp_path, config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while not api.under_way:
+                assert process.poll() is None
+            (left,) = spool.iterdir()
+            os.utime(left, (0, 0))
+            run_tap(tmp_path, config)
+
+            assert left.exists()
+            process.kill()
+        os.utime(left, (0, 0))
+        run_tap(tmp_path, config)
+
+    assert not left.exists()
+
+
+def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
+    """What is not expected comes with a traceback, for the report."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    broken = (
+        "import tap_amplitude.streams as s; s.read_row = lambda line: 1 / 0;"
+        "from tap_amplitude.__main__ import main; main()"
+    )
+    arguments = command(tmp_path, {"archive_path": str(folder)})[len(COMMAND) :]
+    done = subprocess.run([COMMAND[0], "-c", broken, *arguments], capture_output=True, check=False)
+
+    assert done.returncode == 1
+    assert b"This is a bug in tap-amplitude" in done.stderr
+    assert b"ZeroDivisionError" in done.stderr
+
+
+def test_plain_http_to_another_machine_is_warned_about(tmp_path: Path) -> None:
+    """The keys would travel in clear; to this machine itself they do not travel."""
+    remote = run_tap(
+        tmp_path, VALID | {"api_url": "http://amplitude.invalid", "max_retry_seconds": 0}
+    )
+    with AmplitudeExportApi(rows(0)) as api:
+        local = run_tap(tmp_path, failing_settings(api))
+
+    assert "unencrypted" in remote.log
+    assert "unencrypted" not in local.log
+
+
+def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
+    """Keys that stay in the environment do not get in the way of an archive."""
+    path = write_zip(tmp_path / "export.zip", {file_name(0): packed(rows(0))})
+    run = run_tap(tmp_path, VALID | {"archive_path": str(path)})
+
+    assert run.code == 0
+    assert any("export.zip" in line for line in run.lines("INFO"))
+    assert len(run.records) == 3

@@ -1,0 +1,297 @@
+"""A line of an export file → a record: what changes, what does not, and what is no record."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_amplitude.rows import MAX_DEPTH, TIME_FIELDS, Row, Unreadable, read_row
+from target_posthog.amplitude.event_ids import event_uuid
+from tests.tap.running import (
+    START,
+    command,
+    file_name,
+    packed,
+    row,
+    run_tap,
+    write_files,
+    write_zip,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def record_of(line: bytes | str) -> dict[str, Any]:
+    """Read a line that must be a record."""
+    result = read_row(line if isinstance(line, bytes) else line.encode())
+    assert isinstance(result, Row), result
+    return result.record
+
+
+def test_a_row_keeps_every_field_and_value() -> None:
+    """Unknown fields, nulls, empty values and nested ones arrive as they were."""
+    content: dict[str, Any] = {
+        "uuid": "e6fe6a70-8a06-11ed-9ac0-ab8bd3fc3d15",
+        "a_field_of_tomorrow": {"deep": [1, {"er": None}]},
+        "empty": "",
+        "none": None,
+        "list": [],
+        "object": {},
+        "float": 0.1,
+        "event_properties": {"event_time": "2023-01-01 00:00:00", "when": "2023-01-01 00:00:00"},
+        "user_properties": {"processed_time": ""},
+    }
+
+    assert record_of(json.dumps(content)) == content
+
+
+@pytest.mark.parametrize("name", TIME_FIELDS)
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("2023-01-01 19:02:52.749000", "2023-01-01T19:02:52.749000Z"),
+        ("2023-01-01 19:02:52", "2023-01-01T19:02:52.000000Z"),
+        ("2023-01-01 19:02:52.7", "2023-01-01T19:02:52.700000Z"),
+        ("2023-01-01T19:02:52.749Z", "2023-01-01T19:02:52.749000Z"),
+        ("2023-01-01T19:02:52.749000123+02:00", "2023-01-01T17:02:52.749000Z"),
+        ("2023-01-01 19:02:52.749-0130", "2023-01-01T20:32:52.749000Z"),
+        ("", None),
+        ("  ", None),
+    ],
+)
+def test_each_time_of_a_row_becomes_rfc_3339(name: str, text: str, written: str | None) -> None:
+    """Six decimals and Z, whatever form it had; an empty text is no time."""
+    result = read_row(json.dumps({"uuid": "u", name: text}).encode())
+
+    assert result == Row({"uuid": "u", name: written}, odd_times=0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2023-02-30 00:00:00.000000",
+        "2023-01-01 25:00:00.000000",
+        "2022:05:27 02:00:43.324890",
+        "yesterday",
+        "2023-W01-1 00:00:00.000000",
+        "0001-01-01 00:00:00+23:00",
+        1672599772749,
+        True,
+    ],
+)
+def test_a_time_that_cannot_be_read_stays_and_is_counted(value: Any) -> None:
+    """Nothing is invented in its place."""
+    result = read_row(json.dumps({"uuid": "u", "event_time": value}).encode())
+
+    assert result == Row({"uuid": "u", "event_time": value}, odd_times=1)
+
+
+def test_integers_of_any_size_are_exact() -> None:
+    """No integer turns into a float, as some JSON readers do beyond 64 bits."""
+    record = record_of(
+        b'{"uuid":"u","big":123456789012345678901234567890,"max":9223372036854775807}'
+    )
+
+    assert record["big"] == 123456789012345678901234567890
+    assert record["max"] == 9223372036854775807
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"NaN", "NaN"),
+        (b"-Infinity", "-Infinity"),
+        (b"1e400", "1e400"),
+        (b"-1e400", "-1e400"),
+        (b'"\\ud83d"', "\ufffd"),
+        (b'"a\\ud83dz"', "a\ufffdz"),
+        (b'"\\ud83d\\ude00"', "\U0001f600"),
+        (b'"\xed\xa0\xbd"', "\ufffd"),
+        (b"9" * 5000, "9" * 5000),
+        (b'{"\\ud83d":1,"\\ud83e":2}', {"\ufffd": 1, "\ufffd\ufffd": 2}),
+    ],
+)
+def test_what_json_readers_refuse_is_kept(text: bytes, value: Any) -> None:
+    """An event is worth more than the letter of JSON."""
+    assert record_of(b'{"uuid":"u","value":' + text + b"}")["value"] == value
+
+
+def test_a_byte_order_mark_is_no_reason_to_refuse_a_row() -> None:
+    """Tools on Windows put one at the start of a file."""
+    assert record_of(b'\xef\xbb\xbf{"uuid":"u"}') == {"uuid": "u"}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"event_type": "cut of', "not JSON"),
+        (b"", "not JSON"),
+        (b"plain text", "not JSON"),
+        (b'{"a":"\xff"}', "not JSON"),
+        (b"[1]", "a JSON array, not an object"),
+        (b'"text"', "a JSON string, not an object"),
+        (b"12", "a JSON number, not an object"),
+        (b"true", "a JSON boolean, not an object"),
+        (b"null", "a JSON null, not an object"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"a":' * 100_000, "nested too deep"),
+        (
+            b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1),
+            f"nested deeper than {MAX_DEPTH} levels",
+        ),
+    ],
+)
+def test_what_is_no_object_is_unreadable(line: bytes, reason: str) -> None:
+    """The reason tells what it is, never what is in it."""
+    assert read_row(line) == Unreadable(reason)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        {"uuid": None},
+        {"uuid": ""},
+        {"uuid": " "},
+        {"$insert_id": "i", "device_id": "d", "app": 1},
+        {"$insert_id": "i", "user_id": "u", "app": 1, "event_type": "x"},
+        {"$insert_id": "", "device_id": "d", "event_time": "2023-01-01 00:00:00"},
+        {"event_type": "\u00e4\U0001f600", "price": 0.1, "server_upload_time": ""},
+    ],
+)
+def test_a_row_without_uuid_gets_the_one_that_the_target_would_give(
+    content: dict[str, Any],
+) -> None:
+    """Whichever of the two plugins gives it, the event has one id."""
+    line = json.dumps(content).encode()
+
+    assert record_of(line)["uuid"] == event_uuid(content)
+    assert record_of(line)["uuid"] == record_of(line)["uuid"]
+
+
+def test_rows_that_differ_get_different_ids() -> None:
+    """The `$insert_id` decides; without one, the whole row."""
+    lines = [
+        b'{"$insert_id":"a","device_id":"d"}',
+        b'{"$insert_id":"b","device_id":"d"}',
+        b'{"device_id":"d","event_type":"x"}',
+        b'{"device_id":"d","event_type":"y"}',
+        b'{"$insert_id":"a","device_id":"e"}',
+    ]
+
+    assert len({record_of(line)["uuid"] for line in lines}) == len(lines)
+
+
+def test_a_given_uuid_is_left_as_it_is() -> None:
+    """Even one that is no UUID: what to make of it is the target's decision."""
+    assert record_of(b'{"uuid":"not a uuid"}')["uuid"] == "not a uuid"
+
+
+def test_unusual_values_come_out_of_the_tap_as_valid_json(tmp_path: Path) -> None:
+    """Big integers and deep nesting pass the writer, too; odd times are counted at the end."""
+    depth = 300
+    lines = [
+        b'{"uuid":"1","event_time":"odd","n":123456789012345678901234567890}',
+        b'{"uuid":"2","n":' + b"[" * depth + b"]" * depth + b"}",
+        b'{"uuid":"3","n":NaN,"t":"\\ud83d"}',
+        b'{"uuid":"4","n":"\\u2028\\u0000"}',
+    ]
+    path = tmp_path / "a"
+    write_files(path, {file_name(0).removesuffix(".gz"): b"\n".join(lines)})
+    run = run_tap(tmp_path, {"archive_path": str(path)})
+
+    assert run.code == 0
+    assert run.ids == ["1", "2", "3", "4"]
+    assert run.records[0]["n"] == 123456789012345678901234567890
+    assert json.dumps(run.records[1]["n"]) == "[" * depth + "]" * depth
+    assert run.records[2]["n"] == "NaN"
+    assert run.records[3]["n"] == "\u2028\u0000"
+    assert "1 unreadable time " in run.log
+
+
+BAD = b'{"event_type": "cut of'
+
+
+def test_a_bad_line_stops_before_its_hour_is_done(tmp_path: Path) -> None:
+    """With `fail`, the state stays before the hour, and file and line are told."""
+    text = packed([row(START)]) + packed([]) + gzip.compress(BAD + b"\n")
+    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([row(START)]), file_name(1): text})
+    run = run_tap(tmp_path, {"archive_path": str(path)})
+
+    assert run.code == 1
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+    error = run.lines("ERROR")[0]
+    assert file_name(1) in error
+    assert "line 2" in error
+    assert "on_bad_line" in error
+
+
+def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
+    """With `reject`, it is kept word for word, counted and told; all other rows come out."""
+    good = json.dumps(row(START)).encode()
+    lines = [BAD, good, b"[1]", b'{"a":"\xff"}']
+    files = {file_name(0).removesuffix(".gz"): b"\n".join(lines)}
+    path = write_files(tmp_path / "a", files)
+    run = run_tap(
+        tmp_path,
+        {"archive_path": str(path), "on_bad_line": "reject", "rejects_path": "kept/here"},
+    )
+
+    assert run.code == 0
+    assert len(run.records) == 1
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+    (file,) = (tmp_path / "kept" / "here").iterdir()
+    assert file.name.startswith("tap-amplitude-")
+    rejects = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [r["record"] for r in rejects] == [BAD.decode(), "[1]", '{"a":"\\xff"}']
+    assert {(r["code"], r["stage"]) for r in rejects} == {("bad_line", "read")}
+    assert "line 1: not JSON" in rejects[0]["reason"]
+    assert "line 3: a JSON array" in rejects[1]["reason"]
+    assert "3 lines rejected" in run.log
+
+
+def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
+    """A kill after the STATE of an hour does not lose the rejected lines of that hour."""
+    files = {
+        file_name(0).removesuffix(".gz"): BAD,
+        file_name(1): packed(row(START, number) for number in range(3000)),
+    }
+    config = {
+        "archive_path": str(write_files(tmp_path / "a", files)),
+        "on_bad_line": "reject",
+        "rejects_path": str(tmp_path / "rejects"),
+    }
+    with subprocess.Popen(
+        command(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        while b'"STATE"' not in process.stdout.readline():
+            pass
+        process.kill()
+
+    (file,) = (tmp_path / "rejects").iterdir()
+    assert json.loads(file.read_text())["record"] == BAD.decode()
+
+
+def test_no_rejects_file_is_made_when_nothing_is_rejected(tmp_path: Path) -> None:
+    """An empty file would look like a finding."""
+    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([row(START)])})
+    run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+
+    assert not (tmp_path / "rejects").exists()
+
+
+def test_rejects_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
+    """A line that is neither out nor kept would be lost."""
+    (tmp_path / "rejects").write_text("a file")
+    path = write_files(tmp_path / "a", {file_name(0).removesuffix(".gz"): BAD})
+    run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+
+    assert run.code == 2
+    assert "`rejects_path`" in run.lines("ERROR")[0]
+    assert run.states == []

@@ -1,0 +1,234 @@
+"""The SDK's standard tests for taps, over an archive; and what a user can select or map."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_amplitude.tap import TapAmplitude
+from tests.tap.running import (
+    COMMAND,
+    HOUR,
+    START,
+    file_name,
+    packed,
+    row,
+    rows,
+    run_tap,
+    write_files,
+    write_zip,
+)
+from tests.tap.typical_rows import typical_row
+
+# The SDK's test class takes its configuration when it is made, before any fixture.
+FILES = Path(tempfile.mkdtemp())
+atexit.register(shutil.rmtree, FILES)
+write_files(
+    FILES,
+    {
+        file_name(n): packed([typical_row(START + n * HOUR, number) for number in range(50)])
+        for n in range(4)
+    },
+)
+
+TestTapAmplitude = get_tap_test_class(
+    TapAmplitude,
+    config={"archive_path": str(FILES)},
+    suite_config=SuiteConfig(max_records_limit=500),
+)
+
+
+def catalog_of(folder: Path) -> dict[str, Any]:
+    """What `--discover` gives."""
+    done = subprocess.run([*COMMAND, "--discover"], capture_output=True, check=True, cwd=folder)
+    catalog: dict[str, Any] = json.loads(done.stdout)
+    return catalog
+
+
+def archive_of(folder: Path, content: list[dict[str, Any]]) -> dict[str, Any]:
+    """Settings that read rows of hour 0 from an archive."""
+    path = write_zip(folder / "a.zip", {file_name(0): packed(content)})
+    return {"archive_path": str(path)}
+
+
+def test_the_typical_row_has_all_fields_of_the_schema() -> None:
+    """So that the standard tests look at each of them."""
+    schema = TapAmplitude(config={"archive_path": str(FILES)}).streams["events"].schema
+
+    assert set(typical_row(START, 0)) == set(schema["properties"])
+
+
+def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) -> None:
+    """The catalog tells it the Singer way."""
+    (stream,) = catalog_of(tmp_path)["streams"]
+
+    assert stream["tap_stream_id"] == "events"
+    assert stream["key_properties"] == ["uuid"]
+    assert stream["replication_key"] == "server_upload_time"
+    assert stream["replication_method"] == "INCREMENTAL"
+    assert len(stream["schema"]["properties"]) == 55
+    assert stream["schema"]["additionalProperties"] is True
+    assert all(p["description"] for p in stream["schema"]["properties"].values())
+
+
+def test_a_passed_catalog_changes_nothing(tmp_path: Path) -> None:
+    """Meltano always passes one; fields that it does not know are not dropped."""
+    catalog = catalog_of(tmp_path)
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"] == []:
+            entry["metadata"]["selected"] = True
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    content = [row(START, field_of_tomorrow={"a": 1})]
+    run = run_tap(
+        tmp_path, archive_of(tmp_path, content), "--catalog", str(tmp_path / "catalog.json")
+    )
+
+    assert run.records[0]["field_of_tomorrow"] == {"a": 1}
+
+
+def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
+    """Selection works, although records otherwise pass by the SDK's slow way."""
+    catalog = catalog_of(tmp_path)
+    for entry in catalog["streams"][0]["metadata"]:
+        entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "user_id"]
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    run = run_tap(
+        tmp_path,
+        archive_of(tmp_path, [row(START, field_of_tomorrow=1)]),
+        "--catalog",
+        str(tmp_path / "catalog.json"),
+    )
+
+    assert "user_id" not in run.records[0]
+    assert run.records[0]["field_of_tomorrow"] == 1
+
+
+def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
+    """No record and no state."""
+    catalog = catalog_of(tmp_path)
+    for entry in catalog["streams"][0]["metadata"]:
+        entry["metadata"]["selected"] = False
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    run = run_tap(
+        tmp_path,
+        archive_of(tmp_path, rows(0)),
+        "--catalog",
+        str(tmp_path / "catalog.json"),
+    )
+
+    assert run.code == 0
+    assert run.messages == []
+
+
+def test_full_table_in_the_catalog_starts_over(tmp_path: Path) -> None:
+    """Who forces the full table does not want the bookmark."""
+    catalog = catalog_of(tmp_path)
+    catalog["streams"][0]["replication_method"] = "FULL_TABLE"
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"] == []:
+            entry["metadata"]["selected"] = True
+    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
+    state = {"bookmarks": {"events": {"next_export_hour": "2025-01-01T00:00:00Z"}}}
+    run = run_tap(
+        tmp_path,
+        archive_of(tmp_path, rows(0)),
+        "--catalog",
+        str(tmp_path / "catalog.json"),
+        state=state,
+    )
+
+    assert len(run.records) == 3
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+
+
+def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
+    """The SDK's own features work; `__filter__` leaves records out and the state still moves."""
+    config = archive_of(tmp_path, rows(0)) | {
+        "stream_maps": {
+            "events": {
+                "__filter__": "bool(user_id != 'user-1')",
+                "event_type": "event_type.upper()",
+            }
+        },
+        "flattening_enabled": True,
+        "flattening_max_depth": 1,
+    }
+    run = run_tap(tmp_path, config)
+
+    assert [r["user_id"] for r in run.records] == ["user-0", "user-2"]
+    assert {r["event_type"] for r in run.records} == {"OPENED"}
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+
+
+def test_batch_and_activate_version_are_not_offered(tmp_path: Path) -> None:
+    """What a tap declares it must do well."""
+    done = subprocess.run(
+        [*COMMAND, "--about", "--format=json"], capture_output=True, check=True, cwd=tmp_path
+    )
+    about = json.loads(done.stdout)
+
+    assert not {"batch", "activate-version"} & set(about["capabilities"])
+    assert "batch_config" not in about["settings"]["properties"]
+
+
+def test_batch_config_is_ignored_and_records_come(tmp_path: Path) -> None:
+    """A `batch_config` that is set for another tap does not change what comes out."""
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": "file://out"},
+    }
+    run = run_tap(tmp_path, archive_of(tmp_path, rows(0)) | {"batch_config": batch})
+
+    assert len(run.records) == 3
+
+
+def test_every_setting_has_a_title_and_a_description() -> None:
+    """They are the documentation: `--about`, the Hub and docs/settings.md show them."""
+    for name, setting in TapAmplitude.config_jsonschema["properties"].items():
+        assert setting["title"], name
+        assert setting["description"].endswith("."), name
+    secrets = {
+        name
+        for name, setting in TapAmplitude.config_jsonschema["properties"].items()
+        if setting.get("secret")
+    }
+    assert secrets == {"api_key", "secret_key"}
+
+
+def test_test_schema_writes_the_schema_only(tmp_path: Path) -> None:
+    """`--test=schema` needs no data."""
+    run = run_tap(tmp_path, archive_of(tmp_path, rows(0)), "--test=schema")
+
+    assert [m["type"] for m in run.messages] == ["SCHEMA"]
+
+
+def test_a_test_over_an_archive_stops_after_one_record(tmp_path: Path) -> None:
+    """Years of files are not read for a test."""
+    files = {file_name(n): packed(rows(n)) for n in range(3)}
+    # Damage in a later hour is not even noticed.
+    files[file_name(2)] = b"damaged"
+    folder = write_files(tmp_path / "files", files)
+    run = run_tap(tmp_path, {"archive_path": str(folder)}, "--test")
+
+    assert run.code == 0
+    assert len(run.records) == 1
+
+
+def test_the_end_is_told_in_one_line(tmp_path: Path) -> None:
+    """Hours, events, empty hours and where the state stands."""
+    files = {file_name(n): packed(rows(n)) for n in (0, 2)}
+    folder = write_files(tmp_path / "files", files)
+    run = run_tap(tmp_path, {"archive_path": str(folder)})
+
+    told = [line for line in run.log.splitlines() if "Exported" in line]
+    assert len(told) == 1
+    assert "6 events of 3 hours; 1 hour without events" in told[0]
+    end = (START + 3 * HOUR).isoformat().replace("+00:00", "Z")
+    assert f"the next hour is {end}" in told[0]
