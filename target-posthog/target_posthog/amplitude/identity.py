@@ -1,0 +1,107 @@
+"""Who an event belongs to, and the event that joins a device to its user.
+
+The reasoning, with PostHog's merge rules, is in `docs/identity.md`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from target_posthog.amplitude.event_ids import derived_uuid
+from target_posthog.conversion import Json, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+IdentityEvents = Literal["alias", "identify", "none"]
+
+#: PostHog cuts longer ids on /batch/ and drops them on v1 (rust/capture, v0_request.rs and
+#: v1/analytics/types.rs): either way the person would not be found again.
+MAX_DISTINCT_ID_LENGTH = 200
+
+_ILLEGAL_IN_POSTHOG = {
+    # Refused in merges (nodejs person-merge-service.ts); the second part loses its person in
+    # capture v1. Both lists are partly case-insensitive; we take all of both that way, because
+    # an id on them is a programming error whatever its case.
+    "anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email",
+    "undefined", "true", "false", "[object object]", "nan", "none", "null", "0",
+    "00000000-0000-0000-0000-000000000000", "anonymous-user", "backend", "system", "user",
+}  # fmt: skip
+_ILLEGAL_IN_AMPLITUDE = {
+    # Refused at ingestion today (Amplitude docs, HTTP V2 API, "device ID and user ID"); the list
+    # grew with time, so old rows can hold them.
+    "anonymous", "nil", "none", "null", "n/a", "na", "undefined", "unknown",
+    "00000000-0000-0000-0000-000000000000", "{}", "lmy47d", "0", "-1",
+}  # fmt: skip
+ILLEGAL_IDS = frozenset(_ILLEGAL_IN_POSTHOG | _ILLEGAL_IN_AMPLITUDE)
+
+
+def legal_id(value: object) -> str | None:
+    """Return an id as text, or None when it names nobody.
+
+    Blank ids and ids on PostHog's or Amplitude's illegal list, also in quotes, name nobody: an
+    event sent under `"null"` would make one person of everybody who was logged out. PostHog
+    stores U+FFFD for NUL (rust/capture, v0_request.rs), so that is what the id is.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    text = value if isinstance(value, str) else str(value)
+    bare = text.strip()
+    quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\""
+    bare = (bare[1:-1].strip() if quoted else bare).lower()
+    return None if not bare or bare in ILLEGAL_IDS else text.replace("\0", "\ufffd")
+
+
+def distinct_id(row: Mapping[str, Any]) -> str | None:
+    """Return the person of a row: its user, else its device, else its Amplitude id."""
+    person = legal_id(row.get("user_id")) or legal_id(row.get("device_id"))
+    if person is not None:
+        return person
+    amplitude_id = legal_id(row.get("amplitude_id"))
+    return None if amplitude_id is None else f"amplitude:{amplitude_id}"
+
+
+def link(row: Mapping[str, Any]) -> Link | None:
+    """Return the (user, device) pair that a row shows, when PostHog can join the two."""
+    user, device = legal_id(row.get("user_id")), legal_id(row.get("device_id"))
+    if user is None or device is None or user == device:
+        return None
+    if max(len(user), len(device)) > MAX_DISTINCT_ID_LENGTH:
+        return None
+    return Link(user_id=user, device_id=device)
+
+
+def identity_event(kind: IdentityEvents, pair: Link, timestamp: str) -> Json:
+    """Return the event that merges the device's person into the user's.
+
+    The user is always `distinct_id`: PostHog merges the other id into it and refuses when that
+    other one already is somebody. So a second device joins its user, and a shared device never
+    joins two users (nodejs person-merge-service.ts).
+
+    Args:
+        kind: `alias` or `identify`.
+        pair: who and which device.
+        timestamp: the time of the record that showed the pair, RFC 3339.
+    """
+    if kind == "alias":
+        name = "$create_alias"
+        merge = {"distinct_id": pair.user_id, "alias": pair.device_id}
+    else:
+        name = "$identify"
+        merge = {"$anon_distinct_id": pair.device_id}
+    return {
+        "uuid": derived_uuid(name, pair.user_id, pair.device_id),
+        "event": name,
+        "distinct_id": pair.user_id,
+        "timestamp": timestamp,
+        "properties": merge | MIGRATION_MARKS,
+    }
+
+
+#: On every event: PostHog must not look up the place of our own address, and the import can be
+#: told from live events.
+MIGRATION_MARKS: Json = {
+    "$geoip_disable": True,
+    "analytics_source": "amplitude",
+    "historical_migration": True,
+}

@@ -1,0 +1,186 @@
+"""The converters of the table in `fields.py`: one Amplitude value to PostHog's form, or None.
+
+Each takes any JSON value and never raises. A value that PostHog would read as something else
+gives None: the property is left out, and the Amplitude field keeps it under its own name.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: The language in lower case, or "Lao" would be a code.
+_LOCALE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a field holds nothing: null, or an empty text, object or list."""
+    return not value and value not in _ZERO
+
+
+#: False, 0.0 and -0.0 are equal to it.
+_ZERO = (0,)
+
+
+def as_is(value: Any) -> Any:
+    """Return the value unchanged."""
+    return value
+
+
+def number(value: Any) -> float | int | None:
+    """Return a number; old exports carry coordinates as text."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return value
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
+
+
+def library_name(value: Any) -> str | None:
+    """Return `amplitude-ts` of `amplitude-ts/2.16.1`."""
+    return value.split("/", 1)[0] or None if isinstance(value, str) else None
+
+
+def library_version(value: Any) -> str | None:
+    """Return `2.16.1` of `amplitude-ts/2.16.1`."""
+    return value.partition("/")[2] or None if isinstance(value, str) else None
+
+
+#: Amplitude's browser names that PostHog's browser SDK calls something else
+#: (posthog-js, browser-common user-agent-utils).
+_BROWSERS = {
+    "Chrome Mobile": "Chrome",
+    "Chrome Mobile iOS": "Chrome iOS",
+    "Edge": "Microsoft Edge",
+    "Edge Mobile": "Microsoft Edge",
+    "Firefox Mobile": "Firefox",
+    "IE": "Internet Explorer",
+    "Samsung Browser": "Samsung Internet",
+}
+
+
+def browser(value: Any) -> Any:
+    """Return PostHog's name of a browser; unknown ones keep their own."""
+    return _BROWSERS.get(value, value) if isinstance(value, str) else None
+
+
+def browser_version(value: Any) -> Any:
+    """Return the version as a number when it is one, as PostHog's browser SDK sends it."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return value
+
+
+#: Words at the start of Amplitude's web device_family and device_type, and the OS they stand for.
+_WEB_OS = (
+    ("mac", "Mac OS X"),
+    ("windows phone", "Windows Phone"),
+    ("windows", "Windows"),
+    ("chrome os", "Chrome OS"),
+    ("chromium os", "Chrome OS"),
+    ("linux", "Linux"),
+    ("ubuntu", "Linux"),
+    ("android", "Android"),
+    ("ios", "iOS"),
+    ("iphone", "iOS"),
+    ("ipad", "iOS"),
+    ("apple iphone", "iOS"),
+    ("apple ipad", "iOS"),
+)
+
+
+def web_os(value: Any) -> str | None:
+    """Return the OS that a web event's device field stands for."""
+    return _by_prefix(value, _WEB_OS)
+
+
+_WEB_DEVICE_TYPES = (
+    ("ipad", "Tablet"),
+    ("apple ipad", "Tablet"),
+    ("windows phone", "Mobile"),
+    ("windows", "Desktop"),
+    ("mac", "Desktop"),
+    ("linux", "Desktop"),
+    ("ubuntu", "Desktop"),
+    ("chrome os", "Desktop"),
+    ("chromium os", "Desktop"),
+    ("android tablet", "Tablet"),
+    ("android", "Mobile"),
+    ("iphone", "Mobile"),
+    ("apple iphone", "Mobile"),
+    ("ios", "Mobile"),
+)
+
+
+def web_device_type(value: Any) -> str | None:
+    """Return Desktop, Mobile or Tablet for a web event."""
+    return _by_prefix(value, _WEB_DEVICE_TYPES)
+
+
+def mobile_device_type(value: Any) -> str | None:
+    """Return Tablet, TV, Wearable, Desktop or Mobile for an app's event."""
+    if not isinstance(value, str):
+        return None
+    name = value.lower()
+    for word, kind in (
+        ("ipad", "Tablet"),
+        ("tablet", "Tablet"),
+        ("tvos", "TV"),
+        ("apple tv", "TV"),
+        ("watch", "Wearable"),
+        ("mac", "Desktop"),
+        ("windows", "Desktop"),
+    ):
+        if word in name:
+            return kind
+    return "Mobile"
+
+
+_OS_NAMES = {
+    "android": "Android",
+    "ios": "iOS",
+    "ipados": "iPadOS",
+    "linux": "Linux",
+    "mac os": "Mac OS X",
+    "mac os x": "Mac OS X",
+    "macos": "Mac OS X",
+    "tvos": "tvOS",
+    "watchos": "watchOS",
+    "windows": "Windows",
+}
+
+
+def os_name(value: Any) -> str | None:
+    """Return PostHog's spelling of an OS; unknown ones keep their own."""
+    return _OS_NAMES.get(value.lower(), value) if isinstance(value, str) else None
+
+
+def known_os(value: Any) -> str | None:
+    """Return PostHog's spelling of an OS, or None when the name may be a browser's."""
+    return _OS_NAMES.get(value.lower()) if isinstance(value, str) else None
+
+
+def carrier(value: Any) -> str | None:
+    """Return the carrier; `--` is what iOS says when there is none."""
+    return value if isinstance(value, str) and value.strip("- ") else None
+
+
+def locale(value: Any) -> str | None:
+    """Return `en-US` of `en-US` or `en_US`; Amplitude mostly has a word such as `English`."""
+    if isinstance(value, str) and _LOCALE.fullmatch(value):
+        return value.replace("_", "-")
+    return None
+
+
+def locale_prefix(value: Any) -> str | None:
+    """Return `en` of `en-US`."""
+    code = locale(value)
+    return None if code is None else code.split("-", 1)[0]
+
+
+def _by_prefix(value: Any, table: tuple[tuple[str, str], ...]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    name = value.lower()
+    return next((meaning for start, meaning in table if name.startswith(start)), None)

@@ -1,0 +1,286 @@
+"""PostHog's ingestion over HTTP: one request body in, accepted or refused out.
+
+The only module that knows HTTP. What each status means stands in one table (`ACTIONS`); facts
+from PostHog/posthog rust/capture.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import logging
+import time
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+import tenacity
+from isal import igzip
+
+from target_posthog.errors import FixConfiguration, RunAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger("target-posthog")
+
+_CONNECT_SECONDS, _READ_SECONDS = 15, 120
+_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
+_GROWING = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
+_SHOWN_CHARACTERS = 300
+
+#: The browser app's hosts, and the hosts that take events (posthog.com, docs/api).
+_INGESTION_HOSTS = {
+    "app.posthog.com": "us.i.posthog.com",
+    "us.posthog.com": "us.i.posthog.com",
+    "eu.posthog.com": "eu.i.posthog.com",
+}
+
+
+@dataclass(frozen=True)
+class Refused:
+    """PostHog does not take this body: one of its events, or its size, is the cause."""
+
+    status: int
+    answer: str
+
+
+class Sender(Protocol):
+    """Takes request bodies: PostHog itself, or the preview's file."""
+
+    def send(self, body: bytes) -> Refused | None:
+        """Deliver one body; return None once it is accepted.
+
+        Raises:
+            FixConfiguration: no body will ever be accepted this way.
+            RunAgain: it was not accepted in time.
+        """
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+class _Action(Enum):
+    ACCEPTED = auto()
+    REFUSED = auto()
+    WRONG_KEY = auto()
+    WRONG_HOST = auto()
+    UNPAID = auto()
+    RETRY = auto()
+
+
+ACTIONS = {
+    200: _Action.ACCEPTED,
+    # One bad event refuses the whole body; a body or an event is too large.
+    400: _Action.REFUSED,
+    413: _Action.REFUSED,
+    401: _Action.WRONG_KEY,
+    403: _Action.WRONG_KEY,
+    402: _Action.UNPAID,
+    408: _Action.RETRY,
+    429: _Action.RETRY,
+}
+
+
+class _NotYet(Exception):
+    """This try failed; the next may not."""
+
+    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class CaptureApi:
+    """Sends bodies to `POST {host}/batch/`, and waits while PostHog or the network cannot.
+
+    Args:
+        host: the ingestion host, as `ingestion_host` returns it.
+        api_key: the key that the bodies carry; it is never shown.
+        max_retry_seconds: how long one body is tried.
+        sleep: waits; tests give their own.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        api_key: str,
+        max_retry_seconds: float,
+        user_agent: str,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._url = f"{host}/batch/"
+        self._host = without_credentials(host)
+        self._api_key = api_key
+        self._session = requests.Session()
+        self._session.headers.update(
+            {
+                "Content-Type": "application/json",
+                "Content-Encoding": "gzip",
+                "User-Agent": user_agent,
+            }
+        )
+        self._max_retry_seconds = max_retry_seconds
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_NotYet),
+            wait=self._wait,
+            stop=self._gives_up,
+            before_sleep=self._say_that_it_waits,
+            sleep=sleep,
+            reraise=True,
+        )
+
+    def send(self, body: bytes) -> Refused | None:
+        """Deliver one body; see `Sender.send`."""
+        packed = igzip.compress(body, compresslevel=1)
+        try:
+            return self._retrying(self._try, packed)
+        except _NotYet as error:
+            raise RunAgain(
+                f"PostHog did not take a batch for {self._max_retry_seconds:.0f} s: {error}.",
+                "Run again when it is well (max_retry_seconds sets how long to wait).",
+            ) from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _try(self, packed: bytes) -> Refused | None:
+        try:
+            # A redirected POST arrives as a GET without its body, so none is followed.
+            response = self._session.post(
+                self._url,
+                data=packed,
+                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
+                allow_redirects=False,
+            )
+        except ValueError:
+            # requests, urllib3 and the idna codec each have their own, for some hosts.
+            raise self._wrong_host("the address cannot be read") from None
+        except requests.RequestException as error:
+            raise _NotYet(_network_words(error)) from None
+        return self._judge(response)
+
+    def _judge(self, response: requests.Response) -> Refused | None:
+        status = response.status_code
+        action = ACTIONS.get(status, _Action.RETRY if status >= 500 else _Action.WRONG_HOST)  # noqa: PLR2004 - 5xx
+        if action is _Action.ACCEPTED:
+            self._check_that_posthog_took_it(response)
+            return None
+        if action is _Action.REFUSED:
+            return Refused(status, self._shown(response))
+        if action is _Action.RETRY:
+            raise _NotYet(f"it answered {status}", _retry_after(response))
+        if action is _Action.WRONG_KEY:
+            raise FixConfiguration(
+                f"PostHog refused the project API key ({status}: {self._shown(response)}).",
+                "Set api_key to the key phc_… of the project, and host to the project's region.",
+            )
+        if action is _Action.UNPAID:
+            raise FixConfiguration(
+                "PostHog takes no events for this project until its billing is set up (402).",
+                "Look at the project's billing page.",
+            )
+        raise self._wrong_host(f"it answered {status}")
+
+    def _check_that_posthog_took_it(self, response: requests.Response) -> None:
+        """See that the 200 is PostHog's own, and that it is not a polite no."""
+        try:
+            answer = json.loads(response.content)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or "status" not in answer:
+            raise self._wrong_host("its answer is not that of PostHog's ingestion")
+        if answer.get("quota_limited"):
+            # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
+            raise RunAgain(
+                "PostHog drops events of this project: its quota is used up.",
+                "Raise the billing limit of the project, and run again.",
+            )
+
+    def _wrong_host(self, why: str) -> FixConfiguration:
+        return FixConfiguration(
+            f"{self._host} does not take events: {why}.",
+            "Set host to https://us.i.posthog.com, https://eu.i.posthog.com or your own.",
+        )
+
+    def _shown(self, response: requests.Response) -> str:
+        """Return the start of an answer in one line; some servers repeat the key in it."""
+        text = response.text.replace(self._api_key, "phc_…")
+        return " ".join(text[:_SHOWN_CHARACTERS].split())
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds to wait: growing, with jitter, and never less than PostHog asks for.
+
+        The last wait ends with the time that there is, so that the last try is made at its end.
+        """
+        left = self._max_retry_seconds - (state.seconds_since_start or 0.0)
+        return max(_asked(state), min(_GROWING(state), left))
+
+    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
+        """Tell whether the time is up, or would be before PostHog wants to be asked again."""
+        return (state.seconds_since_start or 0.0) + _asked(state) >= self._max_retry_seconds
+
+    def _say_that_it_waits(self, state: tenacity.RetryCallState) -> None:
+        if state.attempt_number == 1 and state.outcome is not None:
+            logger.warning(
+                "PostHog cannot take a batch now: %s. Trying again for up to %.0f s.",
+                state.outcome.exception(),
+                self._max_retry_seconds,
+            )
+
+
+def ingestion_host(host: str) -> str:
+    """Return the base URL that takes events, for whatever form of host the user gave.
+
+    Raises:
+        FixConfiguration: it is no http(s) address.
+    """
+    text = host.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise FixConfiguration(
+            "host is not an address.", "Set it to https://us.i.posthog.com or the like."
+        )
+    apps_twin = _INGESTION_HOSTS.get(parts.hostname or "")
+    if apps_twin is not None:
+        # What follows the app's host is a page.
+        return f"https://{apps_twin}"
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def without_credentials(host: str) -> str:
+    """Return a base URL as it may be shown: without a user and a password for a proxy."""
+    parts = urlsplit(host)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _asked(state: tenacity.RetryCallState) -> float:
+    """Return the seconds that PostHog asked to wait after the last try."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error.retry_after if isinstance(error, _NotYet) else 0.0
+
+
+def _retry_after(response: requests.Response) -> float:
+    """Return the seconds of `Retry-After`, given as seconds or as a date (RFC 9110 §10.2.3)."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _network_words(error: requests.RequestException) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the TLS connection failed"
+    if isinstance(error, requests.Timeout):
+        return "it did not answer in time"
+    return "the connection failed"

@@ -1,0 +1,79 @@
+"""JSON in and out, fast, and without bending a value.
+
+msgspec reads, because it keeps integers beyond 64 bits, which orjson turns into floats; orjson
+writes, because it is the fastest. What both refuse takes the standard library's way.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+import orjson
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def loads(line: bytes | str) -> Any:
+    """Return the value of a line of JSON.
+
+    NaN, Infinity and numbers beyond a double become their own text, lone surrogates become
+    U+FFFD: PostHog takes none of them as they are (serde_json), and none is dropped.
+
+    Raises:
+        ValueError: the line is not JSON.
+    """
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.MsgspecError, UnicodeError):
+        return _slow_loads(line if isinstance(line, str) else line.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("The JSON is nested too deep.") from None
+
+
+def dumps(value: Any) -> bytes:
+    """Return a value that `loads` made as JSON."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        # An integer beyond 64 bits.
+        return msgspec.json.encode(value)
+
+
+def _slow_loads(text: str) -> Any:
+    try:
+        value = json.loads(text, parse_constant=str, parse_float=_finite, parse_int=_whole)
+        return _without_surrogates(value)
+    except RecursionError:
+        raise ValueError("The JSON is nested too deep.") from None
+
+
+def _whole(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:  # Python converts at most 4,300 digits
+        return text
+
+
+def _finite(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    whole: dict[str, Any] = {}
+    for name, item in value.items():
+        key = _SURROGATE.sub("\ufffd", name)
+        while key in whole:  # two different broken names must not become one
+            key += "\ufffd"
+        whole[key] = _without_surrogates(item)
+    return whole

@@ -1,0 +1,68 @@
+"""What becomes of one record: an event, a skip by a named rule, or a rejection with a code.
+
+Every source format (`amplitude/`, `posthog_events`, `stream_fields`) answers with one of these
+three, so that exported = accepted + skipped + rejected can always be added up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """One legal (user, device) pair that a record shows: the device may be joined to the user."""
+
+    user_id: str
+    device_id: str
+
+
+@dataclass(frozen=True)
+class GroupState:
+    """The properties of one group at the time of a record."""
+
+    group_type: str
+    group_key: str
+    properties: Json = field(hash=False)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """An event as PostHog's `/batch/` takes it, and what it tells about people and groups.
+
+    Attributes:
+        event: `{"uuid", "event", "distinct_id", "timestamp", "properties"}`, all texts but the
+            last; `timestamp` is RFC 3339 in UTC with six decimals and `Z`.
+        link: the pair that this record shows, when both ids are legal.
+        groups: the groups whose properties this record carries.
+    """
+
+    event: Json
+    link: Link | None = None
+    groups: tuple[GroupState, ...] = ()
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A record that is left out on purpose, by the rule of this name."""
+
+    rule: str
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A record that cannot be an event.
+
+    Attributes:
+        code: one of `rejects.CODES`.
+        reason: one sentence for the user; goes to the rejects file, never to a log.
+    """
+
+    code: str
+    reason: str
+
+
+Conversion = Converted | Skipped | Rejected

@@ -1,0 +1,282 @@
+"""What PostHog was told across runs: which device belongs to whom, and the state of each group.
+
+A claim is written before the event that tells PostHog of it is sent, and accepted after PostHog
+took it. So a run that dies in between sends the same claim again, and two workers that meet the
+same device agree on its one user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from target_posthog.errors import FixConfiguration, RunAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from target_posthog.conversion import Link
+
+_METADATA = sa.MetaData()
+
+_PROJECTS = sa.Table(
+    "projects",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("complete", sa.Boolean, nullable=False),
+)
+_DEVICES = sa.Table(
+    "device_users",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("device_id", sa.String(200), primary_key=True),
+    sa.Column("user_id", sa.String(200), nullable=False),
+    sa.Column("accepted", sa.Boolean, nullable=False),
+)
+_SHARED = sa.Table(
+    "shared_devices",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("device_id", sa.String(200), primary_key=True),
+    sa.Column("user_id", sa.String(200), primary_key=True),
+)
+_GROUPS = sa.Table(
+    "group_states",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    # A digest of type and key: those may be longer than PostgreSQL indexes (2,704 bytes), and
+    # hold what it does not store (NUL).
+    sa.Column("group_id", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+
+GroupKey = tuple[str, str]
+_Item = TypeVar("_Item")
+
+#: Bound parameters of one statement; SQLite's own limit is 32,766.
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The one user of a device, and whether PostHog was already told."""
+
+    user_id: str
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What the ledger knows when a run begins.
+
+    Attributes:
+        is_first: no run of this project had this ledger before.
+        is_complete: no run of this project had another ledger before this one.
+    """
+
+    is_first: bool
+    is_complete: bool
+
+
+class Ledger:
+    """The tables in the database behind an SQLAlchemy URL; made when they are not there.
+
+    Args:
+        url: SQLite or PostgreSQL.
+        api_key: the PostHog project's key. Only a digest of it is stored: one ledger can serve
+            several projects, and what one was told the others were not.
+
+    Raises:
+        FixConfiguration: the URL is not one, or names another kind of database.
+        RunAgain: the database cannot be opened.
+    """
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        self._engine = _engine(url)
+        with self._transaction() as connection:
+            for statement in _ALONE[self._engine.dialect.name]:
+                connection.execute(sa.text(statement))
+            _METADATA.create_all(connection)
+
+    def begin(self, *, goes_on: bool) -> Beginning:
+        """Note a run, and tell whether the ledger knows every link that PostHog was told.
+
+        Args:
+            goes_on: the run goes on from the state of an earlier one.
+        """
+        is_first = self._insert(_PROJECTS, [{"complete": not goes_on}]) > 0
+        with self._transaction() as connection:
+            query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self._project)
+            return Beginning(is_first, is_complete=bool(connection.execute(query).scalar_one()))
+
+    def owners(self, devices: Sequence[str]) -> dict[str, Owner]:
+        """Return the owner of each device that has one."""
+        found: dict[str, Owner] = {}
+        with self._transaction() as connection:
+            for chunk in _chunks(devices):
+                query = sa.select(_DEVICES.c.device_id, _DEVICES.c.user_id, _DEVICES.c.accepted)
+                rows = connection.execute(query.where(self._is_one_of(_DEVICES.c.device_id, chunk)))
+                found |= {device: Owner(user, accepted) for device, user, accepted in rows}
+        return found
+
+    def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
+        """Claim devices for users, first come first served, and return who owns each.
+
+        Args:
+            links: one per device.
+        """
+        known = self.owners([link.device_id for link in links])
+        new = [link for link in links if link.device_id not in known]
+        if not new:
+            return known
+        self._insert(
+            _DEVICES,
+            [
+                {"device_id": link.device_id, "user_id": link.user_id, "accepted": False}
+                # In one order for all workers: two that insert crosswise would block each other.
+                for link in sorted(new, key=lambda link: link.device_id)
+            ],
+        )
+        return known | self.owners([link.device_id for link in new])
+
+    def accept(self, devices: Sequence[str]) -> None:
+        """Remember that PostHog took the link of each device to its owner."""
+        with self._transaction() as connection:
+            for chunk in _chunks(devices):
+                connection.execute(
+                    sa.update(_DEVICES)
+                    .where(self._is_one_of(_DEVICES.c.device_id, chunk))
+                    .values(accepted=True)
+                )
+
+    def note_shared(self, links: Sequence[Link]) -> int:
+        """Remember further users of owned devices; return how many pairs are new."""
+        return self._insert(
+            _SHARED,
+            [
+                {"device_id": link.device_id, "user_id": link.user_id}
+                for link in sorted(links, key=lambda link: (link.device_id, link.user_id))
+            ],
+        )
+
+    def group_digests(self, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
+        """Return the digest of the properties that PostHog last took, of each known group."""
+        found: dict[GroupKey, str] = {}
+        by_id = {_group_id(key): key for key in keys}
+        with self._transaction() as connection:
+            for chunk in _chunks(list(by_id)):
+                rows = connection.execute(
+                    sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
+                        self._is_one_of(_GROUPS.c.group_id, chunk)
+                    )
+                )
+                found |= {by_id[group_id]: digest for group_id, digest in rows}
+        return found
+
+    def accept_groups(self, digests: Mapping[GroupKey, str]) -> None:
+        """Remember the digest of the properties that PostHog took, of each group."""
+        rows = [
+            {"project": self._project, "group_id": group_id, "digest": digest}
+            for group_id, digest in sorted((_group_id(key), one) for key, one in digests.items())
+        ]
+        with self._transaction() as connection:
+            for chunk in _chunks(rows):
+                statement = _INSERTS[self._engine.dialect.name](_GROUPS).values(chunk)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=list(_GROUPS.primary_key),
+                        set_={"digest": statement.excluded.digest},
+                    )
+                )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+        """Insert what is not there yet; return how many rows that was."""
+        inserted = 0
+        with self._transaction() as connection:
+            for chunk in _chunks(rows):
+                named = [{"project": self._project, **row} for row in chunk]
+                statement = _INSERTS[self._engine.dialect.name](table).values(named)
+                inserted += connection.execute(
+                    statement.on_conflict_do_nothing(),
+                    execution_options={"preserve_rowcount": True},
+                ).rowcount
+        return inserted
+
+    def _is_one_of(self, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is of this project, and its column has a value."""
+        return sa.and_(column.table.c.project == self._project, column.in_(values))
+
+    @property
+    def _shown(self) -> str:
+        """Return the URL without the parts that can hold a password."""
+        return repr(self._engine.url.set(query={}))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sa.exc.DBAPIError as error:
+            # Only the driver's first line: what follows, and the parameters, are people's ids.
+            words = str(error.orig).partition("\n")[0]
+            raise RunAgain(
+                f"The ledger at {self._shown} failed: {words}.",
+                "See that its database can be reached and written (ledger_url), and run again.",
+            ) from error
+
+
+#: The kinds of database, each with its own INSERT … ON CONFLICT.
+_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+#: What keeps two workers that start at once from making the tables at once.
+_ALONE: Mapping[str, Sequence[str]] = {
+    "sqlite": ("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"),
+    "postgresql": ("SELECT pg_advisory_xact_lock(4400484305)",),
+}
+
+
+def _engine(url: str) -> sa.Engine:
+    usage = "Give an SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed."
+    try:
+        parsed = sa.make_url(url)
+        # psycopg would keep a plan that PostgreSQL made while the tables were empty, and one that
+        # a pooler like PgBouncer may have lost.
+        is_psycopg = parsed.drivername == "postgresql+psycopg"
+        arguments = {"prepare_threshold": None} if is_psycopg else {}
+        engine = sa.create_engine(parsed, connect_args=arguments)
+    except ImportError as error:
+        raise FixConfiguration(
+            f"ledger_url needs the driver {error.name}, which is not installed.", usage
+        ) from None
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+        raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
+    if engine.dialect.name not in _INSERTS:
+        raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
+    if "@" in (engine.url.host or ""):
+        # The driver would look for a host of this name, and show it.
+        raise FixConfiguration(
+            "ledger_url has an @ in its user or password.", "Write it there as %40."
+        )
+    return engine
+
+
+def _group_id(key: GroupKey) -> str:
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+
+def _chunks(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

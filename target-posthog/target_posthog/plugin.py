@@ -1,0 +1,195 @@
+"""How the plugin speaks as a command: what it says when it fails, and with which exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk.exceptions import (
+    InvalidInputLine,
+    InvalidJSONSchema,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from target_posthog.errors import (
+    BrokenInput,
+    FixConfiguration,
+    RunAgain,
+    TargetPosthogError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jsonschema import ValidationError
+
+#: What the SDK logs at level INFO that says nothing to the user.
+_CHATTER = (
+    "Parsing env var",
+    "Parsing '%s' config from env",
+    "Skipping parse of env var",
+    "Reader '%s' completed",
+    "METRIC",
+    "Schema has changed for stream",
+    "Schema or key properties for",
+)
+
+#: After a failure: how long to take what the tap still writes, and how long a silence ends that.
+_READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
+
+
+class StoppedBySignal(BaseException):
+    """The operating system, Meltano or the user ended the run."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+
+
+class StateNotWritten(RunAgain):
+    """Standard output, where the states go, is closed or full."""
+
+    def __init__(self, error: OSError) -> None:
+        closed = isinstance(error, BrokenPipeError)
+        super().__init__(
+            "Whoever reads the states is gone."
+            if closed
+            else f"The state cannot be written to standard output: {error.strerror}.",
+            "Run again.",
+        )
+        # What could not be written waits in the buffer: Python would try, and fail, once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+#: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
+_IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (InvalidJSONSchema, "The tap sent a schema that is none."),
+    (MissingKeyPropertiesError, "The tap sent a record without its key properties."),
+    (RecordsWithoutSchemaException, "The tap sent a record before its stream's schema."),
+    (InvalidInputLine, "The tap sent a message without a required part."),
+)
+
+
+def checked_config(
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    problems_of: Callable[[Mapping[str, Any]], list[str]],
+    *,
+    raise_errors: bool,
+) -> list[str]:
+    """Return everything that is wrong with the settings, after filling in the defaults.
+
+    The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
+    setting that is null counts as not set; a truth value or a text may stand for a text or a
+    number.
+
+    Raises:
+        FixConfiguration: something is wrong, and `raise_errors` is set.
+    """
+    given = {name: value for name, value in config.items() if value is not None}
+    config.clear()
+    for name, value in given.items():
+        config[name] = _fitted(value, schema["properties"].get(name, {}).get("type", ()))
+    problems = [_in_words(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
+    if not problems:
+        problems = problems_of(config)
+    if problems and raise_errors:
+        raise FixConfiguration(" ".join(problems), "See docs/settings.md.")
+    return problems
+
+
+def _fitted(value: Any, types: Sequence[str]) -> Any:
+    """Return a setting in a form that the schema takes, when it only has another type."""
+    if isinstance(value, bool) and "string" in types:
+        return str(value).lower()
+    if isinstance(value, str) and "number" in types:
+        with suppress(ValueError):
+            return float(value)
+    return value
+
+
+def _in_words(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    wanted: Any = error.validator_value
+    if error.validator == "required":
+        return f"{path} does not fit: it must have {' and '.join(wanted)}."
+    names = [str(name).lower() for name in (wanted if isinstance(wanted, list) else [wanted])]
+    choice = " or ".join(dict.fromkeys(name for name in names if name != "null"))
+    return f"{path} does not fit: {error.validator} must be {choice}."
+
+
+def run(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
+    """Run the plugin's command and return its exit code; every failure is said in one line.
+
+    Args:
+        command: the SDK's command.
+        name: the plugin's name, which is its logger's too.
+        arguments: of the command line; None takes them from the process.
+    """
+    logger = logging.getLogger(name)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_says_something)
+    try:
+        result = command.main(args=arguments, standalone_mode=False)
+    except (Exception, StoppedBySignal, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last one to hear of it
+        known = _known(failure)
+        if known is None:
+            # Only where it happened: what it says may hold a record or a secret.
+            logger.error(  # noqa: TRY400 - see above
+                "This is a bug in %s (%s): please report it. %s\n%s",
+                name,
+                type(failure).__name__,
+                RunAgain.saved,
+                "".join(traceback.format_tb(failure.__traceback__)),
+            )
+            return RunAgain.exit_code
+        logger.error("%s", known)  # noqa: TRY400 - the user's error needs no traceback
+        if isinstance(failure, Exception):
+            _read_on()
+        return known.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _read_on() -> None:
+    """Take and forget what the tap still writes, for a short while.
+
+    A target that ends with its input unread makes Meltano bury the one line that matters under
+    three tracebacks of its own (github.com/meltano/meltano/issues/7047).
+    """
+    with suppress(OSError, ValueError):  # closed, or nothing that can be waited for
+        descriptor = sys.stdin.fileno()
+        if os.isatty(descriptor):
+            return
+        end = time.monotonic() + _READ_ON_SECONDS
+        while (left := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([descriptor], [], [], min(left, _SILENCE_SECONDS))
+            if not ready or not os.read(descriptor, 1 << 20):
+                return
+
+
+def _known(failure: BaseException) -> TargetPosthogError | None:
+    """Return a failure in the user's words, or None when it is our bug."""
+    if isinstance(failure, TargetPosthogError):
+        return failure
+    if isinstance(failure, click.ClickException):
+        return FixConfiguration(failure.format_message(), "See --help.")
+    if isinstance(failure, (StoppedBySignal, KeyboardInterrupt, click.Abort)):
+        return RunAgain(f"Stopped by {str(failure) or 'the user'}.", "Run again to go on.")
+    happened = next((words for kind, words in _IN_WORDS if isinstance(failure, kind)), None)
+    if happened is None:
+        return None
+    return BrokenInput(happened, "Mend the tap or its catalog, and run again.")
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    """Keep the SDK's chatter out of a log that a person reads."""
+    return record.levelno > logging.INFO or not str(record.msg).startswith(_CHATTER)

@@ -1,0 +1,170 @@
+"""What the run counts, and how it tells: one line now and then, one block at the end. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from target_posthog.conversion import Json
+
+
+@dataclass
+class Counts:
+    """One number per fate of a record. exported = accepted + skipped + rejected, at every flush.
+
+    Attributes:
+        exported: records that the tap handed over.
+        accepted: of them, events that PostHog took.
+        skipped: records left out, by rule.
+        rejected: records in the rejects file, by code.
+        links: identity events that PostHog took.
+        groups: group events that PostHog took.
+        shared_devices: pairs of a device and a further user, not linked.
+        added_rejected: identity and group events that PostHog refused, by code.
+    """
+
+    exported: int = 0
+    accepted: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    links: int = 0
+    groups: int = 0
+    shared_devices: int = 0
+    added_rejected: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def open(self) -> int:
+        """Return how many records are on their way."""
+        return self.exported - self.accepted - self.skipped.total() - self.rejected.total()
+
+    def as_json(self) -> Json:
+        """Return the counts for `summary.json`."""
+        return {
+            "exported": self.exported,
+            "accepted": self.accepted,
+            "skipped": dict(self.skipped),
+            "rejected": dict(self.rejected),
+            "links": self.links,
+            "group_updates": self.groups,
+            "shared_devices": self.shared_devices,
+            "refused_links_and_group_updates": dict(self.added_rejected),
+        }
+
+
+@dataclass(frozen=True)
+class Hours:
+    """How far the tap is: the first hour not yet exported, and the first that it will not read."""
+
+    next_hour: datetime
+    until: datetime
+
+    @classmethod
+    def of_state(cls, state: Any) -> Hours | None:
+        """Read them from the bookmark of `tap-amplitude`; other taps have none."""
+        try:
+            bookmark = state["bookmarks"]["events"]
+            return cls(_hour(bookmark["next_export_hour"]), _hour(bookmark["export_until"]))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+
+class Progress:
+    """The line that is shown while the run goes on.
+
+    Args:
+        started: seconds, of any clock that only goes forward.
+        interval: seconds between two lines.
+    """
+
+    def __init__(self, started: float, interval: float = 10.0) -> None:
+        self._started = started
+        self._interval = interval
+        self._next_line = started + interval
+        self._first_hour: datetime | None = None
+        self._hours: Hours | None = None
+
+    def reached(self, state: Any) -> None:
+        """Take in a STATE of the tap."""
+        hours = Hours.of_state(state)
+        if hours is None:
+            return
+        if self._first_hour is None:
+            self._first_hour = hours.next_hour
+        self._hours = hours
+
+    def line(self, now: float, counts: Counts) -> str | None:
+        """Return the line when it is time for one."""
+        if now < self._next_line:
+            return None
+        self._next_line = now + self._interval
+        seconds = max(now - self._started, 1e-9)
+        parts = [
+            f"{counts.exported:,} events",
+            f"{counts.exported / seconds:,.0f}/s",
+            f"rejected {counts.rejected.total():,}",
+        ]
+        return "  ".join([*self._where(), *parts, *self._time_left(seconds)])
+
+    def _where(self) -> list[str]:
+        if self._hours is None:
+            return []
+        share = self._share()
+        percent = [] if share is None else [f"{share:.1%} of hours"]
+        return [f"{self._hours.next_hour:%Y-%m-%dT%HZ}", *percent]
+
+    def _share(self) -> float | None:
+        if self._hours is None or self._first_hour is None:
+            return None
+        whole = self._hours.until - self._first_hour
+        if whole <= timedelta():
+            return None
+        return min(1.0, (self._hours.next_hour - self._first_hour) / whole)
+
+    def _time_left(self, seconds: float) -> list[str]:
+        share = self._share()
+        if not share:
+            return []
+        left = timedelta(seconds=round(seconds / share - seconds))
+        return [f"about {left} left"]
+
+
+def summary(counts: Counts, *, seconds: float, destination: str, rejects: str) -> str:
+    """Return the block at the end of a run.
+
+    Args:
+        counts: what the run came to.
+        seconds: how long it took.
+        destination: where the events went, in words.
+        rejects: the path of the rejects file.
+    """
+    lines = [
+        f"Done in {timedelta(seconds=round(seconds))}: {destination}.",
+        f"  exported {counts.exported:>12,}  records from the tap",
+        f"  accepted {counts.accepted:>12,}",
+        f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
+        f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
+        f"  links    {counts.links:>12,}  devices joined to their user",
+    ]
+    if counts.groups:
+        lines.append(f"  groups   {counts.groups:>12,}  group updates")
+    if counts.shared_devices:
+        lines.append(
+            f"  shared   {counts.shared_devices:>12,}  further users of a device, not joined to it"
+        )
+    if counts.added_rejected:
+        lines.append(f"  PostHog refused {counts.added_rejected.total():,} links or group updates.")
+    if counts.rejected or counts.added_rejected:
+        lines.append(f"Next: look at {rejects}, one line for each, with its reason.")
+    return "\n".join(lines)
+
+
+def _by_name(counter: Counter[str]) -> str:
+    shown = ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
+    return f"  {shown}" if shown else ""
+
+
+def _hour(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)

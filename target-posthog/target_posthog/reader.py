@@ -1,0 +1,68 @@
+"""Singer lines in: read as bytes, decoded without bending a value."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, Any
+
+from singer_sdk.singerlib.encoding.base import GenericSingerReader
+from typing_extensions import override
+
+from target_posthog.codec import loads
+from target_posthog.errors import BrokenInput
+
+#: The parts of a message that the SDK relies on without looking, and their types.
+_PARTS: dict[str, dict[str, type]] = {
+    "SCHEMA": {"stream": str, "schema": dict},
+    "RECORD": {"stream": str, "record": dict},
+    "ACTIVATE_VERSION": {"stream": str},
+    "BATCH": {"stream": str},
+}
+
+
+class SingerLines(GenericSingerReader[bytes]):
+    """Reads the messages of a tap from standard input, or from a file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._line = 0
+
+    @property
+    @override
+    def default_input(self) -> IO[bytes]:
+        return sys.stdin.buffer
+
+    @override
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Return the message of a line.
+
+        Raises:
+            BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
+                hold a person's data.
+        """
+        self._line += 1
+        try:
+            message = loads(line)
+        except (ValueError, RecursionError):
+            message = None
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise BrokenInput(
+                f"Line {self._line} of the input is not a Singer message.",
+                "The tap writes something else to its standard output, or was cut off: see its "
+                "log, and run again.",
+            )
+        kind = message["type"]
+        for part, wanted in _PARTS.get(kind, {}).items():
+            if not isinstance(message.get(part), wanted):
+                raise BrokenInput(
+                    f"Line {self._line} of the input is a {kind} without a sound {part}.",
+                    "Mend the tap, and run again.",
+                )
+        return message
+
+    @override
+    def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
+        raise BrokenInput(
+            f"Line {self._line} of the input is a message of an unknown type.",
+            "See which tap wrote it, and run again with one that follows the Singer specification.",
+        )

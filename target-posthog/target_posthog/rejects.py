@@ -1,0 +1,102 @@
+"""The rejects file: what PostHog cannot have, with the reason, ready to be sent again."""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING
+
+from target_posthog.codec import dumps
+from target_posthog.errors import RunAgain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from target_posthog.conversion import Json, Rejected
+
+#: Every code that can stand in a rejects file, and what it means for the user.
+CODES = MappingProxyType(
+    {
+        "missing_event_type": "the row has no event name",
+        "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
+        "reserved_event_name": "PostHog acts on this name instead of storing it; map it",
+        "no_distinct_id": "the record names no person at all",
+        "distinct_id_too_long": "PostHog keeps 200 characters of an id",
+        "bad_time": "none of the record's times can be read",
+        "future_time": "the time lies more than 23 hours ahead; PostHog would replace it",
+        "event_too_large": "the event is larger than 900 kB",
+        "bad_event": "a part of the event has a type that PostHog refuses",
+        "refused_by_posthog": "PostHog refused this one event when it was sent alone",
+    }
+)
+
+
+class Rejects:
+    """Appends to one file per run, `<path>/target-posthog-<start>.jsonl`, made when needed.
+
+    Args:
+        folder: where the file goes.
+        started: the start of the run, UTC; its name.
+    """
+
+    def __init__(self, folder: Path, started: datetime) -> None:
+        self.path = folder / f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
+        self._file: IO[bytes] | None = None
+
+    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
+        """Append one line `{code, stage, reason, record}`.
+
+        Args:
+            rejected: why.
+            stage: `convert`, `check` or `send`.
+            record: the record as it came, so that it can be sent again.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
+        line = dumps(
+            {
+                "code": rejected.code,
+                "stage": stage,
+                "reason": rejected.reason,
+                "record": record,
+            }
+        )
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            self._file.write(line + b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def save(self) -> None:
+        """Bring every line to the disk; state may move on only after this.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Close the file; what is not saved may be lost, and is then rejected again."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            finally:
+                self._file = None
+
+    def _unwritable(self, error: OSError) -> RunAgain:
+        return RunAgain(
+            f"The rejects file {self.path} cannot be written: {error.strerror}.",
+            "Make room or set rejects_path to another folder, and run again.",
+        )

@@ -1,0 +1,211 @@
+"""The settings: what the user can say. `docs/settings.md` and `--about` are made from here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from target_posthog.capture_api import ingestion_host
+from target_posthog.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: PostHog refuses longer keys (rust/capture token.rs, `validate_token`).
+_MAX_KEY_LENGTH = 64
+_PREVIEW_KEY = "phc_preview"
+
+SETTINGS = th.PropertiesList(
+    th.Property(
+        "api_key",
+        th.StringType(nullable=True),
+        secret=True,
+        title="Project API key",
+        description="The project's key, `phc_…` (Settings → Project). Not needed with "
+        "`preview_path`. A personal key `phx_…` cannot send events.",
+    ),
+    th.Property(
+        "host",
+        th.StringType,
+        default="https://us.i.posthog.com",
+        title="Host",
+        description="Where the project takes events: `https://us.i.posthog.com`, "
+        "`https://eu.i.posthog.com` or your own. The browser app's hosts are corrected.",
+    ),
+    th.Property(
+        "historical_migration",
+        # Not also a boolean: the SDK would read `auto` from the environment as false.
+        th.StringType,
+        default="true",
+        allowed_values=["true", "false", "auto"],
+        title="Historical migration",
+        description="Send events as a historical migration, which PostHog does not bill when they "
+        "are older than 48 hours. `auto` sends the flag with events older than 48 hours only: "
+        "right for a schedule that follows a migration.",
+    ),
+    th.Property(
+        "source_format",
+        th.StringType,
+        default="auto",
+        allowed_values=["auto", "amplitude", "posthog", "fields"],
+        title="Source format",
+        description="What the records are: `amplitude` rows, `posthog` events, or `fields` of any "
+        "stream, found by their usual names. `auto` takes records that have `event_type` and "
+        "`amplitude_id` for Amplitude rows, and all others for `fields`.",
+    ),
+    th.Property(
+        "identity_events",
+        th.StringType,
+        default="alias",
+        allowed_values=["alias", "identify", "none"],
+        title="Identity events",
+        description="How a device is joined to its user, once: by `$create_alias`, by `$identify`, "
+        "or not at all. See docs/identity.md.",
+    ),
+    th.Property(
+        "event_names",
+        th.ArrayType(
+            th.ObjectType(
+                th.Property("from", th.StringType, required=True),
+                th.Property("to", th.StringType, required=True),
+            )
+        ),
+        default=[],
+        title="Event names",
+        description="Renames: a list of `{from, to}`.",
+    ),
+    th.Property(
+        "standard_events",
+        th.BooleanType,
+        default=False,
+        title="Standard event names",
+        description="Give events that PostHog knows their name there: `[Amplitude] Page Viewed` "
+        "becomes `$pageview`, and so on (docs/mapping.md). `event_names` wins.",
+    ),
+    th.Property(
+        "skip_events",
+        th.ArrayType(th.StringType),
+        default=[],
+        title="Skipped events",
+        description="Amplitude event names that are left out and counted as skipped; `*` and `?` "
+        "stand for any letters.",
+    ),
+    th.Property(
+        "person_profiles",
+        th.StringType,
+        default="always",
+        allowed_values=["always", "identified_only", "never"],
+        title="Person profiles",
+        description="Which events make a person in PostHog: all, those with a user id, or none.",
+    ),
+    th.Property(
+        "user_properties",
+        th.StringType,
+        default="set",
+        allowed_values=["set", "set_once", "ignore"],
+        title="User properties",
+        description="How Amplitude's user properties reach the person. PostHog applies them in "
+        "order of arrival: into a project that is already live, `set` would overwrite newer "
+        "values. With `ignore` they stay on the event, as `user_properties`.",
+    ),
+    th.Property(
+        "ledger_url",
+        th.StringType,
+        secret=True,
+        default="sqlite:///target-posthog.db",
+        title="Ledger",
+        description="SQLAlchemy URL of the database that remembers which devices were joined and "
+        "which groups were told: SQLite, or PostgreSQL for several workers. Keep it as long as the "
+        "state.",
+    ),
+    th.Property(
+        "rejects_path",
+        th.StringType,
+        default="rejects/",
+        title="Rejects folder",
+        description="Where records that PostHog cannot have are written, with the reason.",
+    ),
+    th.Property(
+        "max_reject_ratio",
+        th.NumberType,
+        default=0.1,
+        title="Largest share of rejects",
+        description="The run stops (exit code 3) when more than this share of the records was "
+        "rejected, counted from the first 10,000.",
+    ),
+    th.Property(
+        "preview_path",
+        th.StringType(nullable=True),
+        title="Preview folder",
+        description="Write the request bodies here, one a line, instead of sending them. A preview "
+        "starts from an empty ledger, so it shows every link.",
+    ),
+    th.Property(
+        "max_batch_bytes",
+        th.IntegerType,
+        default=4 * 1024 * 1024,
+        title="Largest batch in bytes",
+        description="Size of one request before compression; PostHog takes 20 MiB.",
+    ),
+    th.Property(
+        "max_batch_events",
+        th.IntegerType,
+        default=5000,
+        title="Largest batch in events",
+        description="Number of events in one request.",
+    ),
+    th.Property(
+        "max_retry_seconds",
+        th.IntegerType,
+        default=1800,
+        title="Longest wait",
+        description="How long one batch is tried while PostHog or the network cannot take it. Then "
+        "the run stops with its state saved.",
+    ),
+).to_dict()
+
+
+def api_key_of(config: Mapping[str, Any]) -> str:
+    """Return the project API key.
+
+    Raises:
+        FixConfiguration: it is missing, or PostHog would refuse it (rust/capture token.rs).
+    """
+    key = (config.get("api_key") or "").strip()
+    remedy = "Set api_key to the project API key, phc_… (PostHog: Settings, Project)."
+    if not key:
+        if config.get("preview_path"):
+            return _PREVIEW_KEY
+        raise FixConfiguration("api_key is not set.", remedy)
+    if key.startswith("phx_"):
+        raise FixConfiguration(
+            "api_key is a personal API key (phx_…), which cannot send events.", remedy
+        )
+    if len(key) > _MAX_KEY_LENGTH or not key.isascii():
+        raise FixConfiguration("api_key is not a project API key.", remedy)
+    return key
+
+
+def problems_of(config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong beyond the types, each as one sentence, without any secret."""
+    problems = [
+        *_complaints(lambda: api_key_of(config)),
+        *_complaints(lambda: ingestion_host(config["host"])),
+    ]
+    problems += [
+        f"{name} must be at least 1."
+        for name in ("max_batch_bytes", "max_batch_events", "max_retry_seconds")
+        if config[name] < 1
+    ]
+    if not 0 <= config["max_reject_ratio"] <= 1:
+        problems.append("max_reject_ratio must be from 0 to 1.")
+    return problems
+
+
+def _complaints(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except FixConfiguration as error:
+        return [str(error)]
+    return []

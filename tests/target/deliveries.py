@@ -1,0 +1,114 @@
+"""A delivery in memory: a sender that refuses what a test names, and real everything else."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.batches import Limits
+from target_posthog.capture_api import Refused
+from target_posthog.codec import dumps
+from target_posthog.conversion import Converted
+from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.ledger import Ledger
+from target_posthog.links import Links
+from target_posthog.rejects import Rejects
+from tests.target.singer import uuid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from target_posthog.amplitude.identity import IdentityEvents
+    from target_posthog.conversion import GroupState, Json, Link
+
+NOW = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
+OLD = "2024-01-01T00:00:00.000000Z"
+
+
+@dataclass
+class FakeSender:
+    """Takes bodies as PostHog does, and refuses all that hold a culprit or are too large."""
+
+    culprits: frozenset[str] = frozenset()
+    max_bytes: int | None = None
+    bodies: list[bytes] = field(default_factory=list)
+    accepted: list[Json] = field(default_factory=list)
+    raises: Exception | None = None
+
+    def send(self, body: bytes) -> Refused | None:
+        """Accept or refuse one body."""
+        self.bodies.append(body)
+        if self.raises is not None:
+            raise self.raises
+        events = json.loads(body)["batch"]
+        if self.max_bytes is not None and len(body) > self.max_bytes:
+            return Refused(413, "too large")
+        if any(event["uuid"] in self.culprits for event in events):
+            return Refused(400, "bad event")
+        self.accepted += events
+        return None
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+def converted(
+    number: int,
+    *,
+    link: Link | None = None,
+    groups: tuple[GroupState, ...] = (),
+    **changes: Any,
+) -> Converted:
+    """Return a converted event."""
+    event = {
+        "uuid": uuid_of(number),
+        "event": "viewed",
+        "distinct_id": f"user-{number}",
+        "timestamp": OLD,
+        "properties": {"number": number},
+    }
+    return Converted({**event, **changes}, link, groups)
+
+
+def envelope_bytes() -> int:
+    """Return how many bytes a body has beside its events."""
+    return len(dumps({"api_key": "phc_test", "historical_migration": True, "batch": []}))
+
+
+@contextmanager
+def delivery_to(
+    sender: FakeSender,
+    folder: Path,
+    *,
+    limits: Limits = Limits(1000, 1_000_000),  # noqa: B008 - frozen
+    identity_events: IdentityEvents = "alias",
+    **settings: Any,
+) -> Iterator[Delivery]:
+    """Give a delivery whose ledger and rejects are kept in a folder."""
+    decisions = {"historical_migration": "true", "max_reject_ratio": 0.1, **settings}
+    ledger = Ledger(f"sqlite:///{folder}/ledger.db", "phc_test")
+    rejects = Rejects(folder / "rejects", NOW)
+    try:
+        yield Delivery(
+            DeliverySettings(api_key="phc_test", limits=limits, **decisions),
+            sender=sender,
+            links=Links(ledger, identity_events),
+            rejects=rejects,
+            utc_now=lambda: NOW,
+        )
+    finally:
+        rejects.close()
+        ledger.close()
+
+
+def rejected_lines(folder: Path) -> list[Json]:
+    """Return every line of the rejects files in a folder."""
+    return [
+        json.loads(line)
+        for path in sorted((folder / "rejects").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]

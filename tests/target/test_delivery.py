@@ -1,0 +1,289 @@
+"""Every record ends as accepted, skipped or rejected, and never as two of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.batches import Limits
+from target_posthog.conversion import GroupState, Link, Rejected, Skipped
+from target_posthog.errors import RunAgain, TooManyRejects
+from tests.target.deliveries import (
+    FakeSender,
+    converted,
+    delivery_to,
+    envelope_bytes,
+    rejected_lines,
+)
+from tests.target.singer import uuid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from target_posthog.conversion import Json
+    from target_posthog.delivery import Delivery
+
+RECENT = "2024-05-31T00:00:00.000000Z"
+
+
+def take(delivery: Delivery, numbers: Iterable[int]) -> None:
+    """Hand over sound events."""
+    for number in numbers:
+        delivery.take({"row": number}, converted(number))
+
+
+def uuids(sender: FakeSender) -> list[str]:
+    """Return the uuids of what was accepted, in order."""
+    return [event["uuid"] for event in sender.accepted]
+
+
+def test_a_batch_goes_out_when_it_is_full_and_the_rest_at_the_flush(tmp_path: Path) -> None:
+    """Not one request per record, and nothing forgotten."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path, limits=Limits(3, 10**6)) as delivery:
+        take(delivery, range(7))
+        assert [len(json.loads(body)["batch"]) for body in sender.bodies] == [3, 3]
+        assert delivery.counts.open == 1
+        delivery.flush()
+        assert uuids(sender) == [uuid_of(number) for number in range(7)]
+        assert delivery.counts.open == 0
+
+
+def test_a_flush_of_nothing_sends_nothing(tmp_path: Path) -> None:
+    """PostHog refuses a request without an event."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path) as delivery:
+        delivery.flush()
+        delivery.take({}, Skipped("rule"))
+        delivery.flush()
+    assert sender.bodies == []
+
+
+def test_what_is_skipped_and_rejected_is_counted_by_name(tmp_path: Path) -> None:
+    """And the rejected record is in the file as it came."""
+    with delivery_to(FakeSender(), tmp_path) as delivery:
+        delivery.take({"row": 1}, Skipped("skip_events"))
+        delivery.take({"row": 2}, Rejected("bad_time", "No time."))
+        delivery.take({"row": 3}, converted(3, timestamp="9999-01-01T00:00:00.000000Z"))
+        delivery.flush()
+        counts = delivery.counts
+    assert (counts.exported, counts.accepted, counts.open) == (3, 0, 0)
+    assert counts.skipped == {"skip_events": 1}
+    assert counts.rejected == {"bad_time": 1, "future_time": 1}
+    assert [(line["code"], line["stage"], line["record"]) for line in rejected_lines(tmp_path)] == [
+        ("bad_time", "convert", {"row": 2}),
+        ("future_time", "check", {"row": 3}),
+    ]
+
+
+def test_a_repeat_within_a_batch_is_skipped_and_a_later_one_sent_again(tmp_path: Path) -> None:
+    """Newer PostHog refuses a batch that holds a uuid twice; apart, PostHog merges them."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path) as delivery:
+        take(delivery, [1, 2, 1])
+        delivery.flush()
+        assert delivery.counts.skipped == {"duplicate": 1}
+        take(delivery, [1])
+        delivery.flush()
+    assert uuids(sender) == [uuid_of(1), uuid_of(2), uuid_of(1)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"event": "left"}, {"distinct_id": "other"}, {"timestamp": "2024-01-02T00:00:00.000000Z"}],
+)
+def test_another_event_under_the_same_uuid_is_sent_too(tmp_path: Path, changes: Json) -> None:
+    """PostHog keeps both, and takes no uuid twice in one request."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path) as delivery:
+        take(delivery, [1])
+        delivery.take({}, converted(1, **changes))
+        delivery.flush()
+        assert (delivery.counts.accepted, delivery.counts.skipped) == (2, {})
+    assert [len(json.loads(body)["batch"]) for body in sender.bodies] == [1, 1]
+
+
+def test_a_repeat_of_a_rejected_event_is_no_duplicate(tmp_path: Path) -> None:
+    """Skipping it would leave PostHog without the event."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path) as delivery:
+        delivery.take({"row": 1}, converted(1, timestamp="9999-01-01T00:00:00.000000Z"))
+        take(delivery, [1])
+        delivery.flush()
+        assert delivery.counts.skipped == {}
+    assert uuids(sender) == [uuid_of(1)]
+
+
+def test_a_culprit_is_halved_down_to_and_the_rest_arrives_in_order(tmp_path: Path) -> None:
+    """In about 2·log2(n) requests, not one per event."""
+    sender = FakeSender(culprits=frozenset({uuid_of(70)}))
+    with delivery_to(sender, tmp_path) as delivery:
+        take(delivery, range(128))
+        delivery.flush()
+        assert delivery.counts.rejected == {"refused_by_posthog": 1}
+        assert (delivery.counts.accepted, delivery.counts.open) == (127, 0)
+    assert uuids(sender) == [uuid_of(number) for number in range(128) if number != 70]
+    assert len(sender.bodies) == 15
+    (line,) = rejected_lines(tmp_path)
+    assert (line["code"], line["stage"], line["record"]) == (
+        "refused_by_posthog",
+        "send",
+        {"row": 70},
+    )
+    assert line["reason"] == "PostHog answered 400: bad event"
+
+
+def test_a_body_that_is_too_large_for_the_way_is_halved(tmp_path: Path) -> None:
+    """A proxy may take less than PostHog does."""
+    sender = FakeSender(max_bytes=envelope_bytes() + 500)
+    with delivery_to(sender, tmp_path) as delivery:
+        take(delivery, range(40))
+        delivery.flush()
+        assert (delivery.counts.accepted, delivery.counts.open) == (40, 0)
+    assert uuids(sender) == [uuid_of(number) for number in range(40)]
+
+
+def test_a_refused_link_costs_no_record(tmp_path: Path) -> None:
+    """It is counted on its own and written down; the record that showed it arrives."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path) as delivery:
+        delivery.take({"row": 1}, converted(1, link=Link("u1", "other")))
+        delivery.flush()
+        link_uuid = sender.accepted[0]["uuid"]
+    (tmp_path / "ledger.db").unlink()
+
+    sender = FakeSender(culprits=frozenset({link_uuid}))
+    with delivery_to(sender, tmp_path) as delivery:
+        for number in range(10):
+            delivery.take({"row": number}, converted(number, link=Link("u1", "other")))
+        delivery.flush()
+        delivery.take({"row": 11}, converted(11, link=Link("u1", "other")))
+        delivery.flush()
+        counts = delivery.counts
+    assert (counts.accepted, counts.links, counts.open) == (11, 0, 0)
+    assert counts.rejected == {}
+    assert counts.added_rejected == {"refused_by_posthog": 1}
+    assert [line["record"]["event"] for line in rejected_lines(tmp_path)] == ["$create_alias"]
+
+
+def test_what_we_add_is_counted_apart_from_the_records(tmp_path: Path) -> None:
+    """Else accepted would be more than exported."""
+    group = GroupState("org", "acme", {"plan": "a"})
+    with delivery_to(FakeSender(), tmp_path) as delivery:
+        for number, user in enumerate(("u1", "u2")):
+            delivery.take({}, converted(number, link=Link(user, "d"), groups=(group,)))
+        delivery.flush()
+        counts = delivery.counts
+    assert (counts.exported, counts.accepted) == (2, 2)
+    assert (counts.links, counts.groups, counts.shared_devices) == (1, 1, 1)
+
+
+def test_what_is_not_delivered_stays_open(tmp_path: Path) -> None:
+    """The exception passes `flush`, so no state is written."""
+    sender = FakeSender(raises=RunAgain("It is down.", "Wait."))
+    with delivery_to(sender, tmp_path) as delivery:
+        take(delivery, range(3))
+        with pytest.raises(RunAgain):
+            delivery.flush()
+        assert (delivery.counts.accepted, delivery.counts.open) == (0, 3)
+        sender.raises = None
+        delivery.flush()
+        assert (delivery.counts.accepted, delivery.counts.open) == (3, 0)
+    assert uuids(sender) == [uuid_of(number) for number in range(3)]
+
+
+def test_a_flush_brings_the_rejects_to_the_disk(tmp_path: Path) -> None:
+    """The state may move on after it, and the process may die."""
+    with delivery_to(FakeSender(), tmp_path) as delivery:
+        delivery.take({"row": 1}, Rejected("bad_time", "No time."))
+        delivery.flush()
+        assert len(rejected_lines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(("setting", "flag"), [("true", True), ("false", False)])
+def test_the_flag_is_what_the_user_says(tmp_path: Path, setting: str, flag: object) -> None:
+    """For old and recent events alike."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path, historical_migration=setting) as delivery:
+        take(delivery, [1])
+        delivery.take({}, converted(2, timestamp=RECENT))
+        delivery.flush()
+    assert [json.loads(body)["historical_migration"] for body in sender.bodies] == [flag]
+
+
+def test_auto_sends_old_and_recent_events_apart(tmp_path: Path) -> None:
+    """A link travels with the record that showed it, and before it."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path, historical_migration="auto") as delivery:
+        delivery.take({}, converted(1, timestamp=RECENT, link=Link("u1", "d")))
+        take(delivery, [2])
+        delivery.take({}, converted(3, timestamp="2024-05-30T11:59:59.999999Z"))
+        delivery.take({}, converted(4, timestamp="2024-05-30T12:00:00.000000Z"))
+        delivery.flush()
+    bodies = [json.loads(body) for body in sender.bodies]
+    assert [
+        (body["historical_migration"], [event["event"] for event in body["batch"]])
+        for body in bodies
+    ] == [(True, ["viewed"] * 2), (False, ["$create_alias", "viewed", "viewed"])]
+    assert [event["uuid"] for event in bodies[1]["batch"][1:]] == [uuid_of(1), uuid_of(4)]
+
+
+@pytest.mark.parametrize(("setting", "warnings"), [("true", 1), ("false", 0), ("auto", 0)])
+def test_recent_events_in_a_historical_migration_are_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, setting: str, warnings: int
+) -> None:
+    """PostHog may bill them; one line says so, and what to do."""
+    with (
+        caplog.at_level(logging.WARNING, "target-posthog"),
+        delivery_to(FakeSender(), tmp_path, historical_migration=setting) as delivery,
+    ):
+        for number in range(3):
+            take(delivery, [number + 10])
+            delivery.take({}, converted(number, timestamp=RECENT))
+            delivery.flush()
+    assert len(caplog.records) == warnings
+    assert all("historical_migration: auto" in line.message for line in caplog.records)
+
+
+def test_too_many_rejects_stop_the_run(tmp_path: Path) -> None:
+    """More than a tenth after the first 10,000: a wrong mapping must not fill a disk."""
+    with delivery_to(FakeSender(), tmp_path) as delivery:
+        take(delivery, range(9_000))
+        for _ in range(1_000):
+            delivery.take({"row": 1}, Rejected("bad_time", "No time."))
+        with pytest.raises(TooManyRejects, match=r"1,001 of 10,001.*\(0\.1\).*jsonl"):
+            delivery.take({"row": 1}, Rejected("bad_time", "No time."))
+    assert len(rejected_lines(tmp_path)) == 1_001
+
+
+def test_a_few_rejects_at_the_start_do_not_stop_the_run(tmp_path: Path) -> None:
+    """Their share says nothing yet."""
+    with delivery_to(FakeSender(), tmp_path) as delivery:
+        for _ in range(10_000):
+            delivery.take({}, Rejected("bad_time", "No time."))
+        delivery.flush()
+        assert delivery.counts.rejected == {"bad_time": 10_000}
+
+
+def test_a_limit_of_all_never_stops(tmp_path: Path) -> None:
+    """The user may want to see all of them."""
+    with delivery_to(FakeSender(), tmp_path, max_reject_ratio=1) as delivery:
+        for _ in range(10_500):
+            delivery.take({}, Rejected("bad_time", "No time."))
+        assert delivery.counts.rejected == {"bad_time": 10_500}
+
+
+def test_a_batch_is_as_large_as_its_limit_and_no_larger(tmp_path: Path) -> None:
+    """Links that are added count too."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path, limits=Limits(1000, 2_000)) as delivery:
+        for number in range(50):
+            link = Link(f"user-{number}", f"device-{number}")
+            delivery.take({}, converted(number, link=link))
+        delivery.flush()
+    assert max(len(body) for body in sender.bodies) <= 2_000 + envelope_bytes()
+    assert len(sender.accepted) == 100

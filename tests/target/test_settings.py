@@ -1,0 +1,148 @@
+"""What is wrong with the settings is told at once, in the user's words, without any secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.errors import FixConfiguration
+from target_posthog.plugin import checked_config
+from target_posthog.settings import SETTINGS, api_key_of, problems_of
+
+if TYPE_CHECKING:
+    from tests.target.singer import Json
+
+SOUND: dict[str, Any] = {"api_key": "phc_test"}
+
+
+def checked(**settings: Any) -> Json:
+    """Return the settings with their defaults."""
+    config = {**SOUND, **settings}
+    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    return config
+
+
+def complaint(**settings: Any) -> str:
+    """Return what is said about wrong settings."""
+    with pytest.raises(FixConfiguration) as raised:
+        checked(**settings)
+    return str(raised.value)
+
+
+def test_the_key_alone_is_enough() -> None:
+    """Everything else has a default that is right for a migration."""
+    config = checked()
+    assert config["host"] == "https://us.i.posthog.com"
+    assert config["historical_migration"] == "true"
+    assert config["identity_events"] == "alias"
+    assert config["ledger_url"] == "sqlite:///target-posthog.db"
+    assert (config["max_batch_bytes"], config["max_batch_events"]) == (4_194_304, 5000)
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS["properties"]))
+def test_null_counts_as_not_set(name: str) -> None:
+    """Meltano hands over null for what the user left open."""
+    default = checked().get(name)
+    if name == "api_key":
+        assert "api_key is not set" in complaint(api_key=None)
+    else:
+        assert checked(**{name: None}).get(name) == default
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS["properties"]))
+def test_every_setting_says_what_it_is(name: str) -> None:
+    """The reference and `--about` are made from it."""
+    setting = SETTINGS["properties"][name]
+    assert setting["title"]
+    assert setting["description"].endswith(".")
+
+
+def test_what_can_hold_a_secret_is_marked_as_one() -> None:
+    """Meltano hides such settings."""
+    secrets = {name for name, one in SETTINGS["properties"].items() if one.get("secret")}
+    assert secrets == {"api_key", "ledger_url"}
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("", "api_key is not set"),
+        ("  ", "api_key is not set"),
+        ("phx_hushhush", "personal API key"),
+        ("phc_hushhush" + "x" * 53, "not a project API key"),
+        ("phc_hushhushé", "not a project API key"),
+    ],
+)
+def test_a_key_that_posthog_would_refuse_is_told_at_once(key: str, words: str) -> None:
+    """With the place where the right one is; the wrong one is not shown."""
+    told = complaint(api_key=key)
+    assert words in told
+    assert "Settings, Project" in told
+    assert "hush" not in told
+
+
+def test_the_longest_key_is_taken() -> None:
+    """PostHog takes 64 characters; spaces around a copied key do not count."""
+    key = "phc_" + "x" * 60
+    assert api_key_of(checked(api_key=f" {key}\n")) == key
+
+
+def test_a_preview_needs_no_key() -> None:
+    """But a personal key is wrong there too."""
+    config = {"preview_path": "p"}
+    assert checked_config(config, SETTINGS, problems_of, raise_errors=True) == []
+    assert "personal API key" in complaint(api_key="phx_x", preview_path="p")
+
+
+@pytest.mark.parametrize("value", [True, False, "true", "false", "auto"])
+def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
+    """From a file it comes as a boolean, from the environment as text."""
+    assert checked(historical_migration=value)["historical_migration"] == str(value).lower()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"source_format": "mixpanel"}, "source_format does not fit: enum must be auto or "),
+        ({"identity_events": "merge"}, "identity_events does not fit: enum must be alias or "),
+        ({"historical_migration": "yes"}, "enum must be true or false or auto"),
+        ({"max_batch_events": "many"}, "max_batch_events does not fit: type must be integer"),
+        ({"skip_events": "one"}, "skip_events does not fit: type must be array"),
+        ({"event_names": [{"from": "a"}]}, "event_names.0 does not fit: it must have from and to"),
+        ({"host": "ftp://x"}, "host is not an address"),
+        ({"max_batch_events": 0}, "max_batch_events must be at least 1"),
+        ({"max_batch_bytes": -1}, "max_batch_bytes must be at least 1"),
+        ({"max_retry_seconds": 0}, "max_retry_seconds must be at least 1"),
+        ({"max_reject_ratio": 1.5}, "max_reject_ratio must be from 0 to 1"),
+        ({"max_reject_ratio": -0.1}, "max_reject_ratio must be from 0 to 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_may_be(settings: Json, words: str) -> None:
+    """The user mends it without looking it up."""
+    assert words in complaint(**settings)
+
+
+def test_several_problems_are_told_at_once() -> None:
+    """Not one per run."""
+    told = complaint(api_key="phx_hush", host="ftp://x", max_batch_events=0, max_reject_ratio=2)
+    for words in ("personal API key", "host is", "max_batch_events must", "max_reject_ratio must"):
+        assert words in told
+    told = complaint(source_format="x", identity_events="y", max_batch_bytes="z")
+    for words in ("source_format does", "identity_events does", "max_batch_bytes does"):
+        assert words in told
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS["properties"]))
+@pytest.mark.parametrize("value", [{"hush": ["hushhush"]}, ["hushhush"], "hushhush:hushhush"])
+def test_a_refused_value_is_never_shown(name: str, value: object) -> None:
+    """A key may have been put into the wrong setting."""
+    config = {**SOUND, name: value}
+    problems = checked_config(config, SETTINGS, problems_of, raise_errors=False)
+    assert "hush" not in " ".join(problems)
+
+
+def test_problems_can_be_asked_for_without_a_stop() -> None:
+    """`--about` and tests of other tools do so."""
+    problems = checked_config({"api_key": "phx_x"}, SETTINGS, problems_of, raise_errors=False)
+    assert len(problems) == 1

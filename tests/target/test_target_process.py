@@ -1,0 +1,336 @@
+"""The real process over real HTTP: nothing lost, nothing doubled, and no state ahead of PostHog."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fakes.posthog_capture import Fault
+from tests.processes import run_target, start
+from tests.target.singer import counts_in, record, records, row, rows, schema, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.processes import Running
+    from tests.target.singer import Json
+
+IDENTITIES = {"$create_alias", "$identify"}
+
+
+def with_states(sent: Sequence[Json], every: int, first: int = 0) -> list[Json]:
+    """Return a tap's messages: rows from `first` on, and a state after every few of them.
+
+    A tap that goes on from a state writes that one first.
+    """
+    messages = [*([state({"at": first})] if first else []), schema()]
+    for number in range(first, len(sent)):
+        messages.append(record(sent[number]))
+        if (number + 1) % every == 0 or number + 1 == len(sent):
+            messages.append(state({"at": number + 1}))
+    return messages
+
+
+def keys_of(sent: Sequence[Json]) -> set[tuple[str, str, str, str]]:
+    """Return what PostHog tells the events of these rows apart by."""
+    return {
+        (
+            one["uuid"],
+            one["event_type"],
+            one.get("user_id") or one["device_id"],
+            one["event_time"][:10],
+        )
+        for one in sent
+    }
+
+
+def held_events(capture: PosthogCapture) -> set[tuple[str, str, str, str]]:
+    """Return the keys of what PostHog holds, without what tells who is who."""
+    return {key for key in capture.held() if key[1] not in IDENTITIES}
+
+
+def identities(capture: PosthogCapture) -> list[Json]:
+    """Return every identity event that PostHog holds, in order."""
+    return [event for event in capture.held().values() if event["event"] in IDENTITIES]
+
+
+def people(count: int) -> list[Json]:
+    """Return rows of ten users with a device each, whose first events are anonymous."""
+    return [
+        row(
+            number,
+            user_id=None if number < 10 else f"user-{number % 10}",
+            device_id=f"device-{number % 10}",
+        )
+        for number in range(count)
+    ]
+
+
+def test_no_state_is_written_before_posthog_has_answered(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A batch that is stored but not acknowledged may as well be lost."""
+    capture.fail(Fault.SLOW, seconds=2)
+    with start("target-posthog", config, tmp_path) as target:
+        target.write([schema(), record(row(1)), state({"at": 1})])
+        target.wait_for(lambda: capture.requests)
+        end = time.monotonic() + 1.2
+        while time.monotonic() < end:
+            assert target.stdout == ""
+            time.sleep(0.05)
+        target.wait_for(lambda: target.stdout)
+        assert target.stdout == '{"at": 1}\n'
+        assert target.finish().exit_code == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.STATUS, Fault.CUT_BEFORE_STORE])
+def test_no_state_is_written_for_what_posthog_does_not_take(
+    tmp_path: Path, config: Json, capture: PosthogCapture, fault: Fault
+) -> None:
+    """The run stops with exit code 1, and the next one goes on from the last state."""
+    sent = rows(range(4))
+    with start("target-posthog", {**config, "max_retry_seconds": 1}, tmp_path) as target:
+        target.write(with_states(sent[:2], every=2))
+        target.wait_for(lambda: target.stdout)
+        capture.fail(fault, times=100)
+        target.write(with_states(sent, every=2, first=2))
+        ended = target.finish()
+    assert ended.exit_code == 1
+    assert ended.messages == [{"at": 2}]
+    assert "max_retry_seconds" in ended.stderr
+    assert held_events(capture) == keys_of(sent[:2])
+
+
+def test_states_come_in_the_taps_order_and_the_last_one_always(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Some may be left out, as a later one says the same and more."""
+    sent = rows(range(40))
+    capture.fail(Fault.SLOW, times=100, seconds=0.6)
+    ended = run_target({**config, "max_batch_events": 5}, with_states(sent, every=5), tmp_path)
+    places = [value["at"] for value in ended.checked().messages]
+    assert places == sorted(set(places))
+    assert places[0] == 5
+    assert len(places) > 2
+    assert places[-1] == 40
+
+
+def test_a_state_that_does_not_change_is_written_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """And it is passed on as the tap wrote it."""
+    value = {"bookmarks": {"é": [1, 2.5, None, 2**70]}, "currently_syncing": None}
+    ended = run_target(config, [schema(), *[state(value)] * 3], tmp_path).checked()
+    assert ended.messages == [value]
+    assert capture.requests == []
+
+
+def test_one_bad_event_is_rejected_alone(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """PostHog refuses the whole request that holds it; all others arrive, in order."""
+    sent = rows(range(60))
+    # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
+    sent[33]["event_properties"] = {"text": '"' * 300_000}
+    ended = run_target(config, with_states(sent, every=60), tmp_path).checked()
+    assert ended.messages == [{"at": 60}]
+    good = [*sent[:33], *sent[34:]]
+    assert [event["uuid"] for event in capture.events] == [one["uuid"] for one in good]
+    assert counts_in(ended.stderr)["rejected"] == 1
+    (path,) = (tmp_path / "rejects").iterdir()
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["code"], line["stage"], line["record"]) == (
+        "refused_by_posthog",
+        "send",
+        sent[33],
+    )
+    assert str(path.relative_to(tmp_path)) in ended.stderr
+
+
+def test_every_record_has_one_fate(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+    """Exported = accepted + skipped + rejected, whatever the records are."""
+    odd: list[Json] = [
+        row(1),
+        row(1),
+        row(2, event_type="left out"),
+        row(3, event_time="no", server_upload_time="no"),
+        row(4, event_type=" "),
+        row(5, user_id="x" * 201),
+        row(6, user_id="null", amplitude_id=None),
+        row(7, event_time="9999-12-31 00:00:00.000000"),
+        row(8, event_properties={"text": "x" * 900_000}),
+        {"event_type": "only", "amplitude_id": None},
+        {"uuid": 5},
+        {},
+    ]
+    settings = {**config, "skip_events": ["left*"], "source_format": "amplitude"}
+    ended = run_target(settings, [schema(), *records(odd)], tmp_path).checked()
+    counts = counts_in(ended.stderr)
+    assert counts["exported"] == len(odd)
+    assert counts["accepted"] == len(capture.events) == 1
+    assert counts["skipped"] == 2
+    (path,) = (tmp_path / "rejects").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert counts["rejected"] == len(lines)
+    assert [line["record"] for line in lines] == odd[3:]
+
+
+def test_too_many_rejects_are_exit_code_3_and_no_state(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A wrong mapping must not fill a disk, nor count as done."""
+    bad = row(1, event_time="no", server_upload_time="no")
+    messages = [schema(), *[record(bad)] * 10_002, state({"at": 1})]
+    ended = run_target(config, messages, tmp_path)
+    assert ended.exit_code == 3
+    assert ended.stdout == ""
+    assert "10,001 of 10,001 records were rejected" in ended.stderr
+    assert "max_reject_ratio" in ended.stderr
+    assert capture.requests == []
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a run is killed: what PostHog does until then, and what must have been seen."""
+
+    fault: Fault
+    times: int
+    details: dict[str, Any]
+    seen: Callable[[Running, PosthogCapture], object]
+
+
+MOMENTS = {
+    "at once": Moment(Fault.SLOW, 0, {}, lambda *_: True),
+    "first batch is stored and not answered": Moment(
+        Fault.SLOW, 1, {"seconds": 30}, lambda _, capture: capture.requests
+    ),
+    "a later batch is stored and not answered": Moment(
+        Fault.SLOW, 30, {"seconds": 0.2}, lambda _, capture: len(capture.requests) > 3
+    ),
+    "an answer is lost": Moment(
+        Fault.LOSE_ANSWER, 2, {}, lambda _, capture: len(capture.requests) > 1
+    ),
+    "posthog takes nothing": Moment(
+        Fault.STATUS, 2, {"retry_after": 1}, lambda target, _: "Trying again" in target.stderr
+    ),
+    "a state is written": Moment(Fault.SLOW, 30, {"seconds": 0.1}, lambda target, _: target.stdout),
+    "a second state is written": Moment(
+        Fault.SLOW, 60, {"seconds": 0.4}, lambda target, _: target.stdout.count("\n") > 1
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+@pytest.mark.parametrize("goes_on", ["from the state", "from the start"])
+def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
+    tmp_path: Path, config: Json, capture: PosthogCapture, moment: Moment, goes_on: str
+) -> None:
+    """From the state on nothing is missing; from the start on nothing is doubled."""
+    sent = people(100)
+    config["max_batch_events"] = 10
+    capture.fail(moment.fault, times=moment.times, **moment.details)
+    with start("target-posthog", config, tmp_path) as target:
+        target.write(with_states(sent, every=10))
+        target.wait_for(lambda: moment.seen(target, capture))
+        killed = target.stop(signal.SIGKILL)
+    assert killed.exit_code == -signal.SIGKILL
+    places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
+
+    first = places[-1] if places and goes_on == "from the state" else 0
+    ended = run_target(config, with_states(sent, every=10, first=first), tmp_path).checked()
+
+    assert ended.messages[-1] == {"at": 100}
+    assert held_events(capture) == keys_of(sent)
+    pairs = [(event["distinct_id"], event["properties"]["alias"]) for event in identities(capture)]
+    assert sorted(pairs) == [(f"user-{n}", f"device-{n}") for n in range(10)]
+    persons = capture.persons()
+    assert persons.warnings == []
+    assert sorted(map(sorted, persons.people())) == [
+        [f"device-{n}", f"user-{n}"] for n in range(10)
+    ]
+    assert counts_in(ended.stderr)["accepted"] == 100 - first
+
+
+def test_a_second_run_sends_the_same_events_and_no_link_again(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The ledger remembers what PostHog was told; PostHog merges the rest."""
+    sent = people(30)
+    first = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    assert counts_in(first.stderr)["links"] == 10
+    held, seen = capture.held(), len(capture.events)
+    second = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    assert counts_in(second.stderr)["links"] == 0
+    assert capture.held() == held
+    again = capture.events[seen:]
+    assert [event["uuid"] for event in again] == [one["uuid"] for one in sent]
+
+
+def test_a_run_that_lost_its_ledger_joins_no_device_to_two_users(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """It cannot know whose a device is; PostHog does, and the user learns what is wrong."""
+    sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u2"])]
+    first = run_target(config, with_states(sent[:1], every=1), tmp_path).checked()
+    assert "ledger" not in first.stderr
+    (tmp_path / "target-posthog.db").unlink()
+    for _ in range(2):
+        again = run_target(config, with_states(sent, every=3, first=1), tmp_path).checked()
+        assert again.stderr.count("Keep the ledger between runs") == 1
+    persons = capture.persons()
+    assert persons.person_of("tablet") == persons.person_of("u1")
+    assert persons.person_of("u2") != persons.person_of("u1")
+    assert held_events(capture) == keys_of(sent)
+
+
+def test_a_shared_device_stays_with_its_first_user(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Linking it to both would make one person of them; the further user is counted."""
+    sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u1"])]
+    ended = run_target(config, with_states(sent, every=3), tmp_path).checked()
+    counts = counts_in(ended.stderr)
+    assert (counts["links"], counts["shared"]) == (1, 1)
+    persons = capture.persons()
+    assert persons.person_of("tablet") == persons.person_of("u1")
+    assert persons.person_of("u2") != persons.person_of("u1")
+    assert persons.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("alias", ["$create_alias"]), ("identify", ["$identify"]), ("none", [])]
+)
+def test_identities_are_told_as_the_user_says(
+    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str, names: list[str]
+) -> None:
+    """The device's anonymous past joins the user either way, or not at all."""
+    sent = [row(1, user_id=None, device_id="phone"), row(2, user_id="u1", device_id="phone")]
+    settings = {**config, "identity_events": kind}
+    run_target(settings, with_states(sent, every=2), tmp_path).checked()
+    assert [event["event"] for event in identities(capture)] == names
+    persons = capture.persons()
+    joined = persons.person_of("phone") == persons.person_of("u1")
+    assert joined is (kind != "none")
+
+
+def test_events_arrive_in_the_taps_order_with_each_link_before_its_record(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """PostHog applies person properties and merges in order of arrival."""
+    sent = people(50)
+    settings = {**config, "max_batch_events": 7}
+    run_target(settings, with_states(sent, every=50), tmp_path).checked()
+    order = [event["uuid"] for event in capture.events if event["event"] not in IDENTITIES]
+    assert order == [one["uuid"] for one in sent]
+    places = {event["uuid"]: place for place, event in enumerate(capture.events)}
+    for number in range(10):
+        shown = places[sent[10 + number]["uuid"]]
+        added = capture.events[shown - 1]
+        assert (added["event"], added["distinct_id"]) == ("$create_alias", f"user-{number}")
