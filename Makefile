@@ -43,8 +43,6 @@ $(VENV)/ready-to-test: $(VENV)/ready
 
 demo: $(VENV)/ready
 	@rm -rf output
-	@test ! -f .meltano/meltano.db || $(MELTANO) state clear --force \
-		demo:tap-amplitude-to-target-posthog >/dev/null 2>&1 || true
 	$(MELTANO) run tap-amplitude target-posthog
 	@echo; echo "Every request that PostHog would have got, one a line:"; ls -l output/preview
 

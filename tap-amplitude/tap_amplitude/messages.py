@@ -73,6 +73,8 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self._out.flush()
             self._pending.clear()
         except BrokenPipeError as error:
+            if self._deferred:  # Ctrl-C ends both, and the target went first
+                raise self._deferred from error
             raise TargetEnded(
                 "The target ended before the tap was done; the cause is in the target's log.",
                 remedy="Mend it, and run the same command again.",
