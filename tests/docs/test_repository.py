@@ -1,0 +1,74 @@
+"""What holds for every file: links lead somewhere, and nothing tells of one machine."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.docs.documents import ROOT, Document, document, documents, tracked_files
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+#: Written in pieces, so that this file does not hold what it looks for.
+_PLACES = re.compile(
+    rb"/(?:wor[k]|roo[t]|opt/py[p]i)/|/(?:hom[e]|User[s])/\w|\bC:\\\\User[s]"
+    rb"|https?://[^\s\"'/]*(?:py[p]i|artifactor[y]|nexu[s]|devp[i])"
+)
+_TEXTS = frozenset({"", ".cfg", ".example", ".json", ".md", ".py", ".toml", ".typed", ".yml"})
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_every_link_between_documents_resolves(page: Document) -> None:
+    """A relative link names a file that is there, and an anchor a heading of it."""
+    for link in _LINK.findall(page.prose):
+        if link.startswith(("http://", "https://", "mailto:")):
+            continue
+        name, _, anchor = link.partition("#")
+        path = (page.path.parent / name).resolve() if name else page.path
+        assert path in tracked_files(), f"{page.name}: {link}"
+        if anchor:
+            target = document(path.relative_to(ROOT).as_posix())
+            assert anchor in target.anchors, f"{page.name}: {link}"
+
+
+def test_every_document_can_be_reached_from_the_readme() -> None:
+    """Following links from the README leads to each page of docs/."""
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        path = waiting.pop()
+        if path in reached or path.suffix != ".md":
+            continue
+        reached.add(path)
+        page = document(path.relative_to(ROOT).as_posix())
+        links = (link.partition("#")[0] for link in _LINK.findall(page.prose) if "://" not in link)
+        waiting += [(path.parent / link).resolve() for link in links if link]
+    missed = [page.name for page in documents() if page.path not in reached]
+    assert missed == []
+
+
+def test_no_file_tells_of_one_machine() -> None:
+    """No path of a developer's machine and no host of a package registry stands in any file."""
+    files = [path for path in tracked_files() if path.suffix in _TEXTS]
+    assert len(files) > 50
+    found = {
+        path.relative_to(ROOT).as_posix(): match[0]
+        for path in files
+        if (match := _PLACES.search(path.read_bytes()))
+    }
+    assert found == {}
+
+
+def test_a_machines_path_would_be_seen() -> None:
+    """The search above can fail."""
+    for place in ("/ho" + "me/ann/project", "https://py" + "pi.example.org/simple"):
+        assert _PLACES.search(place.encode())
+
+
+def test_every_file_in_the_guide_for_contributors_exists() -> None:
+    """A path in backticks in CONTRIBUTING.md names a file or a folder."""
+    page = document("CONTRIBUTING.md")
+    named = {word for word in page.code_words if "/" in word and " " not in word}
+    assert len(named) > 15
+    folders = ("", "target-posthog/target_posthog/")
+    for name in named:
+        assert any((ROOT / folder / name).exists() for folder in folders), name

@@ -1,0 +1,173 @@
+"""Settings in the documents are the plugins' own; what is generated is current."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from docs.generate_settings import PLUGINS, SDK_NAMES, settings_of, settings_page, with_settings
+from tap_amplitude.rows import TIME_FIELDS
+from target_posthog import ledger, rejects
+from target_posthog.amplitude.fields import FIELDS
+from target_posthog.amplitude.identity import ILLEGAL_IDS
+from target_posthog.progress import Counts
+from target_posthog.stream_fields import PERSON_NAMES, TIME_NAMES, UUID_NAMES
+from tests.docs.documents import ROOT, Document, document, documents, tracked_files
+
+SETTINGS = {plugin.name: settings_of(plugin) for plugin in PLUGINS}
+ALL_NAMES = SETTINGS["tap-amplitude"].keys() | SETTINGS["target-posthog"].keys()
+PREFIXES = {"TAP_AMPLITUDE_": "tap-amplitude", "TARGET_POSTHOG_": "target-posthog"}
+
+#: Words in backticks that look like settings and are something else.
+OTHER_WORDS = frozenset(
+    {
+        *("batch_config", "database_uri", "meltano_test_stream", "pip_url"),  # Singer, Meltano
+        *("batch_post", "previous_id", "sent_at"),  # PostHog's package
+        *("cannot_merge_already_identified", "drop_events_older_than_seconds"),  # PostHog
+        *("bad_line", "next_export_hour"),  # what the tap writes
+        *("identified_only", "set_once"),  # values of settings
+        "session_start",  # an event
+    }
+)
+
+
+@pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
+def test_every_setting_that_a_document_names_exists(page: Document) -> None:
+    """A snake_case word in backticks is a setting, a field, a code, or one of a few known words."""
+    known = ALL_NAMES | SDK_NAMES | OTHER_WORDS | _words_of_the_data()
+    words = {word for word in page.code_words if re.fullmatch(r"[a-z]+(_[a-z0-9]+)+", word)}
+    assert words <= known, sorted(words - known)
+
+
+def test_every_variable_that_a_file_names_is_a_setting() -> None:
+    """TAP_AMPLITUDE_… and TARGET_POSTHOG_… in documents, examples and definitions exist."""
+    files = [path for path in tracked_files() if path.suffix in {".md", ".yml", ".example"}]
+    assert ROOT / ".env.example" in files
+    named = {
+        (prefix, name)
+        for path in files
+        for prefix, name in re.findall(
+            r"(TAP_AMPLITUDE_|TARGET_POSTHOG_)([A-Z_]+)", path.read_text(encoding="utf-8")
+        )
+    }
+    assert len(named) > len(ALL_NAMES)
+    unknown = [one for one in named if one[1].lower() not in SETTINGS[PREFIXES[one[0]]]]
+    assert unknown == []
+
+
+def test_the_example_of_env_holds_what_a_migration_needs_and_no_secret() -> None:
+    """Keys, region, first day and host are there; a key has no value."""
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    values = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    assert values.keys() == {
+        *("TAP_AMPLITUDE_API_KEY", "TAP_AMPLITUDE_SECRET_KEY", "TAP_AMPLITUDE_REGION"),
+        *("TAP_AMPLITUDE_START_DATE", "TARGET_POSTHOG_API_KEY", "TARGET_POSTHOG_HOST"),
+    }
+    secrets = {name: value for name, value in values.items() if name.endswith("_KEY")}
+    assert set(secrets.values()) == {"", "phc_"}
+
+
+def test_the_settings_page_is_current() -> None:
+    """docs/settings.md is what its generator makes of the plugins."""
+    assert (ROOT / "docs/settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+def test_the_definition_of_the_project_is_current() -> None:
+    """The settings in meltano.yml are what the generator makes of the plugins."""
+    text = (ROOT / "meltano.yml").read_text(encoding="utf-8")
+    assert with_settings(text) == text
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_meltano_knows_kind_secrecy_and_options_of_each_setting(plugin: Any) -> None:
+    """Meltano hides secrets, offers the allowed values and checks the kinds, as the plugin does."""
+    definition = yaml.safe_load((ROOT / "meltano.yml").read_text(encoding="utf-8"))
+    plugins = [*definition["plugins"]["extractors"], *definition["plugins"]["loaders"]]
+    known = next(one for one in plugins if one["name"] == plugin.name)
+    settings = {one["name"]: one for one in known["settings"]}
+    assert settings.keys() == SETTINGS[plugin.name].keys()
+    for name, schema in SETTINGS[plugin.name].items():
+        shown = settings[name]
+        assert shown.get("sensitive", False) == bool(schema.get("secret")), name
+        allowed = {str(value).lower() for value in schema.get("enum", ()) if value is not None}
+        assert {one["value"] for one in shown.get("options", ())} == allowed, name
+        assert shown["kind"] == ("options" if allowed else _kind(schema)), name
+        assert shown["label"], name
+        assert shown["description"], name
+
+
+def test_the_secrets_are_marked() -> None:
+    """Every key is a secret, and so is a database's URL with its password."""
+    secret = {
+        name for one in SETTINGS.values() for name, schema in one.items() if "secret" in schema
+    }
+    assert secret == {"api_key", "secret_key", "ledger_url"}
+
+
+def test_configurations_in_the_documents_are_valid() -> None:
+    """Each `config` of our plugins in a YAML block has real settings with values that fit."""
+    found = 0
+    for page in documents():
+        for block in (block for block in page.blocks if block.language == "yaml"):
+            for group in yaml.safe_load(block.text)["plugins"].values():
+                for plugin in (plugin for plugin in group if plugin["name"] in SETTINGS):
+                    schema = next(one for one in PLUGINS if one.name == plugin["name"])
+                    config = plugin["config"]
+                    place = f"{page.name}:{block.line}"
+                    assert config.keys() <= SETTINGS[plugin["name"]].keys() | SDK_NAMES, place
+                    validator = JSONSchemaValidator(schema.config_jsonschema)
+                    assert list(validator.iter_errors(_as_meltano_gives(config))) == [], place
+                    found += 1
+    assert found >= 4
+
+
+def test_the_readme_names_the_usual_names_of_other_taps() -> None:
+    """Person, time and id: the README lists what the target looks for, in its order."""
+    words = re.findall(r"`([a-z_]+)`", document("README.md").prose.partition("usual names:")[2])
+    wanted = [*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES]
+    assert words[: len(wanted)] == wanted
+
+
+def test_a_wrong_setting_would_be_seen() -> None:
+    """The first check can fail, and knows no word that no document uses."""
+    used = {word for page in documents() for word in page.code_words}
+    assert used >= OTHER_WORDS
+    assert "batch_size" not in ALL_NAMES | SDK_NAMES | OTHER_WORDS | _words_of_the_data()
+
+
+def _words_of_the_data() -> set[str]:
+    """Return the names of fields, codes, tables and columns that documents speak of."""
+    schema = json.loads(
+        (ROOT / "tap-amplitude/tap_amplitude/schemas/events.json").read_text(encoding="utf-8")
+    )
+    fields = {source.rpartition(".")[2] for field in FIELDS for source in field.sources}
+    return {
+        *schema["properties"],
+        *fields,
+        *TIME_FIELDS,
+        *(*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES),
+        *rejects.CODES,
+        *Counts().as_json(),
+        *ledger._METADATA.tables,
+        *ILLEGAL_IDS,
+        *(path.stem for path in tracked_files() if path.suffix == ".py"),
+    }
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if schema.get("format") == "date-time":
+        return "date_iso8601"
+    kinds = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array"}
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return next((kinds[name] for name in types if name in kinds), "string")
+
+
+def _as_meltano_gives(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration as it reaches the plugin: as JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(config, default=str))
+    return plain
