@@ -281,9 +281,9 @@ def test_a_run_that_lost_its_ledger_joins_no_device_to_two_users(
     first = run_target(config, with_states(sent[:1], every=1), tmp_path).checked()
     assert "ledger" not in first.stderr
     (tmp_path / "target-posthog.db").unlink()
-    for _ in range(2):
+    for warnings in (1, 0):  # said once: a later run cannot mend it
         again = run_target(config, with_states(sent, every=3, first=1), tmp_path).checked()
-        assert again.stderr.count("Keep the ledger between runs") == 1
+        assert again.stderr.count("Keep the ledger between runs") == warnings
     persons = capture.persons()
     assert persons.person_of("tablet") == persons.person_of("u1")
     assert persons.person_of("u2") != persons.person_of("u1")

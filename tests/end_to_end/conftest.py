@@ -1,0 +1,77 @@
+"""The parts of every end-to-end test: a sample export, both stand-ins, and a pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.meltano_project import MeltanoProject
+from tests.end_to_end.support import Migrated, Pipeline
+from tests.fakes.amplitude_export_api import AmplitudeExportApi
+from tests.fakes.posthog_capture import PosthogCapture
+from tests.fixtures.sample_export import SampleExport, generate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def export() -> SampleExport:
+    """One day of 60 people: 24 hours, 9 of them with rows, and every odd value there is."""
+    return generate(days=1, people=60)
+
+
+@pytest.fixture
+def amplitude(export: SampleExport) -> Iterator[AmplitudeExportApi]:
+    """Amplitude, with that day in it."""
+    with AmplitudeExportApi(export.rows) as api:
+        yield api
+
+
+@pytest.fixture
+def posthog() -> Iterator[PosthogCapture]:
+    """PostHog, with nothing in it."""
+    with PosthogCapture() as capture:
+        yield capture
+
+
+@pytest.fixture
+def pipeline(
+    tmp_path: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> Pipeline:
+    """The pipe between the two, over that whole day; many requests on either side."""
+    return _pipeline(tmp_path, export, amplitude, posthog)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> Migrated:
+    """One run of that pipe, over."""
+    with AmplitudeExportApi(export.rows) as amplitude, PosthogCapture() as posthog:
+        pipeline = _pipeline(tmp_path_factory.mktemp("migrated"), export, amplitude, posthog)
+        pipeline.run_well()
+    return Migrated(pipeline, amplitude, posthog)
+
+
+@pytest.fixture(scope="session")
+def installed_project(tmp_path_factory: pytest.TempPathFactory) -> MeltanoProject:
+    """A Meltano project with both plugins installed, for others to share."""
+    return MeltanoProject(tmp_path_factory.mktemp("meltano"))
+
+
+def _pipeline(
+    folder: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> Pipeline:
+    return Pipeline(
+        folder,
+        tap={
+            "api_url": amplitude.url,
+            "api_key": amplitude.api_key,
+            "secret_key": amplitude.secret_key,
+            "start_date": f"{export.start:%Y-%m-%dT%H:%M:%SZ}",
+            "end_date": f"{export.end:%Y-%m-%dT%H:%M:%SZ}",
+            "max_window_hours": 4,
+        },
+        target={"api_key": posthog.api_key, "host": posthog.url, "max_batch_events": 100},
+    )

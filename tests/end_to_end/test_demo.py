@@ -1,0 +1,56 @@
+"""What `make demo` runs: the bundled export goes in, the bodies that PostHog would get come out."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import requests
+
+from tests.end_to_end.faithful import assert_migrated
+from tests.end_to_end.meltano_project import REPOSITORY, MeltanoProject
+from tests.end_to_end.support import Pipeline
+from tests.fakes.posthog_capture import PosthogCapture
+from tests.fixtures.sample_export import DEMO, generate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_demo_shows_what_a_real_run_sends(
+    installed_project: MeltanoProject, tmp_path: Path, posthog: PosthogCapture
+) -> None:
+    """Each line is a body that PostHog takes, and all together are what a real run sends."""
+    (tmp_path / "demo").mkdir()
+    project = MeltanoProject(tmp_path / "demo", installed_project)
+    end = project.meltano("--environment=demo", "run", "tap-amplitude", "target-posthog").checked()
+    assert "Traceback" not in end.stderr
+    assert "[error" not in end.stderr
+    assert "nothing was sent" in end.stderr
+    assert not (project.folder / "target-posthog.db").exists(), "a preview told the ledger"
+
+    export = generate()
+    summary = json.loads((project.folder / "output/preview/summary.json").read_text())
+    assert summary["exported"] == summary["accepted"] == len(export.rows)
+    assert summary["links"] == len(export.truth.owner_of_device)
+    [preview] = (project.folder / "output/preview").glob("*.jsonl")
+    for line in preview.read_bytes().splitlines():
+        body = json.loads(line)
+        assert set(body) == {"api_key", "historical_migration", "batch"}
+        assert body["historical_migration"] is True
+        posthog.api_key = body["api_key"]
+        answer = requests.post(f"{posthog.url}/batch/", data=line, timeout=10)
+        assert answer.status_code == 200, answer.text
+    assert_migrated(posthog, export.rows, export.truth)
+
+    with PosthogCapture() as live:
+        target = {"api_key": live.api_key, "host": live.url}
+        Pipeline(tmp_path, {"archive_path": str(DEMO)}, target).run_well()
+        assert live.held() == posthog.held()
+
+
+def test_make_demo_runs_what_is_tested_here() -> None:
+    """The Makefile's demo is the command above."""
+    makefile = (REPOSITORY / "Makefile").read_text()
+    assert "MELTANO := $(BIN)/meltano --environment=demo\n" in makefile
+    assert "\n\t$(MELTANO) run tap-amplitude target-posthog\n" in makefile

@@ -1,0 +1,209 @@
+"""Killed anywhere and run again, the pipe loses nothing, doubles nothing and skips no hour."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.faithful import assert_migrated
+from tests.end_to_end.support import BOTH, Plugin
+from tests.fakes import amplitude_export_api as amplitude_api
+from tests.fakes import posthog_capture as posthog_api
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.end_to_end.support import Pipeline
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.fixtures.sample_export import SampleExport
+
+_VICTIMS: tuple[tuple[Plugin, ...], ...] = (("tap",), ("target",), BOTH)
+#: Longer than any test: the answer does not come before the kill.
+_FOREVER = 600.0
+#: The target writes at most one state every two seconds: after so long the next one is due.
+_UNTIL_A_STATE_IS_DUE = 2.1
+
+
+class Killer:
+    """Runs a pipe until a moment that progress defines, and kills it there."""
+
+    def __init__(
+        self, pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+    ) -> None:
+        self._pipeline, self._amplitude, self._posthog = pipeline, amplitude, posthog
+        # Each batch ends inside an hour, so that most kills find one half delivered.
+        pipeline.target["max_batch_events"] = 40
+        pipeline.tap["max_window_hours"] = 2
+
+    def when_stored(
+        self, count: int, *victims: Plugin, signum: int = signal.SIGKILL, pause: float = 0
+    ) -> None:
+        """Kill as soon as PostHog has stored so many events more, with everything in flight.
+
+        The first answer of the run may come after a pause.
+        """
+        self._posthog.fail(posthog_api.Fault.SLOW, seconds=pause)
+        goal = len(self._posthog.events) + count
+        self._kill(lambda: len(self._posthog.events) >= goal, victims, signum)
+
+    def when_an_answer_waits(
+        self, request: int, *victims: Plugin, signum: int = signal.SIGKILL
+    ) -> None:
+        """Kill when PostHog has stored the n-th batch and the target does not know it yet."""
+        if request > 1:
+            self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
+        self._posthog.fail(posthog_api.Fault.SLOW, seconds=_FOREVER)
+        goal = len(self._posthog.requests) + request
+        self._kill(lambda: len(self._posthog.requests) >= goal, victims, signum)
+
+    def when_posthog_is_down(self, request: int, *victims: Plugin) -> None:
+        """Kill while the n-th batch is waiting to be tried again, and PostHog has none of it."""
+        if request > 1:
+            self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
+        self._posthog.fail(posthog_api.Fault.STATUS, status=503, retry_after=_FOREVER)
+        goal = len(self._posthog.requests) + request
+        self._kill(lambda: len(self._posthog.requests) >= goal, victims, signal.SIGKILL)
+
+    def when_a_download_stalls(
+        self, request: int, *victims: Plugin, signum: int = signal.SIGKILL
+    ) -> None:
+        """Kill when Amplitude has sent a part of its answer to the n-th request."""
+        if request > 1:
+            self._amplitude.fail(amplitude_api.Fault.SLOW, request - 1, seconds=0)
+        self._amplitude.fail(amplitude_api.Fault.SLOW, seconds=_FOREVER, after_bytes=100)
+        goal = len(self._amplitude.requests) + request
+        self._kill(lambda: len(self._amplitude.requests) >= goal, victims, signum)
+
+    def _kill(self, seen: Callable[[], bool], victims: tuple[Plugin, ...], signum: int) -> None:
+        with self._pipeline.started() as pipe:
+            pipe.wait_for(seen)
+            pipe.kill(*victims, signum=signum)
+        end = self._pipeline.ends[-1]
+        if signum == signal.SIGKILL:
+            for victim in victims:
+                assert getattr(end, victim).exit_code == -signal.SIGKILL, end.logs
+
+
+@pytest.fixture
+def killer(pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCapture) -> Killer:
+    """What kills the pipe."""
+    return Killer(pipeline, amplitude, posthog)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_six_kills_in_a_row_lose_and_double_nothing(
+    seed: int,
+    killer: Killer,
+    pipeline: Pipeline,
+    export: SampleExport,
+    posthog: PosthogCapture,
+) -> None:
+    """Every run starts from what the killed one before it left; the last one may finish."""
+    hours = [""]
+    for kill in _kills(random.Random(f"kills/{seed}")):
+        kill(killer)
+        assert_state_not_ahead(pipeline, export, posthog)
+        hours.append(pipeline.next_export_hour)
+    assert hours == sorted(hours), "the state went back"
+    assert len(set(hours)) > 2, "the kills came too early to tell anything"
+
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_the_state_waits_for_posthog(
+    killer: Killer, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """Hours that were read, but not taken by PostHog, are in no state, however many they are."""
+    pipeline.target["max_batch_events"] = 5000  # more than the day has
+    killer.when_posthog_is_down(1, "target")
+    assert posthog.held() == {}
+    assert pipeline.state is None
+
+    killer.when_posthog_is_down(2, "target")  # the first hour is taken, all the others are not
+    assert posthog.held() != {}
+    assert_state_not_ahead(pipeline, export, posthog)
+
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+@pytest.mark.parametrize("victims", _VICTIMS, ids="+".join)
+def test_a_polite_stop_says_so_and_loses_nothing(
+    victims: tuple[Plugin, ...],
+    killer: Killer,
+    pipeline: Pipeline,
+    export: SampleExport,
+    posthog: PosthogCapture,
+) -> None:
+    """SIGTERM ends the plugins with one line and exit code 1; the next run goes on."""
+    killer.when_stored(150, *victims, signum=signal.SIGTERM)
+    end = pipeline.ends[-1]
+    for victim in victims:
+        assert getattr(end, victim).exit_code == 1, end.logs
+        assert "Stopped by SIGTERM" in getattr(end, victim).stderr, end.logs
+    assert_state_not_ahead(pipeline, export, posthog)
+
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+@pytest.mark.parametrize("plugin", BOTH)
+def test_a_stop_is_heard_while_waiting(
+    plugin: Plugin,
+    killer: Killer,
+    pipeline: Pipeline,
+    export: SampleExport,
+    posthog: PosthogCapture,
+) -> None:
+    """SIGTERM is not put off until Amplitude or PostHog has answered."""
+    waits = {"tap": killer.when_a_download_stalls, "target": killer.when_an_answer_waits}
+    waits[plugin](3, plugin, signum=signal.SIGTERM)
+    assert getattr(pipeline.ends[-1], plugin).exit_code == 1
+    assert_state_not_ahead(pipeline, export, posthog)
+
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def assert_state_not_ahead(
+    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """Fail if an event is not delivered of an hour that the next run will not read."""
+    done = pipeline.next_export_hour.replace("T", " ")[:13]
+    promised = {row["uuid"] for row in export.rows if row["server_upload_time"][:13] < done}
+    assert promised <= {uuid for uuid, *_ in posthog.held()}
+
+
+def _kills(rng: random.Random) -> list[Callable[[Killer], None]]:
+    """Draw six kills: two in a download, two around a batch, two after the state has moved."""
+    kills = [
+        _stalled(rng.randint(1, 3), ("tap",)),
+        _stalled(rng.randint(1, 3), BOTH),
+        _unanswered(rng.randint(1, 4), rng.choice([("target",), BOTH])),
+        _down(rng.randint(1, 12), rng.choice([("target",), BOTH])),
+        _stored(rng.randint(260, 320), rng.choice(_VICTIMS), _UNTIL_A_STATE_IS_DUE),
+        _stored(rng.randint(260, 320), rng.choice(_VICTIMS), _UNTIL_A_STATE_IS_DUE),
+    ]
+    rng.shuffle(kills)
+    return kills
+
+
+def _stalled(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
+    return lambda killer: killer.when_a_download_stalls(request, *victims)
+
+
+def _unanswered(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
+    return lambda killer: killer.when_an_answer_waits(request, *victims)
+
+
+def _down(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
+    return lambda killer: killer.when_posthog_is_down(request, *victims)
+
+
+def _stored(count: int, victims: tuple[Plugin, ...], pause: float) -> Callable[[Killer], None]:
+    return lambda killer: killer.when_stored(count, *victims, pause=pause)

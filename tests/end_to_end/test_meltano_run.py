@@ -1,0 +1,131 @@
+"""The real `meltano run`: what a user types, with the state that Meltano keeps."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.end_to_end.faithful import assert_migrated
+from tests.end_to_end.meltano_project import MeltanoProject
+from tests.end_to_end.support import hours_between, hours_of
+from tests.fakes.posthog_capture import Fault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.fixtures.sample_export import SampleExport
+
+_RUN = ("run", "tap-amplitude", "target-posthog")
+_STATE_ID = "prod:tap-amplitude-to-target-posthog"
+
+
+@pytest.fixture
+def project(installed_project: MeltanoProject, tmp_path: Path) -> MeltanoProject:
+    """A project that has never run."""
+    return MeltanoProject(tmp_path, installed_project)
+
+
+@pytest.fixture
+def settings(
+    export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> dict[str, str]:
+    """What a user writes into `.env`."""
+    return {
+        "TAP_AMPLITUDE_API_URL": amplitude.url,
+        "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
+        "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
+        "TAP_AMPLITUDE_START_DATE": f"{export.start:%Y-%m-%d}",
+        "TAP_AMPLITUDE_END_DATE": f"{export.end:%Y-%m-%d}",
+        "TARGET_POSTHOG_API_KEY": posthog.api_key,
+        "TARGET_POSTHOG_HOST": posthog.url,
+        "TARGET_POSTHOG_MAX_BATCH_EVENTS": "100",
+    }
+
+
+def test_the_state_is_kept_over_failed_and_good_runs(
+    project: MeltanoProject,
+    settings: dict[str, str],
+    export: SampleExport,
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+) -> None:
+    """A run that fails half way, one that mends it, and one for new hours: all arrives, once."""
+    middle = export.hours[5]
+    settings["TAP_AMPLITUDE_END_DATE"] = f"{middle:%Y-%m-%dT%H:%M:%SZ}"
+    posthog.fail(Fault.SLOW, 4, seconds=0)
+    posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
+    failed = project.meltano(*_RUN, settings=settings)
+    assert failed.exit_code == 1
+    _assert_clear(failed.stderr, settings)
+    assert "[error    ] target-posthog PostHog refused the project API key" in failed.stderr
+    assert "Loader failed" in failed.stderr
+    assert posthog.held()
+
+    mended = project.meltano(*_RUN, settings=settings).checked()
+    _assert_clear(mended.stderr, settings)
+    assert "[error" not in mended.stderr
+    asked = len(amplitude.requests)
+    assert f'"next_export_hour":"{middle:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
+
+    settings["TAP_AMPLITUDE_END_DATE"] = f"{export.end:%Y-%m-%d}"
+    later = project.meltano(*_RUN, settings=settings).checked()
+    assert "[error" not in later.stderr
+    assert "[warning" not in later.stderr
+    assert hours_of(amplitude.requests[asked:]) == hours_between(middle, export.end)
+    assert f'"next_export_hour":"{export.end:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_keys_can_be_tried_before_anything_is_moved(
+    project: MeltanoProject,
+    settings: dict[str, str],
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+) -> None:
+    """`tap-amplitude:test` asks for one hour, and says what is wrong with exit code 2."""
+    project.meltano("invoke", "tap-amplitude:test", settings=settings).checked()
+    assert [request.status for request in amplitude.requests] == [200]
+
+    settings["TAP_AMPLITUDE_SECRET_KEY"] = "not-the-secret"
+    refused = project.meltano("invoke", "tap-amplitude:test", settings=settings)
+    assert refused.exit_code == 2
+    assert "Amplitude refused the keys" in refused.stderr
+    _assert_clear(refused.stderr, settings)
+    assert len(amplitude.requests) == 2
+    assert posthog.requests == []
+
+
+def test_the_own_tests_of_meltano_move_nothing(
+    project: MeltanoProject,
+    settings: dict[str, str],
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+) -> None:
+    """`meltano config test` finds both plugins sound, and its test record goes nowhere."""
+    tap = project.meltano("config", "test", "tap-amplitude", settings=settings).checked()
+    assert "Plugin configuration is valid" in tap.stdout
+    assert len(amplitude.requests) == 1
+
+    target = project.meltano("config", "test", "target-posthog", settings=settings)
+    # What it says after a loader processed the records and ended well. Meltano 4.4 then stops the
+    # ended process once more, and takes the failure of that for one of the loader.
+    assert "Test data was written to your target system" in target.stderr
+    assert target.exit_code == 0 or "ProcessLookupError" in target.stderr
+    assert posthog.requests == []
+
+
+def _state(project: MeltanoProject) -> str:
+    """Give what Meltano's own database remembers of the job."""
+    shown = project.meltano("state", "get", _STATE_ID).checked().stdout
+    return json.dumps(json.loads(shown), separators=(",", ":"))
+
+
+def _assert_clear(log: str, settings: dict[str, str]) -> None:
+    """Fail on a traceback or a key in a log."""
+    assert "Traceback" not in log, log
+    for name, value in settings.items():
+        assert not name.endswith("_KEY") or value not in log, name

@@ -1,0 +1,124 @@
+"""PostHog fails in every way that is known of, and in the end it holds everything, once."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.end_to_end.faithful import assert_migrated, matched
+from tests.fakes.posthog_capture import Fault, PosthogCapture
+
+if TYPE_CHECKING:
+    from tests.end_to_end.support import Pipeline
+    from tests.fixtures.sample_export import SampleExport
+
+_PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {
+    "rate limits": [
+        (Fault.STATUS, {"status": 429}),
+        (Fault.STATUS, {"status": 429, "retry_after": 1}),
+        (Fault.STATUS, {"status": 408}),
+    ],
+    "server errors": [(Fault.STATUS, {"status": status}) for status in (500, 502, 503, 504)],
+    "answer lost after storing": [(Fault.LOSE_ANSWER, {}), (Fault.LOSE_ANSWER, {})],
+    "cut before storing": [(Fault.CUT_BEFORE_STORE, {}), (Fault.CUT_BEFORE_STORE, {})],
+}
+_PAUSE = (Fault.SLOW, {"seconds": 0})
+
+
+@pytest.mark.parametrize("faults", _PASSING.values(), ids=_PASSING.keys())
+def test_what_passes_is_waited_out(
+    faults: list[tuple[Fault, dict[str, Any]]],
+    pipeline: Pipeline,
+    export: SampleExport,
+    posthog: PosthogCapture,
+) -> None:
+    """The same body is sent again, so that nothing is lost and nothing doubled."""
+    for fault, details in faults:
+        # The try after it, and the batch after that, go well.
+        for planned, more in ((fault, details), _PAUSE, _PAUSE):
+            posthog.fail(planned, **more)
+    started = datetime.now(timezone.utc)
+    pipeline.run_well()
+
+    assert posthog.faults_left == 0
+    for place in range(0, 3 * len(faults), 3):
+        failed, again = posthog.requests[place : place + 2]
+        assert failed.status != 200
+        assert again.body == failed.body
+    asked = max(details.get("retry_after", 0) for _, details in faults)
+    assert (datetime.now(timezone.utc) - started).total_seconds() > asked
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_batch_refused_once_is_delivered_in_halves(
+    status: int, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """A refusal of the whole is no refusal of its parts."""
+    posthog.fail(Fault.STATUS, status=status, body="request body is too big")
+    pipeline.run_well()
+
+    whole, first, second = (request.body["batch"] for request in posthog.requests[:3])
+    assert first + second == whole
+    assert pipeline.rejects() == []
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_one_culprit_does_not_take_its_batch_with_it(
+    pipeline: Pipeline, export: SampleExport
+) -> None:
+    """Only the events that PostHog itself refuses are rejected, each with PostHog's reason."""
+    # 413 for the whole request, and for each part of it that holds one of the longest events.
+    with PosthogCapture(max_event_bytes=12_000) as posthog:
+        pipeline.target |= {"host": posthog.url, "max_batch_events": 500}
+        pipeline.run_well()
+
+        rejects = pipeline.rejects()
+        assert rejects
+        assert {reject["code"] for reject in rejects} == {"refused_by_posthog"}
+        assert {reject["stage"] for reject in rejects} == {"send"}
+        assert all("413: maximum event size exceeded" in reject["reason"] for reject in rejects)
+        refused = {reject["record"]["uuid"] for reject in rejects}
+        sizes = {row["uuid"]: len(str(row)) for row in export.rows}
+        assert min(sizes[uuid] for uuid in refused) > 10_000
+        kept = [row for row in export.rows if row["uuid"] not in refused]
+        assert len(kept) == len(export.rows) - len(rejects)
+        assert len(list(matched(posthog, kept))) == len(kept)
+
+
+def test_a_refused_key_stops_the_run_and_the_right_one_goes_on(
+    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """A 401 is not tried again; nothing counts as delivered that was not."""
+    posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
+    posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
+    end = pipeline.run()
+    assert end.target.exit_code == 2, end.logs
+    assert "API key" in end.target.stderr
+    assert len(posthog.requests) == 5
+
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_a_service_that_stays_down_stops_the_run_and_loses_nothing(
+    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """The target gives up in bounded time, and the next run goes on from the state."""
+    pipeline.target["max_retry_seconds"] = 1
+    posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
+    posthog.fail(Fault.STATUS, times=1000, status=503)
+    end = pipeline.run()
+    assert end.target.exit_code == 1, end.logs
+    assert "PostHog did not take a batch for 1 s: it answered 503." in end.target.stderr
+    assert "Run again" in end.target.stderr
+
+    held = posthog.held().keys()
+    with PosthogCapture() as mended:
+        pipeline.target["host"] = mended.url
+        pipeline.run_well()
+        mended.events[:0] = posthog.events  # one PostHog, before and after
+        assert mended.held().keys() > held
+        assert_migrated(mended, export.rows, export.truth)

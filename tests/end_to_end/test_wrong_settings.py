@@ -1,0 +1,186 @@
+"""What a user gets wrong: one message that says what to do, the right exit code, nothing lost."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.end_to_end.faithful import assert_migrated
+from tests.fakes.posthog_capture import PosthogCapture
+from tests.fixtures.sample_files import write_folder, write_zip
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.end_to_end.support import Pipeline
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fixtures.sample_export import SampleExport
+
+_WRONG_KEY = "wrong-secret-of-amplitude"
+_PERSONAL_KEY = "phx_personal-key-of-somebody"
+
+
+@pytest.mark.parametrize("wrong", ["api_key", "secret_key"])
+def test_keys_of_another_project_or_region_are_named(
+    wrong: str, pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> None:
+    """Amplitude answers the same to a wrong key and to a wrong region: the message names both."""
+    pipeline.tap[wrong] = _WRONG_KEY
+    end = pipeline.run()
+    assert end.exit_codes == (2, 0), end.logs
+    assert all(name in end.tap.stderr for name in ("api_key", "secret_key", "region", "`eu`"))
+    assert len(amplitude.requests) == 1
+    assert posthog.requests == []
+    assert pipeline.state is None
+
+
+def test_a_personal_key_of_posthog_is_refused_before_anything_is_sent(
+    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """The message says which key it is and which one is needed; with it the run goes well."""
+    pipeline.target["api_key"] = _PERSONAL_KEY
+    end = pipeline.run()
+    assert end.target.exit_code == 2, end.logs
+    assert all(word in end.target.stderr for word in ("phx_", "phc_", "personal"))
+    assert posthog.requests == []
+
+    pipeline.target["api_key"] = posthog.api_key
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_a_key_that_no_project_has_is_refused(pipeline: Pipeline) -> None:
+    """A mistyped project key stops the run at the first batch."""
+    with PosthogCapture(refuse_unknown_keys=True) as posthog:
+        pipeline.target |= {"api_key": "phc_mistyped", "host": posthog.url}
+        end = pipeline.run()
+        assert end.target.exit_code == 2, end.logs
+        assert "project API key" in end.target.stderr
+        assert len(posthog.requests) == 1
+        assert pipeline.state is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"archive_path": "no/such/folder"}, "no/such/folder does not exist"),
+        ({"start_date": "2024-03-01", "end_date": "2024-02-01"}, "`start_date` is not before"),
+        ({"region": "mars"}, "`region`"),
+    ],
+)
+def test_a_wrong_setting_of_the_tap_is_named(
+    settings: dict[str, Any],
+    told: str,
+    pipeline: Pipeline,
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+) -> None:
+    """Exit code 2 before anything was asked or sent."""
+    pipeline.tap |= settings
+    end = pipeline.run()
+    assert end.exit_codes == (2, 0), end.logs
+    assert told in end.tap.stderr
+    assert len(_errors(end.tap.stderr)) == 1
+    assert amplitude.requests == []
+    assert posthog.requests == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"api_key": None}, "api_key is not set"),
+        ({"host": "ftp://posthog"}, "host is not an address"),
+    ],
+)
+def test_a_wrong_setting_of_the_target_is_named(
+    settings: dict[str, Any], told: str, pipeline: Pipeline, posthog: PosthogCapture
+) -> None:
+    """Exit code 2 before anything was sent."""
+    pipeline.target |= settings
+    end = pipeline.run()
+    assert end.target.exit_code == 2, end.logs
+    assert told in end.target.stderr
+    assert len(_errors(end.target.stderr)) == 1
+    assert posthog.requests == []
+
+
+def test_a_damaged_zip_is_refused_whole(
+    tmp_path: Path, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """Nothing of it is sent; once it is downloaded again all of it is."""
+    path = tmp_path / "export.zip"
+    write_zip(export.rows, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    pipeline.tap = {"archive_path": str(path)}
+    end = pipeline.run()
+    assert end.exit_codes == (2, 0), end.logs
+    assert "export.zip" in _errors(end.tap.stderr)[0]
+    assert posthog.requests == []
+
+    path.write_bytes(whole)
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_a_damaged_file_stops_before_its_hour(
+    tmp_path: Path, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """The hours before it are delivered and in the state; the message names the file."""
+    folder, victim = _folder(tmp_path, export)
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-200])
+    pipeline.tap = {"archive_path": str(folder)}
+    end = pipeline.run()
+    assert end.exit_codes == (1, 0), end.logs
+    assert victim.name in _errors(end.tap.stderr)[0]
+    hour = f"{export.hours[4]:%Y-%m-%d %H}"
+    before = [row for row in export.rows if row["server_upload_time"][:13] < hour]
+    assert {row["uuid"] for row in before} <= {uuid for uuid, *_ in posthog.held()}
+
+    victim.write_bytes(whole)
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def test_a_line_that_is_no_event_stops_or_is_kept_aside(
+    tmp_path: Path, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """By default the run stops and says where; with `on_bad_line: reject` it goes on without it."""
+    folder, victim = _folder(tmp_path, export)
+    _insert(victim, b'{"event_type": "cut of\n')
+    pipeline.tap = {"archive_path": str(folder)}
+    end = pipeline.run()
+    assert end.exit_codes == (1, 0), end.logs
+    assert f"{victim.name}', line 2, is no event" in _errors(end.tap.stderr)[0]
+    assert "on_bad_line" in _errors(end.tap.stderr)[0]
+    assert pipeline.next_export_hour <= f"{export.hours[4]:%Y-%m-%dT%H:%M:%SZ}"
+
+    pipeline.tap["on_bad_line"] = "reject"
+    end = pipeline.run_well()
+    assert "1 line rejected" in end.tap.stderr
+    assert [(one["code"], one["stage"]) for one in pipeline.rejects()] == [("bad_line", "read")]
+    assert_migrated(posthog, export.rows, export.truth)
+
+
+def _folder(tmp_path: Path, export: SampleExport) -> tuple[Path, Path]:
+    """Write the export as files, and give the first file of the fifth hour that has one."""
+    folder = tmp_path / "export"
+    shutil.rmtree(folder, ignore_errors=True)
+    write_folder(export.rows, folder)
+    hour = export.hours[4]
+    return folder, min(folder.rglob(f"*_{hour:%Y-%m-%d}_{hour.hour}#*.json.gz"))
+
+
+def _insert(path: Path, line: bytes) -> None:
+    """Put a line behind the first one of a file."""
+    first, _, rest = gzip.decompress(path.read_bytes()).partition(b"\n")
+    path.write_bytes(gzip.compress(first + b"\n" + line + rest))
+
+
+def _errors(log: str) -> list[str]:
+    """Give the lines of a log that tell an error."""
+    return [line for line in log.splitlines() if "ERROR" in line]
