@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MELTANO := $(BIN)/meltano --environment=demo
-CODE := tap-amplitude target-posthog tests docs
+CODE := tap-amplitude target-posthog tests docs benchmarks
 
 # Both make every start of a Python process slower; some shells and images set them.
 export PYTHONDONTWRITEBYTECODE :=

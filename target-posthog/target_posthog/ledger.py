@@ -15,9 +15,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.database import ALONE, INSERTS, open_engine
+from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from target_posthog.conversion import Link
 
 _METADATA = sa.MetaData()
+
+#: SQLite keeps rows in the tree of their key. Otherwise each id would be stored twice, and each
+#: look-up would go through two trees (sqlite.org/withoutrowid.html).
+_ONE_TREE: dict[str, Any] = {"sqlite_with_rowid": False}
 
 _PROJECTS = sa.Table(
     "projects",
@@ -39,6 +43,7 @@ _DEVICES = sa.Table(
     sa.Column("device_id", sa.String(200), primary_key=True),
     sa.Column("user_id", sa.String(200), nullable=False),
     sa.Column("accepted", sa.Boolean, nullable=False),
+    **_ONE_TREE,
 )
 _SHARED = sa.Table(
     "shared_devices",
@@ -46,6 +51,7 @@ _SHARED = sa.Table(
     sa.Column("project", sa.String(32), primary_key=True),
     sa.Column("device_id", sa.String(200), primary_key=True),
     sa.Column("user_id", sa.String(200), primary_key=True),
+    **_ONE_TREE,
 )
 _GROUPS = sa.Table(
     "group_states",
@@ -55,13 +61,15 @@ _GROUPS = sa.Table(
     # hold what it does not store (NUL).
     sa.Column("group_id", sa.String(64), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
+    **_ONE_TREE,
 )
 
 GroupKey = tuple[str, str]
 _Item = TypeVar("_Item")
 
-#: Bound parameters of one statement; SQLite's own limit is 32,766.
-_CHUNK = 1000
+#: Rows of one statement. A statement of four parameters a row stays below SQLite's limit of 32,766
+#: parameters and PostgreSQL's of 65,535, and one batch of 5,000 events is one statement.
+_CHUNK = 5000
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,9 @@ class Ledger:
 
     def __init__(self, url: str, api_key: str) -> None:
         self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
-        self._engine = _engine(url)
+        self._engine = open_engine(url)
         with self._transaction() as connection:
-            for statement in _ALONE[self._engine.dialect.name]:
+            for statement in ALONE[self._engine.dialect.name]:
                 connection.execute(sa.text(statement))
             _METADATA.create_all(connection)
 
@@ -137,25 +145,32 @@ class Ledger:
         new = [link for link in links if link.device_id not in known]
         if not new:
             return known
-        self._insert(
+        # In one order for all workers: two that insert crosswise would block each other.
+        new.sort(key=lambda link: link.device_id)
+        inserted = self._insert(
             _DEVICES,
             [
                 {"device_id": link.device_id, "user_id": link.user_id, "accepted": False}
-                # In one order for all workers: two that insert crosswise would block each other.
-                for link in sorted(new, key=lambda link: link.device_id)
+                for link in new
             ],
         )
+        if inserted == len(new):
+            return known | {link.device_id: Owner(link.user_id, accepted=False) for link in new}
+        # Another worker was faster with some of them.
         return known | self.owners([link.device_id for link in new])
 
     def accept(self, devices: Sequence[str]) -> None:
         """Remember that PostHog took the link of each device to its owner."""
+        device = _DEVICES.c.device_id
         with self._transaction() as connection:
-            for chunk in _chunks(devices):
-                connection.execute(
-                    sa.update(_DEVICES)
-                    .where(self._is_one_of(_DEVICES.c.device_id, chunk))
-                    .values(accepted=True)
-                )
+            for chunk in _chunks(sorted(devices)):
+                these = self._is_one_of(device, chunk)
+                if self._engine.dialect.name == "postgresql":
+                    # Locked in one order by all workers, or two could wait for each other.
+                    connection.execute(
+                        sa.select(device).where(these).order_by(device).with_for_update()
+                    )
+                connection.execute(sa.update(_DEVICES).where(these).values(accepted=True))
 
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""
@@ -189,7 +204,7 @@ class Ledger:
         ]
         with self._transaction() as connection:
             for chunk in _chunks(rows):
-                statement = _INSERTS[self._engine.dialect.name](_GROUPS).values(chunk)
+                statement = INSERTS[self._engine.dialect.name](_GROUPS).values(chunk)
                 connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=list(_GROUPS.primary_key),
@@ -207,9 +222,9 @@ class Ledger:
         with self._transaction() as connection:
             for chunk in _chunks(rows):
                 named = [{"project": self._project, **row} for row in chunk]
-                statement = _INSERTS[self._engine.dialect.name](table).values(named)
                 inserted += connection.execute(
-                    statement.on_conflict_do_nothing(),
+                    INSERTS[self._engine.dialect.name](table).on_conflict_do_nothing(),
+                    named,
                     execution_options={"preserve_rowcount": True},
                 ).rowcount
         return inserted
@@ -235,41 +250,6 @@ class Ledger:
                 f"The ledger at {self._shown} failed: {words}.",
                 "See that its database can be reached and written (ledger_url), and run again.",
             ) from error
-
-
-#: The kinds of database, each with its own INSERT … ON CONFLICT.
-_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
-
-#: What keeps two workers that start at once from making the tables at once.
-_ALONE: Mapping[str, Sequence[str]] = {
-    "sqlite": ("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"),
-    "postgresql": ("SELECT pg_advisory_xact_lock(4400484305)",),
-}
-
-
-def _engine(url: str) -> sa.Engine:
-    usage = "Give an SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed."
-    try:
-        parsed = sa.make_url(url)
-        # psycopg would keep a plan that PostgreSQL made while the tables were empty, and one that
-        # a pooler like PgBouncer may have lost.
-        is_psycopg = parsed.drivername == "postgresql+psycopg"
-        arguments = {"prepare_threshold": None} if is_psycopg else {}
-        engine = sa.create_engine(parsed, connect_args=arguments)
-    except ImportError as error:
-        raise FixConfiguration(
-            f"ledger_url needs the driver {error.name}, which is not installed.", usage
-        ) from None
-    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
-        raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
-    if engine.dialect.name not in _INSERTS:
-        raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
-    if "@" in (engine.url.host or ""):
-        # The driver would look for a host of this name, and show it.
-        raise FixConfiguration(
-            "ledger_url has an @ in its user or password.", "Write it there as %40."
-        )
-    return engine
 
 
 def _group_id(key: GroupKey) -> str:

@@ -1,0 +1,78 @@
+"""The database behind the ledger: SQLite for one machine, PostgreSQL for several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from target_posthog.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: The kinds of database, each with its own INSERT … ON CONFLICT.
+INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+#: What keeps two workers that start at once from making the tables at once.
+ALONE: Mapping[str, Sequence[str]] = {
+    "sqlite": ("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"),
+    "postgresql": ("SELECT pg_advisory_xact_lock(4400484305)",),
+}
+
+#: For each connection to SQLite.
+_PRAGMAS = (
+    # A claim that a power cut takes back would let another user have a device that PostHog
+    # already gave away, so each commit is brought to the disk (sqlite.org/pragma.html: WAL with
+    # NORMAL "might lose durability"). One commit stands for thousands of pairs.
+    "PRAGMA synchronous=FULL",
+    # KiB, negative by SQLite's convention. Device ids come in no order: all but the last level of
+    # the tree should stay in memory, which 100 million pairs do with far less than this.
+    "PRAGMA cache_size=-65536",
+)
+#: How long one worker waits for another's turn to write; sqlite3's own 5 s are short for many.
+_BUSY_SECONDS = 60
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Return an engine for an SQLAlchemy URL; nothing is connected yet.
+
+    Raises:
+        FixConfiguration: the URL is not one, or names another kind of database.
+    """
+    usage = "Give an SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed."
+    try:
+        parsed = sa.make_url(url)
+        engine = sa.create_engine(parsed, connect_args=_connect_arguments(parsed))
+    except ImportError as error:
+        raise FixConfiguration(
+            f"ledger_url needs the driver {error.name}, which is not installed.", usage
+        ) from None
+    except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
+        raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
+    if engine.dialect.name not in INSERTS:
+        raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
+    if "@" in (engine.url.host or ""):
+        # The driver would look for a host of this name, and show it.
+        raise FixConfiguration(
+            "ledger_url has an @ in its user or password.", "Write it there as %40."
+        )
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _connect_arguments(url: sa.URL) -> dict[str, Any]:
+    if url.drivername == "postgresql+psycopg":
+        # psycopg would keep a plan that PostgreSQL made while the tables were empty, and one that
+        # a pooler like PgBouncer may have lost.
+        return {"prepare_threshold": None}
+    if url.get_backend_name() == "sqlite" and "timeout" not in url.query:
+        return {"timeout": _BUSY_SECONDS}
+    return {}
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
