@@ -26,9 +26,9 @@ SDK_NAMES = frozenset(
         "add_record_metadata",
         "faker_config",
         "flattening_enabled",
-        "flattening_key_separator",
         "flattening_max_depth",
         "flattening_max_key_length",
+        "flattening_separator",
         "stream_map_config",
         "stream_maps",
     }
@@ -87,7 +87,7 @@ def settings_page() -> str:
         "Both plugins also take the SDK's settings for "
         f"[stream maps and flattening]({SDK_SETTINGS}): "
         "`stream_maps`, `stream_map_config`, `faker_config`, `flattening_enabled`, "
-        "`flattening_max_depth`, `flattening_max_key_length`, `flattening_key_separator`; the "
+        "`flattening_max_depth`, `flattening_max_key_length`, `flattening_separator`; the "
         "target also `add_record_metadata`.\n"
     )
     return "\n".join(parts)

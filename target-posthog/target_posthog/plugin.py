@@ -127,13 +127,20 @@ def _in_words(error: ValidationError) -> str:
     return f"{path} does not fit: {error.validator} must be {choice}."
 
 
-def run(command: click.Command, name: str, arguments: list[str] | None = None) -> int:
+def run(
+    command: click.Command,
+    name: str,
+    arguments: list[str] | None = None,
+    *,
+    reads_a_tap: bool = True,
+) -> int:
     """Run the plugin's command and return its exit code; every failure is said in one line.
 
     Args:
         command: the SDK's command.
         name: the plugin's name, which is its logger's too.
         arguments: of the command line; None takes them from the process.
+        reads_a_tap: standard input is a tap that may still write when the command fails.
     """
     logger = logging.getLogger(name)
     for handler in logging.getLogger().handlers:
@@ -153,7 +160,7 @@ def run(command: click.Command, name: str, arguments: list[str] | None = None) -
             )
             return RunAgain.exit_code
         logger.error("%s", known)  # noqa: TRY400 - the user's error needs no traceback
-        if isinstance(failure, Exception):
+        if reads_a_tap and isinstance(failure, Exception):
             _read_on()
         return known.exit_code
     return result if isinstance(result, int) else 0

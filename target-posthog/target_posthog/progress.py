@@ -131,7 +131,14 @@ class Progress:
         return [f"about {left} left"]
 
 
-def summary(counts: Counts, *, seconds: float, destination: str, rejects: str) -> str:
+def summary(
+    counts: Counts,
+    *,
+    seconds: float,
+    destination: str,
+    rejects: str,
+    source: str = "records from the tap",
+) -> str:
     """Return the block at the end of a run.
 
     Args:
@@ -139,10 +146,11 @@ def summary(counts: Counts, *, seconds: float, destination: str, rejects: str) -
         seconds: how long it took.
         destination: where the events went, in words.
         rejects: the path of the rejects file.
+        source: what was counted as exported, in words.
     """
     lines = [
         f"Done in {timedelta(seconds=round(seconds))}: {destination}.",
-        f"  exported {counts.exported:>12,}  records from the tap",
+        f"  exported {counts.exported:>12,}  {source}",
         f"  accepted {counts.accepted:>12,}",
         f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
         f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from target_posthog.codec import dumps
 from target_posthog.errors import RunAgain
+
+if sys.platform != "win32":
+    import fcntl
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +48,19 @@ class Rejects:
         self.path = folder / f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
         self._file: IO[bytes] | None = None
 
+    def write_to(self, path: Path) -> None:
+        """Go on in another file, which is made new when needed; `target-posthog-replay` does.
+
+        Raises:
+            RunAgain: the disk does not take what was written before, or an old file is in the way.
+        """
+        self.close()
+        self.path = path
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
     def write(self, rejected: Rejected, stage: str, record: Json) -> None:
         """Append one line `{code, stage, reason, record}`.
 
@@ -63,10 +80,19 @@ class Rejects:
                 "record": record,
             }
         )
+        self.keep(line)
+
+    def keep(self, line: bytes) -> None:
+        """Append a line as it is.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
         try:
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
+                is_ours(self._file)
             self._file.write(line + b"\n")
         except OSError as error:
             raise self._unwritable(error) from error
@@ -100,3 +126,19 @@ class Rejects:
             f"The rejects file {self.path} cannot be written: {error.strerror}.",
             "Make room or set rejects_path to another folder, and run again.",
         )
+
+
+def is_ours(file: IO[bytes]) -> bool:
+    """Lock a rejects file until it is closed; tell whether no other process had done so.
+
+    A run holds the lock of the file that it writes, so that a replay does not take the file away
+    under it. Where the disk knows no locks, nobody is kept out.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True

@@ -50,6 +50,7 @@ class TargetPosthog(Target):
     config_jsonschema = SETTINGS
     default_sink_class = PosthogSink
     message_reader_class = SingerLines
+    rejects_class: ClassVar[type[Rejects]] = Rejects
     capabilities: ClassVar[list[Any]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -94,7 +95,7 @@ class TargetPosthog(Target):
             user_agent=f"{self.name}/{self.plugin_version}",
         )
         self._links = Links(self._ledger, self.config["identity_events"])
-        self._rejects = Rejects(Path(self.config["rejects_path"]), started)
+        self._rejects = self.rejects_class(Path(self.config["rejects_path"]), started)
         self.delivery = Delivery(
             DeliverySettings(
                 api_key=api_key,

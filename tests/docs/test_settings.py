@@ -30,6 +30,7 @@ OTHER_WORDS = frozenset(
         *("batch_post", "previous_id", "sent_at"),  # PostHog's package
         *("cannot_merge_already_identified", "drop_events_older_than_seconds"),  # PostHog
         *("bad_line", "next_export_hour"),  # what the tap writes
+        "already_told",  # a rule of the replay
         *("identified_only", "set_once"),  # values of settings
         "session_start",  # an event
     }

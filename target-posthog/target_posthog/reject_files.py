@@ -1,0 +1,72 @@
+"""The files that rejects are kept in: found, read once, and replaced in one step."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from itertools import chain, count
+from typing import IO, TYPE_CHECKING
+
+from target_posthog.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+def files_in(paths: Sequence[Path]) -> Iterable[Path]:
+    """Return each file once, in order of its name below a folder: that is in order of the runs.
+
+    Raises:
+        FixConfiguration: a path is not there, or cannot be listed.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        try:
+            path.stat()
+            inside = sorted(path.iterdir()) if path.is_dir() else [path]
+        except OSError as error:
+            raise unreadable(path, error) from error
+        for one in inside:
+            if one == path or (one.suffix == ".jsonl" and one.is_file()):
+                found.setdefault(one.resolve())
+    return found
+
+
+def is_at(file: IO[bytes], path: Path) -> bool:
+    """Tell whether a file is still the one at its path, and no other replay put another there."""
+    return os.path.samestat(os.fstat(file.fileno()), path.stat())
+
+
+def free_name(path: Path) -> Path:
+    """Return `<name>.replayed`, or with a number when that is taken."""
+    endings = chain([""], (f"-{number}" for number in count(2)))
+    names = (path.with_name(f"{path.name}.replayed{ending}") for ending in endings)
+    return next(name for name in names if not name.exists())
+
+
+def give_second_name(path: Path, to: Path) -> None:
+    """Give a file a second name, or copy it where the disk knows no second names."""
+    try:
+        to.hardlink_to(path)
+    except OSError:
+        shutil.copy2(path, to)
+
+
+def save_folder(folder: Path) -> None:
+    """Bring new names to the disk, where a folder can be opened for it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def unreadable(path: Path, error: OSError) -> FixConfiguration:
+    """Return what to tell the user when a path cannot be read, or not be replaced."""
+    return FixConfiguration(
+        f"The rejects in {path} cannot be replayed: {error.strerror}.",
+        "Give files or folders that can be read and written.",
+    )

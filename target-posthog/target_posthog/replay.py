@@ -1,0 +1,298 @@
+"""The command `target-posthog-replay`: rejected records once more, the target's own way.
+
+A file stays as it is until everything that came of it is accepted or written down anew. Then one
+rename puts what is left in its place. A crash before it leads to the same uuids being sent again.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+from typing_extensions import override
+
+from target_posthog import progress
+from target_posthog.batches import Item
+from target_posthog.conversion import Converted, Json, Link, Skipped
+from target_posthog.errors import RunAgain, TargetPosthogError
+from target_posthog.plugin import StoppedBySignal, run
+from target_posthog.reject_files import (
+    files_in,
+    free_name,
+    give_second_name,
+    is_at,
+    save_folder,
+    unreadable,
+)
+from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_of
+from target_posthog.rejects import Rejects, is_ours
+from target_posthog.sinks import PosthogSink
+from target_posthog.target import TargetPosthog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from target_posthog.conversion import Rejected
+
+NAME = "target-posthog-replay"
+_FILES_ARE_SAFE = "Rejects files that were not done are as they were."
+#: The run is done, and something could not be sent (see `errors.TooManyRejects`).
+_SOMETHING_LEFT = 3
+#: What tells an Amplitude row with `source_format: auto`; a rejected one may lack either.
+_AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+_AMPLITUDE_SCHEMA: Json = {"properties": {name: {} for name in sorted(_AMPLITUDE_FIELDS)}}
+
+
+class _Stopped(TargetPosthogError):
+    """Another error, for a command that moves no state."""
+
+    def __init__(self, error: TargetPosthogError) -> None:
+        self.exit_code = error.exit_code  # type: ignore[misc] # of the error that it stands for
+        self.saved = _FILES_ARE_SAFE if error.saved else ""  # type: ignore[misc] # same
+        super().__init__(error.happened, error.remedy)
+
+
+class _Remaining(Rejects):
+    """The rejects of a replay: the lines that stay in the file, and which events they are."""
+
+    lines = 0
+
+    def begin(self, path: Path) -> None:
+        """Write what remains of the next file to `path`."""
+        self.write_to(path)
+        self.lines, self.uuids = 0, set[Any]()
+
+    @override
+    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
+        super().write(rejected, stage, record)
+        if stage == "send":
+            self.uuids.add(record.get("uuid"))
+
+    @override
+    def keep(self, line: bytes) -> None:
+        super().keep(line)
+        self.lines += 1
+
+
+@dataclass
+class _File:
+    """What became of the lines of one file: how many there were, sent, and not sendable."""
+
+    lines: int = 0
+    sent: int = 0
+    taps: int = 0
+    without_stream: int = 0
+
+
+class Replay(TargetPosthog):
+    """The target with rejects files as its input, and no state."""
+
+    rejects_class = _Remaining
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._sinks: dict[str, PosthogSink] = {}
+        self._left = 0
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        return command
+
+    @override
+    def _open(self) -> None:
+        # A replay writes no more than it reads, so it cannot fill the disk.
+        self._config["max_reject_ratio"] = 1.0
+        super()._open()
+        assert isinstance(self._rejects, _Remaining)  # noqa: S101 - by rejects_class
+        self._remaining = self._rejects
+
+    def replay(self, paths: Sequence[Path], stream: str | None) -> int:
+        """Send what is in rejects files and folders; return the exit code.
+
+        Args:
+            paths: files, or folders of `*.jsonl`.
+            stream: of records that are no Amplitude rows, where their line does not say.
+
+        Raises:
+            TargetPosthogError: not everything was delivered; the files not yet done stay.
+        """
+        self._begin(goes_on=True)
+        files = list(files_in(paths))
+        for path in files:
+            self._replay_file(path, stream)
+        self._say_the_end(len(files))
+        self.close()
+        return _SOMETHING_LEFT if self._left else 0
+
+    def _replay_file(self, path: Path, stream: str | None) -> None:
+        part = path.with_name(f"{path.name}.part")
+        try:
+            with path.open("rb") as file:
+                if not is_ours(file) or not is_at(file, path):
+                    self._left += 1
+                    self.logger.warning("%s is in use by another run: left as it is.", path)
+                    return
+                self._remaining.begin(part)
+                done = self._send_lines(file, path, stream)
+                self._remaining.close()
+                self._put_in_place(path, part, done)
+        except OSError as error:
+            raise unreadable(path, error) from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        self._tell(path, done)
+
+    def _send_lines(self, file: IO[bytes], path: Path, stream: str | None) -> _File:
+        """Send the records first, then what we had added: a record may have told it meanwhile."""
+        done = _File()
+        added: list[AddedLine] = []
+        for raw in file:
+            done.lines += 1
+            line = line_of(raw)
+            if isinstance(line, AddedLine):
+                added.append(line)
+                done.sent += 1
+            elif isinstance(line, RecordLine) and (sink := self._sink_of(line, stream)):
+                sink.process_record(line.record, {})
+                done.sent += 1
+            else:
+                self._remaining.keep(raw.rstrip(b"\r\n"))
+                self._note(line, path, done)
+            self._show_progress()
+        self.delivery.flush()
+        self._send_added(added)
+        return done
+
+    def _note(self, line: RecordLine | OtherLine, path: Path, done: _File) -> None:
+        """Count a line that cannot be sent."""
+        if isinstance(line, RecordLine):
+            done.without_stream += 1
+            self._left += 1
+        elif line.is_taps:
+            done.taps += 1
+        else:
+            self._left += 1
+            self.logger.warning(
+                "Line %d of %s is not a line of a rejects file; it stays.", done.lines, path
+            )
+
+    def _sink_of(self, line: RecordLine, stream: str | None) -> PosthogSink | None:
+        """Return the sink that converts a record; None when its stream would have to be guessed."""
+        source_format = self.config["source_format"]
+        name = line.stream
+        if name is None and source_format != "fields" and line.record.keys() & _AMPLITUDE_FIELDS:
+            return self._sink("events", _AMPLITUDE_SCHEMA)
+        if name is None and source_format in {"amplitude", "posthog"}:
+            name = "events"
+        name = name or stream
+        return None if name is None else self._sink(name, {"properties": {}})
+
+    def _sink(self, stream: str, schema: Json) -> PosthogSink:
+        key = f"{stream} {sorted(schema['properties'])}"
+        if key not in self._sinks:
+            self._sinks[key] = PosthogSink(self, stream, {"type": "object", **schema}, ())
+        return self._sinks[key]
+
+    def _send_added(self, added: Iterable[AddedLine]) -> None:
+        """Send identity and group events that PostHog was not told since."""
+        sent: list[AddedLine] = []
+        for line in added:
+            if self._links.is_told(line.tells):
+                self.delivery.take(line.event, Skipped("already_told"))
+            else:
+                self.delivery.take(line.event, Converted(line.event))
+                sent.append(line)
+        self.delivery.flush()
+        refused = self._remaining.uuids
+        self._links.accept([_item(one) for one in sent if one.event["uuid"] not in refused])
+
+    def _put_in_place(self, path: Path, part: Path, done: _File) -> None:
+        """Let a file hold what remains of it, and keep what it was as `….replayed`."""
+        if self._preview is not None or not done.sent:
+            return
+        if not self._remaining.lines:
+            path.rename(free_name(path))
+        else:
+            if self._remaining.lines < done.lines:
+                give_second_name(path, free_name(path))
+            part.replace(path)
+        save_folder(path.parent)
+
+    def _tell(self, path: Path, done: _File) -> None:
+        if done.taps:
+            self.logger.warning(
+                "%s holds %d lines that tap-amplitude rejected: they are no records, and stay.",
+                path,
+                done.taps,
+            )
+        if done.without_stream:
+            self.logger.warning(
+                "%s holds %d records that name no stream: give it with --stream.",
+                path,
+                done.without_stream,
+            )
+
+    def _say_the_end(self, files: int) -> None:
+        if not files:
+            self.logger.info("There are no rejects; nothing to do.")
+            return
+        destination = f"replayed {files} rejects files"
+        if self._preview is not None:
+            destination += f" to {self.config['preview_path']}, nothing was sent"
+        block = progress.summary(
+            self.delivery.counts,
+            seconds=time.monotonic() - self._started,
+            destination=destination,
+            rejects="the rejects files again; they hold what is left",
+            source="rejected records",
+        )
+        for line in block.splitlines():
+            self.logger.info(line)
+
+
+def _item(line: AddedLine) -> Item:
+    link, group = (line.tells, None) if isinstance(line.tells, Link) else (None, line.tells)
+    groups = () if group is None else (group,)
+    return Item(line.event, b"", line.event, link, groups, told=True)
+
+
+@click.command(NAME, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name=TargetPosthog.name)
+@click.option(
+    "--config",
+    multiple=True,
+    is_eager=True,
+    callback=TargetPosthog.cb_config,
+    help="The target's configuration file, or 'ENV' for environment variables.",
+)
+@click.option("--stream", help="The stream of records that are no Amplitude rows.")
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def command(config: Any, stream: str | None, paths: tuple[Path, ...]) -> int:
+    """Send rejected records again.
+
+    PATHS are rejects files, or folders of them; by default the folder of rejects_path. What is
+    accepted leaves its file; the file as it was is kept as NAME.replayed.
+    """
+    try:
+        target = Replay(
+            config=config.config, validate_config=True, parse_env_config=config.parse_env
+        )
+        folder = Path(target.config["rejects_path"])
+        # Without rejects no run makes the folder.
+        return target.replay(paths or ([folder] if folder.exists() else []), stream)
+    except StoppedBySignal as signal:
+        raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None
+    except TargetPosthogError as error:
+        raise _Stopped(error) from error
+
+
+def main() -> NoReturn:
+    """Run the command and leave with its exit code (see `errors`)."""
+    sys.exit(run(Replay.cli, Replay.name, reads_a_tap=False))
