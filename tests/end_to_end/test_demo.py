@@ -23,7 +23,9 @@ def test_the_demo_shows_what_a_real_run_sends(
     """Each line is a body that PostHog takes, and all together are what a real run sends."""
     (tmp_path / "demo").mkdir()
     project = MeltanoProject(tmp_path / "demo", installed_project)
+    definition = (project.folder / "meltano.yml").read_bytes()
     end = project.meltano("--environment=demo", "run", "tap-amplitude", "target-posthog").checked()
+    assert (project.folder / "meltano.yml").read_bytes() == definition, "Meltano wrote it anew"
     assert "Traceback" not in end.stderr
     assert "[error" not in end.stderr
     assert "nothing was sent" in end.stderr
