@@ -13,6 +13,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from docs.generate_settings import PLUGINS, SDK_NAMES, settings_of, settings_page, with_settings
 from tap_amplitude.rows import TIME_FIELDS
 from target_posthog import ledger, rejects
+from target_posthog.amplitude.convert import ACTING_NAMES
 from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from target_posthog.progress import Counts
@@ -150,6 +151,7 @@ def _words_of_the_data() -> set[str]:
     return {
         *schema["properties"],
         *fields,
+        *ACTING_NAMES,
         *TIME_FIELDS,
         *(*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES),
         *rejects.CODES,

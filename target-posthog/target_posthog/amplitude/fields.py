@@ -113,14 +113,14 @@ ELSEWHERE: Mapping[str, str] = {
     "group_properties": "`$groupidentify`, once per group and change",
 }
 
-_MOBILE_PLATFORMS = frozenset({"ios", "android", "ipados", "tvos", "watchos", "windows phone"})
-_WEB_LIBRARIES = (
+MOBILE_PLATFORMS = frozenset({"ios", "android", "ipados", "tvos", "watchos", "windows phone"})
+WEB_LIBRARIES = (
     "amplitude-js",
     "amplitude-ts",
     "analytics-browser",
     "@amplitude/analytics-browser",
 )
-_MOBILE_LIBRARIES = (
+MOBILE_LIBRARIES = (
     "amplitude-ios",
     "amplitude-android",
     "amplitude-swift",
@@ -139,12 +139,12 @@ def platform_of(row: Mapping[str, Any]) -> Platform:
         name = platform.lower()
         if name == "web":
             return WEB
-        if name in _MOBILE_PLATFORMS:
+        if name in MOBILE_PLATFORMS:
             return MOBILE
     library = row.get("library")
     if isinstance(library, str):
-        if library.startswith(_WEB_LIBRARIES):
+        if library.startswith(WEB_LIBRARIES):
             return WEB
-        if library.startswith(_MOBILE_LIBRARIES):
+        if library.startswith(MOBILE_LIBRARIES):
             return MOBILE
     return SERVER
