@@ -47,7 +47,7 @@ demo: $(VENV)/ready
 	@echo; echo "Every request that PostHog would have got, one a line:"; ls -l output/preview
 
 test: $(VENV)/ready-to-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=auto
 
 check: $(VENV)/ready-to-test lint types docs test
 
