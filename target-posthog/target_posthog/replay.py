@@ -31,7 +31,7 @@ from target_posthog.reject_files import (
 )
 from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_of
 from target_posthog.rejects import Rejects, is_ours
-from target_posthog.sinks import PosthogSink
+from target_posthog.sinks import AMPLITUDE_FIELDS, PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
-#: What tells an Amplitude row with `source_format: auto`; a rejected one may lack either.
-_AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
-_AMPLITUDE_SCHEMA: Json = {"properties": {name: {} for name in sorted(_AMPLITUDE_FIELDS)}}
+#: A rejected Amplitude row may lack either of the two; its stream's schema has both.
+_AMPLITUDE_SCHEMA: Json = {"properties": {name: {} for name in sorted(AMPLITUDE_FIELDS)}}
 
 
 class _Stopped(TargetPosthogError):
@@ -187,7 +186,7 @@ class Replay(TargetPosthog):
         """Return the sink that converts a record; None when its stream would have to be guessed."""
         source_format = self.config["source_format"]
         name = line.stream
-        if name is None and source_format != "fields" and line.record.keys() & _AMPLITUDE_FIELDS:
+        if name is None and source_format != "fields" and line.record.keys() & AMPLITUDE_FIELDS:
             return self._sink("events", _AMPLITUDE_SCHEMA)
         if name is None and source_format in {"amplitude", "posthog"}:
             name = "events"

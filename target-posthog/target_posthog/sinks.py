@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MELTANO_TEST_STREAM = "meltano_test_stream"
 
 #: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row.
-_AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
 
 
 class PosthogSink(Sink):
@@ -48,7 +48,7 @@ class PosthogSink(Sink):
         self._format: str = target.config["source_format"]
         self._fields = StreamFields(stream_name, tuple(key_properties or ()))
         # A row without its event_type is an Amplitude row all the same, and is rejected as one.
-        self._names_amplitude = (schema.get("properties") or {}).keys() >= _AMPLITUDE_FIELDS
+        self._names_amplitude = (schema.get("properties") or {}).keys() >= AMPLITUDE_FIELDS
 
     @property
     @override
@@ -94,5 +94,5 @@ class PosthogSink(Sink):
 
     def _is_amplitude(self, record: Json) -> bool:
         if self._format == "auto":
-            return self._names_amplitude or record.keys() >= _AMPLITUDE_FIELDS
+            return self._names_amplitude or record.keys() >= AMPLITUDE_FIELDS
         return self._format == "amplitude"

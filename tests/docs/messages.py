@@ -30,7 +30,6 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_date_problems",
         "_in_words",
         "_url_problems",
-        "bucket_problems",
         "problems_of",
         "__str__",
     }

@@ -39,6 +39,8 @@ _COLLIDING = sorted(
 )
 #: Names of event properties: the customer's own, and every name that means something here.
 PROPERTY_NAMES = TEXT | st.sampled_from(_COLLIDING) | st.sampled_from(sorted(ACTING_NAMES))
+#: Properties of an event, at least one.
+PROPERTIES = st.dictionaries(PROPERTY_NAMES, JSON, min_size=1, max_size=5)
 _TIMES = st.sampled_from(
     [
         "2024-01-31 12:34:56.789012",

@@ -18,7 +18,7 @@ from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
 from target_posthog.codec import dumps, loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.rejects import CODES
-from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, ROWS
+from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
 from tests.target.amplitude.golden_pairs import as_json, load_all
 
 if TYPE_CHECKING:
@@ -89,12 +89,15 @@ def test_the_row_is_never_changed(row: Json, options: Options) -> None:
 
 
 @thorough
-@given(GOOD_ROWS | GOLDEN_ROWS, OPTIONS)
-def test_every_property_of_the_customer_arrives_unchanged(row: Json, options: Options) -> None:
+@given(GOOD_ROWS | GOLDEN_ROWS, PROPERTIES, OPTIONS)
+def test_every_property_of_the_customer_arrives_unchanged(
+    row: Json, more: Json, options: Options
+) -> None:
     """Under its own name; under `$amplitude_<name>` when PostHog would act upon the name."""
-    customer = row.get("event_properties")
-    assume(isinstance(customer, dict) and customer)
-    assert isinstance(customer, dict)
+    own = row.get("event_properties")
+    # Added to every row: most have none, and a test must not throw most of its rows away.
+    customer = {**more, **own} if isinstance(own, dict) else more
+    row["event_properties"] = customer
     properties = _event(row, options)["properties"]
     for name, value in customer.items():
         if name in ACTING_NAMES:
@@ -174,6 +177,7 @@ def test_names_that_posthog_acts_upon_are_only_ever_ours(row: Json, options: Opt
         "$process_person_profile": [False],
     }
     first = acting.pop("$set_once", {})
+    assert first == {} or isinstance(user, dict)
     of_user = user if isinstance(user, dict) else {}
     own = {f"$initial_{name.removeprefix('initial_')}" for name in of_user}
     assert first.keys() <= own | of_user.keys()
