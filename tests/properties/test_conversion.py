@@ -28,6 +28,7 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _EMPTY: tuple[Any, ...] = (None, "", {}, [])
 _MARKS = {"$geoip_disable": True, "analytics_source": "amplitude", "historical_migration": True}
 GOLDEN_ROWS = st.sampled_from([pair.row for pair in load_all()]).map(copy.deepcopy)
+SOUND: Json = {"event_type": "a", "user_id": "u-1", "event_time": "2024-01-01 00:00:00"}
 #: Anything at all, rows with everything in them, and rows as they really are.
 RECORDS = ANY_OBJECT | ROWS | GOOD_ROWS | GOLDEN_ROWS
 
@@ -108,6 +109,9 @@ def test_every_property_of_the_customer_arrives_unchanged(
 
 @thorough
 @given(GOOD_ROWS | GOLDEN_ROWS, OPTIONS)
+@example(SOUND | {"device_id": "d-1", "$amplitude_device_id": "x"}, Options())
+@example(SOUND | {"device_id": "d-1", "event_properties": {"$amplitude_device_id": 1}}, Options())
+@example(SOUND | {"uuid": "malformed", "$amplitude_uuid": "x"}, Options())
 def test_every_field_that_holds_something_arrives(row: Json, options: Options) -> None:
     """Under its own name, as `$amplitude_<name>`, or where docs/mapping.md says."""
     conversion = convert(row, options)

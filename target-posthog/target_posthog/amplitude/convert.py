@@ -142,9 +142,11 @@ def _properties(
     user = _object(row.get("user_properties"))
     told = personal and options.user_properties != "ignore"
     fields = _row_fields(row)
-    fields |= _misplaced(row, name, timestamp, personal=personal, told=told)
+    for one, value in _misplaced(row, name, timestamp, personal=personal, told=told).items():
+        fields[_free_name(one, fields) if one in fields else one] = value
     properties = {**standard_names(row, customer), **fields, **customer}
     _make_room(properties, fields, customer)
+    _keep_ids(properties, row)
     session = session_uuid(row, timestamp)
     if session is not None:
         properties.setdefault("$session_id", session)
@@ -208,6 +210,14 @@ def _make_room(properties: Json, fields: Json, customer: Mapping[str, Any]) -> N
         moved[name] = properties.pop(name)
     for name in sorted(moved):
         properties[_free_name(name, properties)] = moved[name]
+
+
+def _keep_ids(properties: Json, row: Mapping[str, Any]) -> None:
+    """Keep both ids as the row had them, also where another value took `$amplitude_<id>`."""
+    for name in ("user_id", "device_id"):
+        value = row.get(name)
+        if not is_empty(value) and properties.get(f"$amplitude_{name}") is not value:
+            properties[_free_name(name, properties)] = value
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
