@@ -130,7 +130,8 @@ def test_the_last_hour_is_three_hours_old() -> None:
 
 def _dry_run(*arguments: str) -> str:
     return subprocess.run(
-        ["make", "--dry-run", *arguments],  # noqa: S607 - make of the machine
+        # Below another make, as in `make test`, it would also tell which folder it enters.
+        ["make", "--no-print-directory", "--dry-run", *arguments],  # noqa: S607 - of the machine
         cwd=ROOT,
         capture_output=True,
         text=True,
