@@ -34,7 +34,10 @@ SDK_NAMES = frozenset(
     }
 )
 
-_KINDS = {"boolean": "boolean", "integer": "integer", "number": "decimal", "array": "array"}
+_KINDS = {
+    **{name: name for name in ("array", "boolean", "integer", "object")},
+    "number": "decimal",
+}
 
 
 def settings_of(plugin: Any) -> dict[str, dict[str, Any]]:

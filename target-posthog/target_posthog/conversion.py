@@ -7,26 +7,56 @@ three, so that exported = accepted + skipped + rejected can always be added up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Json = dict[str, Any]
+
+#: Only what comes from Amplitude is marked as its history; other taps' records are not.
+Source = Literal["amplitude"] | None
+
+
+class StreamRecord(dict[str, Any]):
+    """A record whose event depends on its stream; a rejects file tells it, to send it again.
+
+    Attributes:
+        stream: the stream's name.
+        key_properties: its key.
+    """
+
+    __slots__ = ("key_properties", "stream")
+
+    def __init__(self, record: Json, stream: str, key_properties: Sequence[str]) -> None:
+        super().__init__(record)
+        self.stream = stream
+        self.key_properties = key_properties
 
 
 @dataclass(frozen=True)
 class Link:
-    """One legal (user, device) pair that a record shows: the device may be joined to the user."""
+    """One legal (user, device) pair that a record shows: the device may be joined to the user.
+
+    Attributes:
+        user_id: who.
+        device_id: which device, or another id of the same person.
+        source: what the event that tells of it says as `analytics_source`.
+    """
 
     user_id: str
     device_id: str
+    source: Source = field(default="amplitude", compare=False)
 
 
 @dataclass(frozen=True)
 class GroupState:
-    """The properties of one group at the time of a record."""
+    """The properties of one group at the time of a record; `source` as in `Link`."""
 
     group_type: str
     group_key: str
     properties: Json = field(hash=False)
+    source: Source = field(default="amplitude", compare=False)
 
 
 @dataclass(frozen=True)

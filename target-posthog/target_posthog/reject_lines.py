@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordLine:
-    """A record that was rejected; `stream` is where it came from, when the line says so."""
+    """A record that was rejected; where it came from and its key, when the line says so."""
 
     record: Json
     stream: str | None
+    key_properties: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,12 @@ def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
     tells = _told_by(record) if line.get("stage") == "send" else None
     if tells is not None:
         return AddedLine(record, tells)
-    return RecordLine(record, stream if isinstance(stream, str) else None)
+    return RecordLine(record, stream if isinstance(stream, str) else None, _key(line))
+
+
+def _key(line: Mapping[str, Any]) -> tuple[str, ...]:
+    names = line.get("key_properties")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _told_by(event: Json) -> Link | GroupState | None:

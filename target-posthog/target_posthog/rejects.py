@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from target_posthog.codec import dumps
+from target_posthog.conversion import StreamRecord
 from target_posthog.errors import RunAgain
 
 if sys.platform != "win32":
@@ -62,7 +63,7 @@ class Rejects:
             raise self._unwritable(error) from error
 
     def write(self, rejected: Rejected, stage: str, record: Json) -> None:
-        """Append one line `{code, stage, reason, record}`.
+        """Append one line `{code, stage, reason, record}`; more when the stream matters.
 
         Args:
             rejected: why.
@@ -78,6 +79,7 @@ class Rejects:
                 "stage": stage,
                 "reason": rejected.reason,
                 "record": record,
+                **_origin(record),
             }
         )
         self.keep(line)
@@ -126,6 +128,12 @@ class Rejects:
             f"The rejects file {self.path} cannot be written: {error.strerror}.",
             "Make room or set rejects_path to another folder, and run again.",
         )
+
+
+def _origin(record: Json) -> Json:
+    if not isinstance(record, StreamRecord):
+        return {}
+    return {"stream": record.stream, "key_properties": list(record.key_properties)}
 
 
 def is_ours(file: IO[bytes]) -> bool:

@@ -95,7 +95,7 @@ class Replay(TargetPosthog):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._sinks: dict[str, PosthogSink] = {}
+        self._sinks: dict[tuple[Any, ...], PosthogSink] = {}
         self._left = 0
 
     @classmethod
@@ -187,17 +187,17 @@ class Replay(TargetPosthog):
         source_format = self.config["source_format"]
         name = line.stream
         if name is None and source_format != "fields" and line.record.keys() & AMPLITUDE_FIELDS:
-            return self._sink("events", _AMPLITUDE_SCHEMA)
+            return self._sink("events", (), _AMPLITUDE_SCHEMA)
         if name is None and source_format in {"amplitude", "posthog"}:
             name = "events"
         name = name or stream
-        return None if name is None else self._sink(name, {"properties": {}})
+        return None if name is None else self._sink(name, line.key_properties, {"properties": {}})
 
-    def _sink(self, stream: str, schema: Json) -> PosthogSink:
-        key = f"{stream} {sorted(schema['properties'])}"
-        if key not in self._sinks:
-            self._sinks[key] = PosthogSink(self, stream, {"type": "object", **schema}, ())
-        return self._sinks[key]
+    def _sink(self, stream: str, key: tuple[str, ...], schema: Json) -> PosthogSink:
+        known = (stream, key, *schema["properties"])
+        if known not in self._sinks:
+            self._sinks[known] = PosthogSink(self, stream, {"type": "object", **schema}, key)
+        return self._sinks[known]
 
     def _send_added(self, added: Iterable[AddedLine]) -> None:
         """Send identity and group events that PostHog was not told since."""

@@ -8,6 +8,7 @@ from singer_sdk import typing as th
 
 from target_posthog.capture_api import ingestion_host
 from target_posthog.errors import FixConfiguration
+from target_posthog.mapping_reader import read_mappings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,8 +52,17 @@ SETTINGS = th.PropertiesList(
         allowed_values=["auto", "amplitude", "posthog", "fields"],
         title="Source format",
         description="What the records are: `amplitude` rows, `posthog` events, or `fields` of any "
-        "stream, found by their usual names. `auto` takes records that have `event_type` and "
-        "`amplitude_id` for Amplitude rows, and all others for `fields`.",
+        "stream, found as `streams` says or by their usual names. `auto` takes records that have "
+        "`event_type` and `amplitude_id` for Amplitude rows, and all others for `fields`.",
+    ),
+    th.Property(
+        "streams",
+        th.CustomType({"type": ["object", "array"]}),
+        default={},
+        title="Streams",
+        description="Which fields of other taps' streams make the event: `{stream or glob: {event, "
+        "distinct_id, timestamp, uuid, properties, set, set_once, groups, alias}}`. See "
+        "docs/other-taps.md.",
     ),
     th.Property(
         "identity_events",
@@ -88,7 +98,7 @@ SETTINGS = th.PropertiesList(
         th.ArrayType(th.StringType),
         default=[],
         title="Skipped events",
-        description="Amplitude event names that are left out and counted as skipped; `*` and `?` "
+        description="Names of events that are left out and counted as skipped; `*` and `?` "
         "stand for any letters.",
     ),
     th.Property(
@@ -192,6 +202,7 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
     problems = [
         *_complaints(lambda: api_key_of(config)),
         *_complaints(lambda: ingestion_host(config["host"])),
+        *read_mappings(config["streams"])[1],
     ]
     problems += [
         f"{name} must be at least 1."

@@ -1,24 +1,42 @@
-"""Records of any other tap: which field is the person, the time and the id, by the usual names.
+"""Records of any other tap: which field is the person, the time and the id.
 
-A stream is an event: its name is the event's name, its fields are the event's properties.
+By the setting `streams`; what it leaves open is found by the usual names. Without more, a stream
+is an event: its name is the event's name, its fields are the event's properties.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_ids import canonical_uuid, derived_uuid
-from target_posthog.amplitude.identity import MAX_DISTINCT_ID_LENGTH, legal_id
-from target_posthog.amplitude.times import to_rfc3339
-from target_posthog.conversion import Conversion, Converted, Json, Rejected
+from target_posthog.amplitude.groups import group_key
+from target_posthog.amplitude.identity import joined, legal_id
+from target_posthog.any_time import any_time
+from target_posthog.conversion import (
+    Conversion,
+    Converted,
+    GroupState,
+    Json,
+    Rejected,
+    Skipped,
+)
+from target_posthog.event_parts import problem_of_name, problem_of_person
+from target_posthog.field_sources import Source
+from target_posthog.stream_mappings import Picks, StreamMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-PERSON_NAMES = ("distinct_id", "user_id", "person_id", "customer_id", "anonymous_id", "device_id")
+#: The names of ids that devices have, before anybody is known.
+ANONYMOUS_NAMES = ("anonymous_id", "device_id")
+PERSON_NAMES = ("distinct_id", "user_id", "person_id", "customer_id", *ANONYMOUS_NAMES)
 TIME_NAMES = ("timestamp", "event_time", "occurred_at", "created_at", "time", "updated_at", "date")
 UUID_NAMES = ("uuid", "event_id", "message_id")
+
+_PERSON, _TIME, _ANONYMOUS = Source(PERSON_NAMES), Source(TIME_NAMES), Source(ANONYMOUS_NAMES)
 
 
 @dataclass(frozen=True)
@@ -28,44 +46,168 @@ class StreamFields:
     Attributes:
         stream: the stream's name.
         key_properties: its key; makes the uuid when the record has none.
+        mapping: what the user says about the stream.
+        options: the user's decisions about names and person profiles.
     """
 
     stream: str
-    key_properties: Sequence[str]
+    key_properties: tuple[str, ...]
+    mapping: StreamMapping = field(default_factory=StreamMapping)
+    options: Options = field(default_factory=Options)
 
     def convert(self, record: Mapping[str, Any]) -> Conversion:
-        """Return the record as an event, or why it cannot be one."""
-        person = _first(legal_id(record.get(name)) for name in PERSON_NAMES)
-        if person is None:
-            return Rejected("no_distinct_id", f"None of {', '.join(PERSON_NAMES)} names a person.")
-        if len(person) > MAX_DISTINCT_ID_LENGTH:
-            return Rejected("distinct_id_too_long", f"The id has {len(person)} characters.")
-        timestamp = _first(_time(record.get(name)) for name in TIME_NAMES)
-        if timestamp is None:
-            return Rejected("bad_time", f"None of {', '.join(TIME_NAMES)} is a time.")
+        """Return the record as an event, a skip, or why it cannot be one; for any JSON object."""
+        name = self._name(record)
+        if name is None:
+            return Rejected("missing_event_type", f"None of {self.mapping.event} names the event.")
+        if self.options.names.skips(name):
+            return Skipped("skip_events")
+        name = self.options.names.name_of(name)
+        person = _first(map(legal_id, self._who.values(record)))
+        timestamp = _first(map(any_time, self._when.values(record)))
+        problem = self._problem(name, person, timestamp)
+        if problem is not None or person is None:
+            return problem or Rejected("no_distinct_id", "")
+        alias = self._alias(record)
+        personal = self._is_personal(record, person, alias)
+        properties = self._properties(record, personal=personal)
+        if properties is None:
+            return Rejected("bad_event", "The record's $set, $set_once or $groups is no object.")
         event: Json = {
             "uuid": self._uuid(record),
-            "event": self.stream,
+            "event": name,
             "distinct_id": person,
             "timestamp": timestamp,
-            "properties": {**record, "$geoip_disable": True},
+            "properties": properties,
         }
-        return Converted(event)
+        # PostHog drops merges and group updates of events without a person profile.
+        if not personal:
+            return Converted(event)
+        link = None if alias is None else joined(person, alias, source=None)
+        return Converted(event, link, tuple(self._group_states(record)))
+
+    def left_open(self, schema: Mapping[str, Any]) -> dict[str, str]:
+        """Return what stands for the parts that the mapping does not name, in words.
+
+        Args:
+            schema: the stream's JSON schema.
+
+        Returns:
+            Part → what it is; an empty text when no record of the schema can have it.
+        """
+        made_of = ", ".join(self.key_properties) or "the whole record"
+        usual = {
+            "event": "the stream's name",
+            "distinct_id": " or ".join(_PERSON.found_in(schema)),
+            "timestamp": " or ".join(_TIME.found_in(schema)),
+            "uuid": " or ".join([*self._own_ids.found_in(schema), f"made of {made_of}"]),
+        }
+        return {part: one for part, one in usual.items() if getattr(self.mapping, part) is None}
+
+    @cached_property
+    def _who(self) -> Source:
+        return self.mapping.distinct_id or _PERSON
+
+    @cached_property
+    def _when(self) -> Source:
+        return self.mapping.timestamp or _TIME
+
+    @cached_property
+    def _own_ids(self) -> Source:
+        """Where a uuid of the record itself may be.
+
+        Beside a key only `uuid` is one: the `event_id` of a ticket may be that of the concert. And
+        a `uuid` that is a part of the key is not alone in being the record's.
+        """
+        key = self.key_properties
+        if not key or (len(key) == 1 and key[0] in UUID_NAMES):
+            return Source(key or UUID_NAMES)
+        return Source(() if "uuid" in key else ("uuid",))
+
+    def _problem(self, name: str, person: str | None, timestamp: str | None) -> Rejected | None:
+        problem = problem_of_name(name) or problem_of_person(
+            person, absent=f"None of {self._who} names a person."
+        )
+        if problem is None and timestamp is None:
+            return Rejected("bad_time", f"None of {self._when} is a time.")
+        return problem
+
+    def _name(self, record: Mapping[str, Any]) -> str | None:
+        if self.mapping.event is None:
+            return self.stream
+        return _first(map(_name_of, self.mapping.event.values(record)))
+
+    def _alias(self, record: Mapping[str, Any]) -> str | None:
+        source = self.mapping.alias
+        return None if source is None else _first(map(legal_id, source.values(record)))
+
+    def _is_personal(self, record: Mapping[str, Any], person: str, alias: str | None) -> bool:
+        """Tell whether PostHog is to make a person of the event (setting `person_profiles`)."""
+        if self.options.person_profiles != "identified_only":
+            return self.options.person_profiles == "always"
+        return person not in {alias, *map(legal_id, _ANONYMOUS.values(record))}
 
     def _uuid(self, record: Mapping[str, Any]) -> str:
-        own = _first(canonical_uuid(record.get(name)) for name in UUID_NAMES)
-        if own is not None:
-            return own
+        """Return the record's own uuid, or a UUIDv5 of its own id, its key, or all of it."""
+        if self.mapping.uuid is not None:
+            own = self.mapping.uuid.first(record)
+            if own is not None:
+                return canonical_uuid(own) or derived_uuid("record id", self.stream, own)
+        else:
+            found = _first(map(canonical_uuid, self._own_ids.values(record)))
+            if found is not None:
+                return found
         keys = [record.get(name) for name in self.key_properties]
         row = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
         return derived_uuid("record", self.stream, row if None in keys or not keys else keys)
 
+    def _properties(self, record: Mapping[str, Any], *, personal: bool) -> Json | None:
+        mapping = self.mapping
+        properties = (
+            dict(record) if mapping.properties is None else _picked(mapping.properties, record)
+        )
+        groups = {kind: key for kind, key, _ in self._groups(record)}
+        for name, told in (
+            ("$set", _picked(mapping.set, record)),
+            ("$set_once", _picked(mapping.set_once, record)),
+            ("$groups", groups),
+        ):
+            there = properties.get(name) or {}
+            if not isinstance(there, dict):
+                return None
+            if told:
+                properties[name] = {**there, **told}
+        if not personal:
+            properties["$process_person_profile"] = False
+        return {**properties, "$geoip_disable": True}
 
-def _time(value: Any) -> str | None:
-    """Return a time, or the start of a day, as RFC 3339."""
-    return to_rfc3339(value) or (
-        to_rfc3339(f"{value}T00:00:00") if isinstance(value, str) else None
-    )
+    def _groups(self, record: Mapping[str, Any]) -> Iterator[tuple[str, str, Picks]]:
+        """Yield type, key and properties of the groups that the record names."""
+        for group in self.mapping.groups:
+            key = _first(map(group_key, group.key.values(record)))
+            if key is not None:
+                yield group.group_type, key, group.properties
+
+    def _group_states(self, record: Mapping[str, Any]) -> Iterator[GroupState]:
+        for kind, key, picks in self._groups(record):
+            told = _picked(picks, record)
+            if told:
+                yield GroupState(kind, key, told, source=None)
+
+
+def _picked(picks: Picks, record: Mapping[str, Any]) -> Json:
+    """Return the picked properties; of two of one name the first counts."""
+    found: Json = {}
+    for pick in picks:
+        found = {**pick.of(record), **found}
+    return found
+
+
+def _name_of(value: Any) -> str | None:
+    """Return an event's name; numbers are names, too."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    return str(value) if str(value).strip() else None
 
 
 def _first(candidates: Iterable[str | None]) -> str | None:

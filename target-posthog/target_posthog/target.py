@@ -23,6 +23,7 @@ from target_posthog.delivery import Delivery, DeliverySettings
 from target_posthog.errors import BrokenInput, FixConfiguration
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.mapping_reader import read_mappings
 from target_posthog.plugin import StateNotWritten, StoppedBySignal, checked_config
 from target_posthog.preview import PreviewFile
 from target_posthog.reader import SingerLines
@@ -64,6 +65,8 @@ class TargetPosthog(Target):
         self._progress = progress.Progress(self._started)
         self._state_written = float("-inf")
         self._begun = False
+        self._said: set[str] = set()
+        self.mappings, _ = read_mappings(self.config["streams"])
         names = {rename["from"]: rename["to"] for rename in self.config["event_names"]}
         self.conversion_options = Options(
             names=EventNames.of(
@@ -125,6 +128,12 @@ class TargetPosthog(Target):
         if time.monotonic() - self._state_written >= _STATE_SECONDS:
             self.drain_all()
         self._show_progress()
+
+    def say_once(self, level: int, text: str) -> None:
+        """Log what a stream has to say, unless it was said in this run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.logger.log(level, text)
 
     def _begin(self, *, goes_on: bool) -> None:
         """See at the first message whether the ledger knows what the state says was sent."""

@@ -67,11 +67,11 @@ def test_the_readme_leads_from_nothing_to_a_whole_migration(
     for block in document("README.md").blocks:
         project.follow(block)
 
-    held = [event for event in capture.held().values() if event["event"] != "orders"]
+    held = [event for event in capture.held().values() if event["event"] != "Order placed"]
     assert sorted(_source_uuids(held)) == sorted(row["uuid"] for row in rows)
     tried = [row["uuid"] for row in rows if row["server_upload_time"].startswith("2023-01-01")]
     assert sorted(_source_uuids(capture.vanished)) == sorted(tried)
-    orders = [event for event in capture.held().values() if event["event"] == "orders"]
+    orders = [event for event in capture.held().values() if event["event"] == "Order placed"]
     assert [(one["distinct_id"], one["timestamp"]) for one in orders] == [
         ("ann@shop.example", "2024-05-01T10:00:00.000000Z")
     ]

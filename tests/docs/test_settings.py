@@ -27,7 +27,13 @@ PREFIXES = {"TAP_AMPLITUDE_": "tap-amplitude", "TARGET_POSTHOG_": "target-postho
 #: Words in backticks that look like settings and are something else.
 OTHER_WORDS = frozenset(
     {
-        *("batch_config", "database_uri", "meltano_test_stream", "pip_url"),  # Singer, Meltano
+        *(
+            "batch_config",
+            "database_uri",
+            "key_properties",
+            "meltano_test_stream",
+            "pip_url",
+        ),  # Singer
         *("batch_post", "previous_id", "sent_at"),  # PostHog's package
         *("cannot_merge_already_identified", "drop_events_older_than_seconds"),  # PostHog
         *("bad_line", "next_export_hour"),  # what the tap writes
@@ -165,7 +171,8 @@ def _words_of_the_data() -> set[str]:
 def _kind(schema: dict[str, Any]) -> str:
     if schema.get("format") == "date-time":
         return "date_iso8601"
-    kinds = {"integer": "integer", "number": "decimal", "boolean": "boolean", "array": "array"}
+    same = {name: name for name in ("array", "boolean", "integer", "object")}
+    kinds = {**same, "number": "decimal"}
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     return next((kinds[name] for name in types if name in kinds), "string")
 

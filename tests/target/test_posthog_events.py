@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from target_posthog.conversion import Converted, Json, Rejected
-from target_posthog.posthog_events import convert
+from target_posthog.amplitude.convert import Options
+from target_posthog.amplitude.event_names import EventNames
+from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.posthog_events import convert as convert_with
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def convert(record: Json, options: Options | None = None) -> Conversion:
+    """Convert as a target without further settings does."""
+    return convert_with(record, options or Options())
 
 
 def event(**changes: Any) -> Json:
@@ -98,3 +105,50 @@ def test_the_record_is_not_changed() -> None:
     before = repr(record)
     convert(record)
     assert repr(record) == before
+
+
+def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
+    """By the settings that Amplitude's names follow, too."""
+    options = Options(names=EventNames.of({"viewed": "seen"}, ["draft_*"]))
+    renamed = convert(event(), options)
+    assert isinstance(renamed, Converted)
+    assert renamed.event["event"] == "seen"
+    assert convert(event(event="draft_1"), options) == Skipped("skip_events")
+
+
+def test_objects_may_be_written_as_text() -> None:
+    """As databases hold them, PostHog's own exports to PostgreSQL first of all."""
+    event_sent = sent(**{"properties": '{"a": [1]}', "$set": '{"b": 2}', "$set_once": ""})
+    assert event_sent["properties"] == {"$geoip_disable": True, "a": [1], "$set": {"b": 2}}
+    for text in ("{", "[1]", '"a"'):
+        result = convert(event(properties=text))
+        assert isinstance(result, Rejected)
+        assert result.code == "bad_event"
+
+
+@pytest.mark.parametrize(
+    ("changes", "person"),
+    [
+        ({"distinct_id": 7}, "7"),
+        ({"distinct_id": None, "properties": {"distinct_id": "p1"}}, "p1"),
+        ({"distinct_id": "", "properties": {"distinct_id": 8}}, "8"),
+    ],
+)
+def test_the_person_is_found_where_posthog_finds_it(changes: Json, person: str) -> None:
+    """Numbers are ids, too, and an id may stand in the properties (rust/capture v0_request.rs)."""
+    assert sent(**changes)["distinct_id"] == person
+
+
+def test_a_time_may_be_a_number() -> None:
+    """Seconds or milliseconds since 1970, as databases hold them."""
+    for time in (1704103200, 1704103200000):
+        assert sent(timestamp=time)["timestamp"] == "2024-01-01T10:00:00.000000Z"
+
+
+def test_what_posthog_would_answer_with_ok_and_not_keep_is_rejected() -> None:
+    """Or it would count as accepted; its own names for people and groups pass."""
+    result = convert(event(event="$performance_event"))
+    assert isinstance(result, Rejected)
+    assert result.code == "reserved_event_name"
+    for name in ("$identify", "$create_alias", "$groupidentify"):
+        assert sent(event=name)["event"] == name

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from target_posthog.conversion import Converted, Json, Rejected
+from target_posthog.amplitude.convert import Options
+from target_posthog.amplitude.event_names import EventNames
+from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected, Skipped
+from target_posthog.mapping_reader import read_mappings
 from target_posthog.stream_fields import StreamFields
 
 ORDERS = StreamFields("orders", ("id",))
+
+
+def mapped(**parts: Any) -> StreamFields:
+    """Return the orders with a mapping, as the setting `streams` says it."""
+    mappings, problems = read_mappings({"orders": parts})
+    assert problems == []
+    mapping = mappings.of("orders")
+    assert mapping is not None
+    return StreamFields("orders", ("id",), mapping)
+
+
+def converted(record: Json, fields: StreamFields) -> Converted:
+    """Return what becomes of a record that is an event."""
+    result = fields.convert(record)
+    assert isinstance(result, Converted), result
+    return result
 
 
 def sent(record: Json, fields: StreamFields = ORDERS) -> Json:
@@ -63,7 +83,18 @@ def test_the_first_usable_name_is_the_person() -> None:
 def test_the_records_own_uuid_is_kept() -> None:
     """In its canonical form."""
     own = "550E8400-E29B-41D4-A716-446655440000"
-    assert sent(order(event_id=own))["uuid"] == own.lower()
+    assert sent(order(uuid=own))["uuid"] == own.lower()
+    for fields in (StreamFields("orders", ()), StreamFields("orders", ("event_id",))):
+        assert sent(order(event_id=own), fields)["uuid"] == own.lower()
+
+
+def test_an_id_that_others_may_share_is_not_the_records_own() -> None:
+    """Two tickets of one concert are two events, and so are two versions of one order."""
+    own = "550e8400-e29b-41d4-a716-446655440000"
+    assert sent(order(id=1, event_id=own))["uuid"] != sent(order(id=2, event_id=own))["uuid"]
+    versions = StreamFields("orders", ("uuid", "version"))
+    first, second = (sent(order(uuid=own, version=n), versions)["uuid"] for n in (1, 2))
+    assert first != second
 
 
 def test_without_a_uuid_the_key_makes_it() -> None:
@@ -81,3 +112,166 @@ def test_without_a_key_the_whole_record_makes_it() -> None:
     assert first["uuid"] == sent(order(total=1, _sdc_batched_at="2024"), keyless)["uuid"]
     assert first["uuid"] != sent(order(total=2), keyless)["uuid"]
     assert sent(order(id=None, a=1))["uuid"] != sent(order(id=None, a=2))["uuid"]
+
+
+def test_each_part_is_a_field_a_list_of_candidates_or_a_constant() -> None:
+    """The first candidate that holds something counts."""
+    fields = mapped(
+        event={"value": "Order placed"},
+        distinct_id=["buyer", "visitor"],
+        timestamp="ordered_at",
+        uuid="number",
+    )
+    record = {"id": 1, "visitor": "v1", "ordered_at": 1704103200, "number": "A-7"}
+    event = sent(record, fields)
+    assert event["event"] == "Order placed"
+    assert event["distinct_id"] == "v1"
+    assert event["timestamp"] == "2024-01-01T10:00:00.000000Z"
+    assert event["properties"] == {**record, "$geoip_disable": True}
+    assert sent({**record, "buyer": "b1"}, fields)["distinct_id"] == "b1"
+    assert sent({**record, "buyer": "null"}, fields)["distinct_id"] == "v1"
+    assert event["uuid"] == sent({**record, "id": 2}, fields)["uuid"]
+    assert event["uuid"] != sent({**record, "number": "A-8"}, fields)["uuid"]
+
+
+def test_a_field_may_name_the_event() -> None:
+    """A record whose field is empty has no name."""
+    fields = mapped(event=["kind", "type"])
+    assert sent(order(kind="", type="refund"), fields)["event"] == "refund"
+    assert sent(order(kind=5), fields)["event"] == "5"
+    for kind in (None, " ", True, {"a": 1}):
+        result = fields.convert(order(kind=kind))
+        assert isinstance(result, Rejected)
+        assert result.code == "missing_event_type"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("$create_alias", "reserved_event_name"), ("n" * 201, "event_name_too_long")],
+)
+def test_a_name_that_posthog_does_not_store_is_rejected(name: str, code: str) -> None:
+    """It would act on it, or cut it."""
+    result = mapped(event="kind").convert(order(kind=name))
+    assert isinstance(result, Rejected)
+    assert result.code == code
+
+
+def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
+    """Also those of streams without a mapping."""
+    options = Options(names=EventNames.of({"orders": "order placed"}, ["draft*"]))
+    assert sent(order(), replace(ORDERS, options=options))["event"] == "order placed"
+    drafts = StreamFields("drafts", (), options=options)
+    assert drafts.convert(order()) == Skipped("skip_events")
+
+
+def test_properties_are_picked_by_name_glob_and_new_name() -> None:
+    """Also out of objects; what a record does not have is not there."""
+    record = order(
+        total=3, line_a=1, line_b=0, city="Ulm", address={"street": "s", "zip": ""}, gone=None
+    )
+    as_list = mapped(properties=["total", "line_*", "gone", {"from": "city", "to": "town"}])
+    assert sent(record, as_list)["properties"] == {
+        "total": 3,
+        "line_a": 1,
+        "line_b": 0,
+        "town": "Ulm",
+        "$geoip_disable": True,
+    }
+    as_object = mapped(properties={"street": "address.street", "sum": ["net", "total"]})
+    assert sent(record, as_object)["properties"] == {
+        "street": "s",
+        "sum": 3,
+        "$geoip_disable": True,
+    }
+    inside = mapped(properties=["address.*", "address.street"])
+    assert sent(record, inside)["properties"] == {"street": "s", "$geoip_disable": True}
+    assert sent(record, mapped(properties=[]))["properties"] == {"$geoip_disable": True}
+
+
+def test_a_field_whose_own_name_has_a_dot_is_found_first() -> None:
+    """Flattening makes such names."""
+    record = order(**{"a.b": 1, "a": {"b": 2}})
+    assert sent(record, mapped(properties={"x": "a.b"}))["properties"]["x"] == 1
+
+
+def test_person_properties_are_picked() -> None:
+    """They add to those that the record brings itself."""
+    fields = mapped(set=["email", "plan"], set_once={"first_shop": "shop"})
+    properties = sent(order(email="a@b.c", shop="x", **{"$set": {"vip": True}}), fields)[
+        "properties"
+    ]
+    assert properties["$set"] == {"vip": True, "email": "a@b.c"}
+    assert properties["$set_once"] == {"first_shop": "x"}
+
+
+@pytest.mark.parametrize("name", ["$set", "$set_once", "$groups"])
+def test_person_properties_that_are_no_object_are_rejected(name: str) -> None:
+    """PostHog would drop them without a word."""
+    result = ORDERS.convert(order(**{name: "x"}))
+    assert isinstance(result, Rejected)
+    assert result.code == "bad_event"
+
+
+def test_groups_go_on_the_event_and_their_properties_once_to_posthog() -> None:
+    """A record without a key has no group."""
+    fields = mapped(
+        groups={"company": {"key": "company_id", "properties": {"name": "company"}}, "shop": "shop"}
+    )
+    result = converted(order(company_id=7, company="Acme", shop="s1"), fields)
+    assert result.event["properties"]["$groups"] == {"company": "7", "shop": "s1"}
+    assert result.groups == (GroupState("company", "7", {"name": "Acme"}),)
+    assert [one.source for one in result.groups] == [None]
+    without = converted(order(company_id=" "), fields)
+    assert "$groups" not in without.event["properties"]
+    assert without.groups == ()
+
+
+def test_an_alias_is_joined_to_the_person() -> None:
+    """Not an illegal one, not the person's own id, and not one that PostHog would cut."""
+    fields = mapped(distinct_id=["customer_id", "visitor"], alias="visitor")
+    result = converted(order(visitor="v1"), fields)
+    assert result.link == Link("c1", "v1")
+    assert result.link.source is None
+    for visitor in (None, "null", "c1", "x" * 201):
+        assert converted(order(visitor=visitor), fields).link is None
+    assert converted(order(customer_id=None, visitor="v1"), fields).link is None
+
+
+@pytest.mark.parametrize(
+    ("profiles", "record", "personal"),
+    [
+        ("always", {"customer_id": None, "device_id": "d1"}, True),
+        ("identified_only", {}, True),
+        ("identified_only", {"customer_id": None, "device_id": "d1"}, False),
+        ("identified_only", {"customer_id": None, "visitor": "v1"}, False),
+        ("never", {}, False),
+    ],
+)
+def test_who_gets_a_person_profile(profiles: Any, record: Json, personal: object) -> None:
+    """A device's or an alias's own id is nobody yet; what PostHog would drop is not told."""
+    fields = mapped(
+        distinct_id=["customer_id", "device_id", "visitor"],
+        alias="visitor",
+        groups={"shop": {"key": "shop", "properties": ["city"]}},
+    )
+    options = replace(fields, options=Options(person_profiles=profiles))
+    result = converted(order(shop="s", city="Ulm", **record), options)
+    assert (result.event["properties"].get("$process_person_profile") is None) == personal
+    assert bool(result.groups) == personal
+
+
+def test_what_a_mapping_leaves_open_is_told_in_words() -> None:
+    """Only fields that the stream has; the key or the whole record makes the uuid."""
+    schema: Json = {
+        "properties": {name: {} for name in ("id", "buyer", "customer_id", "created_at")}
+    }
+    assert ORDERS.left_open(schema) == {
+        "event": "the stream's name",
+        "distinct_id": "customer_id",
+        "timestamp": "created_at",
+        "uuid": "made of id",
+    }
+    assert mapped(distinct_id="buyer").left_open(schema).keys() == {"event", "timestamp", "uuid"}
+    keyless = StreamFields("orders", ()).left_open({"properties": {"uuid": {}}})
+    assert keyless["uuid"] == "uuid or made of the whole record"
+    assert keyless["distinct_id"] == ""

@@ -11,17 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from target_posthog.amplitude.event_ids import canonical_uuid, event_uuid
-from target_posthog.amplitude.event_names import RESERVED_NAMES, EventNames
+from target_posthog.amplitude.event_names import EventNames
 from target_posthog.amplitude.fields import ELSEWHERE
 from target_posthog.amplitude.groups import first_groups, group_states
 from target_posthog.amplitude.groups import fits as groups_fit
-from target_posthog.amplitude.identity import (
-    MAX_DISTINCT_ID_LENGTH,
-    MIGRATION_MARKS,
-    distinct_id,
-    legal_id,
-    link,
-)
+from target_posthog.amplitude.identity import MIGRATION_MARKS, distinct_id, legal_id, link
 from target_posthog.amplitude.sessions import session_uuid
 from target_posthog.amplitude.standard_names import standard_names
 from target_posthog.amplitude.times import TIME_FIELDS, event_time, to_rfc3339
@@ -33,15 +27,13 @@ from target_posthog.conversion import (
     Rejected,
     Skipped,
 )
+from target_posthog.event_parts import problem_of_name, problem_of_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PersonProfiles = Literal["always", "identified_only", "never"]
 UserProperties = Literal["set", "set_once", "ignore"]
-
-#: PostHog cuts longer names on /batch/ and drops the event on v1.
-MAX_EVENT_NAME_LENGTH = 200
 
 #: Names that PostHog acts upon. A customer's property of such a name was only data in Amplitude;
 #: it is kept as `$amplitude_<name>` so that it stays only data.
@@ -112,27 +104,12 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
 
 
 def _problem(name: str, person: str | None, timestamp: str | None) -> Rejected | None:
-    if len(name) > MAX_EVENT_NAME_LENGTH:
-        return Rejected(
-            "event_name_too_long",
-            f"The name has {len(name)} characters; PostHog keeps {MAX_EVENT_NAME_LENGTH}. "
-            "Rename it with event_names.",
-        )
-    if name in RESERVED_NAMES:
-        return Rejected(
-            "reserved_event_name",
-            f"PostHog does not store {name} as an event. Rename it with event_names.",
-        )
-    if person is None:
-        return Rejected("no_distinct_id", "The row has no legal user_id, device_id, amplitude_id.")
-    if len(person) > MAX_DISTINCT_ID_LENGTH:
-        return Rejected(
-            "distinct_id_too_long",
-            f"The id has {len(person)} characters; PostHog keeps {MAX_DISTINCT_ID_LENGTH}.",
-        )
-    if timestamp is None:
+    problem = problem_of_name(name) or problem_of_person(
+        person, absent="The row has no legal user_id, device_id, amplitude_id."
+    )
+    if problem is None and timestamp is None:
         return Rejected("bad_time", "None of the row's times can be read.")
-    return None
+    return problem
 
 
 def _properties(

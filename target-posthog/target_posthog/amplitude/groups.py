@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.event_ids import derived_uuid
-from target_posthog.amplitude.identity import MIGRATION_MARKS
+from target_posthog.amplitude.identity import marks_of
 from target_posthog.conversion import GroupState, Json
 
 if TYPE_CHECKING:
@@ -22,10 +22,17 @@ def first_groups(row: Mapping[str, Any]) -> Json:
     groups = row.get("groups")
     first: Json = {}
     for group_type, keys in groups.items() if isinstance(groups, dict) else ():
-        key = keys[0] if isinstance(keys, list) and keys else keys
-        if isinstance(key, (str, int, float)) and not isinstance(key, bool) and str(key).strip():
-            first[group_type] = _stored(str(key))
+        key = group_key(keys[0] if isinstance(keys, list) and keys else keys)
+        if key is not None:
+            first[group_type] = key
     return first
+
+
+def group_key(value: object) -> str | None:
+    """Return a group's key as text, or None when the value names no group."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    return _stored(str(value)) if str(value).strip() else None
 
 
 def group_states(row: Mapping[str, Any]) -> tuple[GroupState, ...]:
@@ -72,7 +79,7 @@ def group_event(group: GroupState, person: str, timestamp: str) -> Json:
             "$group_key": group.group_key,
             "$group_set": group.properties,
         }
-        | MIGRATION_MARKS,
+        | marks_of(group.source),
     }
 
 

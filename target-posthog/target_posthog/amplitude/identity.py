@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from target_posthog.amplitude.event_ids import derived_uuid
-from target_posthog.conversion import Json, Link
+from target_posthog.conversion import Json, Link, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,11 +64,14 @@ def distinct_id(row: Mapping[str, Any]) -> str | None:
 def link(row: Mapping[str, Any]) -> Link | None:
     """Return the (user, device) pair that a row shows, when PostHog can join the two."""
     user, device = legal_id(row.get("user_id")), legal_id(row.get("device_id"))
-    if user is None or device is None or user == device:
+    return None if user is None or device is None else joined(user, device)
+
+
+def joined(user: str, device: str, source: Source = "amplitude") -> Link | None:
+    """Return the link of two legal ids, or None when they are one or too long for PostHog."""
+    if user == device or max(len(user), len(device)) > MAX_DISTINCT_ID_LENGTH:
         return None
-    if max(len(user), len(device)) > MAX_DISTINCT_ID_LENGTH:
-        return None
-    return Link(user_id=user, device_id=device)
+    return Link(user, device, source)
 
 
 def identity_event(kind: IdentityEvents, pair: Link, timestamp: str) -> Json:
@@ -94,7 +97,7 @@ def identity_event(kind: IdentityEvents, pair: Link, timestamp: str) -> Json:
         "event": name,
         "distinct_id": pair.user_id,
         "timestamp": timestamp,
-        "properties": merge | MIGRATION_MARKS,
+        "properties": merge | marks_of(pair.source),
     }
 
 
@@ -105,3 +108,8 @@ MIGRATION_MARKS: Json = {
     "analytics_source": "amplitude",
     "historical_migration": True,
 }
+
+
+def marks_of(source: Source) -> Json:
+    """Return what an event of this source says about itself."""
+    return {"$geoip_disable": True} if source is None else MIGRATION_MARKS

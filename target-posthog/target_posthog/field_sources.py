@@ -1,0 +1,159 @@
+"""How a value is found in a record: by a field's name, by several names, or as a constant.
+
+Names go into objects by dots: `customer.email` is `email` of the object `customer`, unless the
+record has a field that is itself called `customer.email`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.amplitude.values import is_empty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.conversion import Json
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A value that is the same for every record."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one value comes from.
+
+    Attributes:
+        candidates: names of fields, and constants; the first that holds something counts.
+    """
+
+    candidates: tuple[str | Constant, ...]
+
+    def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield what the candidates hold, in their order, without null and empty values."""
+        for one in self.candidates:
+            value = one.value if isinstance(one, Constant) else field_of(record, one)
+            if not is_empty(value):
+                yield value
+
+    def first(self, record: Mapping[str, Any]) -> Any:
+        """Return the first value that there is, or None."""
+        return next(self.values(record), None)
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names among the candidates."""
+        return tuple(one for one in self.candidates if isinstance(one, str))
+
+    def found_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the fields that records of a schema can have."""
+        return tuple(one for one in self.fields if can_have(schema, one))
+
+    def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the fields when a schema's records can have none of them, and no constant is."""
+        is_found = len(self.fields) < len(self.candidates) or self.found_in(schema)
+        return () if is_found else self.fields
+
+    def __str__(self) -> str:
+        """Give the names of its fields."""
+        return ", ".join(self.fields)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One property under a name of its own."""
+
+    to: str
+    source: Source
+
+    def of(self, record: Mapping[str, Any]) -> Json:
+        """Return `{name: value}`, or nothing when the record has no value."""
+        value = self.source.first(record)
+        return {} if value is None else {self.to: value}
+
+    def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the fields that a schema's records cannot have."""
+        return self.source.lacking_in(schema)
+
+
+@dataclass(frozen=True)
+class PickAll:
+    """Every field that a glob matches, under its own name.
+
+    Attributes:
+        glob: such as `*`, `line_*` or `payload.*`; wildcards only after the last dot.
+    """
+
+    glob: str
+
+    def of(self, record: Mapping[str, Any]) -> Json:
+        """Return the fields that match and hold something."""
+        inside, _, _ = self.glob.rpartition(".")
+        found = field_of(record, inside) if inside else record
+        return {
+            name: value
+            for name, value in (found.items() if isinstance(found, dict) else ())
+            if self._pattern.fullmatch(name) and not is_empty(value)
+        }
+
+    def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the object around the fields when a schema's records cannot have it."""
+        inside, _, _ = self.glob.rpartition(".")
+        return (inside,) if inside and not can_have(schema, inside) else ()
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(translate(self.glob.rpartition(".")[2]))
+
+
+def is_glob(name: str) -> bool:
+    """Tell whether a name stands for several."""
+    return any(wildcard in name for wildcard in "*?[")
+
+
+def field_of(record: Mapping[str, Any], name: str) -> Any:
+    """Return a field of a record, or of an object in it; None when there is none."""
+    if name in record:
+        return record[name]
+    head, dot, rest = name.partition(".")
+    inner = record.get(head) if dot else None
+    return field_of(inner, rest) if isinstance(inner, dict) else None
+
+
+def can_have(schema: Mapping[str, Any], name: str) -> bool:
+    """Tell whether records of a JSON schema can have a field; open objects can have any."""
+    return any(_one_can_have(one, name) for one in _alternatives(schema))
+
+
+def _one_can_have(schema: Mapping[str, Any], name: str) -> bool:
+    if "object" not in _types(schema):
+        return False
+    fields = schema.get("properties")
+    if not isinstance(fields, dict) or not fields or schema.get("additionalProperties"):
+        return True
+    if name in fields:
+        return True
+    head, dot, rest = name.partition(".")
+    inner = fields.get(head) if dot else None
+    # `true` is a schema, too: anything goes.
+    return inner is True or (isinstance(inner, dict) and can_have(inner, rest))
+
+
+def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    inside = [one for word in ("anyOf", "oneOf") for one in schema.get(word) or ()]
+    yield from (one for one in inside if isinstance(one, dict))
+    if not inside:
+        yield schema
+
+
+def _types(schema: Mapping[str, Any]) -> list[Any]:
+    kind = schema.get("type", "object")
+    return kind if isinstance(kind, list) else [kind]

@@ -1,0 +1,256 @@
+"""The real process with mapped streams of other taps: what is sent, said, rejected and replayed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.processes import run_target, start
+from tests.target.singer import counts_in, record, records, row, schema, state, uuid_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.target.singer import Json
+
+NAMES = ("number", "buyer", "visitor", "ordered_at", "total", "company", "email")
+ORDERS = schema("shop-orders", key="number", **{name: {"type": "string"} for name in NAMES})
+STREAMS: Json = {
+    "shop-*": {
+        "event": {"value": "Order placed"},
+        "distinct_id": ["buyer", "visitor"],
+        "timestamp": "ordered_at",
+        "properties": ["number", "total"],
+        "set": ["email"],
+        "groups": {"company": {"key": "company", "properties": {"name": "company"}}},
+        "alias": "visitor",
+    }
+}
+
+
+def order(number: int, **changes: Any) -> Json:
+    """Return an order of one buyer, who was one visitor."""
+    made = {
+        "number": number,
+        "buyer": "ann",
+        "visitor": "v1",
+        "ordered_at": f"2024-01-{number:02}",
+        "total": 5.5,
+        "company": "Acme",
+        "email": "ann@shop.example",
+    }
+    return {**made, **changes}
+
+
+def events_named(capture: PosthogCapture, name: str) -> list[Json]:
+    """Return what was stored under a name, in order."""
+    return [event for event in capture.events if event["event"] == name]
+
+
+@pytest.mark.parametrize("source_format", ["auto", "fields"])
+def test_a_mapped_stream_becomes_events_links_and_groups(
+    tmp_path: Path, config: Json, capture: PosthogCapture, source_format: str
+) -> None:
+    """The link and the group are told once, before the record, and nothing says Amplitude."""
+    settings = {**config, "source_format": source_format, "streams": STREAMS}
+    orders = [order(1), order(2), order(3, buyer=None)]
+    messages = [ORDERS, *records(orders, "shop-orders"), state({"at": 3})]
+    for _ in range(2):
+        ended = run_target(settings, messages, tmp_path).checked()
+        assert ended.messages == [{"at": 3}]
+        assert "WARNING" not in ended.stderr
+    assert ended.stderr.count("by default uuid is made of number.") == 1
+    assert len(capture.held()) == 5
+
+    (alias,) = events_named(capture, "$create_alias")
+    assert alias["properties"] | {"alias": 0} == {
+        "distinct_id": "ann",
+        "alias": 0,
+        "$geoip_disable": True,
+    }
+    assert alias["properties"]["alias"] == "v1"
+    (group,) = events_named(capture, "$groupidentify")
+    assert group["properties"]["$group_set"] == {"name": "Acme"}
+    assert "analytics_source" not in group["properties"]
+    first, _, third = events_named(capture, "Order placed")[:3]
+    assert capture.events.index(alias) < capture.events.index(first)
+    assert (first["distinct_id"], third["distinct_id"]) == ("ann", "v1")
+    assert first["timestamp"] == "2024-01-01T00:00:00.000000Z"
+    assert first["properties"] == {
+        "number": 1,
+        "total": 5.5,
+        "$set": {"email": "ann@shop.example"},
+        "$groups": {"company": "Acme"},
+        "$geoip_disable": True,
+    }
+
+
+def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """With every part that lacks a field, and the fields that there are."""
+    streams = {"shop-orders": {"event": "Order placed", "distinct_id": ["customer", "client"]}}
+    messages = [ORDERS, record(order(1), "shop-orders")]
+    ended = run_target({**config, "streams": streams}, messages, tmp_path)
+    assert ended.exit_code == 2
+    assert (
+        "streams, shop-orders: the stream has no field for event (Order placed); "
+        "distinct_id (customer, client). It has buyer, company, email"
+    ) in ended.stderr
+    assert "A constant is written {value: …}." in ended.stderr
+    assert capture.requests == []
+
+
+def test_a_mistake_in_a_mapping_is_told_before_the_tap_is_read(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """All mistakes at once."""
+    streams = {"a": {"who": "x"}, "b": {"uuid": {"value": "y"}}}
+    ended = run_target({**config, "streams": streams}, [], tmp_path)
+    assert ended.exit_code == 2
+    assert "streams, a, who: there is no such part" in ended.stderr
+    assert "streams, b, uuid must be a field" in ended.stderr
+    assert capture.requests == []
+
+
+def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) -> None:
+    """Not again after a new schema; a part that no record has is a warning."""
+    sound = schema("visits", key="id", id={}, user_id={}, date={})
+    bad = schema("pages", key=None, title={})
+    visit = record({"id": 1, "user_id": "u", "date": "2024-01-01"}, "visits")
+    wider = schema("visits", key="id", id={}, user_id={}, date={}, more={})
+    messages = [sound, visit, visit, wider, visit, bad, *[record({"title": "x"}, "pages")] * 2]
+    log = run_target({**config, "preview_path": "out"}, messages, tmp_path).checked().stderr
+    assert log.count("Stream visits:") == 1
+    assert (
+        "Stream visits: by default event is the stream's name, distinct_id is user_id, "
+        "timestamp is date, uuid is made of id. The setting streams can say otherwise."
+    ) in log
+    assert log.count("no field of a usual name for distinct_id and timestamp") == 1
+
+
+def test_an_amplitude_stream_is_not_mapped_by_a_glob(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """With `auto`, it is known by its schema."""
+    fields: Json = {name: {} for name in ("uuid", "event_type", "amplitude_id")}
+    streams = {"*": {"distinct_id": "buyer"}}
+    messages = [schema(**fields), record(row(1))]
+    run_target({**config, "streams": streams}, messages, tmp_path).checked()
+    assert [event["event"] for event in capture.events] == ["viewed"]
+
+
+def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Fields have their last names; `__alias__` names the stream."""
+    customer = {"type": "object", "properties": {"id": {"type": "string"}}}
+    fields = {"id": {"type": "integer"}, "customer": customer, "at": {"type": "string"}}
+    settings = {
+        **config,
+        "flattening_enabled": True,
+        "flattening_max_depth": 3,
+        "stream_maps": {"orders": {"__alias__": "sales", "when": "at"}},
+        "streams": {"sales": {"distinct_id": "customer__id", "timestamp": "when"}},
+    }
+    content = {"id": 1, "customer": {"id": "c1"}, "at": "2024-01-01T00:00:00Z"}
+    messages = [schema("orders", key="id", **fields), record(content, "orders"), state({"at": 1})]
+    ended = run_target(settings, messages, tmp_path).checked()
+    (event,) = capture.events
+    assert (event["event"], event["distinct_id"]) == ("sales", "c1")
+    assert ended.messages == [{"at": 1}]
+
+
+def test_a_schema_that_loses_a_mapped_field_stops_the_run_there(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A wider schema does not; what came before the last state is delivered."""
+    fields = {name: {"type": "string"} for name in NAMES}
+    wider = schema("shop-orders", key="number", **fields, note={})
+    narrow = schema("shop-orders", key="number", number={}, ordered_at={})
+    settings = {**config, "streams": STREAMS, "max_batch_events": 1}
+    with start("target-posthog", settings, tmp_path) as target:
+        target.write([ORDERS, record(order(1), "shop-orders")])
+        target.write([wider, record(order(2, note="x"), "shop-orders"), state({"at": 2})])
+        target.wait_for(lambda: target.stdout)
+        target.write([narrow, record(order(3), "shop-orders"), state({"at": 3})])
+        ended = target.finish()
+    assert ended.exit_code == 2
+    assert "streams, shop-orders: the stream has no field for distinct_id" in ended.stderr
+    assert ended.messages == [{"at": 2}]
+    assert len(events_named(capture, "Order placed")) == 2
+
+
+def test_a_version_of_a_mapped_stream_is_passed_over(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Full-table taps send one before and after the records."""
+    version = {"type": "ACTIVATE_VERSION", "stream": "shop-orders", "version": 1}
+    messages = [ORDERS, version, record(order(1), "shop-orders"), version, state({"at": 1})]
+    ended = run_target({**config, "streams": STREAMS}, messages, tmp_path).checked()
+    assert ended.messages == [{"at": 1}]
+    assert len(events_named(capture, "Order placed")) == 1
+
+
+def test_a_rejected_record_goes_again_as_the_same_event(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The line holds stream and key: no option is needed, and the uuid is that of a good run."""
+    good, bad = order(1), order(2, ordered_at="soon")
+    settings = {**config, "streams": STREAMS, "source_format": "fields"}
+    messages = [ORDERS, *records([good, bad], "shop-orders")]
+    counts = counts_in(run_target(settings, messages, tmp_path).checked().stderr)
+    assert (counts["accepted"], counts["rejected"]) == (1, 1)
+    (path,) = (tmp_path / "rejects").iterdir()
+    line = json.loads(path.read_text())
+    assert line.pop("reason") == "None of ordered_at is a time."
+    assert line == {
+        "code": "bad_time",
+        "stage": "convert",
+        "record": bad,
+        "stream": "shop-orders",
+        "key_properties": ["number"],
+    }
+
+    streams = {"shop-*": {**STREAMS["shop-*"], "timestamp": {"value": "2024-01-02"}}}
+    mended = {**settings, "streams": streams}
+    with start("target-posthog-replay", mended, tmp_path) as command:
+        assert counts_in(command.finish().checked().stderr)["accepted"] == 1
+    sent = events_named(capture, "Order placed")[-1]
+    messages = [ORDERS, record(order(2), "shop-orders")]
+    run_target(settings, messages, tmp_path).checked()
+    assert events_named(capture, "Order placed")[-1]["uuid"] == sent["uuid"]
+    assert path.with_name(f"{path.name}.replayed").exists()
+
+
+def test_a_record_that_is_refused_later_names_its_stream_too(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """By the check before sending; rows of Amplitude and PostHog events need no stream."""
+    settings = {**config, "streams": STREAMS}
+    messages = [ORDERS, record(order(1, total="x" * 10**6), "shop-orders")]
+    messages += [schema(), record(row(1, event_properties={"x": "x" * 10**6}))]
+    run_target(settings, messages, tmp_path).checked()
+    (path,) = (tmp_path / "rejects").iterdir()
+    ours, theirs = (json.loads(line) for line in path.read_text().splitlines())
+    assert (ours["stage"], ours["stream"]) == ("check", "shop-orders")
+    assert theirs.keys() == {"code", "stage", "reason", "record"}
+    assert capture.events == []
+
+
+def test_the_uuid_of_a_record_is_its_streams_and_keys(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The same in every run; two streams with the same key are two events."""
+    content = {"id": 1, "user_id": "u", "date": "2024-01-01"}
+    messages = []
+    for stream in ("a", "b"):
+        messages += [schema(stream, key="id", id={}, user_id={}, date={}), record(content, stream)]
+    for _ in range(2):
+        run_target(config, messages, tmp_path).checked()
+    assert len(capture.events) == 4
+    assert len({event["uuid"] for event in capture.events}) == 2
+    assert uuid_of(1) not in {event["uuid"] for event in capture.events}
