@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.codec import loads
 from target_posthog.errors import FixConfiguration
 from target_posthog.field_sources import Constant, Pick, PickAll, Source, is_glob
 from target_posthog.stream_mappings import (
@@ -40,7 +42,8 @@ def read_mappings(streams: Any) -> tuple[StreamMappings, list[str]]:
     """
     problems: list[str] = []
     entries: list[tuple[str, StreamMapping]] = []
-    for number, (stream, mapping) in enumerate(_pairs(streams), 1):
+    # Read as records are, so that a constant can be sent and a name be found.
+    for number, (stream, mapping) in enumerate(_pairs(loads(json.dumps(streams))), 1):
         with _noted(problems):
             _check_entry(number, stream, mapping)
             parts: dict[str, Any] = {}
