@@ -44,7 +44,12 @@ def open_engine(url: str) -> sa.Engine:
     usage = "Give an SQLAlchemy URL of SQLite or PostgreSQL whose driver is installed."
     try:
         parsed = sa.make_url(url)
-        engine = sa.create_engine(parsed, connect_args=_connect_arguments(parsed))
+        # Looked at before use: while PostHog is away for half an hour, a firewall or the server
+        # may end a connection on which nothing is said.
+        is_remote = parsed.get_backend_name() != "sqlite"
+        engine = sa.create_engine(
+            parsed, connect_args=_connect_arguments(parsed), pool_pre_ping=is_remote
+        )
     except ImportError as error:
         raise FixConfiguration(
             f"ledger_url needs the driver {error.name}, which is not installed.", usage

@@ -259,13 +259,28 @@ def test_what_fails_shows_no_ids(tmp_path: Path) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_a_database_that_dies_stops_the_run_and_serves_the_next(postgresql_url: str) -> None:
-    """A cut connection is not an empty answer."""
+def test_a_connection_that_was_cut_while_nothing_was_said_is_made_anew(
+    postgresql_url: str,
+) -> None:
+    """PostHog may be away for half an hour, in which a firewall ends silent connections."""
     with opened(postgresql_url) as ledger:
         ledger.claim([Link("u1", "d")])
         _cut_all_connections(postgresql_url)
+        ledger.accept(["d"])
+        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
+
+
+def test_a_database_that_dies_at_work_stops_the_run_and_serves_the_next(
+    postgresql_url: str,
+) -> None:
+    """A cut connection is not an empty answer."""
+    with opened(postgresql_url) as ledger:
+        ledger.claim([Link("u1", "d")])
+        sa.event.listen(
+            ledger._engine, "begin", lambda _: _cut_all_connections(postgresql_url), once=True
+        )
         with pytest.raises(RunAgain, match="failed"):
-            ledger.claim([Link("u2", "d")])
+            ledger.accept(["d"])
         assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=False)}
 
 

@@ -57,11 +57,16 @@ def test_processes_that_claim_and_accept_crosswise_agree(ledger_url: str) -> Non
     assert all(one == owners[0] for one in owners)
 
 
+_LINKS = {"alias": ("$create_alias", "alias"), "identify": ("$identify", "$anon_distinct_id")}
+
+
+@pytest.mark.parametrize("kind", ["alias", "identify", "none"])
 def test_targets_that_share_a_ledger_never_join_two_users(
-    tmp_path: Path, config: Json, capture: PosthogCapture, ledger_url: str
+    tmp_path: Path, config: Json, capture: PosthogCapture, ledger_url: str, kind: str
 ) -> None:
     """Three machines move overlapping hours, in which everybody uses everybody's devices."""
     settings = {**config, "ledger_url": ledger_url, "max_batch_events": 40}
+    settings["identity_events"] = kind
     lives = [
         row(n, user_id=None if n % 7 == 0 else f"user-{n * n % 11}", device_id=f"device-{n % 23}")
         for n in range(600)
@@ -85,12 +90,14 @@ def test_targets_that_share_a_ledger_never_join_two_users(
         model.process(event)
     users = {f"user-{number}" for number in range(11)}
     assert all(len(person & users) <= 1 for person in model.people())
+    name, of_device = _LINKS.get(kind, ("", ""))
     told = {
-        (event["properties"]["alias"], event["distinct_id"])
+        (event["properties"][of_device], event["distinct_id"])
         for event in capture.events
-        if event["event"] == "$create_alias"
+        if event["event"] == name
     }
-    assert len(told) == len(dict(told)) == 23
+    assert len(told) == len(dict(told)) == (0 if kind == "none" else 23)
+    assert all(kind != "none" or len(person) == 1 for person in model.people())
     for device, user in told:
         assert model.person_of(device) == model.person_of(user)
 
