@@ -12,16 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude import fields, values
-from target_posthog.amplitude.convert import ACTING_NAMES
-from target_posthog.amplitude.event_names import RESERVED_NAMES, STANDARD_EVENTS
+from target_posthog.amplitude.event_names import (
+    MAX_EVENT_NAME_LENGTH,
+    RESERVED_NAMES,
+    STANDARD_EVENTS,
+)
 from target_posthog.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
 from target_posthog.amplitude.identity import (
     ILLEGAL_IDS,
     MAX_DISTINCT_ID_LENGTH,
     MIGRATION_MARKS,
 )
+from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
-from target_posthog.event_parts import MAX_EVENT_NAME_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

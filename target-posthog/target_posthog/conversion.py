@@ -7,7 +7,7 @@ three, so that exported = accepted + skipped + rejected can always be added up.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,7 @@ class GroupState:
     source: Source = field(default="amplitude", compare=False)
 
 
-@dataclass(frozen=True)
-class Converted:
+class Converted(NamedTuple):
     """An event as PostHog's `/batch/` takes it, and what it tells about people and groups.
 
     Attributes:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.event_ids import canonical_uuid, derived_uuid
+from target_posthog.amplitude.identity import problem_of_person
 from target_posthog.any_time import any_time
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
-from target_posthog.event_parts import problem_of_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
+from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.capture_api import ingestion_host
 from target_posthog.errors import FixConfiguration
 from target_posthog.mapping_reader import read_mappings
@@ -100,6 +101,28 @@ SETTINGS = th.PropertiesList(
         title="Skipped events",
         description="Names of events that are left out and counted as skipped; `*` and `?` "
         "stand for any letters.",
+    ),
+    th.Property(
+        "property_names",
+        th.ArrayType(
+            th.ObjectType(
+                th.Property("from", th.StringType, required=True),
+                th.Property("to", th.StringType, required=True),
+            )
+        ),
+        default=[],
+        title="Property names",
+        description="Renames of Amplitude's properties, of event, user and group, and of its "
+        "fields: a list of `{from, to}`. A rename gives way where its new name is taken.",
+    ),
+    th.Property(
+        "skip_properties",
+        th.ArrayType(th.StringType),
+        default=[],
+        title="Skipped properties",
+        description="Properties that are left out, of event, user and group, and fields, with "
+        "what is made of them; `*` and `?` stand for any letters. Name, person, time and id of an "
+        "event stay. For personal data that PostHog must not have.",
     ),
     th.Property(
         "person_profiles",
@@ -208,6 +231,11 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         f"{name} must be at least 1."
         for name in ("max_batch_bytes", "max_batch_events", "max_retry_seconds")
         if config[name] < 1
+    ]
+    problems += [
+        f"property_names cannot make {one['to']}: PostHog acts upon that name."
+        for one in config["property_names"]
+        if one["to"] in ACTING_NAMES
     ]
     if not 0 <= config["max_reject_ratio"] <= 1:
         problems.append("max_reject_ratio must be from 0 to 1.")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_ids import canonical_uuid, derived_uuid
+from target_posthog.amplitude.event_names import problem_of_name
 from target_posthog.amplitude.groups import group_key
-from target_posthog.amplitude.identity import joined, legal_id
+from target_posthog.amplitude.identity import joined, legal_id, problem_of_person
 from target_posthog.any_time import any_time
 from target_posthog.conversion import (
     Conversion,
@@ -23,7 +24,6 @@ from target_posthog.conversion import (
     Rejected,
     Skipped,
 )
-from target_posthog.event_parts import problem_of_name, problem_of_person
 from target_posthog.field_sources import Source
 from target_posthog.stream_mappings import Picks, StreamMapping
 

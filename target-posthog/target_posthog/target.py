@@ -16,7 +16,6 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.amplitude.convert import Options
-from target_posthog.amplitude.event_names import EventNames
 from target_posthog.batches import Limits
 from target_posthog.capture_api import CaptureApi, ingestion_host, without_credentials
 from target_posthog.delivery import Delivery, DeliverySettings
@@ -67,16 +66,7 @@ class TargetPosthog(Target):
         self._begun = False
         self._said: set[str] = set()
         self.mappings, _ = read_mappings(self.config["streams"])
-        names = {rename["from"]: rename["to"] for rename in self.config["event_names"]}
-        self.conversion_options = Options(
-            names=EventNames.of(
-                names,
-                self.config["skip_events"],
-                standard_events=self.config["standard_events"],
-            ),
-            person_profiles=self.config["person_profiles"],
-            user_properties=self.config["user_properties"],
-        )
+        self.conversion_options = Options.of(self.config)
         self._open()
 
     def _open(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,14 +12,17 @@ import pytest
 
 from docs import generate_mapping
 from docs.generate_mapping import mapping_page
-from target_posthog.amplitude.convert import ACTING_NAMES
 from target_posthog.amplitude.event_names import RESERVED_NAMES, STANDARD_EVENTS
 from target_posthog.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB, Field
+from target_posthog.amplitude.property_names import ACTING_NAMES
 from tests.docs.documents import ROOT, document
+from tests.target.amplitude.golden_pairs import load_all
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+PAIRS = load_all()
+_COMPARISON = "## Compared with PostHog's managed migration"
 _SECTIONS = {
     ANY: "### On every platform",
     WEB: "### Web",
@@ -46,6 +50,47 @@ def test_every_name_with_a_meaning_of_its_own_is_told() -> None:
     words = document("docs/mapping.md").code_words
     assert words >= {*ELSEWHERE, *STANDARD_EVENTS, *STANDARD_EVENTS.values()}
     assert words >= RESERVED_NAMES | ACTING_NAMES
+
+
+def test_the_comparison_speaks_of_every_field() -> None:
+    """Each field that an export has today is compared with PostHog's own import."""
+    rows = document("docs/mapping.md").rows(_COMPARISON)
+    compared = {word for row in rows for word in re.findall(r"`([^`]+)`", row[0])}
+    assert compared == _fields_of_an_export()
+
+
+def test_what_the_comparison_promises_is_shown_by_a_golden_pair() -> None:
+    """Each name in its last column is one that a pair, written by hand, expects."""
+    promised = {
+        word
+        for row in document("docs/mapping.md").rows(_COMPARISON)
+        for word in re.findall(r"`([^`]+)`", row[2])
+    }
+    shown = {"$groupidentify"} if any(pair.expected.get("groups") for pair in PAIRS) else set()
+    shown |= {name for pair in PAIRS for name in pair.properties}
+    assert {word for word in promised if word.startswith("$")} <= shown
+    assert {word for word in promised if not word.startswith("$")} <= shown | {
+        *("standard_events", "null", "anonymous")
+    }
+
+
+def test_what_the_managed_migration_loses_is_kept() -> None:
+    """Each field that is called lost there and kept here is a property in some pair, or empty."""
+    rows = document("docs/mapping.md").rows(_COMPARISON)
+    kept = [row for row in rows if row[2].startswith("kept") and row[1].startswith("lost")]
+    names = {word for row in kept for word in re.findall(r"`([^`]+)`", row[0])}
+    assert len(names) > 30
+    for name in names:
+        for pair in PAIRS:
+            wished = {"property_names", "skip_properties"} & pair.settings.keys()
+            value = pair.row.get(name)
+            if "event" in pair.expected and not wished and value not in (None, "", {}, []):
+                assert name in pair.properties, f"{name} in {pair.name}"
+
+
+def _fields_of_an_export() -> set[str]:
+    path = ROOT / "tap-amplitude/tap_amplitude/schemas/events.json"
+    return set(json.loads(path.read_text(encoding="utf-8"))["properties"])
 
 
 def test_an_old_page_is_found_and_written_anew(

@@ -13,9 +13,9 @@ from singer_sdk.plugin_base import JSONSchemaValidator
 from docs.generate_settings import PLUGINS, SDK_NAMES, settings_of, settings_page, with_settings
 from tap_amplitude.rows import TIME_FIELDS
 from target_posthog import ledger, rejects
-from target_posthog.amplitude.convert import ACTING_NAMES
 from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
+from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.progress import Counts
 from target_posthog.stream_fields import PERSON_NAMES, TIME_NAMES, UUID_NAMES
 from tests.docs.documents import ROOT, Document, document, documents, tracked_files
@@ -39,7 +39,7 @@ OTHER_WORDS = frozenset(
         *("bad_line", "next_export_hour"),  # what the tap writes
         "already_told",  # a rule of the replay
         *("identified_only", "set_once"),  # values of settings
-        "session_start",  # an event
+        *("revenue_amount", "session_end", "session_start"),  # events
     }
 )
 
@@ -157,6 +157,7 @@ def _words_of_the_data() -> set[str]:
     return {
         *schema["properties"],
         *fields,
+        *(field.name for field in FIELDS),
         *ACTING_NAMES,
         *TIME_FIELDS,
         *(*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES),

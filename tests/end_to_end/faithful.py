@@ -44,6 +44,12 @@ _ALSO_AS = {
     "event_id": ("$amplitude_event_id",),
     "session_id": ("$amplitude_session_id",),
 }
+#: What a web event may have of the user's properties: PostHog knows the visit's campaign by it.
+_CAMPAIGN = (
+    *("utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"),
+    *("gclid", "dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid", "ttclid"),
+    *("li_fat_id", "rdt_cid"),
+)
 _MARKS = {"$geoip_disable": True, "analytics_source": "amplitude", "historical_migration": True}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _DAY = timedelta(hours=24)
@@ -113,7 +119,9 @@ def differences(row: Row, event: Json, truth: Truth) -> list[str]:
         "_historical": True,
     }
     wrong += [name for name, value in head.items() if event[name] != value]
-    strangers = properties.keys() - wanted.keys() - {"title"}
+    user = row["user_properties"] or {}
+    campaign = {name for name in _CAMPAIGN if properties.get(name) == user.get(name)}
+    strangers = properties.keys() - wanted.keys() - {"title"} - campaign
     wrong += [f"stranger {name}" for name in strangers if not name.startswith("$")]
     if not _session_fits(row, event):
         wrong.append("$session_id")

@@ -6,9 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from target_posthog.amplitude.convert import ACTING_NAMES, Options
+from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_names import EventNames
 from target_posthog.amplitude.fields import ELSEWHERE, FIELDS
+from target_posthog.amplitude.person import OPERATIONS
+from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.amplitude.times import TIME_FIELDS
 
 #: Text that has a UTF-8 form; `codec.loads` makes no other.
@@ -58,7 +60,17 @@ _IDS = st.sampled_from(
     ["user-1", "device-1", "null", "", " ", "0", "a\0b", "u" * 200, "u" * 201, 7]
 )
 _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
-    "event_type": st.sampled_from(["Play", "[Amplitude] Page Viewed", "$create_alias", " ", None])
+    "event_type": st.sampled_from(
+        [
+            "Play",
+            "[Amplitude] Page Viewed",
+            "$create_alias",
+            "$identify",
+            "$groupidentify",
+            " ",
+            None,
+        ]
+    )
     | TEXT,
     "uuid": st.uuids().map(str)
     | st.sampled_from([None, "", "x", "E6FE6A708A0611ED9AC0AB8BD3FC3D15"]),
@@ -69,7 +81,10 @@ _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "library": st.sampled_from(["amplitude-ts/2.1", "amplitude-ios/8", "http/2.0"]) | JSON,
     "event_properties": st.dictionaries(PROPERTY_NAMES, JSON, max_size=5) | JSON,
     "user_properties": st.dictionaries(
-        st.sampled_from(["plan", "initial_referrer", "initial_utm_source", "$set", "$initial_x"])
+        st.sampled_from(
+            ["plan", "initial_referrer", "initial_utm_source", "utm_source", "$initial_x"]
+        )
+        | st.sampled_from(sorted(OPERATIONS))
         | TEXT,
         st.just("EMPTY") | JSON,
         max_size=4,
@@ -77,7 +92,9 @@ _SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     | JSON,
     "groups": st.dictionaries(TEXT, st.lists(TEXT | NUMBERS, max_size=2) | JSON, max_size=2) | JSON,
     "group_properties": st.dictionaries(
-        TEXT, st.dictionaries(TEXT, ANY_OBJECT | JSON, max_size=2) | JSON, max_size=2
+        TEXT | st.sampled_from(sorted(OPERATIONS)),
+        st.dictionaries(TEXT, ANY_OBJECT | JSON, max_size=2) | JSON,
+        max_size=2,
     )
     | JSON,
 } | dict.fromkeys(TIME_FIELDS, _TIMES | JSON)
@@ -99,7 +116,7 @@ GOOD_ROWS: st.SearchStrategy[dict[str, Any]] = st.builds(
         "event_time": "2024-01-31 12:34:56.789012",
     },
     ROWS,
-    st.sampled_from(["Play", "購入", "[Amplitude] Page Viewed"]),
+    st.sampled_from(["Play", "購入", "[Amplitude] Page Viewed", "$identify", "$groupidentify"]),
     st.sampled_from(["user-1", "a\0b", 7]),
 )
 OPTIONS: st.SearchStrategy[Options] = st.builds(

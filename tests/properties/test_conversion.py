@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -11,15 +12,20 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tap_amplitude.rows import Row, read_row
-from target_posthog.amplitude.convert import ACTING_NAMES, Options, convert
+from target_posthog.amplitude.convert import Options, convert
 from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.groups import first_groups
+from target_posthog.amplitude.property_names import (
+    ACTING_NAMES,
+    IDENTITY_NAMES,
+    PropertyNames,
+)
 from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
 from target_posthog.codec import dumps, loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.rejects import CODES
 from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
-from tests.target.amplitude.golden_pairs import as_json, load_all
+from tests.target.amplitude.golden_pairs import as_json, load_all, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,15 +180,22 @@ def test_names_that_posthog_acts_upon_are_only_ever_ours(row: Json, options: Opt
     properties = _event(row, options)["properties"]
     acting = {name: properties[name] for name in ACTING_NAMES & properties.keys()}
     user = row.get("user_properties")
+    of_user = user if isinstance(user, dict) else {}
+    if row["event_type"] == "$identify":  # its operations are done, whatever the row
+        done = {name: value for name, value in of_user.items() if isinstance(value, dict)}
+        of_user = {**of_user, **done.get("$setOnce", {}), **done.get("$set", {})}
+        unset = sorted(done.get("$unset", [])) if options.user_properties == "set" else []
+        assert acting.pop("$unset", []) in (unset, [])
+        assert acting.pop("$set", {}).keys() <= of_user.keys()
     allowed: dict[str, list[Any]] = {
         **{name: [value] for name, value in _MARKS.items()},
-        "$groups": [first_groups(row)],
+        "$groups": list(first_groups(row).values()),
         "$set": [user],
         "$process_person_profile": [False],
+        "$amplitude_user_id": [row.get("user_id")],
+        "$amplitude_device_id": [row.get("device_id")],
     }
     first = acting.pop("$set_once", {})
-    assert first == {} or isinstance(user, dict)
-    of_user = user if isinstance(user, dict) else {}
     own = {f"$initial_{name.removeprefix('initial_')}" for name in of_user}
     assert first.keys() <= own | of_user.keys()
     for name, value in acting.items():
@@ -246,3 +259,65 @@ def test_a_row_from_a_file_and_its_record_are_the_same_event(row: Json, options:
     read = read_row(line)
     assert isinstance(read, Row)
     assert _outcome(convert(read.record, options)) == _outcome(convert(loads(line), options))
+
+
+_WISHES = st.builds(
+    PropertyNames.of,
+    st.dictionaries(
+        st.sampled_from(["plan", "country", "initial_referrer", "version_name", "a", "user_id"]),
+        st.sampled_from(["plan", "b", "$ip", "title", "$current_url", "city"]),
+        max_size=3,
+    ),
+    st.lists(
+        st.sampled_from(["plan", "*_id", "ip_address", "$ip", "initial_*", "*", "[Amplitude] *"]),
+        max_size=2,
+    ),
+)
+
+
+@thorough
+@given(RECORDS, OPTIONS, _WISHES)
+def test_no_wish_changes_name_person_time_or_id(
+    row: Json, options: Options, wishes: PropertyNames
+) -> None:
+    """PostHog keeps repeats once by these four: a run with other wishes must not double events."""
+    wanted = convert(row, dataclasses.replace(options, properties=wishes))
+    plain = convert(row, options)
+    assert type(wanted) is type(plain)
+    if isinstance(wanted, Converted) and isinstance(plain, Converted):
+        for part in ("uuid", "event", "distinct_id", "timestamp"):
+            assert wanted.event[part] == plain.event[part]
+        assert wanted.link == plain.link
+        properties = wanted.event["properties"]
+        for name in (*_MARKS, *IDENTITY_NAMES):
+            assert as_json(properties.get(name)) == as_json(plain.event["properties"].get(name))
+
+
+@thorough
+@given(GOOD_ROWS | GOLDEN_ROWS, OPTIONS)
+def test_what_is_left_out_is_nowhere(row: Json, options: Options) -> None:
+    """Personal data that the user leaves out must not arrive under any name."""
+    secret = "nobody-may-see-this"
+    row["event_properties"] = {"email": secret, "song": "x"}
+    row["user_properties"] = {"email": secret, "initial_email": secret, "plan": "pro"}
+    row["group_properties"] = {"company": {"acme": {"email": secret, "seats": 5}}}
+    row["ip_address"], row["city"] = secret, secret
+    names = PropertyNames.of({"email": "mail"}, ["*email", "ip_address", "city"])
+    conversion = convert(row, dataclasses.replace(options, properties=names))
+    assume(isinstance(conversion, Converted))
+    assert isinstance(conversion, Converted)
+    assert secret not in as_json(outcome_of(conversion))
+
+
+@thorough
+@given(RECORDS, RECORDS, OPTIONS)
+def test_what_came_before_changes_nothing(earlier: Json, row: Json, options: Options) -> None:
+    """What the conversion remembers of other rows never shows in this one."""
+    fresh = convert(row, dataclasses.replace(options))
+    used = dataclasses.replace(options)
+    convert(earlier, used)
+    for name in earlier.keys() & row.keys():  # a twin: equal to Python, not the same in JSON
+        if type(row[name]) in {bool, int, float}:
+            earlier[name] = next((one for one in (True, 1, 1.0) if one == row[name]), earlier[name])
+    convert({**row, **earlier}, used)
+    assert _outcome(convert(row, used)) == _outcome(fresh)

@@ -110,6 +110,10 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
         ({"max_batch_events": "many"}, "max_batch_events does not fit: type must be integer"),
         ({"skip_events": "one"}, "skip_events does not fit: type must be array"),
         ({"event_names": [{"from": "a"}]}, "event_names.0 does not fit: it must have from and to"),
+        (
+            {"property_names": [{"from": "a", "to": "$set"}]},
+            "property_names cannot make $set: PostHog acts upon that name",
+        ),
         ({"host": "ftp://x"}, "host is not an address"),
         ({"max_batch_events": 0}, "max_batch_events must be at least 1"),
         ({"max_batch_bytes": -1}, "max_batch_bytes must be at least 1"),

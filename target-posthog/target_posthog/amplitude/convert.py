@@ -1,24 +1,42 @@
 """One Amplitude row → one PostHog event, a skip, or a rejection. Total and pure.
 
-The order of the properties is the order of who wins: the row's own fields, over them the
-customer's event properties, then PostHog's standard names where they are still free, and last
-what this migration must say about the event.
+The order of the properties is the order of who wins: PostHog's standard names, over them the
+row's own fields, over them the customer's event properties, and last what this migration must say
+about the event.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from target_posthog.amplitude.event_ids import canonical_uuid, event_uuid
-from target_posthog.amplitude.event_names import EventNames
-from target_posthog.amplitude.fields import ELSEWHERE
-from target_posthog.amplitude.groups import first_groups, group_states
+from target_posthog.amplitude.event_names import (
+    MAX_EVENT_NAME_LENGTH,
+    EventNames,
+    problem_of_name,
+)
+from target_posthog.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.amplitude.groups import fits as groups_fit
-from target_posthog.amplitude.identity import MIGRATION_MARKS, distinct_id, legal_id, link
+from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of
+from target_posthog.amplitude.person import (
+    UserProperties,
+    first_values,
+    has_operations,
+    person_updates,
+    updates_by_operations,
+)
+from target_posthog.amplitude.property_names import (
+    ACTING_NAMES,
+    OWN_NAMES,
+    PropertyNames,
+    granted,
+)
 from target_posthog.amplitude.sessions import session_uuid
-from target_posthog.amplitude.standard_names import standard_names
-from target_posthog.amplitude.times import TIME_FIELDS, event_time, to_rfc3339
+from target_posthog.amplitude.shapes import Table
+from target_posthog.amplitude.times import event_time, to_rfc3339
 from target_posthog.amplitude.values import is_empty
 from target_posthog.conversion import (
     Conversion,
@@ -27,36 +45,25 @@ from target_posthog.conversion import (
     Rejected,
     Skipped,
 )
-from target_posthog.event_parts import problem_of_name, problem_of_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_posthog.amplitude.identity import Person
+    from target_posthog.amplitude.shapes import Shape, Side
+
 PersonProfiles = Literal["always", "identified_only", "never"]
-UserProperties = Literal["set", "set_once", "ignore"]
 
-#: Names that PostHog acts upon. A customer's property of such a name was only data in Amplitude;
-#: it is kept as `$amplitude_<name>` so that it stays only data.
-ACTING_NAMES = frozenset(
-    {
-        "$anon_distinct_id",
-        "$cookieless_mode",
-        "$geoip_disable",
-        "$group_set",
-        "$groups",
-        "$ignore_sent_at",
-        "$process_person_profile",
-        "$set",
-        "$set_once",
-        "$unset",
-        "analytics_source",
-        "historical_migration",
-    }
-)
+#: Without a person profile PostHog drops these events (nodejs, person-merge-service.ts,
+#: `invalid_event_when_process_person_profile_is_false`).
+_NEEDS_PERSON = frozenset({"$groupidentify", "$identify"})
 
-#: Amplitude's browser SDK writes this where there was no first value
-#: (Amplitude docs, Browser SDK 2, `initialEmptyValue`).
-_NO_INITIAL_VALUE = "EMPTY"
+
+class _Named(NamedTuple):
+    """What an event is called, and why it is none."""
+
+    name: str
+    outcome: Skipped | Rejected | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,37 @@ class Options:
     names: EventNames = field(default_factory=lambda: EventNames({}))
     person_profiles: PersonProfiles = "always"
     user_properties: UserProperties = "set"
+    properties: PropertyNames = field(default_factory=lambda: PropertyNames({}))
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Options:
+        """Return the options for settings as a user writes them."""
+        return cls(
+            names=EventNames.of(
+                _renames(config["event_names"]),
+                config["skip_events"],
+                standard_events=config["standard_events"],
+            ),
+            person_profiles=config["person_profiles"],
+            user_properties=config["user_properties"],
+            properties=PropertyNames.of(
+                _renames(config["property_names"]), config["skip_properties"]
+            ),
+        )
+
+    @cached_property
+    def table(self) -> Table:
+        """The table of `fields.py` as these options want it."""
+        return Table(self.properties)
+
+    @cached_property
+    def named(self) -> dict[str, _Named]:
+        """What was decided on names so far."""
+        return {}
+
+
+def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
+    return {rename["from"]: rename["to"] for rename in setting}
 
 
 def convert(row: Mapping[str, Any], options: Options) -> Conversion:
@@ -79,122 +117,199 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
         An event, a skip with its rule, or a rejection with its code; for any JSON object.
     """
     event_type = row.get("event_type")
-    if not isinstance(event_type, str) or not event_type.strip():
-        return Rejected("missing_event_type", "The row has no event_type.")
-    if options.names.skips(event_type):
-        return Skipped("skip_events")
-    name = options.names.name_of(event_type)
-    person = distinct_id(row)
-    timestamp = event_time(row)
-    problem = _problem(name, person, timestamp)
-    if problem is not None or person is None or timestamp is None:
-        return problem or Rejected("no_distinct_id", "")
+    if not isinstance(event_type, str):
+        return _NO_EVENT_TYPE
+    name, outcome = options.named.get(event_type) or _decide(event_type, options)
+    if outcome is not None:
+        return outcome
+    person = person_of(row)
     personal = options.person_profiles == "always" or (
-        options.person_profiles == "identified_only" and legal_id(row.get("user_id")) is not None
+        options.person_profiles == "identified_only" and person.is_user
     )
-    event: Json = {
-        "uuid": event_uuid(row),
-        "event": name,
-        "distinct_id": person,
-        "timestamp": timestamp,
-        "properties": _properties(row, name, timestamp, options, personal=personal),
-    }
-    # PostHog drops merges and group updates of events without a person profile.
-    return Converted(event, link(row), group_states(row)) if personal else Converted(event)
+    problem = person.problem if personal else _problem_without_person(name, person)
+    return problem or _event(row, name, person, options, personal=personal)
 
 
-def _problem(name: str, person: str | None, timestamp: str | None) -> Rejected | None:
-    problem = problem_of_name(name) or problem_of_person(
-        person, absent="The row has no legal user_id, device_id, amplitude_id."
-    )
-    if problem is None and timestamp is None:
-        return Rejected("bad_time", "None of the row's times can be read.")
-    return problem
-
-
-def _properties(
-    row: Mapping[str, Any], name: str, timestamp: str, options: Options, *, personal: bool
-) -> Json:
-    customer = _object(row.get("event_properties"))
-    user = _object(row.get("user_properties"))
-    told = personal and options.user_properties != "ignore"
-    fields = _row_fields(row)
-    for one, value in _misplaced(row, name, timestamp, personal=personal, told=told).items():
-        fields[_free_name(one, fields) if one in fields else one] = value
-    properties = {**standard_names(row, customer), **fields, **customer}
-    _make_room(properties, fields, customer)
-    _keep_ids(properties, row)
-    session = session_uuid(row, timestamp)
-    if session is not None:
-        properties.setdefault("$session_id", session)
-    groups = first_groups(row)
-    if groups:
-        properties["$groups"] = groups
-    if not personal:
-        properties["$process_person_profile"] = False
-    if told and user:
-        properties |= _person(user, options)
-    properties |= MIGRATION_MARKS
-    return properties
-
-
-def _row_fields(row: Mapping[str, Any]) -> Json:
-    """Return every field that holds something and has no other place, under its own name."""
-    fields = {name: value for name, value in row.items() if value or not is_empty(value)}
-    for name in ELSEWHERE:
-        fields.pop(name, None)
-    for name in TIME_FIELDS:
-        if name in fields:
-            fields[name] = to_rfc3339(fields[name]) or fields[name]
-    return fields
-
-
-def _misplaced(
-    row: Mapping[str, Any], name: str, timestamp: str, *, personal: bool, told: bool
-) -> Json:
-    """Return the fields that have a place of their own and do not fit it: nothing is lost.
-
-    Args:
-        row: the row.
-        name: the event's name.
-        timestamp: the event's time.
-        personal: whether PostHog makes a person of the event; else it strips `$set` and drops
-            group updates.
-        told: whether user properties go to the person.
-    """
+def _event(
+    row: Mapping[str, Any], name: str, person: Person, options: Options, *, personal: bool
+) -> Conversion:
+    own_time, own_uuid = to_rfc3339(row.get("event_time")), canonical_uuid(row.get("uuid"))
+    timestamp = own_time or event_time(row)
+    if timestamp is None:
+        return _BAD_TIME
     kept: Json = {}
-    if not isinstance(row.get("event_properties"), dict):
-        kept["event_properties"] = row.get("event_properties")
-    if not told or not isinstance(row.get("user_properties"), dict):
-        kept["user_properties"] = row.get("user_properties")
-    if not personal or not groups_fit(row.get("group_properties")):
-        kept["group_properties"] = row.get("group_properties")
-    if to_rfc3339(row.get("event_time")) != timestamp:
+    if own_time is None:
         kept["event_time"] = row.get("event_time")
-    if canonical_uuid(row.get("uuid")) is None:
+    if own_uuid is None:
         kept["$amplitude_uuid"] = row.get("uuid")
     if name != row["event_type"]:
         kept["$amplitude_event_type"] = row["event_type"]
-    return {key: value for key, value in kept.items() if not is_empty(value)}
+    event: Json = {
+        "uuid": own_uuid or event_uuid(row),
+        "event": name,
+        "distinct_id": person.distinct_id,
+        "timestamp": timestamp,
+        "properties": _properties(row, timestamp, kept, options, personal=personal),
+    }
+    # PostHog drops merges and group updates of events without a person profile.
+    if not personal:
+        return Converted(event)
+    if not row.get("group_properties"):
+        return Converted(event, person.link)
+    return Converted(event, person.link, group_states(row, options.properties))
 
 
-def _make_room(properties: Json, fields: Json, customer: Mapping[str, Any]) -> None:
-    """Move aside the fields that a customer's property covers, and names that PostHog acts on."""
-    if fields.keys().isdisjoint(customer) and ACTING_NAMES.isdisjoint(properties):
+def _problem_without_person(name: str, person: Person) -> Rejected | None:
+    if name not in _NEEDS_PERSON:
+        return person.problem
+    return Rejected(
+        "reserved_event_name",
+        f"PostHog does not store {name} as an event of no person. Rename it with event_names.",
+    )
+
+
+_NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
+_BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
+_MAX_NAMED = 10_000
+
+
+def _decide(event_type: str, options: Options) -> _Named:
+    """Decide what an event is called, or why it is none; and remember it."""
+    name = options.names.name_of(event_type)
+    outcome: Skipped | Rejected | None = None
+    if not event_type.strip():
+        outcome = _NO_EVENT_TYPE
+    elif options.names.skips(event_type):
+        outcome = Skipped("skip_events")
+    else:
+        outcome = problem_of_name(name)
+    decided = _Named(name, outcome)
+    if len(options.named) < _MAX_NAMED and len(event_type) <= MAX_EVENT_NAME_LENGTH:
+        options.named[event_type] = decided
+    return decided
+
+
+def _properties(
+    row: Mapping[str, Any], timestamp: str, kept: Json, options: Options, *, personal: bool
+) -> Json:
+    """Return the event's properties.
+
+    Args:
+        row: the row.
+        timestamp: the event's time.
+        kept: fields that have a place of their own and do not fit it; is added to.
+        options: the user's decisions.
+        personal: whether PostHog makes a person of the event; else it strips `$set` and drops
+            group updates.
+    """
+    table = options.table
+    shape, found = table.read(row)
+    properties, side = shape.properties_of(row, found)
+    told = personal and options.user_properties != "ignore"
+    updates = _add_user(row, side, properties, kept, options, told=told)
+    groups = row.get("group_properties")
+    if groups is not None and groups != {} and not (personal and groups_fit(row)):
+        kept["group_properties"] = wanted_groups(groups, options.properties)
+    _add_customer(row, shape, properties, kept)
+    if table.has_sessions:
+        session = session_uuid(row, timestamp)
+        if session is not None:
+            properties.setdefault("$session_id", session)
+    if table.has_groups and row.get("groups"):
+        properties.update(first_groups(row))
+    if not personal:
+        properties["$process_person_profile"] = False
+    if updates:
+        properties.update(updates)
+    properties.update(MIGRATION_MARKS)
+    return properties
+
+
+def _add_user(
+    row: Mapping[str, Any],
+    side: Side,
+    properties: Json,
+    kept: Json,
+    options: Options,
+    *,
+    told: bool,
+) -> Json | None:
+    """Add what the user's properties tell about the event; return what they set on the person.
+
+    Args:
+        row: the row.
+        side: its platform.
+        properties: is added to.
+        kept: gets user properties that do not go to a person: nothing is lost.
+        options: the user's decisions.
+        told: whether user properties go to the person.
+    """
+    user = row.get("user_properties")
+    if not isinstance(user, dict):
+        kept["user_properties"] = user
+        return None
+    names = options.table.user_names(side, user)
+    if names.adds:
+        names.add_to(properties, user)
+    if has_operations(row["event_type"], user):
+        kept["user_properties"] = user = _wanted_within(user, options.properties)
+        return updates_by_operations(user, options.user_properties) if told else None
+    wanted = user if names.wishes is None else granted(names.wishes, user)
+    if not told:
+        kept["user_properties"] = wanted
+        return None
+    first = first_values(user, names.initial) if names.initial else {}
+    return person_updates(wanted, first, options.user_properties)
+
+
+def _add_customer(row: Mapping[str, Any], shape: Shape, properties: Json, kept: Json) -> None:
+    """Add the event's own properties over all others, and move aside what is in their way."""
+    customer = row.get("event_properties")
+    sent: Mapping[str, Any] = {}
+    special = shape.special
+    if isinstance(customer, dict):
+        names = shape.event_names(customer)
+        if names.adds:
+            names.add_to(properties, customer)
+        sent = customer if names.wishes is None else granted(names.wishes, customer)
+        special = special or names.special
+    else:
+        kept["event_properties"] = customer
+    if kept:
+        kept = {name: value for name, value in kept.items() if not is_empty(value)}
+    if not special:
+        properties.update(kept)
+        properties.update(sent)
         return
-    moved = {name: fields[name] for name in fields.keys() & customer.keys()}
-    for name in ACTING_NAMES & properties.keys():
-        moved[name] = properties.pop(name)
-    for name in sorted(moved):
-        properties[_free_name(name, properties)] = moved[name]
+    fields = shape.fields_of(row)
+    crowded = [(name, kept[name]) for name in kept.keys() & fields.keys()]
+    fields = {**kept, **fields}
+    properties.update({**fields, **sent})
+    _make_room(properties, row, fields, sent)
+    for name, value in sorted(crowded, key=itemgetter(0)):
+        properties[_free_name(name, properties)] = value
 
 
-def _keep_ids(properties: Json, row: Mapping[str, Any]) -> None:
-    """Keep both ids as the row had them, also where another value took `$amplitude_<id>`."""
-    for name in ("user_id", "device_id"):
-        value = row.get(name)
-        if not is_empty(value) and properties.get(f"$amplitude_{name}") is not value:
-            properties[_free_name(name, properties)] = value
+def _wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
+    """Return operations on user properties without those that the user leaves out."""
+    return {
+        name: names.applied(value) if isinstance(value, dict) else value
+        for name, value in operations.items()
+    }
+
+
+def _make_room(
+    properties: Json, row: Mapping[str, Any], fields: Json, customer: Mapping[str, Any]
+) -> None:
+    """Move aside the fields that a customer's property covers, and names that are acted upon."""
+    moved = [(name, fields[name]) for name in fields.keys() & customer.keys()]
+    acting = ACTING_NAMES & (fields.keys() | customer.keys())
+    moved += [(name, properties.pop(name)) for name in acting]
+    for name, source in OWN_NAMES.items():
+        if name in acting and not is_empty(row.get(source)):
+            properties[name] = row[source]
+    for name, value in sorted(moved, key=itemgetter(0)):
+        properties[_free_name(name, properties)] = value
 
 
 def _free_name(name: str, taken: Mapping[str, Any]) -> str:
@@ -202,19 +317,3 @@ def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     while free in taken:
         free = f"$amplitude_{free}"
     return free
-
-
-def _person(user: Mapping[str, Any], options: Options) -> Json:
-    """Return `$set` and `$set_once` for the user properties."""
-    first = {
-        f"${name}": value
-        for name, value in user.items()
-        if name.startswith("initial_") and value != _NO_INITIAL_VALUE
-    }
-    if options.user_properties == "set_once":
-        return {"$set_once": {**user, **first}}
-    return {"$set": user, "$set_once": first} if first else {"$set": user}
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 #: The namespace of every uuid that this project makes. Changing it would double events.
 NAMESPACE = uuid.UUID("440d484f-b305-4763-8122-2f7d5801fca7")
 
-_CANONICAL = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
+_is_canonical = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII
+).fullmatch
 _WELL_FORMED = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII | re.IGNORECASE
 )
@@ -35,7 +37,7 @@ def canonical_uuid(value: object) -> str | None:
     """Return a uuid in lower case with hyphens, or None when the value is not one."""
     if not isinstance(value, str):
         return None
-    if _CANONICAL.fullmatch(value):
+    if _is_canonical(value):
         return value
     return str(uuid.UUID(value)) if _WELL_FORMED.fullmatch(value) else None
 

@@ -8,6 +8,8 @@ from fnmatch import translate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from target_posthog.conversion import Rejected
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -42,6 +44,10 @@ RESERVED_NAMES = frozenset(
 )
 
 
+#: PostHog cuts longer names on /batch/ and drops the event on v1.
+MAX_EVENT_NAME_LENGTH = 200
+
+
 @dataclass(frozen=True)
 class EventNames:
     """The user's renames and skips, compiled once.
@@ -64,8 +70,7 @@ class EventNames:
     ) -> EventNames:
         """Compile the settings; the user's own renames win over the standard ones."""
         standard = STANDARD_EVENTS if standard_events else {}
-        pattern = "|".join(_glob(name) for name in skip_events)
-        return cls({**standard, **renames}, re.compile(pattern) if pattern else None)
+        return cls({**standard, **renames}, any_of(skip_events))
 
     def name_of(self, event_type: str) -> str:
         """Return the name to send."""
@@ -74,6 +79,27 @@ class EventNames:
     def skips(self, event_type: str) -> bool:
         """Tell whether the user leaves this event out."""
         return self.skipped is not None and self.skipped.fullmatch(event_type) is not None
+
+
+def problem_of_name(name: str) -> Rejected | None:
+    """Return why PostHog would not store an event of this name as it is."""
+    if len(name) > MAX_EVENT_NAME_LENGTH:
+        return Rejected(
+            "event_name_too_long",
+            f"The name has {len(name)} characters; PostHog keeps {MAX_EVENT_NAME_LENGTH}. "
+            "Rename it with event_names.",
+        )
+    if name in RESERVED_NAMES:
+        return Rejected(
+            "reserved_event_name",
+            f"PostHog does not store {name} as an event. Rename it with event_names.",
+        )
+    return None
+
+
+def any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
+    """Return one expression for names and globs (`*`, `?`), or None when there are none."""
+    return re.compile("|".join(map(_glob, globs))) if globs else None
 
 
 def _glob(name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.amplitude import values
+from target_posthog.amplitude import countries, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,8 +31,10 @@ class Field:
     """One rename.
 
     Attributes:
-        sources: names of Amplitude fields; the first that holds something counts. A dotted
-            `event_properties.` name is a property of the event.
+        sources: names of Amplitude fields, all of one kind; the first that holds something counts.
+            A dotted `event_properties.` name is a property of the event, `user_properties.` one of
+            the user. Of rows with the same name an event's property goes before a user's, and that
+            before a field.
         name: PostHog's property name. It never replaces a property of the customer's own.
         when: the platforms on which the two mean the same.
         convert: value → value, or None when the value has no meaning in PostHog.
@@ -47,9 +49,9 @@ class Field:
 
 
 WEB, MOBILE, SERVER, ANY = Platform.WEB, Platform.MOBILE, Platform.SERVER, Platform.ANY
-#: A source of this prefix is a property of the event.
-EVENT_PREFIX = "event_properties."
-_EVENT = EVENT_PREFIX
+#: A source of this prefix is a property of the event, or of the user at the time of the event.
+EVENT_PREFIX, USER_PREFIX = "event_properties.", "user_properties."
+_EVENT, _USER = EVENT_PREFIX, USER_PREFIX
 
 # fmt: off
 FIELDS: tuple[Field, ...] = (
@@ -62,6 +64,9 @@ FIELDS: tuple[Field, ...] = (
     # Where.
     Field(("ip_address",), "$ip"),
     Field(("country",), "$geoip_country_name"),
+    Field(("country",), "$geoip_country_code", convert=countries.country_code, note="PostHog's maps need it"),
+    Field(("country",), "$geoip_continent_name", convert=countries.continent_name),
+    Field(("country",), "$geoip_continent_code", convert=countries.continent_code),
     Field(("region",), "$geoip_subdivision_1_name"),
     Field(("city",), "$geoip_city_name"),
     Field(("location_lat",), "$geoip_latitude", convert=values.number),
@@ -74,6 +79,7 @@ FIELDS: tuple[Field, ...] = (
     Field(("os_version",), "$browser_version", WEB, values.browser_version, "on web the browser's version"),
     Field(("device_family", "device_type"), "$os", WEB, values.web_os, "on web these carry the OS"),
     Field(("device_type", "device_family"), "$device_type", WEB, values.web_device_type),
+    Field(("device_type", "device_family"), "$device", WEB, values.web_device, "the handheld that the browser runs on"),
     Field(("language",), "$browser_language", WEB, values.locale, "only a code such as en-US; the word stays in `language`"),
     Field(("language",), "$browser_language_prefix", WEB, values.locale_prefix),
     Field(("os_name",), "$os", MOBILE, values.os_name),
@@ -86,8 +92,26 @@ FIELDS: tuple[Field, ...] = (
     Field(("device_carrier",), "$network_carrier", MOBILE, values.carrier),
     Field(("language",), "$locale", MOBILE, values.locale, "only a code such as en-US"),
     Field(("os_name",), "$os", SERVER, values.known_os, "only when it surely is an OS"),
+    # The visit's campaign: PostHog's browser SDK says it on every event, Amplitude's on the user.
+    Field((f"{_USER}utm_source",), "utm_source", WEB, values.campaign, "an event's own property of the name goes before it, here and below"),
+    Field((f"{_USER}utm_medium",), "utm_medium", WEB, values.campaign),
+    Field((f"{_USER}utm_campaign",), "utm_campaign", WEB, values.campaign),
+    Field((f"{_USER}utm_content",), "utm_content", WEB, values.campaign),
+    Field((f"{_USER}utm_term",), "utm_term", WEB, values.campaign),
+    Field((f"{_USER}gclid",), "gclid", WEB, values.campaign, "click ids: only those that PostHog knows"),
+    Field((f"{_USER}dclid",), "dclid", WEB, values.campaign),
+    Field((f"{_USER}gbraid",), "gbraid", WEB, values.campaign),
+    Field((f"{_USER}wbraid",), "wbraid", WEB, values.campaign),
+    Field((f"{_USER}fbclid",), "fbclid", WEB, values.campaign),
+    Field((f"{_USER}msclkid",), "msclkid", WEB, values.campaign),
+    Field((f"{_USER}twclid",), "twclid", WEB, values.campaign),
+    Field((f"{_USER}ttclid",), "ttclid", WEB, values.campaign),
+    Field((f"{_USER}li_fat_id",), "li_fat_id", WEB, values.campaign),
+    Field((f"{_USER}rdt_cid", f"{_USER}rtd_cid"), "rdt_cid", WEB, values.campaign, "Amplitude's SDK swapped two letters for a time"),
+    Field((f"{_USER}referrer",), "$referrer", WEB, values.campaign),
+    Field((f"{_USER}referring_domain",), "$referring_domain", WEB, values.campaign),
     # What the browser and app SDKs collect by themselves.
-    Field((f"{_EVENT}[Amplitude] Page URL", f"{_EVENT}[Amplitude] Page Location"), "$current_url"),
+    Field((f"{_EVENT}[Amplitude] Page Location", f"{_EVENT}[Amplitude] Page URL"), "$current_url", note="Amplitude's Page URL lacks the query"),
     Field((f"{_EVENT}[Amplitude] Page Domain",), "$host"),
     Field((f"{_EVENT}[Amplitude] Page Path",), "$pathname"),
     Field((f"{_EVENT}[Amplitude] Page Title",), "title"),
@@ -98,6 +122,7 @@ FIELDS: tuple[Field, ...] = (
     Field((f"{_EVENT}[Amplitude] Screen Height",), "$screen_height"),
     Field((f"{_EVENT}[Amplitude] Screen Width",), "$screen_width"),
     Field((f"{_EVENT}[Amplitude] Screen Name",), "$screen_name"),
+    Field((f"{_EVENT}[Amplitude] Build",), "$app_build"),
 )
 # fmt: on
 

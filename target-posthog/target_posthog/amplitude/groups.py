@@ -11,21 +11,27 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.event_ids import derived_uuid
 from target_posthog.amplitude.identity import marks_of
+from target_posthog.amplitude.person import OPERATIONS
 from target_posthog.conversion import GroupState, Json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.amplitude.property_names import PropertyNames
 
 
 def first_groups(row: Mapping[str, Any]) -> Json:
-    """Return `{type: key}` with the first key of each type; the others stay in `groups`."""
+    """Return `$groups`, `{type: key}` with the first key of each type, when there is one.
+
+    The other keys stay in `groups`.
+    """
     groups = row.get("groups")
     first: Json = {}
     for group_type, keys in groups.items() if isinstance(groups, dict) else ():
         key = group_key(keys[0] if isinstance(keys, list) and keys else keys)
         if key is not None:
             first[group_type] = key
-    return first
+    return {"$groups": first} if first else {}
 
 
 def group_key(value: object) -> str | None:
@@ -35,27 +41,70 @@ def group_key(value: object) -> str | None:
     return _stored(str(value)) if str(value).strip() else None
 
 
-def group_states(row: Mapping[str, Any]) -> tuple[GroupState, ...]:
-    """Return the groups whose properties the row carries."""
+def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupState, ...]:
+    """Return the groups whose properties the row carries, as the user wants them."""
     by_type = row.get("group_properties")
+    if not isinstance(by_type, dict):
+        return ()
+    if _has_operations(row):
+        properties = by_type.get("$set")
+        return tuple(
+            GroupState(group_type, key, dict(names.applied(properties)))
+            for group_type, key in _groups_of(row)
+            if isinstance(properties, dict) and properties
+        )
     return tuple(
-        GroupState(group_type, _stored(key), properties)
-        for group_type, groups in (by_type.items() if isinstance(by_type, dict) else ())
+        GroupState(group_type, _stored(key), dict(names.applied(properties)))
+        for group_type, groups in by_type.items()
         for key, properties in (groups.items() if isinstance(groups, dict) else ())
         if key.strip() and isinstance(properties, dict)
     )
 
 
-def fits(group_properties: Any) -> bool:
-    """Tell whether `{type: {key: {name: value}}}` holds all the way down."""
+def fits(row: Mapping[str, Any]) -> bool:
+    """Tell whether the row's group properties are `{type: {key: {name: value}}}` all the way down.
+
+    Operations are not: only what they set can be told to PostHog.
+    """
+    group_properties = row.get("group_properties")
     return group_properties is None or (
         isinstance(group_properties, dict)
+        and not _has_operations(row)
         and all(
             isinstance(groups, dict)
             and all(key.strip() and isinstance(one, dict) for key, one in groups.items())
             for groups in group_properties.values()
         )
     )
+
+
+def wanted_groups(group_properties: Any, names: PropertyNames) -> Any:
+    """Return group properties without what the user leaves out, wherever they stand."""
+    if not isinstance(group_properties, dict):
+        return group_properties
+    return {
+        name: wanted_groups(names.applied(value), names) if isinstance(value, dict) else value
+        for name, value in group_properties.items()
+    }
+
+
+def _has_operations(row: Mapping[str, Any]) -> bool:
+    """Tell whether these are the Group Identify API's operations on the groups of the row.
+
+    An export holds the resulting properties, but a `$groupidentify` row may be one as it was sent.
+    """
+    return row["event_type"] == "$groupidentify" and not OPERATIONS.isdisjoint(
+        row["group_properties"]
+    )
+
+
+def _groups_of(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    groups = row.get("groups")
+    for group_type, keys in groups.items() if isinstance(groups, dict) else ():
+        for one in keys if isinstance(keys, list) else [keys]:
+            key = group_key(one)
+            if key is not None:
+                yield group_type, key
 
 
 def group_event(group: GroupState, person: str, timestamp: str) -> Json:

@@ -5,10 +5,10 @@ The reasoning, with PostHog's merge rules, is in `docs/identity.md`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from target_posthog.amplitude.event_ids import derived_uuid
-from target_posthog.conversion import Json, Link, Source
+from target_posthog.conversion import Json, Link, Rejected, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +18,9 @@ IdentityEvents = Literal["alias", "identify", "none"]
 #: PostHog cuts longer ids on /batch/ and drops them on v1 (rust/capture, v0_request.rs and
 #: v1/analytics/types.rs): either way the person would not be found again.
 MAX_DISTINCT_ID_LENGTH = 200
+
+#: Longer ones are not remembered, so that a memory's size is bounded, not only its length.
+_LONG = 2 * MAX_DISTINCT_ID_LENGTH
 
 _ILLEGAL_IN_POSTHOG = {
     # Refused in merges (nodejs person-merge-service.ts); the second part loses its person in
@@ -52,19 +55,78 @@ def legal_id(value: object) -> str | None:
     return None if not bare or bare in ILLEGAL_IDS else text.replace("\0", "\ufffd")
 
 
-def distinct_id(row: Mapping[str, Any]) -> str | None:
-    """Return the person of a row: its user, else its device, else its Amplitude id."""
-    person = legal_id(row.get("user_id")) or legal_id(row.get("device_id"))
-    if person is not None:
+class Person(NamedTuple):
+    """Who a row belongs to.
+
+    Attributes:
+        distinct_id: its user, else its device, else its Amplitude id; empty when it is nobody's.
+        link: the (user, device) pair that the row shows, when PostHog can join the two.
+        is_user: whether it has a legal user id.
+        problem: why PostHog cannot have the id.
+    """
+
+    distinct_id: str
+    link: Link | None
+    is_user: bool
+    problem: Rejected | None
+
+
+def person_of(row: Mapping[str, Any]) -> Person:
+    """Return the person of a row."""
+    user, device = row.get("user_id"), row.get("device_id")
+    try:
+        person = _PEOPLE.get((user, device))
+    except TypeError:  # an object
+        person = None
+    if person is None:
+        person = _person_of(user, device)
+        if _is_short(user) and _is_short(device):
+            if len(_PEOPLE) >= _MOST_PEOPLE:
+                _PEOPLE.clear()
+            _PEOPLE[user, device] = person
+    if person.distinct_id:
         return person
     amplitude_id = legal_id(row.get("amplitude_id"))
-    return None if amplitude_id is None else f"amplitude:{amplitude_id}"
+    return _person("" if amplitude_id is None else f"amplitude:{amplitude_id}")
 
 
-def link(row: Mapping[str, Any]) -> Link | None:
-    """Return the (user, device) pair that a row shows, when PostHog can join the two."""
-    user, device = legal_id(row.get("user_id")), legal_id(row.get("device_id"))
-    return None if user is None or device is None else joined(user, device)
+#: The persons of rows seen before: a user sends many events.
+_PEOPLE: dict[tuple[Any, Any], Person] = {}
+_MOST_PEOPLE = 16_384
+
+
+def _is_short(value: object) -> bool:
+    """Tell what may be remembered: texts, because True, 1 and 1.0 are equal; and no long ones."""
+    return value is None or (type(value) is str and len(value) <= _LONG)
+
+
+def _person_of(user_id: object, device_id: object) -> Person:
+    user, device = legal_id(user_id), legal_id(device_id)
+    link = None if user is None or device is None else joined(user, device)
+    return _person(user or device or "", link, is_user=user is not None)
+
+
+def _person(distinct_id: str, link: Link | None = None, *, is_user: bool = False) -> Person:
+    absent = "The row has no legal user_id, device_id, amplitude_id."
+    problem = problem_of_person(distinct_id or None, absent=absent)
+    return Person(distinct_id, link, is_user, problem)
+
+
+def problem_of_person(person: str | None, *, absent: str) -> Rejected | None:
+    """Return why PostHog would not find this person again.
+
+    Args:
+        person: the `distinct_id`.
+        absent: what to say when there is none.
+    """
+    if person is None:
+        return Rejected("no_distinct_id", absent)
+    if len(person) > MAX_DISTINCT_ID_LENGTH:
+        return Rejected(
+            "distinct_id_too_long",
+            f"The id has {len(person)} characters; PostHog keeps {MAX_DISTINCT_ID_LENGTH}.",
+        )
+    return None
 
 
 def joined(user: str, device: str, source: Source = "amplitude") -> Link | None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.amplitude.times import epoch_milliseconds
+from target_posthog.amplitude.times import rfc3339_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _DAY = 24 * 60 * 60 * 1000
 _MAX_UUID7_TIME = 1 << 48
+_AFTER_ALL_TIMES = "~"
 
 
 def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
@@ -31,15 +33,35 @@ def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
         None without a session or device, or when the event lies outside [start, start + 24 h).
     """
     start, device = row.get("session_id"), row.get("device_id")
-    if isinstance(start, bool) or not isinstance(start, int) or not 0 < start < _MAX_UUID7_TIME:
+    # `type`, because True and 1.0 are equal to 1 and would find its session.
+    if type(start) is not int or start <= 0 or not isinstance(device, str):
         return None
-    if not isinstance(device, str) or not device.strip():
+    session = _session(start, device)
+    # Times of one form are in order as texts.
+    if session is None or not session.first <= timestamp < session.end:
         return None
-    if not start <= epoch_milliseconds(timestamp) < start + _DAY:
+    return session.uuid
+
+
+class _Session(NamedTuple):
+    """A session's id, its first moment, and the first one after its day; RFC 3339."""
+
+    uuid: str
+    first: str
+    end: str
+
+
+@lru_cache(maxsize=8192)
+def _session(start: int, device: str) -> _Session | None:
+    if start >= _MAX_UUID7_TIME or not device.strip():
+        return None
+    first = rfc3339_of(start)
+    if first is None:  # after year 9999, where no event is
         return None
     seed = f"{start}:{device}".encode("utf-8", "surrogatepass")
     random_part = int.from_bytes(hashlib.sha256(seed).digest()[:10], "big")
     # RFC 9562 §5.7: 48 bits of time, version 7, 12 bits, variant 0b10, 62 bits.
     high = start << 16 | 0x7000 | random_part >> 62 & 0x0FFF
     low = 0b10 << 62 | random_part & (1 << 62) - 1
-    return str(uuid.UUID(int=high << 64 | low))
+    identifier = str(uuid.UUID(int=high << 64 | low))
+    return _Session(identifier, first, rfc3339_of(start + _DAY) or _AFTER_ALL_TIMES)

@@ -8,11 +8,13 @@ PostHog replaces a time that it cannot read by the time of arrival, without a wo
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.amplitude.values import is_empty
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: The row's own times. Everything else that looks like a time belongs to the customer.
 TIME_FIELDS = frozenset(
@@ -55,8 +57,12 @@ def to_rfc3339(value: object) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    if _is_amplitude_text(value):
-        return f"{value[:10]}T{value[11:]}Z"
+    # Amplitude's usual form, and ours: both halves were seen before, or are looked at once.
+    second = _SECONDS.get(value[:19]) or _usual_second(value[:19])
+    if second:
+        fraction = _FRACTIONS.get(value[19:]) or _usual_fraction(value[19:])
+        if fraction:
+            return second + fraction
     match = _TIME.fullmatch(value)
     if match is None:
         return None
@@ -79,26 +85,59 @@ def event_time(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def epoch_milliseconds(rfc3339: str) -> int:
-    """Return the milliseconds since 1970 of a time that `to_rfc3339` wrote."""
-    moment = datetime.fromisoformat(rfc3339[:-1]).replace(tzinfo=timezone.utc)
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+def add_times(properties: dict[str, Any], names: Iterable[str], found: Iterable[Any]) -> None:
+    """Add times under their names, each as RFC 3339 or, when it cannot be read, as it is."""
+    for name, value in zip(names, found):  # noqa: B905 - one of them may be longer
+        if type(value) is str:
+            second, fraction = _SECONDS.get(value[:19]), _FRACTIONS.get(value[19:])
+            if second and fraction:
+                properties[name] = second + fraction
+                continue
+        if value is not None and not is_empty(value):
+            properties[name] = to_rfc3339(value) or value
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_AMPLITUDE_LENGTH = len("2024-01-31 12:34:56.789012")
-
-
-def _is_amplitude_text(value: str) -> bool:
-    """Tell Amplitude's usual form, which needs only two letters changed."""
-    if len(value) != _AMPLITUDE_LENGTH or value[10] not in " T" or value[19] != ".":
-        return False
-    if value[4] != "-" or value[7] != "-" or value[13] != ":":
-        return False
+def rfc3339_of(milliseconds: int) -> str | None:
+    """Return a time since 1970 as `to_rfc3339` writes it, or None after year 9999."""
     try:
-        return datetime.fromisoformat(value).tzinfo is None
-    except ValueError:
-        return False
+        moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec="microseconds") + "Z"
+
+
+_EPOCH = datetime.fromisoformat("1970-01-01")  # UTC, like all times here
+_USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
+_USUAL_FRACTION = re.compile(r"\.\d{6}Z?", re.ASCII)
+#: What the halves of usual times become. An hour has 3,600 seconds, and most clocks count
+#: milliseconds; what finds no room any more is looked at each time.
+_SECONDS: dict[str, str] = {}
+_FRACTIONS: dict[str, str] = {}
+_MOST = 20_000
+
+
+def _usual_second(text: str) -> str | None:
+    """Return `2024-01-31T12:34:56` of a second in a usual form, else None."""
+    if _USUAL_SECOND.fullmatch(text) is None:
+        return None
+    try:
+        second = datetime.fromisoformat(text).isoformat()
+    except ValueError:  # 30 February
+        return None
+    if len(_SECONDS) >= _MOST:
+        _SECONDS.clear()
+    _SECONDS[text] = second
+    return second
+
+
+def _usual_fraction(text: str) -> str | None:
+    """Return `.789012Z` of six decimals with or without `Z`, else None."""
+    if _USUAL_FRACTION.fullmatch(text) is None:
+        return None
+    fraction = f"{text[:7]}Z"
+    if len(_FRACTIONS) < _MOST:
+        _FRACTIONS[text] = fraction
+    return fraction
 
 
 def _offset(zone: str | None) -> timedelta:

@@ -28,6 +28,16 @@ def as_is(value: Any) -> Any:
     return value
 
 
+#: What Amplitude's browser SDK writes where there is no value to remember
+#: (Amplitude docs, Browser SDK 2, `initialEmptyValue`).
+NO_VALUE = "EMPTY"
+
+
+def campaign(value: Any) -> Any:
+    """Return the value unless it is `EMPTY`, Amplitude's marker for none."""
+    return None if value == NO_VALUE else value
+
+
 def number(value: Any) -> float | int | None:
     """Return a number; old exports carry coordinates as text."""
     if isinstance(value, bool):
@@ -116,6 +126,24 @@ _WEB_DEVICE_TYPES = (
 def web_device_type(value: Any) -> str | None:
     """Return Desktop, Mobile or Tablet for a web event."""
     return _by_prefix(value, _WEB_DEVICE_TYPES)
+
+
+#: PostHog's names of handheld devices in a browser (posthog-js, user-agent-utils, detectDevice).
+_WEB_DEVICES = (
+    ("ipad", "iPad"),
+    ("apple ipad", "iPad"),
+    ("ipod", "iPod Touch"),
+    ("apple ipod", "iPod Touch"),
+    ("iphone", "iPhone"),
+    ("apple iphone", "iPhone"),
+    ("windows phone", "Windows Phone"),
+    ("android", "Android"),
+)
+
+
+def web_device(value: Any) -> str | None:
+    """Return iPhone, iPad, iPod Touch, Android or Windows Phone; computers have no name."""
+    return _by_prefix(value, _WEB_DEVICES)
 
 
 def mobile_device_type(value: Any) -> str | None:

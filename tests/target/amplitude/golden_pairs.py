@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from target_posthog.amplitude.convert import Options
-from target_posthog.amplitude.event_names import EventNames
 from target_posthog.conversion import Conversion, Converted, Skipped
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "mapping"
@@ -56,17 +55,24 @@ def _load(folder: Path) -> GoldenPair:
     return GoldenPair(folder.name, row, written, settings, why)
 
 
+#: The defaults of the settings that the conversion reads.
+_DEFAULTS: dict[str, Any] = {
+    "event_names": [],
+    "skip_events": [],
+    "standard_events": False,
+    "property_names": [],
+    "skip_properties": [],
+    "person_profiles": "always",
+    "user_properties": "set",
+}
+
+
 def options_of(settings: dict[str, Any]) -> Options:
     """Return the conversion's options for settings as a user writes them."""
-    names = EventNames.of(
-        {one["from"]: one["to"] for one in settings.get("event_names", [])},
-        settings.get("skip_events", []),
-        standard_events=settings.get("standard_events", False),
-    )
-    others = {
-        key: settings[key] for key in settings.keys() & {"person_profiles", "user_properties"}
-    }
-    return Options(names, **others)
+    unknown = settings.keys() - _DEFAULTS.keys()
+    if unknown:
+        raise ValueError(f"{sorted(unknown)} are no settings of the conversion")
+    return Options.of(_DEFAULTS | settings)
 
 
 def outcome_of(conversion: Conversion) -> dict[str, Any]:

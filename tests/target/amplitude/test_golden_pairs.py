@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAIRS = load_all()
-_EVENT = "event_properties."
+_EVENT, _USER = "event_properties.", "user_properties."
 
 #: What the converter answers for a row alone; the other codes belong to later steps.
 CODES_OF_CONVERSION = {
@@ -76,11 +76,20 @@ def test_every_source_of_every_rename_fires_in_a_pair(field: Field, source: str)
 def _shown_by_pairs(field: Field, source: str) -> Iterator[tuple[object, object]]:
     """Yield the expected value and the source's own, where the source is the one that counts."""
     earlier = field.sources[: field.sources.index(source)]
+    later = [one for one in FIELDS[FIELDS.index(field) + 1 :] if one.name == field.name]
     for pair in PAIRS:
-        if not pair.properties or platform_of(pair.row) not in field.when:
+        wished = {"property_names", "skip_properties"} & pair.settings.keys()
+        platform = platform_of(pair.row)
+        if not pair.properties or wished or platform not in field.when:
             continue
-        values = {**pair.row, **{_EVENT + k: v for k, v in pair.row["event_properties"].items()}}
-        if _EVENT + field.name in values or any(values.get(one) for one in earlier):
+        # An event's property goes before the user's.
+        above = [name for one in later if platform in one.when for name in one.sources]
+        values = {
+            **pair.row,
+            **{_EVENT + k: v for k, v in (pair.row["event_properties"] or {}).items()},
+            **{_USER + k: v for k, v in (pair.row["user_properties"] or {}).items()},
+        }
+        if _EVENT + field.name in values or any(values.get(one) for one in (*earlier, *above)):
             continue
         if values.get(source) not in (None, ""):
             yield pair.properties.get(field.name), values[source]

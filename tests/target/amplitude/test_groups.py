@@ -7,10 +7,23 @@ from typing import Any
 import pytest
 
 from target_posthog.amplitude.groups import first_groups, fits, group_event, group_states
+from target_posthog.amplitude.property_names import PropertyNames
 from target_posthog.conversion import GroupState
 
 TIME = "2024-01-31T12:34:56.789012Z"
 ACME = GroupState("company", "acme", {"employees": 120})
+
+
+def _row(group_properties: Any) -> dict[str, Any]:
+    return {"event_type": "Play", "group_properties": group_properties}
+
+
+def _states(group_properties: Any) -> tuple[GroupState, ...]:
+    return group_states(_row(group_properties), PropertyNames({}))
+
+
+def _fits(group_properties: Any) -> bool:
+    return fits(_row(group_properties))
 
 
 @pytest.mark.parametrize(
@@ -36,18 +49,16 @@ ACME = GroupState("company", "acme", {"employees": 120})
 )
 def test_an_event_has_the_first_key_of_each_type(groups: Any, expected: dict[str, str]) -> None:
     """PostHog takes one key per type, as text; the whole stays in the property `groups`."""
-    assert first_groups({"groups": groups}) == expected
+    assert first_groups({"groups": groups}) == ({"$groups": expected} if expected else {})
 
 
 def test_every_key_of_group_properties_is_a_group() -> None:
     """Also a key without properties: PostHog knows a group only after `$groupidentify`."""
-    row = {
-        "group_properties": {
-            "company": {"acme": {"employees": 120}, "globex": {}},
-            "plan": {"pro": {"seats": 5}},
-        }
+    groups = {
+        "company": {"acme": {"employees": 120}, "globex": {}},
+        "plan": {"pro": {"seats": 5}},
     }
-    assert group_states(row) == (
+    assert _states(groups) == (
         ACME,
         GroupState("company", "globex", {}),
         GroupState("plan", "pro", {"seats": 5}),
@@ -61,21 +72,21 @@ def test_every_key_of_group_properties_is_a_group() -> None:
 )
 def test_what_has_another_shape_is_no_group(odd: Any) -> None:
     """It does not fit, so that the caller keeps it as a property."""
-    assert group_states({"group_properties": odd}) == ()
-    assert not fits(odd)
+    assert _states(odd) == ()
+    assert not _fits(odd)
 
 
 def test_the_groups_that_fit_are_told_beside_one_that_does_not() -> None:
     """One odd group must not cost the others."""
     odd = {"company": {"acme": {"employees": 120}, "globex": "?"}}
-    assert group_states({"group_properties": odd}) == (ACME,)
-    assert not fits(odd)
+    assert _states(odd) == (ACME,)
+    assert not _fits(odd)
 
 
 @pytest.mark.parametrize("shape", [None, {}, {"company": {}}, {"company": {"acme": {"x": 1}}}])
 def test_amplitudes_own_shape_fits(shape: Any) -> None:
     """`{type: {key: {name: value}}}`, all the way down."""
-    assert fits(shape)
+    assert _fits(shape)
 
 
 def test_a_group_event_says_type_key_and_properties() -> None:

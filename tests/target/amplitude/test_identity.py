@@ -8,10 +8,9 @@ import pytest
 
 from target_posthog.amplitude.identity import (
     IdentityEvents,
-    distinct_id,
     identity_event,
     legal_id,
-    link,
+    person_of,
 )
 from target_posthog.conversion import Link
 
@@ -77,17 +76,17 @@ def test_nul_in_an_id_is_what_posthog_makes_of_it() -> None:
         (None, None, 7, "amplitude:7"),
         ("", "{}", 538001826014, "amplitude:538001826014"),
         (None, None, "7", "amplitude:7"),
-        (None, None, None, None),
-        (None, None, 0, None),
-        ("NULL", " ", "-1", None),
+        (None, None, None, ""),
+        (None, None, 0, ""),
+        ("NULL", " ", "-1", ""),
     ],
 )
 def test_the_person_is_the_user_else_the_device_else_the_amplitude_id(
-    user: Any, device: Any, amplitude_id: Any, expected: str | None
+    user: Any, device: Any, amplitude_id: Any, expected: str
 ) -> None:
     """An id that names nobody counts as absent."""
     row = {"user_id": user, "device_id": device, "amplitude_id": amplitude_id}
-    assert distinct_id(row) == expected
+    assert person_of(row).distinct_id == expected
 
 
 @pytest.mark.parametrize(
@@ -104,13 +103,13 @@ def test_the_person_is_the_user_else_the_device_else_the_amplitude_id(
 )
 def test_only_two_legal_and_different_ids_are_a_pair(user: str | None, device: str | None) -> None:
     """PostHog would refuse the merge, or cut an id that is too long."""
-    assert link({"user_id": user, "device_id": device}) is None
+    assert person_of({"user_id": user, "device_id": device}).link is None
 
 
 def test_two_legal_ids_are_a_pair() -> None:
     """Up to PostHog's 200 characters."""
     row = {"user_id": "u" * 200, "device_id": "d" * 200}
-    assert link(row) == Link(user_id="u" * 200, device_id="d" * 200)
+    assert person_of(row).link == Link(user_id="u" * 200, device_id="d" * 200)
 
 
 def test_an_alias_merges_the_device_into_the_user() -> None:

@@ -10,8 +10,8 @@ from tap_amplitude.times import to_rfc3339 as tap_to_rfc3339
 from target_posthog.amplitude.times import (
     EVENT_TIME_SOURCES,
     TIME_FIELDS,
-    epoch_milliseconds,
     event_time,
+    rfc3339_of,
     to_rfc3339,
 )
 
@@ -127,14 +127,15 @@ def test_no_other_time_of_the_row_is_the_events(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("time", "milliseconds"),
+    ("milliseconds", "time"),
     [
-        ("1970-01-01T00:00:00.000000Z", 0),
-        ("2025-07-17T10:36:28.583000Z", 1752748588583),
-        ("2025-07-17T10:36:28.583999Z", 1752748588583),
-        ("1969-12-31T23:59:59.999999Z", -1),
+        (0, "1970-01-01T00:00:00.000000Z"),
+        (1752748588583, "2025-07-17T10:36:28.583000Z"),
+        (253402300799999, "9999-12-31T23:59:59.999000Z"),
+        (253402300800000, None),
+        (1 << 60, None),
     ],
 )
-def test_milliseconds_are_cut_down_never_rounded(time: str, milliseconds: int) -> None:
-    """A rounded time could leave its session."""
-    assert epoch_milliseconds(time) == milliseconds
+def test_milliseconds_become_the_same_form(milliseconds: int, time: str | None) -> None:
+    """So the start of a session can be compared with an event's time as text."""
+    assert rfc3339_of(milliseconds) == time
