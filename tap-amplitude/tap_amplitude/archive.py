@@ -1,8 +1,13 @@
-"""Exported files: a downloaded archive, a user's .zip or a folder, read line by line.
+"""Exported files: a downloaded archive, a user's .zip, folder or bucket, read line by line.
 
 Amplitude writes gzip files of JSON lines, one or more for each hour and none for an empty hour:
 `<project>_<YYYY-MM-DD>_<H>#<partition>.json.gz`. The hour is not padded, and partitions are
 numbers such as 70 and 627, not a sequence (https://amplitude.com/docs/data/destination-catalog/amazon-s3).
+
+A bucket export "may run less frequently and contain multiple hours" (same page): a file named for
+one hour may hold rows of hours around it. What counts is the name. Each file is read once, with
+the hour of its name, all of its rows, which keep their own times. So no row can be lost or come
+twice, wherever the hours are cut; only the day on which a row is read can differ from its own.
 
 Nothing here trusts an archive. Names inside a .zip are only ever compared, never used as paths;
 what a file may unpack to is bounded; and an hour is read to its last checksum before its first
@@ -32,12 +37,14 @@ _EVENTS = re.compile(
 )
 #: Lists of merged users lie beside the events: `-<org>_<date>_<H>.json.gz`, and for old
 #: organisations `<app>_<date>_<H>.json.gz`. They never have a partition number.
-_MERGED_IDS = re.compile(r"-?\d+_\d{4}-\d{2}-\d{2}_\d{1,2}\.json(?:\.gz)?", re.ASCII)
+_MERGED_IDS = re.compile(
+    r"-?\d+_(?P<date>\d{4}-\d{2}-\d{2})_(?P<hour>\d{1,2})\.json(?:\.gz)?", re.ASCII
+)
 _NUMBERS = re.compile(r"(\d+)")
 
 
 class Archive:
-    """The event files of one export, by hour.
+    """The files of one export, by hour.
 
     Args:
         origin: What to call the archive in messages.
@@ -46,7 +53,7 @@ class Archive:
 
     Attributes:
         members: The event files, in the order in which they are read.
-        merged_ids: How many lists of merged users lie beside them.
+        merged_ids: The lists of merged users beside them, in the same order.
         unknown: Names of files that are neither events nor known to be something else.
 
     Raises:
@@ -56,22 +63,26 @@ class Archive:
     def __init__(self, origin: str, store: Store, *, max_member_bytes: int) -> None:
         self.origin = origin
         self.max_member_bytes = max_member_bytes
-        self.merged_ids = 0
         self.unknown: list[str] = []
         self._store = store
-        members = [
-            Member(name, hour, size, store)
-            for name, size in store.files()
-            if (hour := self._hour_of(name)) is not None
-        ]
-        members.sort(key=lambda member: (member.hour, _natural(member.name)))
-        _refuse_twins(origin, members)
+        members: list[Member] = []
+        merged_ids: list[Member] = []
+        for name, size in store.files():
+            if (hour := _hour_in(_EVENTS, name)) is not None:
+                members.append(Member(name, hour, size, store))
+            elif (hour := _hour_in(_MERGED_IDS, name)) is not None:
+                merged_ids.append(Member(name, hour, size, store))
+            else:
+                self._note(name)
+        for files in (members, merged_ids):
+            files.sort(key=lambda member: (member.hour, _natural(member.name)))
+            _refuse_twins(origin, files)
         self.members: Sequence[Member] = members
+        self.merged_ids: Sequence[Member] = merged_ids
 
     def hours(self) -> Iterator[tuple[datetime, list[Member]]]:
-        """Give each hour that has files, in order, with its files in natural order."""
-        for hour, members in groupby(self.members, key=lambda member: member.hour):
-            yield hour, list(members)
+        """Give each hour that has events, in order, with its files in natural order."""
+        return by_hour(self.members)
 
     def verify(self, members: Iterable[Member] | None = None) -> None:
         """Check files to their ends before anything of them is used.
@@ -90,14 +101,9 @@ class Archive:
         """Let go of the files; on Windows an open file cannot be deleted."""
         self._store.close()
 
-    def _hour_of(self, name: str) -> datetime | None:
-        base = _base(name)
-        if (match := _EVENTS.fullmatch(base)) and (hour := _hour(match)):
-            return hour
-        if _MERGED_IDS.fullmatch(base):
-            self.merged_ids += 1
-            return None
-        if base.endswith(".json.gz"):
+    def _note(self, name: str) -> None:
+        """Remember a file that holds neither events nor merged users."""
+        if _base(name).endswith(".json.gz"):
             raise ForeignArchive(
                 f"{self.origin} holds the file {name!r}, whose name tells no export hour.",
                 remedy="Event files are named like 187520_2020-01-25_17#1.json.gz. "
@@ -105,7 +111,19 @@ class Archive:
             )
         if not _is_litter(name):
             self.unknown.append(name)
-        return None
+
+
+def by_hour(members: Iterable[Member]) -> Iterator[tuple[datetime, list[Member]]]:
+    """Group files by the hours of their names.
+
+    Args:
+        members: Files in the order of their hours.
+
+    Yields:
+        Each hour and its files.
+    """
+    for hour, files in groupby(members, key=lambda member: member.hour):
+        yield hour, list(files)
 
 
 def open_archive(path: Path, *, max_member_bytes: int) -> Archive:
@@ -144,8 +162,11 @@ def _open_store(path: Path) -> Store:
         ) from error
 
 
-def _hour(match: re.Match[str]) -> datetime | None:
+def _hour_in(form: re.Pattern[str], name: str) -> datetime | None:
     """The hour that a file is read with: its own, or the last one of the day of a daily file."""
+    match = form.fullmatch(_base(name))
+    if match is None:
+        return None
     try:
         day = datetime.fromisoformat(match["date"]).replace(tzinfo=timezone.utc)
     except ValueError:

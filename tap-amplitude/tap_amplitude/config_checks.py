@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
+from tap_amplitude.clouds import bucket_problems, is_url
 from tap_amplitude.settings import SECRETS, date_in
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
@@ -33,7 +34,7 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         # The checks below rely on the types.
         return [_without_secrets(problem, config) for problem in found]
     if config.get("archive_path"):
-        found += _archive_problems(Path(config["archive_path"]).expanduser())
+        found += _archive_problems(config["archive_path"])
     else:
         found += _api_problems(config)
     found += _date_problems(config)
@@ -103,7 +104,11 @@ def _url_problems(url: str | None) -> Iterable[str]:
         yield "`api_url` must hold no user, password, query or fragment. Leave them out."
 
 
-def _archive_problems(path: Path) -> Iterable[str]:
+def _archive_problems(place: str) -> Iterable[str]:
+    if is_url(place):
+        yield from bucket_problems(place)
+        return
+    path = Path(place).expanduser()
     fix = "Set it to a .zip file or a folder of exported files."
     try:
         if not path.exists():

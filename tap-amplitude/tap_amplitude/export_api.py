@@ -8,15 +8,16 @@ files (https://amplitude.com/docs/apis/analytics/export). What each answer means
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import requests
 
 from tap_amplitude.answers import Action, action_for, message_in, seconds_to_wait, sentence
-from tap_amplitude.archive import Archive, open_archive
+from tap_amplitude.archive import open_archive
+from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
     DamagedArchive,
     FixConfiguration,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tap_amplitude.archive import Archive
+    from tap_amplitude.deliveries import Answer, Lease
     from tap_amplitude.windows import Window
 
 logger = logging.getLogger("tap-amplitude.export_api")
@@ -56,32 +59,8 @@ BUCKET_REMEDY = (
 )
 
 
-@dataclass(frozen=True)
-class Downloaded:
-    """A whole, verified archive on disk."""
-
-    archive: Archive
-    path: Path
-    size: int
-
-
-@dataclass(frozen=True)
-class NoEvents:
-    """The window holds no events."""
-
-
-@dataclass(frozen=True)
-class TooLarge:
-    """The window must be asked for in parts."""
-
-    reason: str
-
-
-Answer = Downloaded | NoEvents | TooLarge
-
-
 class ExportApi:
-    """A client of the Export API of one project.
+    """A client of the Export API of one project; threads may share it.
 
     Args:
         base_url: `https://amplitude.com` or another base; the endpoint's path is added.
@@ -92,7 +71,7 @@ class ExportApi:
         max_member_bytes: What one file of an archive may unpack to.
         answer_seconds: How long to wait for an answer, and between two blocks of one.
         retry_seconds: How long to go on trying a window after its first failure.
-        sleep: Waits some seconds; for tests.
+        sleep: Waits some seconds, for a fetch without a lease.
     """
 
     def __init__(
@@ -118,16 +97,15 @@ class ExportApi:
             remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
             sleep=sleep,
         )
-        self._session = requests.Session()
-        # On a redirect to another host, requests leaves this header out.
-        self._session.auth = (api_key, secret_key)
-        self._session.headers["User-Agent"] = user_agent
+        self._user_agent = user_agent
+        self._of_thread = threading.local()
 
-    def fetch(self, window: Window) -> Answer:
+    def fetch(self, window: Window, lease: Lease | None = None) -> Answer:
         """Get the events of a window.
 
         Args:
             window: At most 365 days.
+            lease: What the download may use; without one, whatever it needs.
 
         Returns:
             A verified archive, `NoEvents`, or `TooLarge` for a window of several hours.
@@ -136,9 +114,22 @@ class ExportApi:
             TapError: The window cannot be had: wrong keys or address, refused, one hour too large,
                 or it failed for longer than `retry_seconds`.
         """
-        return self._patience.keep_trying(lambda: self._try_once(window), str(window))
+        return self._patience.keep_trying(
+            lambda: self._try_once(window, lease), str(window), lease.pause if lease else None
+        )
 
-    def _try_once(self, window: Window) -> Answer:
+    @property
+    def _session(self) -> requests.Session:
+        """The session of this thread: requests does not promise that threads can share one."""
+        session: requests.Session | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = requests.Session()
+            # On a redirect to another host, requests leaves this header out.
+            session.auth = self._secrets
+            session.headers["User-Agent"] = self._user_agent
+        return session
+
+    def _try_once(self, window: Window, lease: Lease | None) -> Answer:
         try:
             response = self._session.get(
                 self._url,
@@ -152,12 +143,12 @@ class ExportApi:
         except requests.RequestException as error:
             raise self._network_failure(error) from error
         with response:
-            return self._handle(window, response)
+            return self._handle(window, response, lease)
 
-    def _handle(self, window: Window, response: requests.Response) -> Answer:
+    def _handle(self, window: Window, response: requests.Response, lease: Lease | None) -> Answer:
         status = response.status_code
         if action_for(status, "") is Action.READ:
-            return self._save(window, response)
+            return self._save(window, response, lease)
         body = self._error_text(response)
         told = sentence(f"it answered {status}" + (f": {body}" if body else ""))
         action = action_for(status, body)
@@ -206,12 +197,12 @@ class ExportApi:
             remedy="Check `start_date`, `end_date` and `api_url`.",
         )
 
-    def _save(self, window: Window, response: requests.Response) -> Downloaded:
+    def _save(self, window: Window, response: requests.Response, lease: Lease | None) -> Downloaded:
         name = "-".join(window.as_parameters().values())
         part, whole = self._spool / f"{name}.zip.part", self._spool / f"{name}.zip"
         try:
             try:
-                self._write_to(part, response)
+                self._write_to(part, response, lease)
                 part.replace(whole)
                 archive = open_archive(whole, max_member_bytes=self._max_member_bytes)
                 archive.verify()
@@ -224,11 +215,15 @@ class ExportApi:
             raise
         return Downloaded(archive, whole, whole.stat().st_size)
 
-    def _write_to(self, path: Path, response: requests.Response) -> None:
-        blocks = response.iter_content(_CHUNK_BYTES)
+    def _write_to(self, path: Path, response: requests.Response, lease: Lease | None) -> None:
+        size = 0
         try:
             with path.open("wb") as file:
-                for block in blocks:
+                for block in response.iter_content(_CHUNK_BYTES):
+                    # Counted, not taken from Content-Length: it may be missing.
+                    size += len(block)
+                    if lease:
+                        lease.hold(size)
                     file.write(block)
         except requests.RequestException:  # an OSError, but not one of the disk
             raise

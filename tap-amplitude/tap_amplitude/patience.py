@@ -53,7 +53,7 @@ class Patience:
     Args:
         seconds: How long after the first failure the last try may begin.
         remedy: What the user can do when it is over.
-        sleep: Waits some seconds; for tests.
+        sleep: Waits some seconds, where a call names no other way to wait.
     """
 
     def __init__(
@@ -63,12 +63,18 @@ class Patience:
         self._remedy = remedy
         self._sleep = sleep
 
-    def keep_trying(self, attempt: Callable[[], _T], what: str) -> _T:
+    def keep_trying(
+        self,
+        attempt: Callable[[], _T],
+        what: str,
+        sleep: Callable[[float], None] | None = None,
+    ) -> _T:
         """Try until it works.
 
         Args:
             attempt: One try; raises `TryAgain` when another one makes sense.
             what: What is tried for, for messages.
+            sleep: Waits some seconds; what it raises ends the tries.
 
         Returns:
             What the try that worked returned.
@@ -81,7 +87,7 @@ class Patience:
             retry=tenacity.retry_if_exception_type(TryAgain),
             wait=failures.wait,
             stop=failures.are_enough,
-            sleep=self._sleep,
+            sleep=sleep or self._sleep,
             reraise=True,
         )
         try:

@@ -75,23 +75,38 @@ def read_row(line: bytes) -> Row | Unreadable:
     Returns:
         The record, or why the line is none. Never raises.
     """
-    if len(line) > MAX_LINE_BYTES:
-        return Unreadable(f"longer than {MAX_LINE_BYTES:,} bytes")
-    try:
-        row = _decode(line)
-    except RecursionError:
-        return Unreadable("nested too deep")
-    except ValueError:
-        return Unreadable("not JSON")
-    if not isinstance(row, dict):
-        return Unreadable(f"a JSON {_json_type(row)}, not an object")
-    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _too_deep(row):
-        return Unreadable(f"nested deeper than {MAX_DEPTH} levels")
+    row = read_object(line)
+    if isinstance(row, Unreadable):
+        return row
     odd_times = _normalise_times(row)
     identifier = row.get("uuid")
     if identifier is None or (isinstance(identifier, str) and not identifier.strip()):
         row["uuid"] = row_uuid(row)
     return Row(row, odd_times)
+
+
+def read_object(line: bytes) -> dict[str, Any] | Unreadable:
+    """Read a line as it is.
+
+    Args:
+        line: One line, with or without its line end.
+
+    Returns:
+        The JSON object, or why the line is none. Never raises.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        return Unreadable(f"longer than {MAX_LINE_BYTES:,} bytes")
+    try:
+        content = _decode(line)
+    except RecursionError:
+        return Unreadable("nested too deep")
+    except ValueError:
+        return Unreadable("not JSON")
+    if not isinstance(content, dict):
+        return Unreadable(f"a JSON {_json_type(content)}, not an object")
+    if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _too_deep(content):
+        return Unreadable(f"nested deeper than {MAX_DEPTH} levels")
+    return content
 
 
 def row_uuid(record: dict[str, Any]) -> str:

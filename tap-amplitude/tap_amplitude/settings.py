@@ -72,7 +72,11 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="Archive path",
         description="Read exported files instead of the API: a `.zip` from Amplitude's user "
-        "interface, or a folder of `.json.gz` files from a bucket export, searched in depth.",
+        "interface, a folder of `.json.gz` files, searched in depth, or the bucket of a bucket "
+        "export: `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. A bucket "
+        "needs an extra of the tap (`s3`, `gcs`, `azure`), and credentials in the cloud's own "
+        "way, for example AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS or "
+        "AZURE_STORAGE_CONNECTION_STRING.",
     ),
     th.Property(
         "max_window_hours",
@@ -81,6 +85,24 @@ SETTINGS = th.PropertiesList(
         title="Longest window",
         description="The most hours to ask for in one request. The tap finds a good size by "
         "itself, from one hour up to this bound, and remembers it in the state.",
+    ),
+    th.Property(
+        "parallel_downloads",
+        th.IntegerType(minimum=1, maximum=4),
+        default=3,
+        title="Parallel downloads",
+        description="How many windows to ask for at once, ahead of the one that is being read. "
+        "Events still come out in the order of their hours. Amplitude allows five requests at a "
+        "time for a whole project; lower it when other programs use the same keys.",
+    ),
+    th.Property(
+        "lookback_hours",
+        th.IntegerType(minimum=0, maximum=8760),
+        default=0,
+        title="Look back",
+        description="Read this many hours before the bookmark again in each run, for events that "
+        "Amplitude may have added since; never hours before `start_date`. The state does not move "
+        "back. Events that were read before come again, with the same `uuid`.",
     ),
     th.Property(
         "on_bad_line",
@@ -102,8 +124,19 @@ SETTINGS = th.PropertiesList(
         "spool_path",
         th.StringType,
         title="Spool folder",
-        description="The folder where a downloaded archive waits until it is read, at most 4 GB "
-        "at a time. By default a temporary folder. It is emptied at the end of the run.",
+        description="The folder where downloaded archives wait until they are read, at most "
+        "`max_spool_gb` together. By default a temporary folder. It is emptied at the end of the "
+        "run.",
+    ),
+    th.Property(
+        "max_spool_gb",
+        th.IntegerType(minimum=1),
+        default=16,
+        title="Largest spool",
+        description="The most gigabytes of disk that all downloaded archives may take together. "
+        "When the spool is full, the tap waits until an archive is read. Each download under way "
+        "sets 4 GB aside, the most that Amplitude sends at once, so a small spool means fewer "
+        "parallel downloads.",
     ),
     th.Property(
         "max_member_gb",
@@ -143,10 +176,13 @@ class Settings:
     secret_key: str
     start: datetime | None
     end: datetime | None
-    archive_path: Path | None
+    archive_path: str | None
     max_window_hours: int
+    parallel_downloads: int
+    lookback_hours: int
     rejects_path: Path | None
     spool_path: Path | None
+    max_spool_bytes: int
     max_member_bytes: int
     answer_seconds: int
     retry_seconds: int
@@ -170,10 +206,13 @@ class Settings:
             secret_key=config.get("secret_key") or "",
             start=floor_to_hour(start) if start else None,
             end=ceil_to_hour(end) if end else None,
-            archive_path=Path(archive).expanduser() if archive else None,
+            archive_path=archive or None,
             max_window_hours=config["max_window_hours"],
+            parallel_downloads=config["parallel_downloads"],
+            lookback_hours=config["lookback_hours"],
             rejects_path=Path(rejects).expanduser() if rejects else None,
             spool_path=Path(spool).expanduser() if spool else None,
+            max_spool_bytes=config["max_spool_gb"] * _GIB,
             max_member_bytes=config["max_member_gb"] * _GIB,
             answer_seconds=config["request_timeout_seconds"],
             retry_seconds=config["max_retry_seconds"],

@@ -6,19 +6,21 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tap_amplitude.archive import Archive, open_archive
 from tap_amplitude.config_checks import sends_keys_in_clear
-from tap_amplitude.errors import ForeignArchive
-from tap_amplitude.export_api import Downloaded, ExportApi, TooLarge
+from tap_amplitude.deliveries import Downloaded
+from tap_amplitude.downloads import Downloads
+from tap_amplitude.export_api import ExportApi
 from tap_amplitude.spool import Spool
-from tap_amplitude.windows import HOUR, Window, WindowSize
+from tap_amplitude.windows import HOUR, WindowSize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+    from tap_amplitude.archive import Archive
     from tap_amplitude.members import Member
     from tap_amplitude.settings import Settings
+    from tap_amplitude.windows import Window
 
 logger = logging.getLogger("tap-amplitude.sources")
 
@@ -66,10 +68,13 @@ class ApiSource:
         remembered_hours: int | None,
         just_one: bool,
     ) -> None:
-        self._size = WindowSize.start(
-            1 if just_one else settings.max_window_hours, remembered_hours
-        )
+        self._settings = settings
         self._just_one = just_one
+        self._size = WindowSize.start(
+            1 if just_one else settings.max_window_hours,
+            remembered_hours,
+            settings.parallel_downloads,
+        )
         if sends_keys_in_clear(settings.base_url):
             logger.warning(
                 "The keys and the events travel unencrypted: %s is plain http. Use https.",
@@ -88,82 +93,36 @@ class ApiSource:
         )
 
     def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Download window after window; each is deleted when the next one is asked for."""
+        """Download windows, some of them ahead; each is deleted when the next one is asked for."""
+        downloads = Downloads(
+            self._api.fetch,
+            self._size,
+            start,
+            min(until, start + HOUR) if self._just_one else until,
+            parallel=self._settings.parallel_downloads,
+            max_bytes=self._settings.max_spool_bytes,
+        )
         try:
-            while window := self._size.next_window(start, until):
-                answer = self._api.fetch(window)
-                if isinstance(answer, TooLarge):
-                    logger.debug("Too much at once, %s: %s", window, answer.reason)
-                    self._size = self._size.too_large(window)
-                    continue
-                size = answer.size if isinstance(answer, Downloaded) else 0
-                self._size = self._size.delivered(window, size)
+            for arrival in downloads:
+                window, answer = arrival.window, arrival.answer
                 if isinstance(answer, Downloaded):
-                    _report_unknown(answer.archive)
-                    yield Portion(window, list(answer.archive.hours()), self._size.hours)
-                    answer.archive.close()
-                    answer.path.unlink(missing_ok=True)
+                    report_unknown(answer.archive)
+                    yield Portion(window, list(answer.archive.hours()), arrival.window_hours)
                 else:
-                    yield Portion(window, window_hours=self._size.hours)
-                if self._just_one:
-                    return
-                start = window.end
+                    yield Portion(window, window_hours=arrival.window_hours)
         finally:
+            downloads.close()
             self._spool.close()
 
 
-class ArchiveSource:
-    """Reads exported files.
-
-    Args:
-        settings: Where the files lie, and bounds.
-
-    Raises:
-        TapError: The archive cannot be read, or holds no events.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        assert settings.archive_path is not None  # noqa: S101 - the caller chose this source
-        self._archive = open_archive(
-            settings.archive_path, max_member_bytes=settings.max_member_bytes
-        )
-        _report_unknown(self._archive)
-        if not self._archive.members:
-            raise ForeignArchive(
-                f"{self._archive.origin} holds no export files of Amplitude.",
-                remedy="Event files are named like 187520_2020-01-25_17#1.json.gz.",
-            )
-
-    @property
-    def window(self) -> Window:
-        """From the first hour that has a file to the last."""
-        members = self._archive.members
-        return Window(members[0].hour, members[-1].hour + HOUR)
-
-    def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Give hour after hour; each is verified before it is given.
-
-        Hours without files between two that have some are taken as empty: bucket exports may
-        leave no mark for them.
-        """
-        for hour, members in self._archive.hours():
-            if hour < start:
-                continue
-            if hour >= until:
-                break
-            self._archive.verify(members)
-            yield Portion(Window(start, hour + HOUR), [(hour, members)])
-            start = hour + HOUR
-        if start < until:
-            yield Portion(Window(start, until))
-
-
-def _report_unknown(archive: Archive) -> None:
+def report_unknown(archive: Archive) -> None:
+    """Say which files of an archive hold no events."""
     if archive.merged_ids:
         logger.info(
-            "%s holds %d lists of merged users beside the events; they are left out.",
+            "%s holds %d lists of merged users beside the events; the stream `merged_ids` is for "
+            "them.",
             archive.origin,
-            archive.merged_ids,
+            len(archive.merged_ids),
         )
     if archive.unknown:
         logger.warning(

@@ -10,13 +10,15 @@ from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
+from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.config_checks import rounded_dates
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
+from tap_amplitude.notes import end_is_ahead, gap_before, start_has_no_effect
 from tap_amplitude.rejects import Rejects
 from tap_amplitude.rows import Unreadable, read_row
 from tap_amplitude.settings import Settings
-from tap_amplitude.sources import ApiSource, ArchiveSource, Source
+from tap_amplitude.sources import ApiSource, Source
 from tap_amplitude.windows import HOUR, Bookmark, Window, hour_text, ready_until
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ class EventsStream(HourlyStream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self._tally = _Tally()
-        self._remembered_hours: int | None = None
+        self._bookmark: Bookmark | None = None
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Read hour after hour; the state moves when the last event of an hour is out.
@@ -67,10 +69,10 @@ class EventsStream(HourlyStream):
         now = datetime.now(timezone.utc)
         settings = Settings.read(self.config)
         bookmark = self.read_bookmark()
-        self._remembered_hours = bookmark.window_hours if bookmark else None
         source, window = self._plan(settings, bookmark, now)
         if window.hours <= 0:
             return
+        self._bookmark = bookmark or Bookmark(window.start, export_from=window.start)
         rejects = Rejects(settings.rejects_path, now) if settings.rejects_path else None
         for portion in source.portions(window.start, window.end):
             for hour, members in portion.hours:
@@ -87,10 +89,12 @@ class EventsStream(HourlyStream):
     ) -> tuple[Source, Window]:
         """Decide what to read from where, and say so."""
         until = ready_until(now)
-        start = bookmark.next_export_hour if bookmark else settings.start
+        start = settings.start
+        if bookmark:
+            start = bookmark.first_hour(settings.lookback_hours, settings.start)
         source: Source
         if settings.archive_path:
-            source = ArchiveSource(settings)
+            source = ArchiveSource(settings, start)
             held = source.window
             if bookmark and held.start > bookmark.next_export_hour:
                 self.logger.warning(
@@ -102,20 +106,22 @@ class EventsStream(HourlyStream):
                 )
             start = max(start or held.start, held.start)
             until = min(until, held.end)
-            origin = str(settings.archive_path)
+            origin = settings.archive_path
         else:
             assert start is not None  # noqa: S101 - the configuration was checked
-            source = self._api_source(settings)
+            source = self._api_source(settings, bookmark)
             origin = settings.base_url
+            if ahead := end_is_ahead(settings.end, until):
+                self.logger.info(ahead)
         until = min(until, settings.end or until)
         self._announce(settings, bookmark, Window(start, until), origin)
         return source, Window(start, until)
 
-    def _api_source(self, settings: Settings) -> ApiSource:
+    def _api_source(self, settings: Settings, bookmark: Bookmark | None) -> ApiSource:
         return ApiSource(
             settings,
             user_agent=f"tap-amplitude/{self._tap.plugin_version}",
-            remembered_hours=self._remembered_hours,
+            remembered_hours=bookmark.window_hours if bookmark else None,
             # `--test` wants one record: one small request tells whether the keys work.
             just_one=self.ABORT_AT_RECORD_COUNT is not None,
         )
@@ -125,10 +131,14 @@ class EventsStream(HourlyStream):
     ) -> None:
         for sentence in rounded_dates(self.config):
             self.logger.info(sentence)
-        if bookmark and settings.start and settings.start != bookmark.next_export_hour:
+        if gap := gap_before(bookmark, settings.start):
+            self.logger.warning(gap)
+        elif overridden := start_has_no_effect(bookmark, settings.start):
+            self.logger.info(overridden)
+        if bookmark and window.start < bookmark.next_export_hour and window.hours > 0:
             self.logger.info(
-                "The state goes on at %s, so `start_date` has no effect. To start at it again, add "
-                "`--full-refresh` to `meltano run`; to go on elsewhere, use `meltano state set`.",
+                "`lookback_hours`: %s before the state's %s come again, with the same `uuid`s.",
+                _count((bookmark.next_export_hour - window.start) // HOUR, "hour"),
                 hour_text(bookmark.next_export_hour),
             )
         if window.hours > 0:
@@ -175,9 +185,10 @@ class EventsStream(HourlyStream):
         """Move the state: everything before an hour is out."""
         if rejects:
             rejects.sync()
-        self._tally.next_hour = next_hour
-        window_hours = window_hours or self._remembered_hours
-        self.write_bookmark(Bookmark(next_hour, window_hours, window.end))
+        assert self._bookmark is not None  # noqa: S101 - set before the first hour
+        self._bookmark = self._bookmark.moved_to(next_hour, window.end, window_hours)
+        self._tally.next_hour = self._bookmark.next_export_hour
+        self.write_bookmark(self._bookmark)
 
     def _report(self, rejects: Rejects | None) -> None:
         tally = self._tally

@@ -16,6 +16,7 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from tap_amplitude.config_checks import misspelt, problems
 from tap_amplitude.errors import FixConfiguration, Stopped
+from tap_amplitude.merged_ids import MergedIdsStream
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.settings import SETTINGS
 from tap_amplitude.streams import EventsStream
@@ -50,7 +51,14 @@ class TapAmplitude(Tap):
 
     def discover_streams(self) -> Sequence[Stream]:
         """Give the streams of the tap."""
-        return [EventsStream(self)]
+        return [EventsStream(self), MergedIdsStream(self)]
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The streams by name; events first, so that nothing else can keep them waiting."""
+        found = super().streams
+        name = EventsStream.name
+        return {name: found[name]} | found if name in found else found
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the state of the last run.
@@ -204,7 +212,7 @@ def _object_in(text: str, name: str, option: str) -> dict[str, Any]:
 
 
 def _checked_state(state: Any) -> dict[str, Any]:
-    """Give the state, of `events` with the tap's own keys only."""
+    """Give the state, of the hourly streams with the tap's own keys only."""
     remedy = (
         "Mend it with `meltano state set` (or in the file of `--state`), "
         "or start over from `start_date` with `--full-refresh`."
@@ -212,21 +220,25 @@ def _checked_state(state: Any) -> dict[str, Any]:
     bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict) or (state and "bookmarks" not in state):
         raise FixConfiguration("The state holds no `bookmarks`.", remedy=remedy)
-    mine = bookmarks.get(EventsStream.name) or {}
+    checked = dict(bookmarks)
+    for name in (EventsStream.name, MergedIdsStream.name):
+        if bookmark := _checked_bookmark(name, checked.pop(name, None) or {}, remedy):
+            checked[name] = bookmark.to_state()
+    return {"bookmarks": checked} if checked else {}
+
+
+def _checked_bookmark(name: str, mine: Any, remedy: str) -> Bookmark | None:
     if not isinstance(mine, dict):
-        raise FixConfiguration("The bookmark of `events` is no JSON object.", remedy=remedy)
+        raise FixConfiguration(f"The bookmark of `{name}` is no JSON object.", remedy=remedy)
     if "replication_key_value" in mine and "next_export_hour" not in mine:
         raise FixConfiguration(
-            "The state was written by another tap: its bookmark of `events` names a record, not "
+            f"The state was written by another tap: its bookmark of `{name}` names a record, not "
             "an hour (`next_export_hour`).",
             remedy=remedy,
         )
     try:
-        bookmark = Bookmark.from_state(mine)
+        return Bookmark.from_state(mine)
     except ValueError as error:
         raise FixConfiguration(
-            f"The state cannot be read: {error} (bookmark of `events`).", remedy=remedy
+            f"The state cannot be read: {error} (bookmark of `{name}`).", remedy=remedy
         ) from error
-    others = {name: kept for name, kept in bookmarks.items() if name != EventsStream.name}
-    own = {EventsStream.name: bookmark.to_state()} if bookmark else {}
-    return {"bookmarks": others | own} if others or own else {}

@@ -115,18 +115,21 @@ class WindowSize:
         limit: The user's upper bound (`max_window_hours`).
         refused: The smallest size that was refused lately, or None.
         patience: How many windows must arrive before `refused` is forgotten.
+        parallel: How many windows are asked for at once, and so refused at once.
     """
 
     hours: int
     limit: int
     refused: int | None = None
     patience: int = 0
+    parallel: int = 1
 
     @classmethod
-    def start(cls, limit: int, remembered: int | None = None) -> WindowSize:
+    def start(cls, limit: int, remembered: int | None = None, parallel: int = 1) -> WindowSize:
         """Begin a run with the size that the last one ended with, or with one hour."""
         limit = max(1, min(limit, LONGEST_REQUEST_HOURS))
-        return cls(hours=max(1, min(remembered or FIRST_WINDOW_HOURS, limit)), limit=limit)
+        hours = max(1, min(remembered or FIRST_WINDOW_HOURS, limit))
+        return cls(hours=hours, limit=limit, parallel=parallel)
 
     def next_window(self, start: datetime, until: datetime) -> Window | None:
         """Cut the next window off what is left.
@@ -167,12 +170,16 @@ class WindowSize:
         return learned if refused and doubled >= refused else replace(learned, hours=doubled)
 
     def too_large(self, window: Window) -> WindowSize:
-        """Learn from a window that was refused: ask for half of it."""
+        """Learn from a window that was refused: ask for half of it.
+
+        Windows that were asked for at once may be refused in any order, so that a longer one
+        teaches nothing after a shorter one.
+        """
         return replace(
             self,
-            hours=max(1, window.hours // 2),
-            refused=window.hours,
-            patience=PATIENCE_WINDOWS,
+            hours=min(self.hours, max(1, window.hours // 2)),
+            refused=min(self.refused or window.hours, window.hours),
+            patience=PATIENCE_WINDOWS * self.parallel,
         )
 
 
@@ -184,11 +191,36 @@ class Bookmark:
         next_export_hour: First hour that was not exported yet.
         window_hours: Size of a window that fits this project.
         export_until: First hour that the run does not read, so that a target can tell progress.
+        export_from: Where the export began: all hours from here on are out. None in older states.
     """
 
     next_export_hour: datetime
     window_hours: int | None = None
     export_until: datetime | None = None
+    export_from: datetime | None = None
+
+    def first_hour(self, lookback_hours: int, start: datetime | None) -> datetime:
+        """Give the hour at which the next run begins.
+
+        Args:
+            lookback_hours: How many hours before the bookmark to read again.
+            start: The user's first hour; neither it nor the beginning of the export is passed.
+
+        Returns:
+            An hour that is not after the bookmark.
+        """
+        bounds = [bound for bound in (start, self.export_from) if bound]
+        back = max([self.next_export_hour - lookback_hours * HOUR, *bounds])
+        return min(back, self.next_export_hour)
+
+    def moved_to(self, hour: datetime, until: datetime, window_hours: int | None) -> Bookmark:
+        """Move on after an hour that is out; hours that were only read again move nothing."""
+        return replace(
+            self,
+            next_export_hour=max(hour, self.next_export_hour),
+            export_until=max(until, self.next_export_hour),
+            window_hours=window_hours or self.window_hours,
+        )
 
     def to_state(self) -> dict[str, str | int]:
         """Write it as JSON: strings and integers only, because a float stops SDK targets."""
@@ -197,6 +229,8 @@ class Bookmark:
             state["window_hours"] = self.window_hours
         if self.export_until is not None:
             state["export_until"] = hour_text(self.export_until)
+        if self.export_from is not None:
+            state["export_from"] = hour_text(self.export_from)
         return state
 
     @classmethod
@@ -217,11 +251,15 @@ class Bookmark:
         hours = state.get("window_hours")
         if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int)):
             raise ValueError(f"`window_hours` is {hours!r}, which is not a whole number")
-        until = state.get("export_until")
+        until, first = (
+            _read_hour(name, state[name]) if state.get(name) is not None else None
+            for name in ("export_until", "export_from")
+        )
         return cls(
             next_export_hour=_read_hour("next_export_hour", state["next_export_hour"]),
             window_hours=hours,
-            export_until=None if until is None else _read_hour("export_until", until),
+            export_until=until,
+            export_from=first,
         )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from tap_amplitude.tap import TapAmplitude
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -107,6 +109,16 @@ def command(
     if state is not None:
         arguments += ["--state", str(_written(folder / "state.json", state))]
     return arguments
+
+
+def catalog_of(folder: Path, *streams: str) -> Path:
+    """Write a catalog that selects some streams and no other one."""
+    catalog = TapAmplitude(config={"archive_path": str(folder)}, validate_config=False).catalog_dict
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = stream["tap_stream_id"] in streams
+    return _written(folder / "catalog.json", catalog)
 
 
 def start_tap(folder: Path, config: Mapping[str, Any]) -> subprocess.Popen[bytes]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_amplitude.answers import RULES, Action, action_for
+from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
     FixConfiguration,
     FixSource,
@@ -22,7 +23,7 @@ from tap_amplitude.errors import (
     TapError,
     WrongCredentials,
 )
-from tap_amplitude.export_api import Downloaded, ExportApi, NoEvents, TooLarge
+from tap_amplitude.export_api import ExportApi
 from tap_amplitude.windows import Window
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.tap.running import HOUR, START, file_name, packed, rows, write_zip

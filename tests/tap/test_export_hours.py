@@ -43,13 +43,16 @@ def settings(api: AmplitudeExportApi, hours: int = 24, **more: Any) -> dict[str,
 
 
 def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list[datetime]:
-    """Every hour of every request that was answered with one of the statuses."""
+    """Every hour of every request that was answered with one of the statuses, in order of hours.
+
+    Requests are made at once, and so come in any order.
+    """
     hours: list[datetime] = []
     for request in api.requests:
         if request.status in statuses:
             count = (request.end_hour - request.start_hour) // HOUR + 1
             hours += [request.start_hour + n * HOUR for n in range(count)]
-    return hours
+    return sorted(hours)
 
 
 def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> None:
@@ -66,10 +69,25 @@ def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> No
 def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -> None:
     """A quiet project is soon asked for in windows of `max_window_hours`."""
     with AmplitudeExportApi(rows(*range(30))) as api:
-        run_tap(tmp_path, settings(api, hours=30, max_window_hours=6))
+        config = settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
+        run_tap(tmp_path, config)
 
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
     assert sizes == [1, 2, 4, 6, 6, 6, 5]
+
+
+def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> None:
+    """What was asked for before the size grew does not let it grow again."""
+    with AmplitudeExportApi(rows(*range(60))) as api:
+        run = run_tap(tmp_path, settings(api, hours=60, max_window_hours=6, parallel_downloads=4))
+
+        requests = sorted(api.requests, key=lambda request: request.start_hour)
+        sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in requests]
+        assert 1 < api.most_under_way <= 4
+    assert sizes[:2] == [1, 2]
+    assert sizes[-2] == 6
+    assert set(sizes[:-1]) <= {1, 2, 4, 6}
+    assert run.ids == ids(rows(*range(60)))
 
 
 def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
@@ -99,7 +117,8 @@ def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
 
     assert run.states
     for state in run.states:
-        assert set(state) == {"next_export_hour", "window_hours", "export_until"}
+        assert set(state) == {"next_export_hour", "window_hours", "export_until", "export_from"}
+        assert state["export_from"] == "2024-01-01T00:00:00Z"
         assert state["export_until"] == "2024-01-02T00:00:00Z"
 
 
@@ -112,7 +131,12 @@ def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) 
         second = run_tap(tmp_path, settings(api, hours=48), state=first.last_state)
 
         assert asked(api) == [START + n * HOUR for n in range(48)]
-        assert len(api.requests) == first_requests + 1
+        again = api.requests[first_requests]
+        assert again.start_hour == START + 31 * HOUR
+        assert (again.end_hour - again.start_hour) // HOUR + 1 == min(
+            17, first.states[-1]["window_hours"]
+        )
+    assert first.states[-1]["window_hours"] > 4
     assert Counter(first.ids + second.ids) == Counter(ids(made))
 
 

@@ -27,6 +27,14 @@ from tests.tap.running import (
 )
 from tests.tap.typical_rows import typical_row
 
+MERGE = {
+    "scope": 9,
+    "merge_time": 1704067200000,
+    "merge_server_time": 1704067201000,
+    "amplitude_id": 538001826014,
+    "merged_amplitude_id": 538001826999,
+}
+
 # The SDK's test class takes its configuration when it is made, before any fixture.
 FILES = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, FILES)
@@ -35,12 +43,19 @@ write_files(
     {
         file_name(n): packed([typical_row(START + n * HOUR, number) for number in range(50)])
         for n in range(4)
-    },
+    }
+    | {"-9_2024-01-01_2.json.gz": packed([MERGE])},
 )
+
+CATALOG = TapAmplitude(config={"archive_path": str(FILES)}).catalog_dict
+for _stream in CATALOG["streams"]:
+    for _entry in _stream["metadata"]:
+        _entry["metadata"]["selected"] = True
 
 TestTapAmplitude = get_tap_test_class(
     TapAmplitude,
     config={"archive_path": str(FILES)},
+    catalog=CATALOG,
     suite_config=SuiteConfig(max_records_limit=500),
 )
 
@@ -67,9 +82,9 @@ def test_the_typical_row_has_all_fields_of_the_schema() -> None:
 
 def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) -> None:
     """The catalog tells it the Singer way."""
-    (stream,) = catalog_of(tmp_path)["streams"]
+    streams = {one["tap_stream_id"]: one for one in catalog_of(tmp_path)["streams"]}
+    stream = streams["events"]
 
-    assert stream["tap_stream_id"] == "events"
     assert stream["key_properties"] == ["uuid"]
     assert stream["replication_key"] == "server_upload_time"
     assert stream["replication_method"] == "INCREMENTAL"
@@ -206,7 +221,8 @@ def test_test_schema_writes_the_schema_only(tmp_path: Path) -> None:
     """`--test=schema` needs no data."""
     run = run_tap(tmp_path, archive_of(tmp_path, rows(0)), "--test=schema")
 
-    assert [m["type"] for m in run.messages] == ["SCHEMA"]
+    assert {m["type"] for m in run.messages} == {"SCHEMA"}
+    assert run.messages[0]["stream"] == "events"
 
 
 def test_a_test_over_an_archive_stops_after_one_record(tmp_path: Path) -> None:

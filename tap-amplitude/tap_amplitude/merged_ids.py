@@ -1,0 +1,110 @@
+"""The stream of merged users, from the lists that Amplitude writes beside a bucket export.
+
+`-<org>_<YYYY-MM-DD>_<H>.json.gz`, in old organisations `<app>_<YYYY-MM-DD>_<H>.json.gz`, a list
+for each hour that has merges (https://amplitude.com/docs/data/destination-catalog/amazon-s3). The
+Export API has no such list.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from singer_sdk import StreamSchema
+from singer_sdk.schema.source import SchemaDirectory
+
+from tap_amplitude import schemas
+from tap_amplitude.archive_source import ArchiveSource
+from tap_amplitude.errors import BadLine
+from tap_amplitude.hourly_stream import HourlyStream
+from tap_amplitude.rejects import Rejects
+from tap_amplitude.rows import Unreadable, read_object
+from tap_amplitude.settings import Settings
+from tap_amplitude.windows import Bookmark, Window, ready_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_amplitude.members import Member
+
+
+class MergedIdsStream(HourlyStream):
+    """Which Amplitude users were merged into which."""
+
+    name = "merged_ids"
+    primary_keys = ("scope", "amplitude_id", "merged_amplitude_id")
+    replication_key = "merge_server_time"
+    selected_by_default = False
+    schema = StreamSchema(SchemaDirectory(schemas))
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Read list after list; the state moves when the last merge of an hour is out.
+
+        Args:
+            context: Not used, the stream has no partitions.
+
+        Yields:
+            One record for each merge.
+
+        Raises:
+            TapError: A list cannot be had, or a line of it cannot be read.
+        """
+        now = datetime.now(timezone.utc)
+        settings = Settings.read(self.config)
+        if not settings.archive_path:
+            self.logger.warning(
+                "`merged_ids` is left out: Amplitude gives the list of merged users with a bucket "
+                "export only. Set `archive_path` to one, or deselect the stream."
+            )
+            return
+        bookmark = self.read_bookmark()
+        start = settings.start
+        if bookmark:
+            start = bookmark.first_hour(settings.lookback_hours, settings.start)
+        source = ArchiveSource(settings, start, merged_ids=True)
+        if source.is_empty:
+            self.logger.info("%s holds no new lists of merged users.", settings.archive_path)
+            return
+        held = source.window
+        until = min(held.end, ready_until(now), settings.end or held.end)
+        window = Window(max(start or held.start, held.start), until)
+        rejects = Rejects(settings.rejects_path, now) if settings.rejects_path else None
+        bookmark = bookmark or Bookmark(window.start, export_from=window.start)
+        yield from self._read(source, window, bookmark, rejects)
+        if rejects:
+            rejects.close()
+
+    def _read(
+        self, source: ArchiveSource, window: Window, bookmark: Bookmark, rejects: Rejects | None
+    ) -> Iterator[Record]:
+        merges = 0
+        for portion in source.portions(window.start, window.end):
+            for _, members in portion.hours:
+                for member in members:
+                    for record in self._merges(member, rejects):
+                        merges += 1
+                        yield record
+            if rejects:
+                rejects.sync()
+            bookmark = bookmark.moved_to(portion.window.end, window.end, None)
+            self.write_bookmark(bookmark)
+        self.logger.info(
+            "Exported %s merged users of %s hours.", f"{merges:,}", f"{max(0, window.hours):,}"
+        )
+
+    def _merges(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
+        for number, line in member.lines():
+            merge = read_object(line)
+            if not isinstance(merge, Unreadable):
+                yield merge
+                continue
+            place = f"{member.name!r}, line {number}"
+            if rejects is None:
+                raise BadLine(
+                    f"{place}, is no merge: {merge.reason}.",
+                    remedy="Set `on_bad_line` to `reject` to keep such lines aside, or mend the "
+                    "file.",
+                )
+            rejects.add(line, reason=f"{place}: {merge.reason}")
