@@ -78,16 +78,16 @@ def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -
 
 def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> None:
     """What was asked for before the size grew does not let it grow again."""
-    with AmplitudeExportApi(rows(*range(60))) as api:
-        run = run_tap(tmp_path, settings(api, hours=60, max_window_hours=6, parallel_downloads=4))
+    with AmplitudeExportApi(rows(*range(100))) as api:
+        run = run_tap(tmp_path, settings(api, hours=100, max_window_hours=6, parallel_downloads=4))
 
         requests = sorted(api.requests, key=lambda request: request.start_hour)
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in requests]
         assert 1 < api.most_under_way <= 4
     assert sizes[:2] == [1, 2]
-    assert sizes[-2] == 6
+    assert 6 in sizes
     assert set(sizes[:-1]) <= {1, 2, 4, 6}
-    assert run.ids == ids(rows(*range(60)))
+    assert run.ids == ids(rows(*range(100)))
 
 
 def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
