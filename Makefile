@@ -2,6 +2,7 @@
 #
 #   make demo    move the bundled sample export, without any account
 #   make test    set up and pass every test
+#   make bench   measure the speed: about 15 minutes, with nothing else running
 #   make check   format, lint, types, docs, tests: the same as CI
 #   make help    this list
 
@@ -18,7 +19,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format lint types docs clean
+.PHONY: help setup demo test check format lint types docs bench bench-growth clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -65,6 +66,13 @@ types: $(VENV)/ready-to-test
 docs: $(VENV)/ready-to-test
 	$(BIN)/python docs/generate_settings.py --check
 	$(BIN)/python docs/generate_mapping.py --check
+
+bench: $(VENV)/ready-to-test
+	$(BIN)/python -m benchmarks
+
+# With 5,000,000 events: it needs 3 GB for the export and for what is sent.
+bench-growth: $(VENV)/ready-to-test
+	$(BIN)/python -m benchmarks --large
 
 clean:
 	rm -rf $(VENV) .meltano output

@@ -1,0 +1,111 @@
+"""Made-up exports on the disk, in the layout of Amplitude's own; made once and kept.
+
+`<app>/<app>_<date>_<hour>#<partition>.json.gz`: several files for each hour, gzip of lines of JSON.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import events as events_module
+from benchmarks.events import Portion, lines
+from tests.fixtures.sample_rows import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: An ordinary hour of a project with 36 million events a month.
+EVENTS_OF_AN_HOUR = 50_000
+
+_FIRST_HOUR = datetime(2024, 1, 1, tzinfo=timezone.utc)
+#: How busy the hours of a day are, and the files of an hour. Both have a mean of 1.
+_BUSY_NIGHT = (0.5, 0.4, 0.4, 0.5, 0.7, 0.9, 1.1, 1.3)
+_BUSY_DAY = (1.4, 1.5, 1.5, 1.4, 1.4, 1.4, 1.4, 1.3)
+_BUSY_EVENING = (1.2, 1.1, 1.0, 0.9, 0.8, 0.7, 0.7, 0.5)
+_BUSY_HOURS = _BUSY_NIGHT + _BUSY_DAY + _BUSY_EVENING
+_PARTITIONS = {70: 1.3, 113: 0.7, 248: 1.1, 359: 0.9, 401: 1.2, 516: 0.8, 627: 1.0, 744: 1.0}
+#: Amplitude's files shrink as much as with zlib's default.
+_LEVEL = 6
+
+
+def export(events: int, cache: Path, events_of_an_hour: int = EVENTS_OF_AN_HOUR) -> Path:
+    """Return the folder of an export of so many events, made now if it is not in the cache.
+
+    Args:
+        events: how many; 0 gives an empty folder.
+        cache: where the exports are kept.
+        events_of_an_hour: the mean.
+    """
+    # Another generator makes other exports.
+    version = hashlib.sha256(
+        Path(events_module.__file__).read_bytes() + Path(__file__).read_bytes()
+    ).hexdigest()[:8]
+    folder = cache / f"export-{events}-{events_of_an_hour}-{version}"
+    if folder.exists():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=cache))
+    try:
+        (unfinished / str(APP)).mkdir()
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            for _ in pool.map(partial(_write, unfinished), portions(events, events_of_an_hour)):
+                pass
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+    return folder
+
+
+def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:
+    """Yield the files of an export, hour after hour: busy hours and quiet ones."""
+    done = 0
+    for hour in count():
+        if done == events:
+            return
+        wanted = max(1, round(events_of_an_hour * _BUSY_HOURS[hour % len(_BUSY_HOURS)]))
+        wanted = min(wanted, events - done)
+        first = done
+        for place, rows in enumerate(_split(wanted)):
+            if rows:
+                start = _FIRST_HOUR + timedelta(hours=hour)
+                yield Portion(start, place, len(_PARTITIONS), first, rows, done)
+            first += rows
+        done += wanted
+
+
+def event_files(folder: Path) -> list[Path]:
+    """Return the files of an export in the order in which they were made."""
+    return sorted(folder.glob("*/*.json.gz"), key=_place_of)
+
+
+def _split(rows: int) -> list[int]:
+    """Return how many rows each file of an hour has."""
+    sizes = [int(rows * share / len(_PARTITIONS)) for share in _PARTITIONS.values()]
+    sizes[-1] += rows - sum(sizes)
+    return sizes
+
+
+def _write(folder: Path, portion: Portion) -> None:
+    number = list(_PARTITIONS)[portion.partition]
+    hour = portion.hour
+    name = f"{APP}/{APP}_{hour:%Y-%m-%d}_{hour.hour}#{number}.json.gz"
+    content = "".join(lines(portion)).encode()
+    (folder / name).write_bytes(gzip.compress(content, _LEVEL, mtime=0))
+
+
+def _place_of(path: Path) -> tuple[str, int, int]:
+    """Return the date, hour and partition in a file's name."""
+    _, date, rest = path.name.split("_")
+    hour, partition = rest.removesuffix(".json.gz").split("#")
+    return date, int(hour), int(partition)
