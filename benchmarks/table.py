@@ -29,6 +29,8 @@ _HEADS = (
     "% of (e)",
 )
 _MB = 1_000_000
+#: No Python process is so small; libraries start tools of the system to learn about it.
+_SMALLEST = 5 * _MB
 #: The share of the CPU below which a process is left out.
 _NOTHING = 0.002
 
@@ -144,7 +146,9 @@ def peaks(measured: Iterable[Measured]) -> str:
     for one in measured:
         for role, peak in one.usage.peak_of.items():
             largest[role] = max(largest.get(role, 0), peak)
-    return ", ".join(f"{role} {peak / _MB:.0f}" for role, peak in largest.items())
+    return ", ".join(
+        f"{role} {peak / _MB:.0f}" for role, peak in largest.items() if peak > _SMALLEST
+    )
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
