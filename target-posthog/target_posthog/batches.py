@@ -1,19 +1,27 @@
-"""Events into request bodies: what is checked first, how many go together, how to halve.
+"""Events on their way: what is checked first, and the batches that go out as one request.
 
 Pure. One bad event makes PostHog refuse a whole request (rust/capture, untagged `RawRequest`), so
-everything that it would refuse is found here first.
+what it would refuse is found here first. Only events that nest deeper than 125 levels are not (its
+JSON reader, serde_json, stops at 127): to look for them takes longer than to write the event, so
+they are found when PostHog refuses them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import msgspec
+from isal import isal_zlib
+
+from target_posthog.amplitude.identity import legal_id
 from target_posthog.codec import dumps
 from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from target_posthog.protocols import Wire
 
 #: PostHog refuses an event whose Kafka message passes 1,000,000 bytes, in which the event is
 #: escaped once more (rust/capture sinks/kafka.rs); this leaves room for that.
@@ -22,31 +30,39 @@ MAX_EVENT_BYTES = 900_000
 #: PostHog cuts longer names (nodejs, `sanitizeEventName`), counted as JavaScript counts.
 MAX_NAME_UNITS = 200
 
-#: How deep an event may nest. PostHog's JSON reader stops at 127 levels (serde_json), of which the
-#: envelope and its list take two.
-MAX_EVENT_DEPTH = 125
-
 _REQUIRED_TEXTS = ("uuid", "event", "distinct_id", "timestamp")
+#: The level of compression; a higher one costs more time than it saves on the wire.
+_LEVEL = 1
+_GZIP = 16 + isal_zlib.MAX_WBITS
+#: How many events are compressed at a time: few enough to be still in the processor's cache.
+_FED_TOGETHER = 100
 
 
-@dataclass(frozen=True)
-class Item:
-    """One event on its way, serialised once.
+class Item(msgspec.Struct, gc=False):
+    """One event on its way, serialised once. Not frozen, because that costs time; never changed.
 
     Attributes:
-        event: the event.
-        body: the event as JSON.
-        record: the record that it was made from, for the rejects file.
+        uuid, name, person, timestamp: of the event; what PostHog knows it by.
+        body: the event as the protocol wants it, JSON.
+        record: the record that it was made from, or its JSON, for the rejects file. Of an event
+            that we add, the event itself.
+        key: what must keep its order; see `lanes`.
         link: the pair that the record shows, or for an identity event the pair that it joins.
         groups: the group states that the record shows, or that a group event tells.
+        user: the user that the record names, with or without a device.
         told: true for an event that we add: an identity or a group event.
     """
 
-    event: Json
+    uuid: str
+    name: str
+    person: str
+    timestamp: str
     body: bytes
-    record: Json
+    record: Json | bytes
+    key: str
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
+    user: str | None = None
     told: bool = False
 
 
@@ -57,106 +73,182 @@ class Limits:
     max_events: int
     max_bytes: int
 
+    def at_rate(self, events_per_second: float | None) -> Limits:
+        """Return limits under which a rate is held evenly: at most the events of one second."""
+        if events_per_second is None:
+            return self
+        return replace(self, max_events=max(1, min(self.max_events, int(events_per_second))))
 
-def item_of(converted: Converted, record: Json) -> Item:
-    """Serialise an event."""
-    return Item(converted.event, dumps(converted.event), record, converted.link, converted.groups)
+
+@dataclass(frozen=True)
+class Batch:
+    """The events of one request.
+
+    Attributes:
+        items: the events, in order; no uuid twice.
+        historical: they go as a historical migration.
+        created_at: when the batch was begun, RFC 3339; the same in every try.
+        packed: the request body, gzip; the same in every try.
+    """
+
+    items: Sequence[Item]
+    historical: bool
+    created_at: str
+    packed: bytes
+
+    @property
+    def size(self) -> int:
+        """How many bytes its events have before compression, with a comma each."""
+        return sum(len(item.body) + 1 for item in self.items)
+
+    def of(self, items: Sequence[Item], wire: Wire) -> Batch:
+        """Return a part of this batch, packed anew unless it is all of it."""
+        if len(items) == len(self.items):
+            return self
+        filling = Filling(wire, historical=self.historical, created_at=self.created_at)
+        for item in items:
+            filling.add(item)
+        return filling.sealed()
+
+    def halves(self, wire: Wire) -> tuple[Batch, Batch]:
+        """Return the two halves of a batch of at least two events."""
+        middle = len(self.items) // 2
+        return self.of(self.items[:middle], wire), self.of(self.items[middle:], wire)
 
 
-def problem_of(item: Item, *, latest_time: str) -> Rejected | None:
-    """Return why PostHog would refuse or bend this event, or None.
+class Filling:
+    """A batch that still grows. Its body is compressed meanwhile, a piece at a time.
 
     Args:
-        item: the event.
+        wire: the protocol.
+        historical: its events go as a historical migration.
+        created_at: now, RFC 3339.
+
+    Attributes:
+        items: the events so far.
+        by_uuid: the same, by uuid.
+        size: how many bytes they have before compression, with a comma each.
+    """
+
+    def __init__(self, wire: Wire, *, historical: bool, created_at: str) -> None:
+        self.items: list[Item] = []
+        self.by_uuid: dict[str, Item] = {}
+        self.size = 0
+        self._historical = historical
+        self._created_at = created_at
+        self._compressor = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
+        head = wire.head(historical=historical, created_at=created_at)
+        self._packed = [self._compressor.compress(head)]
+        self._unpacked: list[bytes] = []
+
+    def add(self, item: Item) -> None:
+        """Add an event."""
+        self.items.append(item)
+        self.by_uuid[item.uuid] = item
+        self.size += len(item.body) + 1
+        unpacked = self._unpacked
+        unpacked.append(item.body)
+        if len(unpacked) >= _FED_TOGETHER:
+            self._feed()
+
+    def sealed(self) -> Batch:
+        """Return the batch as it is now; nothing may be added any more."""
+        self._feed()
+        self._packed += [self._compressor.compress(b"]}"), self._compressor.flush()]
+        return Batch(self.items, self._historical, self._created_at, b"".join(self._packed))
+
+    def _feed(self) -> None:
+        if len(self.items) > len(self._unpacked):
+            # There is an event before these.
+            self._unpacked.insert(0, b"")
+        self._packed.append(self._compressor.compress(b",".join(self._unpacked)))
+        self._unpacked.clear()
+
+
+def item_of(
+    converted: Converted, record: Json | bytes, wire: Wire, latest_time: str
+) -> Item | Rejected:
+    """Serialise an event, or return why PostHog would refuse or bend it.
+
+    Args:
+        converted: the event, and what it tells about people and groups.
+        record: the record that it was made from.
+        wire: the protocol.
         latest_time: RFC 3339; PostHog puts its own clock in place of a time that lies more than
             23 hours ahead (rust/common/types/src/timestamp.rs).
     """
-    event = item.event
-    misshapen = _misshapen(event)
-    if misshapen is None and _nests_too_deep(item):
-        misshapen = f"The event nests deeper than {MAX_EVENT_DEPTH} levels."
-    if misshapen is not None:
-        return Rejected("bad_event", misshapen)
-    if len(event["event"].encode("utf-16-le", "surrogatepass")) > 2 * MAX_NAME_UNITS:
-        return Rejected("event_name_too_long", "PostHog would cut the event's name.")
-    if event["timestamp"] > latest_time:
-        return Rejected("future_time", "The time lies in the future; PostHog would replace it.")
-    if len(item.body) > MAX_EVENT_BYTES:
-        return Rejected(
-            "event_too_large", f"The event has {len(item.body)} bytes; the limit is 900 kB."
-        )
-    return None
+    event = converted.event
+    problem = None if _fits(event, latest_time) else _misfit(event, latest_time)
+    if problem is not None:
+        return problem
+    shaped = wire.fitted(event)
+    if isinstance(shaped, Rejected):
+        return shaped
+    body = dumps(shaped)
+    if len(body) > MAX_EVENT_BYTES:
+        return Rejected("event_too_large", f"The event has {len(body)} bytes; the limit is 900 kB.")
+    link, person = converted.link, event["distinct_id"]
+    key, user = _key_and_user(event["properties"], person, link)
+    return Item(
+        event["uuid"], event["event"], person, event["timestamp"],
+        body, record, key, link, converted.groups, user,
+    )  # fmt: skip
 
 
-def _misshapen(event: Json) -> str | None:
-    """Return which part has a type that fits none of PostHog's shapes of an event."""
-    for name in _REQUIRED_TEXTS:
-        if not isinstance(event.get(name), str) or not event[name]:
-            return f"The event's {name} is not a text."
-    properties = event.get("properties")
-    if not isinstance(properties, dict):
-        return "The event's properties are not an object."
-    if not isinstance(properties.get("$cookieless_mode", False), bool):
-        return "The property $cookieless_mode is not a boolean."
-    return None
-
-
-def _nests_too_deep(item: Item) -> bool:
-    # Without that many brackets it cannot be deep; counting bytes is nearly free.
-    if item.body.count(b"[") + item.body.count(b"{") <= MAX_EVENT_DEPTH:
-        return False
-    level: list[Any] = [item.event]
-    for _ in range(MAX_EVENT_DEPTH):
-        level = [
-            inner
-            for value in level
-            for inner in (value.values() if isinstance(value, dict) else value)
-            if isinstance(inner, (dict, list))
-        ]
-    return bool(level)
-
-
-def stored_once(event: Json) -> tuple[str, ...]:
+def stored_once(item: Item) -> tuple[str, str, str, str]:
     """Return what PostHog keeps one event of: uuid, name, person and day.
 
     The sort key of its table (PostHog/posthog posthog/models/event/sql.py).
     """
-    return event["uuid"], event["event"], event["distinct_id"], event["timestamp"][:10]
+    return item.uuid, item.name, item.person, item.timestamp[:10]
 
 
-def pack(items: Sequence[Item], limits: Limits) -> Iterator[list[Item]]:
-    """Yield the items in order, as many together as the limits allow; each at least alone."""
-    batch: list[Item] = []
-    size = 0
-    for item in items:
-        full = len(batch) >= limits.max_events or size + len(item.body) > limits.max_bytes
-        if batch and full:
-            yield batch
-            batch, size = [], 0
-        batch.append(item)
-        size += len(item.body) + 1
-    if batch:
-        yield batch
+def _key_and_user(properties: Json, person: str, link: Link | None) -> tuple[str, str | None]:
+    """Return what an event must keep its order with, and the user of an Amplitude row.
 
-
-def by_age(items: Sequence[Item], oldest_recent: str) -> tuple[list[Item], list[Item]]:
-    """Return the items older than a time, and the rest, each in order."""
-    old = [item for item in items if item.event["timestamp"] < oldest_recent]
-    recent = [item for item in items if item.event["timestamp"] >= oldest_recent]
-    return old, recent
-
-
-def halves(batch: Sequence[Item]) -> tuple[Sequence[Item], Sequence[Item]]:
-    """Return the two halves of a batch of at least two."""
-    middle = len(batch) // 2
-    return batch[:middle], batch[middle:]
-
-
-def body_of(batch: Sequence[Item], *, api_key: str, historical: bool) -> bytes:
-    """Return the request body of `POST /batch/`.
-
-    There is no `sent_at`: PostHog would shift every timestamp by the difference between it and
-    its own clock (posthog.com, docs/data/timestamps).
+    The key is the device, else the person. An $identify of PostHog's own SDKs names the device
+    that it joins.
     """
-    head = dumps({"api_key": api_key, "historical_migration": historical})
-    return b'%b,"batch":[%b]}' % (head[:-1], b",".join(item.body for item in batch))
+    if link is not None:
+        return link.device_id, link.user_id
+    user = properties.get("$amplitude_user_id")
+    if user is not None and legal_id(user) != person:
+        user = None
+    device = properties.get("$anon_distinct_id") or properties.get("$device_id")
+    key = device if device and isinstance(device, str) else person
+    return key, None if user is None else person
+
+
+def _fits(event: Json, latest_time: str) -> bool:
+    """Tell whether an event surely has no misfit; the quick way, for nearly all of them."""
+    get = event.get
+    uuid, person, properties = get("uuid"), get("distinct_id"), get("properties")
+    name, timestamp = get("event"), get("timestamp")
+    return (
+        uuid.__class__ is name.__class__ is person.__class__ is timestamp.__class__ is str
+        and properties.__class__ is dict
+        and uuid != ""
+        and person != ""
+        # A character is at most two units.
+        and 0 < len(name) <= MAX_NAME_UNITS // 2
+        and "" < timestamp <= latest_time
+        and "$cookieless_mode" not in properties
+    )
+
+
+def _misfit(event: Json, latest_time: str) -> Rejected | None:
+    """Return which part PostHog would refuse or bend."""
+    for name in _REQUIRED_TEXTS:
+        value = event.get(name)
+        if not value or not isinstance(value, str):
+            return Rejected("bad_event", f"The event's {name} is not a text.")
+    properties = event.get("properties")
+    if not isinstance(properties, dict):
+        return Rejected("bad_event", "The event's properties are not an object.")
+    if not isinstance(properties.get("$cookieless_mode", False), bool):
+        return Rejected("bad_event", "The property $cookieless_mode is not a boolean.")
+    if len(event["event"].encode("utf-16-le", "surrogatepass")) > 2 * MAX_NAME_UNITS:
+        return Rejected("event_name_too_long", "PostHog would cut the event's name.")
+    if event["timestamp"] > latest_time:
+        return Rejected("future_time", "The time lies in the future; PostHog would replace it.")
+    return None

@@ -1,4 +1,4 @@
-"""PostHog's ingestion over HTTP: one request body in, accepted or refused out.
+"""PostHog's ingestion over HTTP: one batch in, what became of it out.
 
 The only module that knows HTTP. What each status means stands in one table (`ACTIONS`); facts
 from PostHog/posthog rust/capture.
@@ -7,22 +7,28 @@ from PostHog/posthog rust/capture.
 from __future__ import annotations
 
 import email.utils
-import json
 import logging
+import threading
 import time
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 import tenacity
-from isal import igzip
 
 from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.protocols import Taken, V1Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from target_posthog.batches import Batch, Item
+    from target_posthog.pace import Turns
+    from target_posthog.protocols import Wire
 
 logger = logging.getLogger("target-posthog")
 
@@ -47,16 +53,36 @@ class Refused:
     answer: str
 
 
-class Sender(Protocol):
-    """Takes request bodies: PostHog itself, or the preview's file."""
+@dataclass(frozen=True)
+class Answer:
+    """What became of a batch.
 
-    def send(self, body: bytes) -> Refused | None:
-        """Deliver one body; return None once it is accepted.
+    Attributes:
+        taken: what PostHog said of events that it took; `again` is empty.
+        refused: why the events in `left` were not taken, as one of them is bad.
+        left: the events that are neither taken nor dropped; empty unless `refused` is set.
+        seconds: how long the last try was on its way.
+    """
+
+    taken: Taken = field(default_factory=Taken)
+    refused: Refused | None = None
+    left: Sequence[Item] = ()
+    seconds: float = 0.0
+
+
+class Sender(Protocol):
+    """Takes batches: PostHog itself, or the preview's file."""
+
+    def send(self, batch: Batch) -> Answer:
+        """Deliver one batch; return once it is settled. Called in several threads.
 
         Raises:
-            FixConfiguration: no body will ever be accepted this way.
+            FixConfiguration: no batch will ever be accepted this way.
             RunAgain: it was not accepted in time.
         """
+
+    def stop(self) -> None:
+        """Try nothing more: what is under way ends with the try that it is in."""
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -92,67 +118,108 @@ class _NotYet(Exception):
         self.retry_after = retry_after
 
 
+class _Sending:
+    """One batch on its way through as many tries as it takes."""
+
+    def __init__(self, batch: Batch, request_id: str) -> None:
+        self.batch = batch
+        self.request_id = request_id
+        self.attempt = 0
+        self.taken = Taken()
+        self.seconds = 0.0
+
+    def go_on_with(self, again: frozenset[str], wire: Wire) -> None:
+        """Go on with these events alone."""
+        left = [item for item in self.batch.items if item.uuid in again]
+        self.batch = self.batch.of(left, wire)
+
+
 class CaptureApi:
-    """Sends bodies to `POST {host}/batch/`, and waits while PostHog or the network cannot.
+    """Sends batches to PostHog, and waits while PostHog or the network cannot take them.
 
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
-        api_key: the key that the bodies carry; it is never shown.
-        max_retry_seconds: how long one body is tried.
+        wire: the protocol.
+        api_key: the project's key; it is never shown.
+        max_retry_seconds: how long one batch is tried.
+        turns: says when the next try may begin.
         sleep: waits; tests give their own.
     """
 
     def __init__(
         self,
         host: str,
+        wire: Wire,
         *,
         api_key: str,
         max_retry_seconds: float,
         user_agent: str,
-        sleep: Callable[[float], None] = time.sleep,
+        turns: Turns,
+        sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._url = f"{host}/batch/"
+        self._url = f"{host}{wire.path}"
         self._host = without_credentials(host)
+        self._wire = wire
         self._api_key = api_key
-        self._session = requests.Session()
-        self._session.headers.update(
-            {
-                "Content-Type": "application/json",
-                "Content-Encoding": "gzip",
-                "User-Agent": user_agent,
-            }
-        )
+        self._headers = {
+            "Content-Type": "application/json",
+            "Content-Encoding": "gzip",
+            "User-Agent": user_agent,
+        }
+        self._turns = turns
         self._max_retry_seconds = max_retry_seconds
-        self._retrying = tenacity.Retrying(
+        self._stopped = threading.Event()
+        self._sleep = sleep or self._wait_unless_stopped
+        # One for each thread: a session is not made for several at once.
+        self._own = threading.local()
+        self._sessions: list[requests.Session] = []
+
+    def send(self, batch: Batch) -> Answer:
+        """Deliver one batch; see `Sender.send`."""
+        sending = _Sending(batch, str(uuid.uuid4()))
+        retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_NotYet),
             wait=self._wait,
             stop=self._gives_up,
             before_sleep=self._say_that_it_waits,
-            sleep=sleep,
+            sleep=self._sleep,
             reraise=True,
         )
-
-    def send(self, body: bytes) -> Refused | None:
-        """Deliver one body; see `Sender.send`."""
-        packed = igzip.compress(body, compresslevel=1)
         try:
-            return self._retrying(self._try, packed)
+            refused = retrying(self._try, sending)
         except _NotYet as error:
             raise RunAgain(
                 f"PostHog did not take a batch for {self._max_retry_seconds:.0f} s: {error}.",
                 "Run again when it is well (max_retry_seconds sets how long to wait).",
             ) from None
+        left = sending.batch.items if refused is not None else ()
+        return Answer(sending.taken, refused, left, sending.seconds)
+
+    def stop(self) -> None:
+        """Try nothing more; see `Sender.stop`."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self.stop()
+        for session in self._sessions:
+            session.close()
 
-    def _try(self, packed: bytes) -> Refused | None:
+    def _try(self, sending: _Sending) -> Refused | None:
+        self._turns.wait(len(sending.batch.items), stopped=self._stopped.is_set)
+        sending.attempt += 1
+        headers = self._wire.headers_of(
+            attempt=sending.attempt,
+            request_id=sending.request_id,
+            now=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z",
+        )
+        began = time.monotonic()
         try:
             # A redirected POST arrives as a GET without its body, so none is followed.
-            response = self._session.post(
+            response = self._session().post(
                 self._url,
-                data=packed,
+                data=sending.batch.packed,
+                headers=headers,
                 timeout=(_CONNECT_SECONDS, _READ_SECONDS),
                 allow_redirects=False,
             )
@@ -161,13 +228,25 @@ class CaptureApi:
             raise self._wrong_host("the address cannot be read") from None
         except requests.RequestException as error:
             raise _NotYet(_network_words(error)) from None
-        return self._judge(response)
+        sending.seconds = time.monotonic() - began
+        return self._judge(response, sending)
 
-    def _judge(self, response: requests.Response) -> Refused | None:
+    def _wait_unless_stopped(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._own, "session", None)
+        if session is None:
+            session = self._own.session = requests.Session()
+            session.headers.update(self._headers)
+            self._sessions.append(session)
+        return session
+
+    def _judge(self, response: requests.Response, sending: _Sending) -> Refused | None:
         status = response.status_code
         action = ACTIONS.get(status, _Action.RETRY if status >= 500 else _Action.WRONG_HOST)  # noqa: PLR2004 - 5xx
         if action is _Action.ACCEPTED:
-            self._check_that_posthog_took_it(response)
+            self._read_what_it_took(response, sending)
             return None
         if action is _Action.REFUSED:
             return Refused(status, self._shown(response))
@@ -185,25 +264,21 @@ class CaptureApi:
             )
         raise self._wrong_host(f"it answered {status}")
 
-    def _check_that_posthog_took_it(self, response: requests.Response) -> None:
-        """See that the 200 is PostHog's own, and that it is not a polite no."""
-        try:
-            answer = json.loads(response.content)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or "status" not in answer:
+    def _read_what_it_took(self, response: requests.Response, sending: _Sending) -> None:
+        taken = self._wire.taken(response.content, sending.batch.items)
+        if taken is None:
             raise self._wrong_host("its answer is not that of PostHog's ingestion")
-        if answer.get("quota_limited"):
-            # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
-            raise RunAgain(
-                "PostHog drops events of this project: its quota is used up.",
-                "Raise the billing limit of the project, and run again.",
-            )
+        sending.taken = sending.taken.then(taken)
+        if taken.again:
+            sending.go_on_with(taken.again, self._wire)
+            raise _NotYet(f"it put {len(taken.again)} events off", _retry_after(response))
 
     def _wrong_host(self, why: str) -> FixConfiguration:
         return FixConfiguration(
             f"{self._host} does not take events: {why}.",
-            "Set host to https://us.i.posthog.com, https://eu.i.posthog.com or your own.",
+            "Set host to https://us.i.posthog.com, https://eu.i.posthog.com or your own."
+            # Installations of one's own may be older than v1.
+            + (" Or set protocol to batch." if isinstance(self._wire, V1Wire) else ""),
         )
 
     def _shown(self, response: requests.Response) -> str:
@@ -221,7 +296,8 @@ class CaptureApi:
 
     def _gives_up(self, state: tenacity.RetryCallState) -> bool:
         """Tell whether the time is up, or would be before PostHog wants to be asked again."""
-        return (state.seconds_since_start or 0.0) + _asked(state) >= self._max_retry_seconds
+        spent = state.seconds_since_start or 0.0
+        return self._stopped.is_set() or spent + _asked(state) >= self._max_retry_seconds
 
     def _say_that_it_waits(self, state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and state.outcome is not None:

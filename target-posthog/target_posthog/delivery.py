@@ -8,31 +8,28 @@ steps leads to the same uuids being sent again, never to a gap.
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from target_posthog.batches import (
-    Item,
-    Limits,
-    body_of,
-    by_age,
-    halves,
-    item_of,
-    pack,
-    problem_of,
-    stored_once,
-)
-from target_posthog.conversion import Conversion, Json, Rejected, Skipped
+from target_posthog.batches import Item, Limits, item_of
+from target_posthog.codec import loads
+from target_posthog.conversion import Conversion, GroupState, Json, Link, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
+from target_posthog.lanes import Lanes, Patience
 from target_posthog.progress import Counts
+from target_posthog.sightings import News, Sighting, sightings_of, told_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-    from target_posthog.capture_api import Refused, Sender
-    from target_posthog.links import Links
-    from target_posthog.rejects import Rejects
+    from target_posthog.batches import Batch
+    from target_posthog.capture_api import Answer
+    from target_posthog.in_flight import InFlight
+    from target_posthog.protocols import Wire
 
 logger = logging.getLogger("target-posthog")
 
@@ -45,16 +42,46 @@ RECENT = timedelta(hours=48)
 FUTURE = timedelta(hours=23)
 #: The share of rejects says nothing about the first few records.
 _RATIO_COUNTS_FROM = 10_000
+#: How much is looked up in the ledger at once: enough that its commits, each of which waits for
+#: the disk, cost little; not so much that the events have left the processor's cache.
+_STRETCH_EVENTS, _STRETCH_BYTES = 1000, 2 * 1024 * 1024
+#: Requests side by side at most. Eight make up for an answer of 100 ms at a core's full speed.
+MAX_LANES = 8
+
+
+class ToldLinks(Protocol):
+    """What must be told and what was: `links.Links`, or a worker's way to ask for it."""
+
+    def news(self, sightings: Sequence[Sighting]) -> News:
+        """Return what PostHog must be told because of a stretch of records."""
+
+    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
+        """Remember links and group states that PostHog took."""
+
+    def refuse(self, links: Sequence[Link]) -> None:
+        """Do not tell these links again in this run."""
+
+
+class RejectsFile(Protocol):
+    """Where refused records go: `rejects.Rejects`, or a worker's way to it."""
+
+    path: Path
+
+    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
+        """Append one record."""
+
+    def save(self) -> None:
+        """Bring every line to the disk."""
 
 
 @dataclass(frozen=True)
 class DeliverySettings:
     """What the user decides about the delivery; see the settings of the same names."""
 
-    api_key: str
     historical_migration: Historical
     limits: Limits
     max_reject_ratio: float
+    max_lanes: int = MAX_LANES
 
 
 class Delivery:
@@ -62,35 +89,51 @@ class Delivery:
 
     Args:
         settings: the user's decisions.
-        sender: PostHog or the preview.
+        wire: the protocol.
+        in_flight: carries the requests.
         links: which events to add.
         rejects: where refused events go.
         utc_now: the clock.
+        clock: seconds that only go forward.
     """
 
     def __init__(
         self,
         settings: DeliverySettings,
         *,
-        sender: Sender,
-        links: Links,
-        rejects: Rejects,
+        wire: Wire,
+        in_flight: InFlight,
+        links: ToldLinks,
+        rejects: RejectsFile,
         utc_now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
         self._settings = settings
-        self._sender = sender
+        self._wire = wire
+        self._in_flight = in_flight
         self._links = links
         self._rejects = rejects
         self._utc_now = utc_now
-        self._items: list[Item] = []
-        self._kept_by: dict[str, tuple[str, ...]] = {}
-        self._size = 0
+        self._clock = clock
+        limits = settings.limits
+        self._limits = Limits(limits.max_events, min(limits.max_bytes, wire.max_bytes))
+        self._lanes = Lanes(1, self._limits, wire)
+        self._patience = Patience(settings.max_lanes)
+        self._stretch: list[Item] = []
+        self._stretch_size = 0
+        self._passing_on: deque[Item] = deque()
+        self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
+        self._stretch_bytes = min(_STRETCH_BYTES, limits.max_bytes)
         self._warned_of_recent = False
         self._set_clock()
 
-    def take(self, record: Json, conversion: Conversion) -> None:
+    def take(self, record: Json | bytes, conversion: Conversion) -> None:
         """Take what became of one record; send when a batch is full.
+
+        Args:
+            record: the record, or its JSON.
+            conversion: what became of it.
 
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.
@@ -98,10 +141,20 @@ class Delivery:
         self.counts.exported += 1
         if isinstance(conversion, Skipped):
             self.counts.skipped[conversion.rule] += 1
-        elif isinstance(conversion, Rejected):
+            return
+        if isinstance(conversion, Rejected):
             self._reject(conversion, "convert", record)
-        else:
-            self._collect(item_of(conversion, record))
+            self._stop_at_too_many_rejects()
+            return
+        item = item_of(conversion, record, self._wire, self._latest_time)
+        if isinstance(item, Rejected):
+            self._reject(item, "check", record)
+            self._stop_at_too_many_rejects()
+            return
+        self._stretch.append(item)
+        self._stretch_size += len(item.body) + 1
+        if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
+            self._pass_on()
 
     def flush(self) -> None:
         """Deliver everything that was taken, and bring it all to the disk.
@@ -109,84 +162,135 @@ class Delivery:
         Raises:
             TargetPosthogError: some of it is not delivered; the state must not move.
         """
-        if self._items:
-            items, newly_shared = self._links.added_to(self._items)
-            self.counts.shared_devices += newly_shared
-            for historical, stretch in self._by_lane(items):
-                for batch in pack(stretch, self._settings.limits):
-                    self._send(batch, historical=historical)
-            self._items, self._size = [], 0
-            self._kept_by.clear()
+        self._pass_on()
+        self._drain()
         self._rejects.save()
+
+    @property
+    def lanes(self) -> int:
+        """How many requests may be under way at once by now."""
+        return self._lanes.count
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way is not waited for."""
+        self._in_flight.close()
+
+    def _pass_on(self) -> None:
+        """Put the stretch into the lanes, with what it shows of people and groups."""
+        items = self._stretch
+        if items:
+            sightings = sightings_of(items)
+            if sightings:
+                news = self._links.news(sightings)
+                self.counts.shared_devices += news.newly_shared
+                items = told_beside(items, news, self._wire)
+            self._warn_of_recent(items)
+            self._passing_on.extend(items)
+            self._stretch, self._stretch_size = [], 0
+        wanted = self._settings.historical_migration
+        while self._passing_on:
+            item = self._passing_on.popleft()
+            old = item.timestamp < self._oldest_recent if wanted == "auto" else wanted == "true"
+            is_new = self._lanes.add(item, historical=old, created_at=self._now)
+            if not is_new and not item.told:
+                self.counts.skipped["duplicate"] += 1
+            if self._lanes.are_pressed:
+                self._begin_what_is_full()
+        self._settle_what_ended()
         self._set_clock()
 
-    def _collect(self, item: Item) -> None:
-        problem = problem_of(item, latest_time=self._latest_time)
-        if problem is not None:
-            self._reject(problem, "check", item.record)
-            return
-        uuid, identity = item.event["uuid"], stored_once(item.event)
-        if self._kept_by.get(uuid) == identity:
-            self.counts.skipped["duplicate"] += 1
-            return
-        if uuid in self._kept_by:
-            # Another event under the same uuid: PostHog keeps both, but v1 takes no uuid twice in
-            # a batch, so it goes with the next.
-            self.flush()
-        self._kept_by[uuid] = identity
-        self._items.append(item)
-        self._size += len(item.body) + 1
-        limits = self._settings.limits
-        if len(self._items) >= limits.max_events or self._size >= limits.max_bytes:
-            self.flush()
+    def _begin_what_is_full(self) -> None:
+        """Begin full batches; go on when there is room for more."""
+        self._begin_ready(everything=False)
+        while self._lanes.must_wait:
+            began = self._clock()
+            answer = self._settle_next()
+            self._patience.waited(self._clock() - began, answer_took=answer.seconds)
+            self._begin_ready(everything=False)
+        count = self._patience.better_count(self._lanes.count)
+        if count != self._lanes.count:
+            # What is in the old lanes goes first: no device may change lanes under way.
+            self._drain()
+            self._lanes = Lanes(count, self._limits, self._wire)
 
-    def _by_lane(self, items: Sequence[Item]) -> list[tuple[bool, Sequence[Item]]]:
-        """Return which events go with `historical_migration` and which without."""
-        wanted = self._settings.historical_migration
-        if wanted == "auto":
-            old, recent = by_age(items, self._oldest_recent)
-            return [(True, old), (False, recent)]
-        if wanted == "true":
-            self._warn_of_recent(items)
-        return [(wanted == "true", items)]
+    def _drain(self) -> None:
+        """Begin everything, and wait for the end of it."""
+        self._begin_ready(everything=True)
+        while self._lanes.under_way:
+            self._settle_next()
+            self._begin_ready(everything=True)
 
-    def _send(self, batch: Sequence[Item], *, historical: bool) -> None:
-        """Send a batch; halve a refused one until the culprit stands alone."""
-        body = body_of(batch, api_key=self._settings.api_key, historical=historical)
-        refused = self._sender.send(body)
-        if refused is None:
-            self._accept(batch)
-        elif len(batch) == 1:
-            self._refuse(batch[0], refused)
-        else:
-            for half in halves(batch):
-                self._send(half, historical=historical)
+    def _begin_ready(self, *, everything: bool) -> None:
+        for number, batch in self._lanes.ready(everything=everything):
+            self._in_flight.begin(number, batch)
 
-    def _accept(self, batch: Sequence[Item]) -> None:
-        self._links.accept(batch)
-        for item in batch:
-            if not item.told:
-                self.counts.accepted += 1
-            elif item.link is not None:
-                self.counts.links += 1
+    def _settle_what_ended(self) -> None:
+        """Write down, without waiting, what became of requests that have ended."""
+        while (done := self._in_flight.next_done(timeout=0)) is not None:
+            self._settle(*done)
+
+    def _settle_next(self) -> Answer:
+        """Wait for the end of a request, and write down what became of its events."""
+        done = self._in_flight.next_done()
+        if done is None:
+            raise RuntimeError("no request is under way")
+        return self._settle(*done)
+
+    def _settle(self, number: int, answer: Answer | Exception) -> Answer:
+        batch = self._lanes.done(number)
+        if isinstance(answer, Exception):
+            self._lanes.put_back(number, [batch])
+            raise answer
+        self._accept(batch, answer)
+        if answer.refused is not None:
+            left = batch.of(answer.left, self._wire)
+            if len(left.items) > 1:
+                self._lanes.put_back(number, left.halves(self._wire))
             else:
-                self.counts.groups += 1
+                refused = answer.refused
+                self._refuse(left.items[0], f"{refused.status}: {refused.answer}")
+        self._stop_at_too_many_rejects()
+        return answer
 
-    def _refuse(self, item: Item, refused: Refused) -> None:
-        reason = Rejected(
-            "refused_by_posthog", f"PostHog answered {refused.status}: {refused.answer}"
-        )
+    def _accept(self, batch: Batch, answer: Answer) -> None:
+        """Write down what PostHog took of a batch, and what it dropped."""
+        dropped = answer.taken.dropped
+        items = batch.items
+        if dropped or answer.left:
+            left = {item.uuid for item in answer.left}
+            for item in items:
+                if item.uuid in dropped:
+                    self._refuse(item, dropped[item.uuid])
+            items = [one for one in items if one.uuid not in dropped and one.uuid not in left]
+        told = [item for item in items if item.told]
+        links = [item.link for item in told if item.link is not None]
+        if told:
+            self._links.accept(links, [group for item in told for group in item.groups])
+        self.counts.accepted += len(items) - len(told)
+        self.counts.links += len(links)
+        self.counts.groups += len(told) - len(links)
+        self.counts.warned.update(answer.taken.warned.values())
+
+    def _refuse(self, item: Item, answer: str) -> None:
+        reason = Rejected("refused_by_posthog", f"PostHog answered {answer}")
         if not item.told:
             self._reject(reason, "send", item.record)
             return
         # The record itself is delivered on its own; only the added event is lost.
         self.counts.added_rejected[reason.code] += 1
-        self._links.refuse(item)
-        self._rejects.write(reason, "send", item.event)
+        if item.link is not None:
+            self._links.refuse([item.link])
+        self._write(reason, "send", item.record)
 
-    def _reject(self, rejected: Rejected, stage: str, record: Json) -> None:
-        self._rejects.write(rejected, stage, record)
+    def _reject(self, rejected: Rejected, stage: str, record: Json | bytes) -> None:
+        self._write(rejected, stage, record)
         self.counts.rejected[rejected.code] += 1
+
+    def _write(self, rejected: Rejected, stage: str, record: Json | bytes) -> None:
+        whole: Json = loads(record) if isinstance(record, bytes) else record
+        self._rejects.write(rejected, stage, whole)
+
+    def _stop_at_too_many_rejects(self) -> None:
         total, exported = self.counts.rejected.total(), self.counts.exported
         if exported > _RATIO_COUNTS_FROM and total > exported * self._settings.max_reject_ratio:
             self._rejects.save()
@@ -197,9 +301,9 @@ class Delivery:
             )
 
     def _warn_of_recent(self, items: Sequence[Item]) -> None:
-        if self._warned_of_recent:
+        if self._warned_of_recent or self._settings.historical_migration != "true":
             return
-        if any(item.event["timestamp"] >= self._oldest_recent for item in items):
+        if any(item.timestamp >= self._oldest_recent for item in items):
             self._warned_of_recent = True
             logger.warning(
                 "Some events are newer than 48 hours: PostHog may bill them although "
@@ -209,5 +313,6 @@ class Delivery:
 
     def _set_clock(self) -> None:
         now = self._utc_now()
+        self._now = f"{now:%Y-%m-%dT%H:%M:%S.%f}Z"
         self._oldest_recent = f"{now - RECENT:%Y-%m-%dT%H:%M:%S.%f}Z"
         self._latest_time = f"{now + FUTURE:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 
 from target_posthog.amplitude.event_ids import canonical_json
 from target_posthog.amplitude.groups import group_event
-from target_posthog.amplitude.identity import IdentityEvents, identity_event, legal_id
-from target_posthog.batches import Item
-from target_posthog.codec import dumps
-from target_posthog.conversion import GroupState, Json, Link
+from target_posthog.amplitude.identity import IdentityEvents, identity_event
+from target_posthog.conversion import GroupState, Link
 from target_posthog.ledger import GroupKey, Ledger, Owner
 from target_posthog.memory import Recent
+from target_posthog.sightings import Added, News, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterator, Sequence
 
 #: How many owners and groups are remembered in memory, at some 300 bytes each; the ledger knows
 #: the others.
@@ -29,7 +28,7 @@ _REMEMBERED = 100_000
 
 
 class Links:
-    """Adds what PostHog must be told to a stretch of events, once.
+    """Says what PostHog must be told because of a stretch of records, once.
 
     Args:
         ledger: what it was told in earlier runs, and by other workers.
@@ -41,6 +40,8 @@ class Links:
         self._kind = kind
         self._owners: Recent[str, Owner] = Recent(_REMEMBERED)
         self._digests: Recent[GroupKey, str] = Recent(_REMEMBERED)
+        # Devices whose link is on its way in this run, and those whose link PostHog refused.
+        self._on_the_way: set[str] = set()
         self._refused: set[str] = set()
         self._after_the_record = False
 
@@ -53,40 +54,46 @@ class Links:
         """
         self._after_the_record = True
 
-    def added_to(self, items: Sequence[Item]) -> tuple[list[Item], int]:
-        """Return the items with the events to add, each beside the record that showed it.
+    def news(self, sightings: Sequence[Sighting]) -> News:
+        """Return what PostHog must be told, after the ledger knows that it will be.
 
-        Returns:
-            The items, and how many (device, further user) pairs were seen for the first time.
+        Args:
+            sightings: what a stretch of records shows, in order.
         """
-        owners, digests = self._owners_of(items), self._digests_of(items)
-        told: set[str] = set()
+        owners, digests = self._owners_of(sightings), self._digests_of(sightings)
         shared: dict[tuple[str, str], Link] = {}
-        result: list[Item] = []
-        for item in items:
-            news = list(_group_items(item, digests))
-            if item.link is not None and self._kind != "none":
-                owner = owners[item.link.device_id]
-                if owner.user_id != item.link.user_id:
-                    shared[item.link.device_id, item.link.user_id] = item.link
-                elif self._is_news(owner, item.link, told):
-                    told.add(item.link.device_id)
-                    news.append(self._link_item(item, item.link))
-            result += [item, *news] if self._after_the_record else [*news, item]
+        added: list[Added] = []
+        for seen in sightings:
+            added += _group_news(seen, digests)
+            link = seen.link
+            if link is None or self._kind == "none":
+                continue
+            owner = owners[link.device_id]
+            if owner.user_id != link.user_id:
+                shared[link.device_id, link.user_id] = link
+            elif self._is_news(owner, link):
+                self._on_the_way.add(link.device_id)
+                event = identity_event(self._kind, link, seen.timestamp)
+                added.append(Added(seen.index, event, link=link))
         self._digests.put(digests)
-        return result, self._ledger.note_shared(list(shared.values())) if shared else 0
+        newly_shared = self._ledger.note_shared(list(shared.values())) if shared else 0
+        return News(added, after=self._after_the_record, newly_shared=newly_shared)
 
-    def accept(self, items: Iterable[Item]) -> None:
-        """Remember what PostHog took."""
-        links = [item.link for item in items if item.told and item.link is not None]
-        groups = [group for item in items if item.told for group in item.groups]
+    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
+        """Remember links and group states that PostHog took."""
         if links:
-            self._ledger.accept([link.device_id for link in links])
+            devices = [link.device_id for link in links]
+            self._ledger.accept(devices)
             self._owners.put({link.device_id: Owner(link.user_id, accepted=True) for link in links})
+            self._on_the_way.difference_update(devices)
         if groups:
             self._ledger.accept_groups(
                 {(one.group_type, one.group_key): _digest(one) for one in groups}
             )
+
+    def refuse(self, links: Sequence[Link]) -> None:
+        """Do not tell these links again in this run; the next one tries them once more."""
+        self._refused.update(link.device_id for link in links)
 
     def is_told(self, tells: Link | GroupState) -> bool:
         """Tell whether an event that PostHog once refused must not be sent any more.
@@ -100,31 +107,21 @@ class Links:
         owner = self._ledger.claim([tells])[tells.device_id]
         return owner.accepted or owner.user_id != tells.user_id
 
-    def refuse(self, item: Item) -> None:
-        """Do not tell this link again in this run; the next one tries it once more."""
-        if item.link is not None:
-            self._refused.add(item.link.device_id)
+    def _is_news(self, owner: Owner, link: Link) -> bool:
+        device = link.device_id
+        return not (owner.accepted or device in self._on_the_way or device in self._refused)
 
-    def _is_news(self, owner: Owner, link: Link, told: set[str]) -> bool:
-        return not (owner.accepted or link.device_id in told or link.device_id in self._refused)
-
-    def _owners_of(self, items: Sequence[Item]) -> dict[str, Owner]:
-        """Return whose every id of these items is, after claiming those that are nobody's yet.
+    def _owners_of(self, sightings: Sequence[Sighting]) -> dict[str, Owner]:
+        """Return whose every id of these sightings is, after claiming those that are nobody's yet.
 
         Users claim their own ids before any device is claimed: a device id that is a user's, too,
         is never joined to another user.
         """
         if self._kind == "none":
             return {}
-        first: dict[str, Link] = {}
-        for user in filter(None, map(_user_of, items)):
-            first.setdefault(user, Link(user, user))
-        for item in items:
-            if item.link is not None:
-                first.setdefault(item.link.device_id, item.link)
         owners: dict[str, Owner] = {}
         unknown: list[Link] = []
-        for one, link in first.items():
+        for one, link in _claims_of(sightings).items():
             known = self._owners.get(one)
             if known is None:
                 unknown.append(link)
@@ -136,40 +133,34 @@ class Links:
             owners |= claimed
         return owners
 
-    def _digests_of(self, items: Sequence[Item]) -> dict[GroupKey, str]:
-        """Return what PostHog last took of every known group of these items."""
-        keys = {(one.group_type, one.group_key) for item in items for one in item.groups}
+    def _digests_of(self, sightings: Sequence[Sighting]) -> dict[GroupKey, str]:
+        """Return what PostHog last took of every known group of these sightings."""
+        keys = {(one.group_type, one.group_key) for seen in sightings for one in seen.groups}
         known = {key: digest for key in keys if (digest := self._digests.get(key)) is not None}
         unknown = sorted(keys - known.keys())
         return known | self._ledger.group_digests(unknown) if unknown else known
 
-    def _link_item(self, item: Item, link: Link) -> Item:
-        event = identity_event(self._kind, link, item.event["timestamp"])
-        return _item(event, item.record, link=link)
+
+def _claims_of(sightings: Sequence[Sighting]) -> dict[str, Link]:
+    """Return who wants which id: users their own, then each device its first user."""
+    first: dict[str, Link] = {}
+    for seen in sightings:
+        if seen.user is not None and seen.user not in first:
+            first[seen.user] = Link(seen.user, seen.user)
+    for seen in sightings:
+        if seen.link is not None:
+            first.setdefault(seen.link.device_id, seen.link)
+    return first
 
 
-def _user_of(item: Item) -> str | None:
-    """Return the user of an Amplitude row, with or without a device; None for anonymous ones."""
-    if item.link is not None:
-        return item.link.user_id
-    user = legal_id(item.event["properties"].get("$amplitude_user_id"))
-    return user if user == item.event["distinct_id"] else None
-
-
-def _group_items(item: Item, digests: dict[GroupKey, str]) -> Iterable[Item]:
-    """Return an event for each group that is not as PostHog last took it; note the new digests."""
-    for group in item.groups:
+def _group_news(seen: Sighting, digests: dict[GroupKey, str]) -> Iterator[Added]:
+    """Yield an event for each group that is not as PostHog last took it; note the new digests."""
+    for group in seen.groups:
         key, digest = (group.group_type, group.group_key), _digest(group)
         if digests.get(key) != digest:
             digests[key] = digest
-            event = group_event(group, item.event["distinct_id"], item.event["timestamp"])
-            yield _item(event, item.record, groups=(group,))
-
-
-def _item(
-    event: Json, record: Json, *, link: Link | None = None, groups: tuple[GroupState, ...] = ()
-) -> Item:
-    return Item(event, dumps(event), record, link, groups, told=True)
+            event = group_event(group, seen.person, seen.timestamp)
+            yield Added(seen.index, event, groups=(group,))
 
 
 def _digest(group: GroupState) -> str:

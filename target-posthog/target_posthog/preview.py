@@ -6,14 +6,16 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import orjson
+from isal import igzip
 
+from target_posthog.capture_api import Answer
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from target_posthog.capture_api import Refused
+    from target_posthog.batches import Batch
     from target_posthog.conversion import Json
 
 
@@ -30,17 +32,21 @@ class PreviewFile:
         self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z.jsonl"
         self._file: IO[bytes] | None = None
 
-    def send(self, body: bytes) -> Refused | None:
+    def send(self, batch: Batch) -> Answer:
         """Write one body; it is always accepted."""
         try:
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
+            body: bytes = igzip.decompress(batch.packed)  # type: ignore[no-untyped-call]
             self._file.write(body + b"\n")
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
-        return None
+        return Answer()
+
+    def stop(self) -> None:
+        """Do nothing: nothing is waited for."""
 
     def summarise(self, counts: Json) -> None:
         """Write what the run came to, as `summary.json`."""

@@ -24,6 +24,7 @@ class Counts:
         groups: group events that PostHog took.
         shared_devices: pairs of a device and a further user, not linked.
         added_rejected: identity and group events that PostHog refused, by code.
+        warned: events that PostHog took with a remark, by remark; only protocol v1 has any.
     """
 
     exported: int = 0
@@ -34,6 +35,7 @@ class Counts:
     groups: int = 0
     shared_devices: int = 0
     added_rejected: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
 
     @property
     def open(self) -> int:
@@ -51,6 +53,7 @@ class Counts:
             "group_updates": self.groups,
             "shared_devices": self.shared_devices,
             "refused_links_and_group_updates": dict(self.added_rejected),
+            "warnings": dict(self.warned),
         }
 
 
@@ -164,6 +167,8 @@ def summary(
         )
     if counts.added_rejected:
         lines.append(f"  PostHog refused {counts.added_rejected.total():,} links or group updates.")
+    if counts.warned:
+        lines.append(f"  warnings {counts.warned.total():>12,}{_by_name(counts.warned)}")
     if counts.rejected or counts.added_rejected:
         lines.append(f"Next: look at {rejects}, one line for each, with its reason.")
     return "\n".join(lines)

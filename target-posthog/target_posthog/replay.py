@@ -17,7 +17,6 @@ import click
 from typing_extensions import override
 
 from target_posthog import progress
-from target_posthog.batches import Item
 from target_posthog.conversion import Converted, Json, Link, Skipped
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.plugin import StoppedBySignal, run
@@ -210,7 +209,11 @@ class Replay(TargetPosthog):
                 sent.append(line)
         self.delivery.flush()
         refused = self._remaining.uuids
-        self._links.accept([_item(one) for one in sent if one.event["uuid"] not in refused])
+        told = [one.tells for one in sent if one.event["uuid"] not in refused]
+        self._links.accept(
+            [one for one in told if isinstance(one, Link)],
+            [one for one in told if not isinstance(one, Link)],
+        )
 
     def _put_in_place(self, path: Path, part: Path, done: _File) -> None:
         """Let a file hold what remains of it, and keep what it was as `….replayed`."""
@@ -254,12 +257,6 @@ class Replay(TargetPosthog):
         )
         for line in block.splitlines():
             self.logger.info(line)
-
-
-def _item(line: AddedLine) -> Item:
-    link, group = (line.tells, None) if isinstance(line.tells, Link) else (None, line.tells)
-    groups = () if group is None else (group,)
-    return Item(line.event, b"", line.event, link, groups, told=True)
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})

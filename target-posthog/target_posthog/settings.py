@@ -47,6 +47,16 @@ SETTINGS = th.PropertiesList(
         "right for a schedule that follows a migration.",
     ),
     th.Property(
+        "protocol",
+        th.StringType,
+        default="batch",
+        allowed_values=["batch", "v1"],
+        title="Protocol",
+        description="How events are sent: `batch` is `POST /batch/`, which every PostHog knows; "
+        "`v1` is `POST /i/v1/analytics/events`, which answers for each event "
+        "(docs/decisions/0008-two-protocols.md).",
+    ),
+    th.Property(
         "source_format",
         th.StringType,
         default="auto",
@@ -189,6 +199,13 @@ SETTINGS = th.PropertiesList(
         description="Number of events in one request.",
     ),
     th.Property(
+        "max_events_per_second",
+        th.NumberType(nullable=True),
+        title="Largest number of events per second",
+        description="The speed that you agreed on with PostHog. It is held over all requests, "
+        "repeats included.",
+    ),
+    th.Property(
         "max_retry_seconds",
         th.IntegerType,
         default=1800,
@@ -237,6 +254,9 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         for one in config["property_names"]
         if one["to"] in ACTING_NAMES
     ]
+    rate = config.get("max_events_per_second")
+    if rate is not None and not rate > 0:
+        problems.append("max_events_per_second must be more than 0.")
     if not 0 <= config["max_reject_ratio"] <= 1:
         problems.append("max_reject_ratio must be from 0 to 1.")
     return problems

@@ -18,13 +18,16 @@ from target_posthog import progress
 from target_posthog.amplitude.convert import Options
 from target_posthog.batches import Limits
 from target_posthog.capture_api import CaptureApi, ingestion_host, without_credentials
-from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.delivery import MAX_LANES, Delivery, DeliverySettings
 from target_posthog.errors import BrokenInput, FixConfiguration
+from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
 from target_posthog.mapping_reader import read_mappings
+from target_posthog.pace import Pace
 from target_posthog.plugin import StateNotWritten, StoppedBySignal, checked_config
 from target_posthog.preview import PreviewFile
+from target_posthog.protocols import BatchWire, V1Wire
 from target_posthog.reader import SingerLines
 from target_posthog.rejects import Rejects
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     import click
 
     from target_posthog.conversion import Json
+    from target_posthog.protocols import Wire
 
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
 #: run sends again.
@@ -81,22 +85,32 @@ class TargetPosthog(Target):
             ledger_url = f"sqlite:///{self._scratch.name}/ledger.db"
             self._preview = PreviewFile(Path(self.config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
+        sender = f"{self.name}/{self.plugin_version}"
+        rate = self.config.get("max_events_per_second")
+        is_v1 = self.config["protocol"] == "v1"
+        wire: Wire = V1Wire(api_key, sender) if is_v1 else BatchWire(api_key)
         self._sender = self._preview or CaptureApi(
             ingestion_host(self.config["host"]),
+            wire,
             api_key=api_key,
             max_retry_seconds=self.config["max_retry_seconds"],
-            user_agent=f"{self.name}/{self.plugin_version}",
+            user_agent=sender,
+            turns=Pace(rate),
         )
         self._links = Links(self._ledger, self.config["identity_events"])
         self._rejects = self.rejects_class(Path(self.config["rejects_path"]), started)
         self.delivery = Delivery(
             DeliverySettings(
-                api_key=api_key,
                 historical_migration=self.config["historical_migration"],
-                limits=Limits(self.config["max_batch_events"], self.config["max_batch_bytes"]),
+                limits=Limits(
+                    self.config["max_batch_events"], self.config["max_batch_bytes"]
+                ).at_rate(rate),
                 max_reject_ratio=self.config["max_reject_ratio"],
+                # A preview keeps the order, whatever the disk does.
+                max_lanes=MAX_LANES if self._preview is None else 1,
             ),
-            sender=self._sender,
+            wire=wire,
+            in_flight=SideBySide(self._sender) if self._preview is None else OneByOne(self._sender),
             links=self._links,
             rejects=self._rejects,
             utc_now=lambda: datetime.now(timezone.utc),
@@ -194,6 +208,7 @@ class TargetPosthog(Target):
 
     def close(self) -> None:
         """Close files and connections."""
+        self.delivery.close()
         self._sender.close()
         self._rejects.close()
         self._ledger.close()

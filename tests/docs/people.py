@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.convert import Options, convert
-from target_posthog.batches import item_of
+from target_posthog.batches import Item, item_of
 from target_posthog.conversion import Converted
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.protocols import BatchWire
+from target_posthog.sightings import sightings_of, told_beside
 from tests.fakes.posthog_persons import PersonModel
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 #: Ways that are not the target's: PostHog's guide, and ours without "one device, one user".
 GUIDE = "the guide's call"
 EVERY_PAIR = "a link for every pair"
+
+WIRE = BatchWire("phc_test")
 
 Story = list[tuple["str | None", str]]
 
@@ -64,10 +69,12 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
     for row in _rows(story):
         conversion = convert(row, Options())
         assert isinstance(conversion, Converted)
-        items.append(item_of(conversion, row))
+        items.append(item_of(conversion, row, WIRE, "2030"))
     ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")
     try:
-        return [item.event for item in Links(ledger, way).added_to(items)[0]]
+        sound = [item for item in items if isinstance(item, Item)]
+        news = Links(ledger, way).news(sightings_of(sound))
+        return [json.loads(item.body) for item in told_beside(sound, news, WIRE)]
     finally:
         ledger.close()
 

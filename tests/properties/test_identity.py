@@ -7,6 +7,7 @@ hour is read again in another order.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from target_posthog.batches import Item, item_of
 from target_posthog.conversion import Converted
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.sightings import sightings_of, told_beside
 from tests.fakes.posthog_persons import PersonModel
+from tests.target.deliveries import WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,8 +62,9 @@ class Posthog:
     def take(self, items: Sequence[Item]) -> None:
         """Take a batch."""
         for item in items:
-            self.events.append(item.event)
-            self.model.process(item.event)
+            event: Row = json.loads(item.body)
+            self.events.append(event)
+            self.model.process(event)
 
 
 def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[Item]:
@@ -77,7 +81,9 @@ def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[I
         }
         conversion = convert(row, Options())
         assert isinstance(conversion, Converted)
-        items.append(item_of(conversion, row))
+        item = item_of(conversion, row, WIRE, "2030")
+        assert isinstance(item, Item)
+        items.append(item)
     return items
 
 
@@ -94,14 +100,14 @@ def worker(
         crash = crashes.pop() if crashes else "done"
         with closing(Ledger(url, "phc_test")) as ledger:
             links = Links(ledger, kind)
-            todo, _ = links.added_to(items)
+            todo = told_beside(items, links.news(sightings_of(items)), WIRE)
             yield "claimed"
             if crash != "claimed":
                 half = len(todo) // 2 if crash == "sent" else len(todo)
                 posthog.take(todo[:half])
                 yield "sent"
                 if crash != "sent":
-                    links.accept(todo)
+                    links.accept([item.link for item in todo if item.told and item.link], [])
                     yield "accepted"
                     if crash != "accepted":
                         return

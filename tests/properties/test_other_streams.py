@@ -12,17 +12,19 @@ from hypothesis import strategies as st
 
 from target_posthog.amplitude.convert import Options
 from target_posthog.any_time import any_time
-from target_posthog.batches import item_of, problem_of
+from target_posthog.batches import item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected
 from target_posthog.mapping_reader import read_mappings
 from target_posthog.posthog_events import convert as convert_posthog
+from target_posthog.protocols import BatchWire
 from target_posthog.rejects import CODES
 from target_posthog.stream_fields import StreamFields
 from target_posthog.stream_mappings import StreamMapping
 from tests.properties.test_fuzz_target import VALUES
 
 NAMES = ("id", "uuid", "event_id", "user_id", "device_id", "time", "a", "a.b", "$set", "$groups")
+WIRE = BatchWire("phc_test")
 LATEST = "2300-01-01T00:00:00.000000Z"
 FIELD = st.sampled_from([*NAMES, "a.c", "gone"])
 CANDIDATE = st.one_of(FIELD, st.builds(lambda value: {"value": value}, VALUES))
@@ -61,8 +63,8 @@ def check(conversion: Conversion) -> None:
     assert isinstance(conversion, Converted)
     event = conversion.event
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event["timestamp"])
-    problem = problem_of(item_of(conversion, {}), latest_time=LATEST)
-    assert problem is None or problem.code in CODES
+    item = item_of(conversion, {}, WIRE, LATEST)
+    assert not isinstance(item, Rejected) or item.code in CODES
     assert event["properties"]["$geoip_disable"] is not None
     if conversion.link is not None:
         assert conversion.link.user_id == event["distinct_id"] != conversion.link.device_id

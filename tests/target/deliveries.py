@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.batches import Limits
-from target_posthog.capture_api import Refused
-from target_posthog.codec import dumps
+from target_posthog.batches import Batch, Item, Limits, item_of
+from target_posthog.capture_api import Answer, Refused
 from target_posthog.conversion import Converted
 from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.in_flight import OneByOne
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.protocols import BatchWire
 from target_posthog.rejects import Rejects
 from tests.target.singer import uuid_of
 
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 
     from target_posthog.amplitude.identity import IdentityEvents
     from target_posthog.conversion import GroupState, Json, Link
+    from target_posthog.protocols import Wire
 
+WIRE = BatchWire("phc_test")
+LATEST = "2024-06-02T11:00:00.000000Z"
 NOW = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
 OLD = "2024-01-01T00:00:00.000000Z"
 
@@ -39,18 +44,22 @@ class FakeSender:
     accepted: list[Json] = field(default_factory=list)
     raises: Exception | None = None
 
-    def send(self, body: bytes) -> Refused | None:
-        """Accept or refuse one body."""
+    def send(self, batch: Batch) -> Answer:
+        """Accept or refuse one batch."""
+        body = gzip.decompress(batch.packed)
         self.bodies.append(body)
         if self.raises is not None:
             raise self.raises
         events = json.loads(body)["batch"]
         if self.max_bytes is not None and len(body) > self.max_bytes:
-            return Refused(413, "too large")
+            return Answer(refused=Refused(413, "too large"), left=batch.items)
         if any(event["uuid"] in self.culprits for event in events):
-            return Refused(400, "bad event")
+            return Answer(refused=Refused(400, "bad event"), left=batch.items)
         self.accepted += events
-        return None
+        return Answer()
+
+    def stop(self) -> None:
+        """Have nothing to stop."""
 
     def close(self) -> None:
         """Have nothing to close."""
@@ -74,9 +83,28 @@ def converted(
     return Converted({**event, **changes}, link, groups)
 
 
+def item(number: int, wire: Wire = WIRE, **changes: Any) -> Item:
+    """Return a sound event on its way."""
+    made = item_of(converted(number, **changes), {"row": number}, wire, LATEST)
+    assert isinstance(made, Item)
+    return made
+
+
+def batch_of(*items: Item, wire: Wire = WIRE, historical: bool = True) -> Batch:
+    """Return a batch with these events."""
+    empty = Batch((), historical, f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z", b"")
+    return empty.of(items, wire)
+
+
+def events_of(batch: Batch) -> list[Json]:
+    """Return the events in the body of a batch."""
+    events: list[Json] = json.loads(gzip.decompress(batch.packed))["batch"]
+    return events
+
+
 def envelope_bytes() -> int:
     """Return how many bytes a body has beside its events."""
-    return len(dumps({"api_key": "phc_test", "historical_migration": True, "batch": []}))
+    return len(WIRE.head(historical=True, created_at="")) + len("]}")
 
 
 @contextmanager
@@ -94,8 +122,9 @@ def delivery_to(
     rejects = Rejects(folder / "rejects", NOW)
     try:
         yield Delivery(
-            DeliverySettings(api_key="phc_test", limits=limits, **decisions),
-            sender=sender,
+            DeliverySettings(limits=limits, **decisions),
+            wire=WIRE,
+            in_flight=OneByOne(sender),
             links=Links(ledger, identity_events),
             rejects=rejects,
             utc_now=lambda: NOW,

@@ -2,138 +2,172 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
 import pytest
 
-from target_posthog.batches import (
-    MAX_EVENT_BYTES,
-    Item,
-    Limits,
-    body_of,
-    by_age,
-    halves,
-    item_of,
-    pack,
-    problem_of,
-)
-from tests.target.deliveries import converted
-
-LATEST = "2024-06-02T11:00:00.000000Z"
+from target_posthog.batches import MAX_EVENT_BYTES, Filling, Item, Limits, item_of
+from target_posthog.conversion import Link, Rejected
+from tests.target.deliveries import LATEST, WIRE, batch_of, converted, events_of, item
 
 
-def item(number: int = 1, **changes: Any) -> Item:
-    """Return an event on its way."""
-    return item_of(converted(number, **changes), {"row": number})
-
-
-def code_of(sent: Item) -> str | None:
+def code_of(number: int = 1, **changes: Any) -> str | None:
     """Return the code under which an event is rejected before it is sent."""
-    rejected = problem_of(sent, latest_time=LATEST)
-    return None if rejected is None else rejected.code
+    made = item_of(converted(number, **changes), {}, WIRE, LATEST)
+    return made.code if isinstance(made, Rejected) else None
 
 
-def test_a_sound_event_has_no_problem() -> None:
-    """The check lets through what PostHog takes."""
-    assert code_of(item()) is None
+def key_of(person: str, *, link: Link | None = None, **properties: Any) -> tuple[str, str | None]:
+    """Return what an event keeps its order with, and the user that it shows."""
+    made = item(1, distinct_id=person, link=link, properties=properties)
+    return made.key, made.user
+
+
+def test_a_sound_event_goes_on_its_way() -> None:
+    """The check lets through what PostHog takes, and nothing of it is lost."""
+    made = item(1)
+    event = converted(1).event
+    assert json.loads(made.body) == event
+    assert [made.uuid, made.name, made.person, made.timestamp] == [
+        event[part] for part in ("uuid", "event", "distinct_id", "timestamp")
+    ]
+    assert made.record == {"row": 1}
+    assert not made.told
 
 
 @pytest.mark.parametrize("name", ["uuid", "event", "distinct_id", "timestamp"])
 @pytest.mark.parametrize("value", ["", None, 5, ["a"]])
 def test_an_event_without_a_required_text_is_bad(name: str, value: Any) -> None:
     """One such event would make PostHog refuse its whole batch."""
-    assert code_of(item(**{name: value})) == "bad_event"
+    assert code_of(**{name: value}) == "bad_event"
 
 
 @pytest.mark.parametrize("properties", [None, [], "text", {"$cookieless_mode": "yes"}])
 def test_properties_of_a_wrong_type_are_bad(properties: object) -> None:
     """One such event would make PostHog refuse its whole batch."""
-    assert code_of(item(properties=properties)) == "bad_event"
+    assert code_of(properties=properties) == "bad_event"
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_a_boolean_cookieless_mode_is_fine(value: object) -> None:
+    """Only another type does not fit PostHog's shape."""
+    assert code_of(properties={"$cookieless_mode": value}) is None
 
 
 def test_a_time_that_posthog_would_replace_is_rejected() -> None:
     """Its limit is 23 hours ahead; the time exactly there is still kept."""
-    assert code_of(item(timestamp="2024-06-02T11:00:00.000001Z")) == "future_time"
-    assert code_of(item(timestamp=LATEST)) is None
+    assert code_of(timestamp="2024-06-02T11:00:00.000001Z") == "future_time"
+    assert code_of(timestamp=LATEST) is None
 
 
 @pytest.mark.parametrize(("name", "code"), [("é" * 200, None), ("é" * 201, "event_name_too_long")])
 def test_a_name_of_more_than_200_characters_is_rejected(name: str, code: str | None) -> None:
     """PostHog would cut it."""
-    assert code_of(item(event=name)) == code
+    assert code_of(event=name) == code
 
 
 @pytest.mark.parametrize("count", [100, 101])
 def test_a_name_is_as_long_as_javascript_counts_it(count: int) -> None:
     """An emoji is two units there; PostHog cuts with `substr`."""
     expected = "event_name_too_long" if count > 100 else None
-    assert code_of(item(event="😀" * count)) == expected
+    assert code_of(event="😀" * count) == expected
 
 
 def test_an_event_over_900_kb_is_rejected() -> None:
     """The limit itself still fits."""
-    empty = len(item(properties={"text": ""}).body)
-    largest = item(properties={"text": "x" * (MAX_EVENT_BYTES - empty)})
-    assert len(largest.body) == MAX_EVENT_BYTES
-    assert code_of(largest) is None
-    assert code_of(item(properties={"text": "x" * (MAX_EVENT_BYTES - empty + 1)})) == (
-        "event_too_large"
-    )
+    empty = len(item(1, properties={"text": ""}).body)
+    largest = {"text": "x" * (MAX_EVENT_BYTES - empty)}
+    assert len(item(1, properties=largest).body) == MAX_EVENT_BYTES
+    assert code_of(properties={"text": largest["text"] + "x"}) == "event_too_large"
 
 
-def test_packing_keeps_the_order_and_the_number_of_events() -> None:
-    """Each batch is as full as the limit on events allows."""
-    items = [item(number) for number in range(7)]
-    packed = list(pack(items, Limits(3, 10**6)))
-    assert [len(batch) for batch in packed] == [3, 3, 1]
-    assert [sent for batch in packed for sent in batch] == items
+@pytest.mark.parametrize(
+    ("properties", "key"),
+    [
+        ({"$device_id": "d"}, "d"),
+        ({"$device_id": "d", "$anon_distinct_id": "a"}, "a"),
+        ({"$device_id": 5}, "p"),
+        ({"$device_id": ""}, "p"),
+        ({}, "p"),
+    ],
+)
+def test_an_event_keeps_its_order_with_its_device(properties: dict[str, Any], key: str) -> None:
+    """Else with its person; an $identify of PostHog's own SDKs goes with the device it names."""
+    assert key_of("p", **properties) == (key, None)
 
 
-def test_packing_counts_bytes_with_their_commas() -> None:
-    """Three events and two commas fit exactly; one byte less, and only two events do."""
-    items = [item(number) for number in range(3)]
-    whole = sum(len(sent.body) for sent in items) + 2
-    assert [len(batch) for batch in pack(items, Limits(10, whole))] == [3]
-    assert [len(batch) for batch in pack(items, Limits(10, whole - 1))] == [2, 1]
+def test_a_linked_event_keeps_its_order_with_the_device_of_the_link() -> None:
+    """The row's own property may have another form of the id."""
+    properties: dict[str, Any] = {"$device_id": "other"}
+    assert key_of("u", link=Link("u", "d"), **properties) == ("d", "u")
 
 
-def test_an_event_over_the_limit_travels_alone() -> None:
-    """It is PostHog who decides about it, and nobody else's event is at stake."""
-    items = [item(1), item(2, properties={"text": "x" * 500}), item(3)]
-    assert [len(batch) for batch in pack(items, Limits(10, 400))] == [1, 1, 1]
-
-
-def test_nothing_makes_no_batch() -> None:
-    """PostHog refuses a request without an event."""
-    assert list(pack([], Limits(1, 1))) == []
-
-
-def test_halves_are_never_empty_and_keep_the_order() -> None:
-    """Else halving would not come to an end."""
-    items = [item(number) for number in range(5)]
-    for size in range(2, 6):
-        first, second = halves(items[:size])
-        assert first
-        assert second
-        assert [*first, *second] == items[:size]
-
-
-def test_events_are_split_by_age() -> None:
-    """The event at the border counts as recent."""
-    old, border = item(1, timestamp="2024-05-30T11:59:59.999999Z"), item(2, timestamp=LATEST)
-    assert by_age([border, old], LATEST) == ([old], [border])
+@pytest.mark.parametrize(
+    ("named", "user"), [("u", "u"), ("other", None), ("null", None), (None, None), (7, None)]
+)
+def test_a_user_without_a_device_is_known_by_its_row(named: object, user: str | None) -> None:
+    """It must be the event's person; the id of a device or an illegal one is no user."""
+    properties: dict[str, Any] = {"$amplitude_user_id": named}
+    assert key_of("u", **properties)[1] == user
 
 
 def test_the_body_is_posthogs_envelope_without_sent_at() -> None:
     """PostHog would shift every timestamp by `sent_at`."""
     items = [item(1), item(2)]
-    body = json.loads(body_of(items, api_key="phc_test", historical=True))
+    body = json.loads(gzip.decompress(batch_of(*items).packed))
     assert body == {
         "api_key": "phc_test",
         "historical_migration": True,
-        "batch": [items[0].event, items[1].event],
+        "batch": [converted(1).event, converted(2).event],
     }
-    assert json.loads(body_of(items, api_key="k", historical=False))["historical_migration"] is (
-        False
-    )
+    live = json.loads(gzip.decompress(batch_of(*items, historical=False).packed))
+    assert live["historical_migration"] is False
+
+
+@pytest.mark.parametrize("count", [1, 99, 100, 101, 200, 250])
+def test_a_body_is_whole_however_many_pieces_it_was_packed_in(count: int) -> None:
+    """Events are compressed by the hundred while the batch grows."""
+    batch = batch_of(*map(item, range(count)))
+    assert events_of(batch) == [converted(number).event for number in range(count)]
+    assert batch.size == sum(len(one.body) + 1 for one in batch.items)
+
+
+def test_a_growing_batch_is_compressed_as_it_grows() -> None:
+    """So a ready request need not be made out of megabytes that have left the cache."""
+    filling = Filling(WIRE, historical=True, created_at="")
+    for number in range(1_000):
+        filling.add(item(number))
+    assert len(filling._unpacked) < 100
+
+
+def test_halves_are_never_empty_and_keep_the_order() -> None:
+    """Else halving would not come to an end."""
+    for size in range(2, 6):
+        items = [item(number) for number in range(size)]
+        first, second = batch_of(*items).halves(WIRE)
+        assert first.items
+        assert second.items
+        assert [*first.items, *second.items] == items
+        assert [*events_of(first), *events_of(second)] == [
+            converted(number).event for number in range(size)
+        ]
+
+
+@pytest.mark.parametrize(("rate", "events"), [(None, 5000), (100, 100), (99.5, 99), (0.5, 1)])
+def test_a_batch_holds_at_most_the_events_of_a_second(rate: float | None, events: int) -> None:
+    """A rate is held evenly, and not in bursts of a whole batch."""
+    assert Limits(5000, 10**6).at_rate(rate) == Limits(events, 10**6)
+
+
+def test_a_batch_may_hold_less_than_its_rate_allows() -> None:
+    """The rate is no reason for large batches."""
+    assert Limits(50, 10**6).at_rate(100).max_events == 50
+
+
+def test_the_record_may_be_the_line_that_it_came_in() -> None:
+    """Most records are never looked at again, so nobody has to keep them decoded."""
+    made = item_of(converted(1), b'{"row":1}', WIRE, LATEST)
+    assert isinstance(made, Item)
+    assert made.record == b'{"row":1}'

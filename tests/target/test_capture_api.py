@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import logging
 import socket
 import time
@@ -17,20 +15,23 @@ import pytest
 
 from target_posthog.capture_api import CaptureApi, Refused, ingestion_host
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
+from target_posthog.pace import Pace
+from target_posthog.protocols import BatchWire
 from tests.fakes.posthog_capture import Fault, PosthogCapture
-from tests.target.deliveries import converted
+from tests.target.deliveries import batch_of, converted, item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from target_posthog.batches import Batch
 
 KEY = "phc_test"
 SECRET = "phc_very_secret_key"
 
 
-def body(*numbers: int, key: str = KEY) -> bytes:
-    """Return a request body with sound events."""
-    events = [converted(number).event for number in numbers or (1,)]
-    return json.dumps({"api_key": key, "historical_migration": True, "batch": events}).encode()
+def body(*numbers: int) -> Batch:
+    """Return a batch with sound events."""
+    return batch_of(*map(item, numbers or (1,)))
 
 
 class Clock:
@@ -61,9 +62,11 @@ def api_to(
     """Give the client, and close it."""
     api = CaptureApi(
         ingestion_host(host),
+        BatchWire(key),
         api_key=key,
         max_retry_seconds=patience,
         user_agent="test/1",
+        turns=Pace(None),
         sleep=clock.sleep,
     )
     try:
@@ -75,7 +78,7 @@ def api_to(
 def send(capture: PosthogCapture, clock: Clock, **options: Any) -> Refused | None:
     """Send one body to the stand-in."""
     with api_to(capture.url, clock, **options) as api:
-        return api.send(body())
+        return api.send(body()).refused
 
 
 def test_a_body_arrives_as_it_is_compressed_and_without_sent_at(
@@ -86,7 +89,7 @@ def test_a_body_arrives_as_it_is_compressed_and_without_sent_at(
     (request,) = capture.requests
     assert (request.method, request.path) == ("POST", "/batch/")
     assert request.headers["content-encoding"] == "gzip"
-    assert gzip.decompress(request.wire_bytes) == body()
+    assert request.wire_bytes == body().packed
     assert request.headers["user-agent"] == "test/1"
     assert "sent_at" not in request.body
     (event,) = capture.events
@@ -225,7 +228,7 @@ def test_each_body_has_the_whole_time(capture: PosthogCapture, clock: Clock) -> 
     with api_to(capture.url, clock) as api:
         for _ in range(3):
             capture.fail(Fault.STATUS, status=429, retry_after=90)
-            assert api.send(body()) is None
+            assert api.send(body()).refused is None
     assert clock.waits == [90.0] * 3
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from target_posthog.batches import item_of
 from target_posthog.conversion import Link
 from target_posthog.ledger import Ledger, Owner
 from target_posthog.links import Links
+from target_posthog.sightings import sightings_of
 from tests.fakes.posthog_persons import PersonModel
 from tests.processes import clean_environment, encoded, start
-from tests.target.deliveries import converted
+from tests.target.deliveries import item
 from tests.target.singer import records, row, schema, state
 
 if TYPE_CHECKING:
@@ -105,10 +105,8 @@ def test_targets_that_share_a_ledger_never_join_two_users(
 @pytest.mark.parametrize("count", [10, 5000])
 def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count: int) -> None:
     """A look-up for each pair would be the slowest part of a migration."""
-    items = [
-        item_of(converted(number, link=Link(f"user-{number}", f"device-{number}")), {})
-        for number in range(count)
-    ]
+    pairs = [Link(f"user-{number}", f"device-{number}") for number in range(count)]
+    seen = sightings_of([item(number, link=pair) for number, pair in enumerate(pairs)])
     ledger = Ledger(ledger_url, "phc_test")
     links = Links(ledger, "alias")
     statements: list[str] = []
@@ -117,17 +115,18 @@ def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count
         "before_cursor_execute",
         lambda _c, _cursor, statement, *_: statements.append(statement),
     )
-    told, _ = links.added_to(items)
+    news = links.news(seen)
+    assert [one.link for one in news.added] == pairs
     # Users and devices: two look-ups and two inserts, of 5,000 ids each.
     assert 1 <= len(statements) <= 4
     statements.clear()
-    links.accept(told)
+    links.accept(pairs, [])
     assert 1 <= len(statements) <= 2
     statements.clear()
-    links.added_to(items)
+    links.news(seen)
     assert statements == []
     fresh = Links(ledger, "alias")
-    fresh.added_to(items)
+    fresh.news(seen)
     assert 1 <= len(statements) <= 2
     ledger.close()
 
@@ -152,10 +151,9 @@ def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
     """Apps that set the device id to the user id leave it on the phone after the logout."""
     ledger = Ledger(ledger_url, "phc_test")
     links = Links(ledger, "alias")
-    alice = converted(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
-    bob = converted(2, link=Link("bob", "alice"), distinct_id="bob")
-    told, shared = links.added_to([item_of(bob, {}), item_of(alice, {})])
-    assert [one.event["event"] for one in told] == ["viewed", "viewed"]
-    assert shared == 1
+    alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
+    bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
+    news = links.news(sightings_of([bob, alice]))
+    assert (news.added, news.newly_shared) == ([], 1)
     assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
     ledger.close()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.batches import Item, item_of
 from target_posthog.conversion import GroupState, Link
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
-from tests.target.deliveries import OLD, converted
+from target_posthog.sightings import sightings_of, told_beside
+from tests.target import deliveries
+from tests.target.deliveries import OLD, WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     import pytest
 
     from target_posthog.amplitude.identity import IdentityEvents
+    from target_posthog.batches import Item
+    from target_posthog.conversion import Json
 
 D1, D2 = Link("u1", "d"), Link("u2", "d")
 
@@ -35,19 +40,41 @@ def opened(folder: Path, kind: IdentityEvents = "alias") -> Iterator[Links]:
 def item(number: int, link: Link | None = None, **groups: Any) -> Item:
     """Return an event that shows a link, and groups of type `org`."""
     states = tuple(GroupState("org", key, properties) for key, properties in groups.items())
-    return item_of(converted(number, link=link, groups=states), {"row": number})
+    return deliveries.item(number, link=link, groups=states)
+
+
+def added_to(links: Links, *items: Item) -> tuple[list[Item], int]:
+    """Return what goes out for a stretch, and how many shared devices are new in it."""
+    news = links.news(sightings_of(items))
+    return told_beside(items, news, WIRE), news.newly_shared
 
 
 def sent(links: Links, *items: Item) -> list[Item]:
     """Return what goes out for a stretch, once PostHog took all of it."""
-    result, _ = links.added_to(items)
-    links.accept(result)
+    result, _ = added_to(links, *items)
+    told = [one for one in result if one.told]
+    links.accept(
+        [one.link for one in told if one.link is not None],
+        [group for one in told for group in one.groups],
+    )
     return result
+
+
+def event_of(sent: Item) -> Json:
+    """Return the event that goes out."""
+    event: Json = json.loads(sent.body)
+    return event
+
+
+def copied(value: object) -> object:
+    """Return a value as another process gets it."""
+    copy: object = pickle.loads(pickle.dumps(value))  # noqa: S301 - our own
+    return copy
 
 
 def names(items: Sequence[Item]) -> list[str]:
     """Return what is sent, in short."""
-    return [sent.event["event"] for sent in items]
+    return [sent.name for sent in items]
 
 
 def test_a_link_goes_out_once_just_before_the_record_that_shows_it(tmp_path: Path) -> None:
@@ -58,10 +85,9 @@ def test_a_link_goes_out_once_just_before_the_record_that_shows_it(tmp_path: Pat
         assert [result[0], result[2], result[3]] == items
         added = result[1]
         assert added.told
-        assert (added.link, added.record) == (D1, {"row": 2})
-        assert added.event["event"] == "$create_alias"
-        assert added.event["timestamp"] == OLD
-        assert (added.event["distinct_id"], added.event["properties"]["alias"]) == ("u1", "d")
+        assert (added.link, added.record) == (D1, event_of(added))
+        assert (added.name, added.person, added.timestamp) == ("$create_alias", "u1", OLD)
+        assert event_of(added)["properties"]["alias"] == "d"
         assert names(sent(links, item(4, D1))) == ["viewed"]
 
 
@@ -70,12 +96,8 @@ def test_a_careful_run_tells_a_link_just_after_the_record(tmp_path: Path) -> Non
     with opened(tmp_path) as links:
         links.be_careful()
         result = sent(links, item(1), item(2, D1), item(3, D1))
-        assert [(one.event["event"], one.record["row"]) for one in result] == [
-            ("viewed", 1),
-            ("viewed", 2),
-            ("$create_alias", 2),
-            ("viewed", 3),
-        ]
+        assert names(result) == ["viewed", "viewed", "$create_alias", "viewed"]
+        assert [one.record for one in result if not one.told] == [{"row": n} for n in (1, 2, 3)]
 
 
 def test_the_next_run_does_not_tell_it_again(tmp_path: Path) -> None:
@@ -89,29 +111,53 @@ def test_the_next_run_does_not_tell_it_again(tmp_path: Path) -> None:
 def test_a_link_that_was_not_accepted_goes_out_again_with_the_same_uuid(tmp_path: Path) -> None:
     """The run may have died on either side of PostHog's answer."""
     with opened(tmp_path) as links:
-        first, _ = links.added_to([item(1, D1)])
+        first, _ = added_to(links, item(1, D1))
     with opened(tmp_path) as links:
-        second, _ = links.added_to([item(1, D1)])
-    assert first[0].event == second[0].event
+        second, _ = added_to(links, item(1, D1))
+    assert first[0].body == second[0].body
+
+
+def test_a_link_on_its_way_is_not_told_again_in_the_same_run(tmp_path: Path) -> None:
+    """A batch is several stretches, and PostHog has not answered yet when the next one comes."""
+    with opened(tmp_path) as links:
+        assert names(added_to(links, item(1, D1))[0]) == ["$create_alias", "viewed"]
+        assert names(added_to(links, item(2, D1))[0]) == ["viewed"]
+    with opened(tmp_path) as links:
+        assert names(added_to(links, item(3, D1))[0]) == ["$create_alias", "viewed"]
+
+
+def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> None:
+    """Workers ask their parent, which keeps the ledger."""
+    with opened(tmp_path) as links:
+        seen = sightings_of([item(1, D1, acme={"plan": "a"})])
+        assert copied(seen) == seen
+        news = links.news(seen)
+    assert len(news.added) == 2
+    assert copied(news) == news
+
+
+def test_a_record_that_shows_nothing_is_not_asked_about() -> None:
+    """Most rows of an anonymous visit show neither a pair nor a group."""
+    assert sightings_of([item(1), item(2, D1), item(3)])[0].index == 1
 
 
 def test_a_further_user_of_a_device_is_counted_once_and_not_linked(tmp_path: Path) -> None:
     """Linking both would make one person of two."""
     with opened(tmp_path) as links:
-        result, shared = links.added_to([item(1, D1), item(2, D2), item(3, D2)])
+        result, shared = added_to(links, item(1, D1), item(2, D2), item(3, D2))
         assert names(result) == ["$create_alias", "viewed", "viewed", "viewed"]
         assert shared == 1
-        assert links.added_to([item(4, D2)])[1] == 0
+        assert added_to(links, item(4, D2))[1] == 0
     with opened(tmp_path) as links:
-        assert links.added_to([item(5, D2)])[1] == 0
-        assert links.added_to([item(6, Link("u3", "d"))])[1] == 1
+        assert added_to(links, item(5, D2))[1] == 0
+        assert added_to(links, item(6, Link("u3", "d")))[1] == 1
 
 
 def test_the_first_user_of_a_stretch_owns_the_device(tmp_path: Path) -> None:
     """Whatever the order in which devices are claimed."""
     with opened(tmp_path) as links:
         result = sent(links, item(1, Link("u9", "b")), item(2, Link("u1", "a")), item(3, D1))
-        users = [added.event["distinct_id"] for added in result if added.told]
+        users = [added.person for added in result if added.told]
         assert users == ["u9", "u1", "u1"]
         assert names(sent(links, item(4, Link("u1", "b")))) == ["viewed"]
 
@@ -120,24 +166,24 @@ def test_several_devices_of_a_user_are_all_linked(tmp_path: Path) -> None:
     """Each with an event of its own."""
     with opened(tmp_path) as links:
         result = sent(links, item(1, D1), item(2, Link("u1", "e")))
-        devices = [added.event["properties"]["alias"] for added in result if added.told]
+        devices = [event_of(added)["properties"]["alias"] for added in result if added.told]
         assert devices == ["d", "e"]
 
 
 def test_a_refused_link_is_not_tried_again_before_the_next_run(tmp_path: Path) -> None:
     """Every batch would be halved because of it."""
     with opened(tmp_path) as links:
-        result, _ = links.added_to([item(1, D1)])
-        links.refuse(result[0])
-        assert names(links.added_to([item(2, D1)])[0]) == ["viewed"]
+        added_to(links, item(1, D1))
+        links.refuse([D1])
+        assert names(added_to(links, item(2, D1))[0]) == ["viewed"]
     with opened(tmp_path) as links:
-        assert names(links.added_to([item(3, D1)])[0]) == ["$create_alias", "viewed"]
+        assert names(added_to(links, item(3, D1))[0]) == ["$create_alias", "viewed"]
 
 
 def test_identify_joins_by_posthogs_other_event(tmp_path: Path) -> None:
     """The device is the anonymous id of the user."""
     with opened(tmp_path, "identify") as links:
-        event = sent(links, item(1, D1))[0].event
+        event = event_of(sent(links, item(1, D1))[0])
         assert event["event"] == "$identify"
         assert event["distinct_id"] == "u1"
         assert event["properties"]["$anon_distinct_id"] == "d"
@@ -146,7 +192,7 @@ def test_identify_joins_by_posthogs_other_event(tmp_path: Path) -> None:
 def test_none_tells_no_links_but_groups_all_the_same(tmp_path: Path) -> None:
     """Groups are not identities."""
     with opened(tmp_path, "none") as links:
-        result, shared = links.added_to([item(1, D1), item(2, D2), item(3, acme={"plan": "a"})])
+        result, shared = added_to(links, item(1, D1), item(2, D2), item(3, acme={"plan": "a"}))
         assert names(result) == ["viewed", "viewed", "$groupidentify", "viewed"]
         assert shared == 0
 
@@ -168,11 +214,11 @@ def test_a_group_goes_out_when_it_changes(tmp_path: Path) -> None:
 def test_a_group_that_was_not_accepted_goes_out_again_in_the_next_run(tmp_path: Path) -> None:
     """Not in the same one, which may have had it refused."""
     with opened(tmp_path) as links:
-        first, _ = links.added_to([item(1, acme={"plan": "a"})])
-        assert names(links.added_to([item(2, acme={"plan": "a"})])[0]) == ["viewed"]
+        first, _ = added_to(links, item(1, acme={"plan": "a"}))
+        assert names(added_to(links, item(2, acme={"plan": "a"}))[0]) == ["viewed"]
     with opened(tmp_path) as links:
-        second, _ = links.added_to([item(1, acme={"plan": "a"})])
-    assert first[0].event == second[0].event
+        second, _ = added_to(links, item(1, acme={"plan": "a"}))
+    assert first[0].body == second[0].body
 
 
 def test_forgetting_owners_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

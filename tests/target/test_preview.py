@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
+from target_posthog.capture_api import Answer
 from target_posthog.errors import RunAgain
 from target_posthog.preview import PreviewFile
 from tests.processes import run_target
+from tests.target.deliveries import batch_of, item
 from tests.target.singer import record, records, row, rows, schema, state
 
 if TYPE_CHECKING:
@@ -34,10 +37,11 @@ def bodies_in(folder: Path) -> list[Json]:
 def test_a_body_is_one_line_as_it_would_be_sent(tmp_path: Path) -> None:
     """Byte by byte, so that what is previewed is what is sent."""
     preview = PreviewFile(tmp_path / "preview", NOW)
-    assert preview.send(b'{"batch":[1]}') is None
-    assert preview.send(b'{"batch":[2]}') is None
+    batches = [batch_of(item(1), item(2)), batch_of(item(3))]
+    assert [preview.send(batch) for batch in batches] == [Answer(), Answer()]
     preview.close()
-    assert preview.path.read_bytes() == b'{"batch":[1]}\n{"batch":[2]}\n'
+    bodies = [gzip.decompress(batch.packed) for batch in batches]
+    assert preview.path.read_bytes() == b"%b\n%b\n" % tuple(bodies)
 
 
 def test_a_preview_of_nothing_is_only_a_summary(tmp_path: Path) -> None:
@@ -52,7 +56,7 @@ def test_a_folder_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:
     """The message says what to do."""
     (tmp_path / "file").write_text("")
     with pytest.raises(RunAgain, match="preview_path"):
-        PreviewFile(tmp_path / "file", NOW).send(b"{}")
+        PreviewFile(tmp_path / "file", NOW).send(batch_of(item(1)))
 
 
 def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
     preview = PreviewFile(tmp_path, NOW)
     preview.path.symlink_to("/dev/full")
     with pytest.raises(RunAgain, match=r"No space left on device.*Make room"):
-        preview.send(b"{}")
+        preview.send(batch_of(item(1)))
     preview.close()
 
 
@@ -123,6 +127,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         "group_updates": 0,
         "shared_devices": 0,
         "refused_links_and_group_updates": {},
+        "warnings": {},
     }
     assert "previewed in preview, nothing was sent" in finished.stderr
 

@@ -1,0 +1,210 @@
+"""Which event waits for which: lanes that go side by side, each in order with one batch under way.
+
+Pure. All events of a device share a lane, so its order is kept however many requests are under
+way and however they end. One lane at first, so that all rows keep their order and a small run
+makes few requests; more once waiting for answers has cost time.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from target_posthog.batches import Filling, stored_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from target_posthog.batches import Batch, Item, Limits
+    from target_posthog.protocols import Wire
+
+#: An answer that takes longer comes from far away, and another request could be under way
+#: meanwhile. Seconds.
+_SLOW_ANSWER = 0.05
+#: How much waiting for slow answers is put up with before the lanes double. Seconds.
+_PATIENCE = 1.0
+
+
+@dataclass
+class _Lane:
+    """One lane: sealed batches go before those that still grow, historical ones before live."""
+
+    sealed: deque[Batch] = field(default_factory=deque)
+    growing: dict[bool, Filling] = field(default_factory=dict)
+    under_way: Batch | None = None
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether a batch must go that cannot, because another is under way."""
+        return self.under_way is not None and bool(self.sealed)
+
+    @property
+    def can_begin(self) -> bool:
+        return self.under_way is None and bool(self.sealed or self.growing)
+
+    @property
+    def size(self) -> int:
+        return sum(filling.size for filling in self.growing.values())
+
+    def seal(self, *, live: bool = True) -> None:
+        """Let the historical events that wait go out, and behind them the live ones."""
+        for historical in (True, False) if live else (True,):
+            filling = self.growing.pop(historical, None)
+            if filling is not None:
+                self.sealed.append(filling.sealed())
+
+
+class Lanes:
+    """Keeps events in lanes and says which batches may go now.
+
+    What is held is bounded: over all lanes at most one batch for each, and one more, may wait or
+    be under way before something must end.
+
+    Args:
+        count: how many lanes there are.
+        limits: of one batch.
+        wire: the protocol.
+
+    Attributes:
+        count: how many lanes there are.
+        are_pressed: something was added because of which a batch should begin.
+    """
+
+    def __init__(self, count: int, limits: Limits, wire: Wire) -> None:
+        self.count = count
+        self.are_pressed = False
+        self._lanes = [_Lane() for _ in range(count)]
+        self._limits = limits
+        self._wire = wire
+        self._room_events = limits.max_events * (count + 1)
+        self._room_bytes = limits.max_bytes * (count + 1)
+        self._held_events = self._held_bytes = 0
+
+    def add(self, item: Item, *, historical: bool, created_at: str) -> bool:
+        """Put an event at the end of its lane.
+
+        No uuid stands in a batch twice: v1 refuses a request that holds one twice
+        (rust/capture v1/analytics/process.rs, `duplicate_event_uuid`).
+
+        Returns:
+            False when the very event is in the batch already, so nothing is added.
+        """
+        lane = self._lanes[0 if self.count == 1 else _place(item.key, self.count)]
+        filling, limits, size = lane.growing.get(historical), self._limits, len(item.body) + 1
+        if filling is not None:
+            twin = filling.by_uuid.get(item.uuid)
+            if twin is not None and stored_once(twin) == stored_once(item):
+                return False
+            if twin is not None or filling.size + size > limits.max_bytes + 1:
+                self._seal(lane, historical=historical)
+                filling = None
+        if filling is None:
+            filling = Filling(self._wire, historical=historical, created_at=created_at)
+            lane.growing[historical] = filling
+        filling.add(item)
+        self._held_events += 1
+        self._held_bytes += size
+        if len(filling.items) >= limits.max_events or filling.size >= limits.max_bytes:
+            self._seal(lane, historical=historical)
+        elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
+            self.are_pressed = True
+        return True
+
+    @property
+    def under_way(self) -> int:
+        """How many batches are under way."""
+        return sum(lane.under_way is not None for lane in self._lanes)
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether nothing may be added before a batch that is under way is done."""
+        if any(lane.is_blocked for lane in self._lanes):
+            return True
+        return not self._has_room and self.under_way > 0
+
+    def ready(self, *, everything: bool) -> Iterator[tuple[int, Batch]]:
+        """Start and yield batches, with the numbers of their lanes, at most one for each lane.
+
+        Args:
+            everything: do not wait until a lane has a full batch.
+        """
+        for number, lane in enumerate(self._lanes):
+            if lane.can_begin and (everything or lane.sealed):
+                yield number, self._start(lane)
+        if not self._has_room:
+            idle = [number for number, lane in enumerate(self._lanes) if lane.can_begin]
+            if idle:
+                # Else nothing could be added, and no lane might ever be full.
+                fullest = max(idle, key=lambda number: self._lanes[number].size)
+                yield fullest, self._start(self._lanes[fullest])
+        self.are_pressed = False
+
+    def done(self, number: int) -> Batch:
+        """Take the batch that was under way off its lane, and return it."""
+        lane = self._lanes[number]
+        batch, lane.under_way = lane.under_way, None
+        if batch is None:
+            raise ValueError(f"nothing is under way in lane {number}")
+        self._hold(batch, -1)
+        return batch
+
+    def put_back(self, number: int, batches: Sequence[Batch]) -> None:
+        """Put batches at the head of a lane, in this order: they go before all that waits."""
+        self._lanes[number].sealed.extendleft(reversed(batches))
+        for batch in batches:
+            self._hold(batch, +1)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._held_events < self._room_events and self._held_bytes < self._room_bytes
+
+    def _seal(self, lane: _Lane, *, historical: bool) -> None:
+        lane.seal(live=not historical)
+        self.are_pressed = True
+
+    def _start(self, lane: _Lane) -> Batch:
+        if not lane.sealed:
+            lane.seal()
+        lane.under_way = lane.sealed.popleft()
+        return lane.under_way
+
+    def _hold(self, batch: Batch, sign: int) -> None:
+        self._held_events += sign * len(batch.items)
+        self._held_bytes += sign * batch.size
+
+
+class Patience:
+    """Says when more lanes are worth it: once waiting for slow answers has cost time.
+
+    Args:
+        most: how many lanes there may be.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lost = 0.0
+
+    def waited(self, seconds: float, *, answer_took: float) -> None:
+        """Note that nothing else could be done for so many seconds, but to wait for an answer.
+
+        Args:
+            seconds: how long.
+            answer_took: how long the answer was on its way. The rest of the wait has other causes,
+                such as `max_events_per_second`, against which more lanes do not help.
+        """
+        if answer_took > _SLOW_ANSWER:
+            self._lost += min(seconds, answer_took)
+
+    def better_count(self, count: int) -> int:
+        """Return how many lanes there had better be; asked once, it waits as long again."""
+        if self._lost <= _PATIENCE or count >= self._most:
+            return count
+        self._lost = 0.0
+        return min(2 * count, self._most)
+
+
+def _place(key: str, count: int) -> int:
+    """Return the lane of a key; as the ledger has it, without NUL."""
+    return zlib.crc32(key.replace("\0", "\ufffd").encode("utf-8", "replace")) % count

@@ -1,0 +1,72 @@
+"""The agreed speed: when the next request may begin, over all requests under way."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Turns(Protocol):
+    """Lets requests begin: the pace itself, or a worker's way to ask for it."""
+
+    def wait(self, events: int, *, stopped: Callable[[], bool] = ...) -> None:
+        """Return when so many events may go. Called in several threads."""
+
+
+class Pace:
+    """Lets events pass at a rate.
+
+    A request may begin once the events of the one before it are paid for with time. So in any
+    stretch of t seconds at most rate * t events and one batch begin, and idle time is not saved up.
+
+    Args:
+        events_per_second: the rate; None lets everything pass.
+        sleep: waits that many seconds, or less when the run is stopped.
+        clock: seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        events_per_second: float | None,
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rate = events_per_second
+        self._sleep = sleep
+        self._clock = clock
+        self._free_at = float("-inf")
+        # Held while waiting: the others queue up behind, and sleep too.
+        self._turn = threading.Lock()
+
+    def ask(self, events: int) -> float:
+        """Take a turn for so many events when it is time, else tell how many seconds are left.
+
+        Returns:
+            0 when they may go now. Who comes late also pays from then on, else the next one would
+            come too close.
+        """
+        if self._rate is None:
+            return 0.0
+        now = self._clock()
+        if now < self._free_at:
+            return self._free_at - now
+        self._free_at = now + events / self._rate
+        return 0.0
+
+    def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Return when so many events may go.
+
+        Args:
+            events: how many there are in the request.
+            stopped: whether there is no more use in waiting.
+        """
+        if self._rate is None:
+            return
+        with self._turn:
+            while (seconds := self.ask(events)) and not stopped():
+                self._sleep(seconds)
