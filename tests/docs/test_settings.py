@@ -35,7 +35,13 @@ OTHER_WORDS = frozenset(
             "pip_url",
         ),  # Singer
         *("batch_post", "previous_id", "sent_at"),  # PostHog's package
-        *("cannot_merge_already_identified", "drop_events_older_than_seconds"),  # PostHog
+        *(
+            "billing_limit_exceeded",
+            "cannot_merge_already_identified",
+            "drop_events_older_than_seconds",
+            "source_lib",
+            "source_lib_version",
+        ),  # PostHog
         *("bad_line", "next_export_hour"),  # what the tap writes
         "already_told",  # a rule of the replay
         *("identified_only", "set_once"),  # values of settings
