@@ -108,7 +108,7 @@ def test_the_own_tests_of_meltano_move_nothing(
     """`meltano config test` finds both plugins sound, and its test record goes nowhere."""
     tap = project.meltano("config", "test", "tap-amplitude", settings=settings).checked()
     assert "Plugin configuration is valid" in tap.stdout
-    assert len(amplitude.requests) == 1
+    assert amplitude.requests
 
     target = project.meltano("config", "test", "target-posthog", settings=settings)
     # What it says after a loader processed the records and ended well. Meltano 4.4 then stops the
