@@ -14,7 +14,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
@@ -24,7 +24,7 @@ from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.protocols import Taken, V1Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from target_posthog.batches import Batch, Item
     from target_posthog.pace import Turns
@@ -173,6 +173,20 @@ class CaptureApi:
         # One for each thread: a session is not made for several at once.
         self._own = threading.local()
         self._sessions: list[requests.Session] = []
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], wire: Wire, *, api_key: str, sender: str, turns: Turns
+    ) -> CaptureApi:
+        """Return one as the settings want it; see `CaptureApi`."""
+        return cls(
+            ingestion_host(config["host"]),
+            wire,
+            api_key=api_key,
+            max_retry_seconds=config["max_retry_seconds"],
+            user_agent=sender,
+            turns=turns,
+        )
 
     def send(self, batch: Batch) -> Answer:
         """Deliver one batch; see `Sender.send`."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from target_posthog.batches import Item, Limits, item_of
 from target_posthog.codec import loads
@@ -23,7 +23,7 @@ from target_posthog.progress import Counts
 from target_posthog.sightings import News, Sighting, sightings_of, told_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from target_posthog.batches import Batch
@@ -67,8 +67,8 @@ class RejectsFile(Protocol):
 
     path: Path
 
-    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
-        """Append one record."""
+    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
+        """Append one record, or the text of a line that is none."""
 
     def save(self) -> None:
         """Bring every line to the disk."""
@@ -82,6 +82,17 @@ class DeliverySettings:
     limits: Limits
     max_reject_ratio: float
     max_lanes: int = MAX_LANES
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], **changes: Any) -> DeliverySettings:
+        """Return the settings as the user gave them, but for what is named."""
+        limits = Limits(config["max_batch_events"], config["max_batch_bytes"])
+        given = cls(
+            historical_migration=config["historical_migration"],
+            limits=limits.at_rate(config.get("max_events_per_second")),
+            max_reject_ratio=config["max_reject_ratio"],
+        )
+        return replace(given, **changes)
 
 
 class Delivery:
@@ -144,17 +155,25 @@ class Delivery:
             return
         if isinstance(conversion, Rejected):
             self._reject(conversion, "convert", record)
-            self._stop_at_too_many_rejects()
+            self.stop_at_too_many_rejects()
             return
         item = item_of(conversion, record, self._wire, self._latest_time)
         if isinstance(item, Rejected):
             self._reject(item, "check", record)
-            self._stop_at_too_many_rejects()
+            self.stop_at_too_many_rejects()
             return
         self._stretch.append(item)
         self._stretch_size += len(item.body) + 1
         if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
             self._pass_on()
+
+    def take_unreadable(self, line: bytes, reason: str) -> None:
+        """Take a line of a file that is no record; it goes to the rejects as it is."""
+        self.counts.exported += 1
+        self.counts.rejected["bad_line"] += 1
+        text = line.decode("utf-8", "backslashreplace")
+        self._rejects.write(Rejected("bad_line", reason), "read", text)
+        self.stop_at_too_many_rejects()
 
     def flush(self) -> None:
         """Deliver everything that was taken, and bring it all to the disk.
@@ -165,6 +184,21 @@ class Delivery:
         self._pass_on()
         self._drain()
         self._rejects.save()
+
+    def begin(self) -> None:
+        """Begin to deliver everything that was taken, without waiting for the end of it."""
+        self._pass_on()
+        self._begin_ready(everything=True)
+
+    def settle(self) -> bool:
+        """Write down, without waiting, what ended since `begin`; tell whether that is all.
+
+        Raises:
+            TargetPosthogError: some of it is not delivered.
+        """
+        self._settle_what_ended()
+        self._begin_ready(everything=True)
+        return not self._lanes.under_way
 
     @property
     def lanes(self) -> int:
@@ -249,7 +283,7 @@ class Delivery:
             else:
                 refused = answer.refused
                 self._refuse(left.items[0], f"{refused.status}: {refused.answer}")
-        self._stop_at_too_many_rejects()
+        self.stop_at_too_many_rejects()
         return answer
 
     def _accept(self, batch: Batch, answer: Answer) -> None:
@@ -290,7 +324,12 @@ class Delivery:
         whole: Json = loads(record) if isinstance(record, bytes) else record
         self._rejects.write(rejected, stage, whole)
 
-    def _stop_at_too_many_rejects(self) -> None:
+    def stop_at_too_many_rejects(self) -> None:
+        """Stop the run when the share of rejects is above the limit.
+
+        Raises:
+            TooManyRejects: it is.
+        """
         total, exported = self.counts.rejected.total(), self.counts.exported
         if exported > _RATIO_COUNTS_FROM and total > exported * self._settings.max_reject_ratio:
             self._rejects.save()

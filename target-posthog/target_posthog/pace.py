@@ -40,6 +40,7 @@ class Pace:
         self._sleep = sleep
         self._clock = clock
         self._free_at = float("-inf")
+        self._asking = threading.Lock()
         # Held while waiting: the others queue up behind, and sleep too.
         self._turn = threading.Lock()
 
@@ -52,11 +53,12 @@ class Pace:
         """
         if self._rate is None:
             return 0.0
-        now = self._clock()
-        if now < self._free_at:
-            return self._free_at - now
-        self._free_at = now + events / self._rate
-        return 0.0
+        with self._asking:
+            now = self._clock()
+            if now < self._free_at:
+                return self._free_at - now
+            self._free_at = now + events / self._rate
+            return 0.0
 
     def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Return when so many events may go.

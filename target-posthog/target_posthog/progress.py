@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,12 @@ class Counts:
     shared_devices: int = 0
     added_rejected: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
+
+    def add(self, more: Counts) -> None:
+        """Add what another part of the run counted."""
+        for one in fields(self):
+            # Numbers are added to numbers, counters to counters; these keep zeros out.
+            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
 
     @property
     def open(self) -> int:

@@ -204,6 +204,17 @@ class V1Wire:
         return Taken(dropped, warned, frozenset(again))
 
 
+def wire_of(protocol: str, api_key: str, sender: str) -> Wire:
+    """Return the protocol of a name.
+
+    Args:
+        protocol: `batch` or `v1`.
+        api_key: the project's key.
+        sender: name and version of this program.
+    """
+    return V1Wire(api_key, sender) if protocol == "v1" else BatchWire(api_key)
+
+
 def _v1_misfit(name: str, person: str) -> Rejected | None:
     """Return why v1 would not take a name or an id (rust/capture v1/analytics/process.rs)."""
     if len(_utf8(name)) > _MAX_V1_BYTES:

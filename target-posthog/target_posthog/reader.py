@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from typing_extensions import override
 
+from target_posthog.attended_input import AttendedInput
 from target_posthog.codec import loads
 from target_posthog.errors import BrokenInput
+
+if TYPE_CHECKING:
+    from target_posthog.attended_input import Attend
 
 #: The parts of a message that the SDK relies on without looking, and their types.
 _PARTS: dict[str, dict[str, type]] = {
@@ -26,11 +30,15 @@ class SingerLines(GenericSingerReader[bytes]):
     def __init__(self) -> None:
         super().__init__()
         self._line = 0
+        #: What must not wait while the input is silent; see `AttendedInput`.
+        self.attend: Attend | None = None
 
     @property
     @override
     def default_input(self) -> IO[bytes]:
-        return sys.stdin.buffer
+        if self.attend is None or sys.platform == "win32":
+            return sys.stdin.buffer
+        return cast("IO[bytes]", AttendedInput(sys.stdin.buffer, self.attend))
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:

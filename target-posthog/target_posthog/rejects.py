@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Every code that can stand in a rejects file, and what it means for the user.
 CODES = MappingProxyType(
     {
+        "bad_line": "a line of a batch file is no record",
         "missing_event_type": "the row has no event name",
         "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
         "reserved_event_name": "PostHog acts on this name instead of storing it; map it",
@@ -62,13 +63,14 @@ class Rejects:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
+    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
         """Append one line `{code, stage, reason, record}`; more when the stream matters.
 
         Args:
             rejected: why.
-            stage: `convert`, `check` or `send`.
-            record: the record as it came, so that it can be sent again.
+            stage: `read`, `convert`, `check` or `send`.
+            record: the record as it came, so that it can be sent again; or the text of a line that
+                is none.
 
         Raises:
             RunAgain: the disk does not take it.
@@ -130,7 +132,7 @@ class Rejects:
         )
 
 
-def _origin(record: Json) -> Json:
+def _origin(record: Json | str) -> Json:
     if not isinstance(record, StreamRecord):
         return {}
     return {"stream": record.stream, "key_properties": list(record.key_properties)}

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.conversion import Converted, Json, Link, Skipped
+from target_posthog.converters import AMPLITUDE_FIELDS
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.plugin import StoppedBySignal, run
 from target_posthog.reject_files import (
@@ -30,7 +31,7 @@ from target_posthog.reject_files import (
 )
 from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_of
 from target_posthog.rejects import Rejects, is_ours
-from target_posthog.sinks import AMPLITUDE_FIELDS, PosthogSink
+from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ class _Remaining(Rejects):
         self.lines, self.uuids = 0, set[Any]()
 
     @override
-    def write(self, rejected: Rejected, stage: str, record: Json) -> None:
+    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
         super().write(rejected, stage, record)
-        if stage == "send":
+        if stage == "send" and isinstance(record, dict):
             self.uuids.add(record.get("uuid"))
 
     @override

@@ -185,6 +185,13 @@ SETTINGS = th.PropertiesList(
         "starts from an empty ledger, so it shows every link.",
     ),
     th.Property(
+        "workers",
+        th.IntegerType(nullable=True),
+        title="Workers",
+        description="How many processes convert and send the tap's batch files. By default one for "
+        "each processor. Records that come one by one are converted in the target itself.",
+    ),
+    th.Property(
         "max_batch_bytes",
         th.IntegerType,
         default=4 * 1024 * 1024,
@@ -246,8 +253,8 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
     ]
     problems += [
         f"{name} must be at least 1."
-        for name in ("max_batch_bytes", "max_batch_events", "max_retry_seconds")
-        if config[name] < 1
+        for name in ("workers", "max_batch_bytes", "max_batch_events", "max_retry_seconds")
+        if config.get(name, 1) < 1
     ]
     problems += [
         f"property_names cannot make {one['to']}: PostHog acts upon that name."

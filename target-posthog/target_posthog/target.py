@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import copy
+import select
+import shutil
+import sys
 import tempfile
 import time
 from datetime import datetime, timezone
@@ -11,35 +16,38 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
 from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from target_posthog import progress
-from target_posthog.amplitude.convert import Options
-from target_posthog.batches import Limits
+from target_posthog.batch_files import MAX_LINE_BYTES, files_of, record_of
 from target_posthog.capture_api import CaptureApi, ingestion_host, without_credentials
-from target_posthog.delivery import MAX_LANES, Delivery, DeliverySettings
-from target_posthog.errors import BrokenInput, FixConfiguration
+from target_posthog.converters import Conversions
+from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.errors import FixConfiguration
 from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
-from target_posthog.mapping_reader import read_mappings
 from target_posthog.pace import Pace
 from target_posthog.plugin import StateNotWritten, StoppedBySignal, checked_config
+from target_posthog.pool import Pool
 from target_posthog.preview import PreviewFile
-from target_posthog.protocols import BatchWire, V1Wire
+from target_posthog.protocols import wire_of
 from target_posthog.reader import SingerLines
 from target_posthog.rejects import Rejects
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.sinks import PosthogSink
+from target_posthog.worker_messages import StreamOfFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     import click
 
+    from target_posthog.batch_files import BatchFile
     from target_posthog.conversion import Json
-    from target_posthog.protocols import Wire
 
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
 #: run sends again.
@@ -57,6 +65,7 @@ class TargetPosthog(Target):
     rejects_class: ClassVar[type[Rejects]] = Rejects
     capabilities: ClassVar[list[Any]] = [
         PluginCapabilities.ABOUT,
+        PluginCapabilities.BATCH,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
@@ -69,46 +78,39 @@ class TargetPosthog(Target):
         self._state_written = float("-inf")
         self._begun = False
         self._said: set[str] = set()
-        self.mappings, _ = read_mappings(self.config["streams"])
-        self.conversion_options = Options.of(self.config)
+        self._safe_state: Json | None = None
+        self._files_read: list[BatchFile] = []
+        self._streams_of_files: dict[str, StreamOfFiles] = {}
+        self._program = f"{self.name}/{self.plugin_version}"
+        self.conversions = Conversions(self.config)
         self._open()
+        self._pool: Pool | None = None
+        assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
+        self.message_reader.attend = self._attend
 
     def _open(self) -> None:
         """Open what the events go to and what remembers them."""
         started = datetime.now(timezone.utc)
         api_key = api_key_of(self.config)
         self._preview: PreviewFile | None = None
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Path | None = None
         ledger_url = self.config["ledger_url"]
         if self.config.get("preview_path"):
-            self._scratch = tempfile.TemporaryDirectory(prefix="target-posthog-")
-            ledger_url = f"sqlite:///{self._scratch.name}/ledger.db"
+            self._scratch = Path(tempfile.mkdtemp(prefix="target-posthog-"))
+            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
+            ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self._preview = PreviewFile(Path(self.config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
-        sender = f"{self.name}/{self.plugin_version}"
-        rate = self.config.get("max_events_per_second")
-        is_v1 = self.config["protocol"] == "v1"
-        wire: Wire = V1Wire(api_key, sender) if is_v1 else BatchWire(api_key)
-        self._sender = self._preview or CaptureApi(
-            ingestion_host(self.config["host"]),
-            wire,
-            api_key=api_key,
-            max_retry_seconds=self.config["max_retry_seconds"],
-            user_agent=sender,
-            turns=Pace(rate),
+        self._pace = Pace(self.config.get("max_events_per_second"))
+        wire = wire_of(self.config["protocol"], api_key, self._program)
+        self._sender = self._preview or CaptureApi.of(
+            self.config, wire, api_key=api_key, sender=self._program, turns=self._pace
         )
         self._links = Links(self._ledger, self.config["identity_events"])
         self._rejects = self.rejects_class(Path(self.config["rejects_path"]), started)
         self.delivery = Delivery(
-            DeliverySettings(
-                historical_migration=self.config["historical_migration"],
-                limits=Limits(
-                    self.config["max_batch_events"], self.config["max_batch_bytes"]
-                ).at_rate(rate),
-                max_reject_ratio=self.config["max_reject_ratio"],
-                # A preview keeps the order, whatever the disk does.
-                max_lanes=MAX_LANES if self._preview is None else 1,
-            ),
+            # A preview keeps the order, whatever the disk does.
+            DeliverySettings.of(self.config, **({"max_lanes": 1} if self._preview else {})),
             wire=wire,
             in_flight=SideBySide(self._sender) if self._preview is None else OneByOne(self._sender),
             links=self._links,
@@ -128,6 +130,10 @@ class TargetPosthog(Target):
         if not self._begun:
             self._begin(goes_on=bool(message_dict.get("value")))
         super()._process_state_message(message_dict)
+        if self._pool is not None and not self._pool.is_idle:
+            self._pool.note(copy.deepcopy(self._latest_state or {}))
+            return
+        self._safe_state = None
         self._progress.reached(self._latest_state)
         if time.monotonic() - self._state_written >= _STATE_SECONDS:
             self.drain_all()
@@ -161,7 +167,25 @@ class TargetPosthog(Target):
         Every way of the SDK to write a state ends here, so none can pass the delivery. A preview
         writes none: PostHog accepted nothing, and the run that sends must begin where it did.
         """
+        self._deliver_all()
+        self._write_now(state)
+
+    def _deliver_all(self) -> None:
+        """Wait until everything that came so far is delivered, and on the disk."""
+        while self._pool is not None and not self._pool.is_idle:
+            descriptors, seconds = self._attend()
+            if descriptors:
+                select.select(descriptors, [], [], seconds)
+        self._flush()
+
+    def _flush(self) -> None:
         self.delivery.flush()
+        for file in self._files_read:
+            file.remove()
+        self._files_read.clear()
+
+    def _write_now(self, state: Json) -> None:
+        """Write a state before which everything is delivered."""
         if state != self._drained_state and self._preview is None:
             try:
                 super()._write_state_message(state)
@@ -170,21 +194,89 @@ class TargetPosthog(Target):
             self._drained_state = state
         self._state_written = time.monotonic()
 
+    def _attend(self) -> tuple[list[int], float | None]:
+        """Let the workers go on, and write the state that is safe by now; see `Pool.attend`."""
+        if self._pool is None:
+            return [], None
+        descriptors, seconds = self._pool.attend()
+        state = self._pool.safe_state()
+        if state is not None:
+            self._safe_state = state
+            self._progress.reached(state)
+        if self._safe_state is not None:
+            due = self._state_written + _STATE_SECONDS - time.monotonic()
+            if due <= 0:
+                self._flush()
+                self._write_now(self._safe_state)
+                self._safe_state = None
+            else:
+                seconds = due if seconds is None else min(due, seconds)
+        self._show_progress()
+        return descriptors, seconds
+
     @override
     def _process_activate_version_message(self, message_dict: Json) -> None:
         """Pass over it: PostHog keeps every event, so no older version has to go."""
 
     @override
     def _process_batch_message(self, message_dict: Json) -> None:
-        """Refuse it: the SDK's own way would take its records for delivered."""
-        raise BrokenInput(
-            "The tap sent a BATCH message, which this target does not read.",
-            "Take batch_config out of the tap's settings, and run again.",
-        )
+        """Have the workers deliver the files; read them here when records have to be changed."""
+        if not self._begun:
+            self._begin(goes_on=False)
+        files = files_of(message_dict)
+        self._assert_sink_exists(message_dict["stream"])
+        stream = self._stream_for_workers(message_dict["stream"])
+        if stream is None:
+            self._read_here(message_dict["stream"], files)
+            return
+        if self._pool is None:
+            self._pool = Pool(
+                self.config,
+                self._program,
+                delivery=self.delivery,
+                links=self._links,
+                rejects=self._rejects,
+                pace=self._pace,
+            )
+        self._pool.add(stream, files)
+
+    def _stream_for_workers(self, name: str) -> StreamOfFiles | None:
+        """Return what workers must know of a stream; None when its records pass through the SDK.
+
+        Stream maps, flattening and metadata columns are the SDK's, record by record. A preview
+        keeps the order of the rows.
+        """
+        maps = self.mapper.stream_maps[name]
+        as_they_are = len(maps) == 1 and type(maps[0]) is SameRecordTransform
+        if not as_they_are or maps[0].flattening_enabled or self._preview is not None:
+            return None
+        sink = self.get_sink(name)
+        if sink.include_sdc_metadata_properties or sys.platform == "win32":
+            return None
+        known = self._streams_of_files.get(name)
+        if known is None or known.schema is not sink.schema:
+            known = StreamOfFiles(name, sink.schema, tuple(sink.key_properties))
+            self._streams_of_files[name] = known
+        return known
+
+    def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:
+        """Take the lines of files as records, one by one."""
+        for file in files:
+            for first, lines in file.blocks():
+                for number, line in enumerate(lines, first):
+                    record = record_of(line)
+                    if isinstance(record, dict):
+                        self._process_record_message(
+                            {"type": "RECORD", "stream": stream, "record": record}
+                        )
+                    elif record is not None:
+                        reason = f"{file.name}, line {number}: {record}"
+                        self.delivery.take_unreadable(line[:MAX_LINE_BYTES], reason)
+            self._files_read.append(file)
 
     @override
     def process_endofpipe(self) -> None:
-        self.delivery.flush()
+        self._deliver_all()
         super().process_endofpipe()
         self._finish()
 
@@ -207,13 +299,15 @@ class TargetPosthog(Target):
         self.close()
 
     def close(self) -> None:
-        """Close files and connections."""
+        """Close files and connections, and end the workers."""
+        if self._pool is not None:
+            self._pool.close()
         self.delivery.close()
         self._sender.close()
         self._rejects.close()
         self._ledger.close()
         if self._scratch is not None:
-            self._scratch.cleanup()
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _show_progress(self) -> None:
         line = self._progress.line(time.monotonic(), self.delivery.counts)

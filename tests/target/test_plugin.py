@@ -145,7 +145,10 @@ _SOUND = [schema(), record(row(1)), state({"at": 1})]
             "a schema that is none",
         ),
         ({"type": "STATE", "state": 5}, "without a required part"),
-        ({"type": "BATCH", "stream": "events", "manifest": []}, "a BATCH message"),
+        (
+            {"type": "BATCH", "stream": "events", "manifest": []},
+            "a BATCH message without a sound part",
+        ),
     ],
 )
 def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(

@@ -1,0 +1,136 @@
+"""The records of one stream into events, by the format that they have.
+
+The target's process and its workers convert with the same: `sinks` gives it single records,
+`worker` the lines of batch files.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from target_posthog import posthog_events
+from target_posthog.amplitude.convert import Options
+from target_posthog.amplitude.convert import convert as convert_amplitude
+from target_posthog.conversion import Skipped, StreamRecord
+from target_posthog.errors import FixConfiguration
+from target_posthog.mapping_reader import read_mappings
+from target_posthog.stream_fields import StreamFields
+from target_posthog.stream_mappings import StreamMapping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from target_posthog.conversion import Conversion, Json
+    from target_posthog.stream_mappings import StreamMappings
+
+#: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
+MELTANO_TEST_STREAM = "meltano_test_stream"
+
+#: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row.
+AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+
+
+class Conversions:
+    """What the settings say of the conversion, for all streams.
+
+    Args:
+        config: the target's settings.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.options = Options.of(config)
+        self.source_format: str = config["source_format"]
+        self.mappings: StreamMappings
+        self.mappings, _ = read_mappings(config["streams"])
+
+
+class Converter:
+    """Converts the records of one stream.
+
+    Args:
+        conversions: what the settings say.
+        stream: its name.
+        schema: its JSON schema.
+        key_properties: its key.
+        say: logs what the user should know of the stream, a level and a text.
+
+    Raises:
+        FixConfiguration: the stream's mapping names fields that its schema lacks.
+    """
+
+    def __init__(
+        self,
+        conversions: Conversions,
+        stream: str,
+        schema: Json,
+        key_properties: Sequence[str],
+        say: Callable[[int, str], None],
+    ) -> None:
+        self._stream = stream
+        self._schema = schema
+        self._options = conversions.options
+        self._format = conversions.source_format
+        self._say = say
+        # A row without its event_type is an Amplitude row all the same, and is rejected as one.
+        self._names_amplitude = (schema.get("properties") or {}).keys() >= AMPLITUDE_FIELDS
+        mapping = conversions.mappings.of(stream)
+        if mapping is not None and not self.is_amplitude({}) and self._format != "posthog":
+            _check(stream, mapping, schema)
+        self._fields = StreamFields(
+            stream, tuple(key_properties), mapping or StreamMapping(), self._options
+        )
+        self._introduced = False
+
+    def convert(self, record: Json) -> Conversion:
+        """Return what becomes of a record."""
+        if self._stream == MELTANO_TEST_STREAM:
+            return Skipped(MELTANO_TEST_STREAM)
+        if self.is_amplitude(record):
+            return convert_amplitude(record, self._options)
+        if self._format == "posthog":
+            return posthog_events.convert(record, self._options)
+        self._introduce()
+        return self._fields.convert(record)
+
+    def known(self, record: Json) -> Json:
+        """Return a record for the rejects: with its stream, where its event depends on that."""
+        if self._format == "posthog" or self.is_amplitude(record):
+            return record
+        return StreamRecord(record, self._stream, self._fields.key_properties)
+
+    def is_amplitude(self, record: Json) -> bool:
+        """Tell whether a record is an Amplitude row."""
+        if self._format == "auto":
+            return self._names_amplitude or record.keys() >= AMPLITUDE_FIELDS
+        return self._format == "amplitude"
+
+    def _introduce(self) -> None:
+        """Say at the first record what the mapping left open, and what stands for it."""
+        if not self._introduced:
+            self._introduced = True
+            for level, text in _defaults(self._fields, self._schema):
+                self._say(level, text)
+
+
+def _check(stream: str, mapping: StreamMapping, schema: Json) -> None:
+    lacking = mapping.lacking_in(schema)
+    if lacking:
+        fields = ", ".join(sorted(schema.get("properties") or {}))
+        raise FixConfiguration(
+            f"streams, {stream}: the stream has no field for {'; '.join(lacking)}.",
+            f"It has {fields}. A constant is written {{value: …}}.",
+        )
+
+
+def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
+    """Yield what to log of the parts that a stream's mapping left open, and how loud."""
+    left_open = fields.left_open(schema)
+    found = [f"{part} is {words}" for part, words in left_open.items() if words]
+    missing = [part for part, words in left_open.items() if not words]
+    if found:
+        text = f"by default {', '.join(found)}. The setting streams can say otherwise."
+        yield logging.INFO, f"Stream {fields.stream}: {text}"
+    if missing:
+        text = f"no field of a usual name for {' and '.join(missing)}: records without are rejected"
+        yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting streams."
