@@ -30,12 +30,12 @@ def check(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("paying", [True, "true", 1, None]),
+        ("paying", [True, "true", None]),
         ("sample_rate", [None, 0.5, 1, "0.5"]),
         ("location_lat", [51.5, 51, "51.5", None]),
         ("location_lng", [-0.1, "-0.1", None]),
-        ("amplitude_attribution_ids", [None, "a", ["a", "b"], {"a": 1}]),
-        ("$schema", [12, 13, "13", None]),
+        ("amplitude_attribution_ids", [None, "a", ["a", "b"]]),
+        ("$schema", [12, 13, None]),
         ("plan", [None, {}, {"branch": "main", "version": "1"}]),
         ("is_attribution_event", [None, True, False]),
         ("amplitude_id", [538001826014]),
@@ -64,7 +64,14 @@ def test_every_field_may_be_null() -> None:
 
 def test_the_schema_still_says_something() -> None:
     """Wide is not the same as nothing: a number is no name, and a list no properties."""
-    wrong: list[dict[str, Any]] = [{"event_type": 1}, {"event_properties": []}, {"city": {}}]
+    wrong: list[dict[str, Any]] = [
+        {"event_type": 1},
+        {"event_properties": []},
+        {"city": {}},
+        # A number that may be text becomes a text column.
+        {"amplitude_id": "538001826014"},
+        {"session_id": 1.5},
+    ]
     for content in wrong:
         with pytest.raises(jsonschema.ValidationError):
             check({"uuid": "u", **content})
