@@ -1,4 +1,4 @@
-"""Amplitude's Export API: one window → one verified archive on disk. Nothing else knows HTTP.
+"""Amplitude's Export API: one window → one verified archive on disk.
 
 `GET {api_url}/api/2/export?start=…&end=…` with Basic authentication answers with a .zip of gzip
 files (https://amplitude.com/docs/apis/analytics/export). What each answer means is one table,
@@ -8,15 +8,15 @@ files (https://amplitude.com/docs/apis/analytics/export). What each answer means
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import requests
 
-from tap_amplitude.answers import Action, action_for, message_in, seconds_to_wait, sentence
+from tap_amplitude.answers import Action, action_for, seconds_to_wait
 from tap_amplitude.archive import open_archive
+from tap_amplitude.connection import ADDRESS_TRIES, answered, refused_keys
 from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
     DamagedArchive,
@@ -24,7 +24,6 @@ from tap_amplitude.errors import (
     FixSource,
     ForeignArchive,
     TapError,
-    WrongCredentials,
     no_room,
 )
 from tap_amplitude.patience import Patience, TryAgain
@@ -34,24 +33,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_amplitude.archive import Archive
+    from tap_amplitude.connection import Connection
     from tap_amplitude.deliveries import Answer, Lease
     from tap_amplitude.windows import Window
 
 logger = logging.getLogger("tap-amplitude.export_api")
 
-REGION_URLS = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
-
-_CONNECT_SECONDS = 30
+_PATH = "/api/2/export"
 _CHUNK_BYTES = 1024 * 1024
-_ERROR_BODY_BYTES = 64 * 1024
-_ADDRESS_TRIES = 3
-
-_WRONG_ADDRESS = (
-    requests.TooManyRedirects,
-    requests.exceptions.InvalidSchema,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-)
 
 BUCKET_REMEDY = (
     "Let Amplitude export these hours to a bucket (Amazon S3, Google Cloud Storage or Azure), "
@@ -63,42 +52,30 @@ class ExportApi:
     """A client of the Export API of one project; threads may share it.
 
     Args:
-        base_url: `https://amplitude.com` or another base; the endpoint's path is added.
-        api_key: The project's API key.
-        secret_key: The project's secret key.
-        user_agent: How to introduce the tap.
+        connection: The connection to Amplitude.
         spool: An existing folder for downloads.
         max_member_bytes: What one file of an archive may unpack to.
-        answer_seconds: How long to wait for an answer, and between two blocks of one.
         retry_seconds: How long to go on trying a window after its first failure.
         sleep: Waits some seconds, for a fetch without a lease.
     """
 
     def __init__(
         self,
+        connection: Connection,
         *,
-        base_url: str,
-        api_key: str,
-        secret_key: str,
-        user_agent: str,
         spool: Path,
         max_member_bytes: int,
-        answer_seconds: float,
         retry_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = base_url.rstrip("/") + "/api/2/export"
-        self._secrets = (api_key, secret_key)
+        self._connection = connection
         self._spool = spool
         self._max_member_bytes = max_member_bytes
-        self._answer_seconds = answer_seconds
         self._patience = Patience(
             retry_seconds,
             remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
             sleep=sleep,
         )
-        self._user_agent = user_agent
-        self._of_thread = threading.local()
 
     def fetch(self, window: Window, lease: Lease | None = None) -> Answer:
         """Get the events of a window.
@@ -118,30 +95,14 @@ class ExportApi:
             lambda: self._try_once(window, lease), str(window), lease.pause if lease else None
         )
 
-    @property
-    def _session(self) -> requests.Session:
-        """The session of this thread: requests does not promise that threads can share one."""
-        session: requests.Session | None = getattr(self._of_thread, "session", None)
-        if session is None:
-            session = self._of_thread.session = requests.Session()
-            # On a redirect to another host, requests leaves this header out.
-            session.auth = self._secrets
-            session.headers["User-Agent"] = self._user_agent
-        return session
-
     def _try_once(self, window: Window, lease: Lease | None) -> Answer:
         try:
-            response = self._session.get(
-                self._url,
-                params=window.as_parameters(),
-                stream=True,
-                timeout=(_CONNECT_SECONDS, self._answer_seconds),
-            )
+            response = self._connection.get(_PATH, window.as_parameters())
         except requests.ReadTimeout as error:
-            reason = f"no answer within {self._answer_seconds:g} seconds."
+            reason = f"no answer within {self._connection.answer_seconds:g} seconds."
             return self._split(window, reason, retry=TryAgain(reason), cause=error)
         except requests.RequestException as error:
-            raise self._network_failure(error) from error
+            raise self._connection.failure(error) from error
         with response:
             return self._handle(window, response, lease)
 
@@ -149,8 +110,8 @@ class ExportApi:
         status = response.status_code
         if action_for(status, "") is Action.READ:
             return self._save(window, response, lease)
-        body = self._error_text(response)
-        told = sentence(f"it answered {status}" + (f": {body}" if body else ""))
+        body = self._connection.error_text(response)
+        told = answered(status, body)
         action = action_for(status, body)
         if action is Action.EMPTY:
             return NoEvents()
@@ -163,11 +124,12 @@ class ExportApi:
             wait = seconds_to_wait(asked, datetime.now(timezone.utc))
             raise TryAgain(told, at_least=wait)
         if action is Action.CHECK_ADDRESS:
+            address = f"{self._connection.base_url}{_PATH}"
             final = FixConfiguration(
-                f"{self._url} is not the address of Amplitude's Export API: {told}",
+                f"{address} is not the address of Amplitude's Export API: {told}",
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
-            raise TryAgain(told, tries=_ADDRESS_TRIES, final=final)
+            raise TryAgain(told, tries=ADDRESS_TRIES, final=final)
         raise self._refusal(window, told, action)
 
     def _split(
@@ -187,11 +149,7 @@ class ExportApi:
 
     def _refusal(self, window: Window, told: str, action: Action) -> TapError:
         if action is Action.UNAUTHORIZED:
-            return WrongCredentials(
-                f"Amplitude refused the keys: {told}",
-                remedy="Check `api_key`, `secret_key` and `region`. The usual cause is a project "
-                "that lives in the other region (`us` or `eu`).",
-            )
+            return refused_keys(told)
         return FixConfiguration(
             f"Amplitude refused the request for {window}: {told}",
             remedy="Check `start_date`, `end_date` and `api_url`.",
@@ -235,43 +193,12 @@ class ExportApi:
 
     def _broken_download(self, response: requests.Response, error: Exception) -> TryAgain:
         if isinstance(error, requests.RequestException):
-            return self._network_failure(error)
+            return self._connection.failure(error)
         kind = response.headers.get("Content-Type", "no content type")
         # Never the body: what is no whole archive may still be somebody's events.
-        return TryAgain(f"the archive arrived damaged, or is none ({self._redact(kind)}).")
-
-    def _network_failure(self, error: requests.RequestException) -> TryAgain:
-        if isinstance(error, _WRONG_ADDRESS):
-            final = FixConfiguration(
-                f"{self._url} cannot be reached: {self._redact(str(error))}",
-                remedy="Check `api_url`, or leave it out and set `region`.",
-            )
-            return TryAgain(str(error), tries=1, final=final)
-        cause = self._redact(str(error))
-        told = f"the connection failed ({type(error).__name__}: {cause})."
-        if isinstance(error, requests.exceptions.SSLError):
-            # A certificate does not mend itself in half an hour; a cut handshake may.
-            final = FixConfiguration(
-                f"No secure connection to {self._url}: {cause}",
-                remedy="Check `api_url` and the proxy; behind a company's proxy, point "
-                "REQUESTS_CA_BUNDLE to its certificates.",
-            )
-            return TryAgain(told, tries=_ADDRESS_TRIES, final=final)
-        return TryAgain(told)
-
-    def _error_text(self, response: requests.Response) -> str:
-        """The message of an error answer: one bounded line without the keys."""
-        try:
-            block = next(response.iter_content(_ERROR_BODY_BYTES), b"")
-        except requests.RequestException:
-            return ""
-        text = block[:_ERROR_BODY_BYTES].decode("utf-8", "replace")
-        return self._redact(message_in(text))
-
-    def _redact(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return TryAgain(
+            f"the archive arrived damaged, or is none ({self._connection.redact(kind)})."
+        )
 
 
 def _refuse_foreign_hours(window: Window, archive: Archive) -> None:

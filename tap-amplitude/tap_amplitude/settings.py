@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from tap_amplitude.export_api import REGION_URLS
 from tap_amplitude.times import parse
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _GIB = 1024**3
+_REGION_URLS = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
 
 #: The texts are documentation: `--about`, the Hub and docs/settings.md show them.
 SETTINGS = th.PropertiesList(
@@ -201,7 +201,7 @@ class Settings:
         archive, spool = config.get("archive_path"), config.get("spool_path")
         rejects = config["rejects_path"] if config["on_bad_line"] == "reject" else None
         return cls(
-            base_url=config.get("api_url") or REGION_URLS[config["region"]],
+            base_url=config.get("api_url") or _REGION_URLS[config["region"]],
             api_key=config.get("api_key") or "",
             secret_key=config.get("secret_key") or "",
             start=floor_to_hour(start) if start else None,

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tap_amplitude.config_checks import sends_keys_in_clear
+from tap_amplitude.connection import Connection
 from tap_amplitude.deliveries import Downloaded
 from tap_amplitude.downloads import Downloads
 from tap_amplitude.export_api import ExportApi
@@ -75,20 +75,11 @@ class ApiSource:
             remembered_hours,
             settings.parallel_downloads,
         )
-        if sends_keys_in_clear(settings.base_url):
-            logger.warning(
-                "The keys and the events travel unencrypted: %s is plain http. Use https.",
-                settings.base_url,
-            )
         self._spool = Spool(settings.spool_path)
         self._api = ExportApi(
-            base_url=settings.base_url,
-            api_key=settings.api_key,
-            secret_key=settings.secret_key,
-            user_agent=user_agent,
+            Connection.of(settings, user_agent),
             spool=self._spool.path,
             max_member_bytes=settings.max_member_bytes,
-            answer_seconds=settings.answer_seconds,
             retry_seconds=settings.retry_seconds,
         )
 

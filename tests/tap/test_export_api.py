@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_amplitude.answers import RULES, Action, action_for
+from tap_amplitude.connection import Connection
 from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
     FixConfiguration,
@@ -41,18 +42,22 @@ class Client:
 
     def __init__(self, url: str, spool: Path, **changes: Any) -> None:
         self.waits: list[float] = []
-        options: dict[str, Any] = {
+        connection: dict[str, Any] = {
             "base_url": url,
             "api_key": "test-amplitude-key",
             "secret_key": "test-amplitude-secret",
             "user_agent": "tap-amplitude/test",
+            "answer_seconds": 30,
+        }
+        options: dict[str, Any] = {
             "spool": spool,
             "max_member_bytes": 1024**3,
-            "answer_seconds": 30,
             "retry_seconds": 600,
             "sleep": self.waits.append,
         }
-        self.api = ExportApi(**(options | changes))
+        for name, value in changes.items():
+            (connection if name in connection else options)[name] = value
+        self.api = ExportApi(Connection(**connection), **options)
 
     def events(self, window: Window = ONE_HOUR) -> int:
         """Fetch a window that must have an archive, and count its events."""
