@@ -17,11 +17,12 @@ _MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.I
 class Action(enum.Enum):
     """What an answer asks for."""
 
-    READ = "an archive: read it"
+    READ = "what was asked for: read it"
     EMPTY = "no events in these hours: go on"
     SPLIT = "too much at once: ask for less"
     WAIT = "not now: wait and ask again"
     CHECK_ADDRESS = "not the Export API: ask a few times, then stop"
+    ABSENT = "this project has no such thing, or may not see it: ask a few times, then stop"
     UNAUTHORIZED = "the keys are wrong: stop"
     REFUSED = "refused for good: stop with the body's message"
 
@@ -58,18 +59,35 @@ RULES = (
     Rule(500, 599, Action.WAIT),
 )
 
+#: The same for the endpoints that answer with JSON. Amplitude documents: 400 with the reason, and
+#: 429 for more than 5 requests at once or more cost than an hour, or five minutes, may have. A 404
+#: is what projects without the Taxonomy API get. Keys that are wrong get a 403 that says so
+#: (observed); any other 403 is about the plan or about rights. No window to split, no archive.
+_ABOUT_KEYS = re.compile(r"api.?key|secret.?key|credential|^$", re.IGNORECASE)
+JSON_RULES = (
+    Rule(200, 200, Action.READ),
+    Rule(401, 401, Action.UNAUTHORIZED),
+    Rule(403, 403, Action.UNAUTHORIZED, says=_ABOUT_KEYS),
+    Rule(403, 404, Action.ABSENT),
+    Rule(408, 408, Action.WAIT),
+    Rule(425, 425, Action.WAIT),
+    Rule(429, 429, Action.WAIT),
+    Rule(500, 599, Action.WAIT),
+)
 
-def action_for(status: int, body: str) -> Action:
+
+def action_for(status: int, body: str, rules: tuple[Rule, ...] = RULES) -> Action:
     """Say what an answer asks for.
 
     Args:
         status: The HTTP status.
         body: The beginning of the body; only read for statuses that mean several things.
+        rules: The table of the endpoint.
 
     Returns:
         The action of the first rule that fits, `REFUSED` when none does.
     """
-    for rule in RULES:
+    for rule in rules:
         if rule.first <= status <= rule.last and (rule.says is None or rule.says.search(body)):
             return rule.action
     return Action.REFUSED
@@ -79,8 +97,8 @@ def message_in(body: str) -> str:
     """Find the message of an error answer.
 
     Args:
-        body: Amplitude's JSON envelope (`{"error": {"message": …, "metadata": {"details": …}}}`),
-            a page of a proxy, or plain text.
+        body: Amplitude's JSON envelope (`{"error": {"message": …, "metadata": {"details": …}}}`,
+            of the Taxonomy API `{"errors": [{"message": …}]}`), a page of a proxy, or plain text.
 
     Returns:
         One line, bounded in length; empty when the body says nothing.
@@ -94,6 +112,9 @@ def _message(body: str) -> str:
     except (ValueError, RecursionError):
         return html.unescape(_MARKUP.sub(" ", body))
     error = content.get("error", content) if isinstance(content, dict) else content
+    errors = error.get("errors") if isinstance(error, dict) else None
+    if isinstance(errors, list) and errors:
+        error = errors[0]
     if not isinstance(error, dict):
         return str(error)
     metadata = error.get("metadata")

@@ -10,6 +10,7 @@
         ├── DamagedArchive           a file is cut, corrupt or no archive at all
         ├── HostileArchive           a file would unpack to more than it may
         ├── ForeignArchive           an archive holds what it should not hold
+        ├── ForeignAnswer            an answer holds what was not asked for
         └── BadLine                  a line of a file is not a JSON object
 
     Stopped (SystemExit)    exit 1   Ctrl-C or SIGTERM
@@ -83,6 +84,10 @@ class HostileArchive(FixSource):
 
 class ForeignArchive(FixSource):
     """An archive is whole, but holds something that does not belong into it."""
+
+
+class ForeignAnswer(FixSource):
+    """An answer is whole, but is not what was asked for."""
 
 
 class BadLine(FixSource):

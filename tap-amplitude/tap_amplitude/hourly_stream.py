@@ -45,7 +45,7 @@ class HourlyStream(Stream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self._saved_until: datetime | None = None
-        self.logger.addFilter(_is_news)
+        self.logger.addFilter(is_news)
 
     def read_bookmark(self) -> Bookmark | None:
         """Read the state, unless the catalog asks for the full table."""
@@ -127,7 +127,7 @@ class HourlyStream(Stream):
         )
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def is_news(record: logging.LogRecord) -> bool:
     """Keep back the SDK's "unhandled error" when it is handled: by `__main__`, or by `--test`."""
     return not (
         isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))

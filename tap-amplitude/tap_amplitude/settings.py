@@ -49,7 +49,7 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="API address",
         description="The base address of Amplitude's API, instead of the one that belongs to "
-        "`region`: for a proxy, or for tests. `/api/2/export` is added to it.",
+        "`region`: for a proxy, or for tests. `/api/2/export` and the like are added to it.",
     ),
     th.Property(
         "start_date",
@@ -102,7 +102,8 @@ SETTINGS = th.PropertiesList(
         title="Look back",
         description="Read this many hours before the bookmark again in each run, for events that "
         "Amplitude may have added since; never hours before `start_date`. The state does not move "
-        "back. Events that were read before come again, with the same `uuid`.",
+        "back. Events that were read before come again, with the same `uuid`. Figures by day are "
+        "read again for as many whole days, rounded up.",
     ),
     th.Property(
         "on_bad_line",
@@ -159,7 +160,7 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(minimum=0),
         default=1800,
         title="Longest retry",
-        description="How many seconds to go on trying one window after its first failure: rate "
+        description="How many seconds to go on trying one request after its first failure: rate "
         "limits, server errors, cut connections. Then the run stops with its state saved.",
     ),
 )

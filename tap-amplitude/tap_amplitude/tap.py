@@ -15,14 +15,18 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 
 from tap_amplitude.config_checks import misspelt, problems
+from tap_amplitude.daily_streams import FIGURES
 from tap_amplitude.errors import FixConfiguration, Stopped
 from tap_amplitude.merged_ids import MergedIdsStream
 from tap_amplitude.messages import MessageWriter
+from tap_amplitude.project import Project
+from tap_amplitude.project_streams import LISTS, ProjectStream
 from tap_amplitude.settings import SETTINGS
 from tap_amplitude.streams import EventsStream
 from tap_amplitude.windows import Bookmark
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
     from types import FrameType
 
@@ -51,7 +55,12 @@ class TapAmplitude(Tap):
 
     def discover_streams(self) -> Sequence[Stream]:
         """Give the streams of the tap."""
-        return [EventsStream(self), MergedIdsStream(self)]
+        project = Project(self)
+        return [
+            EventsStream(self),
+            MergedIdsStream(self),
+            *(stream(self, project) for stream in (*LISTS, *FIGURES)),
+        ]
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -59,6 +68,29 @@ class TapAmplitude(Tap):
         found = super().streams
         name = EventsStream.name
         return {name: found[name]} | found if name in found else found
+
+    # Final in the SDK, which has no other place before the first stream.
+    def sync_all(self) -> None:  # type: ignore[misc]
+        """Sync what is selected; refuse, before hours are exported, what cannot be read.
+
+        Raises:
+            TapError: A selected stream lacks a setting, or cannot be read.
+        """
+        for stream in self.streams.values():
+            if stream.selected and isinstance(stream, ProjectStream):
+                stream.check_needs()
+        self.logger.addFilter(_is_no_skip)
+        super().sync_all()
+
+    # Final in the SDK, which would test every stream, selected or not.
+    def run_connection_test(self) -> bool:  # type: ignore[misc]
+        """Ask for one record of each selected stream, not of each that there is.
+
+        Returns:
+            Whether it worked; it raises when it did not.
+        """
+        selected = [stream for stream in self.streams.values() if stream.selected]
+        return self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the state of the last run.
@@ -163,6 +195,11 @@ class TapAmplitude(Tap):
         )
 
 
+def _is_no_skip(record: logging.LogRecord) -> bool:
+    """Keep back the SDK's line for each stream that is not selected: most never are."""
+    return not str(record.msg).startswith("Skipping deselected stream")
+
+
 def _count(found: Sequence[str]) -> str:
     return "1 problem" if len(found) == 1 else f"{len(found)} problems"
 
@@ -220,10 +257,13 @@ def _checked_state(state: Any) -> dict[str, Any]:
     bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict) or (state and "bookmarks" not in state):
         raise FixConfiguration("The state holds no `bookmarks`.", remedy=remedy)
-    checked = dict(bookmarks)
+    checked = {name: mine for name, mine in bookmarks.items() if mine}
     for name in (EventsStream.name, MergedIdsStream.name):
         if bookmark := _checked_bookmark(name, checked.pop(name, None) or {}, remedy):
             checked[name] = bookmark.to_state()
+    for name, mine in checked.items():
+        if not isinstance(mine, dict):
+            raise FixConfiguration(f"The bookmark of `{name}` is no JSON object.", remedy=remedy)
     return {"bookmarks": checked} if checked else {}
 
 

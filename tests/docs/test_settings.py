@@ -156,12 +156,15 @@ def test_a_wrong_setting_would_be_seen() -> None:
 
 def _words_of_the_data() -> set[str]:
     """Return the names of fields, codes, tables and columns that documents speak of."""
-    schema = json.loads(
-        (ROOT / "tap-amplitude/tap_amplitude/schemas/events.json").read_text(encoding="utf-8")
-    )
+    schemas = {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))
+        for path in tracked_files()
+        if path.parent.name == "schemas" and path.suffix == ".json"
+    }
     fields = {source.rpartition(".")[2] for field in FIELDS for source in field.sources}
     return {
-        *schema["properties"],
+        *schemas,
+        *(name for schema in schemas.values() for name in schema["properties"]),
         *fields,
         *(field.name for field in FIELDS),
         *ACTING_NAMES,

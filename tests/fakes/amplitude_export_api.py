@@ -17,6 +17,7 @@ from tests.fakes import amplitude_answers as answers
 from tests.fakes.amplitude_answers import Answer, NotFoundForm
 from tests.fakes.amplitude_archive import EventStore, Member, Row, zip_of
 from tests.fakes.amplitude_faults import Fault, FaultPlan
+from tests.fakes.amplitude_project import PROJECT_PATHS, AmplitudeProject
 from tests.fakes.amplitude_request import hours_of, keys_of, range_refusal
 from tests.fakes.amplitude_server import ExportServer
 
@@ -79,6 +80,7 @@ class AmplitudeExportApi:
         size_text: What the 400 for size says.
         not_found_form: How "no data" is wrapped: in plain text, in the JSON envelope, or
             (`alternate`) in turns.
+        project: What the other endpoints tell about the project.
 
     Attributes:
         size_limit: As above; can be set again at any time.
@@ -97,7 +99,9 @@ class AmplitudeExportApi:
         seed: int = 0,
         size_text: str = answers.TOO_LARGE_TEXT,
         not_found_form: NotFoundForm = "alternate",
+        project: AmplitudeProject | None = None,
     ) -> None:
+        self.project = project or AmplitudeProject()
         self.api_key = api_key
         self.secret_key = secret_key
         self.size_limit = size_limit
@@ -212,6 +216,9 @@ class AmplitudeExportApi:
             self.most_under_way = max(self.most_under_way, self._under_way)
             sent_keys = authorization is not None
             url = urlsplit(target)
+            if url.path in PROJECT_PATHS:
+                refusal = self._refusal(authorization)
+                return self.project.answer(url.path, url.query, refusal)
             hours = hours_of(url.query)
             if url.path != EXPORT_PATH:
                 answer = answers.odd_not_found()

@@ -1,4 +1,4 @@
-"""The SDK's standard tests for taps, over an archive; and what a user can select or map."""
+"""The SDK's standard tests for taps, over all streams; and what a user can select or map."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_amplitude.tap import TapAmplitude
+from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi
+from tests.tap.project import a_project
 from tests.tap.running import (
     COMMAND,
     HOUR,
@@ -25,6 +27,7 @@ from tests.tap.running import (
     write_files,
     write_zip,
 )
+from tests.tap.selecting import TAP, catalog_with
 from tests.tap.typical_rows import typical_row
 
 MERGE = {
@@ -47,16 +50,24 @@ write_files(
     | {"-9_2024-01-01_2.json.gz": packed([MERGE])},
 )
 
-CATALOG = TapAmplitude(config={"archive_path": str(FILES)}).catalog_dict
-for _stream in CATALOG["streams"]:
-    for _entry in _stream["metadata"]:
-        _entry["metadata"]["selected"] = True
+
+# Events come from the files, the other streams from the stand-in.
+API = AmplitudeExportApi([], project=a_project())
+API.__enter__()
+atexit.register(API.__exit__, None, None, None)
 
 TestTapAmplitude = get_tap_test_class(
     TapAmplitude,
-    config={"archive_path": str(FILES)},
-    catalog=CATALOG,
+    config={
+        "archive_path": str(FILES),
+        "api_key": API_KEY,
+        "secret_key": SECRET_KEY,
+        "api_url": API.url,
+        "start_date": "2024-01-01",
+        "end_date": "2024-03-01",
+    },
     suite_config=SuiteConfig(max_records_limit=500),
+    catalog=catalog_with(TAP.streams),
 )
 
 
@@ -65,6 +76,11 @@ def catalog_of(folder: Path) -> dict[str, Any]:
     done = subprocess.run([*COMMAND, "--discover"], capture_output=True, check=True, cwd=folder)
     catalog: dict[str, Any] = json.loads(done.stdout)
     return catalog
+
+
+def events_of(catalog: dict[str, Any]) -> dict[str, Any]:
+    """The entry of `events` in a catalog."""
+    return next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "events")
 
 
 def archive_of(folder: Path, content: list[dict[str, Any]]) -> dict[str, Any]:
@@ -82,8 +98,7 @@ def test_the_typical_row_has_all_fields_of_the_schema() -> None:
 
 def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) -> None:
     """The catalog tells it the Singer way."""
-    streams = {one["tap_stream_id"]: one for one in catalog_of(tmp_path)["streams"]}
-    stream = streams["events"]
+    stream = events_of(catalog_of(tmp_path))
 
     assert stream["key_properties"] == ["uuid"]
     assert stream["replication_key"] == "server_upload_time"
@@ -96,7 +111,7 @@ def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) 
 def test_a_passed_catalog_changes_nothing(tmp_path: Path) -> None:
     """Meltano always passes one; fields that it does not know are not dropped."""
     catalog = catalog_of(tmp_path)
-    for entry in catalog["streams"][0]["metadata"]:
+    for entry in events_of(catalog)["metadata"]:
         if entry["breadcrumb"] == []:
             entry["metadata"]["selected"] = True
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
@@ -111,7 +126,7 @@ def test_a_passed_catalog_changes_nothing(tmp_path: Path) -> None:
 def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
     """Selection works, although records otherwise pass by the SDK's slow way."""
     catalog = catalog_of(tmp_path)
-    for entry in catalog["streams"][0]["metadata"]:
+    for entry in events_of(catalog)["metadata"]:
         entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "user_id"]
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     run = run_tap(
@@ -128,7 +143,7 @@ def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
 def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
     """No record and no state."""
     catalog = catalog_of(tmp_path)
-    for entry in catalog["streams"][0]["metadata"]:
+    for entry in events_of(catalog)["metadata"]:
         entry["metadata"]["selected"] = False
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     run = run_tap(
@@ -145,8 +160,8 @@ def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
 def test_full_table_in_the_catalog_starts_over(tmp_path: Path) -> None:
     """Who forces the full table does not want the bookmark."""
     catalog = catalog_of(tmp_path)
-    catalog["streams"][0]["replication_method"] = "FULL_TABLE"
-    for entry in catalog["streams"][0]["metadata"]:
+    events_of(catalog)["replication_method"] = "FULL_TABLE"
+    for entry in events_of(catalog)["metadata"]:
         if entry["breadcrumb"] == []:
             entry["metadata"]["selected"] = True
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
@@ -217,12 +232,12 @@ def test_every_setting_has_a_title_and_a_description() -> None:
     assert secrets == {"api_key", "secret_key"}
 
 
-def test_test_schema_writes_the_schema_only(tmp_path: Path) -> None:
-    """`--test=schema` needs no data."""
+def test_test_schema_writes_the_schemas_only(tmp_path: Path) -> None:
+    """`--test=schema` needs no data, and shows each stream."""
     run = run_tap(tmp_path, archive_of(tmp_path, rows(0)), "--test=schema")
 
     assert {m["type"] for m in run.messages} == {"SCHEMA"}
-    assert run.messages[0]["stream"] == "events"
+    assert {m["stream"] for m in run.messages} > {"events", "cohorts", "active_users"}
 
 
 def test_a_test_over_an_archive_stops_after_one_record(tmp_path: Path) -> None:
