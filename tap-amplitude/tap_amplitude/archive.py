@@ -84,18 +84,19 @@ class Archive:
         """Give each hour that has events, in order, with its files in natural order."""
         return by_hour(self.members)
 
-    def verify(self, members: Iterable[Member] | None = None) -> None:
+    def verify(self, members: Iterable[Member] | None = None, *, as_stored: bool = False) -> None:
         """Check files to their ends before anything of them is used.
 
         Args:
             members: The files to check; all by default.
+            as_stored: Do not decompress where a checksum tells as much; see `Member.verify`.
 
         Raises:
             DamagedArchive: A file is cut off or corrupt.
             HostileArchive: A file unpacks to more than it may.
         """
         for member in self.members if members is None else members:
-            member.verify(self.max_member_bytes)
+            member.verify(self.max_member_bytes, as_stored=as_stored)
 
     def close(self) -> None:
         """Let go of the files; on Windows an open file cannot be deleted."""

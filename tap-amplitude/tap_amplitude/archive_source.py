@@ -38,17 +38,24 @@ class ArchiveSource:
         start: The first hour that is wanted; of a bucket, only files of its day and later are
             listed.
         merged_ids: Read the lists of merged users instead of the events.
+        as_stored: Events are handed over undecoded: check files as `Member.verify` says.
 
     Raises:
         TapError: The archive cannot be read, or holds no events.
     """
 
     def __init__(
-        self, settings: Settings, start: datetime | None, *, merged_ids: bool = False
+        self,
+        settings: Settings,
+        start: datetime | None,
+        *,
+        merged_ids: bool = False,
+        as_stored: bool = False,
     ) -> None:
         assert settings.archive_path is not None  # noqa: S101 - the caller chose this source
         self._settings = settings
         self._start = start
+        self._as_stored = as_stored
         self._bucket: BucketStore | None = None
         if is_url(settings.archive_path):
             self._bucket = BucketStore(settings.archive_path, _days(start, settings.end))
@@ -108,7 +115,7 @@ class ArchiveSource:
                 if hour >= until:
                     break
                 with self._at_hand(members, spool) as files:
-                    self._archive.verify(files)
+                    self._archive.verify(files, as_stored=self._as_stored)
                     yield Portion(Window(start, hour + HOUR), [(hour, files)])
                 start = hour + HOUR
             if start < until:

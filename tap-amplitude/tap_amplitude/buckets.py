@@ -50,6 +50,8 @@ class BucketStore:
         TapError: There is no such cloud, driver or bucket, or no permission.
     """
 
+    has_checksums = False
+
     def __init__(self, url: str, days: Days = Days()) -> None:  # noqa: B008 - immutable
         cloud = cloud_of(url)
         if cloud is None or not is_installed(cloud):
@@ -109,6 +111,9 @@ class BucketStore:
                 f"{self._bucket}/{name}", "rb", block_size=_BLOCK_BYTES, cache_type="readahead"
             )
         return cast("BinaryIO", io.BufferedReader(_Explained(self, place, stream), _BLOCK_BYTES))
+
+    def local_path(self, name: str) -> None:
+        """Give None: an object is not on this machine."""
 
     def close(self) -> None:
         """Do nothing: objects are opened one by one."""
@@ -172,6 +177,8 @@ class BucketStore:
 class _Copies:
     """Objects that were copied to the disk."""
 
+    has_checksums = False
+
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
 
@@ -180,6 +187,9 @@ class _Copies:
 
     def open(self, name: str) -> BinaryIO:
         return self.paths[name].open("rb")
+
+    def local_path(self, name: str) -> Path:
+        return self.paths[name]
 
     def close(self) -> None:
         """Do nothing: the files are opened one by one."""

@@ -154,6 +154,11 @@ def failure_of(error: Exception, cloud: Cloud, place: str, *, listed: bool = Fal
     return _mistake(kind, cloud, place, told)
 
 
+def is_mistake(error: Exception) -> bool:
+    """Whether a driver's error is about credentials, rights or an address, which do not pass."""
+    return _kind_of(error, _reason(error).lower(), listed=False) is not _Kind.OTHER
+
+
 def _mistake(kind: _Kind, cloud: Cloud, place: str, told: str) -> FixConfiguration:
     if kind is _Kind.NO_CREDENTIALS:
         return FixConfiguration(

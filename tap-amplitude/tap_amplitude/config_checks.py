@@ -38,6 +38,7 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     else:
         found += _api_problems(config)
     found += _date_problems(config)
+    found += _batch_problems(config.get("batch_config") or {})
     return [_without_secrets(problem, config) for problem in found]
 
 
@@ -119,6 +120,14 @@ def _archive_problems(place: str) -> Iterable[str]:
             yield f"`archive_path`: the folder {path} is empty. {fix}"
     except OSError as error:
         yield f"`archive_path`: {path} cannot be read ({error.strerror}). {fix}"
+
+
+def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:
+    if batch and not (batch.get("storage") or {}).get("root"):
+        yield (
+            "`batch_config` has no `storage.root`. Set it to a folder, such as file:///var/batch, "
+            "or to the address of a bucket."
+        )
 
 
 def _date_problems(config: Mapping[str, Any]) -> Iterable[str]:

@@ -55,6 +55,7 @@ class ExportApi:
         connection: The connection to Amplitude.
         spool: An existing folder for downloads.
         max_member_bytes: What one file of an archive may unpack to.
+        as_stored: Check archives by their checksums alone; see `Member.verify`.
         retry_seconds: How long to go on trying a window after its first failure.
         sleep: Waits some seconds, for a fetch without a lease.
     """
@@ -65,12 +66,14 @@ class ExportApi:
         *,
         spool: Path,
         max_member_bytes: int,
+        as_stored: bool = False,
         retry_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
         self._spool = spool
         self._max_member_bytes = max_member_bytes
+        self._as_stored = as_stored
         self._patience = Patience(
             retry_seconds,
             remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
@@ -163,7 +166,7 @@ class ExportApi:
                 self._write_to(part, response, lease)
                 part.replace(whole)
                 archive = open_archive(whole, max_member_bytes=self._max_member_bytes)
-                archive.verify()
+                archive.verify(as_stored=self._as_stored)
             except (requests.RequestException, DamagedArchive) as error:
                 raise self._broken_download(response, error) from error
             _refuse_foreign_hours(window, archive)

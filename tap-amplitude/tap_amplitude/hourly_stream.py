@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from tap_amplitude.windows import Bookmark, hour_text
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
@@ -82,8 +84,9 @@ class HourlyStream(Stream):
     def _write_state_message(self) -> None:
         """Write no state between two hours."""
 
-    def get_batch_config(self, config: Mapping[str, Any]) -> None:
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:  # noqa: ARG002
         """Offer no BATCH files: the SDK's own would decode and encode every event once more."""
+        return None
 
     def _process_record(
         self,
@@ -98,14 +101,25 @@ class HourlyStream(Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         """Sync as the SDK does; tell failures what is safe."""
         try:
-            yield from super()._sync_records(context, write_messages=write_messages)
-        except (TapError, Stopped) as failure:
-            failure.saved = self._saved()
-            raise
+            with self._telling_what_is_saved():
+                yield from super()._sync_records(context, write_messages=write_messages)
         except AbortedSyncExceptionBase:
             # A record limit is reached: the records up to it still wait for a block to fill up.
             if isinstance(self._tap.message_writer, MessageWriter):
                 self._tap.message_writer.flush()
+            raise
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Sync as the SDK does; tell failures what is safe."""
+        with self._telling_what_is_saved():
+            super()._sync_batches(batch_config, context)
+
+    @contextmanager
+    def _telling_what_is_saved(self) -> Iterator[None]:
+        try:
+            yield
+        except (TapError, Stopped) as failure:
+            failure.saved = self._saved()
             raise
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:

@@ -26,6 +26,8 @@ MAX_RATIO = 200
 RATIO_FREE_BYTES = 64 * 1024 * 1024
 
 _BUFFER_BYTES = 128 * 1024
+_BLOCK_BYTES = 1024 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
 #: Everything that reading a damaged .zip or gzip file raises.
 DAMAGE: tuple[type[Exception], ...] = (
     EOFError,
@@ -55,11 +57,18 @@ class Member:
     packed_bytes: int
     store: Store
 
-    def verify(self, max_bytes: int) -> None:
+    @property
+    def is_gzip(self) -> bool:
+        """Whether it is stored as a gzip file."""
+        return self.name.endswith(".gz")
+
+    def verify(self, max_bytes: int, *, as_stored: bool = False) -> None:
         """Read the file to its end, so that every checksum of it is compared.
 
         Args:
             max_bytes: What it may unpack to.
+            as_stored: Do not decompress a file whose store has a checksum of it: that of a .zip
+                covers each byte of the gzip file, too. Its reader is to bound what it unpacks to.
 
         Raises:
             DamagedArchive: It is cut off or corrupt.
@@ -67,7 +76,10 @@ class Member:
         """
         bound = min(max_bytes, max(RATIO_FREE_BYTES, self.packed_bytes * MAX_RATIO))
         unpacked = 0
-        with self._reading() as stream:
+        as_stored = as_stored and self.store.has_checksums
+        with self._reading(as_stored=as_stored) as stream:
+            if as_stored and self.is_gzip and stream.peek(2)[:2] != _GZIP_MAGIC:
+                raise ValueError("it is no gzip file")
             while block := stream.read(_BUFFER_BYTES):
                 unpacked += len(block)
                 if unpacked > bound:
@@ -91,13 +103,26 @@ class Member:
                 if line.strip():
                     yield number, line
 
+    def blocks(self) -> Iterator[bytes]:
+        """Read the file as it is stored, to its end and its store's checksum.
+
+        Yields:
+            One block after the other.
+
+        Raises:
+            DamagedArchive: It is cut off or corrupt.
+        """
+        with self._reading(as_stored=True) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                yield block
+
     @contextmanager
-    def _reading(self) -> Iterator[io.BufferedReader]:
+    def _reading(self, *, as_stored: bool = False) -> Iterator[io.BufferedReader]:
         try:
-            if self._is_gzip and not self.packed_bytes:
+            if self.is_gzip and not self.packed_bytes:
                 # Python's gzip readers take no byte at all for an empty file.
                 raise EOFError("the file has no bytes")
-            with self._open() as stream:
+            with self._open(as_stored=as_stored) as stream:
                 yield stream
         except DAMAGE as error:
             raise DamagedArchive(
@@ -105,15 +130,11 @@ class Member:
                 remedy="Export or download this file again.",
             ) from error
 
-    @property
-    def _is_gzip(self) -> bool:
-        return self.name.endswith(".gz")
-
-    def _open(self) -> io.BufferedReader:
+    def _open(self, *, as_stored: bool) -> io.BufferedReader:
         packed = self.store.open(self.name)
         unpacked = (
             igzip.IGzipFile(fileobj=packed, mode="rb")  # type: ignore[no-untyped-call]
-            if self._is_gzip
+            if self.is_gzip and not as_stored
             else packed
         )
         # The outer buffer is written in C and bounds a line, which the gzip file does not.

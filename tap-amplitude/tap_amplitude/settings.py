@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, StorageTarget
 
 from tap_amplitude.times import parse
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
@@ -112,7 +113,9 @@ SETTINGS = th.PropertiesList(
         allowed_values=["fail", "reject"],
         title="On a bad line",
         description="What to do with a line that is not a JSON object: `fail` stops before its "
-        "hour is done, `reject` keeps the line in `rejects_path`, counts it and goes on.",
+        "hour is done, `reject` keeps the line in `rejects_path`, counts it and goes on. Files "
+        "that are handed over by `batch_config` are not read here: the target rejects their bad "
+        "lines.",
     ),
     th.Property(
         "rejects_path",
@@ -137,7 +140,8 @@ SETTINGS = th.PropertiesList(
         description="The most gigabytes of disk that all downloaded archives may take together. "
         "When the spool is full, the tap waits until an archive is read. Each download under way "
         "sets 4 GB aside, the most that Amplitude sends at once, so a small spool means fewer "
-        "parallel downloads.",
+        "parallel downloads. With `batch_config`, files that the target has not taken yet may "
+        "take as much again.",
     ),
     th.Property(
         "max_member_gb",
@@ -154,6 +158,33 @@ SETTINGS = th.PropertiesList(
         title="Request time-out",
         description="How many seconds to wait for Amplitude's answer. A longer wait counts as "
         "too large, and the window is halved.",
+    ),
+    th.Property(
+        "batch_config",
+        th.ObjectType(
+            th.Property(
+                "encoding",
+                th.ObjectType(
+                    th.Property("format", th.StringType, allowed_values=["jsonl", "parquet"]),
+                    th.Property("compression", th.StringType, allowed_values=["gzip", "none"]),
+                ),
+            ),
+            th.Property(
+                "storage",
+                th.ObjectType(
+                    th.Property("root", th.StringType),
+                    th.Property("prefix", th.StringType),
+                    th.Property("params", th.ObjectType(additional_properties=True)),
+                ),
+            ),
+        ),
+        title="Batch files",
+        description="Hand Amplitude's files over as they are, by Singer BATCH messages, instead "
+        "of records: `{encoding: {format: jsonl, compression: gzip}, storage: {root, prefix, "
+        "params}}`. `root` is a folder that the target can read (`file:///var/batch`) or any "
+        "fsspec address, `params` the options of its driver. The target must remove the files "
+        "that it has taken, as target-posthog does. Stream maps, flattening, deselected fields "
+        "and tests get records all the same.",
     ),
     th.Property(
         "max_retry_seconds",
@@ -218,6 +249,32 @@ class Settings:
             answer_seconds=config["request_timeout_seconds"],
             retry_seconds=config["max_retry_seconds"],
         )
+
+
+def read_batch_config(config: Mapping[str, Any]) -> BatchConfig | None:
+    """Read `batch_config`.
+
+    Args:
+        config: A valid configuration.
+
+    Returns:
+        Where BATCH files go; None when they are not asked for.
+    """
+    batch = config.get("batch_config")
+    if not batch:
+        return None
+    encoding, storage = batch.get("encoding") or {}, batch["storage"]
+    return BatchConfig(
+        encoding=BaseBatchFileEncoding(
+            format=encoding.get("format") or "jsonl",
+            compression=encoding.get("compression") or "gzip",
+        ),
+        storage=StorageTarget(
+            root=storage["root"],
+            prefix=storage.get("prefix"),
+            params=storage.get("params") or {},
+        ),
+    )
 
 
 def date_in(config: Mapping[str, Any], name: str) -> datetime | None:

@@ -58,6 +58,7 @@ class ApiSource:
         user_agent: How to introduce the tap to Amplitude.
         remembered_hours: The window size that the state remembers.
         just_one: Ask for a single hour, and no more: for a test of the connection.
+        as_stored: Events are handed over undecoded: check files as `Member.verify` says.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ApiSource:
         user_agent: str,
         remembered_hours: int | None,
         just_one: bool,
+        as_stored: bool = False,
     ) -> None:
         self._settings = settings
         self._just_one = just_one
@@ -80,6 +82,7 @@ class ApiSource:
             Connection.of(settings, user_agent),
             spool=self._spool.path,
             max_member_bytes=settings.max_member_bytes,
+            as_stored=as_stored,
             retry_seconds=settings.retry_seconds,
         )
 

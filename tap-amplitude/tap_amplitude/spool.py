@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
@@ -66,6 +68,36 @@ def _lock(file: IO[bytes]) -> bool:
     except OSError:
         return False
     return True
+
+
+def lock_folder(path: Path, *, alone: bool = False) -> int | None:
+    """Lock a folder as long as this process lives.
+
+    Args:
+        path: The folder.
+        alone: Nobody else may hold it; otherwise others may hold it, too, but not alone.
+
+    Returns:
+        A descriptor that holds the lock until it is closed; None when another process is in the
+        way.
+
+    Raises:
+        OSError: The folder is gone, or there are no such locks here.
+    """
+    if sys.platform == "win32":
+        raise OSError(errno.ENOTSUP, "folders cannot be locked")
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        return None
+    except OSError:
+        os.close(folder)
+        raise
+    return folder
 
 
 def _sweep(own: Path) -> None:

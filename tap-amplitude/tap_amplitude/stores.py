@@ -12,13 +12,22 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Where exported files lie."""
+    """Where exported files lie.
+
+    Attributes:
+        has_checksums: Reading a file to its end as it is stored compares a checksum of it.
+    """
+
+    has_checksums: bool
 
     def files(self) -> Iterable[tuple[str, int]]:
         """Give the name and the stored size of each file."""
 
     def open(self, name: str) -> BinaryIO:
         """Open a file as it is stored."""
+
+    def local_path(self, name: str) -> Path | None:
+        """Where a file lies on this machine; None when it is no file of its own there."""
 
     def close(self) -> None:
         """Let go of the files."""
@@ -30,6 +39,8 @@ class ZipStore:
     Args:
         path: The .zip file.
     """
+
+    has_checksums = True
 
     def __init__(self, path: Path) -> None:
         # Left open on purpose: members are read as long as the archive is used.
@@ -45,6 +56,9 @@ class ZipStore:
         """Open a member; its checksum is compared when it was read to its end."""
         return cast("BinaryIO", self._zip.open(name))
 
+    def local_path(self, name: str) -> None:
+        """Give None: a member is no file of its own."""
+
     def close(self) -> None:
         """Close the .zip."""
         self._zip.close()
@@ -56,6 +70,8 @@ class FolderStore:
     Args:
         path: The folder.
     """
+
+    has_checksums = False
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -70,6 +86,10 @@ class FolderStore:
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
         return Path(self._path, name).open("rb")
+
+    def local_path(self, name: str) -> Path:
+        """Where the file lies."""
+        return Path(self._path, name)
 
     def close(self) -> None:
         """Do nothing: the files are opened one by one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
@@ -13,17 +13,19 @@ from tap_amplitude import schemas
 from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.config_checks import rounded_dates
 from tap_amplitude.errors import BadLine
+from tap_amplitude.hand_over import HandOver
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.notes import end_is_ahead, gap_before, start_has_no_effect
 from tap_amplitude.rejects import Rejects
 from tap_amplitude.rows import Unreadable, read_row
-from tap_amplitude.settings import Settings
+from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources import ApiSource, Source
 from tap_amplitude.windows import HOUR, Bookmark, Window, hour_text, ready_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
@@ -35,7 +37,9 @@ class _Tally:
     """What a run did so far."""
 
     events: int = 0
+    files: int = 0
     hours: int = 0
+    hours_unpacked: int = 0
     hours_with_events: int = 0
     odd_times: int = 0
     next_hour: datetime | None = None
@@ -53,6 +57,7 @@ class EventsStream(HourlyStream):
         super().__init__(tap)
         self._tally = _Tally()
         self._bookmark: Bookmark | None = None
+        self._rejects: Rejects | None = None
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Read hour after hour; the state moves when the last event of an hour is out.
@@ -66,26 +71,97 @@ class EventsStream(HourlyStream):
         Raises:
             TapError: An hour cannot be had, or a line of it cannot be read.
         """
+        for members in self._hours(as_stored=False):
+            yield from self._rows_of(members)
+
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        """Give the storage of BATCH files, if files can go out as they are.
+
+        Args:
+            config: What the user set, with the defaults filled in.
+
+        Returns:
+            None for RECORD messages.
+        """
+        batch = read_batch_config(config)
+        if batch and (obstacle := self._obstacle(batch)):
+            self.logger.info("`batch_config`: events go out as records, because %s.", obstacle)
+            return None
+        return batch
+
+    def get_batches(
+        self,
+        batch_config: BatchConfig,
+        context: Context | None = None,  # noqa: ARG002
+    ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
+        """Hand over the files of hour after hour; the state moves when an hour is named.
+
+        Args:
+            batch_config: Where the files go.
+            context: Not used, the stream has no partitions.
+
+        Yields:
+            The encoding and the addresses of the files of an hour.
+
+        Raises:
+            TapError: An hour cannot be had, or a file of it cannot be handed over.
+        """
+        files = HandOver(batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes)
+        try:
+            for members in self._hours(as_stored=True):
+                if all(member.is_gzip for member in members):
+                    yield batch_config.encoding, files.put(members)
+                    self._tally.files += len(members)
+                else:
+                    self._write_records(members)
+            files.finish()
+        finally:
+            files.close()
+
+    def _obstacle(self, batch: BatchConfig) -> str | None:
+        """Say why files cannot go out as they are."""
+        if (batch.encoding.format, batch.encoding.compression) != ("jsonl", "gzip"):
+            return "Amplitude's files are `jsonl` with `gzip`, and `encoding` asks for another form"
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            return "a test asks for a number of records"
+        if not self._goes_out_unchanged:
+            return "stream maps, flattening or the selection of fields change them"
+        return None
+
+    def _write_records(self, members: Sequence[Member]) -> None:
+        """Write an hour as records, one of whose files is not packed."""
+        if not self._tally.hours_unpacked:
+            self.logger.info(
+                "`batch_config`: hours whose files are not gzip files, such as %r, go out as "
+                "records.",
+                next(member.name for member in members if not member.is_gzip),
+            )
+        self._tally.hours_unpacked += 1
+        for record in self._rows_of(members):
+            self._write_record_message(record)
+
+    def _hours(self, *, as_stored: bool) -> Iterator[Sequence[Member]]:
+        """Give the files of each hour that has some; move the state when the next is asked for."""
         now = datetime.now(timezone.utc)
         settings = Settings.read(self.config)
         bookmark = self.read_bookmark()
-        source, window = self._plan(settings, bookmark, now)
+        source, window = self._plan(settings, bookmark, now, as_stored=as_stored)
         if window.hours <= 0:
             return
         self._bookmark = bookmark or Bookmark(window.start, export_from=window.start)
-        rejects = Rejects(settings.rejects_path, now) if settings.rejects_path else None
+        if settings.rejects_path:
+            self._rejects = Rejects(settings.rejects_path, now)
         for portion in source.portions(window.start, window.end):
             for hour, members in portion.hours:
-                for member in members:
-                    yield from self._rows(member, rejects)
+                yield members
                 self._tally.hours_with_events += 1
-                self._advance(hour + HOUR, window, portion.window_hours, rejects)
+                self._advance(hour + HOUR, window, portion.window_hours)
             self._tally.hours += portion.window.hours
-            self._advance(portion.window.end, window, portion.window_hours, rejects)
-        self._report(rejects)
+            self._advance(portion.window.end, window, portion.window_hours)
+        self._report()
 
     def _plan(
-        self, settings: Settings, bookmark: Bookmark | None, now: datetime
+        self, settings: Settings, bookmark: Bookmark | None, now: datetime, *, as_stored: bool
     ) -> tuple[Source, Window]:
         """Decide what to read from where, and say so."""
         until = ready_until(now)
@@ -94,7 +170,7 @@ class EventsStream(HourlyStream):
             start = bookmark.first_hour(settings.lookback_hours, settings.start)
         source: Source
         if settings.archive_path:
-            source = ArchiveSource(settings, start)
+            source = ArchiveSource(settings, start, as_stored=as_stored)
             held = source.window
             if bookmark and held.start > bookmark.next_export_hour:
                 self.logger.warning(
@@ -109,7 +185,7 @@ class EventsStream(HourlyStream):
             origin = settings.archive_path
         else:
             assert start is not None  # noqa: S101 - the configuration was checked
-            source = self._api_source(settings, bookmark)
+            source = self._api_source(settings, bookmark, as_stored=as_stored)
             origin = settings.base_url
             if ahead := end_is_ahead(settings.end, until):
                 self.logger.info(ahead)
@@ -117,13 +193,16 @@ class EventsStream(HourlyStream):
         self._announce(settings, bookmark, Window(start, until), origin)
         return source, Window(start, until)
 
-    def _api_source(self, settings: Settings, bookmark: Bookmark | None) -> ApiSource:
+    def _api_source(
+        self, settings: Settings, bookmark: Bookmark | None, *, as_stored: bool
+    ) -> ApiSource:
         return ApiSource(
             settings,
             user_agent=f"tap-amplitude/{self._tap.plugin_version}",
             remembered_hours=bookmark.window_hours if bookmark else None,
             # `--test` wants one record: one small request tells whether the keys work.
             just_one=self.ABORT_AT_RECORD_COUNT is not None,
+            as_stored=as_stored,
         )
 
     def _announce(
@@ -153,47 +232,43 @@ class EventsStream(HourlyStream):
             hour_text(window.end),
         )
 
-    def _rows(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
+    def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
         tally = self._tally
-        for number, line in member.lines():
-            row = read_row(line)
-            if isinstance(row, Unreadable):
-                self._reject(member, number, line, row.reason, rejects)
-                continue
-            tally.events += 1
-            tally.odd_times += row.odd_times
-            yield row.record
+        for member in members:
+            for number, line in member.lines():
+                row = read_row(line)
+                if isinstance(row, Unreadable):
+                    self._reject(member, number, line, row.reason)
+                    continue
+                tally.events += 1
+                tally.odd_times += row.odd_times
+                yield row.record
 
-    def _reject(
-        self, member: Member, number: int, line: bytes, reason: str, rejects: Rejects | None
-    ) -> None:
+    def _reject(self, member: Member, number: int, line: bytes, reason: str) -> None:
         place = f"{member.name!r}, line {number}"
-        if rejects is None:
+        if self._rejects is None:
             raise BadLine(
                 f"{place}, is no event: {reason}.",
                 remedy="Set `on_bad_line` to `reject` to keep such lines aside, or mend the file.",
             )
-        rejects.add(line, reason=f"{place}: {reason}")
+        self._rejects.add(line, reason=f"{place}: {reason}")
 
-    def _advance(
-        self,
-        next_hour: datetime,
-        window: Window,
-        window_hours: int | None,
-        rejects: Rejects | None,
-    ) -> None:
+    def _advance(self, next_hour: datetime, window: Window, window_hours: int | None) -> None:
         """Move the state: everything before an hour is out."""
-        if rejects:
-            rejects.sync()
+        if self._rejects:
+            self._rejects.sync()
         assert self._bookmark is not None  # noqa: S101 - set before the first hour
         self._bookmark = self._bookmark.moved_to(next_hour, window.end, window_hours)
         self._tally.next_hour = self._bookmark.next_export_hour
         self.write_bookmark(self._bookmark)
 
-    def _report(self, rejects: Rejects | None) -> None:
-        tally = self._tally
+    def _report(self) -> None:
+        tally, rejects = self._tally, self._rejects
+        what = [_count(tally.files, "file")] if tally.files else []
+        if tally.events or not tally.files:
+            what.append(_count(tally.events, "event"))
         parts = [
-            f"Exported {_count(tally.events, 'event')} of {_count(tally.hours, 'hour')}",
+            f"Exported {' and '.join(what)} of {_count(tally.hours, 'hour')}",
             f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events",
         ]
         if rejects and rejects.count:

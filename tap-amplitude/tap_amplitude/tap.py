@@ -41,7 +41,6 @@ class TapAmplitude(Tap):
     config_jsonschema: ClassVar[dict[str, Any]] = SETTINGS.to_dict()
     message_writer_class = MessageWriter
 
-    # Without BATCH: the SDK's own files would cost more than they save.
     # Without ACTIVATE_VERSION: events are only ever added, no version replaces another.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
@@ -50,6 +49,7 @@ class TapAmplitude(Tap):
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 

@@ -28,6 +28,7 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_api_problems",
         "_archive_problems",
         "bucket_problems",
+        "_batch_problems",
         "_date_problems",
         "_in_words",
         "_url_problems",

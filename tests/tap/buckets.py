@@ -54,6 +54,11 @@ class Bucket:
                 timeout=30,
             ).raise_for_status()
 
+    def get(self, name: str) -> bytes:
+        """Read an object of a bucket of Amazon S3."""
+        content: bytes = self._s3().get_object(Bucket=BUCKET, Key=name)["Body"].read()
+        return content
+
     def delete(self, name: str) -> None:
         """Delete an object."""
         if self.url.startswith("s3"):

@@ -197,26 +197,15 @@ def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
-def test_batch_and_activate_version_are_not_offered(tmp_path: Path) -> None:
-    """What a tap declares it must do well."""
+def test_batch_is_offered_and_activate_version_is_not(tmp_path: Path) -> None:
+    """What a tap declares it must do well: events are only ever added, none replaces another."""
     done = subprocess.run(
         [*COMMAND, "--about", "--format=json"], capture_output=True, check=True, cwd=tmp_path
     )
     about = json.loads(done.stdout)
 
-    assert not {"batch", "activate-version"} & set(about["capabilities"])
-    assert "batch_config" not in about["settings"]["properties"]
-
-
-def test_batch_config_is_ignored_and_records_come(tmp_path: Path) -> None:
-    """A `batch_config` that is set for another tap does not change what comes out."""
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": "file://out"},
-    }
-    run = run_tap(tmp_path, archive_of(tmp_path, rows(0)) | {"batch_config": batch})
-
-    assert len(run.records) == 3
+    assert {"batch", "activate-version"} & set(about["capabilities"]) == {"batch"}
+    assert "target must remove" in about["settings"]["properties"]["batch_config"]["description"]
 
 
 def test_every_setting_has_a_title_and_a_description() -> None:
