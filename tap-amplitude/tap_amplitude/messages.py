@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
-import msgspec
-import orjson
 from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
 from tap_amplitude.errors import RunAgain, Stopped, TargetEnded, no_room
+from tap_amplitude.lines import encode
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 #: A pipe holds 64 KiB on Linux. Flushing each record, as the SDK's writer does, wakes the reader
 #: for each record.
@@ -37,11 +39,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         Returns:
             The line, without its end.
         """
-        content: dict[str, Any] = message.to_dict()
-        try:
-            return orjson.dumps(content)
-        except TypeError:  # an integer beyond 64 bits, or deep nesting
-            return msgspec.json.encode(content)
+        return encode(message.to_dict())
 
     def write_message(self, message: Message) -> None:
         """Put a message into the output.
@@ -55,6 +53,35 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._pending += self.serialize_message(message)
         self._pending += b"\n"
         if len(self._pending) >= _FLUSH_BYTES or not isinstance(message, RecordMessage):
+            self.flush()
+
+    def frame(self, stream: str, extracted: datetime) -> tuple[bytes, bytes]:
+        """Give what stands before and behind a record in its message.
+
+        Args:
+            stream: The stream of the record.
+            extracted: When the record was extracted.
+
+        Returns:
+            Both parts, for `write_record`.
+        """
+        message = RecordMessage(stream, {}, time_extracted=extracted)
+        before, _, behind = self.serialize_message(message).rpartition(b"{}")
+        return before, behind + b"\n"
+
+    def write_record(self, frame: tuple[bytes, bytes], record: bytes) -> None:
+        """Put the message of a record that is JSON already into the output.
+
+        Args:
+            frame: What `frame` gave.
+            record: One line of JSON.
+
+        Raises:
+            TapError: The reader has ended, or there is no room.
+        """
+        before, behind = frame
+        self._pending += before + record + behind
+        if len(self._pending) >= _FLUSH_BYTES:
             self.flush()
 
     def flush(self) -> None:

@@ -78,11 +78,23 @@ def read_row(line: bytes) -> Row | Unreadable:
     row = read_object(line)
     if isinstance(row, Unreadable):
         return row
+    return Row(row, complete(row))
+
+
+def complete(row: dict[str, Any]) -> int:
+    """Give a row's times their form, and the row a `uuid` if it has none.
+
+    Args:
+        row: A row as it was read; it is changed.
+
+    Returns:
+        How many of its times could not be read.
+    """
     odd_times = _normalise_times(row)
     identifier = row.get("uuid")
     if identifier is None or (isinstance(identifier, str) and not identifier.strip()):
         row["uuid"] = row_uuid(row)
-    return Row(row, odd_times)
+    return odd_times
 
 
 def read_object(line: bytes) -> dict[str, Any] | Unreadable:

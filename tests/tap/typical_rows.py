@@ -57,7 +57,7 @@ def typical_row(hour: datetime, number: int) -> dict[str, Any]:
         "platform": "Web",
         "processed_time": _stamp(uploaded + timedelta(seconds=2)),
         "region": "Utrecht",
-        "sample_rate": None,
+        "sample_rate": 0.5 if number % 2 else None,
         "server_received_time": _stamp(uploaded - timedelta(milliseconds=4)),
         "server_upload_time": _stamp(uploaded),
         "session_id": start,
