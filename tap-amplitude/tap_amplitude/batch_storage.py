@@ -147,6 +147,13 @@ class LocalRunFolder(RunFolder):
         with suppress(OSError):  # no locks here: age will tell
             self._lock = lock_folder(path)
 
+    def url(self, name: str) -> str:
+        """Give the address of a file; only what would end the path of a URL is escaped."""
+        path = f"{self._path}/{name}"
+        for letter, escaped in (("%", "%25"), ("#", "%23"), ("?", "%3F")):
+            path = path.replace(letter, escaped)
+        return str(self._files.unstrip_protocol(path))
+
     def link(self, source: Path | None, name: str) -> bool:
         """Give a file of this machine a second name, which costs nothing; tell whether it did."""
         if source is None:

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -41,7 +43,6 @@ from tests.tap.running import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 
 @pytest.fixture(name="s3")
@@ -86,6 +87,18 @@ def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
     assert run.code == 2
     assert "The storage of `batch_config` cannot be used" in the_error(run)
     assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in run.log
+
+
+def test_any_folder_can_be_the_root(tmp_path: Path) -> None:
+    """Blanks and letters of other alphabets stay; what would cut a URL is escaped."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    root = tmp_path / "a b#c?d%20é"
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(root))
+
+    urls = [url for m in run.messages if m["type"] == "BATCH" for url in m["manifest"]]
+    paths = [Path(unquote(urlsplit(url).path)) for url in urls]
+    assert [path.read_bytes() for path in paths] == list(FILES.values())
+    assert all(path.parent.parent == root for path in paths)
 
 
 @pytest.mark.parametrize(
