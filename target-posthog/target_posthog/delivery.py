@@ -45,8 +45,9 @@ _RATIO_COUNTS_FROM = 10_000
 #: How much is looked up in the ledger at once: enough that its commits, each of which waits for
 #: the disk, cost little; not so much that the events have left the processor's cache.
 _STRETCH_EVENTS, _STRETCH_BYTES = 1000, 2 * 1024 * 1024
-#: Requests side by side at most. Eight make up for an answer of 100 ms at a core's full speed.
-MAX_LANES = 8
+#: Requests side by side at most. Four make up for an answer of 200 ms at a core's full speed; each
+#: keeps its events in memory until it is answered.
+MAX_LANES = 4
 
 
 class ToldLinks(Protocol):

@@ -7,6 +7,7 @@ it waits for anything but those, it waits for those: so nobody waits in a circle
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -84,6 +85,9 @@ def serve(
     # Ctrl-C reaches all processes of a terminal; the target decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # Events are trees and die by themselves; to look for rings among them costs time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     _log_to(main)
     try:
         Worker(main, turns, config, sender).run()

@@ -231,6 +231,7 @@ class Shape:
         self._to_rest = len(self._device) + len(self._place)
         self._to_rare = self._to_rest + len(rest)
         self._to_times = self._to_rare + len(rare)
+        self._to_end = self._to_times + len(times)
         self._no_rare = (None,) * len(rare)
         self._names = frozenset(new for _, new in self._wishes)
         #: Whether a field of the row bears a name that stands for something else.
@@ -260,7 +261,7 @@ class Shape:
         if rare != self._no_rare:
             told = zip(self._rare_names, rare, strict=True)
             properties |= {name: value for name, value in told if not values.is_empty(value)}
-        add_times(properties, self._time_names, found[to_times:])
+        add_times(properties, self._time_names, found[to_times : self._to_end])
         _apply(self._rows, row, properties)
         return properties, side
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.amplitude.values import is_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 #: The row's own times. Everything else that looks like a time belongs to the customer.
 TIME_FIELDS = frozenset(
@@ -57,12 +57,15 @@ def to_rfc3339(value: object) -> str | None:
     """
     if not isinstance(value, str):
         return None
-    # Amplitude's usual form, and ours: both halves were seen before, or are looked at once.
+    # Amplitude's usual form, and ours: the second was seen before, or is looked at once.
     second = _SECONDS.get(value[:19]) or _usual_second(value[:19])
     if second:
-        fraction = _FRACTIONS.get(value[19:]) or _usual_fraction(value[19:])
-        if fraction:
-            return second + fraction
+        fraction = value[19:]
+        size = len(fraction)
+        if size == _FRACTION or (size == _FRACTION + 1 and fraction[_FRACTION] == "Z"):
+            digits = fraction[1:_FRACTION]
+            if fraction[0] == "." and digits.isdecimal() and digits.isascii():
+                return f"{second}.{digits}Z"
     match = _TIME.fullmatch(value)
     if match is None:
         return None
@@ -85,16 +88,37 @@ def event_time(row: Mapping[str, Any]) -> str | None:
     return None
 
 
-def add_times(properties: dict[str, Any], names: Iterable[str], found: Iterable[Any]) -> None:
-    """Add times under their names, each as RFC 3339 or, when it cannot be read, as it is."""
-    for name, value in zip(names, found):  # noqa: B905 - one of them may be longer
-        if type(value) is str:
-            second, fraction = _SECONDS.get(value[:19]), _FRACTIONS.get(value[19:])
-            if second and fraction:
-                properties[name] = second + fraction
-                continue
-        if value is not None and not is_empty(value):
+def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[Any]) -> None:
+    """Add times under their names, each as RFC 3339 or, when it cannot be read, as it is.
+
+    Args:
+        properties: is added to.
+        names: one for each time.
+        found: the times as the row has them; null ones are left out.
+    """
+    if None in found:
+        there = [index for index, value in enumerate(found) if value is not None]
+        names = [names[index] for index in there]
+        found = [found[index] for index in there]
+    told = _usual_times(found)
+    if told is not None:
+        properties.update(zip(names, told, strict=True))
+        return
+    for name, value in zip(names, found, strict=True):
+        if not is_empty(value):
             properties[name] = to_rfc3339(value) or value
+
+
+def _usual_times(found: Sequence[Any]) -> list[str] | None:
+    """Return times as RFC 3339 when all have the usual form, else None. One look for all."""
+    try:
+        joined = "\n".join(found)
+    except TypeError:  # one of them is no text
+        return None
+    if _USUAL_TIMES.fullmatch(joined) is None or joined.count("\n") != len(found) - 1:
+        return None
+    told = joined.replace("Z", "").replace(" ", "T").replace("\n", "Z\n")
+    return f"{told}Z".split("\n")
 
 
 def rfc3339_of(milliseconds: int) -> str | None:
@@ -108,12 +132,17 @@ def rfc3339_of(milliseconds: int) -> str | None:
 
 _EPOCH = datetime.fromisoformat("1970-01-01")  # UTC, like all times here
 _USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
-_USUAL_FRACTION = re.compile(r"\.\d{6}Z?", re.ASCII)
-#: What the halves of usual times become. An hour has 3,600 seconds, and most clocks count
-#: milliseconds; what finds no room any more is looked at each time.
+#: Days that every month has, and hours, minutes and seconds that there are, to the microsecond.
+_USUAL_ONE = (
+    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+    r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z?"
+)
+_USUAL_TIMES = re.compile(rf"{_USUAL_ONE}(?:\n{_USUAL_ONE})*", re.ASCII)
+#: What seconds of usual times become; an hour has 3,600 of them.
 _SECONDS: dict[str, str] = {}
-_FRACTIONS: dict[str, str] = {}
 _MOST = 20_000
+#: The length of `.789012`.
+_FRACTION = 7
 
 
 def _usual_second(text: str) -> str | None:
@@ -128,16 +157,6 @@ def _usual_second(text: str) -> str | None:
         _SECONDS.clear()
     _SECONDS[text] = second
     return second
-
-
-def _usual_fraction(text: str) -> str | None:
-    """Return `.789012Z` of six decimals with or without `Z`, else None."""
-    if _USUAL_FRACTION.fullmatch(text) is None:
-        return None
-    fraction = f"{text[:7]}Z"
-    if len(_FRACTIONS) < _MOST:
-        _FRACTIONS[text] = fraction
-    return fraction
 
 
 def _offset(zone: str | None) -> timedelta:
