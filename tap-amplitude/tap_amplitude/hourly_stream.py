@@ -17,6 +17,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_amplitude.errors import Stopped, TapError
 from tap_amplitude.messages import MessageWriter
+from tap_amplitude.new_fields import NewFields
 from tap_amplitude.windows import Bookmark, hour_text
 
 if TYPE_CHECKING:
@@ -124,10 +125,27 @@ class HourlyStream(Stream):
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         """Make the message of a record; the SDK's way through only when something changes it."""
+        if news := self._new_fields.learn(record):
+            self._name(news)
         if not self._goes_out_unchanged:
             yield from super()._generate_record_messages(record)
             return
         yield RecordMessage(self.name, record, time_extracted=datetime.now(timezone.utc))
+
+    @cached_property
+    def _new_fields(self) -> NewFields:
+        return NewFields({*self.schema["properties"], *self.effective_schema["properties"]})
+
+    def _name(self, news: Mapping[str, Any]) -> None:
+        """Write the SCHEMA again, with new fields; a deselected one stays out."""
+        selected = {name: kind for name, kind in news.items() if self.mask["properties", name]}
+        if not selected:
+            return
+        raw = self.stream_maps[0].raw_schema
+        schema = {**raw, "properties": {**raw["properties"], **selected}}
+        self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
+        self._stream_maps = None
+        self._write_schema_message()
 
     @cached_property
     def _goes_out_unchanged(self) -> bool:

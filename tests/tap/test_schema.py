@@ -30,15 +30,15 @@ def check(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("field", "values"),
     [
-        ("paying", [True, "true", None]),
+        ("paying", [True, "true", "0", 1, None]),
         ("sample_rate", [None, 0.5, 1, "0.5"]),
         ("location_lat", [51.5, 51, "51.5", None]),
         ("location_lng", [-0.1, "-0.1", None]),
         ("amplitude_attribution_ids", [None, "a", ["a", "b"]]),
         ("$schema", [12, 13, None]),
         ("plan", [None, {}, {"branch": "main", "version": "1"}]),
-        ("is_attribution_event", [None, True, False]),
-        ("amplitude_id", [538001826014]),
+        ("is_attribution_event", [None, True, False, "0"]),
+        ("amplitude_id", [538001826014, 2**63 - 1]),
         ("session_id", [-1, 1672599772749]),
         ("event_properties", [{}, {"a": {"b": [1, None]}}, None]),
         ("groups", [{"team": ["a", "b"]}, {}, None]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,24 @@ class Snippet:
         self.target: Json = loader["config"]
 
 
+def installed(environment: Path, package: str) -> Path:
+    """Install a package into an environment of its own.
+
+    Args:
+        environment: a folder that is not there yet.
+        package: as `pip_url` of the documentation names it; more than one has a blank between.
+
+    Returns:
+        The folder of its commands, its Python among them.
+    """
+    uv = [str(SCRIPTS / "uv"), "--quiet"]
+    subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
+    commands = environment / "bin"
+    install = [*uv, "pip", "install", "--python", str(commands / "python"), *shlex.split(package)]
+    subprocess.run(install, check=True, timeout=_SECONDS)
+    return commands
+
+
 class ThirdPartyTap:
     """A tap that is installed from its package.
 
@@ -50,12 +69,7 @@ class ThirdPartyTap:
 
     def __init__(self, environment: Path, snippet: Snippet) -> None:
         self.snippet = snippet
-        uv = [str(SCRIPTS / "uv"), "--quiet"]
-        subprocess.run([*uv, "venv", "--python", sys.executable, str(environment)], check=True)
-        python = str(environment / "bin" / "python")
-        install = [*uv, "pip", "install", "--python", python, snippet.package]
-        subprocess.run(install, check=True, timeout=_SECONDS)
-        self._command = str(environment / "bin" / snippet.executable)
+        self._command = str(installed(environment, snippet.package) / snippet.executable)
 
     def run(self, settings: Json, folder: Path) -> list[str]:
         """Return the lines that the tap writes of all that it finds, as Meltano runs it.

@@ -1,0 +1,375 @@
+"""Other people's targets take the whole stream `events` as docs/other-targets.md says."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+import sqlalchemy as sa
+from moto.server import ThreadedMotoServer
+
+from tests.docs.documents import ROOT, document
+from tests.tap.running import START, file_name, packed, write_files
+from tests.tap.third_party_targets import Json, Snippet, ThirdPartyTarget, extracted
+from tests.tap.typical_rows import typical_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEMO = str(ROOT / "tests" / "fixtures" / "demo_export.zip")
+DEMO_ROWS = 1507
+
+INTEGERS = {"app", "event_id", "amplitude_id", "session_id", "$schema"}
+TIMES = {
+    *("event_time", "client_event_time", "client_upload_time", "server_received_time"),
+    *("server_upload_time", "processed_time", "user_creation_time"),
+}
+OBJECTS = {
+    *("event_properties", "user_properties", "global_user_properties", "groups"),
+    *("group_properties", "data", "plan"),
+}
+NUMBERS = {"location_lat", "location_lng", "sample_rate"}
+FLAGS = {"paying", "is_attribution_event"}
+FIELDS = set(typical_row(START, 0))
+#: A field that the tap does not know, with an object in it.
+UNKNOWN = "field_of_tomorrow"
+
+FULL = typical_row(START, 0) | {
+    "$insert_id": "Property Drop Purchased:2",
+    "amplitude_id": 2**53 + 1,
+    "session_id": -1,
+    "event_id": 2**63 - 1,
+    "paying": True,
+    "is_attribution_event": False,
+    "sample_rate": 0.25,
+    "plan": {"branch": "main", "version": "7"},
+    "city": 'Zürich \u2028"x"\\, 😀\n\t',
+    "event_time": "2024-01-01 00:00:00.123456",
+    "user_properties": {"Łukasz": ["🐉", 1.5, None], "a.b": {"": {"deep": [[]]}}},
+    "event_properties": {"big": 2**70, "n": 2**53 + 1, "text": "null", "false": False},
+    **{
+        name: f"{name} é"
+        for name, value in typical_row(START, 0).items()
+        if value is None and name not in {"sample_rate", "user_id"}
+    },
+}
+EMPTY = dict.fromkeys(FIELDS) | {
+    "uuid": "a4d3f1f0-0000-4000-8000-000000000000",
+    "server_upload_time": "2024-01-01 00:20:00",
+}
+
+
+def content(**changed: Any) -> list[Json]:
+    """One hour: a row with everything, one with nothing, and one with an unknown field."""
+    tomorrow = typical_row(START, 1) | {UNKNOWN: {"a": [1, {"b": None}]}}
+    return [FULL | changed, EMPTY, tomorrow, typical_row(START, 2)]
+
+
+def archive(folder: Path, **changed: Any) -> str:
+    """Write the hour as exported files; return the folder."""
+    return str(write_files(folder, {file_name(0): packed(content(**changed))}))
+
+
+@pytest.fixture(scope="session")
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ThirdPartyTarget:
+    """The target that a test names, installed once."""
+    return ThirdPartyTarget(tmp_path_factory.mktemp("target") / "venv", Snippet(request.param))
+
+
+def named(name: str) -> pytest.MarkDecorator:
+    """Let a test have the target of this name."""
+    return pytest.mark.parametrize("target", [name], indirect=True, ids=[name])
+
+
+def load(
+    target: ThirdPartyTarget, settings: Json, source: str, folder: Path, **tap: Any
+) -> list[Json]:
+    """Move a whole source; return the messages that moved."""
+    config = {**target.snippet.tap, "archive_path": source, **tap}
+    output = extracted(config, target.snippet.schema, folder)
+    state = target.load(output, settings, folder)
+    messages = [json.loads(line) for line in output.split(b"\n")[:-1]]
+    states = [message["value"] for message in messages if message["type"] == "STATE"]
+    assert state == states[-1]
+    return messages
+
+
+@named("target-jsonl")
+def test_json_lines_hold_every_row_as_it_came(target: ThirdPartyTarget, tmp_path: Path) -> None:
+    """All fields, known or not, in their types; the target validates each against the schema."""
+    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
+
+    written = (tmp_path / target.snippet.target["destination_path"] / "events.jsonl").read_text()
+    first, empty, tomorrow, _ = [json.loads(line) for line in written.split("\n")[:-1]]
+    assert first == FULL | {
+        name: f"{FULL[name].replace(' ', 'T')}Z" for name in TIMES - {"user_creation_time"}
+    } | {"user_creation_time": first["user_creation_time"]}
+    assert set(empty) == FIELDS
+    assert tomorrow[UNKNOWN] == {"a": [1, {"b": None}]}
+
+
+@named("target-jsonl")
+def test_json_lines_take_the_whole_demo_export(target: ThirdPartyTarget, tmp_path: Path) -> None:
+    """With its odd values, which the target holds against the schema."""
+    load(target, target.snippet.target, DEMO, tmp_path)
+
+    written = (tmp_path / "output" / "events.jsonl").read_text().split("\n")[:-1]
+    assert len({json.loads(line)["uuid"] for line in written}) == len(written) == DEMO_ROWS
+
+
+# What it holds, asked where DuckDB is: by column, its type; and all rows.
+_DUCKDB = """
+import duckdb, json, sys
+base = duckdb.connect(sys.argv[1])
+base.execute("SET TimeZone = 'UTC'")
+base.execute(sys.argv[2])
+columns = base.execute(f"DESCRIBE SELECT * FROM {sys.argv[3]}").fetchall()
+rows = base.execute(f"SELECT * FROM {sys.argv[3]} ORDER BY server_upload_time, event_id").fetchall()
+print(json.dumps([{column[0]: column[1] for column in columns}, rows], default=str))
+"""
+
+
+def in_duckdb(
+    target: ThirdPartyTarget, folder: Path, copy: str = "", source: str = "amplitude.events"
+) -> tuple[dict[str, str], list[Json]]:
+    """Return the columns' types and the rows."""
+    path = folder / target.snippet.target["path"]
+    columns, rows = target.ask(_DUCKDB, str(path), copy, source)
+    return columns, [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def kinds(columns: dict[str, str]) -> dict[str, set[str]]:
+    """Return the fields by the type of their column."""
+    found: dict[str, set[str]] = {}
+    for name, kind in columns.items():
+        found.setdefault(kind, set()).add(name)
+    return found
+
+
+@named("target-duckdb")
+def test_duckdb_holds_right_types_and_each_row_once(
+    target: ThirdPartyTarget, tmp_path: Path
+) -> None:
+    """An hour that is read again replaces its rows; an unknown object is JSON."""
+    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
+    load(target, target.snippet.target, archive(tmp_path / "again", city="Basel"), tmp_path)
+
+    columns, rows = in_duckdb(target, tmp_path)
+    assert kinds(columns) == {
+        "BIGINT": INTEGERS,
+        "TIMESTAMP": TIMES,
+        "JSON": OBJECTS | {UNKNOWN},
+        "DOUBLE": NUMBERS,
+        "VARCHAR": FIELDS - INTEGERS - TIMES - OBJECTS - NUMBERS,
+    }
+    assert [row["uuid"] for row in rows] == [FULL["uuid"], *(r["uuid"] for r in by_time(1, 2, 3))]
+    first, tomorrow = rows[0], rows[1]
+    assert first["city"] == "Basel"
+    for name in INTEGERS | NUMBERS:
+        assert first[name] == FULL[name]
+    for name in OBJECTS:
+        assert json.loads(first[name]) == FULL[name]
+    assert first["event_time"] == "2024-01-01 00:00:00.123456"
+    assert json.loads(tomorrow[UNKNOWN]) == {"a": [1, {"b": None}]}
+    assert {name for name, value in rows[-1].items() if value is not None} == {
+        "uuid",
+        "server_upload_time",
+    }
+
+
+def by_time(*numbers: int) -> list[Json]:
+    """Return rows of `content` in the order of their upload."""
+    wanted = [content()[number] for number in numbers]
+    return sorted(wanted, key=lambda row: str(row["server_upload_time"]))
+
+
+@named("target-duckdb")
+def test_the_way_by_duckdb_to_parquet_keeps_every_value(
+    target: ThirdPartyTarget, tmp_path: Path
+) -> None:
+    """With 64 bits and microseconds; the statement is the document's."""
+    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
+    blocks = document("docs/other-targets.md").blocks
+    (copy,) = [block.text for block in blocks if block.language == "sql"]
+    copy = copy.replace("events.parquet", f"{tmp_path}/events.parquet")
+
+    columns, rows = in_duckdb(target, tmp_path, copy, f"'{tmp_path}/events.parquet'")
+    assert kinds(columns)["BIGINT"] == INTEGERS
+    assert kinds(columns)["TIMESTAMP"] == TIMES
+    assert rows == in_duckdb(target, tmp_path)[1]
+
+
+@named("target-duckdb")
+def test_duckdb_takes_the_whole_demo_export(target: ThirdPartyTarget, tmp_path: Path) -> None:
+    """Twice, and each row is there once."""
+    for _ in range(2):
+        load(target, target.snippet.target, DEMO, tmp_path)
+
+    _, rows = in_duckdb(target, tmp_path)
+    assert len(rows) == DEMO_ROWS
+
+
+@pytest.fixture
+def database(postgresql_server: sa.URL) -> Iterator[sa.Connection]:
+    """A PostgreSQL without the schema that the target makes."""
+    engine = sa.create_engine(postgresql_server)
+    with engine.connect() as connection:
+        yield connection
+        connection.rollback()
+        connection.execute(sa.text("DROP SCHEMA IF EXISTS amplitude CASCADE"))
+        connection.commit()
+    engine.dispose()
+
+
+def for_postgresql(target: ThirdPartyTarget, url: sa.URL) -> Json:
+    """The documented settings, with the address of the test's own server."""
+    left_out = ("host", "port", "user", "password", "database")
+    kept = {name: v for name, v in target.snippet.target.items() if name not in left_out}
+    # It has only a socket in the file system, which this target takes in a URL alone.
+    return {
+        **kept,
+        "sqlalchemy_url": url.set(host="localhost").render_as_string(hide_password=False),
+    }
+
+
+def in_postgresql(connection: sa.Connection) -> tuple[dict[str, str], list[Json]]:
+    """Return the types of the tap's columns, and the rows."""
+    connection.rollback()
+    columns = connection.execute(
+        sa.text(
+            "SELECT column_name, data_type FROM information_schema.columns "
+            "WHERE table_schema = 'amplitude' AND table_name = 'events'"
+        )
+    ).all()
+    rows = connection.execute(
+        sa.text("SELECT * FROM amplitude.events ORDER BY server_upload_time, event_id")
+    ).mappings()
+    types = {str(name): str(kind) for name, kind in columns if not name.startswith("_sdc_")}
+    return types, [dict(row) for row in rows]
+
+
+@named("target-postgres")
+def test_postgresql_holds_right_types_and_each_row_once(
+    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+) -> None:
+    """An hour that is read again replaces its rows; an unknown object is jsonb."""
+    settings = for_postgresql(target, postgresql_server)
+    load(target, settings, archive(tmp_path / "in"), tmp_path)
+    load(target, settings, archive(tmp_path / "again", city="Ba\0sel"), tmp_path)
+
+    columns, rows = in_postgresql(database)
+    assert kinds(columns) == {
+        "bigint": INTEGERS,
+        "timestamp without time zone": TIMES,
+        "jsonb": OBJECTS | {UNKNOWN},
+        "numeric": NUMBERS,
+        "text": FIELDS - INTEGERS - TIMES - OBJECTS - NUMBERS,
+    }
+    assert [row["uuid"] for row in rows] == [FULL["uuid"], *(r["uuid"] for r in by_time(1, 2, 3))]
+    first, tomorrow = rows[0], rows[1]
+    assert first["city"] == "Ba\ufffdsel"
+    for name in INTEGERS | OBJECTS:
+        assert first[name] == FULL[name]
+    assert {name: float(first[name]) for name in NUMBERS} == {n: FULL[n] for n in NUMBERS}
+    assert first["event_time"] == datetime(2024, 1, 1, microsecond=123456)  # noqa: DTZ001 - the column has no zone
+    assert tomorrow[UNKNOWN] == {"a": [1, {"b": None}]}
+
+
+@named("target-postgres")
+def test_postgresql_takes_the_whole_demo_export(
+    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+) -> None:
+    """Twice, and each row is there once; texts among numbers become numbers."""
+    for _ in range(2):
+        load(target, for_postgresql(target, postgresql_server), DEMO, tmp_path)
+
+    _, rows = in_postgresql(database)
+    assert len(rows) == DEMO_ROWS
+    assert {"true", "0", "1"} <= {row["paying"] for row in rows}
+
+
+@named("target-postgres")
+def test_a_nul_character_in_a_property_can_be_loaded_as_text(
+    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+) -> None:
+    """By flattening, as the document says: jsonb has no such character."""
+    settings = for_postgresql(target, postgresql_server)
+    source = archive(tmp_path / "in", event_properties={"a": "b\0c"})
+    flat = {"flattening_enabled": True, "flattening_max_depth": 1}
+    load(target, settings, source, tmp_path, **flat)
+
+    columns, rows = in_postgresql(database)
+    assert set(kinds(columns)["text"]) >= OBJECTS | {UNKNOWN}
+    assert json.loads(rows[0]["event_properties"]) == {"a": "b\0c"}
+
+
+@pytest.fixture
+def bucket() -> Iterator[Any]:
+    """An S3 of this test's own, with the bucket that the document names."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
+    address = f"http://{host}:{port}"
+    yield boto3.resource("s3", endpoint_url=address, region_name="us-east-1", **keys)
+    server.stop()
+
+
+_PARQUET = """
+import json, pyarrow.parquet, sys
+table = pyarrow.parquet.read_table(sys.argv[1])
+print(json.dumps([{field.name: str(field.type) for field in table.schema}, table.to_pylist()],
+    default=str))
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="the target ends with Python 3.12")
+@named("target-s3")
+@pytest.mark.parametrize("source", ["hour", "demo"])
+def test_parquet_files_hold_right_types(
+    target: ThirdPartyTarget, tmp_path: Path, bucket: Any, source: str
+) -> None:
+    """Integers, times, numbers, and objects as JSON; an unknown field has a column of its own."""
+    settings = target.snippet.target
+    keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
+    settings["cloud_provider"]["aws"] |= keys | {
+        "aws_endpoint_override": bucket.meta.client.meta.endpoint_url
+    }
+    lake = bucket.Bucket(settings["cloud_provider"]["aws"]["aws_bucket"])
+    lake.create()
+    load(target, settings, DEMO if source == "demo" else archive(tmp_path / "in"), tmp_path)
+
+    rows: list[Json] = []
+    types: dict[str, str] = {}
+    for number, written in enumerate(lake.objects.all()):
+        assert written.key.startswith("amplitude/events/")
+        path = tmp_path / f"{number}.parquet"
+        lake.download_file(written.key, str(path))
+        columns, more = target.ask(_PARQUET, str(path))
+        types |= columns
+        rows += more
+    unknown = {UNKNOWN} if source == "hour" else {"column_of_tomorrow"}
+    assert kinds(types) == {
+        "int64": INTEGERS,
+        "timestamp[ms, tz=utc]": TIMES,
+        "double": NUMBERS,
+        "string": FIELDS - INTEGERS - TIMES - NUMBERS | unknown,
+    }
+    if source == "demo":
+        assert set(Counter(row["uuid"] for row in rows).values()) == {1}
+        assert len(rows) == DEMO_ROWS
+        return
+    found = {row["uuid"]: row for row in rows}
+    first = found[FULL["uuid"]]
+    assert {name: first[name] for name in INTEGERS} == {name: FULL[name] for name in INTEGERS}
+    assert {name: json.loads(first[name]) for name in OBJECTS} == {n: FULL[n] for n in OBJECTS}
+    assert datetime.fromisoformat(first["event_time"]) == datetime(2024, 1, 1, tzinfo=timezone.utc)
+    assert len(found) == len(rows) == 4
