@@ -294,8 +294,8 @@ class Downloads:
                 self._drop(later)
                 if index:
                     logger.warning(
-                        "%s cannot be had; the hours before are still being exported.",
-                        str(download.window).capitalize(),
+                        "The %s cannot be had; the hours before are still being exported.",
+                        download.window,
                     )
             self._changed.notify_all()
 
