@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tap_amplitude import small_talk
 from tap_amplitude.errors import Stopped, TapError
 from tap_amplitude.tap import TapAmplitude
 
@@ -35,11 +36,11 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    command = TapAmplitude.cli  # sets the logging up
+    small_talk.leave_out()
     try:
         # Not click's standalone mode: it would exit by itself, with codes of its own.
-        code = TapAmplitude.cli.main(
-            list(arguments), prog_name=TapAmplitude.name, standalone_mode=False
-        )
+        code = command.main(list(arguments), prog_name=TapAmplitude.name, standalone_mode=False)
     except TapError as failure:
         logger.error("%s", failure)  # noqa: TRY400 - expected: no traceback
         code = failure.exit_code

@@ -18,6 +18,7 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 from tap_amplitude.errors import Stopped, TapError
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.new_fields import NewFields
+from tap_amplitude.small_talk import says_something
 from tap_amplitude.windows import Bookmark, hour_text
 
 if TYPE_CHECKING:
@@ -160,8 +161,11 @@ class HourlyStream(Stream):
 
 
 def is_news(record: logging.LogRecord) -> bool:
-    """Keep back the SDK's "unhandled error" when it is handled: by `__main__`, or by `--test`."""
-    return not (
+    """Keep back the SDK's small talk, and its "unhandled error" when it is handled.
+
+    That is by `__main__`, or by `--test`.
+    """
+    return says_something(record) and not (
         isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))
         and str(record.msg).startswith("An unhandled error occurred while syncing")
     )

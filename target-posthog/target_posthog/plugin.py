@@ -19,6 +19,7 @@ from singer_sdk.exceptions import (
     MissingKeyPropertiesError,
     RecordsWithoutSchemaException,
 )
+from singer_sdk.metrics import get_metrics_logger
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from target_posthog.errors import (
@@ -33,13 +34,12 @@ if TYPE_CHECKING:
 
     from jsonschema import ValidationError
 
-#: What the SDK logs at level INFO that says nothing to the user.
+#: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
 _CHATTER = (
     "Parsing env var",
     "Parsing '%s' config from env",
     "Skipping parse of env var",
     "Reader '%s' completed",
-    "METRIC",
     "Schema has changed for stream",
     "Schema or key properties for",
 )
@@ -143,8 +143,7 @@ def run(
         reads_a_tap: standard input is a tap that may still write when the command fails.
     """
     logger = logging.getLogger(name)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_says_something)
+    _leave_out_small_talk()
     try:
         result = command.main(args=arguments, standalone_mode=False)
     except (Exception, StoppedBySignal, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last one to hear of it
@@ -197,6 +196,22 @@ def _known(failure: BaseException) -> TargetPosthogError | None:
     return BrokenInput(happened, "Mend the tap or its catalog, and run again.")
 
 
+def _leave_out_small_talk() -> None:
+    """Keep the SDK's chatter out of a log that a person reads, unless it is at level DEBUG."""
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        return
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_says_something)
+    metrics = get_metrics_logger()
+    # Somebody who has set it up, as SINGER_SDK_LOG_CONFIG can, wants to have the metrics. Not by
+    # its level: the SDK sets that itself.
+    if metrics.level == logging.NOTSET and not metrics.handlers:
+        metrics.addFilter(_is_no_metric)
+
+
+def _is_no_metric(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("METRIC")
+
+
 def _says_something(record: logging.LogRecord) -> bool:
-    """Keep the SDK's chatter out of a log that a person reads."""
     return record.levelno > logging.INFO or not str(record.msg).startswith(_CHATTER)

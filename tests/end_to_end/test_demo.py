@@ -29,6 +29,7 @@ def test_the_demo_shows_what_a_real_run_sends(
     assert "Traceback" not in end.stderr
     assert "[error" not in end.stderr
     assert "nothing was sent" in end.stderr
+    assert not [words for words in ("METRIC", "metric_", "env var") if words in end.stderr]
     assert not (project.folder / "target-posthog.db").exists(), "a preview told the ledger"
 
     export = generate()
