@@ -26,7 +26,6 @@ from tap_amplitude.streams import EventsStream
 from tap_amplitude.windows import Bookmark
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Sequence
     from types import FrameType
 
@@ -79,7 +78,6 @@ class TapAmplitude(Tap):
         for stream in self.streams.values():
             if stream.selected and isinstance(stream, ProjectStream):
                 stream.check_needs()
-        self.logger.addFilter(_is_no_skip)
         super().sync_all()
 
     # Final in the SDK, which would test every stream, selected or not.
@@ -193,11 +191,6 @@ class TapAmplitude(Tap):
             state=_checked_file(state, "--state"),
             catalog=_checked_file(catalog, "--catalog"),
         )
-
-
-def _is_no_skip(record: logging.LogRecord) -> bool:
-    """Keep back the SDK's line for each stream that is not selected: most never are."""
-    return not str(record.msg).startswith("Skipping deselected stream")
 
 
 def _count(found: Sequence[str]) -> str:
