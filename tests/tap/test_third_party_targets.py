@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]
 import pytest
+import requests
 import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
@@ -319,6 +320,8 @@ def bucket() -> Iterator[Any]:
     host, port = server.get_host_and_port()
     keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
     address = f"http://{host}:{port}"
+    # All servers of a process share what they hold.
+    requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
     yield boto3.resource("s3", endpoint_url=address, region_name="us-east-1", **keys)
     server.stop()
 
