@@ -126,8 +126,7 @@ class HourlyStream(Stream):
 
     def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
         """Make the message of a record; the SDK's way through only when something changes it."""
-        if news := self._new_fields.learn(record):
-            self._name(news)
+        self._look_at(record)
         if not self._goes_out_unchanged:
             yield from super()._generate_record_messages(record)
             return
@@ -136,6 +135,11 @@ class HourlyStream(Stream):
     @cached_property
     def _new_fields(self) -> NewFields:
         return NewFields({*self.schema["properties"], *self.effective_schema["properties"]})
+
+    def _look_at(self, record: Record) -> None:
+        """Let the schema name the record's fields, before the record is written."""
+        if news := self._new_fields.learn(record):
+            self._name(news)
 
     def _name(self, news: Mapping[str, Any]) -> None:
         """Write the SCHEMA again, with new fields; a deselected one stays out."""

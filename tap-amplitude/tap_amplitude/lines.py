@@ -6,12 +6,15 @@ the short way is not asked. Whatever is unusual takes the long way.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from tap_amplitude.rows import MAX_LINE_BYTES, Unreadable, complete, read_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _decode = msgspec.json.Decoder().decode
 _dumps = orjson.dumps
@@ -40,11 +43,14 @@ def encode(content: dict[str, Any]) -> bytes:
         return msgspec.json.encode(content)
 
 
-def record_json(line: bytes) -> tuple[bytes, int] | Unreadable:
+def record_json(
+    line: bytes, look: Callable[[dict[str, Any]], object] | None = None
+) -> tuple[bytes, int] | Unreadable:
     """Turn a line of an export file into the JSON of its record.
 
     Args:
         line: One line, with or without its line end.
+        look: What is to see each record, besides.
 
     Returns:
         The JSON and how many of its times could not be read, or why the line is no record. Never
@@ -55,10 +61,15 @@ def record_json(line: bytes) -> tuple[bytes, int] | Unreadable:
             row = _decode(line)
             if type(row) is dict:
                 odd_times = complete(row)
-                return _dumps(row), odd_times
+                record = _dumps(row)
+                if look:
+                    look(row)
+                return record, odd_times
         except _UNUSUAL:
             pass
     read = read_row(line)
     if isinstance(read, Unreadable):
         return read
+    if look:
+        look(read.record)
     return encode(read.record), read.odd_times

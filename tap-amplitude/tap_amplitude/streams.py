@@ -104,7 +104,7 @@ class EventsStream(HourlyStream):
         frame = writer.frame(self.name, datetime.now(timezone.utc))
         events = odd_times = 0
         for number, line in member.lines():
-            done = record_json(line)
+            done = record_json(line, self._look_at)
             if isinstance(done, Unreadable):
                 self._reject(member, number, line, done.reason)
                 continue

@@ -96,7 +96,8 @@ def test_messages_are_the_same_whichever_way_they_go(
     content += [row(START, 7, big=2**80, emoji="\ud83d", empty="", event_time="soon")]
     folder = write_files(tmp_path / "a", {file_name(0): packed(content)})
     maps = {"stream_maps": {"events": dict.fromkeys(options)}} if options else {}
-    run = run_tap(tmp_path, {"archive_path": str(folder)} | maps)
+    debug = {"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"}  # shows the SDK's count of records
+    run = run_tap(tmp_path, {"archive_path": str(folder)} | maps, environment=debug)
 
     whole = [record for line in content for record in [read_row(json.dumps(line).encode())]]
     records = [one.record for one in whole if not isinstance(one, Unreadable)]
