@@ -149,12 +149,13 @@ class TapAmplitude(Tap):
         schema = cls.config_jsonschema
         cls.append_builtin_config(schema)
         try:
-            return parse_environment_config(schema, cls._env_var_prefix)
+            given = parse_environment_config(schema, cls._env_var_prefix)
         except ValueError as error:
             raise FixConfiguration(
                 f"A {cls._env_var_prefix}* environment variable has the wrong type: {error}.",
                 remedy="`tap-amplitude --about` tells the type of every setting.",
             ) from error
+        return {name: _nested(value) for name, value in given.items()}
 
     @classmethod
     def cb_config(
@@ -191,6 +192,20 @@ class TapAmplitude(Tap):
             state=_checked_file(state, "--state"),
             catalog=_checked_file(catalog, "--catalog"),
         )
+
+
+def _nested(value: Any) -> Any:
+    """Give a setting as it was written: Meltano's variables have `storage.root` for an object."""
+    if not isinstance(value, dict):
+        return value
+    whole: dict[str, Any] = {}
+    for name, item in value.items():
+        outer, dot, inner = name.partition(".")
+        if dot and name.startswith(("encoding.", "storage.")):
+            whole.setdefault(outer, {})[inner] = item
+        else:
+            whole[name] = item
+    return whole
 
 
 def _count(found: Sequence[str]) -> str:

@@ -269,6 +269,20 @@ def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
     assert "--catalogue" in the_error(run)
 
 
+def test_an_object_may_come_as_meltano_writes_it_into_the_environment(tmp_path: Path) -> None:
+    """With dots in its keys, as `meltano invoke tap-amplitude:test` does."""
+    write_files(tmp_path / "in", {file_name(0): packed(rows(0))})
+    given = {"encoding.format": "jsonl", "storage.root": f"file://{tmp_path}/batches"}
+    environment = {
+        "TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in"),
+        "TAP_AMPLITUDE_BATCH_CONFIG": json.dumps(given | {"encoding.compression": "gzip"}),
+    }
+    run = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
+
+    assert (run.code, run.lines("ERROR")) == (0, [])
+    assert [one["type"] for one in run.messages] == ["SCHEMA", "BATCH", "STATE"]
+
+
 def test_wrong_environment_values_are_told(tmp_path: Path) -> None:
     """Settings may come from the environment; a number that is none is named."""
     done = subprocess.run(
