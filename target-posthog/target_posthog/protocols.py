@@ -152,7 +152,7 @@ class V1Wire:
         """
         name, person = event["event"], event["distinct_id"]
         # v1 counts bytes, of which a character has four at most.
-        if len(name) + len(person) > _MAX_V1_BYTES // 4 or not person.strip():
+        if len(name) + len(person) > _MAX_V1_BYTES // 4 or person.strip() != person:
             misfit = _v1_misfit(name, person)
             if misfit is not None:
                 return misfit
@@ -166,7 +166,7 @@ class V1Wire:
                     options[option] = properties.pop(name)
             for name, other in _V1_MOVED.items():
                 if name in properties:
-                    properties.setdefault(other, properties.pop(name))
+                    properties[_free_name(other, properties)] = properties.pop(name)
         return {**event, "properties": properties, "options": options}
 
     def head(self, *, historical: bool, created_at: str) -> bytes:
@@ -223,7 +223,18 @@ def _v1_misfit(name: str, person: str) -> Rejected | None:
         return Rejected("no_distinct_id", "The event's distinct_id is blank.")
     if len(_utf8(person)) > _MAX_V1_BYTES:
         return Rejected("distinct_id_too_long", "PostHog takes ids up to 200 bytes in v1.")
+    if person.strip() != person:
+        # Two people could become one (rust/capture v1/analytics/types.rs trims the id).
+        return Rejected(
+            "bad_event", "v1 cuts spaces around a distinct_id; protocol batch does not."
+        )
     return None
+
+
+def _free_name(name: str, properties: Json) -> str:
+    while name in properties:
+        name = f"_{name}"
+    return name
 
 
 def _opened(envelope: Json) -> bytes:
