@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -21,11 +22,12 @@ from target_posthog.rejects import Rejects
 from tests.target.singer import uuid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from target_posthog.amplitude.identity import IdentityEvents
     from target_posthog.conversion import GroupState, Json, Link
+    from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
 
 WIRE = BatchWire("phc_test")
@@ -114,6 +116,8 @@ def delivery_to(
     *,
     limits: Limits = Limits(1000, 1_000_000),  # noqa: B008 - frozen
     identity_events: IdentityEvents = "alias",
+    in_flight: InFlight | None = None,
+    clock: Callable[[], float] = time.monotonic,
     **settings: Any,
 ) -> Iterator[Delivery]:
     """Give a delivery whose ledger and rejects are kept in a folder."""
@@ -124,10 +128,11 @@ def delivery_to(
         yield Delivery(
             DeliverySettings(limits=limits, **decisions),
             wire=WIRE,
-            in_flight=OneByOne(sender),
+            in_flight=in_flight or OneByOne(sender),
             links=Links(ledger, identity_events),
             rejects=rejects,
             utc_now=lambda: NOW,
+            clock=clock,
         )
     finally:
         rejects.close()
