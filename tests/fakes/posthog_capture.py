@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
+from uuid import UUID
 
 from tests.fakes import posthog_v0 as v0
 from tests.fakes import posthog_v1_envelope as v1_envelope
 from tests.fakes import posthog_v1_events as v1_events
-from tests.fakes.posthog_faults import Fault, FaultPlan, RetryPlan
+from tests.fakes.posthog_faults import Fault, FaultPlan, RetryPlan, Verdict
 from tests.fakes.posthog_persons import PersonModel
 from tests.fakes.posthog_requests import Answer, Incoming, Request
 from tests.fakes.posthog_rules import RefusedError, StoredEvent
@@ -53,11 +54,14 @@ class PosthogCapture:
         now: The server's clock, aware; None takes the machine's.
         max_event_bytes: `KAFKA_PRODUCER_MESSAGE_MAX_BYTES`: highest size of one event inside its
             Kafka message.
-        over_quota: The project is over its billing limit. May be set at any time.
+        over_quota: The project is over its billing limit, which v0 answers with 200 and v1 with
+            429 (quota_limiter_shim.rs). May be set at any time.
         import_mode: `CAPTURE_MODE=import`: a batch without `historical_migration` is thrown away.
         refuse_unknown_keys: Newer capture can be set to look keys up and answer 401.
         drop_events_older_than: The project's setting `drop_events_older_than_seconds`.
         sender_ip: When set, an event without `$ip` gets this one, as PostHog takes the sender's.
+        v1: An older installation does not know v1 (`absent`); a newer one may be without a place
+            to write its events to (`unconfigured`, process.rs: "v1 sink router not configured").
 
     Attributes:
         requests: Every request received whole, in order.
@@ -66,6 +70,7 @@ class PosthogCapture:
             as `_historical`.
         vanished: Events under a wrong key.
         dropped: Events thrown away behind the sender's back, with the reason.
+        most_under_way: How many requests were there at the same time at most, without an answer.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class PosthogCapture:
         refuse_unknown_keys: bool = False,
         drop_events_older_than: timedelta | None = None,
         sender_ip: str | None = None,
+        v1: Literal["ready", "unconfigured", "absent"] = "ready",
     ) -> None:
         self.api_key = api_key
         self.max_event_bytes = max_event_bytes
@@ -91,6 +97,10 @@ class PosthogCapture:
         self.events: list[StoredEvent] = []
         self.vanished: list[StoredEvent] = []
         self.dropped: list[Dropped] = []
+        self.most_under_way = 0
+        self._v1 = v1
+        self._under_way = 0
+        self._verdicts: dict[str, Verdict] = {}
         self._now = now
         self._faults = FaultPlan()
         self._retries = RetryPlan()
@@ -142,6 +152,12 @@ class PosthogCapture:
         """
         self._retries.add(uuids, share, times)
 
+    def judge_v1(self, uuids: Iterable[str], result: str, details: str | None = None) -> None:
+        """Let v1 say `warning` or `drop` of some events whenever they come."""
+        if result not in ("warning", "drop"):
+            raise ValueError(f"v1 gives no other verdict on order than warning and drop: {result}")
+        self._verdicts.update({str(UUID(uuid)): Verdict(result, details) for uuid in uuids})
+
     def held(self) -> dict[tuple[str, str, str, str], StoredEvent]:
         """Give what is left after PostHog merged repeats.
 
@@ -175,6 +191,8 @@ class PosthogCapture:
     def _respond(self, incoming: Incoming) -> Answer | None:
         # One request at a time: the order of the records is the order of the effects.
         with self._lock:
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
             planned = self._faults.take() if _is_capture(incoming) else None
             instead = None if planned is None else planned.instead
             answer = instead or self._handle(incoming)
@@ -182,19 +200,23 @@ class PosthogCapture:
             self.requests.append(Request.record(incoming, answer, is_cut=is_cut))
         if planned is not None:
             self._running.closing.wait(planned.delay)
+        with self._lock:
+            self._under_way -= 1
         return None if is_cut else answer
 
     def _handle(self, incoming: Incoming) -> Answer:
-        if not _is_known(incoming.path):
+        is_v1 = incoming.path.removesuffix("/") == v1_envelope.V1_PATH
+        if not _is_known(incoming.path) or (is_v1 and self._v1 == "absent"):
             return Answer(404, b"")
         if not _is_capture(incoming):
             return Answer(405, b"", headers={"Allow": "POST"})
         try:
-            if incoming.path.removesuffix("/") == v1_envelope.V1_PATH:
+            if is_v1:
                 return self._capture_v1(incoming)
             return self._capture_v0(incoming)
         except RefusedError as refused:
-            return Answer(refused.status, refused.text.encode(), refused.content_type)
+            text = refused.text.encode()
+            return Answer(refused.status, text, refused.content_type, refused.headers)
 
     def _capture_v0(self, incoming: Incoming) -> Answer:
         body = incoming.wire_bytes
@@ -228,15 +250,11 @@ class PosthogCapture:
         outcomes = v1_events.judge(
             envelope, now=self._clock(), max_event_bytes=self.max_event_bytes
         )
+        self._refuse_in_v1(outcomes)
         reason = self._reason_to_drop_all(historical_migration=envelope.historical_migration)
         for outcome in outcomes:
-            if outcome.event is None:
-                continue
-            if reason is not None:
-                self.dropped.append(Dropped(reason, outcome.sent))
-                outcome.drop(reason)
-            elif self._retries.take(outcome.uuid):
-                outcome.retry()
+            if outcome.event is not None:
+                self._decide(outcome, reason)
         kept = [outcome.event for outcome in outcomes if outcome.event is not None]
         retried = any(outcome.result == "retry" for outcome in outcomes)
         return Answer(
@@ -247,6 +265,31 @@ class PosthogCapture:
             stored=self._keep(envelope.token, kept),
             historical_migration=envelope.historical_migration,
         )
+
+    def _refuse_in_v1(self, outcomes: list[v1_events.Outcome]) -> None:
+        """Refuse all for what is found once the events are read (process.rs, in this order)."""
+        if all(outcome.event is None for outcome in outcomes):
+            return
+        if self.over_quota:
+            self.dropped += [Dropped("billing_limit_exceeded", one.sent) for one in outcomes]
+            raise v1_envelope.V1RefusedError(
+                429, "billing_limit_exceeded", "billing limit exceeded"
+            )
+        if self._v1 == "unconfigured":
+            raise v1_envelope.V1RefusedError(503, "service_unavailable", "Service Unavailable")
+
+    def _decide(self, outcome: v1_events.Outcome, reason: str | None) -> None:
+        """Decide about a sound event of v1; a reason drops it with all others."""
+        verdict = self._verdicts.get(outcome.uuid)
+        if reason is not None:
+            self.dropped.append(Dropped(reason, outcome.sent))
+            outcome.drop(reason)
+        elif verdict is not None and verdict.result == "drop":
+            outcome.drop(verdict.details)
+        elif self._retries.take(outcome.uuid):
+            outcome.retry()
+        elif verdict is not None:
+            outcome.warn(verdict.details)
 
     def _clock(self) -> datetime:
         return self._now or datetime.now(timezone.utc)

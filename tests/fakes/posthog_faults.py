@@ -110,6 +110,14 @@ class FaultPlan:
             return len(self._planned)
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What v1 says of an event on order: `warning` keeps it, `drop` does not."""
+
+    result: str
+    details: str | None
+
+
 class RetryPlan:
     """Which events v1 answers with `retry`, and how often. Safe between threads."""
 

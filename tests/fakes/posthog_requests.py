@@ -17,13 +17,14 @@ _RECORD_LIMIT = 1 << 30
 
 @dataclass(frozen=True)
 class Incoming:
-    """A request as the server read it."""
+    """A request as the server read it, and when: seconds of `time.monotonic`."""
 
     method: str
     path: str
     query: str
     headers: Message[str, str]
     wire_bytes: bytes
+    arrived: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Request:
         wire_bytes: The body as it came over the wire.
         stored: How many events of it were stored.
         historical_migration: The flag of the envelope; None when the request was refused.
+        arrived: When it was there whole, in seconds of `time.monotonic`.
     """
 
     method: str
@@ -61,6 +63,7 @@ class Request:
     wire_bytes: bytes = field(repr=False)
     stored: int = 0
     historical_migration: bool | None = None
+    arrived: float = 0.0
 
     @classmethod
     def record(cls, incoming: Incoming, answer: Answer, *, is_cut: bool) -> Request:
@@ -74,6 +77,7 @@ class Request:
             wire_bytes=incoming.wire_bytes,
             stored=answer.stored,
             historical_migration=answer.historical_migration,
+            arrived=incoming.arrived,
         )
 
     @cached_property

@@ -34,14 +34,16 @@ class RefusedError(Exception):
     Attributes:
         status: HTTP status.
         text: Body of the answer.
+        headers: Of the answer.
     """
 
     content_type = "text/plain; charset=utf-8"
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(f"{status} {text}")
         self.status = status
         self.text = text
+        self.headers = headers or {}
 
 
 def check_token(token: str) -> str:

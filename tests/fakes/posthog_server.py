@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -129,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._read_body()
         parts = urlsplit(self.path)
         answer = self.server.respond(
-            Incoming(self.command, parts.path, parts.query, self.headers, body)
+            Incoming(self.command, parts.path, parts.query, self.headers, body, time.monotonic())
         )
         if answer is None:
             self.close_connection = True

@@ -45,7 +45,9 @@ class V1RefusedError(RefusedError):
             "error_description": description,
             "error_uri": "https://posthog.com/docs/api",
         }
-        super().__init__(status, orjson.dumps(error).decode())
+        # `response_headers` in v1/error.rs: a second for what may pass.
+        headers = {"Retry-After": "1"} if status in (429, 500, 503) else {}
+        super().__init__(status, orjson.dumps(error).decode(), headers)
 
 
 @dataclass(frozen=True)

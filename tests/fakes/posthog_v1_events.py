@@ -42,7 +42,12 @@ class Outcome:
     event: StoredEvent | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
 
-    def drop(self, details: str) -> Outcome:
+    def warn(self, details: str | None) -> Outcome:
+        """Say that the event is kept, with a remark."""
+        self.result, self.details = "warning", details
+        return self
+
+    def drop(self, details: str | None) -> Outcome:
         """Say that the event is refused for good."""
         self.result, self.details, self.event = "drop", details, None
         return self

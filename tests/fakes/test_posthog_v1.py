@@ -325,22 +325,50 @@ def test_a_share_of_all_events_is_put_off(capture: PosthogCapture) -> None:
     assert sorted(stored["uuid"] for stored in capture.events) == sorted(IDS)
 
 
-@pytest.mark.parametrize(
-    ("mode", "details"),
-    [
-        ({"over_quota": True}, "billing_limit_exceeded"),
-        ({"import_mode": True}, "non_historical_import_drop"),
-    ],
-)
-def test_v1_says_when_it_throws_events_away(mode: dict[str, Any], details: str) -> None:
+def test_v1_says_when_it_throws_events_away() -> None:
     """Where v0 answers as if all were well."""
-    with PosthogCapture(now=NOW, **mode) as capture:
+    with PosthogCapture(now=NOW, import_mode=True) as capture:
         assert post_v1(capture, event()).json["results"][UUID] == {
             "result": "drop",
-            "details": details,
+            "details": "non_historical_import_drop",
         }
         assert capture.events == []
-        assert [dropped.reason for dropped in capture.dropped] == [details]
+        assert [dropped.reason for dropped in capture.dropped] == ["non_historical_import_drop"]
+
+
+def test_v1_refuses_all_over_the_quota() -> None:
+    """With a status, where v0 says 200."""
+    with PosthogCapture(now=NOW, over_quota=True) as capture:
+        reply = post_v1(capture, event())
+        assert (reply.status, reply.json["error"]) == (429, "billing_limit_exceeded")
+        assert reply.headers["Retry-After"] == "1"
+        assert capture.events == []
+
+
+@pytest.mark.parametrize(("v1", "status"), [("absent", 404), ("unconfigured", 503)])
+def test_an_installation_may_be_without_v1(v1: Any, status: int) -> None:
+    """It speaks v0 all the same."""
+    with PosthogCapture(now=NOW, v1=v1) as capture:
+        assert post_v1(capture, event()).status == status
+        assert send(capture, "POST", "/batch/", batch(event())).status == 200
+        assert len(capture.events) == 1
+
+
+def test_v1_gives_verdicts_on_order(capture: PosthogCapture) -> None:
+    """A warning keeps the event, a drop does not."""
+    capture.judge_v1(IDS[:1], "warning", "person_processing_disabled")
+    capture.judge_v1(IDS[1:2], "drop", "event_restriction_drop")
+    capture.judge_v1(IDS[2:3], "drop")
+    results = post_v1(capture, *(event(uuid=uuid) for uuid in IDS[:4])).json["results"]
+    assert [results[uuid] for uuid in IDS[:4]] == [
+        {"result": "warning", "details": "person_processing_disabled"},
+        {"result": "drop", "details": "event_restriction_drop"},
+        {"result": "drop"},
+        {"result": "ok"},
+    ]
+    assert [stored["uuid"] for stored in capture.events] == [IDS[0], IDS[3]]
+    with pytest.raises(ValueError, match="no other verdict"):
+        capture.judge_v1(IDS, "ok")
 
 
 def test_the_flag_of_the_envelope_marks_every_event(capture: PosthogCapture) -> None:

@@ -12,65 +12,23 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.processes import run_target, start
+from tests.target.histories import (
+    IDENTITIES,
+    held_events,
+    identities,
+    keys_of,
+    people,
+    with_states,
+)
 from tests.target.singer import counts_in, record, records, row, rows, schema, state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.processes import Running
     from tests.target.singer import Json
-
-IDENTITIES = {"$create_alias", "$identify"}
-
-
-def with_states(sent: Sequence[Json], every: int, first: int = 0) -> list[Json]:
-    """Return a tap's messages: rows from `first` on, and a state after every few of them.
-
-    A tap that goes on from a state writes that one first.
-    """
-    messages = [*([state({"at": first})] if first else []), schema()]
-    for number in range(first, len(sent)):
-        messages.append(record(sent[number]))
-        if (number + 1) % every == 0 or number + 1 == len(sent):
-            messages.append(state({"at": number + 1}))
-    return messages
-
-
-def keys_of(sent: Sequence[Json]) -> set[tuple[str, str, str, str]]:
-    """Return what PostHog tells the events of these rows apart by."""
-    return {
-        (
-            one["uuid"],
-            one["event_type"],
-            one.get("user_id") or one["device_id"],
-            one["event_time"][:10],
-        )
-        for one in sent
-    }
-
-
-def held_events(capture: PosthogCapture) -> set[tuple[str, str, str, str]]:
-    """Return the keys of what PostHog holds, without what tells who is who."""
-    return {key for key in capture.held() if key[1] not in IDENTITIES}
-
-
-def identities(capture: PosthogCapture) -> list[Json]:
-    """Return every identity event that PostHog holds, in order."""
-    return [event for event in capture.held().values() if event["event"] in IDENTITIES]
-
-
-def people(count: int) -> list[Json]:
-    """Return rows of ten users with a device each, whose first events are anonymous."""
-    return [
-        row(
-            number,
-            user_id=None if number < 10 else f"user-{number % 10}",
-            device_id=f"device-{number % 10}",
-        )
-        for number in range(count)
-    ]
 
 
 def test_no_state_is_written_before_posthog_has_answered(
