@@ -21,7 +21,7 @@ import requests
 import tenacity
 
 from target_posthog.errors import FixConfiguration, RunAgain
-from target_posthog.protocols import Taken, V1Wire
+from target_posthog.protocols import Taken, V1Wire, quota_used_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,10 @@ _CONNECT_SECONDS, _READ_SECONDS = 15, 120
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
 _GROWING = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
 _SHOWN_CHARACTERS = 300
+_UNAVAILABLE = 503
+#: v1 says with a status of its own, 429 or 402, that the project is over its quota
+#: (rust/capture v1/error.rs). To wait would not help.
+_BILLING_LIMIT = b'"billing_limit_exceeded"'
 
 #: The browser app's hosts, and the hosts that take events (posthog.com, docs/api).
 _INGESTION_HOSTS = {
@@ -113,9 +117,10 @@ ACTIONS = {
 class _NotYet(Exception):
     """This try failed; the next may not."""
 
-    def __init__(self, reason: str, retry_after: float = 0.0) -> None:
+    def __init__(self, reason: str, retry_after: float = 0.0, status: int | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.status = status
 
 
 class _Sending:
@@ -173,6 +178,7 @@ class CaptureApi:
         # One for each thread: a session is not made for several at once.
         self._own = threading.local()
         self._sessions: list[requests.Session] = []
+        self._has_taken = False
 
     @classmethod
     def of(
@@ -204,7 +210,8 @@ class CaptureApi:
         except _NotYet as error:
             raise RunAgain(
                 f"PostHog did not take a batch for {self._max_retry_seconds:.0f} s: {error}.",
-                "Run again when it is well (max_retry_seconds sets how long to wait).",
+                "Run again when it is well (max_retry_seconds sets how long to wait)."
+                + self._when_v1_is_missing(error.status),
             ) from None
         left = sending.batch.items if refused is not None else ()
         return Answer(sending.taken, refused, left, sending.seconds)
@@ -264,8 +271,10 @@ class CaptureApi:
             return None
         if action is _Action.REFUSED:
             return Refused(status, self._shown(response))
+        if _BILLING_LIMIT in response.content:
+            raise quota_used_up()
         if action is _Action.RETRY:
-            raise _NotYet(f"it answered {status}", _retry_after(response))
+            raise _NotYet(f"it answered {status}", _retry_after(response), status)
         if action is _Action.WRONG_KEY:
             raise FixConfiguration(
                 f"PostHog refused the project API key ({status}: {self._shown(response)}).",
@@ -283,6 +292,7 @@ class CaptureApi:
         if taken is None:
             raise self._wrong_host("its answer is not that of PostHog's ingestion")
         sending.taken = sending.taken.then(taken)
+        self._has_taken = True
         if taken.again:
             sending.go_on_with(taken.again, self._wire)
             raise _NotYet(f"it put {len(taken.again)} events off", _retry_after(response))
@@ -294,6 +304,15 @@ class CaptureApi:
             # Installations of one's own may be older than v1.
             + (" Or set protocol to batch." if isinstance(self._wire, V1Wire) else ""),
         )
+
+    def _when_v1_is_missing(self, status: int | None) -> str:
+        """Return what else to do when nothing was ever taken and v1 may not be there at all.
+
+        A PostHog that knows v1 and cannot write its events anywhere answers as one that is down
+        (rust/capture v1/analytics/process.rs, "v1 sink router not configured", and v1/error.rs).
+        """
+        may_be = status == _UNAVAILABLE and isinstance(self._wire, V1Wire) and not self._has_taken
+        return " If this PostHog has no v1, set protocol to batch." if may_be else ""
 
     def _shown(self, response: requests.Response) -> str:
         """Return the start of an answer in one line; some servers repeat the key in it."""

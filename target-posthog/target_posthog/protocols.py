@@ -125,7 +125,7 @@ class BatchWire:
             return None
         if told.get("quota_limited"):
             # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
-            raise _quota_used_up()
+            raise quota_used_up()
         return Taken()
 
 
@@ -252,7 +252,7 @@ def _stop_when_all_would_be_dropped(reasons: Iterable[str]) -> None:
     """Stop for what has nothing to do with the events: the rejects would only fill the disk."""
     for reason in reasons:
         if reason == "billing_limit_exceeded":
-            raise _quota_used_up()
+            raise quota_used_up()
         if reason == "non_historical_import_drop":
             raise FixConfiguration(
                 "PostHog takes nothing but historical migrations at this host.",
@@ -260,7 +260,8 @@ def _stop_when_all_would_be_dropped(reasons: Iterable[str]) -> None:
             )
 
 
-def _quota_used_up() -> RunAgain:
+def quota_used_up() -> RunAgain:
+    """Return the error for a project that is over its quota, however PostHog says it."""
     return RunAgain(
         "PostHog drops events of this project: its quota is used up.",
         "Raise the billing limit of the project, and run again.",

@@ -1,0 +1,421 @@
+"""The real process speaks v1: every event has PostHog's own word, and none is lost or doubled."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.fakes.posthog_v1_envelope import V1_PATH
+from tests.processes import run_target, start
+from tests.target.histories import held_events, identities, keys_of, people, with_states
+from tests.target.singer import counts_in, row, rows, uuid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import Request
+    from tests.processes import Running
+    from tests.target.singer import Json
+
+
+@pytest.fixture
+def config(config: Json) -> Json:
+    """The settings of a target that speaks v1."""
+    return {**config, "protocol": "v1"}
+
+
+def uuids_of(request: Request) -> list[str]:
+    """Return the uuids of the events of a request."""
+    return [event["uuid"] for event in request.body["batch"]]
+
+
+def rejected_in(folder: Path) -> list[Json]:
+    """Return every line of the rejects of a run."""
+    return [
+        json.loads(line)
+        for path in sorted((folder / "rejects").glob("*.jsonl"))
+        for line in path.read_text().splitlines()
+    ]
+
+
+def attempt_of(request: Request) -> int:
+    """Return which try a request says it is."""
+    return int(request.headers["PostHog-Attempt"])
+
+
+def test_a_history_arrives_as_it_is(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+    """Each event with its own time, its person, its name and its properties."""
+    sent = people(60)
+    ended = run_target(config, with_states(sent, every=60), tmp_path).checked()
+    assert ended.messages == [{"at": 60}]
+    assert {request.path for request in capture.requests} == {V1_PATH}
+    assert held_events(capture) == keys_of(sent)
+    stored = {event["uuid"]: event for event in capture.events}
+    for one in sent:
+        event = stored[one["uuid"]]
+        assert event["timestamp"] == f"{one['event_time'].replace(' ', 'T')}Z"
+        assert event["properties"]["number"] == one["event_properties"]["number"]
+        assert event["_historical"]
+    persons = capture.persons()
+    assert persons.warnings == []
+    assert sorted(map(sorted, persons.people())) == [
+        [f"device-{n}", f"user-{n}"] for n in range(10)
+    ]
+
+
+def test_both_protocols_leave_the_same_events_in_posthog(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """So they may be changed between two runs; only what v1 writes itself differs."""
+    sent = people(30)
+    run_target(config, with_states(sent, every=30), tmp_path).checked()
+    (tmp_path / "other").mkdir()
+    with PosthogCapture() as other:
+        settings = {**config, "host": other.url, "protocol": "batch"}
+        run_target(settings, with_states(sent, every=30), tmp_path / "other").checked()
+        held, expected = capture.held(), other.held()
+    assert held.keys() == expected.keys()
+    for key, event in expected.items():
+        properties = dict(held[key]["properties"])
+        assert (properties.pop("$lib"), properties.pop("$ignore_sent_at")) == (
+            "target-posthog",
+            True,
+        )
+        assert properties.pop("$lib_version")
+        properties.pop("source_lib", None)
+        assert properties == event["properties"]
+        assert held[key]["timestamp"] == event["timestamp"]
+
+
+def test_every_result_is_counted(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+    """Taken, taken with a remark, and refused with PostHog's reason in the rejects."""
+    sent = rows(range(20))
+    capture.judge_v1([uuid_of(3), uuid_of(4)], "warning", "person_processing_disabled")
+    capture.judge_v1([uuid_of(5)], "drop", "event_restriction_drop")
+    capture.judge_v1([uuid_of(6)], "drop")
+    ended = run_target(config, with_states(sent, every=20), tmp_path).checked()
+    counts = counts_in(ended.stderr)
+    assert (counts["accepted"], counts["rejected"]) == (18, 2)
+    assert "warnings            2  person_processing_disabled 2" in ended.stderr
+    assert "refused_by_posthog 2" in ended.stderr
+    assert [
+        (line["code"], line["stage"], line["reason"], line["record"])
+        for line in rejected_in(tmp_path)
+    ] == [
+        ("refused_by_posthog", "send", "PostHog answered event_restriction_drop", sent[5]),
+        ("refused_by_posthog", "send", "PostHog answered no reason given", sent[6]),
+    ]
+    assert held_events(capture) == keys_of([*sent[:5], *sent[7:]])
+    assert len(capture.requests) == 1
+
+
+def test_one_event_that_is_too_big_costs_no_further_request(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """v1 names it, where batch has to be halved down to it."""
+    sent = rows(range(30))
+    # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
+    sent[7]["event_properties"] = {"text": '"' * 300_000}
+    run_target(config, with_states(sent, every=30), tmp_path).checked()
+    (line,) = rejected_in(tmp_path)
+    assert (line["reason"], line["record"]) == ("PostHog answered event_too_big", sent[7])
+    assert held_events(capture) == keys_of([*sent[:7], *sent[8:]])
+    assert len(capture.requests) == 1
+
+
+def test_only_what_posthog_put_off_is_sent_again(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """As the same request's next try: its id and `created_at` stay, its clock does not."""
+    sent = rows(range(10))
+    capture.retry_v1([uuid_of(2), uuid_of(7)])
+    capture.retry_v1([uuid_of(7)])
+    ended = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    assert [uuids_of(request) for request in capture.requests] == [
+        [uuid_of(number) for number in range(10)],
+        [uuid_of(2), uuid_of(7)],
+        [uuid_of(7)],
+    ]
+    assert [attempt_of(request) for request in capture.requests] == [1, 2, 3]
+    assert len({request.headers["PostHog-Request-Id"] for request in capture.requests}) == 1
+    assert len({request.body["created_at"] for request in capture.requests}) == 1
+    clocks = [request.headers["PostHog-Request-Timestamp"] for request in capture.requests]
+    assert clocks == sorted(set(clocks))
+    # Retry-After is a second.
+    arrived = [request.arrived for request in capture.requests]
+    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(arrived))
+    assert counts_in(ended.stderr)["accepted"] == 10
+    assert len(capture.events) == 10
+    assert held_events(capture) == keys_of(sent)
+
+
+def test_each_request_has_an_id_of_its_own(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """PostHog tells requests from their repeats by it."""
+    run_target({**config, "max_batch_events": 5}, with_states(rows(range(30)), 30), tmp_path)
+    ids = [request.headers["PostHog-Request-Id"] for request in capture.requests]
+    assert len(ids) == len(set(ids)) == 6
+    assert {attempt_of(request) for request in capture.requests} == {1}
+
+
+def test_a_share_of_all_events_put_off_again_and_again_arrives_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """With drops among them; every record has one fate."""
+    sent = people(100)
+    capture.retry_v1(share=0.3, times=2)
+    capture.judge_v1([uuid_of(50)], "drop", "event_restriction_drop")
+    settings = {**config, "max_batch_events": 40}
+    ended = run_target(settings, with_states(sent, every=100), tmp_path).checked()
+    counts = counts_in(ended.stderr)
+    assert (counts["accepted"], counts["rejected"], counts["links"]) == (99, 1, 10)
+    assert held_events(capture) == keys_of([one for one in sent if one["uuid"] != uuid_of(50)])
+    assert len(capture.events) == len(capture.held())
+
+
+def test_what_is_put_off_for_too_long_ends_the_run(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """No state is written, as one of its events is not there."""
+    capture.retry_v1([uuid_of(1)], times=1000)
+    settings = {**config, "max_retry_seconds": 2}
+    ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
+    assert ended.exit_code == 1
+    assert ended.stdout == ""
+    assert "did not take a batch for 2 s: it put 1 events off" in ended.stderr
+    assert "set protocol" not in ended.stderr
+
+
+def test_a_project_over_its_quota_stops_the_run_at_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Waiting would not help, and no event is taken for refused."""
+    capture.over_quota = True
+    settings = {**config, "max_retry_seconds": 600}
+    ended = run_target(settings, with_states(rows(range(5)), every=5), tmp_path)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "its quota is used up" in ended.stderr
+    assert "Raise the billing limit" in ended.stderr
+    assert len(capture.requests) == 1
+    assert rejected_in(tmp_path) == []
+
+
+def test_another_status_for_the_quota_means_the_same(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """PostHog's own clients know 402 for it."""
+    body = json.dumps({"error": "billing_limit_exceeded", "error_description": "no"})
+    capture.fail(Fault.STATUS, status=402, body=body)
+    ended = run_target(config, with_states(rows(range(5)), every=5), tmp_path)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "its quota is used up" in ended.stderr
+
+
+def test_a_quota_of_one_kind_of_event_stops_the_run_too(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """All of that kind would end in the rejects; the next run sends the same ids again."""
+    sent = rows(range(10))
+    capture.judge_v1([uuid_of(4)], "drop", "billing_limit_exceeded")
+    ended = run_target(config, with_states(sent, every=10), tmp_path)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "its quota is used up" in ended.stderr
+    assert rejected_in(tmp_path) == []
+
+    with PosthogCapture() as raised:
+        raised.events += capture.events
+        settings = {**config, "host": raised.url}
+        run_target(settings, with_states(sent, every=10), tmp_path).checked()
+        assert held_events(raised) == keys_of(sent)
+
+
+def test_a_posthog_for_imports_wants_the_flag(tmp_path: Path, config: Json) -> None:
+    """It says so in v1, where batch loses everything with 200s."""
+    with PosthogCapture(import_mode=True) as capture:
+        settings = {**config, "host": capture.url, "historical_migration": "false"}
+        ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
+        assert (ended.exit_code, ended.stdout) == (2, "")
+        assert "Set historical_migration to true" in ended.stderr
+        settings["historical_migration"] = "true"
+        run_target(settings, with_states(rows(range(3)), every=3), tmp_path).checked()
+        assert held_events(capture) == keys_of(rows(range(3)))
+
+
+@pytest.mark.parametrize(
+    ("v1", "exit_code", "words"),
+    [
+        ("absent", 2, "does not take events: it answered 404"),
+        ("unconfigured", 1, "did not take a batch for 1 s: it answered 503"),
+    ],
+)
+def test_an_installation_without_v1_is_told_as_such(
+    tmp_path: Path, config: Json, v1: Any, exit_code: int, words: str
+) -> None:
+    """With the setting that helps; and it does."""
+    sent = rows(range(3))
+    with PosthogCapture(v1=v1) as capture:
+        settings = {**config, "host": capture.url, "max_retry_seconds": 1}
+        ended = run_target(settings, with_states(sent, every=3), tmp_path)
+        assert (ended.exit_code, ended.stdout) == (exit_code, "")
+        assert words in ended.stderr
+        assert "et protocol to batch." in ended.stderr
+        settings["protocol"] = "batch"
+        run_target(settings, with_states(sent, every=3), tmp_path).checked()
+        assert held_events(capture) == keys_of(sent)
+
+
+def test_a_posthog_that_took_events_and_is_down_now_is_no_one_without_v1(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Another protocol would not help."""
+    sent = rows(range(4))
+    with start("target-posthog", {**config, "max_retry_seconds": 1}, tmp_path) as target:
+        target.write(with_states(sent[:2], every=2))
+        target.wait_for(lambda: target.stdout)
+        capture.fail(Fault.STATUS, times=100)
+        target.write(with_states(sent, every=2, first=2))
+        ended = target.finish()
+    assert ended.exit_code == 1
+    assert ended.messages == [{"at": 2}]
+    assert "it answered 503" in ended.stderr
+    assert "set protocol" not in ended.stderr
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_body_that_is_refused_whole_is_halved(
+    tmp_path: Path, config: Json, capture: PosthogCapture, status: int
+) -> None:
+    """Each half is a request of its own, and all of it arrives in order."""
+    sent = rows(range(8))
+    capture.fail(Fault.STATUS, status=status, body='{"error":"no"}')
+    ended = run_target(config, with_states(sent, every=8), tmp_path).checked()
+    assert [len(request.body["batch"]) for request in capture.requests] == [8, 4, 4]
+    assert len({request.headers["PostHog-Request-Id"] for request in capture.requests}) == 3
+    assert [attempt_of(request) for request in capture.requests] == [1, 1, 1]
+    assert [event["uuid"] for event in capture.events] == [one["uuid"] for one in sent]
+    assert counts_in(ended.stderr)["accepted"] == 8
+
+
+def test_an_event_that_is_refused_alone_is_rejected(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Halved down to it; its reason is PostHog's, and all others arrive."""
+    sent = rows(range(16))
+    capture.fail(Fault.STATUS, times=5, status=400, body='{"error":"request_parsing_error"}')
+    ended = run_target(config, with_states(sent, every=16), tmp_path).checked()
+    sizes = [len(request.body["batch"]) for request in capture.requests]
+    assert sizes == [16, 8, 4, 2, 1, 1, 2, 4, 8]
+    (line,) = rejected_in(tmp_path)
+    assert (line["code"], line["record"]) == ("refused_by_posthog", sent[0])
+    assert line["reason"] == 'PostHog answered 400: {"error":"request_parsing_error"}'
+    assert counts_in(ended.stderr)["accepted"] == 15
+    assert held_events(capture) == keys_of(sent[1:])
+
+
+def test_a_refusal_after_a_partial_answer_halves_only_what_is_left(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """What PostHog has taken is not sent again."""
+    sent = rows(range(8))
+    with start("target-posthog", config, tmp_path) as target:
+        capture.retry_v1([uuid_of(n) for n in (1, 3, 5, 6)])
+        target.write(with_states(sent, every=8))
+        target.wait_for(lambda: capture.requests)
+        capture.fail(Fault.STATUS, status=400, body="no")
+        ended = target.finish().checked()
+    assert [uuids_of(request) for request in capture.requests] == [
+        [uuid_of(number) for number in range(8)],
+        [uuid_of(number) for number in (1, 3, 5, 6)],
+        [uuid_of(number) for number in (1, 3)],
+        [uuid_of(number) for number in (5, 6)],
+    ]
+    assert counts_in(ended.stderr)["accepted"] == len(capture.events) == 8
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_ANSWER, Fault.CUT_BEFORE_STORE])
+def test_a_lost_answer_is_asked_for_again(
+    tmp_path: Path, config: Json, capture: PosthogCapture, fault: Fault
+) -> None:
+    """The very body goes again as the next try of its request; PostHog merges the two."""
+    sent = people(40)
+    capture.fail(fault, times=2)
+    ended = run_target(config, with_states(sent, every=40), tmp_path).checked()
+    first = capture.requests[:3]
+    assert [attempt_of(request) for request in first] == [1, 2, 3]
+    assert len({request.headers["PostHog-Request-Id"] for request in first}) == 1
+    assert len({request.wire_bytes for request in first}) == 1
+    assert held_events(capture) == keys_of(sent)
+    assert len(identities(capture)) == 10
+    assert counts_in(ended.stderr)["accepted"] == 40
+
+
+def test_a_wrong_key_is_told(tmp_path: Path, config: Json) -> None:
+    """It is in a header here, and shown nowhere."""
+    with PosthogCapture(refuse_unknown_keys=True) as capture:
+        settings = {**config, "host": capture.url, "api_key": "phc_wrong_one"}
+        ended = run_target(settings, with_states([row(1)], every=1), tmp_path)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert "PostHog refused the project API key (401" in ended.stderr
+    assert "phc_wrong_one" not in ended.stderr
+
+
+MOMENTS: dict[str, tuple[Fault | None, int, Json, Callable[[Running, PosthogCapture], object]]] = {
+    "a batch is stored and not answered": (
+        *(Fault.SLOW, 1, {"seconds": 30}),
+        lambda _, capture: capture.requests,
+    ),
+    "an answer is lost": (
+        *(Fault.LOSE_ANSWER, 2, {}),
+        lambda _, capture: len(capture.requests) > 1,
+    ),
+    "some of a batch are put off": (
+        *(None, 0, {}),
+        lambda target, _: "Trying again" in target.stderr,
+    ),
+    "a state is written": (
+        *(Fault.SLOW, 30, {"seconds": 0.1}),
+        lambda target, _: target.stdout,
+    ),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+@pytest.mark.parametrize("goes_on", ["from the state", "from the start"])
+def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
+    tmp_path: Path, config: Json, capture: PosthogCapture, moment: Any, goes_on: str
+) -> None:
+    """From the state on nothing is missing; from the start on nothing is doubled."""
+    sent = people(100)
+    config["max_batch_events"] = 25
+    fault, times, details, seen = moment
+    if fault is None:
+        capture.retry_v1(share=0.3)
+    else:
+        capture.fail(fault, times=times, **details)
+    with start("target-posthog", config, tmp_path) as target:
+        target.write(with_states(sent, every=10))
+        target.wait_for(lambda: seen(target, capture))
+        killed = target.stop(signal.SIGKILL)
+    assert killed.exit_code == -signal.SIGKILL
+    places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
+
+    first = places[-1] if places and goes_on == "from the state" else 0
+    ended = run_target(config, with_states(sent, every=10, first=first), tmp_path).checked()
+
+    assert ended.messages[-1] == {"at": 100}
+    assert held_events(capture) == keys_of(sent)
+    pairs = [(event["distinct_id"], event["properties"]["alias"]) for event in identities(capture)]
+    assert sorted(pairs) == [(f"user-{n}", f"device-{n}") for n in range(10)]
+    persons = capture.persons()
+    assert persons.warnings == []
+    assert sorted(map(sorted, persons.people())) == [
+        [f"device-{n}", f"user-{n}"] for n in range(10)
+    ]
+    assert counts_in(ended.stderr)["accepted"] == 100 - first
