@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,12 +110,22 @@ def checked_config(
 
 def _fitted(value: Any, types: Sequence[str]) -> Any:
     """Return a setting in a form that the schema takes, when it only has another type."""
+    value = _plain(value)
     if isinstance(value, bool) and "string" in types:
         return str(value).lower()
     if isinstance(value, str) and "number" in types:
         with suppress(ValueError):
             return float(value)
     return value
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without decimals, which the SDK reads from a file of settings."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _in_words(error: ValidationError) -> str:

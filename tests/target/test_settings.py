@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,3 +152,16 @@ def test_problems_can_be_asked_for_without_a_stop() -> None:
     """`--about` and tests of other tools do so."""
     problems = checked_config({"api_key": "phx_x"}, SETTINGS, problems_of, raise_errors=False)
     assert len(problems) == 1
+
+
+def test_a_decimal_of_a_file_is_a_number() -> None:
+    """The SDK reads one as a Decimal, with which no time can be counted and no JSON written."""
+    config: Json = {
+        "api_key": "phc_x",
+        "max_events_per_second": Decimal("1.5"),
+        "streams": {"s": {"event": {"value": "e"}, "properties": {"a": {"value": Decimal("0.5")}}}},
+        "skip_events": [Decimal("2.5")],
+    }
+    checked_config(config, SETTINGS, problems_of, raise_errors=False)
+    assert json.dumps([config["max_events_per_second"], config["streams"], config["skip_events"]])
+    assert type(config["max_events_per_second"]) is float
