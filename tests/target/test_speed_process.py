@@ -1,0 +1,173 @@
+"""The real process at an agreed speed and over a slow link: never too fast, never out of order."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.posthog_capture import Fault
+from tests.processes import run_target
+from tests.target.histories import IDENTITIES, held_events, keys_of, people, with_states
+from tests.target.singer import counts_in, rows, uuid_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.target.singer import Json
+
+#: A request may be this late at the stand-in, and the one behind it less: two processes share a
+#: processor here, with other tests. Seconds.
+_LATE = 0.25
+BOTH = pytest.mark.parametrize("protocol", ["batch", "v1"])
+
+
+def assert_held(capture: PosthogCapture, rate: float) -> None:
+    """See that in any stretch of t seconds at most rate * t events and one batch arrived."""
+    arrived = sorted((request.arrived, len(request.body["batch"])) for request in capture.requests)
+    for first, (start, _) in enumerate(arrived):
+        events = 0
+        for at, count in arrived[first:]:
+            # The last of them is the one batch.
+            assert events <= rate * (at - start + _LATE), (events, at - start)
+            events += count
+
+
+def assert_in_order(capture: PosthogCapture, sent: Sequence[Json]) -> None:
+    """See that each device's events came first in the tap's order, its link in its place."""
+    order: dict[str, list[str]] = defaultdict(list)
+    seen = set()
+    for event in capture.events:
+        if event["uuid"] not in seen:
+            seen.add(event["uuid"])
+            device = event["properties"].get("$device_id") or event["properties"]["alias"]
+            is_link = event["event"] in IDENTITIES
+            order[device].append("link" if is_link else event["uuid"])
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for one in sent:
+        if one.get("user_id") and "link" not in wanted[one["device_id"]]:
+            wanted[one["device_id"]].append("link")
+        wanted[one["device_id"]].append(one["uuid"])
+    assert order == wanted
+
+
+@BOTH
+def test_an_agreed_speed_is_held(
+    tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
+) -> None:
+    """From the first request to the last; everything arrives all the same."""
+    sent = rows(range(300))
+    settings = {
+        **config,
+        "protocol": protocol,
+        "max_events_per_second": 100,
+        "max_batch_events": 20,
+    }
+    run_target(settings, with_states(sent, every=300), tmp_path).checked()
+    assert len(capture.requests) == 15
+    assert_held(capture, 100)
+    assert held_events(capture) == keys_of(sent)
+
+
+def test_one_request_holds_no_more_than_a_second_of_the_speed(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Else the whole of a batch would arrive at once; half an event a second is one in two."""
+    settings = {**config, "max_events_per_second": 60}
+    run_target(settings, with_states(rows(range(200)), every=200), tmp_path).checked()
+    assert [len(request.body["batch"]) for request in capture.requests] == [60, 60, 60, 20]
+    assert_held(capture, 60)
+
+    before = len(capture.requests)
+    settings["max_events_per_second"] = 1.5
+    run_target(settings, with_states(rows(range(4)), every=4), tmp_path).checked()
+    assert [len(request.body["batch"]) for request in capture.requests[before:]] == [1] * 4
+    del capture.requests[:before]
+    assert_held(capture, 1.5)
+
+
+@BOTH
+def test_repeats_count_as_events(
+    tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
+) -> None:
+    """PostHog has to read them, too, whether it was down or put them off."""
+    sent = rows(range(160))
+    settings = {**config, "protocol": protocol, "max_events_per_second": 80, "max_batch_events": 20}
+    capture.fail(Fault.STATUS, times=2, status=503)
+    capture.fail(Fault.LOSE_ANSWER, times=2)
+    capture.retry_v1([uuid_of(number) for number in range(100, 120)])
+    ended = run_target(settings, with_states(sent, every=160), tmp_path).checked()
+    assert len(capture.requests) == 8 + 4 + (protocol == "v1")
+    assert_held(capture, 80)
+    assert held_events(capture) == keys_of(sent)
+    assert counts_in(ended.stderr)["accepted"] == 160
+
+
+def test_an_agreed_speed_is_held_over_all_requests_under_way(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """They share it, however many there are."""
+    sent = people(1400)
+    settings = {**config, "max_events_per_second": 400, "max_batch_events": 20}
+    capture.fail(Fault.SLOW, times=10_000, seconds=0.3)
+    run_target(settings, with_states(sent, every=1400), tmp_path).checked()
+    assert capture.most_under_way > 2
+    assert_held(capture, 400)
+    assert_in_order(capture, sent)
+    assert held_events(capture) == keys_of(sent)
+
+
+@BOTH
+def test_over_a_slow_link_several_requests_are_under_way(
+    tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
+) -> None:
+    """Each device's events arrive in order all the same, and exactly once."""
+    sent = people(2000)
+    settings = {**config, "protocol": protocol, "max_batch_events": 20}
+    capture.fail(Fault.SLOW, times=10_000, seconds=0.1)
+    ended = run_target(settings, with_states(sent, every=2000), tmp_path).checked()
+    assert 1 < capture.most_under_way <= 8
+    assert_in_order(capture, sent)
+    assert len(capture.events) == len(capture.held()) == 2010
+    assert held_events(capture) == keys_of(sent)
+    counts = counts_in(ended.stderr)
+    assert (counts["accepted"], counts["links"]) == (2000, 10)
+
+
+@BOTH
+def test_over_a_slow_link_faults_do_not_change_the_order(
+    tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
+) -> None:
+    """A device's later events wait while its request is tried again, halved or put off."""
+    sent = people(2000)
+    settings = {**config, "protocol": protocol, "max_batch_events": 20}
+    for fault, details in (
+        (Fault.LOSE_ANSWER, {}),
+        (Fault.STATUS, {"status": 503}),
+        (Fault.CUT_BEFORE_STORE, {}),
+        (Fault.STATUS, {"status": 413}),
+    ):
+        capture.fail(Fault.SLOW, times=20, seconds=0.1)
+        capture.fail(fault, **details)
+    capture.fail(Fault.SLOW, times=10_000, seconds=0.1)
+    capture.retry_v1([uuid_of(number) for number in (500, 1111)])
+    ended = run_target(settings, with_states(sent, every=2000), tmp_path).checked()
+    assert capture.most_under_way > 1
+    assert held_events(capture) == keys_of(sent)
+    assert counts_in(ended.stderr)["accepted"] == 2000
+    if protocol == "batch":
+        assert_in_order(capture, sent)
+
+
+def test_a_near_server_has_one_request_at_a_time(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """All rows keep their order then, not only those of one device."""
+    sent = people(1000)
+    run_target({**config, "max_batch_events": 20}, with_states(sent, every=1000), tmp_path)
+    assert capture.most_under_way == 1
+    order = [event["uuid"] for event in capture.events if event["event"] not in IDENTITIES]
+    assert order == [one["uuid"] for one in sent]
