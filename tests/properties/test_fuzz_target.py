@@ -88,7 +88,11 @@ STATUSES = st.one_of(
 BODIES = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
-        ["", "{}", "[]", "null", "<html>", '{"status": 1', "\0", '{"error": "\ud800"}']
+        [
+            *("", "{}", "[]", "null", "<html>", '{"status": 1', "\0", '{"error": "\ud800"}'),
+            *('{"results": {}}', '{"results": {"a": 5}}', '{"results": [1]}'),
+            '{"error": "billing_limit_exceeded"}',
+        ]
     ),
 )
 WAITS = st.sampled_from([None, "0", "-1", "9" * 40, "soon", "Wed, 21 Oct 2015 07:28:00 GMT", "²"])
@@ -113,6 +117,7 @@ ODD = st.one_of(
     ),
     st.sampled_from([Odd(Fault.CUT_BEFORE_STORE, {}), Odd(Fault.LOSE_ANSWER, {})]),
 )
+PROTOCOLS = st.sampled_from(["batch", "v1"])
 FORMATS = st.sampled_from(["auto", "amplitude", "posthog", "fields"])
 
 
@@ -151,18 +156,26 @@ def run(config: Json, sent: list[Json], folder: Path) -> End:
 
 
 @settings(max_examples=150, deadline=None)
-@given(sent=RECORDS, odd=st.lists(ODD, max_size=2), source_format=FORMATS)
+@given(
+    sent=RECORDS,
+    odd=st.lists(ODD, max_size=2),
+    source_format=FORMATS,
+    protocol=PROTOCOLS,
+    put_off=st.sampled_from([0.0, 0.0, 0.5]),
+)
 def test_every_record_has_one_fate_whatever_it_is_and_whatever_posthog_answers(
-    sent: list[Json], odd: list[Odd], source_format: str
+    sent: list[Json], odd: list[Odd], source_format: str, protocol: str, put_off: float
 ) -> None:
     """The run ends well with all of it accounted for, or names its failure and writes no state."""
     with PosthogCapture() as capture, TemporaryDirectory() as folder:
         for one in odd:
             capture.fail(one.fault, **one.details)
+        capture.retry_v1(share=put_off)
         config = {
+            "protocol": protocol,
             "api_key": capture.api_key,
             "host": capture.url,
-            "max_retry_seconds": 1,
+            "max_retry_seconds": 3,
             "source_format": source_format,
             "max_reject_ratio": 1,
         }
@@ -184,14 +197,16 @@ def test_every_record_has_one_fate_whatever_it_is_and_whatever_posthog_answers(
         assert stored == counts.accepted + told
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_the_process_says_what_happened_without_a_traceback(tmp_path: Path, seed: int) -> None:
     """The same through the real command: an exit code, one line for a failure, no state ahead."""
-    sent, odd = ODD_CASES[seed]
+    sent, odd = ODD_CASES[seed // 2]
     with PosthogCapture() as capture:
         for one in odd:
             capture.fail(one.fault, **one.details)
+        protocol = ("batch", "v1")[seed % 2]
         config = {"api_key": capture.api_key, "host": capture.url, "max_retry_seconds": 1}
+        config["protocol"] = protocol
         finished = run_target(config, [schema(key=None), *records(sent), state(STATE)], tmp_path)
     assert "Traceback" not in finished.stderr
     assert "This is a bug" not in finished.stderr

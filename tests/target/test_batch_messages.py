@@ -16,8 +16,8 @@ import pytest
 from target_posthog.codec import dumps
 from tests.fakes.posthog_capture import Fault
 from tests.processes import run_target, start
+from tests.target.histories import held_events, identities, keys_of, people
 from tests.target.singer import counts_in, records, row, rows, schema, state
-from tests.target.test_target_process import held_events, identities, keys_of, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
