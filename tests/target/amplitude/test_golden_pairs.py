@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.amplitude.convert import convert
+from target_posthog.amplitude.event_names import STANDARD_EVENTS
 from target_posthog.amplitude.fields import FIELDS, Field, platform_of
 from target_posthog.rejects import CODES
 from tests.target.amplitude.golden_pairs import (
@@ -93,6 +94,17 @@ def _shown_by_pairs(field: Field, source: str) -> Iterator[tuple[object, object]
             continue
         if values.get(source) not in (None, ""):
             yield pair.properties.get(field.name), values[source]
+
+
+@pytest.mark.parametrize(("amplitude", "posthog"), sorted(STANDARD_EVENTS.items()))
+def test_every_standard_name_fires_in_a_pair(amplitude: str, posthog: str) -> None:
+    """No row of the table of event names is without an example that was written by hand."""
+    shown = {
+        pair.expected["event"]["event"]
+        for pair in PAIRS
+        if pair.row.get("event_type") == amplitude and pair.settings.get("standard_events")
+    }
+    assert shown == {posthog}
 
 
 def test_every_rejection_of_the_conversion_has_a_pair() -> None:
