@@ -123,7 +123,8 @@ def _archive_problems(place: str) -> Iterable[str]:
 
 
 def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:
-    if batch and not (batch.get("storage") or {}).get("root"):
+    is_wanted = batch and (batch.get("encoding") or {}).get("format") != "records"
+    if is_wanted and not (batch.get("storage") or {}).get("root"):
         yield (
             "`batch_config` has no `storage.root`. Set it to a folder, such as file:///var/batch, "
             "or to the address of a bucket."

@@ -165,7 +165,7 @@ SETTINGS = th.PropertiesList(
             th.Property(
                 "encoding",
                 th.ObjectType(
-                    th.Property("format", th.StringType, allowed_values=["jsonl", "parquet"]),
+                    th.Property("format", th.StringType, allowed_values=["jsonl", "records"]),
                     th.Property("compression", th.StringType, allowed_values=["gzip", "none"]),
                 ),
             ),
@@ -183,7 +183,8 @@ SETTINGS = th.PropertiesList(
         "of records: `{encoding: {format: jsonl, compression: gzip}, storage: {root, prefix, "
         "params}}`. `root` is a folder that the target can read (`file:///var/batch`) or any "
         "fsspec address, `params` the options of its driver. The target must remove the files "
-        "that it has taken, as target-posthog does. Stream maps, flattening, deselected fields "
+        "that it has taken, as target-posthog does; for other targets `format: records` turns "
+        "it off. Stream maps, flattening, deselected fields "
         "and tests get records all the same.",
     ),
     th.Property(
@@ -261,9 +262,10 @@ def read_batch_config(config: Mapping[str, Any]) -> BatchConfig | None:
         Where BATCH files go; None when they are not asked for.
     """
     batch = config.get("batch_config")
-    if not batch:
+    encoding = (batch or {}).get("encoding") or {}
+    if not batch or encoding.get("format") == "records":
         return None
-    encoding, storage = batch.get("encoding") or {}, batch["storage"]
+    storage = batch["storage"]
     return BatchConfig(
         encoding=BaseBatchFileEncoding(
             format=encoding.get("format") or "jsonl",

@@ -135,7 +135,6 @@ def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
         ({"flattening_enabled": True, "flattening_max_depth": 1}, (), "flattening"),
         ({}, ("--test",), "a test"),
         (batch("file://out", compression="none"), (), "`encoding`"),
-        (batch("file://out", format="parquet"), (), "`encoding`"),
         ({}, ("--catalog", "catalog.json"), "the selection of fields"),
     ],
 )
@@ -225,3 +224,15 @@ def test_a_damaged_download_is_asked_for_again(tmp_path: Path) -> None:
     assert run.code == 0, run.log
     found = [line for hour in contents(run) for one in hour for line in lines_in(one)]
     assert sorted(ids(found)) == sorted(ids(rows(0, each=40)))
+
+
+def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
+    """For a target that reads none: Meltano cannot take a setting out for one run."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    off = batch(tmp_path / "out", format="records")
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | off)
+
+    assert run.code == 0, run.log
+    assert set(kinds(run)) == {"SCHEMA", "RECORD", "STATE"}
+    assert "batch_config" not in run.log
+    assert not (tmp_path / "out").exists()
