@@ -21,6 +21,7 @@ from target_posthog.conversion import Converted, GroupState, Json, Link, Rejecte
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.protocols import Wire
 
 #: PostHog refuses an event whose Kafka message passes 1,000,000 bytes, in which the event is
@@ -192,6 +193,33 @@ def item_of(
     return Item(
         event["uuid"], event["event"], person, event["timestamp"],
         body, record, key, link, converted.groups, user,
+    )  # fmt: skip
+
+
+def item_of_usual(usual: Usual, line: bytes, latest_time: str) -> Item | None:
+    """Return an event that was made of a usual row; None when it has to be looked at closely.
+
+    Args:
+        usual: the event.
+        line: the row's JSON.
+        latest_time: as in `item_of`.
+    """
+    if (
+        usual.timestamp > latest_time
+        or len(usual.body) > MAX_EVENT_BYTES
+        or len(usual.name) > MAX_NAME_UNITS // 2
+    ):
+        return None
+    person, link = usual.person, usual.person.link
+    if link is not None:
+        key, user = link.device_id, link.user_id
+    else:
+        key, user = usual.device or person.distinct_id, None
+        if person.is_user:
+            user = person.distinct_id
+    return Item(
+        usual.uuid, usual.name, person.distinct_id, usual.timestamp, usual.body, line, key, link,
+        (), user,
     )  # fmt: skip
 
 

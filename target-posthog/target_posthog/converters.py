@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog import posthog_events
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.convert import convert as convert_amplitude
+from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.conversion import Skipped, StreamRecord
 from target_posthog.errors import FixConfiguration
 from target_posthog.mapping_reader import read_mappings
@@ -92,6 +93,13 @@ class Converter:
             return posthog_events.convert(record, self._options)
         self._introduce()
         return self._fields.convert(record)
+
+    def usual_rows(self) -> UsualRows | None:
+        """Return the quick way for Amplitude rows, when all records of the stream are some."""
+        is_amplitude = self.is_amplitude({}) and self._stream != MELTANO_TEST_STREAM
+        if is_amplitude and UsualRows.fit(self._options):
+            return UsualRows(self._options)
+        return None
 
     def known(self, record: Json) -> Json:
         """Return a record for the rejects: with its stream, where its event depends on that."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from target_posthog.batches import Item, Limits, item_of
+from target_posthog.batches import Item, Limits, item_of, item_of_usual
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, GroupState, Json, Link, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.batches import Batch
     from target_posthog.capture_api import Answer
     from target_posthog.in_flight import InFlight
@@ -163,6 +164,26 @@ class Delivery:
             self._reject(item, "check", record)
             self.stop_at_too_many_rejects()
             return
+        self._add(item)
+
+    def take_usual(self, usual: Usual, line: bytes) -> bool:
+        """Take the event of a usual row; tell whether it could be taken as it is.
+
+        Args:
+            usual: the event, as `/batch/` takes it.
+            line: the row's JSON.
+
+        Raises:
+            TargetPosthogError: see `take`.
+        """
+        item = item_of_usual(usual, line, self._latest_time)
+        if item is None:
+            return False
+        self.counts.exported += 1
+        self._add(item)
+        return True
+
+    def _add(self, item: Item) -> None:
         self._stretch.append(item)
         self._stretch_size += len(item.body) + 1
         if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
 
+    from target_posthog.amplitude.usual_rows import UsualRows
     from target_posthog.batch_files import BatchFile
     from target_posthog.conversion import GroupState, Json, Link, Rejected
     from target_posthog.jobs import Job
@@ -186,6 +187,8 @@ class _Line:
     ) -> None:
         self._main = main
         self._turns = _AskedTurns(turns)
+        self._is_batch = config["protocol"] == "batch"
+        self._quick: dict[Converter, UsualRows | None] = {}
         api_key = api_key_of(config)
         wire = wire_of(config["protocol"], api_key, sender)
         sends = CaptureApi.of(config, wire, api_key=api_key, sender=sender, turns=self._turns)
@@ -212,15 +215,27 @@ class _Line:
             first: the number of the first of them.
             rows: the lines, without their ends.
         """
+        delivery, quick = self._delivery, self._usual_rows(converter)
         for number, row in enumerate(rows, first):
+            usual = None if quick is None else quick.event_of(row)
+            if usual is not None and delivery.take_usual(usual, row):
+                continue
             record = record_of(row)
             if isinstance(record, dict):
                 known = row if converter.is_amplitude(record) else converter.known(record)
-                self._delivery.take(known, converter.convert(record))
+                delivery.take(known, converter.convert(record))
             elif record is not None:
                 reason = f"{file.name}, line {number}: {record}"
-                self._delivery.take_unreadable(row[:MAX_LINE_BYTES], reason)
+                delivery.take_unreadable(row[:MAX_LINE_BYTES], reason)
         self._report()
+
+    def _usual_rows(self, converter: Converter) -> UsualRows | None:
+        """Return the quick way, which writes events as `/batch/` takes them."""
+        if not self._is_batch:
+            return None
+        if converter not in self._quick:
+            self._quick = {converter: converter.usual_rows()}
+        return self._quick[converter]
 
     def end(self) -> None:
         """Begin the last requests."""

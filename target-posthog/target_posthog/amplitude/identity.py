@@ -73,7 +73,11 @@ class Person(NamedTuple):
 
 def person_of(row: Mapping[str, Any]) -> Person:
     """Return the person of a row."""
-    user, device = row.get("user_id"), row.get("device_id")
+    return person_of_ids(row.get("user_id"), row.get("device_id"), row.get("amplitude_id"))
+
+
+def person_of_ids(user: object, device: object, amplitude_id: object) -> Person:
+    """Return the person of a row with these ids."""
     try:
         person = _PEOPLE.get((user, device))
     except TypeError:  # an object
@@ -86,8 +90,8 @@ def person_of(row: Mapping[str, Any]) -> Person:
             _PEOPLE[user, device] = person
     if person.distinct_id:
         return person
-    amplitude_id = legal_id(row.get("amplitude_id"))
-    return _person("" if amplitude_id is None else f"amplitude:{amplitude_id}")
+    known = legal_id(amplitude_id)
+    return _person("" if known is None else f"amplitude:{known}")
 
 
 #: The persons of rows seen before: a user sends many events.

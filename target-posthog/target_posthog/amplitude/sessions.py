@@ -32,7 +32,11 @@ def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
     Returns:
         None without a session or device, or when the event lies outside [start, start + 24 h).
     """
-    start, device = row.get("session_id"), row.get("device_id")
+    return session_of(row.get("session_id"), row.get("device_id"), timestamp)
+
+
+def session_of(start: object, device: object, timestamp: str) -> str | None:
+    """Return the UUIDv7 of a session; see `session_uuid`."""
     # `type`, because True and 1.0 are equal to 1 and would find its session.
     if type(start) is not int or start <= 0 or not isinstance(device, str):
         return None

@@ -223,6 +223,8 @@ class Shape:
         rare = [one for one in self._wishes if one[0] in RARE_FIELDS]
         times = [one for one in self._wishes if one[0] in TIME_FIELDS]
         order = (*self._device, *self._place, *(old for old, _ in (*rest, *rare, *times)))
+        #: Where the values come from that `properties_of` takes.
+        self.sources = order
         #: The row's values, of all its keys; raises KeyError when one is not there.
         self.values = _getter((*order, *(key for key in keys if key not in order)))
         self._rest_names = tuple(new for _, new in rest)
@@ -286,6 +288,22 @@ class Shape:
             for old, new in self._wishes
             if not values.is_empty(row[old])
         }
+
+    def base_of(self, key: tuple[Any, ...]) -> Base:
+        """Return what follows from these values of the device's and the place's fields."""
+        try:
+            base = self._bases.get(key)
+        except TypeError:  # an object where a text belongs
+            base = None
+        if base is None:
+            base = self._base_of(dict(zip((*self._device, *self._place), key, strict=True)), key)
+        return base
+
+    @property
+    def rest(self) -> _Copies:
+        """What is copied from each row: source and name; a later one wins."""
+        start = self._to_rest
+        return tuple(zip(self.sources[start : self._to_rare], self._rest_names, strict=True))
 
     def _base_of(self, row: Mapping[str, Any], key: tuple[Any, ...]) -> Base:
         try:

@@ -1,0 +1,102 @@
+"""The quick way for usual rows makes the same events as `convert`, or leaves the row to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from target_posthog.amplitude.convert import Options, convert
+from target_posthog.amplitude.event_names import EventNames
+from target_posthog.amplitude.property_names import PropertyNames
+from target_posthog.amplitude.usual_rows import UsualRows
+from target_posthog.codec import loads
+from target_posthog.conversion import Converted, Json
+from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
+from tests.tap.typical_rows import typical_row
+from tests.target.amplitude.golden_pairs import as_json, load_all
+
+thorough = settings(max_examples=1500, deadline=None)
+GOLDEN = [pair.row for pair in load_all()]
+USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
+#: Usual rows in which some fields have other values, are gone, or are new.
+CHANGED = st.builds(
+    lambda row, changes, gone: {k: v for k, v in {**row, **changes}.items() if k not in gone},
+    st.sampled_from(USUAL),
+    st.one_of(st.just({}), ANY_OBJECT, ROWS),
+    st.sets(st.sampled_from(sorted(USUAL[0])), max_size=3),
+)
+OPTIONS = st.builds(
+    Options,
+    names=st.sampled_from([EventNames.of({}), EventNames.of({}, standard_events=True)]),
+    user_properties=st.sampled_from(["set", "set_once"]),
+)
+
+
+def check(row: Json, options: Options, rows: UsualRows) -> bool:
+    """Fail unless both ways agree; tell whether the quick way was taken."""
+    line = json.dumps(row).encode()
+    outcome = convert(loads(line), options)
+    usual = rows.event_of(line)
+    if usual is None:
+        return False
+    assert isinstance(outcome, Converted)
+    assert as_json(loads(usual.body)) == as_json(outcome.event)
+    assert (usual.uuid, usual.name, usual.timestamp, usual.person.distinct_id) == tuple(
+        outcome.event[part] for part in ("uuid", "event", "timestamp", "distinct_id")
+    )
+    assert usual.person.link == outcome.link
+    assert outcome.groups == ()
+    return True
+
+
+@thorough
+@given(st.lists(st.one_of(CHANGED, GOOD_ROWS, ROWS), min_size=1, max_size=4), OPTIONS)
+@example(
+    [{**USUAL[0], "user_properties": {"plan": 1}}, {**USUAL[0], "user_properties": {"plan": True}}],
+    Options(),
+)
+@example([{**USUAL[0], "groups": {"org": [2**70]}}], Options())
+@example([{**USUAL[0], "event_properties": {"$session_id": "x", "city": "y"}}], Options())
+def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Options) -> None:
+    """Twice, because what was worked out for a row is remembered for the next."""
+    quick = UsualRows(options)
+    for row in [*rows, *rows]:
+        check(row, options, quick)
+
+
+@pytest.mark.parametrize("user_properties", ["set", "set_once"])
+def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
+    """Once its event's name is known; or the way would be quick for nobody."""
+    options = Options(user_properties=user_properties)
+    quick = UsualRows(options)
+    rows = [typical_row(hour_of(number), number) for number in range(200)]
+    for row in rows:
+        check(row, options, quick)
+    taken = sum(check(row, options, quick) for row in rows)
+    assert taken > 0.9 * len(rows)
+
+
+def hour_of(number: int) -> Any:
+    """Return some hour."""
+    from datetime import datetime, timedelta, timezone
+
+    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(person_profiles="identified_only"),
+        Options(user_properties="ignore"),
+        Options(properties=PropertyNames.of({"a": "b"})),
+        Options(properties=PropertyNames.of({}, ["secret_*"])),
+    ],
+)
+def test_decisions_about_single_properties_take_the_other_way(options: Options) -> None:
+    """They are `convert`'s alone."""
+    assert not UsualRows.fit(options)
+    assert UsualRows.fit(Options())
