@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.tap.typical_rows import typical_row
 from tests.target.amplitude.golden_pairs import as_json, load_all
 
+START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 thorough = settings(max_examples=1500, deadline=None)
 GOLDEN = [pair.row for pair in load_all()]
 USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
@@ -73,18 +75,11 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
     """Once its event's name is known; or the way would be quick for nobody."""
     options = Options(user_properties=user_properties)
     quick = UsualRows(options)
-    rows = [typical_row(hour_of(number), number) for number in range(200)]
+    rows = [typical_row(START + timedelta(hours=number), number) for number in range(200)]
     for row in rows:
         check(row, options, quick)
     taken = sum(check(row, options, quick) for row in rows)
     assert taken > 0.9 * len(rows)
-
-
-def hour_of(number: int) -> Any:
-    """Return some hour."""
-    from datetime import datetime, timedelta, timezone
-
-    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
 
 
 @pytest.mark.parametrize(
