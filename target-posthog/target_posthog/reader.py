@@ -13,7 +13,11 @@ from target_posthog.codec import loads
 from target_posthog.errors import BrokenInput
 
 if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable, Iterable, Iterator
+
     from target_posthog.attended_input import Attend
+    from target_posthog.quick_records import QuickRecords
 
 #: The parts of a message that the SDK relies on without looking, and their types.
 _PARTS: dict[str, dict[str, type]] = {
@@ -32,6 +36,33 @@ class SingerLines(GenericSingerReader[bytes]):
         self._line = 0
         #: What must not wait while the input is silent; see `AttendedInput`.
         self.attend: Attend | None = None
+        #: What takes usual records without the SDK's way through each of them.
+        self.quick: QuickRecords | None = None
+        self._taken = 0
+
+    @override
+    def process_lines(
+        self,
+        file_input: IO[bytes] | None,
+        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+    ) -> Counter[str]:
+        lines = cast("IO[bytes]", self._others(file_input or self.default_input))
+        counts = super().process_lines(lines, callbacks)
+        counts["RECORD"] += self._taken
+        return counts
+
+    def _others(self, lines: Iterable[Any]) -> Iterator[Any]:
+        """Yield the lines that are not taken the quick way."""
+        quick = self.quick
+        if quick is None:
+            yield from lines
+            return
+        for line in lines:
+            if isinstance(line, bytes) and quick.take(line):
+                self._line += 1
+                self._taken += 1
+            else:
+                yield line
 
     @property
     @override

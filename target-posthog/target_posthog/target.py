@@ -34,6 +34,7 @@ from target_posthog.plugin import StateNotWritten, StoppedBySignal, checked_conf
 from target_posthog.pool import Pool
 from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
+from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
 from target_posthog.rejects import Rejects
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     import click
 
+    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.batch_files import BatchFile
     from target_posthog.conversion import Json
 
@@ -87,6 +89,8 @@ class TargetPosthog(Target):
         self._pool: Pool | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
         self.message_reader.attend = self._attend
+        if self.config["protocol"] == "batch":
+            self.message_reader.quick = QuickRecords(self)
 
     def _open(self) -> None:
         """Open what the events go to and what remembers them."""
@@ -240,18 +244,35 @@ class TargetPosthog(Target):
             )
         self._pool.add(stream, files)
 
+    def plain_sink(self, stream: str) -> PosthogSink | None:
+        """Return the sink of a stream whose records it takes as they come; None for others.
+
+        Stream maps, flattening and metadata columns are the SDK's, record by record.
+        """
+        sink = self._sinks_active.get(stream)
+        maps = self.mapper.stream_maps.get(stream, ())
+        if sink is None or len(maps) != 1 or type(maps[0]) is not SameRecordTransform:
+            return None
+        if maps[0].flattening_enabled or sink.include_sdc_metadata_properties:
+            return None
+        assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
+        return sink
+
+    def take_usual(self, usual: Usual, record: bytes) -> bool:
+        """Take the event of a usual row; see `Delivery.take_usual`."""
+        if not self._begun:
+            self._begin(goes_on=False)
+        taken = self.delivery.take_usual(usual, record)
+        self._show_progress()
+        return taken
+
     def _stream_for_workers(self, name: str) -> StreamOfFiles | None:
         """Return what workers must know of a stream; None when its records pass through the SDK.
 
-        Stream maps, flattening and metadata columns are the SDK's, record by record. A preview
-        keeps the order of the rows.
+        A preview keeps the order of the rows.
         """
-        maps = self.mapper.stream_maps[name]
-        as_they_are = len(maps) == 1 and type(maps[0]) is SameRecordTransform
-        if not as_they_are or maps[0].flattening_enabled or self._preview is not None:
-            return None
-        sink = self.get_sink(name)
-        if sink.include_sdc_metadata_properties or sys.platform == "win32":
+        sink = self.plain_sink(name)
+        if sink is None or self._preview is not None or sys.platform == "win32":
             return None
         known = self._streams_of_files.get(name)
         if known is None or known.schema is not sink.schema:

@@ -1,0 +1,61 @@
+"""Usual rows of RECORD messages go a shorter way, with the same result and the same order."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tests.processes import run_target
+from tests.target.singer import counts_in, record, row, schema, state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.target.singer import Json
+
+#: A schema by which the target knows Amplitude's rows.
+AMPLITUDE = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
+
+
+def events(capture: PosthogCapture) -> list[str]:
+    """Return the events in the order in which they came, as text."""
+    return [json.dumps(event, sort_keys=True) for event in capture.events]
+
+
+def test_usual_and_other_rows_keep_their_order_and_their_form(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A field that is not Amplitude's makes a row go the long way; nothing else differs."""
+    sent = [row(number, device_id=f"d-{number % 7}") for number in range(400)]
+    mixed = [one | {"new_field": 1} if number % 3 == 0 else one for number, one in enumerate(sent)]
+    messages = [AMPLITUDE, *map(record, mixed), state({"at": 1})]
+    run = run_target(config, messages, tmp_path).checked()
+
+    assert counts_in(run.stderr)["accepted"] == 400
+    own = [event for event in capture.events if event["event"] == "viewed"]
+    assert [event["uuid"] for event in own] == [one["uuid"] for one in sent]
+    new = [event["properties"].pop("new_field", None) for event in own]
+    assert new == [one.get("new_field") for one in mixed]
+    by_both_ways = events(capture)
+    capture.events.clear()
+    (tmp_path / "target-posthog.db").unlink()
+
+    run_target(config, [AMPLITUDE, *map(record, sent), state({"at": 1})], tmp_path).checked()
+    assert events(capture) == by_both_ways
+
+
+def test_a_usual_row_that_posthog_refuses_is_in_the_rejects_as_it_came(
+    tmp_path: Path, config: Json
+) -> None:
+    """The record stands there as the tap wrote it, to be sent again."""
+    sent = [row(number) for number in range(20)]
+    late = row(20, event_time="2999-01-01 00:00:00.000000")
+    run = run_target(
+        config, [AMPLITUDE, *map(record, [*sent, late]), state({"at": 1})], tmp_path
+    ).checked()
+
+    assert counts_in(run.stderr)["rejected"] == 1
+    (path,) = (tmp_path / "rejects").iterdir()
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["code"], line["record"]) == ("future_time", late)
