@@ -63,6 +63,10 @@ class BatchFile:
         """The last part of its URL, for messages."""
         return unquote(self.url.rstrip("/").rpartition("/")[2])
 
+    def unreadable(self, number: int, line: bytes, why: str) -> tuple[bytes, str]:
+        """Return what the rejects hold of a line that is no record, and the reason in words."""
+        return line[:MAX_LINE_BYTES], f"{self.name}, line {number}: {why}"
+
     def size(self) -> int:
         """Return its size in bytes.
 

@@ -7,6 +7,7 @@ The target's process and its workers convert with the same: `sinks` gives it sin
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_posthog import posthog_events
@@ -94,8 +95,9 @@ class Converter:
         self._introduce()
         return self._fields.convert(record)
 
+    @cached_property
     def usual_rows(self) -> UsualRows | None:
-        """Return the quick way for Amplitude rows, when all records of the stream are some."""
+        """The quick way for Amplitude rows, when all records of the stream are some."""
         is_amplitude = self.is_amplitude({}) and self._stream != MELTANO_TEST_STREAM
         if is_amplitude and UsualRows.fit(self._options):
             return UsualRows(self._options)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from target_posthog.amplitude.usual_rows import UsualRows
-    from target_posthog.sinks import PosthogSink
     from target_posthog.target import TargetPosthog
 
 #: How a RECORD line begins, by the writers of the Meltano SDK and of others.
@@ -37,7 +35,6 @@ class QuickRecords:
     def __init__(self, target: TargetPosthog) -> None:
         self._target = target
         self._decode = msgspec.json.Decoder(_Record).decode
-        self._known: dict[str, tuple[PosthogSink, UsualRows | None]] = {}
 
     def take(self, line: bytes) -> bool:
         """Take a line whose row is usual; tell whether it was."""
@@ -47,18 +44,10 @@ class QuickRecords:
             message = self._decode(line)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return False
-        rows = self._rows_of(message.stream)
+        sink = self._target.plain_sink(message.stream)
+        rows = None if sink is None else sink.converter.usual_rows
         if rows is None:
             return False
         record = bytes(message.record)
         usual = rows.event_of(record)
         return usual is not None and self._target.take_usual(usual, record)
-
-    def _rows_of(self, stream: str) -> UsualRows | None:
-        sink = self._target.plain_sink(stream)
-        if sink is None:
-            return None
-        known = self._known.get(stream)
-        if known is None or known[0] is not sink:
-            known = self._known[stream] = sink, sink.converter.usual_rows()
-        return known[1]

@@ -21,7 +21,7 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from target_posthog import progress
-from target_posthog.batch_files import MAX_LINE_BYTES, files_of, record_of
+from target_posthog.batch_files import files_of, record_of
 from target_posthog.capture_api import CaptureApi, ingestion_host, without_credentials
 from target_posthog.converters import Conversions
 from target_posthog.delivery import Delivery, DeliverySettings
@@ -291,8 +291,7 @@ class TargetPosthog(Target):
                             {"type": "RECORD", "stream": stream, "record": record}
                         )
                     elif record is not None:
-                        reason = f"{file.name}, line {number}: {record}"
-                        self.delivery.take_unreadable(line[:MAX_LINE_BYTES], reason)
+                        self.delivery.take_unreadable(*file.unreadable(number, line, record))
             self._files_read.append(file)
 
     @override

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from target_posthog.batch_files import MAX_LINE_BYTES, record_of
+from target_posthog.batch_files import record_of
 from target_posthog.capture_api import Answer, CaptureApi
 from target_posthog.converters import Conversions, Converter
 from target_posthog.delivery import Delivery, DeliverySettings
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
 
-    from target_posthog.amplitude.usual_rows import UsualRows
     from target_posthog.batch_files import BatchFile
     from target_posthog.conversion import GroupState, Json, Link, Rejected
     from target_posthog.jobs import Job
@@ -190,7 +189,6 @@ class _Line:
         self._main = main
         self._turns = _AskedTurns(turns)
         self._is_batch = config["protocol"] == "batch"
-        self._quick: dict[Converter, UsualRows | None] = {}
         api_key = api_key_of(config)
         wire = wire_of(config["protocol"], api_key, sender)
         sends = CaptureApi.of(config, wire, api_key=api_key, sender=sender, turns=self._turns)
@@ -217,7 +215,9 @@ class _Line:
             first: the number of the first of them.
             rows: the lines, without their ends.
         """
-        delivery, quick = self._delivery, self._usual_rows(converter)
+        delivery = self._delivery
+        # It writes events as `/batch/` takes them.
+        quick = converter.usual_rows if self._is_batch else None
         for number, row in enumerate(rows, first):
             usual = None if quick is None else quick.event_of(row)
             if usual is not None and delivery.take_usual(usual, row):
@@ -227,17 +227,8 @@ class _Line:
                 known = row if converter.is_amplitude(record) else converter.known(record)
                 delivery.take(known, converter.convert(record))
             elif record is not None:
-                reason = f"{file.name}, line {number}: {record}"
-                delivery.take_unreadable(row[:MAX_LINE_BYTES], reason)
+                delivery.take_unreadable(*file.unreadable(number, row, record))
         self._report()
-
-    def _usual_rows(self, converter: Converter) -> UsualRows | None:
-        """Return the quick way, which writes events as `/batch/` takes them."""
-        if not self._is_batch:
-            return None
-        if converter not in self._quick:
-            self._quick = {converter: converter.usual_rows()}
-        return self._quick[converter]
 
     def end(self) -> None:
         """Begin the last requests."""

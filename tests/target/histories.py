@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from typing import TYPE_CHECKING
 
-from tests.target.singer import record, row, schema, state
+from tests.processes import run_target
+from tests.target.singer import counts_in, record, row, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.processes import Finished
     from tests.target.singer import Json
 
 IDENTITIES = {"$create_alias", "$identify"}
@@ -61,3 +66,39 @@ def people(count: int) -> list[Json]:
         )
         for number in range(count)
     ]
+
+
+def check_the_repeat(
+    config: Json,
+    sent: Sequence[Json],
+    killed: Finished,
+    goes_on: str,
+    folder: Path,
+    capture: PosthogCapture,
+) -> None:
+    """Run once more after a kill; fail unless PostHog then holds exactly the source.
+
+    Args:
+        config: the target's settings.
+        sent: the rows of `people(100)`.
+        killed: what came of the killed run, whose states stood after every ten rows.
+        goes_on: "from the state" or "from the start".
+        folder: the working directory.
+        capture: the stand-in.
+    """
+    assert killed.exit_code == -signal.SIGKILL
+    places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
+
+    first = places[-1] if places and goes_on == "from the state" else 0
+    ended = run_target(config, with_states(sent, every=10, first=first), folder).checked()
+
+    assert ended.messages[-1] == {"at": 100}
+    assert held_events(capture) == keys_of(sent)
+    pairs = [(event["distinct_id"], event["properties"]["alias"]) for event in identities(capture)]
+    assert sorted(pairs) == [(f"user-{n}", f"device-{n}") for n in range(10)]
+    persons = capture.persons()
+    assert persons.warnings == []
+    assert sorted(map(sorted, persons.people())) == [
+        [f"device-{n}", f"user-{n}"] for n in range(10)
+    ]
+    assert counts_in(ended.stderr)["accepted"] == 100 - first

@@ -14,6 +14,7 @@ from tests.fakes.posthog_capture import Fault
 from tests.processes import run_target, start
 from tests.target.histories import (
     IDENTITIES,
+    check_the_repeat,
     held_events,
     identities,
     keys_of,
@@ -198,22 +199,7 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
         target.write(with_states(sent, every=10))
         target.wait_for(lambda: moment.seen(target, capture))
         killed = target.stop(signal.SIGKILL)
-    assert killed.exit_code == -signal.SIGKILL
-    places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
-
-    first = places[-1] if places and goes_on == "from the state" else 0
-    ended = run_target(config, with_states(sent, every=10, first=first), tmp_path).checked()
-
-    assert ended.messages[-1] == {"at": 100}
-    assert held_events(capture) == keys_of(sent)
-    pairs = [(event["distinct_id"], event["properties"]["alias"]) for event in identities(capture)]
-    assert sorted(pairs) == [(f"user-{n}", f"device-{n}") for n in range(10)]
-    persons = capture.persons()
-    assert persons.warnings == []
-    assert sorted(map(sorted, persons.people())) == [
-        [f"device-{n}", f"user-{n}"] for n in range(10)
-    ]
-    assert counts_in(ended.stderr)["accepted"] == 100 - first
+    check_the_repeat(config, sent, killed, goes_on, tmp_path, capture)
 
 
 def test_a_second_run_sends_the_same_events_and_no_link_again(

@@ -12,7 +12,14 @@ import pytest
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.fakes.posthog_v1_envelope import V1_PATH
 from tests.processes import run_target, start
-from tests.target.histories import held_events, identities, keys_of, people, with_states
+from tests.target.histories import (
+    check_the_repeat,
+    held_events,
+    identities,
+    keys_of,
+    people,
+    with_states,
+)
 from tests.target.singer import counts_in, row, rows, uuid_of
 
 if TYPE_CHECKING:
@@ -403,19 +410,4 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
         target.write(with_states(sent, every=10))
         target.wait_for(lambda: seen(target, capture))
         killed = target.stop(signal.SIGKILL)
-    assert killed.exit_code == -signal.SIGKILL
-    places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
-
-    first = places[-1] if places and goes_on == "from the state" else 0
-    ended = run_target(config, with_states(sent, every=10, first=first), tmp_path).checked()
-
-    assert ended.messages[-1] == {"at": 100}
-    assert held_events(capture) == keys_of(sent)
-    pairs = [(event["distinct_id"], event["properties"]["alias"]) for event in identities(capture)]
-    assert sorted(pairs) == [(f"user-{n}", f"device-{n}") for n in range(10)]
-    persons = capture.persons()
-    assert persons.warnings == []
-    assert sorted(map(sorted, persons.people())) == [
-        [f"device-{n}", f"user-{n}"] for n in range(10)
-    ]
-    assert counts_in(ended.stderr)["accepted"] == 100 - first
+    check_the_repeat(config, sent, killed, goes_on, tmp_path, capture)

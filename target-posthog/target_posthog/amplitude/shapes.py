@@ -168,7 +168,7 @@ class Table:
         if shape is None:
             shape = Shape(self, keys)
             if len(keys) <= _MAX_KEY_LENGTH:
-                _remember(self._shapes, keys, shape, _MAX_SHAPES)
+                remember(self._shapes, keys, shape, _MAX_SHAPES)
         if len(keys) <= _MAX_KEY_LENGTH:
             self._usual[len(keys)] = shape
         return shape, shape.values(row)
@@ -184,7 +184,7 @@ class Table:
             adds = bool(copies or rows)
             names = Names(copies, rows, wishes, special=False, initial=initial, adds=adds)
             if len(keys) <= _MAX_KEY_LENGTH:
-                _remember(side.names, keys, names, _MAX_NAMES)
+                remember(side.names, keys, names, _MAX_NAMES)
         return names
 
     def _wanted(self, one: Field) -> Field | None:
@@ -225,6 +225,8 @@ class Shape:
         order = (*self._device, *self._place, *(old for old, _ in (*rest, *rare, *times)))
         #: Where the values come from that `properties_of` takes.
         self.sources = order
+        #: The fields that are converted for each row.
+        self.converted = tuple(source for sources, _, _ in self._rows for source in sources)
         #: The row's values, of all its keys; raises KeyError when one is not there.
         self.values = _getter((*order, *(key for key in keys if key not in order)))
         self._rest_names = tuple(new for _, new in rest)
@@ -248,11 +250,11 @@ class Shape:
         """Return the row's fields under PostHog's names and their own, and the row's platform.
 
         Args:
-            row: the row.
-            found: its values in the order of this shape.
+            row: the row, or as much of it as `converted` names.
+            found: its values in the order of `sources`; more may follow.
         """
         to_rest, to_rare, to_times = self._to_rest, self._to_rare, self._to_times
-        base, side = self._base_of(row, found[:to_rest])
+        base, side = self._base_of(found[:to_rest])
         rest = {
             name: value
             for name, value in zip(self._rest_names, found[to_rest:to_rare], strict=True)
@@ -278,7 +280,7 @@ class Shape:
             copies, rows = _rows_with(self._table.event_rows, keys)
             names = Names(copies, rows, wishes, special, (), bool(copies or rows))
             if len(keys) <= _MAX_KEY_LENGTH:
-                _remember(self._events, keys, names, _MAX_NAMES)
+                remember(self._events, keys, names, _MAX_NAMES)
         return names
 
     def fields_of(self, row: Mapping[str, Any]) -> Json:
@@ -289,35 +291,21 @@ class Shape:
             if not values.is_empty(row[old])
         }
 
-    def base_of(self, key: tuple[Any, ...]) -> Base:
+    def _base_of(self, key: tuple[Any, ...]) -> Base:
         """Return what follows from these values of the device's and the place's fields."""
         try:
             base = self._bases.get(key)
         except TypeError:  # an object where a text belongs
             base = None
         if base is None:
-            base = self._base_of(dict(zip((*self._device, *self._place), key, strict=True)), key)
-        return base
-
-    @property
-    def rest(self) -> _Copies:
-        """What is copied from each row: source and name; a later one wins."""
-        start = self._to_rest
-        return tuple(zip(self.sources[start : self._to_rare], self._rest_names, strict=True))
-
-    def _base_of(self, row: Mapping[str, Any], key: tuple[Any, ...]) -> Base:
-        try:
-            base = self._bases.get(key)
-        except TypeError:  # an object where a text belongs
-            base = None
-        if base is None:
+            row = dict(zip((*self._device, *self._place), key, strict=True))
             side = self._table.sides[platform_of(row)]
             to_place = len(self._device)
             device = self._part(side.device, self._device, row, key[:to_place])
             place = self._part(self._table.place_rows, self._place, row, key[to_place:])
             base = Base({**device, **place}, side)
             if _is_text(key):
-                _remember(self._bases, key, base, _MAX_BASES)
+                remember(self._bases, key, base, _MAX_BASES)
         return base
 
     def _part(
@@ -333,7 +321,7 @@ class Shape:
         part = self._parts.get((sources, key))
         if part is None:
             part = self._worked_out(rows, sources, row)
-            _remember(self._parts, (sources, key), part, _MAX_PARTS)
+            remember(self._parts, (sources, key), part, _MAX_PARTS)
         return part
 
     def _worked_out(
@@ -404,7 +392,8 @@ def _is_text(key: tuple[Any, ...]) -> bool:
     )
 
 
-def _remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
+def remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
+    """Keep what was worked out; when there is too much of it, begin anew."""
     if len(memory) >= most:
         memory.clear()
     memory[key] = value

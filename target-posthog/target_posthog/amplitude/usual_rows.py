@@ -19,9 +19,14 @@ from target_posthog.amplitude.groups import first_groups
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
 from target_posthog.amplitude.person import first_values, person_updates
 from target_posthog.amplitude.sessions import session_of
-from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FIELDS, Shape
-from target_posthog.amplitude.times import TIME_FIELDS, add_times, to_rfc3339
-from target_posthog.amplitude.values import is_empty, number
+from target_posthog.amplitude.shapes import (
+    DEVICE_FIELDS,
+    PLACE_FIELDS,
+    RARE_FIELDS,
+    Shape,
+    remember,
+)
+from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
 from target_posthog.codec import dumps
 
 if TYPE_CHECKING:
@@ -69,7 +74,6 @@ _WHAT = _getter(
     *("device_id", "session_id", "event_properties", "user_properties", "group_properties"),
     "groups",
 )
-_PLACE_OF_BASE = len(DEVICE_FIELDS) + len(PLACE_FIELDS)
 #: Names that have rules of their own.
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 _NOTHING = (b"null", b"{}")
@@ -113,15 +117,8 @@ class UsualRows:
         self._options = options
         self._table = options.table
         self._shape = Shape(options.table, _FIELDS)
-        rest = [pair for pair in self._shape.rest if pair[0] != "groups"]
-        self._rest_names = tuple(name for _, name in rest)
-        self._rest = _getter(*(source for source, _ in rest))
-        self._rare_names = tuple(RARE_FIELDS)
-        self._rare = _getter(*RARE_FIELDS)
-        self._no_rare = (None,) * len(RARE_FIELDS)
-        self._time_names = tuple(sorted(TIME_FIELDS - {"event_time"}))
-        self._times = _getter(*self._time_names)
-        self._place = _getter("location_lat", "location_lng")
+        self._found = _getter(*self._shape.sources)
+        self._converted = _getter(*self._shape.converted)
         self._users: dict[tuple[bytes, int], _User] = {}
         self._groups: dict[bytes, Json] = {}
 
@@ -179,11 +176,14 @@ class UsualRows:
             renamed: what Amplitude calls the event, when PostHog calls it something else.
         """
         device_id, session_id, customer, user, group_properties, groups = _WHAT(values)
-        properties, side = self._fields_of(values)
+        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
+        properties, side = self._shape.properties_of(row, self._found(values))
         told, shown = self._user_of(bytes(user), side), self._groups_of(bytes(groups))
         if told is None or shown is None or group_properties or not _is_object(customer):
             return None
         properties.update(told.added)
+        # Not as text, under which they were found.
+        del properties["groups"]
         properties.update(shown)
         if renamed is not None:
             properties["$amplitude_event_type"] = renamed
@@ -201,41 +201,13 @@ class UsualRows:
         properties.update(MIGRATION_MARKS)
         return properties
 
-    def _fields_of(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
-        """Return the row's fields under PostHog's names and their own, and the row's platform."""
-        base, side = self._shape.base_of(values[:_PLACE_OF_BASE])
-        properties = {
-            **base,
-            **{
-                name: value
-                for name, value in zip(self._rest_names, self._rest(values), strict=True)
-                if value or (value is not None and value == 0)
-            },
-        }
-        rare = self._rare(values)
-        if rare != self._no_rare:
-            told = zip(self._rare_names, rare, strict=True)
-            properties |= {name: value for name, value in told if not is_empty(value)}
-        add_times(properties, self._time_names, self._times(values))
-        lat, lng = self._place(values)
-        if lat is not None or lng is not None:
-            for name, value in (
-                ("$geoip_latitude", number(lat)),
-                ("$geoip_longitude", number(lng)),
-            ):
-                if value is not None:
-                    properties[name] = value
-        return properties, side
-
     def _user_of(self, raw: bytes, side: Side) -> _User | None:
         key = raw, id(side)
         user = self._users.get(key)
         if user is None:
             user = self._work_out_user(raw, side)
             if user is not None and len(raw) <= _LONGEST:
-                if len(self._users) >= _MOST:
-                    self._users.clear()
-                self._users[key] = user
+                remember(self._users, key, user, _MOST)
         return user
 
     def _work_out_user(self, raw: bytes, side: Side) -> _User | None:
@@ -262,9 +234,7 @@ class UsualRows:
                 return None
             shown = {"groups": orjson.Fragment(dumps(groups)), **first_groups({"groups": groups})}
             if len(raw) <= _LONGEST:
-                if len(self._groups) >= _MOST:
-                    self._groups.clear()
-                self._groups[raw] = shown
+                remember(self._groups, raw, shown, _MOST)
         return shown
 
 
