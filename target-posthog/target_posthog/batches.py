@@ -126,13 +126,11 @@ class Filling:
         created_at: now, RFC 3339.
 
     Attributes:
-        items: the events so far.
-        by_uuid: the same, by uuid.
+        by_uuid: the events so far, by uuid.
         size: how many bytes they have before compression, with a comma each.
     """
 
     def __init__(self, wire: Wire, *, historical: bool, created_at: str) -> None:
-        self.items: list[Item] = []
         self.by_uuid: dict[str, Item] = {}
         self.size = 0
         self._historical = historical
@@ -143,12 +141,11 @@ class Filling:
         self._unpacked: list[bytes] = []
 
     def add(self, item: Item) -> None:
-        """Add an event."""
-        self.items.append(item)
+        """Add an event, of a uuid that is not there."""
+        body, unpacked = item.body, self._unpacked
         self.by_uuid[item.uuid] = item
-        self.size += len(item.body) + 1
-        unpacked = self._unpacked
-        unpacked.append(item.body)
+        self.size += len(body) + 1
+        unpacked.append(body)
         if len(unpacked) >= _FED_TOGETHER:
             self._feed()
 
@@ -156,10 +153,11 @@ class Filling:
         """Return the batch as it is now; nothing may be added any more."""
         self._feed()
         self._packed += [self._compressor.compress(b"]}"), self._compressor.flush()]
-        return Batch(self.items, self._historical, self._created_at, b"".join(self._packed))
+        items = list(self.by_uuid.values())
+        return Batch(items, self._historical, self._created_at, b"".join(self._packed))
 
     def _feed(self) -> None:
-        if len(self.items) > len(self._unpacked):
+        if len(self.by_uuid) > len(self._unpacked):
             # There is an event before these.
             self._unpacked.insert(0, b"")
         self._packed.append(self._compressor.compress(b",".join(self._unpacked)))
@@ -204,22 +202,17 @@ def item_of_usual(usual: Usual, line: bytes, latest_time: str) -> Item | None:
         line: the row's JSON.
         latest_time: as in `item_of`.
     """
+    name, timestamp, sender, body = usual.name, usual.timestamp, usual.sender, usual.body
     if (
-        usual.timestamp > latest_time
-        or len(usual.body) > MAX_EVENT_BYTES
-        or len(usual.name) > MAX_NAME_UNITS // 2
+        timestamp > latest_time
+        or len(body) > MAX_EVENT_BYTES
+        # A character is at most two units.
+        or len(name) > MAX_NAME_UNITS // 2
     ):
         return None
-    person, link = usual.person, usual.person.link
-    if link is not None:
-        key, user = link.device_id, link.user_id
-    else:
-        key, user = usual.device or person.distinct_id, None
-        if person.is_user:
-            user = person.distinct_id
     return Item(
-        usual.uuid, usual.name, person.distinct_id, usual.timestamp, usual.body, line, key, link,
-        (), user,
+        usual.uuid, name, sender.distinct_id, timestamp,
+        body, line, sender.key, sender.link, (), sender.user,
     )  # fmt: skip
 
 

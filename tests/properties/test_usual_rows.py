@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from target_posthog.amplitude import usual_rows
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.amplitude.event_names import EventNames
 from target_posthog.amplitude.property_names import PropertyNames
@@ -47,10 +48,10 @@ def check(row: Json, options: Options, rows: UsualRows) -> bool:
         return False
     assert isinstance(outcome, Converted)
     assert as_json(loads(usual.body)) == as_json(outcome.event)
-    assert (usual.uuid, usual.name, usual.timestamp, usual.person.distinct_id) == tuple(
+    assert (usual.uuid, usual.name, usual.timestamp, usual.sender.distinct_id) == tuple(
         outcome.event[part] for part in ("uuid", "event", "timestamp", "distinct_id")
     )
-    assert usual.person.link == outcome.link
+    assert usual.sender.link == outcome.link
     assert outcome.groups == ()
     return True
 
@@ -80,6 +81,67 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
         check(row, options, quick)
     taken = sum(check(row, options, quick) for row in rows)
     assert taken > 0.9 * len(rows)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_id": 0, "$insert_id": ""},
+        {"event_id": None, "$insert_id": None},
+        {"client_event_time": None, "processed_time": None},
+        {"client_event_time": "2024-01-31 12:34:56"},
+        {"user_creation_time": "2023-01-31 12:34:56.789000"},
+        {"event_properties": {}},
+        {"event_properties": None},
+        {
+            "event_properties": {
+                "utm_source": "b",
+                "referrer": "https://b.example/",
+                "[Amplitude] X": 1,
+            }
+        },
+        {"event_properties": {"$os": "a name of our own", "$geoip_city_name": 1}},
+        {"user_properties": None},
+        {"user_properties": {"note": "ä" * 5000}},
+        {"location_lat": 5, "location_lng": 5.0, "paying": True, "$schema": 13},
+        {"groups": {"org": ["a", "b"]}, "group_properties": {}},
+    ],
+)
+def test_gaps_and_names_that_meet_take_the_quick_way_too(changes: Json) -> None:
+    """Twice, because the second time the sender is known."""
+    options = Options()
+    quick = UsualRows(options)
+    row = {
+        **typical_row(START, 1),
+        "platform": "Web",
+        "os_name": "Chrome",
+        "user_properties": {"utm_source": "a"},
+        **changes,
+    }
+    check(row, options, quick)
+    assert check(row, options, quick)
+    assert check(row, options, quick)
+
+
+def test_equal_numbers_of_other_types_are_other_senders() -> None:
+    """To Python 1, 1.0 and True are one key."""
+    options = Options()
+    quick = UsualRows(options)
+    rows = [{**typical_row(START, 1), "location_lat": one} for one in (1, 1.0, True, "1")]
+    for row in [*rows, *rows]:
+        check(row, options, quick)
+    assert all(check(row, options, quick) for row in rows)
+
+
+def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A memory that is full starts anew, and goes on right."""
+    monkeypatch.setattr(usual_rows, "_MOST", 3)
+    options = Options()
+    quick = UsualRows(options)
+    rows = [{**typical_row(START, 1), "device_id": f"d-{number}"} for number in range(10)]
+    for row in [*rows, *rows]:
+        check(row, options, quick)
+        assert len(quick._senders) <= 3
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ docs/data/sessions). Amplitude's `session_id` is the start in milliseconds, -1 w
 from __future__ import annotations
 
 import hashlib
-import uuid
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from target_posthog.amplitude.times import rfc3339_of
 
@@ -37,17 +38,22 @@ def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
 
 def session_of(start: object, device: object, timestamp: str) -> str | None:
     """Return the UUIDv7 of a session; see `session_uuid`."""
-    # `type`, because True and 1.0 are equal to 1 and would find its session.
-    if type(start) is not int or start <= 0 or not isinstance(device, str):
-        return None
-    session = _session(start, device)
+    session = session_at(start, device)
     # Times of one form are in order as texts.
     if session is None or not session.first <= timestamp < session.end:
         return None
     return session.uuid
 
 
-class _Session(NamedTuple):
+def session_at(start: object, device: object) -> Session | None:
+    """Return the session of a start and a device, or None when there is none for PostHog."""
+    # `type`, because True and 1.0 are equal to 1 and would find its session.
+    if type(start) is not int or start <= 0 or not isinstance(device, str):
+        return None
+    return _session(start, device)
+
+
+class Session(msgspec.Struct, frozen=True, gc=False):
     """A session's id, its first moment, and the first one after its day; RFC 3339."""
 
     uuid: str
@@ -56,7 +62,7 @@ class _Session(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
-def _session(start: int, device: str) -> _Session | None:
+def _session(start: int, device: str) -> Session | None:
     if start >= _MAX_UUID7_TIME or not device.strip():
         return None
     first = rfc3339_of(start)
@@ -67,5 +73,6 @@ def _session(start: int, device: str) -> _Session | None:
     # RFC 9562 §5.7: 48 bits of time, version 7, 12 bits, variant 0b10, 62 bits.
     high = start << 16 | 0x7000 | random_part >> 62 & 0x0FFF
     low = 0b10 << 62 | random_part & (1 << 62) - 1
-    identifier = str(uuid.UUID(int=high << 64 | low))
-    return _Session(identifier, first, rfc3339_of(start + _DAY) or _AFTER_ALL_TIMES)
+    digits = f"{high << 64 | low:032x}"
+    identifier = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return Session(identifier, first, rfc3339_of(start + _DAY) or _AFTER_ALL_TIMES)

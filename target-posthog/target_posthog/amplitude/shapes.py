@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from target_posthog.amplitude import values
 from target_posthog.amplitude.fields import (
     ELSEWHERE,
@@ -61,7 +63,7 @@ MISPLACED_NAMES = frozenset(
 
 _MAX_SHAPES = 32
 _MAX_NAMES = 2048
-_MAX_BASES = 8192
+_MAX_BASES = 2048
 _MAX_PARTS = 2048
 #: Longer keys are not remembered, so that a memory's size is bounded, not only its length.
 _MAX_KEY_LENGTH = 200
@@ -73,7 +75,7 @@ _Row = tuple[tuple[str, ...], str, "Callable[[Any], Any]"]
 _Copies = tuple[tuple[str, str], ...]
 
 
-class Names(NamedTuple):
+class Names(msgspec.Struct, frozen=True, gc=False):
     """What follows from the names of properties that stand together on an event or a user.
 
     Attributes:
@@ -172,6 +174,11 @@ class Table:
         if len(keys) <= _MAX_KEY_LENGTH:
             self._usual[len(keys)] = shape
         return shape, shape.values(row)
+
+    def copies_of(self, sources: Iterable[str]) -> _Copies:
+        """Return each of these fields with the names under which it goes over as it is."""
+        copies, _ = _rows_with(self.row_rows, sources)
+        return (*copies, *((source, source) for source in sources))
 
     def user_names(self, side: Side, user: Mapping[str, Any]) -> Names:
         """Return what follows from the names of a user's properties on this platform."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
@@ -100,7 +102,7 @@ def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[
         there = [index for index, value in enumerate(found) if value is not None]
         names = [names[index] for index in there]
         found = [found[index] for index in there]
-    told = _usual_times(found)
+    told = usual_times(found)
     if told is not None:
         properties.update(zip(names, told, strict=True))
         return
@@ -109,16 +111,32 @@ def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[
             properties[name] = to_rfc3339(value) or value
 
 
-def _usual_times(found: Sequence[Any]) -> list[str] | None:
-    """Return times as RFC 3339 when all have the usual form, else None. One look for all."""
+def usual_times(found: Sequence[Any]) -> list[str] | None:
+    """Return times as RFC 3339 when all have one of the two usual forms, else None.
+
+    One look at the form of all of them, and one at each second: most were met before.
+    """
     try:
         joined = "\n".join(found)
     except TypeError:  # one of them is no text
         return None
-    if _USUAL_TIMES.fullmatch(joined) is None or joined.count("\n") != len(found) - 1:
+    amplitudes, ours = _forms(len(found))
+    form = joined.encode("utf-8", "replace").translate(_DIGITS_TO_ZERO)
+    if form not in (amplitudes, ours) or not found:
         return None
-    told = joined.replace("Z", "").replace(" ", "T").replace("\n", "Z\n")
-    return f"{told}Z".split("\n")
+    if not all(map(_SECONDS.__contains__, map(_to_second, found))):
+        for second in map(_to_second, found):
+            if second not in _SECONDS and _usual_second(second) is None:
+                return None
+    told = joined if form == ours else f"{joined.replace(' ', 'T')}Z".replace("\n", "Z\n")
+    return told.split("\n")
+
+
+@lru_cache
+def _forms(count: int) -> tuple[bytes, bytes]:
+    """Return so many times as Amplitude writes them, and as our tap does, each digit a zero."""
+    amplitudes, ours = b"0000-00-00 00:00:00.000000", b"0000-00-00T00:00:00.000000Z"
+    return b"\n".join([amplitudes] * count), b"\n".join([ours] * count)
 
 
 def rfc3339_of(milliseconds: int) -> str | None:
@@ -132,12 +150,8 @@ def rfc3339_of(milliseconds: int) -> str | None:
 
 _EPOCH = datetime.fromisoformat("1970-01-01")  # UTC, like all times here
 _USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
-#: Days that every month has, and hours, minutes and seconds that there are, to the microsecond.
-_USUAL_ONE = (
-    r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
-    r"[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z?"
-)
-_USUAL_TIMES = re.compile(rf"{_USUAL_ONE}(?:\n{_USUAL_ONE})*", re.ASCII)
+_to_second = itemgetter(slice(19))
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 #: What seconds of usual times become; an hour has 3,600 of them.
 _SECONDS: dict[str, str] = {}
 _MOST = 20_000

@@ -1,109 +1,125 @@
 """Rows of the usual form, from their JSON straight to the event's JSON.
 
-The same events as `convert` makes, in two thirds of the time: what is there is read into a struct
-instead of a dictionary, and a user's properties, which come again with each of the user's events,
-are taken over as text. Whatever is not usual is left to `convert`: other fields, operations,
-renamed and skipped properties, names that collide, and all that is skipped or rejected.
+The same events as `convert` makes, in a fraction of the time: what a row shares with the other
+rows of its sender is taken over as text (`senders.py`), and only what is left is converted and
+written. Whatever is not usual is left to `convert`: other fields, operations, renamed and skipped
+properties, names that collide, and all that is skipped or rejected.
 """
 
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from target_posthog.amplitude.event_ids import canonical_uuid
-from target_posthog.amplitude.groups import first_groups
-from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
-from target_posthog.amplitude.person import first_values, person_updates
-from target_posthog.amplitude.sessions import session_of
-from target_posthog.amplitude.shapes import (
-    DEVICE_FIELDS,
-    PLACE_FIELDS,
-    RARE_FIELDS,
-    Shape,
-    remember,
-)
-from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
-from target_posthog.codec import dumps
+from target_posthog.amplitude.senders import SENDER_FIELDS, Senders
+from target_posthog.amplitude.shapes import Names, Shape, remember
+from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339, usual_times
+from target_posthog.amplitude.values import is_empty
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_posthog.amplitude.convert import Options
-    from target_posthog.amplitude.identity import Person
-    from target_posthog.amplitude.shapes import Side
+    from target_posthog.amplitude.senders import Sender
     from target_posthog.conversion import Json
 
-#: The fields of a row (Amplitude docs, "Export API"), those of one use side by side.
-_FIELDS = (
-    *DEVICE_FIELDS,
-    *PLACE_FIELDS,
-    *("$insert_id", "amplitude_id", "app", "data", "device_id", "event_id", "groups"),
-    *("ip_address", "location_lat", "location_lng", "plan", "session_id", "user_id"),
-    *RARE_FIELDS,
-    *sorted(TIME_FIELDS),
-    *("uuid", "event_type", "event_properties", "user_properties", "group_properties"),
-)
+#: The event's own time is the last.
+_TIMES = (*sorted(TIME_FIELDS - {"event_time", *SENDER_FIELDS}), "event_time")
+_COUNTED = ("event_id", "$insert_id")
+#: The fields of a row (Amplitude docs, "Export API").
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(SENDER_FIELDS, Any),
+    # Kept as text at first: they come again with each of the user's rows.
+    "user_properties": msgspec.Raw,
+    "uuid": str | None,
+    "event_type": str | None,
+    "event_properties": dict[str, Any] | None,
+    "group_properties": dict[str, Any] | None,
+    "event_id": int | None,
+    "$insert_id": str | None,
+    **dict.fromkeys(_TIMES, str | None),
+}
+#: In the order of Amplitude's rows: msgspec looks for each key from where it found the last one.
+_FIELDS = tuple(sorted(_TYPES))
 _NULL = msgspec.Raw(b"null")
-#: Kept as text at first: they come again and again.
-_RAW = frozenset({"user_properties", "groups"})
 _Row = msgspec.defstruct(
     "_Row",
     [
-        (f"f{index}", msgspec.Raw, _NULL) if name in _RAW else (f"f{index}", Any, None)
-        for index, name in enumerate(_FIELDS)
+        (f"f{number}", _TYPES[name], _NULL if _TYPES[name] is msgspec.Raw else None)
+        for number, name in enumerate(_FIELDS)
     ],
-    rename={f"f{index}": name for index, name in enumerate(_FIELDS)},
+    rename={f"f{number}": name for number, name in enumerate(_FIELDS)},
     forbid_unknown_fields=True,
     gc=False,
 )
-_INDEX = {name: index for index, name in enumerate(_FIELDS)}
 _decode = msgspec.json.Decoder(_Row).decode
 _values_of = msgspec.structs.astuple
+#: Not a row, or not of these fields; the last is an integer beyond 64 bits.
+_NO_ROW = (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError)
 
 
-def _getter(*names: str) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    return itemgetter(*map(_INDEX.__getitem__, names))
+def _getter(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    return itemgetter(*map(_FIELDS.index, names))
 
 
-_WHO = _getter("uuid", "event_type", "event_time", "user_id", "device_id", "amplitude_id")
-_WHAT = _getter(
-    *("device_id", "session_id", "event_properties", "user_properties", "group_properties"),
-    "groups",
+_sender_fields = _getter(SENDER_FIELDS)
+_event_fields = _getter(
+    ("user_properties", "uuid", "event_type", "event_properties", "group_properties")
 )
+_times = _getter(_TIMES)
 #: Names that have rules of their own.
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
-_NOTHING = (b"null", b"{}")
-#: How much is remembered of users' properties and of groups.
-_MOST, _LONGEST = 4096, 2000
+#: How many senders and sets of names are remembered, and how long what they are known by may be.
+_MOST, _LONGEST = 2048, 4000
 
 
-class Usual(NamedTuple):
+class Usual(msgspec.Struct, gc=False):
     """An event on its way.
 
     Attributes:
         uuid, name, timestamp: of the event.
-        person: who it belongs to.
-        device: the row's `device_id`, when it is a text.
+        sender: who sent it.
         body: the event as JSON.
     """
 
     uuid: str
     name: str
     timestamp: str
-    person: Person
-    device: str | None
+    sender: Sender
     body: bytes
 
 
-class _User(NamedTuple):
-    """What follows from a user's properties: names on the event, and updates of the person."""
+class _Head(msgspec.Struct, gc=False):
+    """What follows from the name of an event.
 
-    added: Json
-    updates: Json
+    Attributes:
+        name: PostHog's.
+        json: an event's JSON from behind its uuid to its name.
+        was: Amplitude's, when it is another.
+    """
+
+    name: str
+    json: bytes
+    was: str | None
+
+
+class _Names(msgspec.Struct, gc=False):
+    """What follows from the names of an event's properties.
+
+    Attributes:
+        found: what the table says of them.
+        written: under which names the event has them.
+    """
+
+    found: Names
+    written: set[str]
+
+
+_NO_NAMES = _Names(Names((), (), None, special=False, initial=(), adds=False), set())
 
 
 class UsualRows:
@@ -115,12 +131,16 @@ class UsualRows:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._table = options.table
         self._shape = Shape(options.table, _FIELDS)
-        self._found = _getter(*self._shape.sources)
-        self._converted = _getter(*self._shape.converted)
-        self._users: dict[tuple[bytes, int], _User] = {}
-        self._groups: dict[bytes, Json] = {}
+        self._work_out = Senders(options).work_out
+        self._senders: dict[bytes, Sender | None] = {}
+        self._names: dict[tuple[str, ...], _Names | None] = {}
+        self._heads: dict[str | None, _Head] = {}
+        copies = options.table.copies_of(_COUNTED)
+        self._counted_of = _getter(source for source, _ in copies)
+        #: What the event's own fields are called; its time is taken out before it is sent.
+        self._own_names = (*(name for _, name in copies), *_TIMES)
+        self._written = frozenset((*self._own_names, "$session_id"))
 
     @staticmethod
     def fit(options: Options) -> bool:
@@ -136,116 +156,118 @@ class UsualRows:
         """Convert a line, or return None when it is not usual."""
         try:
             values = _values_of(_decode(line))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            fields = _sender_fields(values)
+            user, uuid, event_type, customer, of_groups = _event_fields(values)
+            key = orjson.dumps(fields) + bytes(user)
+        except _NO_ROW:
             return None
-        uuid, event_type, event_time, user_id, device_id, amplitude_id = _WHO(values)
-        own_uuid, timestamp = canonical_uuid(uuid), to_rfc3339(event_time)
-        # A name that was not met before is looked at by `convert`.
-        known = self._options.named.get(event_type) if type(event_type) is str else None
-        if known is None or own_uuid is None or timestamp is None or known.outcome is not None:
+        own_uuid = canonical_uuid(uuid)
+        head = self._heads.get(event_type) or self._head_of(event_type)
+        if head is None or own_uuid is None or of_groups:
             return None
-        person = person_of_ids(user_id, device_id, amplitude_id)
-        properties = None
-        if person.problem is None and event_type not in _UNUSUAL_EVENTS:
-            renamed = None if known.name == event_type else event_type
-            properties = self._properties_of(values, timestamp, renamed)
-        if properties is None:
-            return None
-        event = {
-            "uuid": own_uuid,
-            "event": known.name,
-            "distinct_id": person.distinct_id,
-            "timestamp": timestamp,
-            "properties": properties,
-        }
         try:
-            body = orjson.dumps(event)
+            sender = self._senders[key]
+        except KeyError:
+            sender = self._sender_of(key, fields, bytes(user))
+        own = self._own_of(self._counted_of(values), _times(values))
+        names = self._names_of(customer) if customer else _NO_NAMES
+        if sender is None or own is None or names is None:
+            return None
+        timestamp, session = own.pop("event_time"), sender.session
+        if head.was is not None:
+            own["$amplitude_event_type"] = head.was
+        if session is not None and session.first <= timestamp < session.end:
+            own["$session_id"] = session.uuid
+        try:
+            properties, end = _properties_of(own, customer, names, sender)
         except TypeError:  # an integer beyond 64 bits
             return None
-        device = device_id if type(device_id) is str else None
-        return Usual(own_uuid, known.name, timestamp, person, device, body)
+        parts = (
+            b'{"uuid":"', own_uuid.encode(), head.json, sender.between, timestamp.encode(),
+            b'","properties":', properties, end,
+        )  # fmt: skip
+        return Usual(own_uuid, head.name, timestamp, sender, b"".join(parts))
 
-    def _properties_of(
-        self, values: tuple[Any, ...], timestamp: str, renamed: str | None
-    ) -> Json | None:
-        """Return the event's properties, or None when there is something unusual among them.
+    def _head_of(self, event_type: str | None) -> _Head | None:
+        """Return what follows from the event's name, and remember it; None when it is unusual.
+
+        A name that was not met before is looked at by `convert`.
+        """
+        known = None if event_type is None else self._options.named.get(event_type)
+        if known is None or known.outcome is not None or event_type in _UNUSUAL_EVENTS:
+            return None
+        was = None if known.name == event_type else event_type
+        head = _Head(known.name, b'","event":%b' % orjson.dumps(known.name), was)
+        self._heads[event_type] = head
+        return head
+
+    def _sender_of(
+        self, key: bytes, values: tuple[Any, ...], user_properties: bytes
+    ) -> Sender | None:
+        """Work the sender of a row out, and remember it under its key."""
+        sender = self._work_out(values, user_properties)
+        if len(key) <= _LONGEST:
+            remember(self._senders, key, sender, _MOST)
+        return sender
+
+    def _names_of(self, customer: Json) -> _Names | None:
+        """Return what follows from the names of the event's properties; None when unusual."""
+        key = tuple(customer)
+        try:
+            return self._names[key]
+        except KeyError:
+            pass
+        found = self._shape.event_names(customer)
+        added = {name for _, name in found.copies} | {name for _, name, _ in found.rows}
+        written = added.union(key)
+        names = None
+        if not found.special and self._written.isdisjoint(written):
+            names = _Names(found, written)
+        if sum(map(len, key)) <= _LONGEST:
+            remember(self._names, key, names, _MOST)
+        return names
+
+    def _own_of(self, counted: tuple[Any, ...], times: tuple[Any, ...]) -> Json | None:
+        """Return the fields that only this event has, or None when that is not usual.
 
         Args:
-            values: of the row.
-            timestamp: of the event.
-            renamed: what Amplitude calls the event, when PostHog calls it something else.
+            counted: what tells events from each other; some may be empty.
+            times: some may be null, but not the last one, the event's own.
         """
-        device_id, session_id, customer, user, group_properties, groups = _WHAT(values)
-        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
-        properties, side = self._shape.properties_of(row, self._found(values))
-        told, shown = self._user_of(bytes(user), side), self._groups_of(bytes(groups))
-        if told is None or shown is None or group_properties or not _is_object(customer):
+        read: Sequence[str | None] | None = usual_times(times)
+        if read is not None and all(counted):
+            return dict(zip(self._own_names, (*counted, *read), strict=True))
+        read = [to_rfc3339(value) for value in times]
+        if read[-1] is None or read.count(None) != times.count(None):
             return None
-        properties.update(told.added)
-        # Not as text, under which they were found.
-        del properties["groups"]
-        properties.update(shown)
-        if renamed is not None:
-            properties["$amplitude_event_type"] = renamed
-        if customer:
-            names = self._shape.event_names(customer)
-            if names.special:
-                return None
-            if names.adds:
-                names.add_to(properties, customer)
-            properties.update(customer)
-        session = session_of(session_id, device_id, timestamp)
-        if session is not None:
-            properties.setdefault("$session_id", session)
-        properties.update(told.updates)
-        properties.update(MIGRATION_MARKS)
-        return properties
-
-    def _user_of(self, raw: bytes, side: Side) -> _User | None:
-        key = raw, id(side)
-        user = self._users.get(key)
-        if user is None:
-            user = self._work_out_user(raw, side)
-            if user is not None and len(raw) <= _LONGEST:
-                remember(self._users, key, user, _MOST)
-        return user
-
-    def _work_out_user(self, raw: bytes, side: Side) -> _User | None:
-        if raw in _NOTHING:
-            return _User({}, {})
-        user = _read(raw)
-        if user is None:
-            return None
-        names = self._table.user_names(side, user)
-        added: Json = {}
-        if names.adds:
-            names.add_to(added, user)
-        first = first_values(user, names.initial) if names.initial else {}
-        updates = person_updates(user, first, self._options.user_properties)
-        return _User(added, {name: orjson.Fragment(dumps(one)) for name, one in updates.items()})
-
-    def _groups_of(self, raw: bytes) -> Json | None:
-        if raw in _NOTHING:
-            return {}
-        shown = self._groups.get(raw)
-        if shown is None:
-            groups = _read(raw)
-            if groups is None:
-                return None
-            shown = {"groups": orjson.Fragment(dumps(groups)), **first_groups({"groups": groups})}
-            if len(raw) <= _LONGEST:
-                remember(self._groups, raw, shown, _MOST)
-        return shown
+        own = zip(self._own_names, (*counted, *read), strict=True)
+        there = {name: value for name, value in own if not is_empty(value)}
+        return there if len(there) > 1 else None
 
 
-def _is_object(value: Any) -> bool:
-    return value is None or type(value) is dict
+def _properties_of(
+    own: Json, customer: Json | None, names: _Names, sender: Sender
+) -> tuple[bytes, bytes]:
+    """Return the JSON of all properties up to the event's end, in two parts.
 
+    Args:
+        own: what only this event has, something; is added to.
+        customer: the event's properties.
+        names: what follows from their names.
+        sender: who sent it.
 
-def _read(raw: bytes) -> Json | None:
-    """Return the object of a text, or None when it is none, or not simply one."""
-    try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    return value if isinstance(value, dict) and value else None
+    Raises:
+        TypeError: an integer is beyond 64 bits.
+    """
+    if customer:
+        found = names.found
+        clash = not sender.properties.keys().isdisjoint(names.written)
+        if clash:
+            own = {**sender.properties, **own}
+        if found.adds:
+            found.add_to(own, customer)
+        own.update(customer)
+        if clash:
+            own.update(sender.updates)
+            return orjson.dumps(own), b"}"
+    return orjson.dumps(own)[:-1], sender.end

@@ -1,0 +1,126 @@
+"""What all rows of one sender have in common: a device, its user, and the session that they are in.
+
+Most of a row says nothing about the event itself: the device and the place, who it is, what is
+known of the user. It is the same text in row after row, so what becomes of it is worked out once,
+and kept as the JSON that goes into each of the sender's events. Pure, and bounded.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_posthog.amplitude.groups import first_groups
+from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
+from target_posthog.amplitude.person import first_values, person_updates
+from target_posthog.amplitude.sessions import session_at
+from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FIELDS, Shape
+from target_posthog.codec import dumps
+
+if TYPE_CHECKING:
+    from target_posthog.amplitude.convert import Options
+    from target_posthog.amplitude.sessions import Session
+    from target_posthog.amplitude.shapes import Side
+    from target_posthog.conversion import Json, Link
+
+#: The fields of the sender, but for `user_properties`.
+SENDER_FIELDS = (
+    *DEVICE_FIELDS,
+    *PLACE_FIELDS,
+    *("amplitude_id", "app", "data", "device_id", "groups", "ip_address", "location_lat"),
+    *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
+    *RARE_FIELDS,
+)
+_IDS = itemgetter(*map(SENDER_FIELDS.index, ("user_id", "device_id", "amplitude_id")))
+_SESSION = itemgetter(*map(SENDER_FIELDS.index, ("session_id", "device_id")))
+_GROUPS = SENDER_FIELDS.index("groups")
+
+
+class Sender(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of the fields that all rows of a sender share.
+
+    Attributes:
+        distinct_id: whose the events are.
+        link: the pair of user and device, when PostHog can join the two.
+        user: the user, when the rows name one.
+        key: what the events must keep their order with: the device, else the person.
+        session: the session, when they have one that PostHog can have.
+        properties: of each event; its own go before them.
+        updates: those of them that go before its own.
+        between: the JSON of an event between its name and its time.
+        end: the JSON of the properties, up to the event's end.
+    """
+
+    distinct_id: str
+    link: Link | None
+    user: str | None
+    key: str
+    session: Session | None
+    properties: Json
+    updates: Json
+    between: bytes
+    end: bytes
+
+
+class Senders:
+    """Works senders out.
+
+    Args:
+        options: the user's decisions.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._shape = shape = Shape(options.table, SENDER_FIELDS)
+        self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
+        self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
+
+    def work_out(self, values: tuple[Any, ...], user_properties: bytes) -> Sender | None:
+        """Return a sender, or None when its rows are not usual.
+
+        Args:
+            values: of `SENDER_FIELDS`.
+            user_properties: the JSON of the row's.
+        """
+        person, user = person_of_ids(*_IDS(values)), _object(user_properties)
+        if person.problem is not None or user is None:
+            return None
+        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
+        properties, side = self._shape.properties_of(row, self._found(values))
+        updates = self._add_user(properties, side, user)
+        properties.update(first_groups({"groups": values[_GROUPS]}))
+        properties.update(updates)
+        _, device, _ = _IDS(values)
+        link, key = person.link, device if isinstance(device, str) else None
+        return Sender(
+            person.distinct_id,
+            link,
+            person.distinct_id if person.is_user else None,
+            (key if link is None else link.device_id) or person.distinct_id,
+            session_at(*_SESSION(values)),
+            properties,
+            updates,
+            b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
+            b",%b}" % dumps(properties)[1:],
+        )
+
+    def _add_user(self, properties: Json, side: Side, user: Json) -> Json:
+        """Add what the user's properties tell about the events; return what goes before that."""
+        names = self._options.table.user_names(side, user)
+        if names.adds:
+            names.add_to(properties, user)
+        first = first_values(user, names.initial) if names.initial else {}
+        return {**person_updates(user, first, self._options.user_properties), **MIGRATION_MARKS}
+
+
+def _object(text: bytes) -> Json | None:
+    """Return the object of a text, an empty one for null; None when it is something else."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else None
