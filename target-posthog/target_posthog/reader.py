@@ -62,6 +62,7 @@ class SingerLines(GenericSingerReader[bytes]):
                 self._line += 1
                 self._taken += 1
             else:
+                quick.forget()
                 yield line
 
     @property

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from target_posthog.amplitude.convert import Options, convert
+from target_posthog.amplitude.usual_rows import UsualRows
+from target_posthog.quick_records import QuickRecords
 from tests.processes import run_target
+from tests.tap.typical_rows import typical_row
 from tests.target.singer import counts_in, record, row, schema, state
 
 if TYPE_CHECKING:
@@ -59,3 +67,61 @@ def test_a_usual_row_that_posthog_refuses_is_in_the_rejects_as_it_came(
     (path,) = (tmp_path / "rejects").iterdir()
     (line,) = map(json.loads, path.read_text().splitlines())
     assert (line["code"], line["record"]) == ("future_time", late)
+
+
+def test_records_of_two_streams_in_turn_are_all_taken_in_their_order(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """What stands around a record is looked at again when it changes."""
+    streams: list[Json] = [{} if number % 3 else {"stream": "other"} for number in range(40)]
+    records = [record(row(number)) | stream for number, stream in enumerate(streams)]
+    messages = [AMPLITUDE, {**AMPLITUDE, "stream": "other"}, *records]
+    run = run_target(config, [*messages, state({"at": 1})], tmp_path).checked()
+
+    assert counts_in(run.stderr)["accepted"] == 40
+    own = [event["uuid"] for event in capture.events if event["event"] == "viewed"]
+    assert own == [row(number)["uuid"] for number in range(40)]
+
+
+#: A line around a usual row.
+BEFORE, BEHIND = '{"type":"RECORD","stream":"events","record":', ',"time_extracted":"2024"}'
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (BEFORE, ""),
+        (BEFORE, ',"time_extracted":"2024"}}'),
+        (BEFORE, ',"type":"STATE"}'),
+        (BEFORE, ',"record":1}'),
+        (BEFORE[1:], BEHIND),
+        ('{"type":"RECORD","stream":"events","other":', BEHIND),
+    ],
+)
+def test_what_only_looks_like_a_record_is_left_to_the_sdk(before: str, behind: str) -> None:
+    """Also right behind a sound one with the same beginning or end."""
+    quick = QuickRecords(AnyTarget())  # type: ignore[arg-type]
+    line = json.dumps(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1))
+    for _ in range(2):
+        assert quick.take(f"{BEFORE}{line}{BEHIND}".encode())
+        assert not quick.take(f"{before}{line}{behind}".encode())
+    assert not quick.take(f"{before}{line}{behind}".encode())
+
+
+class AnyTarget:
+    """A target that takes usual rows of any stream."""
+
+    def __init__(self) -> None:
+        options = Options()
+        line = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
+        # The quick way takes only names that were met before.
+        convert(line, options)
+        self._sink = SimpleNamespace(converter=SimpleNamespace(usual_rows=UsualRows(options)))
+
+    def plain_sink(self, _: str) -> Any:
+        """Return a sink of Amplitude rows."""
+        return self._sink
+
+    def take_usual(self, _: object, record: bytes) -> bool:
+        """Take a row; it must be one."""
+        return isinstance(json.loads(record), dict)
