@@ -54,8 +54,11 @@ MAX_LANES = 4
 class ToldLinks(Protocol):
     """What must be told and what was: `links.Links`, or a worker's way to ask for it."""
 
-    def news(self, sightings: Sequence[Sighting]) -> News:
-        """Return what PostHog must be told because of a stretch of records."""
+    def ask(self, sightings: Sequence[Sighting]) -> None:
+        """Ask what PostHog must be told because of a stretch of records."""
+
+    def answer(self, *, wait: bool) -> News | None:
+        """Return the answer to what was asked last; None when it is not there, unless `wait`."""
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
         """Remember links and group states that PostHog took."""
@@ -135,6 +138,7 @@ class Delivery:
         self._patience = Patience(settings.max_lanes)
         self._stretch: list[Item] = []
         self._stretch_size = 0
+        self._asked: list[Item] = []
         self._passing_on: deque[Item] = deque()
         self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
         self._stretch_bytes = min(_STRETCH_BYTES, limits.max_bytes)
@@ -203,13 +207,13 @@ class Delivery:
         Raises:
             TargetPosthogError: some of it is not delivered; the state must not move.
         """
-        self._pass_on()
+        self._pass_on(everything=True)
         self._drain()
         self._rejects.save()
 
     def begin(self) -> None:
         """Begin to deliver everything that was taken, without waiting for the end of it."""
-        self._pass_on()
+        self._pass_on(everything=True)
         self._begin_ready(everything=True)
 
     def settle(self) -> bool:
@@ -231,18 +235,34 @@ class Delivery:
         """Begin nothing more; what is under way is not waited for."""
         self._in_flight.close()
 
-    def _pass_on(self) -> None:
-        """Put the stretch into the lanes, with what it shows of people and groups."""
-        items = self._stretch
-        if items:
-            sightings = sightings_of(items)
-            if sightings:
-                news = self._links.news(sightings)
-                self.counts.shared_devices += news.newly_shared
-                items = told_beside(items, news, self._wire)
-            self._warn_of_recent(items)
-            self._passing_on.extend(items)
-            self._stretch, self._stretch_size = [], 0
+    def _pass_on(self, *, everything: bool = False) -> None:
+        """Put what was asked about into the lanes, and ask about the stretch.
+
+        While the answer is under way the next stretch is read.
+
+        Args:
+            everything: wait for that answer, too.
+        """
+        self._take_answer(wait=True)
+        if self._stretch:
+            self._asked, self._stretch, self._stretch_size = self._stretch, [], 0
+            self._links.ask(sightings_of(self._asked))
+            self._take_answer(wait=everything)
+        self._into_lanes()
+        self._settle_what_ended()
+        self._set_clock()
+
+    def _take_answer(self, *, wait: bool) -> None:
+        """Let the stretch go on that was asked about, with what PostHog must be told beside it."""
+        news = self._links.answer(wait=wait) if self._asked else None
+        if news is not None:
+            self.counts.shared_devices += news.newly_shared
+            self._warn_of_recent(self._asked)
+            self._passing_on.extend(told_beside(self._asked, news, self._wire))
+            self._asked = []
+
+    def _into_lanes(self) -> None:
+        """Put everything that may go on into the lanes."""
         wanted = self._settings.historical_migration
         while self._passing_on:
             item = self._passing_on.popleft()
@@ -252,8 +272,6 @@ class Delivery:
                 self.counts.skipped["duplicate"] += 1
             if self._lanes.are_pressed:
                 self._begin_what_is_full()
-        self._settle_what_ended()
-        self._set_clock()
 
     def _begin_what_is_full(self) -> None:
         """Begin full batches; go on when there is room for more."""

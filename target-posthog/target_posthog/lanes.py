@@ -76,7 +76,7 @@ class Lanes:
         self.count = count
         self.are_pressed = False
         self._lanes = [_Lane() for _ in range(count)]
-        self._limits = limits
+        self._max_events, self._max_bytes = limits.max_events, limits.max_bytes
         self._wire = wire
         self._room_events = limits.max_events * (count + 1)
         self._room_bytes = limits.max_bytes * (count + 1)
@@ -92,12 +92,12 @@ class Lanes:
             False when the very event is in the batch already, so nothing is added.
         """
         lane = self._lanes[0 if self.count == 1 else _place(item.key, self.count)]
-        filling, limits, size = lane.growing.get(historical), self._limits, len(item.body) + 1
+        filling, size = lane.growing.get(historical), len(item.body) + 1
         if filling is not None:
             twin = filling.by_uuid.get(item.uuid)
             if twin is not None and stored_once(twin) == stored_once(item):
                 return False
-            if twin is not None or filling.size + size > limits.max_bytes + 1:
+            if twin is not None or filling.size + size > self._max_bytes + 1:
                 self._seal(lane, historical=historical)
                 filling = None
         if filling is None:
@@ -106,7 +106,7 @@ class Lanes:
         filling.add(item)
         self._held_events += 1
         self._held_bytes += size
-        if len(filling.items) >= limits.max_events or filling.size >= limits.max_bytes:
+        if len(filling.by_uuid) >= self._max_events or filling.size >= self._max_bytes:
             self._seal(lane, historical=historical)
         elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
             self.are_pressed = True

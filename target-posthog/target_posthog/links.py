@@ -44,6 +44,7 @@ class Links:
         self._on_the_way: set[str] = set()
         self._refused: set[str] = set()
         self._after_the_record = False
+        self._answer = News()
 
     def be_careful(self) -> None:
         """Tell each link just after its record instead of just before it.
@@ -53,6 +54,14 @@ class Links:
         (person-merge-service.ts, "one known"), and after the record it does.
         """
         self._after_the_record = True
+
+    def ask(self, sightings: Sequence[Sighting]) -> None:
+        """Work out the news; `answer` gives them."""
+        self._answer = self.news(sightings)
+
+    def answer(self, *, wait: bool) -> News | None:  # noqa: ARG002 - it is always there
+        """Return the news that were asked for last."""
+        return self._answer
 
     def news(self, sightings: Sequence[Sighting]) -> News:
         """Return what PostHog must be told, after the ledger knows that it will be.

@@ -71,12 +71,19 @@ class News(msgspec.Struct, frozen=True):
 
 
 def sightings_of(items: Sequence[Item]) -> list[Sighting]:
-    """Return what a stretch of records shows; those that show nothing are left out."""
-    return [
-        Sighting(index, item.person, item.timestamp, item.user, item.link, item.groups)
-        for index, item in enumerate(items)
-        if item.user is not None or item.groups
-    ]
+    """Return what a stretch of records shows; those that show nothing new in it are left out."""
+    sightings = []
+    shown: set[tuple[str | None, str | None]] = set()
+    for index, item in enumerate(items):
+        user, link, groups = item.user, item.link, item.groups
+        if user is None and not groups:
+            continue
+        pair = user, None if link is None else link.device_id
+        if groups or pair not in shown:
+            shown.add(pair)
+            seen = Sighting(index, item.person, item.timestamp, user, link, groups)
+            sightings.append(seen)
+    return sightings
 
 
 def told_beside(items: Sequence[Item], news: News, wire: Wire) -> list[Item]:

@@ -11,6 +11,7 @@ import gc
 import logging
 import os
 import signal
+import time
 import traceback
 from datetime import datetime, timezone
 from pathlib import Path
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 
 #: How long an answer may take before the worker sees to its older requests meanwhile. Seconds.
 _SOON = 0.02
+#: How often a worker says what it has counted. Seconds.
+_REPORT_SECONDS = 0.5
 #: Requests side by side of one job; the other workers have theirs, and each takes memory.
 _LANES = 2
 #: How many people are known to be known, at some 200 bytes each.
@@ -187,6 +190,7 @@ class _Line:
         before_wait: Callable[[], None],
     ) -> None:
         self._main = main
+        self._reported = 0.0
         self._turns = _AskedTurns(turns)
         self._is_batch = config["protocol"] == "batch"
         api_key = api_key_of(config)
@@ -228,7 +232,8 @@ class _Line:
                 delivery.take(known, converter.convert(record))
             elif record is not None:
                 delivery.take_unreadable(*file.unreadable(number, row, record))
-        self._report()
+        if time.monotonic() - self._reported > _REPORT_SECONDS:
+            self._report()
 
     def end(self) -> None:
         """Begin the last requests."""
@@ -251,6 +256,7 @@ class _Line:
     def _report(self) -> None:
         counts, self._delivery.counts = self._delivery.counts, Counts()
         self._main.send(Counted(counts))
+        self._reported = time.monotonic()
 
 
 class _AskedLinks:
@@ -265,17 +271,26 @@ class _AskedLinks:
         self._main = main
         self._before_wait = before_wait
         self._known: Recent[tuple[str | None, str | None], bool] = Recent(_REMEMBERED)
+        self._is_asked = False
 
-    def news(self, sightings: Sequence[Sighting]) -> News:
-        """Return what PostHog must be told because of a stretch of records."""
+    def ask(self, sightings: Sequence[Sighting]) -> None:
+        """Ask the target for what this worker has not asked yet."""
         new = [seen for seen in sightings if seen.groups or self._known.get(_who(seen)) is None]
-        if not new:
+        self._is_asked = bool(new)
+        if new:
+            self._known.put({_who(seen): True for seen in new})
+            self._main.send(Ask(new))
+
+    def answer(self, *, wait: bool) -> News | None:
+        """Return what the target said to it."""
+        if not self._is_asked:
             return News()
-        self._main.send(Ask(new))
-        if not self._main.has_news(_SOON):
+        if not self._main.has_news(_SOON if wait else 0):
+            if not wait:
+                return None
             self._before_wait()
+        self._is_asked = False
         answer: News = self._main.receive()
-        self._known.put({_who(seen): True for seen in new})
         return answer
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from target_posthog.amplitude.identity import IdentityEvents
     from target_posthog.conversion import GroupState, Json, Link
+    from target_posthog.delivery import ToldLinks
     from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
+    from target_posthog.sightings import News
 
 WIRE = BatchWire("phc_test")
 LATEST = "2024-06-02T11:00:00.000000Z"
@@ -109,6 +111,14 @@ def envelope_bytes() -> int:
     return len(WIRE.head(historical=True, created_at="")) + len("]}")
 
 
+class LateLinks(Links):
+    """Links whose answer is never there before somebody waits for it, as a worker's may be."""
+
+    def answer(self, *, wait: bool) -> News | None:
+        """Return the news to who waits."""
+        return super().answer(wait=wait) if wait else None
+
+
 @contextmanager
 def delivery_to(
     sender: FakeSender,
@@ -118,6 +128,7 @@ def delivery_to(
     identity_events: IdentityEvents = "alias",
     in_flight: InFlight | None = None,
     clock: Callable[[], float] = time.monotonic,
+    links: Callable[[Ledger, IdentityEvents], ToldLinks] = Links,
     **settings: Any,
 ) -> Iterator[Delivery]:
     """Give a delivery whose ledger and rejects are kept in a folder."""
@@ -129,7 +140,7 @@ def delivery_to(
             DeliverySettings(limits=limits, **decisions),
             wire=WIRE,
             in_flight=in_flight or OneByOne(sender),
-            links=Links(ledger, identity_events),
+            links=links(ledger, identity_events),
             rejects=rejects,
             utc_now=lambda: NOW,
             clock=clock,

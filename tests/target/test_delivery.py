@@ -11,8 +11,10 @@ import pytest
 from target_posthog.batches import Limits
 from target_posthog.conversion import GroupState, Link, Rejected, Skipped
 from target_posthog.errors import RunAgain, TooManyRejects
+from target_posthog.links import Links
 from tests.target.deliveries import (
     FakeSender,
+    LateLinks,
     converted,
     delivery_to,
     envelope_bytes,
@@ -51,6 +53,26 @@ def test_a_batch_goes_out_when_it_is_full_and_the_rest_at_the_flush(tmp_path: Pa
         delivery.flush()
         assert uuids(sender) == [uuid_of(number) for number in range(7)]
         assert delivery.counts.open == 0
+
+
+def test_a_late_answer_about_people_changes_nothing_in_what_is_sent(tmp_path: Path) -> None:
+    """While it is under way the next stretch is read, and no more than that."""
+    sent: list[list[Json]] = []
+    for number, links in enumerate((Links, LateLinks)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        sender = FakeSender()
+        with delivery_to(sender, folder, limits=Limits(5, 1_000_000), links=links) as delivery:
+            for row in range(23):
+                link = Link(f"user-{row % 4}", f"device-{row % 4}") if row % 3 else None
+                delivery.take({"row": row}, converted(row, link=link))
+                # One stretch grows, and one waits for its answer.
+                assert delivery.counts.exported - delivery.counts.accepted <= 3 * 5
+            delivery.flush()
+            assert delivery.counts.accepted == 23
+            assert delivery.counts.links == 4
+        sent.append(sender.accepted)
+    assert sent[0] == sent[1]
 
 
 def test_a_flush_of_nothing_sends_nothing(tmp_path: Path) -> None:
