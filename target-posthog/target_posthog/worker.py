@@ -59,8 +59,6 @@ if TYPE_CHECKING:
 _SOON = 0.02
 #: How often a worker says what it has counted. Seconds.
 _REPORT_SECONDS = 0.5
-#: Requests side by side of one job; the other workers have theirs, and each takes memory.
-_LANES = 2
 #: How many people are known to be known, at some 200 bytes each.
 _REMEMBERED = 50_000
 
@@ -198,7 +196,7 @@ class _Line:
         sends = CaptureApi.of(config, wire, api_key=api_key, sender=sender, turns=self._turns)
         self._delivery = Delivery(
             # The target sees how many rejects all workers have together.
-            DeliverySettings.of(config, max_reject_ratio=1.0, max_lanes=_LANES),
+            DeliverySettings.of(config, max_reject_ratio=1.0),
             wire=wire,
             in_flight=_AfterTheLast(sends, before_wait),
             links=links,
