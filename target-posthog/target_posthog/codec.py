@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 import orjson
 
+#: What msgspec raises at a text that it does not read.
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from target_posthog.codec import UNREADABLE
+
 if TYPE_CHECKING:
     from target_posthog.amplitude.usual_rows import UsualRows
     from target_posthog.target import TargetPosthog
@@ -64,7 +66,7 @@ class QuickRecords:
             return b""
         try:
             message = self._decode(line)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        except UNREADABLE:
             return b""
         record = bytes(message.record)
         before, _, self._behind = line.partition(record)

@@ -101,6 +101,7 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
             }
         },
         {"event_properties": {"$os": "a name of our own", "$geoip_city_name": 1}},
+        {"event_properties": {"$session_id": "our own", "$amplitude_event_id": "our own"}},
         {"user_properties": None},
         {"user_properties": {"note": "ä" * 5000}},
         {"location_lat": 5, "location_lng": 5.0, "paying": True, "$schema": 13},

@@ -2,7 +2,7 @@
 
 Most of a row says nothing about the event itself: the device and the place, who it is, what is
 known of the user. It is the same text in row after row, so what becomes of it is worked out once,
-and kept as the JSON that goes into each of the sender's events. Pure, and bounded.
+and kept as the JSON that goes into each of the sender's events. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
 from target_posthog.amplitude.person import first_values, person_updates
 from target_posthog.amplitude.sessions import session_at
 from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FIELDS, Shape
-from target_posthog.codec import dumps
+from target_posthog.codec import UNREADABLE, dumps
 
 if TYPE_CHECKING:
     from target_posthog.amplitude.convert import Options
@@ -33,9 +33,8 @@ SENDER_FIELDS = (
     *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
     *RARE_FIELDS,
 )
-_IDS = itemgetter(*map(SENDER_FIELDS.index, ("user_id", "device_id", "amplitude_id")))
-_SESSION = itemgetter(*map(SENDER_FIELDS.index, ("session_id", "device_id")))
-_GROUPS = SENDER_FIELDS.index("groups")
+_IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
+_ids_of = itemgetter(*map(SENDER_FIELDS.index, _IDS))
 
 
 class Sender(msgspec.Struct, frozen=True, gc=False):
@@ -84,22 +83,22 @@ class Senders:
             values: of `SENDER_FIELDS`.
             user_properties: the JSON of the row's.
         """
-        person, user = person_of_ids(*_IDS(values)), _object(user_properties)
+        user_id, device_id, amplitude_id, session_id, groups = _ids_of(values)
+        person, user = person_of_ids(user_id, device_id, amplitude_id), _object(user_properties)
         if person.problem is not None or user is None:
             return None
         row = dict(zip(self._shape.converted, self._converted(values), strict=True))
         properties, side = self._shape.properties_of(row, self._found(values))
         updates = self._add_user(properties, side, user)
-        properties.update(first_groups({"groups": values[_GROUPS]}))
+        properties.update(first_groups({"groups": groups}))
         properties.update(updates)
-        _, device, _ = _IDS(values)
-        link, key = person.link, device if isinstance(device, str) else None
+        link, key = person.link, device_id if isinstance(device_id, str) else None
         return Sender(
             person.distinct_id,
             link,
             person.distinct_id if person.is_user else None,
             (key if link is None else link.device_id) or person.distinct_id,
-            session_at(*_SESSION(values)),
+            session_at(session_id, device_id),
             properties,
             updates,
             b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
@@ -111,7 +110,7 @@ class Senders:
         names = self._options.table.user_names(side, user)
         if names.adds:
             names.add_to(properties, user)
-        first = first_values(user, names.initial) if names.initial else {}
+        first = first_values(user, names.initial)
         return {**person_updates(user, first, self._options.user_properties), **MIGRATION_MARKS}
 
 
@@ -119,7 +118,7 @@ def _object(text: bytes) -> Json | None:
     """Return the object of a text, an empty one for null; None when it is something else."""
     try:
         value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return None
     if value is None:
         return {}

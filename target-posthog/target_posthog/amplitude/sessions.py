@@ -33,16 +33,8 @@ def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
     Returns:
         None without a session or device, or when the event lies outside [start, start + 24 h).
     """
-    return session_of(row.get("session_id"), row.get("device_id"), timestamp)
-
-
-def session_of(start: object, device: object, timestamp: str) -> str | None:
-    """Return the UUIDv7 of a session; see `session_uuid`."""
-    session = session_at(start, device)
-    # Times of one form are in order as texts.
-    if session is None or not session.first <= timestamp < session.end:
-        return None
-    return session.uuid
+    session = session_at(row.get("session_id"), row.get("device_id"))
+    return None if session is None else session.id_at(timestamp)
 
 
 def session_at(start: object, device: object) -> Session | None:
@@ -59,6 +51,11 @@ class Session(msgspec.Struct, frozen=True, gc=False):
     uuid: str
     first: str
     end: str
+
+    def id_at(self, timestamp: str) -> str | None:
+        """Return the id for an event of this time, or None when it lies outside the session."""
+        # Times of one form are in order as texts.
+        return self.uuid if self.first <= timestamp < self.end else None
 
 
 @lru_cache(maxsize=8192)

@@ -85,6 +85,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
         special: whether one of them covers a field of the row, or is a name PostHog acts upon.
         initial: `initial_*` names and PostHog's for them.
         adds: whether the table has anything for them.
+        written: what an event has because of them; of a user's properties nothing.
     """
 
     copies: _Copies
@@ -93,6 +94,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
     special: bool
     initial: _Copies
     adds: bool
+    written: frozenset[str] = frozenset()
 
     def add_to(self, properties: Json, found: Mapping[str, Any]) -> None:
         """Add PostHog's names for what was found."""
@@ -285,7 +287,8 @@ class Shape:
             sent = set(keys) if wishes is None else {new for _, new in wishes}
             special = not sent.isdisjoint(self._names | ACTING_NAMES | MISPLACED_NAMES)
             copies, rows = _rows_with(self._table.event_rows, keys)
-            names = Names(copies, rows, wishes, special, (), bool(copies or rows))
+            written = frozenset((*sent, *(name for _, name in copies), *(row[1] for row in rows)))
+            names = Names(copies, rows, wishes, special, (), bool(copies or rows), written)
             if len(keys) <= _MAX_KEY_LENGTH:
                 remember(self._events, keys, names, _MAX_NAMES)
         return names

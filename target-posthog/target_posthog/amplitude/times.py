@@ -124,10 +124,8 @@ def usual_times(found: Sequence[Any]) -> list[str] | None:
     form = joined.encode("utf-8", "replace").translate(_DIGITS_TO_ZERO)
     if form not in (amplitudes, ours) or not found:
         return None
-    if not all(map(_SECONDS.__contains__, map(_to_second, found))):
-        for second in map(_to_second, found):
-            if second not in _SECONDS and _usual_second(second) is None:
-                return None
+    if not all(map(_usual_second, set(map(_to_second, found)).difference(_SECONDS))):
+        return None
     told = joined if form == ours else f"{joined.replace(' ', 'T')}Z".replace("\n", "Z\n")
     return told.split("\n")
 

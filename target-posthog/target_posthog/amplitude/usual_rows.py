@@ -16,15 +16,17 @@ import orjson
 
 from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.senders import SENDER_FIELDS, Senders
-from target_posthog.amplitude.shapes import Names, Shape, remember
+from target_posthog.amplitude.shapes import Shape, remember
 from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339, usual_times
 from target_posthog.amplitude.values import is_empty
+from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from target_posthog.amplitude.convert import Options
     from target_posthog.amplitude.senders import Sender
+    from target_posthog.amplitude.shapes import Names
     from target_posthog.conversion import Json
 
 #: The event's own time is the last.
@@ -59,7 +61,7 @@ _Row = msgspec.defstruct(
 _decode = msgspec.json.Decoder(_Row).decode
 _values_of = msgspec.structs.astuple
 #: Not a row, or not of these fields; the last is an integer beyond 64 bits.
-_NO_ROW = (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError)
+_NO_ROW = (*UNREADABLE, TypeError)
 
 
 def _getter(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -73,7 +75,7 @@ _event_fields = _getter(
 _times = _getter(_TIMES)
 #: Names that have rules of their own.
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
-#: How many senders and sets of names are remembered, and how long what they are known by may be.
+#: How many senders are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
 
 
@@ -107,21 +109,6 @@ class _Head(msgspec.Struct, gc=False):
     was: str | None
 
 
-class _Names(msgspec.Struct, gc=False):
-    """What follows from the names of an event's properties.
-
-    Attributes:
-        found: what the table says of them.
-        written: under which names the event has them.
-    """
-
-    found: Names
-    written: set[str]
-
-
-_NO_NAMES = _Names(Names((), (), None, special=False, initial=(), adds=False), set())
-
-
 class UsualRows:
     """Converts lines of the usual form.
 
@@ -134,13 +121,11 @@ class UsualRows:
         self._shape = Shape(options.table, _FIELDS)
         self._work_out = Senders(options).work_out
         self._senders: dict[bytes, Sender | None] = {}
-        self._names: dict[tuple[str, ...], _Names | None] = {}
         self._heads: dict[str | None, _Head] = {}
         copies = options.table.copies_of(_COUNTED)
         self._counted_of = _getter(source for source, _ in copies)
         #: What the event's own fields are called; its time is taken out before it is sent.
         self._own_names = (*(name for _, name in copies), *_TIMES)
-        self._written = frozenset((*self._own_names, "$session_id"))
 
     @staticmethod
     def fit(options: Options) -> bool:
@@ -170,14 +155,16 @@ class UsualRows:
         except KeyError:
             sender = self._sender_of(key, fields, bytes(user))
         own = self._own_of(self._counted_of(values), _times(values))
-        names = self._names_of(customer) if customer else _NO_NAMES
-        if sender is None or own is None or names is None:
+        customer = customer or {}
+        names = self._shape.event_names(customer)
+        if sender is None or own is None or names.special:
             return None
         timestamp, session = own.pop("event_time"), sender.session
         if head.was is not None:
             own["$amplitude_event_type"] = head.was
-        if session is not None and session.first <= timestamp < session.end:
-            own["$session_id"] = session.uuid
+        session_id = None if session is None else session.id_at(timestamp)
+        if session_id is not None:
+            own["$session_id"] = session_id
         try:
             properties, end = _properties_of(own, customer, names, sender)
         except TypeError:  # an integer beyond 64 bits
@@ -210,23 +197,6 @@ class UsualRows:
             remember(self._senders, key, sender, _MOST)
         return sender
 
-    def _names_of(self, customer: Json) -> _Names | None:
-        """Return what follows from the names of the event's properties; None when unusual."""
-        key = tuple(customer)
-        try:
-            return self._names[key]
-        except KeyError:
-            pass
-        found = self._shape.event_names(customer)
-        added = {name for _, name in found.copies} | {name for _, name, _ in found.rows}
-        written = added.union(key)
-        names = None
-        if not found.special and self._written.isdisjoint(written):
-            names = _Names(found, written)
-        if sum(map(len, key)) <= _LONGEST:
-            remember(self._names, key, names, _MOST)
-        return names
-
     def _own_of(self, counted: tuple[Any, ...], times: tuple[Any, ...]) -> Json | None:
         """Return the fields that only this event has, or None when that is not usual.
 
@@ -245,9 +215,7 @@ class UsualRows:
         return there if len(there) > 1 else None
 
 
-def _properties_of(
-    own: Json, customer: Json | None, names: _Names, sender: Sender
-) -> tuple[bytes, bytes]:
+def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> tuple[bytes, bytes]:
     """Return the JSON of all properties up to the event's end, in two parts.
 
     Args:
@@ -259,15 +227,13 @@ def _properties_of(
     Raises:
         TypeError: an integer is beyond 64 bits.
     """
-    if customer:
-        found = names.found
-        clash = not sender.properties.keys().isdisjoint(names.written)
-        if clash:
-            own = {**sender.properties, **own}
-        if found.adds:
-            found.add_to(own, customer)
-        own.update(customer)
-        if clash:
-            own.update(sender.updates)
-            return orjson.dumps(own), b"}"
+    clash = not sender.properties.keys().isdisjoint(names.written)
+    if clash:
+        own = {**sender.properties, **own}
+    if names.adds:
+        names.add_to(own, customer)
+    own.update(customer)
+    if clash:
+        own.update(sender.updates)
+        return orjson.dumps(own), b"}"
     return orjson.dumps(own)[:-1], sender.end
