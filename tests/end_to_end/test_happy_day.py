@@ -90,7 +90,7 @@ def test_hours_that_amplitude_still_loads_wait_for_the_next_run(
             "end_date": None,
         }
         end = pipeline.run_well()
-        assert hours_of(amplitude.requests)[-1] in either
+        assert max(hours_of(amplitude.requests)) in either
     assert "newer than 48 hours" in end.target.stderr
     held = {uuid for uuid, *_ in posthog.held()}
     assert {row["uuid"] for row in moved if _hour(row) <= ready} <= held

@@ -75,7 +75,7 @@ def test_the_state_is_kept_over_failed_and_good_runs(
     later = project.meltano(*_RUN, settings=settings).checked()
     assert "[error" not in later.stderr
     assert "[warning" not in later.stderr
-    assert hours_of(amplitude.requests[asked:]) == hours_between(middle, export.end)
+    assert sorted(hours_of(amplitude.requests[asked:])) == hours_between(middle, export.end)
     assert f'"next_export_hour":"{export.end:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
     # The other streams are off until they are selected.
     assert amplitude.project.requests == []
