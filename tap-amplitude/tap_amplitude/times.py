@@ -27,18 +27,19 @@ def parse(text: str) -> datetime | None:
         text: For example `2024-01-31`, `2024-01-31T05:00:00Z`, `2024-01-31 05:00:00.749000`.
 
     Returns:
-        The moment in UTC, cut (not rounded) to microseconds, or None when the text is no time.
+        The moment in UTC, rounded to microseconds, or None when the text is no time.
     """
     match = _PATTERN.fullmatch(text)
     if match is None:
         return None
-    fraction = (match["fraction"] or "").ljust(6, "0")[:6]
+    digits = (match["fraction"] or "").ljust(7, "0")
     clock = (match["time"] or "00:00").ljust(8, "#").replace("###", ":00")
     try:
-        moment = datetime.fromisoformat(f"{match['date']}T{clock}.{fraction}")
-        return (moment - _offset(match["zone"])).replace(tzinfo=timezone.utc)
+        moment = datetime.fromisoformat(f"{match['date']}T{clock}.{digits[:6]}")
+        moment += timedelta(microseconds=digits[6] >= "5") - _offset(match["zone"])
     except (ValueError, OverflowError):  # 30 February; a zone that leaves year 1 or 9999
         return None
+    return moment.replace(tzinfo=timezone.utc)
 
 
 def _offset(zone: str | None) -> timedelta:

@@ -14,6 +14,7 @@ from target_posthog.amplitude import usual_rows
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.amplitude.event_names import EventNames
 from target_posthog.amplitude.property_names import PropertyNames
+from target_posthog.amplitude.times import TIME_FIELDS
 from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.codec import loads
 from target_posthog.conversion import Converted, Json
@@ -24,6 +25,7 @@ from tests.target.amplitude.golden_pairs import as_json, load_all
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 thorough = settings(max_examples=1500, deadline=None)
 GOLDEN = [pair.row for pair in load_all()]
+TIMES = TIME_FIELDS - {"user_creation_time"}
 USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
 #: Usual rows in which some fields have other values, are gone, or are new.
 CHANGED = st.builds(
@@ -39,6 +41,11 @@ OPTIONS = st.builds(
 )
 
 
+def each_name_once(pairs: list[tuple[str, Any]]) -> None:
+    """Fail when a name stands in an object twice: readers differ in which of the two counts."""
+    assert len(dict(pairs)) == len(pairs)
+
+
 def check(row: Json, options: Options, rows: UsualRows) -> bool:
     """Fail unless both ways agree; tell whether the quick way was taken."""
     line = json.dumps(row).encode()
@@ -47,6 +54,7 @@ def check(row: Json, options: Options, rows: UsualRows) -> bool:
     if usual is None:
         return False
     assert isinstance(outcome, Converted)
+    json.loads(usual.body, object_pairs_hook=each_name_once)
     assert as_json(loads(usual.body)) == as_json(outcome.event)
     assert (usual.uuid, usual.name, usual.timestamp, usual.sender.distinct_id) == tuple(
         outcome.event[part] for part in ("uuid", "event", "timestamp", "distinct_id")
@@ -90,6 +98,14 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
         {"event_id": None, "$insert_id": None},
         {"client_event_time": None, "processed_time": None},
         {"client_event_time": "2024-01-31 12:34:56"},
+        {"client_event_time": "2024-01-31T12:34:56.5+05:30"},
+        {"client_event_time": "2024-12-31 23:59:59.99999951"},
+        {"event_time": "2024-12-31 23:59:59.123456501Z"},
+        {"event_time": "2024-01-31t12:34:56z"},
+        dict.fromkeys(TIMES, "2024-01-31T12:34:56.000000Z"),
+        {**dict.fromkeys(TIMES, "2024-01-31T12:34:56.5-05:30"), "processed_time": None},
+        dict.fromkeys(sorted(TIMES - {"event_time"})),
+        {"$insert_key": "0079c7b9fdf93924939db5e63b9a828b79#422"},
         {"user_creation_time": "2023-01-31 12:34:56.789000"},
         {"event_properties": {}},
         {"event_properties": None},
@@ -101,6 +117,7 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
             }
         },
         {"event_properties": {"$os": "a name of our own", "$geoip_city_name": 1}},
+        {"event_properties": {"[Amplitude] Page Path": "/a", "$pathname": "our own"}},
         {"event_properties": {"$session_id": "our own", "$amplitude_event_id": "our own"}},
         {"user_properties": None},
         {"user_properties": {"note": "ä" * 5000}},
@@ -122,6 +139,41 @@ def test_gaps_and_names_that_meet_take_the_quick_way_too(changes: Json) -> None:
     check(row, options, quick)
     assert check(row, options, quick)
     assert check(row, options, quick)
+
+
+ZONES = st.sampled_from(["", "Z", "z", "+00:00", "-0530", "+14:00", " UTC"])
+TIME_TEXTS = st.one_of(
+    st.builds(
+        "{:%Y-%m-%d}{}{:%H:%M:%S}{}{}".format,
+        *(st.dates(), st.sampled_from(" Tt"), st.times()),
+        *(st.from_regex(r"([.,][0-9]{0,9})?", fullmatch=True), ZONES),
+    ),
+    st.none(),
+    st.sampled_from(
+        ["", "2024-01-31", "0001-01-01 00:00:00.1+01:00", "9999-12-31 23:59:59.9999999"]
+    ),
+)
+
+
+@thorough
+@given(st.fixed_dictionaries(dict.fromkeys(sorted(TIMES), TIME_TEXTS)))
+def test_both_ways_read_the_same_times(times: Json) -> None:
+    """Two readers of times are at work; an event must not depend on which one it met."""
+    options, row = Options(), typical_row(START, 1)
+    quick = UsualRows(options)
+    check(row, options, quick)
+    check({**row, **times}, options, quick)
+
+
+@pytest.mark.parametrize("times", [5, 6])
+def test_an_event_of_each_insert_key_has_the_same_sender(times: int) -> None:
+    """Exports of 2022 have one for each event; what is known of the sender must still serve."""
+    options = Options()
+    quick = UsualRows(options)
+    rows = [{**typical_row(START, 1), "$insert_key": f"0079#{number}"} for number in range(times)]
+    for row in rows:
+        check(row, options, quick)
+    assert len(quick._senders) == 1
 
 
 def test_equal_numbers_of_other_types_are_other_senders() -> None:

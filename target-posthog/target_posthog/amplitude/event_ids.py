@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 #: The namespace of every uuid that this project makes. Changing it would double events.
 NAMESPACE = uuid.UUID("440d484f-b305-4763-8122-2f7d5801fca7")
 
-_is_canonical = re.compile(
-    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII
-).fullmatch
+#: The canonical form, and what gives it of any uuid in it.
+_CANONICAL = b"00000000-0000-0000-0000-000000000000"
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789abcdef", b"000000000000000")
 _WELL_FORMED = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{32}", re.ASCII | re.IGNORECASE
 )
@@ -37,7 +37,7 @@ def canonical_uuid(value: object) -> str | None:
     """Return a uuid in lower case with hyphens, or None when the value is not one."""
     if not isinstance(value, str):
         return None
-    if _is_canonical(value):
+    if value.encode("utf-8", "replace").translate(_DIGITS_TO_ZERO) == _CANONICAL:
         return value
     return str(uuid.UUID(value)) if _WELL_FORMED.fullmatch(value) else None
 

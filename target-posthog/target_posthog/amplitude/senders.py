@@ -20,6 +20,8 @@ from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FI
 from target_posthog.codec import UNREADABLE, dumps
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_posthog.amplitude.convert import Options
     from target_posthog.amplitude.sessions import Session
     from target_posthog.amplitude.shapes import Side
@@ -31,10 +33,10 @@ SENDER_FIELDS = (
     *PLACE_FIELDS,
     *("amplitude_id", "app", "data", "device_id", "groups", "ip_address", "location_lat"),
     *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
-    *RARE_FIELDS,
+    # In exports of 2022 and before each event has an `$insert_key` of its own.
+    *(name for name in RARE_FIELDS if name != "$insert_key"),
 )
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
-_ids_of = itemgetter(*map(SENDER_FIELDS.index, _IDS))
 
 
 class Sender(msgspec.Struct, frozen=True, gc=False):
@@ -68,22 +70,24 @@ class Senders:
 
     Args:
         options: the user's decisions.
+        fields: the fields of a row, in order; `SENDER_FIELDS` and others.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, fields: Sequence[str]) -> None:
         self._options = options
         self._shape = shape = Shape(options.table, SENDER_FIELDS)
-        self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
-        self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
+        self._ids = itemgetter(*map(fields.index, _IDS))
+        self._found = itemgetter(*map(fields.index, shape.sources))
+        self._converted = itemgetter(*map(fields.index, shape.converted))
 
     def work_out(self, values: tuple[Any, ...], user_properties: bytes) -> Sender | None:
         """Return a sender, or None when its rows are not usual.
 
         Args:
-            values: of `SENDER_FIELDS`.
+            values: of the row's fields.
             user_properties: the JSON of the row's.
         """
-        user_id, device_id, amplitude_id, session_id, groups = _ids_of(values)
+        user_id, device_id, amplitude_id, session_id, groups = self._ids(values)
         person, user = person_of_ids(user_id, device_id, amplitude_id), _object(user_properties)
         if person.problem is not None or user is None:
             return None

@@ -61,6 +61,15 @@ MISPLACED_NAMES = frozenset(
     }
 )
 
+#: What the table writes on account of other things than the event's properties, and what is
+#: written without it. Names of the row's own fields are `special`.
+OTHER_NAMES = frozenset(
+    {
+        *(one.name for one in FIELDS if not one.sources[0].startswith(EVENT_PREFIX)),
+        *("$amplitude_event_type", "$groups", "$session_id", "$set", "$set_once"),
+    }
+)
+
 _MAX_SHAPES = 32
 _MAX_NAMES = 2048
 _MAX_BASES = 2048
@@ -86,6 +95,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
         initial: `initial_*` names and PostHog's for them.
         adds: whether the table has anything for them.
         written: what an event has because of them; of a user's properties nothing.
+        apart: whether an event has properties of its own whose names nothing else can write.
     """
 
     copies: _Copies
@@ -95,6 +105,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
     initial: _Copies
     adds: bool
     written: frozenset[str] = frozenset()
+    apart: bool = False
 
     def add_to(self, properties: Json, found: Mapping[str, Any]) -> None:
         """Add PostHog's names for what was found."""
@@ -284,11 +295,15 @@ class Shape:
         names = self._events.get(keys)
         if names is None:
             wishes = self._table.names.wishes(keys)
-            sent = set(keys) if wishes is None else {new for _, new in wishes}
+            sent = frozenset(keys if wishes is None else (new for _, new in wishes))
             special = not sent.isdisjoint(self._names | ACTING_NAMES | MISPLACED_NAMES)
             copies, rows = _rows_with(self._table.event_rows, keys)
-            written = frozenset((*sent, *(name for _, name in copies), *(row[1] for row in rows)))
-            names = Names(copies, rows, wishes, special, (), bool(copies or rows), written)
+            added = {*(name for _, name in copies), *(row[1] for row in rows)}
+            written = sent.union(added)
+            apart = sent.isdisjoint(added) and written.isdisjoint(OTHER_NAMES) and bool(sent)
+            names = Names(
+                copies, rows, wishes, special, (), bool(copies or rows), written, apart
+            )  # fmt: skip
             if len(keys) <= _MAX_KEY_LENGTH:
                 remember(self._events, keys, names, _MAX_NAMES)
         return names

@@ -8,7 +8,7 @@ PostHog replaces a time that it cannot read by the time of arrival, without a wo
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -54,8 +54,8 @@ def to_rfc3339(value: object) -> str | None:
     """Return a time as `YYYY-MM-DDTHH:MM:SS.ffffffZ`, or None when it cannot be read.
 
     Args:
-        value: text with or without a zone (none means UTC); of its decimals six are kept. Anything
-            else cannot be read.
+        value: text with or without a zone (none means UTC); rounded to microseconds. Anything else
+            cannot be read.
     """
     if not isinstance(value, str):
         return None
@@ -71,13 +71,24 @@ def to_rfc3339(value: object) -> str | None:
     match = _TIME.fullmatch(value)
     if match is None:
         return None
-    fraction = (match["fraction"] or "").ljust(6, "0")[:6]
+    digits = (match["fraction"] or "").ljust(_FRACTION, "0")
     clock = (match["clock"] or "00:00") + (match["seconds"] or ":00")
     try:
-        moment = datetime.fromisoformat(f"{match['day']}T{clock}.{fraction}")
-        moment -= _offset(match["zone"])
+        moment = datetime.fromisoformat(f"{match['day']}T{clock}.{digits[:6]}")
+        moment += timedelta(microseconds=digits[6] >= "5") - _offset(match["zone"])
     except (ValueError, OverflowError):  # 30 February; a zone that leaves year 1 or 9999
         return None
+    return to_text(moment)
+
+
+def to_text(moment: datetime) -> str:
+    """Return a moment as RFC 3339, in UTC, as `to_rfc3339` does; one without a zone is UTC.
+
+    Raises:
+        OverflowError: in UTC it lies before year 1 or after year 9999.
+    """
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(timezone.utc).replace(tzinfo=None)
     return moment.isoformat(timespec="microseconds") + "Z"
 
 

@@ -8,71 +8,25 @@ properties, names that collide, and all that is skipped or rejected.
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import orjson
 
 from target_posthog.amplitude.event_ids import canonical_uuid
-from target_posthog.amplitude.senders import SENDER_FIELDS, Senders
+from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import Shape, remember
-from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339, usual_times
-from target_posthog.amplitude.values import is_empty
+from target_posthog.amplitude.typed_rows import FIELDS, read, take_sender, told_times
 from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
     from target_posthog.amplitude.convert import Options
     from target_posthog.amplitude.senders import Sender
     from target_posthog.amplitude.shapes import Names
     from target_posthog.conversion import Json
 
-#: The event's own time is the last.
-_TIMES = (*sorted(TIME_FIELDS - {"event_time", *SENDER_FIELDS}), "event_time")
-_COUNTED = ("event_id", "$insert_id")
-#: The fields of a row (Amplitude docs, "Export API").
-_TYPES: dict[str, Any] = {
-    **dict.fromkeys(SENDER_FIELDS, Any),
-    # Kept as text at first: they come again with each of the user's rows.
-    "user_properties": msgspec.Raw,
-    "uuid": str | None,
-    "event_type": str | None,
-    "event_properties": dict[str, Any] | None,
-    "group_properties": dict[str, Any] | None,
-    "event_id": int | None,
-    "$insert_id": str | None,
-    **dict.fromkeys(_TIMES, str | None),
-}
-#: In the order of Amplitude's rows: msgspec looks for each key from where it found the last one.
-_FIELDS = tuple(sorted(_TYPES))
-_NULL = msgspec.Raw(b"null")
-_Row = msgspec.defstruct(
-    "_Row",
-    [
-        (f"f{number}", _TYPES[name], _NULL if _TYPES[name] is msgspec.Raw else None)
-        for number, name in enumerate(_FIELDS)
-    ],
-    rename={f"f{number}": name for number, name in enumerate(_FIELDS)},
-    forbid_unknown_fields=True,
-    gc=False,
-)
-_decode = msgspec.json.Decoder(_Row).decode
-_values_of = msgspec.structs.astuple
-#: Not a row, or not of these fields; the last is an integer beyond 64 bits.
-_NO_ROW = (*UNREADABLE, TypeError)
-
-
-def _getter(names: Iterable[str]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    return itemgetter(*map(_FIELDS.index, names))
-
-
-_sender_fields = _getter(SENDER_FIELDS)
-_event_fields = _getter(
-    ("user_properties", "uuid", "event_type", "event_properties", "group_properties")
-)
-_times = _getter(_TIMES)
 #: Names that have rules of their own.
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 #: How many senders are remembered, and how long what they are known by may be.
@@ -118,14 +72,11 @@ class UsualRows:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._shape = Shape(options.table, _FIELDS)
-        self._work_out = Senders(options).work_out
+        self._shape = Shape(options.table, FIELDS)
+        self._work_out = Senders(options, FIELDS).work_out
         self._senders: dict[bytes, Sender | None] = {}
         self._heads: dict[str | None, _Head] = {}
-        copies = options.table.copies_of(_COUNTED)
-        self._counted_of = _getter(source for source, _ in copies)
-        #: What the event's own fields are called; its time is taken out before it is sent.
-        self._own_names = (*(name for _, name in copies), *_TIMES)
+        self._event_id_names = tuple(name for _, name in options.table.copies_of(("event_id",)))
 
     @staticmethod
     def fit(options: Options) -> bool:
@@ -140,40 +91,35 @@ class UsualRows:
     def event_of(self, line: bytes) -> Usual | None:
         """Convert a line, or return None when it is not usual."""
         try:
-            values = _values_of(_decode(line))
-            fields = _sender_fields(values)
-            user, uuid, event_type, customer, of_groups = _event_fields(values)
-            key = orjson.dumps(fields) + bytes(user)
-        except _NO_ROW:
+            row = read(line)
+        except UNREADABLE:
             return None
-        own_uuid = canonical_uuid(uuid)
-        head = self._heads.get(event_type) or self._head_of(event_type)
-        if head is None or own_uuid is None or of_groups:
+        uuid = canonical_uuid(row.uuid)
+        head = self._heads.get(row.event_type) or self._head_of(row.event_type)
+        told = told_times(row)
+        if uuid is None or head is None or told is None or row.group_properties:
             return None
-        try:
-            sender = self._senders[key]
-        except KeyError:
-            sender = self._sender_of(key, fields, bytes(user))
-        own = self._own_of(self._counted_of(values), _times(values))
-        customer = customer or {}
+        (times, timestamp), customer = told, row.event_properties or {}
         names = self._shape.event_names(customer)
-        if sender is None or own is None or names.special:
+        own = self._own_of(row)
+        sender = self._sender_of(row)
+        if sender is None or names.special:
             return None
-        timestamp, session = own.pop("event_time"), sender.session
+        session = sender.session
         if head.was is not None:
             own["$amplitude_event_type"] = head.was
         session_id = None if session is None else session.id_at(timestamp)
         if session_id is not None:
             own["$session_id"] = session_id
         try:
-            properties, end = _properties_of(own, customer, names, sender)
+            properties = _properties_of(own, customer, names, sender)
         except TypeError:  # an integer beyond 64 bits
             return None
         parts = (
-            b'{"uuid":"', own_uuid.encode(), head.json, sender.between, timestamp.encode(),
-            b'","properties":', properties, end,
+            b'{"uuid":"', uuid.encode(), head.json, sender.between, timestamp.encode(),
+            b'","properties":{', times, *properties,
         )  # fmt: skip
-        return Usual(own_uuid, head.name, timestamp, sender, b"".join(parts))
+        return Usual(uuid, head.name, timestamp, sender, b"".join(parts))
 
     def _head_of(self, event_type: str | None) -> _Head | None:
         """Return what follows from the event's name, and remember it; None when it is unusual.
@@ -188,38 +134,39 @@ class UsualRows:
         self._heads[event_type] = head
         return head
 
-    def _sender_of(
-        self, key: bytes, values: tuple[Any, ...], user_properties: bytes
-    ) -> Sender | None:
-        """Work the sender of a row out, and remember it under its key."""
-        sender = self._work_out(values, user_properties)
-        if len(key) <= _LONGEST:
-            remember(self._senders, key, sender, _MOST)
-        return sender
+    def _own_of(self, row: Any) -> Json:
+        """Return the fields that tell events from each other, without those that are empty."""
+        own: Json = {}
+        if row.event_id is not None:
+            for name in self._event_id_names:
+                own[name] = row.event_id
+        if row.insert_id:
+            own["$insert_id"] = row.insert_id
+        if row.insert_key:
+            own["$insert_key"] = row.insert_key
+        return own
 
-    def _own_of(self, counted: tuple[Any, ...], times: tuple[Any, ...]) -> Json | None:
-        """Return the fields that only this event has, or None when that is not usual.
-
-        Args:
-            counted: what tells events from each other; some may be empty.
-            times: some may be null, but not the last one, the event's own.
-        """
-        read: Sequence[str | None] | None = usual_times(times)
-        if read is not None and all(counted):
-            return dict(zip(self._own_names, (*counted, *read), strict=True))
-        read = [to_rfc3339(value) for value in times]
-        if read[-1] is None or read.count(None) != times.count(None):
+    def _sender_of(self, row: Any) -> Sender | None:
+        """Return a row's sender, None when it is not usual; nothing else is left in the row."""
+        values, user_properties = take_sender(row)
+        try:
+            key = orjson.dumps(values) + user_properties
+        except TypeError:  # an integer beyond 64 bits
             return None
-        own = zip(self._own_names, (*counted, *read), strict=True)
-        there = {name: value for name, value in own if not is_empty(value)}
-        return there if len(there) > 1 else None
+        try:
+            return self._senders[key]
+        except KeyError:
+            sender = self._work_out(values, user_properties)
+            if len(key) <= _LONGEST:
+                remember(self._senders, key, sender, _MOST)
+            return sender
 
 
-def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> tuple[bytes, bytes]:
-    """Return the JSON of all properties up to the event's end, in two parts.
+def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> tuple[bytes, ...]:
+    """Return the JSON of all properties but the times, up to the event's end, in parts.
 
     Args:
-        own: what only this event has, something; is added to.
+        own: what only this event has; is added to.
         customer: the event's properties.
         names: what follows from their names.
         sender: who sent it.
@@ -227,6 +174,10 @@ def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> t
     Raises:
         TypeError: an integer is beyond 64 bits.
     """
+    if names.apart and own:
+        if names.adds:
+            names.add_to(own, customer)
+        return orjson.dumps(own)[1:-1], b",", orjson.dumps(customer)[1:-1], sender.end
     clash = not sender.properties.keys().isdisjoint(names.written)
     if clash:
         own = {**sender.properties, **own}
@@ -235,5 +186,5 @@ def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> t
     own.update(customer)
     if clash:
         own.update(sender.updates)
-        return orjson.dumps(own), b"}"
-    return orjson.dumps(own)[:-1], sender.end
+        return orjson.dumps(own)[1:], b"}"
+    return (orjson.dumps(own)[1:-1], sender.end) if own else (sender.end[1:],)
