@@ -67,6 +67,7 @@ types: $(VENV)/ready-to-test
 docs: $(VENV)/ready-to-test
 	$(BIN)/python docs/generate_settings.py --check
 	$(BIN)/python docs/generate_mapping.py --check
+	$(BIN)/python docs/generate_catalog.py --check
 
 bench: $(VENV)/ready-to-test
 	$(BIN)/python -m benchmarks

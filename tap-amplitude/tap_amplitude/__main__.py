@@ -1,68 +1,37 @@
-"""The command `tap-amplitude`: runs the tap and turns every failure into one clear line.
-
-Exit codes: 0 done; 1 stopped, run again; 2 configuration or credentials.
-"""
+"""The command `tap-amplitude`, also as `python -m tap_amplitude`: it begins and ends quickly."""
 
 from __future__ import annotations
 
-import logging
+import gc
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
-
-from tap_amplitude import small_talk
-from tap_amplitude.errors import Stopped, TapError
-from tap_amplitude.tap import TapAmplitude
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-logger = logging.getLogger("tap-amplitude")
+#: What `--discover` prints: it is the same whatever the settings are (docs/generate_catalog.py).
+CATALOG = Path(__file__).with_name("catalog.json")
 
 
 def main() -> None:
     """Run `tap-amplitude` with the arguments of the process, and exit."""
-    sys.exit(run(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    if _is_discovery(arguments):
+        # Meltano asks for the catalog before most runs; the SDK need not be loaded for it.
+        sys.stdout.write(CATALOG.read_text(encoding="utf-8"))
+        sys.exit(_flushed(0))
+    # What is loaded stays: to look for rings among it would be a fifth of the start.
+    gc.disable()
+    from tap_amplitude.command import run  # noqa: PLC0415 - see above
 
-
-def run(arguments: Sequence[str]) -> int:
-    """Run the tap.
-
-    Args:
-        arguments: What stands behind `tap-amplitude` on the command line.
-
-    Returns:
-        The exit code.
-    """
-    command = TapAmplitude.cli  # sets the logging up
-    small_talk.leave_out()
-    try:
-        # Not click's standalone mode: it would exit by itself, with codes of its own.
-        code = command.main(list(arguments), prog_name=TapAmplitude.name, standalone_mode=False)
-    except TapError as failure:
-        logger.error("%s", failure)  # noqa: TRY400 - expected: no traceback
-        code = failure.exit_code
-    except Stopped as stop:
-        logger.error("%s", stop)  # noqa: TRY400 - asked for: no traceback
-        code = 1
-    except (click.Abort, KeyboardInterrupt):  # before the tap has set its signal handlers
-        logger.error("%s", Stopped("SIGINT"))  # noqa: TRY400 - asked for: no traceback
-        code = 1
-    except click.ClickException as misuse:
-        logger.error("%s", misuse.format_message())  # noqa: TRY400 - a wrong option
-        code = 2
-    except BrokenPipeError:  # while printing a catalog or a help text
-        code = 1
-    except Exception:
-        logger.exception(
-            "This is a bug in tap-amplitude %s: please report it with the lines below. The state "
-            "holds whole hours only, so that it is safe to run again.",
-            TapAmplitude.plugin_version,
-        )
-        code = 1
-    return _flushed(int(code or 0))
+    gc.freeze()
+    gc.enable()
+    code = run(arguments)
+    # Nor need it be taken apart at the end, which takes as long.
+    gc.freeze()
+    sys.exit(_flushed(code))
 
 
 def _flushed(code: int) -> int:
@@ -73,6 +42,20 @@ def _flushed(code: int) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return code or 1
     return code
+
+
+def _is_discovery(arguments: Sequence[str]) -> bool:
+    """Tell whether only the catalog is asked for, with any settings."""
+    others = iter(arguments)
+    asked = False
+    for one in others:
+        if one == "--discover":
+            asked = True
+        elif one == "--config":
+            next(others, None)
+        elif not one.startswith("--config="):
+            return False
+    return asked
 
 
 if __name__ == "__main__":

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from target_posthog.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-#: The kinds of database, each with its own INSERT … ON CONFLICT.
-INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 #: What keeps two workers that start at once from making the tables at once.
 ALONE: Mapping[str, Sequence[str]] = {
@@ -56,7 +53,7 @@ def open_engine(url: str) -> sa.Engine:
         ) from None
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
         raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
-    if engine.dialect.name not in INSERTS:
+    if engine.dialect.name not in ALONE:
         raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
     if "@" in (engine.url.host or ""):
         # The driver would look for a host of this name, and show it.
@@ -66,6 +63,12 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def insert_into(engine: sa.Engine, table: sa.Table) -> Any:
+    """Return an INSERT that can say what to do on a conflict, as the engine's database has it."""
+    # Loaded only here: the kinds of databases that are not used are a part of the start.
+    return import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert(table)
 
 
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:

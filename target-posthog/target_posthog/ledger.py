@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.database import ALONE, INSERTS, open_engine
+from target_posthog.database import ALONE, insert_into, open_engine
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class Ledger:
         ]
         with self._transaction() as connection:
             for chunk in _chunks(rows):
-                statement = INSERTS[self._engine.dialect.name](_GROUPS).values(chunk)
+                statement = insert_into(self._engine, _GROUPS).values(chunk)
                 connection.execute(
                     statement.on_conflict_do_update(
                         index_elements=list(_GROUPS.primary_key),
@@ -223,7 +223,7 @@ class Ledger:
             for chunk in _chunks(rows):
                 named = [{"project": self._project, **row} for row in chunk]
                 inserted += connection.execute(
-                    INSERTS[self._engine.dialect.name](table).on_conflict_do_nothing(),
+                    insert_into(self._engine, table).on_conflict_do_nothing(),
                     named,
                     execution_options={"preserve_rowcount": True},
                 ).rowcount

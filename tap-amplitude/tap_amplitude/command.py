@@ -1,0 +1,58 @@
+"""Runs the tap and turns every failure into one clear line.
+
+Exit codes: 0 done; 1 stopped, run again; 2 configuration or credentials.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import click
+
+from tap_amplitude import small_talk
+from tap_amplitude.errors import Stopped, TapError
+from tap_amplitude.tap import TapAmplitude
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger("tap-amplitude")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the tap.
+
+    Args:
+        arguments: What stands behind `tap-amplitude` on the command line.
+
+    Returns:
+        The exit code.
+    """
+    command = TapAmplitude.cli  # sets the logging up
+    small_talk.leave_out()
+    try:
+        # Not click's standalone mode: it would exit by itself, with codes of its own.
+        code = command.main(list(arguments), prog_name=TapAmplitude.name, standalone_mode=False)
+    except TapError as failure:
+        logger.error("%s", failure)  # noqa: TRY400 - expected: no traceback
+        code = failure.exit_code
+    except Stopped as stop:
+        logger.error("%s", stop)  # noqa: TRY400 - asked for: no traceback
+        code = 1
+    except (click.Abort, KeyboardInterrupt):  # before the tap has set its signal handlers
+        logger.error("%s", Stopped("SIGINT"))  # noqa: TRY400 - asked for: no traceback
+        code = 1
+    except click.ClickException as misuse:
+        logger.error("%s", misuse.format_message())  # noqa: TRY400 - a wrong option
+        code = 2
+    except BrokenPipeError:  # while printing a catalog or a help text
+        code = 1
+    except Exception:
+        logger.exception(
+            "This is a bug in tap-amplitude %s: please report it with the lines below. The state "
+            "holds whole hours only, so that it is safe to run again.",
+            TapAmplitude.plugin_version,
+        )
+        code = 1
+    return int(code or 0)
