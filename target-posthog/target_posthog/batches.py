@@ -21,7 +21,6 @@ from target_posthog.conversion import Converted, GroupState, Json, Link, Rejecte
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.protocols import Wire
 
 #: PostHog refuses an event whose Kafka message passes 1,000,000 bytes, in which the event is
@@ -191,28 +190,6 @@ def item_of(
     return Item(
         event["uuid"], event["event"], person, event["timestamp"],
         body, record, key, link, converted.groups, user,
-    )  # fmt: skip
-
-
-def item_of_usual(usual: Usual, line: bytes, latest_time: str) -> Item | None:
-    """Return an event that was made of a usual row; None when it has to be looked at closely.
-
-    Args:
-        usual: the event.
-        line: the row's JSON.
-        latest_time: as in `item_of`.
-    """
-    name, timestamp, sender, body = usual.name, usual.timestamp, usual.sender, usual.body
-    if (
-        timestamp > latest_time
-        or len(body) > MAX_EVENT_BYTES
-        # A character is at most two units.
-        or len(name) > MAX_NAME_UNITS // 2
-    ):
-        return None
-    return Item(
-        usual.uuid, name, sender.distinct_id, timestamp,
-        body, line, sender.key, sender.link, (), sender.user,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from target_posthog.batches import Item, Limits, item_of, item_of_usual
+from target_posthog.batches import MAX_EVENT_BYTES, Item, Limits, item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, GroupState, Json, Link, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.batches import Batch
     from target_posthog.capture_api import Answer
     from target_posthog.in_flight import InFlight
@@ -170,18 +169,13 @@ class Delivery:
             return
         self._add(item)
 
-    def take_usual(self, usual: Usual, line: bytes) -> bool:
+    def take_usual(self, item: Item) -> bool:
         """Take the event of a usual row; tell whether it could be taken as it is.
-
-        Args:
-            usual: the event, as `/batch/` takes it.
-            line: the row's JSON.
 
         Raises:
             TargetPosthogError: see `take`.
         """
-        item = item_of_usual(usual, line, self._latest_time)
-        if item is None:
+        if item.timestamp > self._latest_time or len(item.body) > MAX_EVENT_BYTES:
             return False
         self.counts.exported += 1
         self._add(item)

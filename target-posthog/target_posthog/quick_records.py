@@ -57,7 +57,7 @@ class QuickRecords:
         else:
             record = self._learn(line)
         usual = None if self._rows is None else self._rows.event_of(record)
-        return usual is not None and self._target.take_usual(usual, record)
+        return usual is not None and self._target.take_usual(usual)
 
     def _learn(self, line: bytes) -> bytes:
         """Return a line's record, and remember what stands around it; nothing if it has none."""

@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     import click
 
-    from target_posthog.amplitude.usual_rows import Usual
     from target_posthog.batch_files import BatchFile
+    from target_posthog.batches import Item
     from target_posthog.conversion import Json
 
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
@@ -258,11 +258,11 @@ class TargetPosthog(Target):
         assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
         return sink
 
-    def take_usual(self, usual: Usual, record: bytes) -> bool:
+    def take_usual(self, item: Item) -> bool:
         """Take the event of a usual row; see `Delivery.take_usual`."""
         if not self._begun:
             self._begin(goes_on=False)
-        taken = self.delivery.take_usual(usual, record)
+        taken = self.delivery.take_usual(item)
         self._show_progress()
         return taken
 

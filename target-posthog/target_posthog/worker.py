@@ -222,7 +222,7 @@ class _Line:
         quick = converter.usual_rows if self._is_batch else None
         for number, row in enumerate(rows, first):
             usual = None if quick is None else quick.event_of(row)
-            if usual is not None and delivery.take_usual(usual, row):
+            if usual is not None and delivery.take_usual(usual):
                 continue
             record = record_of(row)
             if isinstance(record, dict):

@@ -19,6 +19,7 @@ from tests.target.singer import counts_in, record, row, schema, state
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from target_posthog.batches import Item
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.target.singer import Json
 
@@ -122,6 +123,6 @@ class AnyTarget:
         """Return a sink of Amplitude rows."""
         return self._sink
 
-    def take_usual(self, _: object, record: bytes) -> bool:
+    def take_usual(self, item: Item) -> bool:
         """Take a row; it must be one."""
-        return isinstance(json.loads(record), dict)
+        return isinstance(item.record, bytes) and isinstance(json.loads(item.record), dict)

@@ -17,6 +17,7 @@ from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import Shape, remember
 from target_posthog.amplitude.typed_rows import FIELDS, read, take_sender, told_times
+from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
@@ -31,22 +32,6 @@ if TYPE_CHECKING:
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 #: How many senders are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
-
-
-class Usual(msgspec.Struct, gc=False):
-    """An event on its way.
-
-    Attributes:
-        uuid, name, timestamp: of the event.
-        sender: who sent it.
-        body: the event as JSON.
-    """
-
-    uuid: str
-    name: str
-    timestamp: str
-    sender: Sender
-    body: bytes
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -88,8 +73,11 @@ class UsualRows:
             and options.properties.skipped is None
         )
 
-    def event_of(self, line: bytes) -> Usual | None:
-        """Convert a line, or return None when it is not usual."""
+    def event_of(self, line: bytes) -> Item | None:
+        """Return the event of a line, as `/batch/` takes it, or None when it is not usual.
+
+        What PostHog would refuse or bend is still to be looked for, but for a name that it cuts.
+        """
         try:
             row = read(line)
         except UNREADABLE:
@@ -119,7 +107,10 @@ class UsualRows:
             b'{"uuid":"', uuid.encode(), head.json, sender.between, timestamp.encode(),
             b'","properties":{', times, *properties,
         )  # fmt: skip
-        return Usual(uuid, head.name, timestamp, sender, b"".join(parts))
+        return Item(
+            uuid, head.name, sender.distinct_id, timestamp,
+            b"".join(parts), line, sender.key, sender.link, (), sender.user,
+        )  # fmt: skip
 
     def _head_of(self, event_type: str | None) -> _Head | None:
         """Return what follows from the event's name, and remember it; None when it is unusual.
@@ -128,6 +119,9 @@ class UsualRows:
         """
         known = None if event_type is None else self._options.named.get(event_type)
         if known is None or known.outcome is not None or event_type in _UNUSUAL_EVENTS:
+            return None
+        # A character is at most two units.
+        if len(known.name) > MAX_NAME_UNITS // 2:
             return None
         was = None if known.name == event_type else event_type
         head = _Head(known.name, b'","event":%b' % orjson.dumps(known.name), was)
