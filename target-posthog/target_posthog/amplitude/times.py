@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
@@ -109,43 +107,9 @@ def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[
         names: one for each time.
         found: the times as the row has them; null ones are left out.
     """
-    if None in found:
-        there = [index for index, value in enumerate(found) if value is not None]
-        names = [names[index] for index in there]
-        found = [found[index] for index in there]
-    told = usual_times(found)
-    if told is not None:
-        properties.update(zip(names, told, strict=True))
-        return
     for name, value in zip(names, found, strict=True):
         if not is_empty(value):
             properties[name] = to_rfc3339(value) or value
-
-
-def usual_times(found: Sequence[Any]) -> list[str] | None:
-    """Return times as RFC 3339 when all have one of the two usual forms, else None.
-
-    One look at the form of all of them, and one at each second: most were met before.
-    """
-    try:
-        joined = "\n".join(found)
-    except TypeError:  # one of them is no text
-        return None
-    amplitudes, ours = _forms(len(found))
-    form = joined.encode("utf-8", "replace").translate(_DIGITS_TO_ZERO)
-    if form not in (amplitudes, ours) or not found:
-        return None
-    if not all(map(_usual_second, set(map(_to_second, found)).difference(_SECONDS))):
-        return None
-    told = joined if form == ours else f"{joined.replace(' ', 'T')}Z".replace("\n", "Z\n")
-    return told.split("\n")
-
-
-@lru_cache
-def _forms(count: int) -> tuple[bytes, bytes]:
-    """Return so many times as Amplitude writes them, and as our tap does, each digit a zero."""
-    amplitudes, ours = b"0000-00-00 00:00:00.000000", b"0000-00-00T00:00:00.000000Z"
-    return b"\n".join([amplitudes] * count), b"\n".join([ours] * count)
 
 
 def rfc3339_of(milliseconds: int) -> str | None:
@@ -159,8 +123,6 @@ def rfc3339_of(milliseconds: int) -> str | None:
 
 _EPOCH = datetime.fromisoformat("1970-01-01")  # UTC, like all times here
 _USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
-_to_second = itemgetter(slice(19))
-_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 #: What seconds of usual times become; an hour has 3,600 of them.
 _SECONDS: dict[str, str] = {}
 _MOST = 20_000
