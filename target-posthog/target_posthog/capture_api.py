@@ -11,22 +11,22 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
+from typing import TYPE_CHECKING, Any
 
 import requests
 import tenacity
 
+from target_posthog.answers import Answer, Refused
 from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.protocols import Taken, V1Wire, quota_used_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
-    from target_posthog.batches import Batch, Item
+    from target_posthog.batches import Batch
     from target_posthog.pace import Turns
     from target_posthog.protocols import Wire
 
@@ -40,56 +40,6 @@ _UNAVAILABLE = 503
 #: v1 says with a status of its own, 429 or 402, that the project is over its quota
 #: (rust/capture v1/error.rs). To wait would not help.
 _BILLING_LIMIT = b'"billing_limit_exceeded"'
-
-#: The browser app's hosts, and the hosts that take events (posthog.com, docs/api).
-_INGESTION_HOSTS = {
-    "app.posthog.com": "us.i.posthog.com",
-    "us.posthog.com": "us.i.posthog.com",
-    "eu.posthog.com": "eu.i.posthog.com",
-}
-
-
-@dataclass(frozen=True)
-class Refused:
-    """PostHog does not take this body: one of its events, or its size, is the cause."""
-
-    status: int
-    answer: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of a batch.
-
-    Attributes:
-        taken: what PostHog said of events that it took; `again` is empty.
-        refused: why the events in `left` were not taken, as one of them is bad.
-        left: the events that are neither taken nor dropped; empty unless `refused` is set.
-        seconds: how long the last try was on its way.
-    """
-
-    taken: Taken = field(default_factory=Taken)
-    refused: Refused | None = None
-    left: Sequence[Item] = ()
-    seconds: float = 0.0
-
-
-class Sender(Protocol):
-    """Takes batches: PostHog itself, or the preview's file."""
-
-    def send(self, batch: Batch) -> Answer:
-        """Deliver one batch; return once it is settled. Called in several threads.
-
-        Raises:
-            FixConfiguration: no batch will ever be accepted this way.
-            RunAgain: it was not accepted in time.
-        """
-
-    def stop(self) -> None:
-        """Try nothing more: what is under way ends with the try that it is in."""
-
-    def close(self) -> None:
-        """Let go of what is open."""
 
 
 class _Action(Enum):
@@ -339,35 +289,6 @@ class CaptureApi:
                 state.outcome.exception(),
                 self._max_retry_seconds,
             )
-
-
-def ingestion_host(host: str) -> str:
-    """Return the base URL that takes events, for whatever form of host the user gave.
-
-    Raises:
-        FixConfiguration: it is no http(s) address.
-    """
-    text = host.strip()
-    try:
-        parts = urlsplit(text if "://" in text else f"https://{text}")
-        sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
-        raise FixConfiguration(
-            "host is not an address.", "Set it to https://us.i.posthog.com or the like."
-        )
-    apps_twin = _INGESTION_HOSTS.get(parts.hostname or "")
-    if apps_twin is not None:
-        # What follows the app's host is a page.
-        return f"https://{apps_twin}"
-    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
-
-
-def without_credentials(host: str) -> str:
-    """Return a base URL as it may be shown: without a user and a password for a proxy."""
-    parts = urlsplit(host)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _asked(state: tenacity.RetryCallState) -> float:

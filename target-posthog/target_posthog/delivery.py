@@ -10,30 +10,27 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING
 
 from target_posthog.batches import MAX_EVENT_BYTES, Item, Limits, item_of
 from target_posthog.codec import loads
-from target_posthog.conversion import Conversion, GroupState, Json, Link, Rejected, Skipped
+from target_posthog.conversion import Conversion, Json, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
 from target_posthog.lanes import Lanes, Patience
 from target_posthog.progress import Counts
-from target_posthog.sightings import News, Sighting, sightings_of, told_beside
+from target_posthog.sightings import sightings_of, told_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Sequence
 
+    from target_posthog.answers import Answer
     from target_posthog.batches import Batch
-    from target_posthog.capture_api import Answer
+    from target_posthog.delivery_needs import DeliverySettings, RejectsFile, ToldLinks
     from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
 
 logger = logging.getLogger("target-posthog")
-
-Historical = Literal["true", "false", "auto"]
 
 #: PostHog bills events that are newer than this as live ones, whatever the flag says
 #: (posthog.com, docs/migrate: "dated at least 48 hours before the time of import").
@@ -45,58 +42,6 @@ _RATIO_COUNTS_FROM = 10_000
 #: How much is looked up in the ledger at once: enough that its commits, each of which waits for
 #: the disk, cost little; not so much that the events have left the processor's cache.
 _STRETCH_EVENTS, _STRETCH_BYTES = 1000, 2 * 1024 * 1024
-#: Requests side by side at most. Four make up for an answer of 200 ms at a core's full speed; each
-#: keeps its events in memory until it is answered.
-MAX_LANES = 4
-
-
-class ToldLinks(Protocol):
-    """What must be told and what was: `links.Links`, or a worker's way to ask for it."""
-
-    def ask(self, sightings: Sequence[Sighting]) -> None:
-        """Ask what PostHog must be told because of a stretch of records."""
-
-    def answer(self, *, wait: bool) -> News | None:
-        """Return the answer to what was asked last; None when it is not there, unless `wait`."""
-
-    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
-        """Remember links and group states that PostHog took."""
-
-    def refuse(self, links: Sequence[Link]) -> None:
-        """Do not tell these links again in this run."""
-
-
-class RejectsFile(Protocol):
-    """Where refused records go: `rejects.Rejects`, or a worker's way to it."""
-
-    path: Path
-
-    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
-        """Append one record, or the text of a line that is none."""
-
-    def save(self) -> None:
-        """Bring every line to the disk."""
-
-
-@dataclass(frozen=True)
-class DeliverySettings:
-    """What the user decides about the delivery; see the settings of the same names."""
-
-    historical_migration: Historical
-    limits: Limits
-    max_reject_ratio: float
-    max_lanes: int = MAX_LANES
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any], **changes: Any) -> DeliverySettings:
-        """Return the settings as the user gave them, but for what is named."""
-        limits = Limits(config["max_batch_events"], config["max_batch_bytes"])
-        given = cls(
-            historical_migration=config["historical_migration"],
-            limits=limits.at_rate(config.get("max_events_per_second")),
-            max_reject_ratio=config["max_reject_ratio"],
-        )
-        return replace(given, **changes)
 
 
 class Delivery:

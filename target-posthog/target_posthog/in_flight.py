@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from target_posthog.answers import Answer, Sender
     from target_posthog.batches import Batch
-    from target_posthog.capture_api import Answer, Sender
 
 
 class InFlight(Protocol):

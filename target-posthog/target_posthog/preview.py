@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 import orjson
 from isal import igzip
 
-from target_posthog.capture_api import Answer
+from target_posthog.answers import Answer
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from target_posthog.amplitude.property_names import ACTING_NAMES
-from target_posthog.capture_api import ingestion_host
 from target_posthog.errors import FixConfiguration
+from target_posthog.hosts import ingestion_host
 from target_posthog.mapping_reader import read_mappings
 
 if TYPE_CHECKING:

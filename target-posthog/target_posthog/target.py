@@ -22,10 +22,12 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.batch_files import files_of, record_of
-from target_posthog.capture_api import CaptureApi, ingestion_host, without_credentials
+from target_posthog.capture_api import CaptureApi
 from target_posthog.converters import Conversions
-from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.delivery import Delivery
+from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import FixConfiguration
+from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links

@@ -8,42 +8,35 @@ it waits for anything but those, it waits for those: so nobody waits in a circle
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import signal
 import time
 import traceback
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from target_posthog.asked import AskedLinks, AskedTurns, SentRejects, log_to
 from target_posthog.batch_files import record_of
-from target_posthog.capture_api import Answer, CaptureApi
+from target_posthog.capture_api import CaptureApi
 from target_posthog.converters import Conversions, Converter
-from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.delivery import Delivery
+from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import TargetPosthogError
 from target_posthog.in_flight import SideBySide
-from target_posthog.memory import Recent
 from target_posthog.progress import Counts
 from target_posthog.protocols import wire_of
 from target_posthog.settings import api_key_of
-from target_posthog.sightings import News, Sighting
 from target_posthog.worker_messages import (
     AllDelivered,
     AllRead,
-    Ask,
     Broke,
     Channel,
     Counted,
     Failed,
-    NotTold,
-    Reject,
     Said,
     StreamOfFiles,
-    Told,
-    Turn,
     Work,
 )
 
@@ -51,16 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
 
+    from target_posthog.answers import Answer
     from target_posthog.batch_files import BatchFile
-    from target_posthog.conversion import GroupState, Json, Link, Rejected
+    from target_posthog.conversion import Json
     from target_posthog.jobs import Job
 
-#: How long an answer may take before the worker sees to its older requests meanwhile. Seconds.
-_SOON = 0.02
 #: How often a worker says what it has counted. Seconds.
 _REPORT_SECONDS = 0.5
-#: How many people are known to be known, at some 200 bytes each.
-_REMEMBERED = 50_000
 
 
 def serve(
@@ -91,7 +81,7 @@ def serve(
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-    _log_to(main)
+    log_to(main)
     try:
         Worker(main, turns, config, sender).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
@@ -121,7 +111,7 @@ class Worker:
         self._main = main
         self._conversions = Conversions(config)
         self._converters: dict[tuple[str, tuple[str, ...]], tuple[Json, Converter]] = {}
-        links = _AskedLinks(main, before_wait=self._finish_the_last)
+        links = AskedLinks(main, before_wait=self._finish_the_last)
         self._lines = [
             _Line(main, channel, config, sender, links, before_wait=self._finish_the_last)
             for channel in turns
@@ -184,12 +174,12 @@ class _Line:
         turns: Channel,
         config: Mapping[str, Any],
         sender: str,
-        links: _AskedLinks,
+        links: AskedLinks,
         before_wait: Callable[[], None],
     ) -> None:
         self._main = main
         self._reported = 0.0
-        self._turns = _AskedTurns(turns)
+        self._turns = AskedTurns(turns)
         self._is_batch = config["protocol"] == "batch"
         api_key = api_key_of(config)
         wire = wire_of(config["protocol"], api_key, sender)
@@ -200,7 +190,7 @@ class _Line:
             wire=wire,
             in_flight=_AfterTheLast(sends, before_wait),
             links=links,
-            rejects=_SentRejects(main),
+            rejects=SentRejects(main),
             utc_now=lambda: datetime.now(timezone.utc),
         )
 
@@ -257,78 +247,6 @@ class _Line:
         self._reported = time.monotonic()
 
 
-class _AskedLinks:
-    """`links.Links` in the target; what was asked before is not asked again.
-
-    Args:
-        main: to the target.
-        before_wait: called before the answer is waited for.
-    """
-
-    def __init__(self, main: Channel, before_wait: Callable[[], None]) -> None:
-        self._main = main
-        self._before_wait = before_wait
-        self._known: Recent[tuple[str | None, str | None], bool] = Recent(_REMEMBERED)
-        self._is_asked = False
-
-    def ask(self, sightings: Sequence[Sighting]) -> None:
-        """Ask the target for what this worker has not asked yet."""
-        new = [seen for seen in sightings if seen.groups or self._known.get(_who(seen)) is None]
-        self._is_asked = bool(new)
-        if new:
-            self._known.put({_who(seen): True for seen in new})
-            self._main.send(Ask(new))
-
-    def answer(self, *, wait: bool) -> News | None:
-        """Return what the target said to it."""
-        if not self._is_asked:
-            return News()
-        if not self._main.has_news(_SOON if wait else 0):
-            if not wait:
-                return None
-            self._before_wait()
-        self._is_asked = False
-        answer: News = self._main.receive()
-        return answer
-
-    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
-        """Have it remembered that PostHog took links and group states."""
-        self._main.send(Told(links, groups))
-
-    def refuse(self, links: Sequence[Link]) -> None:
-        """Have it remembered that PostHog refused links."""
-        self._main.send(NotTold(links))
-
-
-class _SentRejects:
-    """`rejects.Rejects` in the target."""
-
-    path = Path()
-
-    def __init__(self, main: Channel) -> None:
-        self._main = main
-
-    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
-        """Have a record written down."""
-        self._main.send(Reject(rejected, stage, record))
-
-    def save(self) -> None:
-        """Do nothing: the target saves before it writes a state."""
-
-
-class _AskedTurns:
-    """`pace.Pace` in the target, which also knows which job may send."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self.job = 0
-
-    def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Return when so many events may go."""
-        if not stopped():
-            self._channel.ask(Turn(self.job, events))
-
-
 class _AfterTheLast(SideBySide):
     """Requests side by side; before one is waited for, those of the job before are finished."""
 
@@ -341,27 +259,3 @@ class _AfterTheLast(SideBySide):
         if timeout != 0:
             self._before_wait()
         return super().next_done(timeout)
-
-
-class _SaidByPipe(logging.Handler):
-    """Sends what is logged to the target, which writes the one log."""
-
-    def __init__(self, main: Channel) -> None:
-        super().__init__()
-        self._main = main
-
-    @override
-    def emit(self, record: logging.LogRecord) -> None:
-        self._main.send(Said(record.name, record.levelno, record.getMessage()))
-
-
-def _log_to(main: Channel) -> None:
-    root = logging.getLogger()
-    root.handlers = [_SaidByPipe(main)]
-    for name in list(root.manager.loggerDict):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], True
-
-
-def _who(seen: Sighting) -> tuple[str | None, str | None]:
-    return seen.user, None if seen.link is None else seen.link.device_id

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_posthog.answers import Answer
 from target_posthog.batches import Limits, stored_once
-from target_posthog.capture_api import Answer
 from target_posthog.lanes import Lanes
 from tests.target.deliveries import (
     OLD,

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.answers import Answer, Refused
 from target_posthog.batches import Batch, Item, Limits, item_of
-from target_posthog.capture_api import Answer, Refused
 from target_posthog.conversion import Converted
-from target_posthog.delivery import Delivery, DeliverySettings
+from target_posthog.delivery import Delivery
+from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.in_flight import OneByOne
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from target_posthog.amplitude.identity import IdentityEvents
     from target_posthog.conversion import GroupState, Json, Link
-    from target_posthog.delivery import ToldLinks
+    from target_posthog.delivery_needs import ToldLinks
     from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
     from target_posthog.sightings import News

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.capture_api import CaptureApi, Refused, ingestion_host
+from target_posthog.answers import Refused
+from target_posthog.capture_api import CaptureApi
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
+from target_posthog.hosts import ingestion_host
 from target_posthog.pace import Pace
 from target_posthog.protocols import BatchWire
 from tests.fakes.posthog_capture import Fault, PosthogCapture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture_api import Answer
+from target_posthog.answers import Answer
 from target_posthog.errors import RunAgain
 from target_posthog.in_flight import OneByOne, SideBySide
 from tests.target.deliveries import batch_of, item

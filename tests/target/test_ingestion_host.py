@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.capture_api import ingestion_host, without_credentials
 from target_posthog.errors import FixConfiguration
+from target_posthog.hosts import ingestion_host, without_credentials
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture_api import Answer
+from target_posthog.answers import Answer
 from target_posthog.errors import RunAgain
 from target_posthog.preview import PreviewFile
 from tests.processes import run_target

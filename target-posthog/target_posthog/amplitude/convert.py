@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_posthog.amplitude.identity import Person
-    from target_posthog.amplitude.shapes import Shape, Side
+    from target_posthog.amplitude.names import Side
+    from target_posthog.amplitude.shapes import Shape
 
 PersonProfiles = Literal["always", "identified_only", "never"]
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.amplitude.convert import Options
+    from target_posthog.amplitude.names import Side
     from target_posthog.amplitude.sessions import Session
-    from target_posthog.amplitude.shapes import Side
     from target_posthog.conversion import Json, Link
 
 #: The fields of the sender, but for `user_properties`.

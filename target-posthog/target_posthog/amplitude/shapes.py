@@ -8,11 +8,8 @@ of it is pure, and bounded: a memory that is full starts anew.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
 
 from target_posthog.amplitude import values
 from target_posthog.amplitude.fields import (
@@ -26,12 +23,21 @@ from target_posthog.amplitude.fields import (
     Field,
     platform_of,
 )
+from target_posthog.amplitude.names import (
+    Copies,
+    FieldRow,
+    Names,
+    Side,
+    apply,
+    compiled,
+    remember,
+    rows_with,
+)
 from target_posthog.amplitude.person import initial_names
 from target_posthog.amplitude.property_names import (
     ACTING_NAMES,
     IDENTITY_NAMES,
     PropertyNames,
-    Wishes,
 )
 from target_posthog.amplitude.times import TIME_FIELDS, add_times, to_rfc3339
 
@@ -78,59 +84,6 @@ _MAX_PARTS = 2048
 _MAX_KEY_LENGTH = 200
 _MAX_KEY_TEXT = 2000
 
-#: Sources, PostHog's name, converter.
-_Row = tuple[tuple[str, ...], str, "Callable[[Any], Any]"]
-#: Source and name of what goes over as it is.
-_Copies = tuple[tuple[str, str], ...]
-
-
-class Names(msgspec.Struct, frozen=True, gc=False):
-    """What follows from the names of properties that stand together on an event or a user.
-
-    Attributes:
-        copies: what the table takes over from them as it is.
-        rows: the other rows of the table that find a source among them.
-        wishes: what the user wants of the names.
-        special: whether one of them covers a field of the row, or is a name PostHog acts upon.
-        initial: `initial_*` names and PostHog's for them.
-        adds: whether the table has anything for them.
-        written: what an event has because of them; of a user's properties nothing.
-        apart: whether an event has properties of its own whose names nothing else can write.
-    """
-
-    copies: _Copies
-    rows: tuple[_Row, ...]
-    wishes: Wishes
-    special: bool
-    initial: _Copies
-    adds: bool
-    written: frozenset[str] = frozenset()
-    apart: bool = False
-
-    def add_to(self, properties: Json, found: Mapping[str, Any]) -> None:
-        """Add PostHog's names for what was found."""
-        for source, name in self.copies:
-            value = found[source]
-            if value or not values.is_empty(value):
-                properties[name] = value
-        if self.rows:
-            _apply(self.rows, found, properties)
-
-
-@dataclass(frozen=True)
-class Side:
-    """What the table says for one platform.
-
-    Attributes:
-        device: the rows about the device.
-        user: the rows about properties of the user.
-        names: what was worked out for the names of user properties.
-    """
-
-    device: tuple[_Row, ...]
-    user: tuple[_Row, ...]
-    names: dict[tuple[str, ...], Names] = field(default_factory=dict)
-
 
 class Base(NamedTuple):
     """The properties that follow from what a device is and where. Not to be changed."""
@@ -154,13 +107,13 @@ class Table:
         of_row = [one for one in rows if one not in of_event and one not in of_user]
         of_device = [one for one in of_row if set(DEVICE_FIELDS).issuperset(one.sources)]
         of_place = [one for one in of_row if set(PLACE_FIELDS).issuperset(one.sources)]
-        self.event_rows = _compiled(of_event)
-        self.place_rows = _compiled(of_place)
-        self.row_rows = _compiled(one for one in of_row if one not in of_device + of_place)
+        self.event_rows = compiled(of_event)
+        self.place_rows = compiled(of_place)
+        self.row_rows = compiled(one for one in of_row if one not in of_device + of_place)
         self.sides = {
             platform: Side(
-                _compiled(one for one in of_device if platform in one.when),
-                _compiled(one for one in of_user if platform in one.when),
+                compiled(one for one in of_device if platform in one.when),
+                compiled(one for one in of_user if platform in one.when),
             )
             for platform in (WEB, MOBILE, SERVER)
         }
@@ -188,9 +141,9 @@ class Table:
             self._usual[len(keys)] = shape
         return shape, shape.values(row)
 
-    def copies_of(self, sources: Iterable[str]) -> _Copies:
+    def copies_of(self, sources: Iterable[str]) -> Copies:
         """Return each of these fields with the names under which it goes over as it is."""
-        copies, _ = _rows_with(self.row_rows, sources)
+        copies, _ = rows_with(self.row_rows, sources)
         return (*copies, *((source, source) for source in sources))
 
     def user_names(self, side: Side, user: Mapping[str, Any]) -> Names:
@@ -199,7 +152,7 @@ class Table:
         names = side.names.get(keys)
         if names is None:
             initial = initial_names(tuple(key for key in keys if not self.names.skips(key)))
-            copies, rows = _rows_with(side.user, keys)
+            copies, rows = rows_with(side.user, keys)
             wishes = self.names.wishes(keys)
             adds = bool(copies or rows)
             names = Names(copies, rows, wishes, special=False, initial=initial, adds=adds)
@@ -235,7 +188,7 @@ class Shape:
         self._table = table
         self._device = tuple(key for key in DEVICE_FIELDS if key in keys)
         self._place = tuple(key for key in PLACE_FIELDS if key in keys)
-        copies, self._rows = _rows_with(table.row_rows, keys)
+        copies, self._rows = rows_with(table.row_rows, keys)
         remembered = self._same.intersection((*self._device, *self._place))
         #: What is copied from each row: standard names, and over them the row's own.
         apart = TIME_FIELDS.union(remembered, RARE_FIELDS)
@@ -286,7 +239,7 @@ class Shape:
             told = zip(self._rare_names, rare, strict=True)
             properties |= {name: value for name, value in told if not values.is_empty(value)}
         add_times(properties, self._time_names, found[to_times : self._to_end])
-        _apply(self._rows, row, properties)
+        apply(self._rows, row, properties)
         return properties, side
 
     def event_names(self, customer: Mapping[str, Any]) -> Names:
@@ -297,7 +250,7 @@ class Shape:
             wishes = self._table.names.wishes(keys)
             sent = frozenset(keys if wishes is None else (new for _, new in wishes))
             special = not sent.isdisjoint(self._names | ACTING_NAMES | MISPLACED_NAMES)
-            copies, rows = _rows_with(self._table.event_rows, keys)
+            copies, rows = rows_with(self._table.event_rows, keys)
             added = {*(name for _, name in copies), *(row[1] for row in rows)}
             written = sent.union(added)
             apart = sent.isdisjoint(added) and written.isdisjoint(OTHER_NAMES) and bool(sent)
@@ -335,7 +288,7 @@ class Shape:
 
     def _part(
         self,
-        rows: tuple[_Row, ...],
+        rows: tuple[FieldRow, ...],
         sources: tuple[str, ...],
         row: Mapping[str, Any],
         key: tuple[Any, ...],
@@ -350,53 +303,14 @@ class Shape:
         return part
 
     def _worked_out(
-        self, rows: tuple[_Row, ...], sources: tuple[str, ...], row: Mapping[str, Any]
+        self, rows: tuple[FieldRow, ...], sources: tuple[str, ...], row: Mapping[str, Any]
     ) -> Json:
         found: Json = {}
-        _apply(rows, row, found)
+        apply(rows, row, found)
         for source in sources:
             if source in self._same and not values.is_empty(row[source]):
                 found[source] = row[source]
         return found
-
-
-def _apply(rows: tuple[_Row, ...], found: Mapping[str, Any], properties: Json) -> None:
-    """Add PostHog's names for what was found."""
-    for sources, name, convert in rows:
-        for source in sources:
-            value = found.get(source)
-            if value or not values.is_empty(value):
-                converted = convert(value)
-                if converted is not None:
-                    properties[name] = converted
-                    break
-
-
-def _compiled(fields: Iterable[Field]) -> tuple[_Row, ...]:
-    return tuple(
-        (
-            tuple(one.removeprefix(EVENT_PREFIX).removeprefix(USER_PREFIX) for one in row.sources),
-            row.name,
-            row.convert,
-        )
-        for row in fields
-    )
-
-
-def _rows_with(rows: tuple[_Row, ...], keys: Iterable[str]) -> tuple[_Copies, tuple[_Row, ...]]:
-    """Return the rows that find a source among these keys: plain copies, and the others."""
-    present = set(keys)
-    there = [
-        (tuple(one for one in sources if one in present), name, convert)
-        for sources, name, convert in rows
-    ]
-    copies = [
-        (sources[0], name)
-        for sources, name, convert in there
-        if len(sources) == 1 and convert is values.as_is
-    ]
-    others = [row for row in there if row[0] and (row[0][0], row[1]) not in copies]
-    return tuple(copies), tuple(others)
 
 
 def _getter(keys: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
@@ -415,10 +329,3 @@ def _is_text(key: tuple[Any, ...]) -> bool:
         all(value is None or type(value) is str for value in key)
         and sum(len(value) for value in key if value) <= _MAX_KEY_TEXT
     )
-
-
-def remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
-    """Keep what was worked out; when there is too much of it, begin anew."""
-    if len(memory) >= most:
-        memory.clear()
-    memory[key] = value

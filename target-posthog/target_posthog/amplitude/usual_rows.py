@@ -14,8 +14,9 @@ import msgspec
 import orjson
 
 from target_posthog.amplitude.event_ids import canonical_uuid
+from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.senders import Senders
-from target_posthog.amplitude.shapes import Shape, remember
+from target_posthog.amplitude.shapes import Shape
 from target_posthog.amplitude.typed_rows import FIELDS, read, take_sender, told_times
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from target_posthog.amplitude.convert import Options
+    from target_posthog.amplitude.names import Names
     from target_posthog.amplitude.senders import Sender
-    from target_posthog.amplitude.shapes import Names
     from target_posthog.conversion import Json
 
 #: Names that have rules of their own.
