@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
@@ -230,7 +231,7 @@ class Pool:
             try:
                 message = one.recv()
             except (EOFError, OSError):
-                raise _ended(worker) from None
+                raise self._ended(worker) from None
             if isinstance(message, Turn):
                 worker.waiting[one] = message
             else:
@@ -305,7 +306,24 @@ class Pool:
         try:
             pipe.send(message)
         except OSError:
-            raise _ended(worker) from None
+            raise self._ended(worker) from None
+
+    def _ended(self, worker: _Worker) -> RunAgain:
+        """Take what a worker said before its end, perhaps the cause; return what to say of it.
+
+        Raises:
+            TargetPosthogError: the cause.
+        """
+        worker.process.join(1.0)
+        with suppress(EOFError, OSError):
+            while worker.main.poll():
+                self._take(worker, worker.main.recv())
+        code = worker.process.exitcode
+        cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+        return RunAgain(
+            f"A worker process ended before its work was done ({cause}).",
+            "Run again; if the memory is short, set workers to less.",
+        )
 
 
 def processors() -> int:
@@ -313,13 +331,3 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _ended(worker: _Worker) -> RunAgain:
-    worker.process.join(1.0)
-    code = worker.process.exitcode
-    cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-    return RunAgain(
-        f"A worker process ended before its work was done ({cause}).",
-        "Run again; if the memory is short, set workers to less.",
-    )
