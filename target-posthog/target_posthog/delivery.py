@@ -54,6 +54,7 @@ class Delivery:
         links: which events to add.
         rejects: where refused events go.
         utc_now: the clock.
+        patience: says how many requests go side by side; several deliveries may share one.
         clock: seconds that only go forward.
     """
 
@@ -66,6 +67,7 @@ class Delivery:
         links: ToldLinks,
         rejects: RejectsFile,
         utc_now: Callable[[], datetime],
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
@@ -79,7 +81,7 @@ class Delivery:
         limits = settings.limits
         self._limits = Limits(limits.max_events, min(limits.max_bytes, wire.max_bytes))
         self._lanes = Lanes(1, self._limits, wire)
-        self._patience = Patience(settings.max_lanes)
+        self._patience = patience or Patience(settings.max_lanes)
         self._stretch: list[Item] = []
         self._stretch_size = 0
         self._asked: list[Item] = []
@@ -202,6 +204,7 @@ class Delivery:
 
     def _into_lanes(self) -> None:
         """Put everything that may go on into the lanes."""
+        self._adapt_lanes()
         wanted = self._settings.historical_migration
         while self._passing_on:
             item = self._passing_on.popleft()
@@ -216,11 +219,13 @@ class Delivery:
         """Begin full batches; go on when there is room for more."""
         self._begin_ready(everything=False)
         while self._lanes.must_wait:
-            began = self._clock()
-            answer = self._settle_next()
-            self._patience.waited(self._clock() - began, answer_took=answer.seconds)
+            self._settle_next(is_loss=True)
             self._begin_ready(everything=False)
-        count = self._patience.better_count(self._lanes.count)
+        self._adapt_lanes()
+
+    def _adapt_lanes(self) -> None:
+        """Have as many lanes as are worth it by now."""
+        count = self._patience.count
         if count != self._lanes.count:
             # What is in the old lanes goes first: no device may change lanes under way.
             self._drain()
@@ -230,7 +235,7 @@ class Delivery:
         """Begin everything, and wait for the end of it."""
         self._begin_ready(everything=True)
         while self._lanes.under_way:
-            self._settle_next()
+            self._settle_next(is_loss=self._lanes.is_held_up)
             self._begin_ready(everything=True)
 
     def _begin_ready(self, *, everything: bool) -> None:
@@ -242,12 +247,19 @@ class Delivery:
         while (done := self._in_flight.next_done(timeout=0)) is not None:
             self._settle(*done)
 
-    def _settle_next(self) -> Answer:
-        """Wait for the end of a request, and write down what became of its events."""
+    def _settle_next(self, *, is_loss: bool) -> None:
+        """Wait for the end of a request, and write down what became of its events.
+
+        Args:
+            is_loss: more lanes would have saved the wait.
+        """
+        began = self._clock()
         done = self._in_flight.next_done()
         if done is None:
             raise RuntimeError("no request is under way")
-        return self._settle(*done)
+        answer = self._settle(*done)
+        if is_loss:
+            self._patience.waited(self._clock() - began, answer_took=answer.seconds)
 
     def _settle(self, number: int, answer: Answer | Exception) -> Answer:
         batch = self._lanes.done(number)

@@ -124,6 +124,13 @@ class Lanes:
             return True
         return not self._has_room and self.under_way > 0
 
+    @property
+    def is_held_up(self) -> bool:
+        """Whether something waits only for what is under way in its lane."""
+        return any(
+            lane.under_way is not None and (lane.sealed or lane.growing) for lane in self._lanes
+        )
+
     def ready(self, *, everything: bool) -> Iterator[tuple[int, Batch]]:
         """Start and yield batches, with the numbers of their lanes, at most one for each lane.
 
@@ -176,13 +183,17 @@ class Lanes:
 
 
 class Patience:
-    """Says when more lanes are worth it: once waiting for slow answers has cost time.
+    """Says how many lanes are worth it: twice as many once waiting for slow answers has cost time.
 
     Args:
         most: how many lanes there may be.
+
+    Attributes:
+        count: how many there had better be.
     """
 
     def __init__(self, most: int) -> None:
+        self.count = 1
         self._most = most
         self._lost = 0.0
 
@@ -196,13 +207,9 @@ class Patience:
         """
         if answer_took > _SLOW_ANSWER:
             self._lost += min(seconds, answer_took)
-
-    def better_count(self, count: int) -> int:
-        """Return how many lanes there had better be; asked once, it waits as long again."""
-        if self._lost <= _PATIENCE or count >= self._most:
-            return count
-        self._lost = 0.0
-        return min(2 * count, self._most)
+        if self._lost > _PATIENCE:
+            self._lost = 0.0
+            self.count = min(2 * self.count, self._most)
 
 
 def _place(key: str, count: int) -> int:

@@ -22,9 +22,10 @@ from target_posthog.batch_files import record_of
 from target_posthog.capture_api import CaptureApi
 from target_posthog.converters import Conversions, Converter
 from target_posthog.delivery import Delivery
-from target_posthog.delivery_needs import DeliverySettings
+from target_posthog.delivery_needs import MAX_LANES, DeliverySettings
 from target_posthog.errors import TargetPosthogError
 from target_posthog.in_flight import SideBySide
+from target_posthog.lanes import Patience
 from target_posthog.progress import Counts
 from target_posthog.protocols import wire_of
 from target_posthog.settings import api_key_of
@@ -112,8 +113,9 @@ class Worker:
         self._conversions = Conversions(config)
         self._converters: dict[tuple[str, tuple[str, ...]], tuple[Json, Converter]] = {}
         links = AskedLinks(main, before_wait=self._finish_the_last)
+        patience = Patience(MAX_LANES)
         self._lines = [
-            _Line(main, channel, config, sender, links, before_wait=self._finish_the_last)
+            _Line(main, channel, config, sender, links, patience, self._finish_the_last)
             for channel in turns
         ]
         self._last: _Line | None = None
@@ -175,6 +177,7 @@ class _Line:
         config: Mapping[str, Any],
         sender: str,
         links: AskedLinks,
+        patience: Patience,
         before_wait: Callable[[], None],
     ) -> None:
         self._main = main
@@ -192,6 +195,7 @@ class _Line:
             links=links,
             rejects=SentRejects(main),
             utc_now=lambda: datetime.now(timezone.utc),
+            patience=patience,
         )
 
     def begin(self, job: int) -> None:

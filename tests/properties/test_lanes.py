@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -261,3 +262,26 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
         by_device[devices[number]].append(number)
     for numbers in by_device.values():
         assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize(("events", "lanes"), [(2, 1), (3, 2)])
+def test_what_holds_up_the_end_of_a_job_makes_more_lanes_worth_it(
+    tmp_path: Path, events: int, lanes: int
+) -> None:
+    """A worker's jobs are short: most of its waiting is at their ends. For one batch it must be."""
+    sender = FakeSender()
+    in_flight = AnyOrder(sender, lambda many: many - 1)
+    with delivery_to(
+        sender,
+        tmp_path,
+        limits=Limits(2, 10**6),
+        in_flight=in_flight,
+        clock=lambda: in_flight.now,
+        max_lanes=2,
+    ) as delivery:
+        for job in range(5):
+            for number in range(events):
+                delivery.take({}, converted(10 * job + number))
+            delivery.flush()
+        assert delivery.lanes == lanes
+    assert len(sender.accepted) == 5 * events

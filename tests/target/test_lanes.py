@@ -252,25 +252,20 @@ def test_idle_lanes_without_room_begin_the_fullest() -> None:
 def test_patience_ends_once_waiting_for_slow_answers_has_cost_a_second() -> None:
     """Then twice as many requests go side by side, and it is a second again before four do."""
     patience = Patience(8)
-    for _ in range(10):
-        assert patience.better_count(1) == 1
+    counts = []
+    for _ in range(44):
         patience.waited(0.1, answer_took=0.1)
-    patience.waited(0.1, answer_took=0.1)
-    assert patience.better_count(1) == 2
-    assert patience.better_count(2) == 2
-    for _ in range(11):
-        patience.waited(0.1, answer_took=0.1)
-    assert patience.better_count(2) == 4
+        counts.append(patience.count)
+    assert counts == [1] * 10 + [2] * 11 + [4] * 11 + [8] * 12
 
 
 def test_there_are_never_more_lanes_than_allowed() -> None:
     """However long it takes."""
     for most, counts in ((6, [2, 4, 6, 6]), (1, [1])):
-        patience, count = Patience(most), 1
+        patience = Patience(most)
         for expected in counts:
             patience.waited(100, answer_took=100)
-            count = patience.better_count(count)
-            assert count == expected
+            assert patience.count == expected
 
 
 def test_quick_answers_cost_no_patience() -> None:
@@ -278,7 +273,7 @@ def test_quick_answers_cost_no_patience() -> None:
     patience = Patience(8)
     for _ in range(1000):
         patience.waited(0.04, answer_took=0.04)
-    assert patience.better_count(1) == 1
+    assert patience.count == 1
 
 
 def test_waiting_for_an_agreed_speed_costs_no_patience() -> None:
@@ -286,4 +281,4 @@ def test_waiting_for_an_agreed_speed_costs_no_patience() -> None:
     patience = Patience(8)
     for _ in range(9):
         patience.waited(30, answer_took=0.1)
-    assert patience.better_count(1) == 1
+    assert patience.count == 1
