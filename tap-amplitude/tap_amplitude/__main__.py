@@ -20,8 +20,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     if _is_discovery(arguments):
         # Meltano asks for the catalog before most runs; the SDK need not be loaded for it.
-        sys.stdout.write(CATALOG.read_text(encoding="utf-8"))
-        sys.exit(_flushed(0))
+        sys.exit(_print_catalog())
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from tap_amplitude.command import run  # noqa: PLC0415 - see above
@@ -32,6 +31,14 @@ def main() -> None:
     # Nor need it be taken apart at the end, which takes as long.
     gc.freeze()
     sys.exit(_flushed(code))
+
+
+def _print_catalog() -> int:
+    try:
+        sys.stdout.write(CATALOG.read_text(encoding="utf-8"))
+    except BrokenPipeError:
+        return _flushed(1)
+    return _flushed(0)
 
 
 def _flushed(code: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,16 @@ def test_the_catalog_needs_nothing_of_the_sdk() -> None:
     )
     done = subprocess.run([sys.executable, "-c", asks], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_is_gone_gets_no_traceback() -> None:
+    """As with a pager that was left."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [sys.executable, "-m", "tap_amplitude", "--discover"]
+    done = subprocess.run(command, stdout=writes, stderr=subprocess.PIPE, check=False)
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_other_options_beside_it_are_the_sdks() -> None:
