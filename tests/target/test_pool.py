@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
+import time
+from multiprocessing import connection
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,33 +21,63 @@ from target_posthog.sightings import News
 from target_posthog.worker_messages import Ask, Failed, Said, StreamOfFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are copies only on Linux")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no workers")
 
 CAUSE = Failed(FixConfiguration, "PostHog refused the key.", "Give another.")
+LONG_SECONDS = 60
+
+
+def talks_and_fails(connections: Sequence[Connection], *_: Any) -> None:
+    """Live as a worker that says several things and then why it ends."""
+    main = connections[0]
+    main.recv()
+    for _number in range(5):
+        main.send(Said("target-posthog", 10, "something"))
+    main.send(CAUSE)
+    os._exit(0)
+
+
+def asks_and_fails(
+    connections: Sequence[Connection], _: object, __: object, config: Mapping[str, Any], *___: Any
+) -> None:
+    """Live as a worker that ends while the target makes up the answer to its question."""
+    main = connections[0]
+    main.recv()
+    main.send(Ask(()))
+    end = time.monotonic() + LONG_SECONDS
+    while not Path(config["asked"]).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    main.send(CAUSE)
+    os._exit(0)
+
+
+def is_killed(connections: Sequence[Connection], *_: Any) -> None:
+    """Live as a worker that the system kills."""
+    connections[0].recv()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def pool_with(
+def pool_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[Any, Any], Pool]]:
-    """Make a pool whose only worker has such a life, and a job."""
+) -> Iterator[Callable[[Callable[..., None]], Pool]]:
+    """Make a pool with a job, whose only worker has such a life."""
     pools: list[Pool] = []
 
-    def make(life: Callable[[Connection], None], links: Any = None) -> Pool:
-        def serve(connections: Sequence[Connection], *_: Any) -> None:
-            connections[0].recv()
-            life(connections[0])
-            os._exit(0)
+    def news(_: object) -> News:
+        (tmp_path / "asked").touch()
+        wait_for_workers()
+        return News()
 
-        monkeypatch.setattr("target_posthog.pool.serve", serve)
+    def make(life: Callable[..., None]) -> Pool:
+        monkeypatch.setattr("target_posthog.pool.serve", life)
         unused: Any = None
-        pool = Pool(
-            {"workers": 1}, "tests/1", delivery=unused, links=links, rejects=unused, pace=unused
-        )
+        links: Any = SimpleNamespace(news=news)
+        config = {"workers": 1, "asked": str(tmp_path / "asked")}
+        pool = Pool(config, "tests/1", delivery=unused, links=links, rejects=unused, pace=unused)
         pools.append(pool)
         file = tmp_path / "events.jsonl"
         file.touch()
@@ -57,8 +91,9 @@ def pool_with(
 
 def go_on(pool: Pool) -> None:
     """Go on, at most for a while."""
-    for _ in range(1000):
-        multiprocessing.connection.wait(pool.attend()[0], 1)
+    end = time.monotonic() + LONG_SECONDS
+    while time.monotonic() < end:
+        connection.wait(pool.attend()[0], 1)
 
 
 def end_of(pool: Pool) -> TargetPosthogError:
@@ -71,44 +106,26 @@ def end_of(pool: Pool) -> TargetPosthogError:
 def wait_for_workers() -> None:
     """Wait until all have ended."""
     for child in multiprocessing.active_children():
-        child.join(10)
+        child.join(LONG_SECONDS)
 
 
-def test_the_cause_is_told_that_a_worker_named_before_it_ended(pool_with: Any) -> None:
+def test_the_cause_is_told_that_a_worker_named_before_it_ended(pool_of: Any) -> None:
     """Also when other messages stand before it and its other pipes are closed already."""
-
-    def life(main: Connection) -> None:
-        for _ in range(5):
-            main.send(Said("target-posthog", 10, "something"))
-        main.send(CAUSE)
-
-    pool = pool_with(life)
+    pool = pool_of(talks_and_fails)
     pool.attend()
     wait_for_workers()
     failure = end_of(pool)
     assert (type(failure), failure.happened) == (CAUSE.kind, CAUSE.happened)
 
 
-def test_the_cause_is_told_when_a_worker_ends_before_it_has_its_answer(pool_with: Any) -> None:
+def test_the_cause_is_told_when_a_worker_ends_before_it_has_its_answer(pool_of: Any) -> None:
     """The target notices by the answer that it cannot send."""
-    asked = multiprocessing.get_context("fork").Event()
-
-    def life(main: Connection) -> None:
-        main.send(Ask(()))
-        asked.wait(10)
-        main.send(CAUSE)
-
-    def news(_: object) -> News:
-        asked.set()
-        wait_for_workers()
-        return News()
-
-    failure = end_of(pool_with(life, SimpleNamespace(news=news)))
+    failure = end_of(pool_of(asks_and_fails))
     assert (type(failure), failure.happened) == (CAUSE.kind, CAUSE.happened)
 
 
-def test_a_worker_that_says_nothing_before_its_end_is_told_by_how_it_ended(pool_with: Any) -> None:
+def test_a_worker_that_says_nothing_before_its_end_is_told_by_how_it_ended(pool_of: Any) -> None:
     """Such as one that the system killed."""
-    failure = end_of(pool_with(lambda _: os.kill(os.getpid(), 9)))
+    failure = end_of(pool_of(is_killed))
     assert isinstance(failure, RunAgain)
     assert failure.happened == "A worker process ended before its work was done (signal 9)."
