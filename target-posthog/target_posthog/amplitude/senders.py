@@ -33,8 +33,7 @@ SENDER_FIELDS = (
     *PLACE_FIELDS,
     *("amplitude_id", "app", "data", "device_id", "groups", "ip_address", "location_lat"),
     *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
-    # In exports of 2022 and before each event has an `$insert_key` of its own.
-    *(name for name in RARE_FIELDS if name != "$insert_key"),
+    *RARE_FIELDS,
 )
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
 
