@@ -19,7 +19,7 @@ from target_posthog.codec import dumps
 from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from target_posthog.protocols import Wire
 
@@ -35,7 +35,7 @@ _REQUIRED_TEXTS = ("uuid", "event", "distinct_id", "timestamp")
 _LEVEL = 1
 _GZIP = 16 + isal_zlib.MAX_WBITS
 #: How many events are compressed at a time: few enough to be still in the processor's cache.
-_FED_TOGETHER = 100
+FED_TOGETHER = 100
 
 
 class Item(msgspec.Struct, gc=False):
@@ -89,17 +89,14 @@ class Batch:
         historical: they go as a historical migration.
         created_at: when the batch was begun, RFC 3339; the same in every try.
         packed: the request body, gzip; the same in every try.
+        size: how many bytes its events have before compression, with a comma each.
     """
 
     items: Sequence[Item]
     historical: bool
     created_at: str
     packed: bytes
-
-    @property
-    def size(self) -> int:
-        """How many bytes its events have before compression, with a comma each."""
-        return sum(len(item.body) + 1 for item in self.items)
+    size: int
 
     def of(self, items: Sequence[Item], wire: Wire) -> Batch:
         """Return a part of this batch, packed anew unless it is all of it."""
@@ -141,11 +138,19 @@ class Filling:
 
     def add(self, item: Item) -> None:
         """Add an event, of a uuid that is not there."""
-        body, unpacked = item.body, self._unpacked
-        self.by_uuid[item.uuid] = item
-        self.size += len(body) + 1
-        unpacked.append(body)
-        if len(unpacked) >= _FED_TOGETHER:
+        self.add_all({item.uuid: item}, len(item.body) + 1)
+
+    def add_all(self, by_uuid: Mapping[str, Item], size: int) -> None:
+        """Add events.
+
+        Args:
+            by_uuid: the events in order, by uuids that are not there.
+            size: how many bytes they have before compression, with a comma each.
+        """
+        self.by_uuid.update(by_uuid)
+        self.size += size
+        self._unpacked += [item.body for item in by_uuid.values()]
+        if len(self._unpacked) >= FED_TOGETHER:
             self._feed()
 
     def sealed(self) -> Batch:
@@ -153,7 +158,8 @@ class Filling:
         self._feed()
         self._packed += [self._compressor.compress(b"]}"), self._compressor.flush()]
         items = list(self.by_uuid.values())
-        return Batch(items, self._historical, self._created_at, b"".join(self._packed))
+        packed = b"".join(self._packed)
+        return Batch(items, self._historical, self._created_at, packed, self.size)
 
     def _feed(self) -> None:
         if len(self.by_uuid) > len(self._unpacked):

@@ -11,9 +11,10 @@ import logging
 import time
 from collections import deque
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from target_posthog.batches import MAX_EVENT_BYTES, Item, Limits, item_of
+from target_posthog.batches import FED_TOGETHER, MAX_EVENT_BYTES, Item, Limits, item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Json, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
@@ -114,23 +115,26 @@ class Delivery:
             self._reject(item, "check", record)
             self.stop_at_too_many_rejects()
             return
-        self._add(item)
+        self._add([item], len(item.body) + 1)
 
-    def take_usual(self, item: Item) -> bool:
-        """Take the event of a usual row; tell whether it could be taken as it is.
+    def take_usual(self, items: Sequence[Item]) -> bool:
+        """Take the events of usual rows, if each can be taken as it is; tell whether they were.
 
         Raises:
             TargetPosthogError: see `take`.
         """
-        if item.timestamp > self._latest_time or len(item.body) > MAX_EVENT_BYTES:
+        sizes = [len(item.body) for item in items]
+        if max(sizes) > MAX_EVENT_BYTES:
             return False
-        self.counts.exported += 1
-        self._add(item)
+        if max([item.timestamp for item in items]) > self._latest_time:
+            return False
+        self.counts.exported += len(items)
+        self._add(items, sum(sizes) + len(items))
         return True
 
-    def _add(self, item: Item) -> None:
-        self._stretch.append(item)
-        self._stretch_size += len(item.body) + 1
+    def _add(self, items: Sequence[Item], size: int) -> None:
+        self._stretch += items
+        self._stretch_size += size
         if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
             self._pass_on()
 
@@ -205,15 +209,36 @@ class Delivery:
     def _into_lanes(self) -> None:
         """Put everything that may go on into the lanes."""
         self._adapt_lanes()
-        wanted = self._settings.historical_migration
         while self._passing_on:
-            item = self._passing_on.popleft()
-            old = item.timestamp < self._oldest_recent if wanted == "auto" else wanted == "true"
-            is_new = self._lanes.add(item, historical=old, created_at=self._now)
-            if not is_new and not item.told:
-                self.counts.skipped["duplicate"] += 1
-            if self._lanes.are_pressed:
-                self._begin_what_is_full()
+            run = list(islice(self._passing_on, FED_TOGETHER))
+            if self._take_together(run):
+                for _ in run:
+                    self._passing_on.popleft()
+            else:
+                for _ in run:
+                    self._take_next()
+
+    def _take_together(self, run: Sequence[Item]) -> bool:
+        """Put events into the lanes if they go there without any ado; tell whether they did."""
+        old = self._is_old(run[0])
+        if self._settings.historical_migration == "auto" and any(
+            self._is_old(item) != old for item in run
+        ):
+            return False
+        return self._lanes.add_all(run, historical=old, created_at=self._now)
+
+    def _take_next(self) -> None:
+        item = self._passing_on.popleft()
+        is_new = self._lanes.add(item, historical=self._is_old(item), created_at=self._now)
+        if not is_new and not item.told:
+            self.counts.skipped["duplicate"] += 1
+        if self._lanes.are_pressed:
+            self._begin_what_is_full()
+
+    def _is_old(self, item: Item) -> bool:
+        """Tell whether an event goes as a historical migration."""
+        wanted = self._settings.historical_migration
+        return item.timestamp < self._oldest_recent if wanted == "auto" else wanted == "true"
 
     def _begin_what_is_full(self) -> None:
         """Begin full batches; go on when there is room for more."""
@@ -333,7 +358,7 @@ class Delivery:
     def _warn_of_recent(self, items: Sequence[Item]) -> None:
         if self._warned_of_recent or self._settings.historical_migration != "true":
             return
-        if any(item.timestamp >= self._oldest_recent for item in items):
+        if max([item.timestamp for item in items]) >= self._oldest_recent:
             self._warned_of_recent = True
             logger.warning(
                 "Some events are newer than 48 hours: PostHog may bill them although "

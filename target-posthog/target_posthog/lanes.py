@@ -56,6 +56,23 @@ class _Lane:
                 self.sealed.append(filling.sealed())
 
 
+class _Run:
+    """Events in order that go to one lane.
+
+    Attributes:
+        lane: the lane.
+        events: how many events there are.
+        size: how many bytes they have before compression, with a comma each.
+        by_uuid: the events by uuid; of twins only the last.
+    """
+
+    def __init__(self, lane: _Lane, items: Sequence[Item]) -> None:
+        self.lane = lane
+        self.events = len(items)
+        self.size = sum([len(item.body) for item in items]) + len(items)
+        self.by_uuid = {item.uuid: item for item in items}
+
+
 class Lanes:
     """Keeps events in lanes and says which batches may go now.
 
@@ -112,6 +129,31 @@ class Lanes:
             self.are_pressed = True
         return True
 
+    def add_all(self, items: Sequence[Item], *, historical: bool, created_at: str) -> bool:
+        """Do what `add` does for each of these events, when it would do nothing else.
+
+        Returns:
+            False when it might seal or press on account of them, or one is in a batch already.
+            Then none is added.
+        """
+        runs = [_Run(self._lanes[0], items)] if self.count == 1 else self._runs_of(items)
+        size = sum(run.size for run in runs)
+        has_room = (
+            self._held_events + len(items) < self._room_events
+            and self._held_bytes + size < self._room_bytes
+        )
+        if not has_room or not all(self._takes(run, historical=historical) for run in runs):
+            return False
+        for run in runs:
+            filling = run.lane.growing.get(historical)
+            if filling is None:
+                filling = Filling(self._wire, historical=historical, created_at=created_at)
+                run.lane.growing[historical] = filling
+            filling.add_all(run.by_uuid, run.size)
+        self._held_events += len(items)
+        self._held_bytes += size
+        return True
+
     @property
     def under_way(self) -> int:
         """How many batches are under way."""
@@ -162,6 +204,28 @@ class Lanes:
         self._lanes[number].sealed.extendleft(reversed(batches))
         for batch in batches:
             self._hold(batch, +1)
+
+    def _runs_of(self, items: Sequence[Item]) -> list[_Run]:
+        """Return the lanes of these events, and which go there."""
+        of_lanes: dict[int, list[Item]] = {}
+        for item in items:
+            of_lanes.setdefault(_place(item.key, self.count), []).append(item)
+        return [_Run(self._lanes[number], of_lane) for number, of_lane in of_lanes.items()]
+
+    def _takes(self, run: _Run, *, historical: bool) -> bool:
+        """Tell whether a run's events are new in the batch that grows there, and do not fill it."""
+        filling = run.lane.growing.get(historical)
+        if filling is None:
+            events, size, is_new = run.events, run.size, True
+        else:
+            events, size = run.events + len(filling.by_uuid), run.size + filling.size
+            is_new = filling.by_uuid.keys().isdisjoint(run.by_uuid)
+        return (
+            is_new
+            and len(run.by_uuid) == run.events
+            and events < self._max_events
+            and size < self._max_bytes
+        )
 
     @property
     def _has_room(self) -> bool:

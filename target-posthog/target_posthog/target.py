@@ -264,7 +264,7 @@ class TargetPosthog(Target):
         """Take the event of a usual row; see `Delivery.take_usual`."""
         if not self._begun:
             self._begin(goes_on=False)
-        taken = self.delivery.take_usual(item)
+        taken = self.delivery.take_usual([item])
         self._show_progress()
         return taken
 

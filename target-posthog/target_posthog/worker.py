@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from target_posthog.answers import Answer
     from target_posthog.batch_files import BatchFile
+    from target_posthog.batches import Item
     from target_posthog.conversion import Json
     from target_posthog.jobs import Job
 
@@ -211,21 +212,40 @@ class _Line:
             first: the number of the first of them.
             rows: the lines, without their ends.
         """
-        delivery = self._delivery
         # It writes events as `/batch/` takes them.
         quick = converter.usual_rows if self._is_batch else None
+        usual: list[Item] = []
         for number, row in enumerate(rows, first):
-            usual = None if quick is None else quick.event_of(row)
-            if usual is not None and delivery.take_usual(usual):
+            item = None if quick is None else quick.event_of(row)
+            if item is not None:
+                usual.append(item)
                 continue
-            record = record_of(row)
-            if isinstance(record, dict):
-                known = row if converter.is_amplitude(record) else converter.known(record)
-                delivery.take(known, converter.convert(record))
-            elif record is not None:
-                delivery.take_unreadable(*file.unreadable(number, row, record))
+            self._take_usual(converter, usual)
+            usual = []
+            problem = self._take_line(converter, row)
+            if problem is not None:
+                self._delivery.take_unreadable(*file.unreadable(number, row, problem))
+        self._take_usual(converter, usual)
         if time.monotonic() - self._reported > _REPORT_SECONDS:
             self._report()
+
+    def _take_usual(self, converter: Converter, items: Sequence[Item]) -> None:
+        """Take the events of usual rows; when one cannot be taken as it is, each by itself."""
+        if not items or self._delivery.take_usual(items):
+            return
+        for item in items:
+            if not self._delivery.take_usual([item]):
+                assert isinstance(item.record, bytes)  # noqa: S101 - the line itself
+                self._take_line(converter, item.record)
+
+    def _take_line(self, converter: Converter, row: bytes) -> str | None:
+        """Take a line that is not usual; return why it is no record, None for a blank one."""
+        record = record_of(row)
+        if isinstance(record, dict):
+            known = row if converter.is_amplitude(record) else converter.known(record)
+            self._delivery.take(known, converter.convert(record))
+            return None
+        return record
 
     def end(self) -> None:
         """Begin the last requests."""

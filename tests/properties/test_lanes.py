@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from tests.target.deliveries import (
 from tests.target.singer import uuid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from target_posthog.batches import Batch, Item
 
@@ -74,6 +75,16 @@ class Run:
         while self.lanes.must_wait:
             self.end()
         self.check_bounds()
+
+    def add_all(self, items: Sequence[Item], *, historical: bool) -> None:
+        """Put events into their lanes together, or one by one when they want more than that."""
+        if self.lanes.add_all(items, historical=historical, created_at=OLD):
+            self.added += [(one, historical) for one in items]
+            assert not self.lanes.are_pressed
+            self.check_bounds()
+        else:
+            for one in items:
+                self.add(one, historical=historical)
 
     def held(self) -> list[tuple[Item, bool]]:
         """Return what was added and is not delivered."""
@@ -134,6 +145,18 @@ class Run:
         assert size <= batches * self.limits.max_bytes + largest
 
 
+def runs_of(
+    events: Sequence[tuple[int, int, str, bool, int]], data: st.DataObject
+) -> Iterator[tuple[bool, list[tuple[int, int, str, bool, int]]]]:
+    """Yield neighbours that are all historical or all live, at most five."""
+    for historical, alike in groupby(events, key=lambda one: one[3]):
+        rest = list(alike)
+        while rest:
+            size = data.draw(st.integers(1, 5))
+            yield historical, rest[:size]
+            del rest[:size]
+
+
 @settings(max_examples=300, deadline=None)
 @given(events=EVENTS, limits=LIMITS, count=st.integers(1, 5), data=st.data())
 def test_whatever_happens_each_device_keeps_its_order(
@@ -141,11 +164,12 @@ def test_whatever_happens_each_device_keeps_its_order(
 ) -> None:
     """Under any sequence of ends, put back batches and doublings, with nothing lost or doubled."""
     run = Run(limits, count, lambda many: data.draw(st.integers(0, many - 1)))
-    for device, number, name, historical, length in events:
-        made = item(
-            number, event=name, properties={"$device_id": f"d{device}", "text": "x" * length}
-        )
-        run.add(made, historical=historical)
+    for historical, few in runs_of(events, data):
+        items = [
+            item(number, event=name, properties={"$device_id": f"d{device}", "text": "x" * length})
+            for device, number, name, _, length in few
+        ]
+        run.add_all(items, historical=historical)
         what = data.draw(st.integers(0, 9))
         if what == 0:
             run.double()

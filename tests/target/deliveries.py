@@ -97,7 +97,7 @@ def item(number: int, wire: Wire = WIRE, **changes: Any) -> Item:
 
 def batch_of(*items: Item, wire: Wire = WIRE, historical: bool = True) -> Batch:
     """Return a batch with these events."""
-    empty = Batch((), historical, f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z", b"")
+    empty = Batch((), historical, f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z", b"", 0)
     return empty.of(items, wire)
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.batches import Limits
+from target_posthog.batches import MAX_EVENT_BYTES, Limits
 from target_posthog.conversion import GroupState, Link, Rejected, Skipped
 from target_posthog.errors import RunAgain, TooManyRejects
 from target_posthog.links import Links
 from tests.target.deliveries import (
+    OLD,
     FakeSender,
     LateLinks,
     converted,
     delivery_to,
     envelope_bytes,
+    item,
     rejected_lines,
 )
 from tests.target.singer import uuid_of
@@ -73,6 +75,36 @@ def test_a_late_answer_about_people_changes_nothing_in_what_is_sent(tmp_path: Pa
             assert delivery.counts.links == 4
         sent.append(sender.accepted)
     assert sent[0] == sent[1]
+
+
+def test_events_of_usual_rows_are_taken_together_or_not_at_all(tmp_path: Path) -> None:
+    """The ones that must be looked at more closely are among them."""
+    sender = FakeSender()
+    late = item(3, timestamp=OLD)
+    late.timestamp = "2024-06-03T00:00:00.000000Z"
+    large = item(4)
+    large.body = b" " * (MAX_EVENT_BYTES + 1)
+    with delivery_to(sender, tmp_path) as delivery:
+        assert not delivery.take_usual([item(1), late])
+        assert not delivery.take_usual([large, item(1)])
+        assert delivery.take_usual([item(1), item(2)])
+        delivery.flush()
+        assert (delivery.counts.exported, delivery.counts.accepted) == (2, 2)
+    assert [event["uuid"] for event in sender.accepted] == [uuid_of(1), uuid_of(2)]
+
+
+def test_auto_sets_neighbours_apart_that_stand_on_both_sides_of_the_limit(tmp_path: Path) -> None:
+    """However many go into a request together."""
+    sender = FakeSender()
+    times = [OLD, RECENT]
+    with delivery_to(sender, tmp_path, historical_migration="auto") as delivery:
+        delivery.take_usual([item(number, timestamp=times[number % 2]) for number in range(6)])
+        delivery.flush()
+    bodies = [json.loads(body) for body in sender.bodies]
+    assert [
+        (body["historical_migration"], [event["timestamp"] for event in body["batch"]])
+        for body in bodies
+    ] == [(True, times[:1] * 3), (False, times[1:] * 3)]
 
 
 def test_a_flush_of_nothing_sends_nothing(tmp_path: Path) -> None:

@@ -147,6 +147,44 @@ def test_the_very_event_is_held_once() -> None:
     assert begun(lanes, everything=True) == [(0, [1, 2])]
 
 
+def add_all(lanes: Lanes, numbers: Iterable[int], *, historical: bool = True) -> bool:
+    """Put events of one device into the lanes together; tell whether they went there."""
+    items = [item(number, properties={"$device_id": "d"}) for number in numbers]
+    return lanes.add_all(items, historical=historical, created_at=OLD)
+
+
+def test_many_events_go_into_a_lane_together_as_long_as_no_batch_is_full() -> None:
+    """The last event of a batch seals it, which is `add`'s part."""
+    lanes = lanes_of(limits=Limits(4, 10**6))
+    assert add_all(lanes, [0, 1])
+    assert add_all(lanes, [2])
+    assert not add_all(lanes, [3])
+    assert not lanes.are_pressed
+    assert begun(lanes, everything=True) == [(0, [0, 1, 2])]
+
+
+def test_twins_do_not_go_into_a_lane_together() -> None:
+    """Neither beside each other nor into the batch that holds the other."""
+    lanes = lanes_of()
+    assert not add_all(lanes, [1, 2, 1])
+    assert add_all(lanes, [1, 2])
+    assert not add_all(lanes, [3, 2])
+    assert begun(lanes, everything=True) == [(0, [1, 2])]
+
+
+@pytest.mark.parametrize("is_by_bytes", [False, True])
+def test_many_events_do_not_take_the_last_room_of_all_lanes(*, is_by_bytes: bool) -> None:
+    """Something must begin then, whichever batch it is that grows."""
+    two = 2 * (len(item(0, properties={"$device_id": "d"}).body) + 1)
+    lanes = lanes_of(limits=Limits(1000, two) if is_by_bytes else Limits(2, 10**6))
+    add(lanes, [0, 1])
+    assert begun(lanes) == [(0, [0, 1])]
+    add(lanes, [2])
+    assert not add_all(lanes, [3], historical=False)
+    lanes.done(0)
+    assert add_all(lanes, [3], historical=False)
+
+
 def test_another_event_under_the_same_uuid_begins_a_new_batch() -> None:
     """PostHog keeps both, and v1 takes no uuid twice in one request."""
     lanes = lanes_of()

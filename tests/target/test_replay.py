@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -347,7 +348,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
 
     monkeypatch.setattr("target_posthog.rejects.os.fsync", full)
     target = Replay(config={**config, "ledger_url": f"sqlite:///{tmp_path}/target-posthog.db"})
-    with pytest.raises(RunAgain, match=r"No space left on device"):
+    with closing(target), pytest.raises(RunAgain, match=r"No space left on device"):
         target.replay([path], None)
     assert path.read_bytes() == before
     assert names_in(tmp_path) == [path.name]
