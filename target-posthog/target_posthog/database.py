@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -63,12 +62,6 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
-
-
-def insert_into(engine: sa.Engine, table: sa.Table) -> Any:
-    """Return an INSERT that can say what to do on a conflict, as the engine's database has it."""
-    # Loaded only here: the kinds of databases that are not used are a part of the start.
-    return import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert(table)
 
 
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:
