@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -9,12 +10,12 @@ import sqlalchemy as sa
 from target_posthog.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 #: What keeps two workers that start at once from making the tables at once.
-ALONE: Mapping[str, Sequence[str]] = {
-    "sqlite": ("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"),
-    "postgresql": ("SELECT pg_advisory_xact_lock(4400484305)",),
+_ALONE: Mapping[str, str] = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "SELECT pg_advisory_xact_lock(4400484305)",
 }
 
 #: For each connection to SQLite.
@@ -29,6 +30,8 @@ _PRAGMAS = (
 )
 #: How long one worker waits for another's turn to write; sqlite3's own 5 s are short for many.
 _BUSY_SECONDS = 60
+#: How long to wait before SQLite is asked again for what it refuses at once. Seconds.
+_PAUSE = 0.02
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -52,7 +55,7 @@ def open_engine(url: str) -> sa.Engine:
         ) from None
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
         raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
-    if engine.dialect.name not in ALONE:
+    if engine.dialect.name not in _ALONE:
         raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
     if "@" in (engine.url.host or ""):
         # The driver would look for a host of this name, and show it.
@@ -62,6 +65,38 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def begin_alone(connection: sa.Connection) -> None:
+    """Begin what no other worker may do at the same time; the end of the transaction ends it.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the database cannot be written, or is another's for too long.
+    """
+    if connection.dialect.name == "sqlite":
+        _use_wal(connection)
+    connection.execute(sa.text(_ALONE[connection.dialect.name]))
+
+
+def _use_wal(connection: sa.Connection) -> None:
+    """Have SQLite keep a log beside a file.
+
+    The first time, that takes the whole file. While another worker does the same, SQLite does not
+    wait for it, whatever the time-out is, but refuses at once.
+    """
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while not _uses_wal(connection, may_wait=time.monotonic() < deadline):
+        time.sleep(_PAUSE)
+
+
+def _uses_wal(connection: sa.Connection, *, may_wait: bool) -> bool:
+    try:
+        connection.execute(sa.text("PRAGMA journal_mode=WAL"))
+    except sa.exc.OperationalError as error:
+        if may_wait and "database is locked" in str(error.orig):
+            return False
+        raise
+    return True
 
 
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:

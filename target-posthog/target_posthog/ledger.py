@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.database import ALONE, open_engine
+from target_posthog.database import begin_alone, open_engine
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ class Ledger:
         self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
         self._engine = open_engine(url)
         with self._transaction() as connection:
-            for statement in ALONE[self._engine.dialect.name]:
-                connection.execute(sa.text(statement))
+            begin_alone(connection)
             _METADATA.create_all(connection)
 
     def begin(self, *, goes_on: bool) -> Beginning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from threading import Barrier
+from threading import Barrier, Timer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -148,6 +148,18 @@ def test_workers_that_start_at_once_make_the_tables_once(ledger_url: str) -> Non
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(open_together, range(6)))
+
+
+def test_a_new_ledger_that_another_worker_makes_is_waited_for(tmp_path: Path) -> None:
+    """SQLite may refuse at once while another takes the file, as it does for a moment."""
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = Timer(0.3, other.commit)
+        release.start()
+        with opened(f"sqlite:///{path}?timeout=0") as ledger:
+            assert ledger.owners(["d"]) == {}
+        release.join()
 
 
 def test_workers_that_claim_at_once_agree(ledger_url: str) -> None:
