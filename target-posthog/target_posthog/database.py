@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -85,11 +86,11 @@ def _use_wal(connection: sa.Connection) -> None:
     wait for it, whatever the time-out is, but refuses at once.
     """
     deadline = time.monotonic() + _BUSY_SECONDS
-    while not _uses_wal(connection, may_wait=time.monotonic() < deadline):
+    while not _could_use_wal(connection, may_wait=time.monotonic() < deadline):
         time.sleep(_PAUSE)
 
 
-def _uses_wal(connection: sa.Connection, *, may_wait: bool) -> bool:
+def _could_use_wal(connection: sa.Connection, *, may_wait: bool) -> bool:
     try:
         connection.execute(sa.text("PRAGMA journal_mode=WAL"))
     except sa.exc.OperationalError as error:
@@ -97,6 +98,12 @@ def _uses_wal(connection: sa.Connection, *, may_wait: bool) -> bool:
             return False
         raise
     return True
+
+
+def insert_into(engine: sa.Engine, table: sa.Table) -> Any:
+    """Return an INSERT that can say what to do on a conflict, as the engine's database has it."""
+    # Loaded only here: the kinds of databases that are not used are a part of the start.
+    return import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert(table)
 
 
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.database import begin_alone, open_engine
+from target_posthog.database import begin_alone, insert_into, open_engine
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -63,23 +63,6 @@ _GROUPS = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     **_ONE_TREE,
 )
-
-
-def _insert_into(table: sa.Table, on_conflict: str) -> sa.TextClause:
-    """Return an INSERT of one row, in words that SQLite and PostgreSQL share.
-
-    SQLAlchemy's own INSERT with ON CONFLICT is put into words anew for each execution.
-    """
-    names = [column.name for column in table.columns]
-    values = ", ".join(f":{name}" for name in names)
-    return sa.text(
-        f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values}) "  # noqa: S608 - our own names
-        f"ON CONFLICT {on_conflict}"
-    )
-
-
-_INSERT_OF = {table: _insert_into(table, "DO NOTHING") for table in (_PROJECTS, _DEVICES, _SHARED)}
-_GROUP_UPSERT = _insert_into(_GROUPS, "(project, group_id) DO UPDATE SET digest = excluded.digest")
 
 GroupKey = tuple[str, str]
 _Item = TypeVar("_Item")
@@ -220,7 +203,13 @@ class Ledger:
         ]
         with self._transaction() as connection:
             for chunk in _chunks(rows):
-                connection.execute(_GROUP_UPSERT, chunk)
+                statement = insert_into(self._engine, _GROUPS).values(chunk)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=list(_GROUPS.primary_key),
+                        set_={"digest": statement.excluded.digest},
+                    )
+                )
 
     def close(self) -> None:
         """Close every connection."""
@@ -233,7 +222,9 @@ class Ledger:
             for chunk in _chunks(rows):
                 named = [{"project": self._project, **row} for row in chunk]
                 inserted += connection.execute(
-                    _INSERT_OF[table], named, execution_options={"preserve_rowcount": True}
+                    insert_into(self._engine, table).on_conflict_do_nothing(),
+                    named,
+                    execution_options={"preserve_rowcount": True},
                 ).rowcount
         return inserted
 
