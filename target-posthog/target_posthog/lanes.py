@@ -118,8 +118,7 @@ class Lanes:
                 self._seal(lane, historical=historical)
                 filling = None
         if filling is None:
-            filling = Filling(self._wire, historical=historical, created_at=created_at)
-            lane.growing[historical] = filling
+            filling = self._begun(lane, historical=historical, created_at=created_at)
         filling.add(item)
         self._held_events += 1
         self._held_bytes += size
@@ -147,8 +146,7 @@ class Lanes:
         for run in runs:
             filling = run.lane.growing.get(historical)
             if filling is None:
-                filling = Filling(self._wire, historical=historical, created_at=created_at)
-                run.lane.growing[historical] = filling
+                filling = self._begun(run.lane, historical=historical, created_at=created_at)
             filling.add_all(run.by_uuid, run.size)
         self._held_events += len(items)
         self._held_bytes += size
@@ -204,6 +202,12 @@ class Lanes:
         self._lanes[number].sealed.extendleft(reversed(batches))
         for batch in batches:
             self._hold(batch, +1)
+
+    def _begun(self, lane: _Lane, *, historical: bool, created_at: str) -> Filling:
+        """Begin a batch in a lane, and return it."""
+        filling = Filling(self._wire, historical=historical, created_at=created_at)
+        lane.growing[historical] = filling
+        return filling
 
     def _runs_of(self, items: Sequence[Item]) -> list[_Run]:
         """Return the lanes of these events, and which go there."""
