@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 #: What `--discover` prints: it is the same whatever the settings are (docs/generate_catalog.py).
 CATALOG = Path(__file__).with_name("catalog.json")
+#: What it is the same with, each a file: Meltano gives both to a run that goes on.
+_OF_NO_MATTER = ("--config", "--state")
 
 
 def main() -> None:
@@ -52,15 +54,15 @@ def _flushed(code: int) -> int:
 
 
 def _is_discovery(arguments: Sequence[str]) -> bool:
-    """Tell whether only the catalog is asked for, with any settings."""
+    """Tell whether only the catalog is asked for, with any settings and state."""
     others = iter(arguments)
     asked = False
     for one in others:
         if one == "--discover":
             asked = True
-        elif one == "--config":
+        elif one in _OF_NO_MATTER:
             next(others, None)
-        elif not one.startswith("--config="):
+        elif one.partition("=")[0] not in _OF_NO_MATTER:
             return False
     return asked
 

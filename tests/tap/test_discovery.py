@@ -34,10 +34,19 @@ def test_the_catalog_holds_the_streams_whatever_the_settings_are(arguments: list
     assert "events" in {one["tap_stream_id"] for one in streams}
 
 
-def test_the_catalog_needs_nothing_of_the_sdk() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--discover"],
+        # Meltano's first run, and those that go on from a state.
+        ["--config", "tap.config.json", "--discover"],
+        ["--config", "tap.config.json", "--state", "state.json", "--discover"],
+    ],
+)
+def test_the_catalog_needs_nothing_of_the_sdk(arguments: list[str]) -> None:
     """Meltano asks for it before most runs, and loading the SDK takes most of a second."""
     asks = (
-        "import sys; sys.argv[1:] = ['--discover']\n"
+        f"import sys; sys.argv[1:] = {arguments}\n"
         "from tap_amplitude.__main__ import main\n"
         "try: main()\n"
         "finally: sys.exit('singer_sdk' in sys.modules)"
