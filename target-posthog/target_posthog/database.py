@@ -106,6 +106,16 @@ def insert_into(engine: sa.Engine, table: sa.Table) -> Any:
     return import_module(f"sqlalchemy.dialects.{engine.dialect.name}").insert(table)
 
 
+def insert_new(engine: sa.Engine, table: sa.Table) -> sa.Insert:
+    """Return an INSERT that leaves out the rows that are there already."""
+    if engine.dialect.name == "sqlite":
+        # Means the same here. SQLAlchemy keeps what it makes of this text, but makes the other
+        # anew each time.
+        return sa.insert(table).prefix_with("OR IGNORE")
+    statement: sa.Insert = insert_into(engine, table).on_conflict_do_nothing()
+    return statement
+
+
 def _connect_arguments(url: sa.URL) -> dict[str, Any]:
     if url.drivername == "postgresql+psycopg":
         # psycopg would keep a plan that PostgreSQL made while the tables were empty, and one that

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.database import begin_alone, insert_into, open_engine
+from target_posthog.database import begin_alone, insert_into, insert_new, open_engine
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -62,6 +62,29 @@ _GROUPS = sa.Table(
     sa.Column("group_id", sa.String(64), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
     **_ONE_TREE,
+)
+
+
+def _one_of_these(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of a project, and its column has one of some values."""
+    is_of_project = column.table.c.project == sa.bindparam("of_project")
+    return sa.and_(is_of_project, column.in_(sa.bindparam("these", expanding=True)))
+
+
+# Made once: to put a statement together takes as long as to execute it.
+_THESE_DEVICES = _one_of_these(_DEVICES.c.device_id)
+_FIND_OWNERS = sa.select(_DEVICES.c.device_id, _DEVICES.c.user_id, _DEVICES.c.accepted).where(
+    _THESE_DEVICES
+)
+_ACCEPT = sa.update(_DEVICES).where(_THESE_DEVICES).values(accepted=True)
+_LOCK = (
+    sa.select(_DEVICES.c.device_id)
+    .where(_THESE_DEVICES)
+    .order_by(_DEVICES.c.device_id)
+    .with_for_update()
+)
+_FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
+    _one_of_these(_GROUPS.c.group_id)
 )
 
 GroupKey = tuple[str, str]
@@ -129,8 +152,7 @@ class Ledger:
         found: dict[str, Owner] = {}
         with self._transaction() as connection:
             for chunk in _chunks(devices):
-                query = sa.select(_DEVICES.c.device_id, _DEVICES.c.user_id, _DEVICES.c.accepted)
-                rows = connection.execute(query.where(self._is_one_of(_DEVICES.c.device_id, chunk)))
+                rows = connection.execute(_FIND_OWNERS, self._these(chunk))
                 found |= {device: Owner(user, accepted) for device, user, accepted in rows}
         return found
 
@@ -160,16 +182,12 @@ class Ledger:
 
     def accept(self, devices: Sequence[str]) -> None:
         """Remember that PostHog took the link of each device to its owner."""
-        device = _DEVICES.c.device_id
         with self._transaction() as connection:
             for chunk in _chunks(sorted(devices)):
-                these = self._is_one_of(device, chunk)
                 if self._engine.dialect.name == "postgresql":
                     # Locked in one order by all workers, or two could wait for each other.
-                    connection.execute(
-                        sa.select(device).where(these).order_by(device).with_for_update()
-                    )
-                connection.execute(sa.update(_DEVICES).where(these).values(accepted=True))
+                    connection.execute(_LOCK, self._these(chunk))
+                connection.execute(_ACCEPT, self._these(chunk))
 
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""
@@ -187,11 +205,7 @@ class Ledger:
         by_id = {_group_id(key): key for key in keys}
         with self._transaction() as connection:
             for chunk in _chunks(list(by_id)):
-                rows = connection.execute(
-                    sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
-                        self._is_one_of(_GROUPS.c.group_id, chunk)
-                    )
-                )
+                rows = connection.execute(_FIND_DIGESTS, self._these(chunk))
                 found |= {by_id[group_id]: digest for group_id, digest in rows}
         return found
 
@@ -222,15 +236,15 @@ class Ledger:
             for chunk in _chunks(rows):
                 named = [{"project": self._project, **row} for row in chunk]
                 inserted += connection.execute(
-                    insert_into(self._engine, table).on_conflict_do_nothing(),
+                    insert_new(self._engine, table),
                     named,
                     execution_options={"preserve_rowcount": True},
                 ).rowcount
         return inserted
 
-    def _is_one_of(self, column: sa.Column[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is of this project, and its column has a value."""
-        return sa.and_(column.table.c.project == self._project, column.in_(values))
+    def _these(self, values: Sequence[str]) -> dict[str, Any]:
+        """Return what `_one_of_these` needs to know: this project, and the values."""
+        return {"of_project": self._project, "these": values}
 
     @property
     def _shown(self) -> str:
