@@ -56,7 +56,7 @@ class QuickRecords:
             record = line[len(before) : len(line) - len(behind)]
         else:
             record = self._learn(line)
-        usual = None if self._rows is None else self._rows.event_of(record)
+        usual = None if self._rows is None else self._rows.events_of([record])[0]
         return usual is not None and self._target.take_usual(usual)
 
     def _learn(self, line: bytes) -> bytes:

@@ -214,9 +214,9 @@ class _Line:
         """
         # It writes events as `/batch/` takes them.
         quick = converter.usual_rows if self._is_batch else None
+        items = [None] * len(rows) if quick is None else quick.events_of(rows)
         usual: list[Item] = []
-        for number, row in enumerate(rows, first):
-            item = None if quick is None else quick.event_of(row)
+        for number, (row, item) in enumerate(zip(rows, items, strict=True), first):
             if item is not None:
                 usual.append(item)
                 continue

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_posthog.amplitude import usual_rows
+from target_posthog.amplitude import senders, usual_rows
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.amplitude.event_names import EventNames
 from target_posthog.amplitude.property_names import PropertyNames
@@ -18,7 +18,7 @@ from target_posthog.amplitude.times import TIME_FIELDS
 from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.batches import Item, item_of
 from target_posthog.codec import loads
-from target_posthog.conversion import Converted, Json
+from target_posthog.conversion import Conversion, Converted, Json
 from target_posthog.protocols import wire_of
 from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.tap.typical_rows import typical_row
@@ -54,7 +54,12 @@ def check(row: Json, options: Options, rows: UsualRows) -> bool:
     """Fail unless both ways agree; tell whether the quick way was taken."""
     line = json.dumps(row).encode()
     outcome = convert(loads(line), options)
-    usual = rows.event_of(line)
+    (usual,) = rows.events_of([line])
+    return agrees(usual, line, outcome)
+
+
+def agrees(usual: Item | None, line: bytes, outcome: Conversion) -> bool:
+    """Fail unless an event is the one that `convert` makes of its line; tell whether it is one."""
     if usual is None:
         return False
     assert isinstance(outcome, Converted)
@@ -80,6 +85,33 @@ def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Opt
     quick = UsualRows(options)
     for row in [*rows, *rows]:
         check(row, options, quick)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(USUAL).map(json.dumps),
+            st.one_of(CHANGED, GOOD_ROWS).map(json.dumps),
+            st.sampled_from(["", "{", "[1]", "null"]),
+        ),
+        max_size=40,
+    ),
+    OPTIONS,
+)
+def test_lines_together_are_the_events_that_they_are_alone(
+    texts: list[str], options: Options
+) -> None:
+    """One that is not usual, or not even JSON, keeps none of its neighbours from being taken."""
+    lines = [text.encode() for text in texts]
+    for row in USUAL:
+        convert(row, options)
+    together = UsualRows(options).events_of(lines)
+    alone = UsualRows(options)
+    assert together == [event for line in lines for event in alone.events_of([line])]
+    for event, line in zip(together, lines, strict=True):
+        if event is not None:
+            agrees(event, line, convert(loads(line), options))
 
 
 @pytest.mark.parametrize("user_properties", ["set", "set_once"])
@@ -189,15 +221,29 @@ def test_equal_numbers_of_other_types_are_other_senders() -> None:
     assert all(check(row, options, quick) for row in rows)
 
 
+@pytest.mark.parametrize("others", [{}, {"user_properties": {"plan": "b"}}])
+def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
+    """What is known of the device is taken over, but not its session."""
+    options = Options()
+    quick = UsualRows(options)
+    starts = (1704067200000, 1704067200001, 0, -1, None, True, False, 1.0, "1704067200000", "")
+    rows = [{**typical_row(START, 1), **others, "session_id": start} for start in starts]
+    for row in [*rows, *reversed(rows)]:
+        check(row, options, quick)
+    assert sum(check(row, options, quick) for row in rows) == len(rows)
+
+
 def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory that is full starts anew, and goes on right."""
     monkeypatch.setattr(usual_rows, "_MOST", 3)
+    monkeypatch.setattr(senders, "_MOST", 2)
     options = Options()
     quick = UsualRows(options)
     rows = [{**typical_row(START, 1), "device_id": f"d-{number}"} for number in range(10)]
     for row in [*rows, *rows]:
         check(row, options, quick)
         assert len(quick._senders) <= 3
+        assert len(quick._work_out.__self__._devices) <= 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from target_posthog.amplitude.groups import first_groups
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
+from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.person import first_values, person_updates
 from target_posthog.amplitude.sessions import session_at
 from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FIELDS, Shape
@@ -36,6 +38,8 @@ SENDER_FIELDS = (
     *RARE_FIELDS,
 )
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
+#: How many devices are remembered, and how long what they are known by may be.
+_MOST, _LONGEST = 2048, 2000
 
 
 class Sender(msgspec.Struct, frozen=True, gc=False):
@@ -78,6 +82,9 @@ class Senders:
         self._ids = itemgetter(*map(fields.index, _IDS))
         self._found = itemgetter(*map(fields.index, shape.sources))
         self._converted = itemgetter(*map(fields.index, shape.converted))
+        self._session = fields.index("session_id")
+        self._session_names = [name for _, name in options.table.copies_of(("session_id",))]
+        self._devices: dict[bytes, tuple[Json, Side]] = {}
 
     def work_out(self, values: tuple[Any, ...], user_properties: bytes) -> Sender | None:
         """Return a sender, or None when its rows are not usual.
@@ -90,8 +97,7 @@ class Senders:
         person, user = person_of_ids(user_id, device_id, amplitude_id), _object(user_properties)
         if person.problem is not None or user is None:
             return None
-        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
-        properties, side = self._shape.properties_of(row, self._found(values))
+        properties, side = self._fields_of(values, session_id)
         updates = self._add_user(properties, side, user)
         properties.update(first_groups({"groups": groups}))
         properties.update(updates)
@@ -107,6 +113,27 @@ class Senders:
             b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
             b",%b}" % dumps(properties)[1:],
         )
+
+    def _fields_of(self, values: tuple[Any, ...], session_id: object) -> tuple[Json, Side]:
+        """Return the properties that follow from all fields, and the side of the table.
+
+        Two senders in three are a known device in its next session, or with other properties of
+        its user.
+        """
+        if not isinstance(session_id, int):
+            return self._converted_fields(values)
+        key = orjson.dumps((*values[: self._session], *values[self._session + 1 :]))
+        known = self._devices.get(key)
+        if known is None:
+            known = self._converted_fields(values)
+            if len(key) <= _LONGEST:
+                remember(self._devices, key, known, _MOST)
+        properties, side = known
+        return {**properties, **dict.fromkeys(self._session_names, session_id)}, side
+
+    def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
+        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
+        return self._shape.properties_of(row, self._found(values))
 
     def _add_user(self, properties: Json, side: Side, user: Json) -> Json:
         """Add what the user's properties tell about the events; return what goes before that."""

@@ -15,7 +15,7 @@ from target_posthog.amplitude.senders import SENDER_FIELDS
 from target_posthog.amplitude.times import TIME_FIELDS, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 #: The fields that each event has for itself, by what they are called in a row's struct.
 _OWN: dict[str, tuple[str, Any]] = {
@@ -58,28 +58,36 @@ _LAST_TIME = slice(-len(f'{_TIME}"}}'), -len('"}'))
 _OTHER_TIMES = slice(1, -len(f'"event_time":"{_TIME}"}}'))
 
 
-def told_times(row: Any) -> tuple[bytes, str] | None:
-    """Return a row's times but the event's own as members of a JSON object, and the event's own.
+def told_times(rows: Sequence[Any]) -> list[tuple[bytes, str] | None]:
+    """Return each row's times but the event's own as members of a JSON object, and the event's own.
 
     All are RFC 3339, as `to_rfc3339` has them. Each member has a comma behind it; null times are
     left out.
 
     Returns:
-        None when the event's own time is null.
+        None for a row whose event's own time is null.
     """
-    times = {
-        "client_event_time": row.client_event_time,
-        "client_upload_time": row.client_upload_time,
-        "processed_time": row.processed_time,
-        "server_received_time": row.server_received_time,
-        "server_upload_time": row.server_upload_time,
-        "event_time": row.event_time,
-    }
-    json = orjson.dumps(times, option=_UTC)
-    # Another zone makes it 5 bytes longer; no fraction makes it 7 shorter, no time 25. The last
-    # time is in full, and so must the others be if all have this length together.
-    if len(json) == _FULL_LENGTH and json.endswith(b'Z"}'):
-        return json[_OTHER_TIMES], json[_LAST_TIME].decode()
+    told: list[tuple[bytes, str] | None] = []
+    for row in rows:
+        times = {
+            "client_event_time": row.client_event_time,
+            "client_upload_time": row.client_upload_time,
+            "processed_time": row.processed_time,
+            "server_received_time": row.server_received_time,
+            "server_upload_time": row.server_upload_time,
+            "event_time": row.event_time,
+        }
+        json = orjson.dumps(times, option=_UTC)
+        # Another zone makes it 5 bytes longer; no fraction makes it 7 shorter, no time 25. The last
+        # time is in full, and so must the others be if all have this length together.
+        if len(json) == _FULL_LENGTH and json.endswith(b'Z"}'):
+            told.append((json[_OTHER_TIMES], json[_LAST_TIME].decode()))
+        else:
+            told.append(_unusual_times(times))
+    return told
+
+
+def _unusual_times(times: dict[str, datetime | None]) -> tuple[bytes, str] | None:
     try:
         there = {name: to_text(time) for name, time in times.items() if time is not None}
     except OverflowError:  # a zone that leaves year 1 or 9999
@@ -93,19 +101,22 @@ def told_times(row: Any) -> tuple[bytes, str] | None:
 _FULL_LENGTH = len(orjson.dumps(dict.fromkeys(TIME_FIELDS.difference(SENDER_FIELDS), _TIME)))
 
 
-def take_sender(row: Any) -> tuple[tuple[Any, ...], bytes]:
-    """Take out of a row what its sender's rows share.
+def take_senders(rows: Sequence[Any]) -> list[tuple[tuple[Any, ...], bytes]]:
+    """Take out of each row what its sender's rows share.
 
     Args:
-        row: of which only that is left.
+        rows: of which only that is left.
 
     Returns:
         The values of `FIELDS`, those of the event alone as None; and the JSON of the user's
         properties.
     """
-    user_properties = bytes(row.user_properties)
-    row.uuid = row.event_type = row.event_properties = row.group_properties = None
-    row.event_id = row.insert_id = row.insert_key = row.user_properties = None
-    row.client_event_time = row.client_upload_time = row.processed_time = None
-    row.server_received_time = row.server_upload_time = row.event_time = None
-    return _values_of(row), user_properties
+    taken = []
+    for row in rows:
+        user_properties = bytes(row.user_properties)
+        row.uuid = row.event_type = row.event_properties = row.group_properties = None
+        row.event_id = row.insert_id = row.insert_key = row.user_properties = None
+        row.client_event_time = row.client_upload_time = row.processed_time = None
+        row.server_received_time = row.server_upload_time = row.event_time = None
+        taken.append((_values_of(row), user_properties))
+    return taken

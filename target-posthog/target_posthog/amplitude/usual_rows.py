@@ -8,7 +8,7 @@ properties, names that collide, and all that is skipped or rejected.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import orjson
@@ -17,12 +17,12 @@ from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import Shape
-from target_posthog.amplitude.typed_rows import FIELDS, read, take_sender, told_times
+from target_posthog.amplitude.typed_rows import FIELDS, read, take_senders, told_times
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
 
     from target_posthog.amplitude.convert import Options
     from target_posthog.amplitude.names import Names
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 #: How many senders are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
+#: How many rows go from step to step together. One by one, each step's code would have left the
+#: processor's cache before the next row needs it; of many more, the rows themselves would.
+_TOGETHER = 16
+#: What stands for a sender that was not met before; None is one whose rows are not usual.
+_UNKNOWN: Any = object()
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -47,6 +52,11 @@ class _Head(msgspec.Struct, gc=False):
     name: str
     json: bytes
     was: str | None
+
+
+#: An event's uuid, what follows from its name, its own fields, the customer's properties, and what
+#: follows from their names.
+_Own: TypeAlias = "tuple[str, _Head, Json, Json, Names]"
 
 
 class UsualRows:
@@ -74,44 +84,46 @@ class UsualRows:
             and options.properties.skipped is None
         )
 
-    def event_of(self, line: bytes) -> Item | None:
-        """Return the event of a line, as `/batch/` takes it, or None when it is not usual.
+    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+        """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
 
         What PostHog would refuse or bend is still to be looked for, but for a name that it cuts.
         """
+        events: list[Item | None] = []
+        for start in range(0, len(lines), _TOGETHER):
+            events += self._events_of(lines[start : start + _TOGETHER])
+        return events
+
+    def _events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
         try:
-            row = read(line)
+            rows = list(map(read, lines))
         except UNREADABLE:
-            return None
+            if len(lines) == 1:
+                return [None]
+            return [event for line in lines for event in self._events_of([line])]
+        told, own = told_times(rows), list(map(self._own_of, rows))
+        return list(map(_event_of, lines, told, own, self._senders_of(rows)))
+
+    def _own_of(self, row: Any) -> _Own | None:
+        """Return what a row's event has for itself, but its times; None when it is not usual."""
         uuid = canonical_uuid(row.uuid)
         head = self._heads.get(row.event_type) or self._head_of(row.event_type)
-        told = told_times(row)
-        if uuid is None or head is None or told is None or row.group_properties:
-            return None
-        (times, timestamp), customer = told, row.event_properties or {}
+        customer = row.event_properties or {}
         names = self._shape.event_names(customer)
-        own = self._own_of(row)
-        sender = self._sender_of(row)
-        if sender is None or names.special:
+        if uuid is None or head is None or names.special or row.group_properties:
             return None
-        session = sender.session
+        fields: Json = {}
+        # Without those that are empty.
+        if row.event_id is not None:
+            for name in self._event_id_names:
+                fields[name] = row.event_id
+        if row.insert_id:
+            fields["$insert_id"] = row.insert_id
+        if row.insert_key:
+            fields["$insert_key"] = row.insert_key
         if head.was is not None:
-            own["$amplitude_event_type"] = head.was
-        session_id = None if session is None else session.id_at(timestamp)
-        if session_id is not None:
-            own["$session_id"] = session_id
-        try:
-            properties = _properties_of(own, customer, names, sender)
-        except TypeError:  # an integer beyond 64 bits
-            return None
-        parts = (
-            b'{"uuid":"', uuid.encode(), head.json, sender.between, timestamp.encode(),
-            b'","properties":{', times, *properties,
-        )  # fmt: skip
-        return Item(
-            uuid, head.name, sender.distinct_id, timestamp,
-            b"".join(parts), line, sender.key, sender.link, (), sender.user,
-        )  # fmt: skip
+            fields["$amplitude_event_type"] = head.was
+        return uuid, head, fields, customer, names
 
     def _head_of(self, event_type: str | None) -> _Head | None:
         """Return what follows from the event's name, and remember it; None when it is unusual.
@@ -129,32 +141,47 @@ class UsualRows:
         self._heads[event_type] = head
         return head
 
-    def _own_of(self, row: Any) -> Json:
-        """Return the fields that tell events from each other, without those that are empty."""
-        own: Json = {}
-        if row.event_id is not None:
-            for name in self._event_id_names:
-                own[name] = row.event_id
-        if row.insert_id:
-            own["$insert_id"] = row.insert_id
-        if row.insert_key:
-            own["$insert_key"] = row.insert_key
-        return own
+    def _senders_of(self, rows: Sequence[Any]) -> list[Sender | None]:
+        """Return each row's sender, None when it is not usual; nothing else is left in the rows."""
+        senders: list[Sender | None] = []
+        for values, user_properties in take_senders(rows):
+            try:
+                key = orjson.dumps(values) + user_properties
+            except TypeError:  # an integer beyond 64 bits
+                senders.append(None)
+                continue
+            sender = self._senders.get(key, _UNKNOWN)
+            if sender is _UNKNOWN:
+                sender = self._work_out(values, user_properties)
+                if len(key) <= _LONGEST:
+                    remember(self._senders, key, sender, _MOST)
+            senders.append(sender)
+        return senders
 
-    def _sender_of(self, row: Any) -> Sender | None:
-        """Return a row's sender, None when it is not usual; nothing else is left in the row."""
-        values, user_properties = take_sender(row)
-        try:
-            key = orjson.dumps(values) + user_properties
-        except TypeError:  # an integer beyond 64 bits
-            return None
-        try:
-            return self._senders[key]
-        except KeyError:
-            sender = self._work_out(values, user_properties)
-            if len(key) <= _LONGEST:
-                remember(self._senders, key, sender, _MOST)
-            return sender
+
+def _event_of(
+    line: bytes, told: tuple[bytes, str] | None, own: _Own | None, sender: Sender | None
+) -> Item | None:
+    """Return the event of a line from its parts, or None when it is not usual."""
+    if told is None or own is None or sender is None:
+        return None
+    (times, timestamp), (uuid, head, fields, customer, names) = told, own
+    session = sender.session
+    session_id = None if session is None else session.id_at(timestamp)
+    if session_id is not None:
+        fields["$session_id"] = session_id
+    try:
+        properties = _properties_of(fields, customer, names, sender)
+    except TypeError:  # an integer beyond 64 bits
+        return None
+    parts = (
+        b'{"uuid":"', uuid.encode(), head.json, sender.between, timestamp.encode(),
+        b'","properties":{', times, *properties,
+    )  # fmt: skip
+    return Item(
+        uuid, head.name, sender.distinct_id, timestamp,
+        b"".join(parts), line, sender.key, sender.link, (), sender.user,
+    )  # fmt: skip
 
 
 def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> tuple[bytes, ...]:
