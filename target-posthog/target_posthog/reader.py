@@ -14,7 +14,7 @@ from target_posthog.errors import BrokenInput
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from target_posthog.attended_input import Attend
     from target_posthog.quick_records import QuickRecords
@@ -33,12 +33,11 @@ class SingerLines(GenericSingerReader[bytes]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._line = 0
+        self._read = 0
         #: What must not wait while the input is silent; see `AttendedInput`.
         self.attend: Attend | None = None
         #: What takes usual records without the SDK's way through each of them.
         self.quick: QuickRecords | None = None
-        self._taken = 0
 
     @override
     def process_lines(
@@ -46,24 +45,21 @@ class SingerLines(GenericSingerReader[bytes]):
         file_input: IO[bytes] | None,
         callbacks: dict[str, Callable[[dict[str, Any]], None]],
     ) -> Counter[str]:
-        lines = cast("IO[bytes]", self._others(file_input or self.default_input))
+        lines: Any = file_input or self.default_input
+        if self.quick is not None:
+            lines = self.quick.others(lines)
         counts = super().process_lines(lines, callbacks)
         counts["RECORD"] += self._taken
         return counts
 
-    def _others(self, lines: Iterable[Any]) -> Iterator[Any]:
-        """Yield the lines that are not taken the quick way."""
-        quick = self.quick
-        if quick is None:
-            yield from lines
-            return
-        for line in lines:
-            if isinstance(line, bytes) and quick.take(line):
-                self._line += 1
-                self._taken += 1
-            else:
-                quick.forget()
-                yield line
+    @property
+    def _taken(self) -> int:
+        return 0 if self.quick is None else self.quick.taken
+
+    @property
+    def _line(self) -> int:
+        """The number of the line that was read last."""
+        return self._read + self._taken
 
     @property
     @override
@@ -80,7 +76,7 @@ class SingerLines(GenericSingerReader[bytes]):
             BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
                 hold a person's data.
         """
-        self._line += 1
+        self._read += 1
         try:
             message = loads(line)
         except (ValueError, RecursionError):

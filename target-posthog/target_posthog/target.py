@@ -260,11 +260,11 @@ class TargetPosthog(Target):
         assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
         return sink
 
-    def take_usual(self, item: Item) -> bool:
-        """Take the event of a usual row; see `Delivery.take_usual`."""
+    def take_usual(self, items: Sequence[Item]) -> bool:
+        """Take the events of usual rows; see `Delivery.take_usual`."""
         if not self._begun:
             self._begin(goes_on=False)
-        taken = self.delivery.take_usual([item])
+        taken = self.delivery.take_usual(items)
         self._show_progress()
         return taken
 

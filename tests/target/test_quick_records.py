@@ -17,6 +17,7 @@ from tests.tap.typical_rows import typical_row
 from tests.target.singer import counts_in, record, row, schema, state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from target_posthog.batches import Item
@@ -103,10 +104,44 @@ def test_what_only_looks_like_a_record_is_left_to_the_sdk(before: str, behind: s
     """Also right behind a sound one with the same beginning or end."""
     quick = QuickRecords(AnyTarget())  # type: ignore[arg-type]
     line = json.dumps(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1))
-    for _ in range(2):
-        assert quick.take(f"{BEFORE}{line}{BEHIND}".encode())
-        assert not quick.take(f"{before}{line}{behind}".encode())
-    assert not quick.take(f"{before}{line}{behind}".encode())
+    sound = f"{BEFORE}{line}{BEHIND}".encode()
+    other = f"{before}{line}{behind}".encode()
+    assert list(quick.others([sound, other, sound, other, other])) == [other] * 3
+    assert quick.taken == 2
+
+
+def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
+    """However many they are, and also at the end of the input."""
+    target = AnyTarget()
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
+    rows = [{**row, "event_id": number} for number in range(40)]
+    rows[30]["new_field"] = 1
+    lines: list[Any] = [f"{BEFORE}{json.dumps(one)}{BEHIND}".encode() for one in rows]
+    lines.insert(5, b'{"type":"STATE","value":{}}')
+    lines.insert(36, "not bytes")
+
+    seen = []
+    for other in quick.others(lines):
+        seen.append((other, len(target.taken)))
+        assert quick.taken == len(target.taken)
+    assert seen == [(lines[5], 5), (lines[31], 30), ("not bytes", 34)]
+    assert target.taken == [number for number in range(40) if number != 30]
+
+
+def test_a_long_line_does_not_wait() -> None:
+    """What waits for other lines stays small."""
+    target = AnyTarget()
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
+    long = f"{BEFORE}{json.dumps({**row, 'user_properties': {'a': 'x' * 70_000}})}{BEHIND}"
+
+    def lines() -> Iterator[bytes]:
+        yield long.encode()
+        assert quick.taken == 1
+
+    assert list(quick.others(lines())) == []
+    assert quick.taken == 1
 
 
 class AnyTarget:
@@ -118,11 +153,15 @@ class AnyTarget:
         # The quick way takes only names that were met before.
         convert(line, options)
         self._sink = SimpleNamespace(converter=SimpleNamespace(usual_rows=UsualRows(options)))
+        self.taken: list[int] = []
 
     def plain_sink(self, _: str) -> Any:
         """Return a sink of Amplitude rows."""
         return self._sink
 
-    def take_usual(self, item: Item) -> bool:
-        """Take a row; it must be one."""
-        return isinstance(item.record, bytes) and isinstance(json.loads(item.record), dict)
+    def take_usual(self, items: Sequence[Item]) -> bool:
+        """Take rows; each must be one."""
+        for item in items:
+            assert isinstance(item.record, bytes)
+            self.taken.append(json.loads(item.record)["event_id"])
+        return True

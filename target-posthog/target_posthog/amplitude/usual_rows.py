@@ -35,7 +35,7 @@ _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 _MOST, _LONGEST = 2048, 4000
 #: How many rows go from step to step together. One by one, each step's code would have left the
 #: processor's cache before the next row needs it; of many more, the rows themselves would.
-_TOGETHER = 16
+TOGETHER = 16
 #: What stands for a sender that was not met before; None is one whose rows are not usual.
 _UNKNOWN: Any = object()
 
@@ -90,8 +90,8 @@ class UsualRows:
         What PostHog would refuse or bend is still to be looked for, but for a name that it cuts.
         """
         events: list[Item | None] = []
-        for start in range(0, len(lines), _TOGETHER):
-            events += self._events_of(lines[start : start + _TOGETHER])
+        for start in range(0, len(lines), TOGETHER):
+            events += self._events_of(lines[start : start + TOGETHER])
         return events
 
     def _events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
