@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -23,6 +23,9 @@ from target_posthog.protocols import wire_of
 from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.tap.typical_rows import typical_row
 from tests.target.amplitude.golden_pairs import as_json, load_all
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 thorough = settings(max_examples=1500, deadline=None)
@@ -112,6 +115,91 @@ def test_lines_together_are_the_events_that_they_are_alone(
     for event, line in zip(together, lines, strict=True):
         if event is not None:
             agrees(event, line, convert(loads(line), options))
+
+
+def _events_together(rows: Sequence[Json]) -> list[Item | None]:
+    """Return the events of rows, checked against `convert`, that are converted in one go."""
+    options, lines = Options(), [json.dumps(row).encode() for row in rows]
+    convert(typical_row(START, 1), options)
+    events = UsualRows(options).events_of(lines)
+    for event, line in zip(events, lines, strict=True):
+        if event is not None:
+            agrees(event, line, convert(loads(line), options))
+    return events
+
+
+SHORT, LONG = "2024-01-31 12:34:56", "2024-01-31 12:34:56.5+05:00"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        # 7 bytes shorter, 5 longer: together these rows are as long as usual ones.
+        [*[{"processed_time": SHORT}] * 5, *[{"processed_time": LONG}] * 7],
+        [*[{"event_time": LONG}] * 7, *[{"event_time": SHORT}] * 5],
+        [{"event_time": SHORT, "client_event_time": LONG}, {"event_time": None}, {}],
+        # As long as a usual row by itself.
+        [{**dict.fromkeys(TIMES, LONG), "processed_time": None}, {}],
+    ],
+)
+def test_times_that_are_as_long_together_as_usual_ones_are_told_apart(changes: list[Json]) -> None:
+    """All rows' times are written in one go and cut by their length."""
+    rows = [{**typical_row(START, 1), **change} for change in changes]
+    for order in (rows, rows[::-1]):
+        events = _events_together(order)
+        assert [event is None for event in events] == [row["event_time"] is None for row in order]
+
+
+@pytest.mark.parametrize("field", ["user_properties", "event_properties", "data", "groups"])
+def test_a_row_that_nests_as_deep_as_can_be_read_breaks_nothing(field: str) -> None:
+    """What reads it can go one level deeper than what writes it."""
+    row = json.dumps({**typical_row(START, 1), field: "<deep>"})
+    options = Options()
+    convert(typical_row(START, 1), options)
+    quick = UsualRows(options)
+    taken = []
+    for levels in range(1, 1010):
+        deep = '{"a":' * levels + "1" + "}" * levels
+        taken += quick.events_of([row.replace('"<deep>"', deep).encode()])
+    assert taken[0] is not None
+    assert taken[-1] is None
+
+
+UUID = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+
+
+@pytest.mark.parametrize(
+    ("uuids", "taken"),
+    [
+        ([UUID, UUID.upper(), UUID.replace("-", "")], [True, True, True]),
+        ([UUID * 2, "", UUID], [False, False, True]),
+        ([UUID[:8], UUID[8:] + UUID], [False, False]),
+        (["g" + UUID[1:], UUID, "\u00e4" * 36], [False, True, False]),
+        ([None, UUID], [False, True]),
+    ],
+)
+def test_uuids_are_not_mistaken_for_each_others_ends(uuids: list[Any], taken: list[bool]) -> None:
+    """All rows' uuids are looked at in one go."""
+    events = _events_together([{**typical_row(START, 1), "uuid": uuid} for uuid in uuids])
+    assert [event is not None for event in events] == taken
+    assert {event.uuid for event in events if event is not None} <= {UUID}
+
+
+def test_events_of_one_name_have_properties_of_their_own() -> None:
+    """What follows from the names that were met last is not another event's."""
+    properties: list[Json] = [
+        {"a": 1, "b": 2},
+        {"a": 1, "$os": "ours"},
+        {"b": 2, "a": 1},
+        {},
+        {"utm_source": "x", "b": 2},
+        {"a": 1, "b": 2},
+        {"a": 1, "city": "a name that Amplitude has, too"},
+        {str(number): number for number in range(300)},
+    ]
+    rows = [{**typical_row(START, 1), "event_properties": one} for one in properties * 2]
+    events = _events_together(rows)
+    assert [event is None for event in events] == ["city" in one for one in properties * 2]
 
 
 @pytest.mark.parametrize("user_properties", ["set", "set_once"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: The namespace of every uuid that this project makes. Changing it would double events.
 NAMESPACE = uuid.UUID("440d484f-b305-4763-8122-2f7d5801fca7")
@@ -40,6 +40,18 @@ def canonical_uuid(value: object) -> str | None:
     if value.encode("utf-8", "replace").translate(_DIGITS_TO_ZERO) == _CANONICAL:
         return value
     return str(uuid.UUID(value)) if _WELL_FORMED.fullmatch(value) else None
+
+
+def canonical_uuids(values: Sequence[str | None]) -> list[str | None]:
+    """Do `canonical_uuid` for each of these values; nearly as fast as for one of them."""
+    try:
+        digits = "".join(values).encode("utf-8", "replace")  # type: ignore[arg-type]
+    except TypeError:  # a null
+        return list(map(canonical_uuid, values))
+    same = digits.translate(_DIGITS_TO_ZERO) == _CANONICAL * len(values)
+    if same and set(map(len, values)) == {len(_CANONICAL)}:  # type: ignore[arg-type]
+        return list(values)
+    return list(map(canonical_uuid, values))
 
 
 def derived_uuid(kind: str, *parts: Any) -> str:

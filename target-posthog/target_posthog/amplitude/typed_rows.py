@@ -6,7 +6,10 @@ msgspec reads a line into it in two thirds of the time that it needs for a dict.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from operator import itemgetter
+from struct import Struct
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import orjson
@@ -15,7 +18,7 @@ from target_posthog.amplitude.senders import SENDER_FIELDS
 from target_posthog.amplitude.times import TIME_FIELDS, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 #: The fields that each event has for itself, by what they are called in a row's struct.
 _OWN: dict[str, tuple[str, Any]] = {
@@ -50,26 +53,49 @@ _Row = msgspec.defstruct(
 #: Returns the row of a line; raises `codec.UNREADABLE` when the line is not one of these fields.
 read: Callable[[bytes], Any] = msgspec.json.Decoder(_Row).decode
 _values_of = msgspec.structs.astuple
+_of_sender = itemgetter(*map(FIELDS.index, SENDER_FIELDS))
+
+
+def _runs_without(left_out: Collection[str]) -> list[slice]:
+    """Return where in `FIELDS` the others stand."""
+    edges = [-1, *(place for place, name in enumerate(FIELDS) if name in left_out), len(FIELDS)]
+    return [slice(left + 1, right) for left, right in pairwise(edges) if right - left > 1]
+
+
+#: Slices take a tuple apart in a fifth of the time that it takes value by value.
+_shared = itemgetter(*_runs_without({name for name, _ in _OWN.values()} - {"user_properties"}))
+#: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and faster; of raw JSON it
+#: takes the text.
+_encoded = msgspec.msgpack.Encoder().encode
+
+_Told: TypeAlias = tuple[bytes, bytes]
 
 #: Amplitude's times name no zone and are UTC; our tap's end with Z.
 _UTC = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _TIME = "2024-01-31T12:34:56.789012Z"
-_LAST_TIME = slice(-len(f'{_TIME}"}}'), -len('"}'))
-_OTHER_TIMES = slice(1, -len(f'"event_time":"{_TIME}"}}'))
+_TOLD = {
+    **dict.fromkeys(sorted(TIME_FIELDS.difference(SENDER_FIELDS, {"event_time"})), _TIME),
+    "event_time": _TIME,
+}
+#: A row's times in a list of JSON when all are there, with a fraction and in UTC: a bracket or
+#: comma, a brace, all but the last, and the last with its end.
+_ROW_BYTES = 1 + len(orjson.dumps(_TOLD))
+_LAST = len(f'{_TIME}"}}')
+_BEFORE_LAST = len('"event_time":"')
+_TIMES = Struct(f"2x{_ROW_BYTES - 2 - _BEFORE_LAST - _LAST}s{_BEFORE_LAST}x{len(_TIME)}s2x")
 
 
-def told_times(rows: Sequence[Any]) -> list[tuple[bytes, str] | None]:
+def told_times(rows: Sequence[Any]) -> list[_Told | None]:
     """Return each row's times but the event's own as members of a JSON object, and the event's own.
 
-    All are RFC 3339, as `to_rfc3339` has them. Each member has a comma behind it; null times are
-    left out.
+    All are RFC 3339 in ASCII, as `to_rfc3339` has them. Each member has a comma behind it; null
+    times are left out.
 
     Returns:
         None for a row whose event's own time is null.
     """
-    told: list[tuple[bytes, str] | None] = []
-    for row in rows:
-        times = {
+    told = [
+        {
             "client_event_time": row.client_event_time,
             "client_upload_time": row.client_upload_time,
             "processed_time": row.processed_time,
@@ -77,17 +103,29 @@ def told_times(rows: Sequence[Any]) -> list[tuple[bytes, str] | None]:
             "server_upload_time": row.server_upload_time,
             "event_time": row.event_time,
         }
-        json = orjson.dumps(times, option=_UTC)
-        # Another zone makes it 5 bytes longer; no fraction makes it 7 shorter, no time 25. The last
-        # time is in full, and so must the others be if all have this length together.
-        if len(json) == _FULL_LENGTH and json.endswith(b'Z"}'):
-            told.append((json[_OTHER_TIMES], json[_LAST_TIME].decode()))
-        else:
-            told.append(_unusual_times(times))
-    return told
+        for row in rows
+    ]
+    json = orjson.dumps(told, option=_UTC)
+    if _are_full(json, len(rows)):
+        return list(_TIMES.iter_unpack(json[:-1]))
+    if len(rows) == 1:
+        return [_unusual_times(told[0])]
+    middle = len(rows) // 2
+    return told_times(rows[:middle]) + told_times(rows[middle:])
 
 
-def _unusual_times(times: dict[str, datetime | None]) -> tuple[bytes, str] | None:
+def _are_full(json: bytes, rows: int) -> bool:
+    """Tell whether a list of rows' times has all times in full, in UTC.
+
+    A brace stands nowhere but around a row, so each row is as long as a usual one. Another zone
+    makes a time 5 bytes longer; no fraction makes it 7 shorter, no time 25. So if a row's last
+    time is in full, and all are as long together as full ones, then each is in full.
+    """
+    braces, zones = json[_ROW_BYTES - 1 :: _ROW_BYTES], json[_ROW_BYTES - 3 :: _ROW_BYTES]
+    return braces == b"}" * rows and zones == b"Z" * rows
+
+
+def _unusual_times(times: dict[str, datetime | None]) -> _Told | None:
     try:
         there = {name: to_text(time) for name, time in times.items() if time is not None}
     except OverflowError:  # a zone that leaves year 1 or 9999
@@ -95,28 +133,23 @@ def _unusual_times(times: dict[str, datetime | None]) -> tuple[bytes, str] | Non
     own = there.pop("event_time", None)
     if own is None:
         return None
-    return orjson.dumps(there)[1:-1] + (b"," if there else b""), own
+    return orjson.dumps(there)[1:-1] + (b"," if there else b""), own.encode()
 
 
-_FULL_LENGTH = len(orjson.dumps(dict.fromkeys(TIME_FIELDS.difference(SENDER_FIELDS), _TIME)))
-
-
-def take_senders(rows: Sequence[Any]) -> list[tuple[tuple[Any, ...], bytes]]:
-    """Take out of each row what its sender's rows share.
-
-    Args:
-        rows: of which only that is left.
+def sender_keys(rows: Sequence[Any]) -> list[bytes | None]:
+    """Return of each row what its sender's rows share, as one text to find the sender by.
 
     Returns:
-        The values of `FIELDS`, those of the event alone as None; and the JSON of the user's
-        properties.
+        None for a row with an integer beyond 64 bits.
     """
-    taken = []
-    for row in rows:
-        user_properties = bytes(row.user_properties)
-        row.uuid = row.event_type = row.event_properties = row.group_properties = None
-        row.event_id = row.insert_id = row.insert_key = row.user_properties = None
-        row.client_event_time = row.client_upload_time = row.processed_time = None
-        row.server_received_time = row.server_upload_time = row.event_time = None
-        taken.append((_values_of(row), user_properties))
-    return taken
+    try:
+        return list(map(_encoded, map(_shared, map(_values_of, rows))))
+    except (OverflowError, RecursionError):
+        if len(rows) == 1:
+            return [None]
+        return [key for row in rows for key in sender_keys([row])]
+
+
+def shared_values(row: Any) -> tuple[tuple[Any, ...], bytes]:
+    """Return a row's values of `SENDER_FIELDS`, and the JSON of its user's properties."""
+    return _of_sender(_values_of(row)), bytes(row.user_properties)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.amplitude.event_ids import canonical_uuid
+from target_posthog.amplitude.event_ids import canonical_uuids
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import Shape
-from target_posthog.amplitude.typed_rows import FIELDS, read, take_senders, told_times
+from target_posthog.amplitude.typed_rows import FIELDS, read, sender_keys, shared_values, told_times
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 #: How many senders are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
+#: How many names of its properties are remembered with an event.
+_MOST_KEYS = 200
 #: How many rows go from step to step together. One by one, each step's code would have left the
 #: processor's cache before the next row needs it; of many more, the rows themselves would.
 TOGETHER = 16
@@ -47,11 +49,15 @@ class _Head(msgspec.Struct, gc=False):
         name: PostHog's.
         json: an event's JSON from behind its uuid to its name.
         was: Amplitude's, when it is another.
+        keys: the names of the event's properties, as they were met last.
+        names: what follows from these.
     """
 
     name: str
     json: bytes
     was: str | None
+    keys: tuple[str, ...] = ()
+    names: Names | None = None
 
 
 #: An event's uuid, what follows from its name, its own fields, the customer's properties, and what
@@ -69,7 +75,7 @@ class UsualRows:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._shape = Shape(options.table, FIELDS)
-        self._work_out = Senders(options, FIELDS).work_out
+        self._work_out = Senders(options).work_out
         self._senders: dict[bytes, Sender | None] = {}
         self._heads: dict[str | None, _Head] = {}
         self._event_id_names = tuple(name for _, name in options.table.copies_of(("event_id",)))
@@ -97,20 +103,22 @@ class UsualRows:
     def _events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
         try:
             rows = list(map(read, lines))
+            told, uuids = told_times(rows), canonical_uuids([row.uuid for row in rows])
+            own = list(map(self._own_of, rows, uuids))
+            return list(map(_event_of, lines, told, own, self._senders_of(rows)))
         except UNREADABLE:
             if len(lines) == 1:
                 return [None]
             return [event for line in lines for event in self._events_of([line])]
-        told, own = told_times(rows), list(map(self._own_of, rows))
-        return list(map(_event_of, lines, told, own, self._senders_of(rows)))
 
-    def _own_of(self, row: Any) -> _Own | None:
+    def _own_of(self, row: Any, uuid: str | None) -> _Own | None:
         """Return what a row's event has for itself, but its times; None when it is not usual."""
-        uuid = canonical_uuid(row.uuid)
         head = self._heads.get(row.event_type) or self._head_of(row.event_type)
+        if uuid is None or head is None or row.group_properties:
+            return None
         customer = row.event_properties or {}
-        names = self._shape.event_names(customer)
-        if uuid is None or head is None or names.special or row.group_properties:
+        names = self._names_of(head, customer)
+        if names.special:
             return None
         fields: Json = {}
         # Without those that are empty.
@@ -124,6 +132,15 @@ class UsualRows:
         if head.was is not None:
             fields["$amplitude_event_type"] = head.was
         return uuid, head, fields, customer, names
+
+    def _names_of(self, head: _Head, customer: Json) -> Names:
+        """Return what follows from the names of an event's properties: mostly the last ones."""
+        keys, names = tuple(customer), head.names
+        if names is None or keys != head.keys:
+            names = self._shape.event_names(customer)
+            if len(keys) <= _MOST_KEYS:
+                head.keys, head.names = keys, names
+        return names
 
     def _head_of(self, event_type: str | None) -> _Head | None:
         """Return what follows from the event's name, and remember it; None when it is unusual.
@@ -142,17 +159,15 @@ class UsualRows:
         return head
 
     def _senders_of(self, rows: Sequence[Any]) -> list[Sender | None]:
-        """Return each row's sender, None when it is not usual; nothing else is left in the rows."""
+        """Return each row's sender, None when it is not usual."""
         senders: list[Sender | None] = []
-        for values, user_properties in take_senders(rows):
-            try:
-                key = orjson.dumps(values) + user_properties
-            except TypeError:  # an integer beyond 64 bits
+        for row, key in zip(rows, sender_keys(rows), strict=True):
+            if key is None:
                 senders.append(None)
                 continue
             sender = self._senders.get(key, _UNKNOWN)
             if sender is _UNKNOWN:
-                sender = self._work_out(values, user_properties)
+                sender = self._work_out(*shared_values(row))
                 if len(key) <= _LONGEST:
                     remember(self._senders, key, sender, _MOST)
             senders.append(sender)
@@ -160,13 +175,13 @@ class UsualRows:
 
 
 def _event_of(
-    line: bytes, told: tuple[bytes, str] | None, own: _Own | None, sender: Sender | None
+    line: bytes, told: tuple[bytes, bytes] | None, own: _Own | None, sender: Sender | None
 ) -> Item | None:
     """Return the event of a line from its parts, or None when it is not usual."""
     if told is None or own is None or sender is None:
         return None
-    (times, timestamp), (uuid, head, fields, customer, names) = told, own
-    session = sender.session
+    (times, time), (uuid, head, fields, customer, names) = told, own
+    session, timestamp = sender.session, time.decode()
     session_id = None if session is None else session.id_at(timestamp)
     if session_id is not None:
         fields["$session_id"] = session_id
@@ -175,7 +190,7 @@ def _event_of(
     except TypeError:  # an integer beyond 64 bits
         return None
     parts = (
-        b'{"uuid":"', uuid.encode(), head.json, sender.between, timestamp.encode(),
+        b'{"uuid":"', uuid.encode(), head.json, sender.between, time,
         b'","properties":{', times, *properties,
     )  # fmt: skip
     return Item(
