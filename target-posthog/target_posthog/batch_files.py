@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec  # type: ignore[import-untyped]
 from isal import igzip, igzip_lib
 
-from target_posthog.codec import loads
+from target_posthog.codec import TooDeep, loads
 from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
 from target_posthog.lines import Lines
 
@@ -186,7 +186,9 @@ def record_of(line: bytes) -> dict[str, Any] | str | None:
     """Return the record of a line, or why it is none; None for a blank line."""
     try:
         record = loads(line)
-    except (ValueError, RecursionError):
+    except TooDeep:
+        return "it nests too deep"
+    except ValueError:
         if not line.strip():
             return None
         return "it is too long" if len(line) > MAX_LINE_BYTES else "it is not JSON"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.codec import dumps, loads
+from target_posthog.codec import TooDeep, dumps, loads
 from tests.properties.amplitude_rows import JSON
 from tests.target.amplitude.golden_pairs import as_json
 
@@ -157,3 +157,22 @@ def test_any_text_that_the_standard_library_writes_is_read(text: str) -> None:
     """It writes lone surrogates; each becomes one U+FFFD and nothing else changes."""
     expected = "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in text)
     assert loads(json.dumps({"a": text})) == {"a": expected}
+
+
+def nested(levels: int) -> str:
+    """Return JSON of so many levels."""
+    return '{"a":[' * (levels // 2) + "1" + "]}" * (levels // 2)
+
+
+@pytest.mark.parametrize("text", [nested(510), f"[{','.join(['[{}]'] * 1000)}]"])
+def test_what_can_be_read_can_be_written(text: str) -> None:
+    """Also 500 levels, which the tap lets pass, and many values beside each other."""
+    assert dumps(loads(text)) == dumps(loads(text.encode())) == text.encode()
+
+
+@pytest.mark.parametrize("levels", [512, 970, 980, 990, 1000, 5000])
+def test_what_nests_deeper_is_refused_when_it_is_read(levels: int) -> None:
+    """Whoever writes it could fail at it, and each run would end at the same row."""
+    for line in (nested(levels), nested(levels).encode(), nested(levels).replace("1", "NaN")):
+        with pytest.raises(TooDeep):
+            loads(line)
