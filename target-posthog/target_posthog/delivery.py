@@ -41,8 +41,9 @@ FUTURE = timedelta(hours=23)
 #: The share of rejects says nothing about the first few records.
 _RATIO_COUNTS_FROM = 10_000
 #: How much is looked up in the ledger at once: enough that its commits, each of which waits for
-#: the disk, cost little; not so much that the events have left the processor's cache.
-_STRETCH_EVENTS, _STRETCH_BYTES = 1000, 2 * 1024 * 1024
+#: the disk, and the messages of workers cost little. Two stretches are in memory at a time, so
+#: they are not larger than two batches may be.
+_STRETCH_EVENTS, _STRETCH_BYTES = 4000, 8 * 1024 * 1024
 
 
 class Delivery:
@@ -88,7 +89,7 @@ class Delivery:
         self._asked: list[Item] = []
         self._passing_on: deque[Item] = deque()
         self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
-        self._stretch_bytes = min(_STRETCH_BYTES, limits.max_bytes)
+        self._stretch_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
         self._warned_of_recent = False
         self._set_clock()
 
