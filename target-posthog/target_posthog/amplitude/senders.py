@@ -34,7 +34,8 @@ SENDER_FIELDS = (
     *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
     *RARE_FIELDS,
 )
-#: Tells values apart as JSON does, so that 1 is neither 1.0 nor true; and is made faster.
+#: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and is made faster. Raw JSON
+#: stands in it as it is.
 encoded = msgspec.msgpack.Encoder().encode
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
 #: How many devices are remembered, and how long what they are known by may be.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.amplitude.senders import SENDER_FIELDS
+from target_posthog.amplitude.senders import SENDER_FIELDS, encoded
 from target_posthog.amplitude.times import TIME_FIELDS, to_text
 
 if TYPE_CHECKING:
@@ -62,11 +62,8 @@ def _runs_without(left_out: Collection[str]) -> list[slice]:
     return [slice(left + 1, right) for left, right in pairwise(edges) if right - left > 1]
 
 
-#: Slices take a tuple apart in a fifth of the time that it takes value by value.
+#: In slices, because that takes less time than value by value.
 _shared = itemgetter(*_runs_without({name for name, _ in _OWN.values()} - {"user_properties"}))
-#: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and faster; of raw JSON it
-#: takes the text.
-_encoded = msgspec.msgpack.Encoder().encode
 
 _Told: TypeAlias = tuple[bytes, bytes]
 
@@ -143,7 +140,7 @@ def sender_keys(rows: Sequence[Any]) -> list[bytes | None]:
         None for a row with an integer beyond 64 bits.
     """
     try:
-        return list(map(_encoded, map(_shared, map(_values_of, rows))))
+        return list(map(encoded, map(_shared, map(_values_of, rows))))
     except (OverflowError, RecursionError):
         if len(rows) == 1:
             return [None]
