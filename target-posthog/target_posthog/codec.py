@@ -46,7 +46,7 @@ def loads(line: bytes | str) -> Any:
         value = _slow_loads(line if isinstance(line, str) else line.decode("utf-8"))
     except RecursionError:
         raise TooDeep from None
-    if len(line) > 2 * _DEEPEST and _openings(line) > _DEEPEST and _is_too_deep(value):
+    if _openings(line) > _DEEPEST and _is_too_deep(value):
         raise TooDeep
     return value
 

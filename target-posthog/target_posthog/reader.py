@@ -79,7 +79,7 @@ class SingerLines(GenericSingerReader[bytes]):
         self._read += 1
         try:
             message = loads(line)
-        except (ValueError, RecursionError):
+        except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
             raise BrokenInput(

@@ -123,8 +123,7 @@ def _events_together(rows: Sequence[Json]) -> list[Item | None]:
     convert(typical_row(START, 1), options)
     events = UsualRows(options).events_of(lines)
     for event, line in zip(events, lines, strict=True):
-        if event is not None:
-            agrees(event, line, convert(loads(line), options))
+        agrees(event, line, convert(loads(line), options))
     return events
 
 

@@ -82,7 +82,7 @@ _MAX_NAMES = 2048
 _MAX_BASES = 2048
 _MAX_PARTS = 2048
 #: Longer keys are not remembered, so that a memory's size is bounded, not only its length.
-_MAX_KEY_LENGTH = 200
+MAX_KEY_LENGTH = 200
 _MAX_KEY_TEXT = 2000
 
 
@@ -136,9 +136,9 @@ class Table:
         shape = self._shapes.get(keys)
         if shape is None:
             shape = Shape(self, keys)
-            if len(keys) <= _MAX_KEY_LENGTH:
+            if len(keys) <= MAX_KEY_LENGTH:
                 remember(self._shapes, keys, shape, _MAX_SHAPES)
-        if len(keys) <= _MAX_KEY_LENGTH:
+        if len(keys) <= MAX_KEY_LENGTH:
             self._usual[len(keys)] = shape
         return shape, shape.values(row)
 
@@ -157,7 +157,7 @@ class Table:
             wishes = self.names.wishes(keys)
             adds = bool(copies or rows)
             names = Names(copies, rows, wishes, special=False, initial=initial, adds=adds)
-            if len(keys) <= _MAX_KEY_LENGTH:
+            if len(keys) <= MAX_KEY_LENGTH:
                 remember(side.names, keys, names, _MAX_NAMES)
         return names
 
@@ -258,7 +258,7 @@ class Shape:
             names = Names(
                 copies, rows, wishes, special, (), bool(copies or rows), written, apart
             )  # fmt: skip
-            if len(keys) <= _MAX_KEY_LENGTH:
+            if len(keys) <= MAX_KEY_LENGTH:
                 remember(self._events, keys, names, _MAX_NAMES)
         return names
 

@@ -133,18 +133,14 @@ def _unusual_times(times: dict[str, datetime | None]) -> _Told | None:
     return orjson.dumps(there)[1:-1] + (b"," if there else b""), own.encode()
 
 
-def sender_keys(rows: Sequence[Any]) -> list[bytes | None]:
+def sender_keys(rows: Sequence[Any]) -> list[bytes]:
     """Return of each row what its sender's rows share, as one text to find the sender by.
 
-    Returns:
-        None for a row with an integer beyond 64 bits.
+    Raises:
+        OverflowError: a row has an integer beyond 64 bits.
+        RecursionError: one nests too deep.
     """
-    try:
-        return list(map(encoded, map(_shared, map(_values_of, rows))))
-    except (OverflowError, RecursionError):
-        if len(rows) == 1:
-            return [None]
-        return [key for row in rows for key in sender_keys([row])]
+    return list(map(encoded, map(_shared, map(_values_of, rows))))
 
 
 def shared_values(row: Any) -> tuple[tuple[Any, ...], bytes]:

@@ -16,7 +16,7 @@ import orjson
 from target_posthog.amplitude.event_ids import canonical_uuids
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.senders import Senders
-from target_posthog.amplitude.shapes import Shape
+from target_posthog.amplitude.shapes import MAX_KEY_LENGTH, Shape
 from target_posthog.amplitude.typed_rows import FIELDS, read, sender_keys, shared_values, told_times
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
 #: How many senders are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
-#: How many names of its properties are remembered with an event.
-_MOST_KEYS = 200
 #: How many rows go from step to step together. One by one, each step's code would have left the
 #: processor's cache before the next row needs it; of many more, the rows themselves would.
 TOGETHER = 16
@@ -106,7 +104,7 @@ class UsualRows:
             told, uuids = told_times(rows), canonical_uuids([row.uuid for row in rows])
             own = list(map(self._own_of, rows, uuids))
             return list(map(_event_of, lines, told, own, self._senders_of(rows)))
-        except UNREADABLE:
+        except (*UNREADABLE, OverflowError):  # that is an integer beyond 64 bits
             if len(lines) == 1:
                 return [None]
             return [event for line in lines for event in self._events_of([line])]
@@ -138,7 +136,7 @@ class UsualRows:
         keys, names = tuple(customer), head.names
         if names is None or keys != head.keys:
             names = self._shape.event_names(customer)
-            if len(keys) <= _MOST_KEYS:
+            if len(keys) <= MAX_KEY_LENGTH:
                 head.keys, head.names = keys, names
         return names
 
@@ -159,12 +157,13 @@ class UsualRows:
         return head
 
     def _senders_of(self, rows: Sequence[Any]) -> list[Sender | None]:
-        """Return each row's sender, None when it is not usual."""
+        """Return each row's sender, None when it is not usual.
+
+        Raises:
+            OverflowError, RecursionError: see `sender_keys`.
+        """
         senders: list[Sender | None] = []
         for row, key in zip(rows, sender_keys(rows), strict=True):
-            if key is None:
-                senders.append(None)
-                continue
             sender = self._senders.get(key, _UNKNOWN)
             if sender is _UNKNOWN:
                 sender = self._work_out(*shared_values(row))
