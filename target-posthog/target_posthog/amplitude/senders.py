@@ -81,6 +81,7 @@ class Senders:
         self._ids = itemgetter(*map(SENDER_FIELDS.index, _IDS))
         self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
         self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
+        self._nothing = (None,) * len(shape.converted)
         self._session = SENDER_FIELDS.index("session_id")
         self._session_names = [name for _, name in options.table.copies_of(("session_id",))]
         self._devices: dict[bytes, tuple[Json, Side]] = {}
@@ -98,7 +99,8 @@ class Senders:
             return None
         properties, side = self._fields_of(values, session_id)
         updates = self._add_user(properties, side, user)
-        properties.update(first_groups({"groups": groups}))
+        if groups:
+            properties.update(first_groups({"groups": groups}))
         properties.update(updates)
         link, key = person.link, device_id if isinstance(device_id, str) else None
         return Sender(
@@ -121,17 +123,21 @@ class Senders:
         """
         if not isinstance(session_id, int):
             return self._converted_fields(values)
-        key = encoded((*values[: self._session], *values[self._session + 1 :]))
+        key = encoded((values[: self._session], values[self._session + 1 :]))
         known = self._devices.get(key)
         if known is None:
             known = self._converted_fields(values)
             if len(key) <= _LONGEST:
                 remember(self._devices, key, known, _MOST)
-        properties, side = known
-        return {**properties, **dict.fromkeys(self._session_names, session_id)}, side
+        properties, side = known[0].copy(), known[1]
+        for name in self._session_names:
+            properties[name] = session_id
+        return properties, side
 
     def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
-        row = dict(zip(self._shape.converted, self._converted(values), strict=True))
+        converted, row = self._converted(values), {}
+        if converted != self._nothing:
+            row = dict(zip(self._shape.converted, converted, strict=True))
         return self._shape.properties_of(row, self._found(values))
 
     def _add_user(self, properties: Json, side: Side, user: Json) -> Json:

@@ -18,9 +18,13 @@ from target_posthog.amplitude.times import rfc3339_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_DAY = 24 * 60 * 60 * 1000
-_MAX_UUID7_TIME = 1 << 48
+_MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
+#: Keeps the zeros in front of minutes, seconds and milliseconds.
+_FILLED = 10_000_000
+_TO_MINUTES = len("2024-01-31T12:")
 _AFTER_ALL_TIMES = "~"
+#: A UUIDv7's version 7 and variant 0b10, and where chance stands between and behind them.
+_FORM, _MIDDLE, _END = 0x7 << 76 | 0b10 << 62, 0xFFF << 64, (1 << 62) - 1
 
 
 def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
@@ -60,16 +64,34 @@ class Session(msgspec.Struct, frozen=True, gc=False):
 
 @lru_cache(maxsize=8192)
 def _session(start: int, device: str) -> Session | None:
-    if start >= _MAX_UUID7_TIME or not device.strip():
+    hour = _hour(start // _HOUR) if device.strip() else None
+    if hour is None:
         return None
-    first = rfc3339_of(start)
-    if first is None:  # after year 9999, where no event is
+    minute, rest = divmod(start % _HOUR, _MINUTE)
+    digits = str(_FILLED + minute * 100_000 + rest)
+    clock = f"{digits[1:3]}:{digits[3:5]}.{digits[5:]}000Z"
+    return Session(_uuid(start, device), hour[0] + clock, hour[1] + clock)
+
+
+@lru_cache(maxsize=1024)
+def _hour(number: int) -> tuple[str, str] | None:
+    """Return an hour since 1970 up to its minutes, and that of the day after it; RFC 3339.
+
+    Sessions of an hour come together, and to write a date takes longer than all else here.
+    """
+    first = rfc3339_of(number * _HOUR)
+    if first is None:  # after year 9999, where no event is; before a UUIDv7's 48 bits are full
         return None
+    end = rfc3339_of(number * _HOUR + _DAY) or _AFTER_ALL_TIMES
+    return first[:_TO_MINUTES], end[:_TO_MINUTES]
+
+
+def _uuid(start: int, device: str) -> str:
+    """Return the UUIDv7 of a session: 48 bits of time, version, 12 bits, variant, 62 bits.
+
+    RFC 9562 §5.7.
+    """
     seed = f"{start}:{device}".encode("utf-8", "surrogatepass")
-    random_part = int.from_bytes(hashlib.sha256(seed).digest()[:10], "big")
-    # RFC 9562 §5.7: 48 bits of time, version 7, 12 bits, variant 0b10, 62 bits.
-    high = start << 16 | 0x7000 | random_part >> 62 & 0x0FFF
-    low = 0b10 << 62 | random_part & (1 << 62) - 1
-    digits = f"{high << 64 | low:032x}"
-    identifier = "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
-    return Session(identifier, first, rfc3339_of(start + _DAY) or _AFTER_ALL_TIMES)
+    chance = int.from_bytes(hashlib.sha256(seed).digest()[:10], "big")
+    digits = f"{start << 80 | _FORM | chance << 2 & _MIDDLE | chance & _END:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

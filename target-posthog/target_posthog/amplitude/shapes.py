@@ -42,7 +42,7 @@ from target_posthog.amplitude.property_names import (
 from target_posthog.amplitude.times import TIME_FIELDS, add_times, to_rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from target_posthog.conversion import Json
 
@@ -224,23 +224,20 @@ class Shape:
         """Return the row's fields under PostHog's names and their own, and the row's platform.
 
         Args:
-            row: the row, or as much of it as `converted` names.
+            row: the row, or as much of it as `converted` names; empty when none of these holds
+                anything.
             found: its values in the order of `sources`; more may follow.
         """
         to_rest, to_rare, to_times = self._to_rest, self._to_rare, self._to_times
         base, side = self._base_of(found[:to_rest])
-        rest = {
-            name: value
-            for name, value in zip(self._rest_names, found[to_rest:to_rare], strict=True)
-            if value or (value is not None and value == 0)
-        }
-        properties = {**base, **rest}
+        properties = base.copy()
+        _add_held(properties, self._rest_names, found[to_rest:to_rare])
         rare = found[to_rare:to_times]
         if rare != self._no_rare:
-            told = zip(self._rare_names, rare, strict=True)
-            properties |= {name: value for name, value in told if not values.is_empty(value)}
+            _add_held(properties, self._rare_names, rare)
         add_times(properties, self._time_names, found[to_times : self._to_end])
-        apply(self._rows, row, properties)
+        if row:
+            apply(self._rows, row, properties)
         return properties, side
 
     def event_names(self, customer: Mapping[str, Any]) -> Names:
@@ -312,6 +309,14 @@ class Shape:
             if source in self._same and not values.is_empty(row[source]):
                 found[source] = row[source]
         return found
+
+
+def _add_held(properties: Json, names: Sequence[str], found: Sequence[Any]) -> None:
+    """Add what holds something under its name."""
+    for name, value in zip(names, found, strict=True):
+        # As `is_empty` has it.
+        if value or (value is not None and value == 0):
+            properties[name] = value
 
 
 def _getter(keys: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
