@@ -1,6 +1,7 @@
-"""Made-up exports on the disk, in the layout of Amplitude's own; made once and kept.
+"""Made-up exports on the disk, as Amplitude's Export API sends its own; made once and kept.
 
-`<app>/<app>_<date>_<hour>#<partition>.json.gz`: several files for each hour, gzip of lines of JSON.
+A .zip of `<app>/<app>_<date>_<hour>#<partition>.json.gz`: several files for each hour, gzip of
+lines of JSON, stored in the .zip as they are.
 """
 
 from __future__ import annotations
@@ -8,14 +9,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import shutil
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta, timezone
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 from benchmarks import events as events_module
 from benchmarks.events import Portion, lines
@@ -39,10 +38,10 @@ _LEVEL = 6
 
 
 def export(events: int, cache: Path, events_of_an_hour: int = EVENTS_OF_AN_HOUR) -> Path:
-    """Return the folder of an export of so many events, made now if it is not in the cache.
+    """Return the .zip of an export of so many events, made now if it is not in the cache.
 
     Args:
-        events: how many; 0 gives an empty folder.
+        events: how many; 0 gives an empty one.
         cache: where the exports are kept.
         events_of_an_hour: the mean.
     """
@@ -50,21 +49,20 @@ def export(events: int, cache: Path, events_of_an_hour: int = EVENTS_OF_AN_HOUR)
     version = hashlib.sha256(
         Path(events_module.__file__).read_bytes() + Path(__file__).read_bytes()
     ).hexdigest()[:8]
-    folder = cache / f"export-{events}-{events_of_an_hour}-{version}"
-    if folder.exists():
-        return folder
+    path = cache / f"export-{events}-{events_of_an_hour}-{version}.zip"
+    if path.exists():
+        return path
     cache.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=cache))
+    unfinished = path.with_suffix(f".{os.getpid()}")
     try:
-        (unfinished / str(APP)).mkdir()
-        with ProcessPoolExecutor(os.cpu_count()) as pool:
-            for _ in pool.map(partial(_write, unfinished), portions(events, events_of_an_hour)):
-                pass
-        unfinished.rename(folder)
+        with ProcessPoolExecutor(os.cpu_count()) as pool, ZipFile(unfinished, "w") as files:
+            for name, packed in pool.map(_packed, portions(events, events_of_an_hour)):
+                files.writestr(name, packed)
+        unfinished.rename(path)
     except BaseException:
-        shutil.rmtree(unfinished)
+        unfinished.unlink(missing_ok=True)
         raise
-    return folder
+    return path
 
 
 def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:
@@ -84,11 +82,6 @@ def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:
         done += wanted
 
 
-def event_files(folder: Path) -> list[Path]:
-    """Return the files of an export in the order in which they were made."""
-    return sorted(folder.glob("*/*.json.gz"), key=_place_of)
-
-
 def _split(rows: int) -> list[int]:
     """Return how many rows each file of an hour has."""
     sizes = [int(rows * share / len(_PARTITIONS)) for share in _PARTITIONS.values()]
@@ -96,16 +89,9 @@ def _split(rows: int) -> list[int]:
     return sizes
 
 
-def _write(folder: Path, portion: Portion) -> None:
+def _packed(portion: Portion) -> tuple[str, bytes]:
+    """Return the name of a file in the .zip, and the file."""
     number = list(_PARTITIONS)[portion.partition]
     hour = portion.hour
     name = f"{APP}/{APP}_{hour:%Y-%m-%d}_{hour.hour}#{number}.json.gz"
-    content = "".join(lines(portion)).encode()
-    (folder / name).write_bytes(gzip.compress(content, _LEVEL, mtime=0))
-
-
-def _place_of(path: Path) -> tuple[str, int, int]:
-    """Return the date, hour and partition in a file's name."""
-    _, date, rest = path.name.split("_")
-    hour, partition = rest.removesuffix(".json.gz").split("#")
-    return date, int(hour), int(partition)
+    return name, gzip.compress("".join(lines(portion)).encode(), _LEVEL, mtime=0)

@@ -1,6 +1,6 @@
 """(b) The way of PostHog's migration guide, with PostHog's own SDK.
 
-python -m benchmarks.guide FOLDER HOST
+python -m benchmarks.guide EXPORT HOST
 
 The two calls are the guide's (posthog.com/docs/migrate/migrate-from-amplitude). What it leaves to
 the reader is done the simple way: the files are read with the standard library, who was aliased is
@@ -12,12 +12,10 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import posthog
-
-from benchmarks.export import event_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,11 +25,12 @@ _FLUSH_AT = 5_000
 _OWN = ("event_type", "event_time", "event_properties", "user_properties", "user_id", "device_id")
 
 
-def rows(folder: Path) -> Iterator[dict[str, Any]]:
+def rows(export: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of an export."""
-    for path in event_files(folder):
-        with gzip.open(path, "rt", encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
+    with ZipFile(export) as files:
+        for name in files.namelist():
+            with files.open(name) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+                yield from map(json.loads, lines)
 
 
 def send(client: posthog.Posthog, row: dict[str, Any]) -> None:
@@ -52,10 +51,10 @@ def send(client: posthog.Posthog, row: dict[str, Any]) -> None:
 
 def main() -> None:
     """Send a whole export."""
-    folder, host = sys.argv[1:]
+    export, host = sys.argv[1:]
     client = posthog.Posthog("phc_benchmark", host=host, historical_migration=True)
     aliased: set[str] = set()
-    for number, row in enumerate(rows(Path(folder)), start=1):
+    for number, row in enumerate(rows(export), start=1):
         send(client, row)
         user = row["user_id"]
         if user and user not in aliased:

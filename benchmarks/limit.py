@@ -1,6 +1,6 @@
 """(e) The limit: a process for each core that only unpacks, parses, writes, packs and posts.
 
-python -m benchmarks.limit FOLDER HOST
+python -m benchmarks.limit EXPORT HOST
 
 It converts nothing, keeps no order and remembers nothing: no migration can be faster on this
 machine with Python's fastest libraries.
@@ -16,13 +16,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
+from zipfile import ZipFile
 
 import orjson
 from isal import igzip, isal_zlib
-
-from benchmarks.export import event_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,22 +33,23 @@ _HEAD = b'{"api_key":"phc_benchmark","historical_migration":true,"batch":['
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
-def send_file(host: str, path: Path) -> None:
+def send_file(export: Path, host: str, name: str) -> None:
     """Send one file of an export."""
     connection = http.client.HTTPConnection(urlsplit(host).netloc)
-    for body in bodies(path):
-        connection.request("POST", "/batch/", body, {"Content-Encoding": "gzip"})
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != http.HTTPStatus.OK:
-            raise SystemExit(f"The sink answered {answer.status}.")
+    with ZipFile(export) as files, files.open(name) as packed:
+        for body in bodies(packed):
+            connection.request("POST", "/batch/", body, {"Content-Encoding": "gzip"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != http.HTTPStatus.OK:
+                raise SystemExit(f"The sink answered {answer.status}.")
     connection.close()
 
 
-def bodies(path: Path) -> Iterator[bytes]:
+def bodies(packed: IO[bytes]) -> Iterator[bytes]:
     """Yield the compressed bodies of a file's rows."""
     body = _Body()
-    with igzip.open(path) as lines:  # type: ignore[no-untyped-call]
+    with igzip.open(packed) as lines:  # type: ignore[no-untyped-call]
         rows = map(orjson.loads, lines)
         while chunk := list(islice(rows, _EVENTS_AT_ONCE)):
             body.add(b",".join(map(orjson.dumps, chunk)))
@@ -79,9 +79,11 @@ class _Body:
 
 def main() -> None:
     """Send a whole export."""
-    folder, host = sys.argv[1:]
+    export, host = Path(sys.argv[1]), sys.argv[2]
+    with ZipFile(export) as files:
+        names = files.namelist()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(partial(send_file, host), event_files(Path(folder))):
+        for _ in pool.map(partial(send_file, export, host), names):
             pass
 
 

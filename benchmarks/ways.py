@@ -25,7 +25,7 @@ class Way(Protocol):
         """Return what moves an export.
 
         Args:
-            export: its folder.
+            export: its .zip.
             host: where the events go.
             name: of the run; one of the same name goes on where that one ended.
         """

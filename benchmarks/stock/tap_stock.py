@@ -1,11 +1,11 @@
-"""An ordinary tap of exported files: a typed schema, and `get_records` over gzip and json."""
+"""An ordinary tap of an exported .zip: a typed schema, and `get_records` over gzip and json."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
@@ -94,10 +94,11 @@ class ExportedEvents(Stream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[dict[str, Any]]:
-        for path in sorted(Path(self.config["path"]).glob("*/*.json.gz")):
-            with gzip.open(path, "rt", encoding="utf-8") as lines:
-                for line in lines:
-                    yield json.loads(line)
+        with ZipFile(self.config["path"]) as files:
+            for name in files.namelist():
+                with files.open(name) as packed, gzip.open(packed, "rt", encoding="utf-8") as lines:
+                    for line in lines:
+                        yield json.loads(line)
 
 
 class TapStock(Tap):
