@@ -47,7 +47,7 @@ class AttendedInput:
         self._attend = attend
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the lines without their ends, until the input is closed."""
+        """Yield the lines with their ends, until the input is closed."""
         lines = Lines()
         while block := self._next_block():
             yield from lines.feed(block)

@@ -65,7 +65,7 @@ class BatchFile:
 
     def unreadable(self, number: int, line: bytes, why: str) -> tuple[bytes, str]:
         """Return what the rejects hold of a line that is no record, and the reason in words."""
-        return line[:MAX_LINE_BYTES], f"{self.name}, line {number}: {why}"
+        return line.removesuffix(b"\n")[:MAX_LINE_BYTES], f"{self.name}, line {number}: {why}"
 
     def size(self) -> int:
         """Return its size in bytes.
@@ -84,9 +84,8 @@ class BatchFile:
         """Yield the file's lines, many at a time, in constant memory.
 
         Yields:
-            The number of the first line, from 1, and the lines without their ends; blank ones are
-            empty. Of a line that is longer than `MAX_LINE_BYTES` only the beginning may come, but
-            more bytes than that.
+            The number of the first line, from 1, and the lines with their ends. Of a line that is
+            longer than `MAX_LINE_BYTES` only the beginning may come, but more bytes than that.
 
         Raises:
             TargetPosthogError: the file is gone, cut off, or damaged.
@@ -191,7 +190,8 @@ def record_of(line: bytes) -> dict[str, Any] | str | None:
     except ValueError:
         if not line.strip():
             return None
-        return "it is too long" if len(line) > MAX_LINE_BYTES else "it is not JSON"
+        is_cut = len(line.removesuffix(b"\n")) > MAX_LINE_BYTES
+        return "it is too long" if is_cut else "it is not JSON"
     return record if isinstance(record, dict) else "it is not a JSON object"
 
 

@@ -20,11 +20,10 @@ class Lines:
         self._skips = False
 
     def feed(self, block: bytes) -> list[bytes]:
-        """Return the lines that end in a block, without their ends."""
+        """Return the lines that end in a block, with their ends: to take them off is to copy."""
         # `split` looks at each byte; this finds the ends three times as fast.
-        pieces = io.BytesIO(block).readlines()
-        begun = pieces.pop() if pieces and pieces[-1][-1:] != b"\n" else b""
-        lines = [piece[:-1] for piece in pieces]
+        lines = io.BytesIO(block).readlines()
+        begun = lines.pop() if lines and lines[-1][-1:] != b"\n" else b""
         if lines:
             lines[0] = self._ended_by(lines[0])
             if self._skips:

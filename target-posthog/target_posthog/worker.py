@@ -210,7 +210,7 @@ class _Line:
             converter: of their stream.
             file: where they stand.
             first: the number of the first of them.
-            rows: the lines, without their ends.
+            rows: the lines.
         """
         # It writes events as `/batch/` takes them.
         quick = converter.usual_rows if self._is_batch else None

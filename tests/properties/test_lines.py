@@ -18,9 +18,7 @@ def _lines(blocks: list[bytes], longest: int | None) -> list[bytes]:
 @given(TEXTS)
 def test_lines_do_not_depend_on_where_the_blocks_end(blocks: list[bytes]) -> None:
     """As if all were one text."""
-    whole = b"".join(blocks).split(b"\n")
-    if not whole[-1]:
-        whole.pop()
+    whole = b"".join(blocks).splitlines(keepends=True)
     assert _lines(blocks, None) == whole
 
 

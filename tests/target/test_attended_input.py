@@ -30,7 +30,7 @@ def test_a_pipe_is_widened_so_that_its_writer_wakes_less_often() -> None:
         assert fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) == 1024 * 1024
         os.write(writing, b"one\ntwo")
         os.close(writing)
-        assert list(lines) == [b"one", b"two"]
+        assert list(lines) == [b"one\n", b"two"]
 
 
 def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
@@ -38,4 +38,4 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "messages"
     path.write_bytes(b"one\ntwo\n")
     with path.open("rb") as file:
-        assert list(AttendedInput(file, nothing_else)) == [b"one", b"two"]
+        assert list(AttendedInput(file, nothing_else)) == [b"one\n", b"two\n"]
