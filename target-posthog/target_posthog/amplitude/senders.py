@@ -81,7 +81,6 @@ class Senders:
         self._ids = itemgetter(*map(SENDER_FIELDS.index, _IDS))
         self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
         self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
-        self._nothing = (None,) * len(shape.converted)
         self._session = SENDER_FIELDS.index("session_id")
         self._session_names = [name for _, name in options.table.copies_of(("session_id",))]
         self._devices: dict[bytes, tuple[Json, Side]] = {}
@@ -129,15 +128,15 @@ class Senders:
             known = self._converted_fields(values)
             if len(key) <= _LONGEST:
                 remember(self._devices, key, known, _MOST)
-        properties, side = known[0].copy(), known[1]
+        fields, side = known
+        properties = fields.copy()
         for name in self._session_names:
             properties[name] = session_id
         return properties, side
 
     def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
-        converted, row = self._converted(values), {}
-        if converted != self._nothing:
-            row = dict(zip(self._shape.converted, converted, strict=True))
+        converted = zip(self._shape.converted, self._converted(values), strict=True)
+        row = {name: value for name, value in converted if value is not None}
         return self._shape.properties_of(row, self._found(values))
 
     def _add_user(self, properties: Json, side: Side, user: Json) -> Json:

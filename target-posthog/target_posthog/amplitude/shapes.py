@@ -314,8 +314,8 @@ class Shape:
 def _add_held(properties: Json, names: Sequence[str], found: Sequence[Any]) -> None:
     """Add what holds something under its name."""
     for name, value in zip(names, found, strict=True):
-        # As `is_empty` has it.
-        if value or (value is not None and value == 0):
+        # Most are null, and are not worth a call.
+        if value or (value is not None and not values.is_empty(value)):
             properties[name] = value
 
 
