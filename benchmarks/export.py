@@ -18,6 +18,7 @@ from zipfile import ZipFile
 
 from benchmarks import events as events_module
 from benchmarks.events import Portion, lines
+from tests.fakes.amplitude_archive import member_name
 from tests.fixtures.sample_rows import APP
 
 if TYPE_CHECKING:
@@ -92,6 +93,5 @@ def _split(rows: int) -> list[int]:
 def _packed(portion: Portion) -> tuple[str, bytes]:
     """Return the name of a file in the .zip, and the file."""
     number = list(_PARTITIONS)[portion.partition]
-    hour = portion.hour
-    name = f"{APP}/{APP}_{hour:%Y-%m-%d}_{hour.hour}#{number}.json.gz"
+    name = member_name(APP, portion.hour, number)
     return name, gzip.compress("".join(lines(portion)).encode(), _LEVEL, mtime=0)

@@ -30,6 +30,7 @@ from benchmarks.environment import described
 from benchmarks.events import Portion, lines
 from benchmarks.usage import Command, Failed, run
 from tests.fakes.amplitude_answers import NO_DATA_TEXT
+from tests.fakes.amplitude_archive import member_name
 from tests.fixtures.sample_rows import APP
 from tests.processes import SCRIPTS
 
@@ -99,9 +100,7 @@ def archive(events: int, folder: Path) -> Archive:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as packed:
         for part in parts:
             file = _file(folder, part)
-            packed.write(
-                file, f"{APP}/{APP}_{_HOUR:%Y-%m-%d}_{_HOUR.hour}#{part.partition}.json.gz"
-            )
+            packed.write(file, member_name(APP, _HOUR, part.partition))
             file.unlink()
     return Archive(path, events, sum(sizes))
 
