@@ -17,6 +17,7 @@ event is handed on.
 from __future__ import annotations
 
 import re
+import sys
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from tap_amplitude.stores import Listed
+
 _EVENTS = re.compile(
     r"(?!-).+_(?P<date>\d{4}-\d{2}-\d{2})(?:_(?P<hour>\d{1,2}))?"
     r"(?:#|%23)\d+\.json(?:\.gz)?",
@@ -40,6 +43,7 @@ _EVENTS = re.compile(
 _MERGED_IDS = re.compile(
     r"-?\d+_(?P<date>\d{4}-\d{2}-\d{2})_(?P<hour>\d{1,2})\.json(?:\.gz)?", re.ASCII
 )
+_APP = re.compile(r"-?\d+(?=_)", re.ASCII)
 _NUMBERS = re.compile(r"(\d+)")
 
 
@@ -67,13 +71,13 @@ class Archive:
         self._store = store
         members: list[Member] = []
         merged_ids: list[Member] = []
-        for name, size in store.files():
-            if (hour := _hour_in(_EVENTS, name)) is not None:
-                members.append(Member(name, hour, size, store))
-            elif (hour := _hour_in(_MERGED_IDS, name)) is not None:
-                merged_ids.append(Member(name, hour, size, store))
+        for listed in store.files():
+            if (hour := _hour_in(_EVENTS, listed.name)) is not None:
+                members.append(_member(listed, hour, store))
+            elif (hour := _hour_in(_MERGED_IDS, listed.name)) is not None:
+                merged_ids.append(_member(listed, hour, store))
             else:
-                self._note(name)
+                self._note(listed.name)
         for files in (members, merged_ids):
             files.sort(key=lambda member: (member.hour, _natural(member.name)))
             _refuse_twins(origin, files)
@@ -176,6 +180,19 @@ def _hour_in(form: re.Pattern[str], name: str) -> datetime | None:
         return None
     hour = day + int(match["hour"] or 23) * HOUR
     return hour if hour < day + DAY else None
+
+
+def _member(listed: Listed, hour: datetime, store: Store) -> Member:
+    # A few projects have a quarter of a million files: their numbers are kept once.
+    app = _APP.match(_base(listed.name))
+    return Member(
+        listed.name,
+        hour,
+        listed.size,
+        store,
+        app=sys.intern(app[0]) if app else "",
+        modified=listed.modified,
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_amplitude.stores import Listed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,21 +23,6 @@ _PROJECT = re.compile(r"-?\d+_", re.ASCII)
 _YEAR = re.compile(r"-?\d+_(\d{4})-", re.ASCII)
 _MONTH = re.compile(r"-?\d+_(\d{4})-(\d{2})-", re.ASCII)
 _DAY = re.compile(r"-?\d+_(\d{4})-(\d{2})-(\d{2})_", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An object of a bucket.
-
-    Attributes:
-        name: Its whole name, without the bucket.
-        size: In bytes.
-        modified: When it was written; None when the bucket does not tell.
-    """
-
-    name: str
-    size: int
-    modified: datetime | None
 
 
 class Pages(Protocol):

@@ -24,12 +24,13 @@ from tap_amplitude.clouds import (
     keep_drivers_quiet,
 )
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError
+from tap_amplitude.stores import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tap_amplitude.bucket_listing import Listed, Pages
+    from tap_amplitude.bucket_listing import Pages
     from tap_amplitude.clouds import Cloud
     from tap_amplitude.members import Member
 
@@ -70,7 +71,7 @@ class BucketStore:
                 cloud.scheme, skip_instance_cache=True, use_listings_cache=False
             )
 
-    def files(self) -> Iterator[tuple[str, int]]:
+    def files(self) -> Iterator[Listed]:
         """List the objects of the wanted days, and of no day.
 
         Raises:
@@ -81,7 +82,7 @@ class BucketStore:
             for item in self._listed():
                 if item.modified and item.modified > young:
                     self.fresh.add(item.name)
-                yield item.name, item.size
+                yield item
 
     def _listed(self) -> Iterator[Listed]:
         """A folder first; only when there is none, whatever begins with the same letters."""
@@ -182,8 +183,8 @@ class _Copies:
     def __init__(self) -> None:
         self.paths: dict[str, Path] = {}
 
-    def files(self) -> Iterable[tuple[str, int]]:
-        return ((name, path.stat().st_size) for name, path in self.paths.items())
+    def files(self) -> Iterable[Listed]:
+        return (Listed(name, path.stat().st_size) for name, path in self.paths.items())
 
     def open(self, name: str) -> BinaryIO:
         return self.paths[name].open("rb")

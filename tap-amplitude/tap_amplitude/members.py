@@ -50,12 +50,18 @@ class Member:
         hour: Its export hour, from its name.
         packed_bytes: Its size as it is stored.
         store: Where it lies.
+        app: The Amplitude project whose events it holds: the number that its name begins with. Of
+            a list of merged users the organisation, with a minus. Empty when there is none.
+        modified: When it came to lie there: a folder's or a bucket's time. None when nothing
+            tells, as in a .zip.
     """
 
     name: str
     hour: datetime
     packed_bytes: int
     store: Store
+    app: str = ""
+    modified: datetime | None = None
 
     @property
     def is_gzip(self) -> bool:

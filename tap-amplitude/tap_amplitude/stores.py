@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import os
 import zipfile
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file or an object, as its store lists it.
+
+    Attributes:
+        name: Its whole name below the store.
+        size: In bytes, as it is stored.
+        modified: When it came to lie there; None when the store does not tell. The time of an
+            entry of a .zip does not: it is that of the file before it was packed.
+    """
+
+    name: str
+    size: int
+    modified: datetime | None = None
 
 
 class Store(Protocol):
@@ -20,8 +38,8 @@ class Store(Protocol):
 
     has_checksums: bool
 
-    def files(self) -> Iterable[tuple[str, int]]:
-        """Give the name and the stored size of each file."""
+    def files(self) -> Iterable[Listed]:
+        """List all files."""
 
     def open(self, name: str) -> BinaryIO:
         """Open a file as it is stored."""
@@ -46,11 +64,11 @@ class ZipStore:
         # Left open on purpose: members are read as long as the archive is used.
         self._zip = zipfile.ZipFile(path)
 
-    def files(self) -> Iterator[tuple[str, int]]:
+    def files(self) -> Iterator[Listed]:
         """Give the members, without the folders among them."""
         for info in self._zip.infolist():
             if not info.is_dir():
-                yield info.filename, info.compress_size
+                yield Listed(info.filename, info.compress_size)
 
     def open(self, name: str) -> BinaryIO:
         """Open a member; its checksum is compared when it was read to its end."""
@@ -76,12 +94,14 @@ class FolderStore:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def files(self) -> Iterator[tuple[str, int]]:
+    def files(self) -> Iterator[Listed]:
         """Give all files in depth; a folder that cannot be read is no empty folder."""
         for folder, _, names in os.walk(self._path, onerror=_raise):
             for name in names:
                 file = Path(folder, name)
-                yield str(file.relative_to(self._path)), file.stat().st_size
+                found = file.stat()
+                modified = datetime.fromtimestamp(found.st_mtime, timezone.utc)
+                yield Listed(str(file.relative_to(self._path)), found.st_size, modified)
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""

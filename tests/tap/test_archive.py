@@ -377,3 +377,14 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
         peaks.append(int(done.stderr.split()[-1]))
 
     assert peaks[1] - peaks[0] < 8 * 1024, peaks
+
+
+def test_a_file_tells_its_app_and_when_it_came(tmp_path: Path) -> None:
+    """Both say whose hours a state holds; an entry of a .zip has no time of coming."""
+    files = {file_name(0): packed(rows(0)), "my_app_2024-01-01_1#1.json.gz": packed(rows(1))}
+    folder = opened(write_files(tmp_path / "a", files))
+    packed_up = opened(write_zip(tmp_path / "a.zip", files))
+
+    assert [member.app for member in folder.members] == ["123", ""]
+    assert all(m.modified and m.modified.tzinfo == timezone.utc for m in folder.members)
+    assert [(m.app, m.modified) for m in packed_up.members] == [("123", None), ("", None)]

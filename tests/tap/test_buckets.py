@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.archive_source import ArchiveSource
-from tap_amplitude.bucket_listing import Days, Listed, list_exports
+from tap_amplitude.bucket_listing import Days, list_exports
 from tap_amplitude.clouds import CLOUDS, failure_of
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, RunAgain, TapError
 from tap_amplitude.settings import Settings
+from tap_amplitude.stores import Listed
 from tap_amplitude.tap import TapAmplitude
 from tests.tap.buckets import Bucket, azure_bucket, gcs_bucket, s3_bucket
 from tests.tap.running import HOUR, START, catalog_of, file_name, ids, packed, row, rows, run_tap
