@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 _LONGEST = 300
+#: Ten years; some servers ask for more than a calendar holds.
+_LONGEST_RETRY_AFTER = 10 * 365 * 86_400.0
 _MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -59,11 +61,22 @@ RULES = (
     Rule(500, 599, Action.WAIT),
 )
 
+#: The same once this run has got an answer with these keys from this address: whatever does not
+#: speak of the keys, or of data, is then a page of something in between, and passes.
+_NAMES_KEYS = re.compile(r"api.?key|secret.?key|credential", re.IGNORECASE)
+PROVEN_RULES = (
+    Rule(403, 403, Action.UNAUTHORIZED, says=_NAMES_KEYS),
+    Rule(403, 403, Action.WAIT),
+    Rule(404, 404, Action.EMPTY, says=_NO_DATA),
+    Rule(404, 404, Action.WAIT),
+    *RULES,
+)
+
 #: The same for the endpoints that answer with JSON. Amplitude documents: 400 with the reason, and
 #: 429 for more than 5 requests at once or more cost than an hour, or five minutes, may have. A 404
 #: is what projects without the Taxonomy API get. Keys that are wrong get a 403 that says so
 #: (observed); any other 403 is about the plan or about rights. No window to split, no archive.
-_ABOUT_KEYS = re.compile(r"api.?key|secret.?key|credential|^$", re.IGNORECASE)
+_ABOUT_KEYS = re.compile(rf"{_NAMES_KEYS.pattern}|^$", re.IGNORECASE)
 JSON_RULES = (
     Rule(200, 200, Action.READ),
     Rule(401, 401, Action.UNAUTHORIZED),
@@ -123,6 +136,25 @@ def _message(body: str) -> str:
     return " - ".join(parts) or body
 
 
+def error_in(body: str) -> str:
+    """Find the message of an error that came with status 200, in place of what was asked for.
+
+    Args:
+        body: The beginning of the body.
+
+    Returns:
+        As `message_in`; empty when the body is no error, so that no event gets into a log.
+    """
+    if body.lstrip().startswith("<"):
+        return message_in(body)
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    is_error = isinstance(content, dict) and not {"error", "errors"}.isdisjoint(content)
+    return message_in(body) if is_error else ""
+
+
 def sentence(text: str) -> str:
     """End a text with a full stop, if it has no end yet."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
@@ -141,12 +173,17 @@ def seconds_to_wait(retry_after: str | None, now: datetime) -> float:
     if not retry_after:
         return 0.0
     try:
-        return max(0.0, float(retry_after))
+        seconds = float(retry_after)
     except ValueError:
-        pass
+        seconds = _seconds_until(retry_after, now)
+    # In this order: a NaN counts as no wait.
+    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
+
+
+def _seconds_until(date: str, now: datetime) -> float:
     try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
+        moment = parsedate_to_datetime(date)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return (moment - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
         return 0.0
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return max(0.0, (moment - now).total_seconds())

@@ -5,13 +5,20 @@ What an answer means is the business of whoever asked: `export_api` and `project
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import logging
+import ssl
 import threading
 from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from tap_amplitude.answers import message_in, sentence
+from tap_amplitude.bodies import beginning
 from tap_amplitude.config_checks import sends_keys_in_clear
 from tap_amplitude.errors import FixConfiguration, WrongCredentials
 from tap_amplitude.patience import TryAgain
@@ -28,6 +35,8 @@ ADDRESS_TRIES = 3
 
 _CONNECT_SECONDS = 30
 _ERROR_BODY_BYTES = 64 * 1024
+_ERROR_SECONDS = 10
+_MOST_REDIRECTS = 5
 _WRONG_ADDRESS = (
     requests.TooManyRedirects,
     requests.exceptions.InvalidSchema,
@@ -59,6 +68,7 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self.answer_seconds = answer_seconds
         self._secrets = (api_key, secret_key)
+        self._written_secrets = _ways_to_write(api_key, secret_key)
         self._user_agent = user_agent
         self._of_thread = threading.local()
 
@@ -99,12 +109,30 @@ class Connection:
         Raises:
             requests.RequestException: There is no answer; `failure` says what to do.
         """
-        return self._session.get(
-            self.base_url + path,
-            params=parameters,
-            stream=True,
-            timeout=(_CONNECT_SECONDS, self.answer_seconds),
-        )
+        # Prepared, so that a redirect is compared with the address as it was really asked.
+        request = requests.Request("GET", self.base_url + path, params=parameters)
+        url = self._session.prepare_request(request).url or request.url
+        for _ in range(_MOST_REDIRECTS):
+            response = self._ask(url)
+            target = _redirect_target(response)
+            if target is None:
+                return response
+            # Its body is not read: it can be of any length.
+            response.close()
+            url = _next_url(url, target)
+        raise requests.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects")
+
+    def _ask(self, url: str) -> requests.Response:
+        try:
+            return self._session.get(
+                url,
+                # Any callable keeps requests from looking into `.netrc`.
+                auth=self._secrets if _same_origin(url, self.base_url) else _without_keys,
+                stream=True,
+                timeout=(_CONNECT_SECONDS, self.answer_seconds),
+            )
+        except HTTPError as error:  # requests lets some through
+            raise requests.ConnectionError(error) from error
 
     def failure(self, error: requests.RequestException) -> TryAgain:
         """Say what a failed request or a cut answer asks for.
@@ -115,36 +143,34 @@ class Connection:
         Returns:
             What to raise: to be tried again, unless the address or a certificate is wrong.
         """
-        cause = self.redact(str(error))
+        cause = sentence(self.redact(str(error)))
         if isinstance(error, _WRONG_ADDRESS):
             final = FixConfiguration(
                 f"{self.base_url} cannot be reached: {cause}",
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
             return TryAgain(cause, tries=1, final=final)
-        told = f"the connection failed ({type(error).__name__}: {cause})."
+        told = f"the connection failed ({type(error).__name__}: {cause.rstrip('.')})."
         if isinstance(error, requests.exceptions.SSLError):
-            # A certificate does not mend itself in half an hour; a cut handshake may.
             final = FixConfiguration(
                 f"No secure connection to {self.base_url}: {cause}",
                 remedy="Check `api_url` and the proxy; behind a company's proxy, point "
                 "REQUESTS_CA_BUNDLE to its certificates.",
             )
-            return TryAgain(told, tries=ADDRESS_TRIES, final=final)
+            # A certificate does not change within half an hour; a cut handshake may pass.
+            tries = 1 if _is_untrusted(error) else ADDRESS_TRIES
+            return TryAgain(told, tries=tries, final=final)
         return TryAgain(told)
 
     def error_text(self, response: requests.Response) -> str:
         """Read the message of an error answer: one bounded line without the keys."""
-        try:
-            block = next(response.iter_content(_ERROR_BODY_BYTES), b"")
-        except requests.RequestException:
-            return ""
-        return self.redact(message_in(block[:_ERROR_BODY_BYTES].decode("utf-8", "replace")))
+        block = beginning(response, _ERROR_BODY_BYTES, patience_seconds=_ERROR_SECONDS)
+        return self.redact(message_in(block.decode("utf-8", "replace")))
 
     def redact(self, text: str) -> str:
-        """Hide the keys in a text."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        """Hide the keys in a text, however they are written there."""
+        for written in self._written_secrets:
+            text = text.replace(written, "***")
         return text
 
     @property
@@ -152,11 +178,94 @@ class Connection:
         """The session of this thread: requests does not promise that threads can share one."""
         session: requests.Session | None = getattr(self._of_thread, "session", None)
         if session is None:
-            session = self._of_thread.session = requests.Session()
-            # On a redirect to another host, requests leaves this header out.
-            session.auth = self._secrets
+            session = self._of_thread.session = _Session()
             session.headers["User-Agent"] = self._user_agent
         return session
+
+
+class _Session(requests.Session):
+    """A session that follows no redirect: requests reads the whole body of each first."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return None, as for any other answer."""
+
+
+def _redirect_target(response: requests.Response) -> str | None:
+    """Return where an answer redirects to; None when it does not.
+
+    Raises:
+        requests.exceptions.InvalidURL: The address cannot be read.
+    """
+    if not response.is_redirect:
+        return None
+    try:
+        return response.headers["Location"].encode("latin-1").decode("utf-8")
+    except UnicodeError as error:
+        response.close()
+        raise requests.exceptions.InvalidURL("it redirects to an invalid address") from error
+
+
+def _next_url(url: str, target: str) -> str:
+    """Return the whole address that a redirect names.
+
+    Raises:
+        requests.exceptions.InvalidURL: It is not a valid one, or leads from https to http.
+    """
+    try:
+        followed = urljoin(url, target)
+        parts = urlsplit(followed)
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise requests.exceptions.InvalidURL("it redirects to an invalid address")
+    if parts.scheme == "http" and urlsplit(url).scheme == "https":
+        raise requests.exceptions.InvalidURL(
+            f"it redirects from https to plain http, at {parts.hostname}"
+        )
+    return followed
+
+
+def _same_origin(url: str, other: str) -> bool:
+    one, two = urlsplit(url), urlsplit(other)
+    return (one.scheme, one.hostname, one.port) == (two.scheme, two.hostname, two.port)
+
+
+def _without_keys(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    """Tell whether a certificate that is not trusted is at the bottom of an error."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        one = waiting.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, ssl.SSLCertVerificationError):
+            return True
+        # urllib3 keeps the cause of a failed connection in `reason`.
+        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return False
+
+
+def _ways_to_write(api_key: str, secret_key: str) -> tuple[str, ...]:
+    """Return the keys as an answer can repeat them; longer ones first, as some hold others."""
+    found: set[str] = set()
+    for secret in (api_key, secret_key, f"{api_key}:{secret_key}"):
+        found |= {
+            secret,
+            quote(secret, safe=""),
+            quote_plus(secret),
+            json.dumps(secret)[1:-1],
+            html.escape(secret),
+            base64.b64encode(secret.encode()).decode(),
+            base64.urlsafe_b64encode(secret.encode()).decode(),
+            secret.encode().hex(),
+        }
+    return tuple(sorted(filter(None, found), key=len, reverse=True))
 
 
 def answered(status: int, body: str) -> str:

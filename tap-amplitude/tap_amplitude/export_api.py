@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tap_amplitude.answers import Action, action_for, seconds_to_wait
+from tap_amplitude.answers import (
+    PROVEN_RULES,
+    RULES,
+    Action,
+    action_for,
+    error_in,
+    seconds_to_wait,
+    sentence,
+)
 from tap_amplitude.archive import open_archive
+from tap_amplitude.bodies import blocks
 from tap_amplitude.connection import ADDRESS_TRIES, answered, refused_keys
 from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-amplitude.export_api")
 
 _PATH = "/api/2/export"
-_CHUNK_BYTES = 1024 * 1024
+_WORDS_BYTES = 64 * 1024
 
 BUCKET_REMEDY = (
     "Let Amplitude export these hours to a bucket (Amazon S3, Google Cloud Storage or Azure), "
@@ -74,6 +83,8 @@ class ExportApi:
         self._spool = spool
         self._max_member_bytes = max_member_bytes
         self._as_stored = as_stored
+        #: Whether address and keys have brought an answer in this run.
+        self._is_proven = False
         self._patience = Patience(
             retry_seconds,
             remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
@@ -107,7 +118,9 @@ class ExportApi:
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         with response:
-            return self._handle(window, response, lease)
+            answer = self._handle(window, response, lease)
+        self._is_proven = True
+        return answer
 
     def _handle(self, window: Window, response: requests.Response, lease: Lease | None) -> Answer:
         status = response.status_code
@@ -115,7 +128,7 @@ class ExportApi:
             return self._save(window, response, lease)
         body = self._connection.error_text(response)
         told = answered(status, body)
-        action = action_for(status, body)
+        action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
         if action is Action.EMPTY:
             return NoEvents()
         if action is Action.SPLIT:
@@ -123,6 +136,10 @@ class ExportApi:
             retry = TryAgain(told) if status == requests.codes.gateway_timeout else None
             return self._split(window, told, retry=retry)
         if action is Action.WAIT:
+            if action is not action_for(status, body):
+                told = (
+                    f"{told[:-1]}, although these keys and this address worked earlier in this run."
+                )
             asked = response.headers.get("Retry-After")
             wait = seconds_to_wait(asked, datetime.now(timezone.utc))
             raise TryAgain(told, at_least=wait)
@@ -163,12 +180,12 @@ class ExportApi:
         part, whole = self._spool / f"{name}.zip.part", self._spool / f"{name}.zip"
         try:
             try:
-                self._write_to(part, response, lease)
+                self._write_to(part, window, response, lease)
                 part.replace(whole)
                 archive = open_archive(whole, max_member_bytes=self._max_member_bytes)
                 archive.verify(as_stored=self._as_stored)
             except (requests.RequestException, DamagedArchive) as error:
-                raise self._broken_download(response, error) from error
+                raise self._broken_download(whole, response, error) from error
             _refuse_foreign_hours(window, archive)
         except BaseException:
             part.unlink(missing_ok=True)
@@ -176,11 +193,14 @@ class ExportApi:
             raise
         return Downloaded(archive, whole, whole.stat().st_size)
 
-    def _write_to(self, path: Path, response: requests.Response, lease: Lease | None) -> None:
+    def _write_to(
+        self, path: Path, window: Window, response: requests.Response, lease: Lease | None
+    ) -> None:
         size = 0
+        patience = self._connection.answer_seconds
         try:
             with path.open("wb") as file:
-                for block in response.iter_content(_CHUNK_BYTES):
+                for block in blocks(response, patience_seconds=patience, what=str(window)):
                     # Counted, not taken from Content-Length: it may be missing.
                     size += len(block)
                     if lease:
@@ -194,14 +214,27 @@ class ExportApi:
                 remedy="Set `spool_path` to a folder that can be written.",
             ) from error
 
-    def _broken_download(self, response: requests.Response, error: Exception) -> TryAgain:
+    def _broken_download(
+        self, path: Path, response: requests.Response, error: Exception
+    ) -> TryAgain:
         if isinstance(error, requests.RequestException):
             return self._connection.failure(error)
+        if words := self._connection.redact(_words_in(path)):
+            return TryAgain(sentence(f"it answered 200, but with an error: {words}"))
         kind = response.headers.get("Content-Type", "no content type")
         # Never the body: what is no whole archive may still be somebody's events.
         return TryAgain(
             f"the archive arrived damaged, or is none ({self._connection.redact(kind)})."
         )
+
+
+def _words_in(path: Path) -> str:
+    """Return what a file that should be an archive says, when it is an error's text."""
+    try:
+        with path.open("rb") as file:
+            return error_in(file.read(_WORDS_BYTES).decode("utf-8", "replace"))
+    except OSError:
+        return ""
 
 
 def _refuse_foreign_hours(window: Window, archive: Archive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -93,11 +94,21 @@ class Patience:
         try:
             return retrying(attempt)
         except TryAgain as failure:
-            raise failure.final or RunAgain(
-                f"Amplitude could not deliver {what}: {failure.reason} "
-                f"Tried for {failures.seconds:,.0f} seconds.",
-                remedy=self._remedy,
-            ) from failure
+            raise failure.final or self._given_up(failure, failures.seconds, what) from failure
+
+    def _given_up(self, failure: TryAgain, seconds: float, what: str) -> RunAgain:
+        if failure.at_least > self._seconds:
+            asked = _in_words(failure.at_least)
+            return RunAgain(
+                f"Amplitude could not deliver {what}: {failure.reason} It asks to come back in "
+                f"{asked}, later than `max_retry_seconds` ({self._seconds:g}) allows.",
+                remedy=f"Run the same command again in {asked}, or raise `max_retry_seconds`.",
+            )
+        return RunAgain(
+            f"Amplitude could not deliver {what}: {failure.reason} Tried for {seconds:,.0f} "
+            "seconds.",
+            remedy=self._remedy,
+        )
 
 
 class _Failures:
@@ -136,6 +147,14 @@ class _Failures:
             )
             self._told = True
         return False
+
+
+def _in_words(seconds: float) -> str:
+    """Write a length of time in the largest unit of which it has at least two."""
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{math.ceil(seconds / length):,} {unit}"
+    return f"{math.ceil(seconds)} seconds"
 
 
 def _last_failure(state: tenacity.RetryCallState) -> TryAgain:

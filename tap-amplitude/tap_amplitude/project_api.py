@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 import requests
 
-from tap_amplitude.answers import JSON_RULES, Action, action_for, seconds_to_wait
+from tap_amplitude.answers import (
+    JSON_RULES,
+    Action,
+    action_for,
+    error_in,
+    seconds_to_wait,
+    sentence,
+)
+from tap_amplitude.bodies import TooLong, blocks
 from tap_amplitude.connection import ADDRESS_TRIES, answered, refused_keys
 from tap_amplitude.days import Budget
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer
@@ -38,6 +46,8 @@ logger = logging.getLogger("tap-amplitude.project_api")
 
 #: A wait that is worth a line in the log.
 _LONG_SECONDS = 10
+#: The largest answer: a list of 10,000 entries has some megabytes.
+_MOST_BYTES = 64 * 1024 * 1024
 
 
 class ProjectApi:
@@ -158,18 +168,31 @@ class ProjectApi:
             with self._connection.get(path, parameters) as response:
                 if action_for(response.status_code, "", JSON_RULES) is not Action.READ:
                     raise self._refusal(response, path, what)
-                body = response.content
+                body = self._body_of(response, what)
+        except TooLong as error:
+            raise self._foreign_answer(what, f"{error}.") from error
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         try:
             return read(msgspec.json.decode(body))
         except (LookupError, TypeError, ValueError, RecursionError) as error:
-            final = ForeignAnswer(
-                f"Amplitude answered the request for {what} with something else.",
-                remedy="Check `api_url`; if it is right, report this with the stream's name.",
-            )
-            told = "its answer is not what was asked for."
-            raise TryAgain(told, tries=ADDRESS_TRIES, final=final) from error
+            words = self._connection.redact(error_in(body.decode("utf-8", "replace")))
+            told = f"it said: {words}" if words else "its answer is not what was asked for."
+            raise self._foreign_answer(what, sentence(told)) from error
+
+    def _body_of(self, response: requests.Response, what: str) -> bytes:
+        patience = self._connection.answer_seconds
+        return b"".join(
+            blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)
+        )
+
+    @staticmethod
+    def _foreign_answer(what: str, told: str) -> TryAgain:
+        final = ForeignAnswer(
+            f"Amplitude answered the request for {what} with something else: {told}",
+            remedy="Check `api_url`; if it is right, report this with the stream's name.",
+        )
+        return TryAgain(told, tries=ADDRESS_TRIES, final=final)
 
     def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | TryAgain:
         status = response.status_code

@@ -29,6 +29,7 @@ class Fault(enum.Enum):
     OTHER_400 = enum.auto()
     UNAUTHORIZED_401 = enum.auto()
     FORBIDDEN_403 = enum.auto()
+    FORBIDDEN_PAGE = enum.auto()
     NOT_FOUND_ODD = enum.auto()
     RATE_LIMIT_429 = enum.auto()
     SERVER_5XX = enum.auto()
@@ -95,6 +96,11 @@ def unauthorized_401(_: Ordinary) -> Answer:
 def forbidden_403(_: Ordinary) -> Answer:
     """Answer as to wrong keys, for example keys that were revoked half way."""
     return answers.wrong_keys()
+
+
+def forbidden_page(_: Ordinary) -> Answer:
+    """Answer 403 with a page of something in front of the service, a firewall's for example."""
+    return answers.page(403, "403 Forbidden")
 
 
 def not_found_odd(_: Ordinary) -> Answer:
@@ -213,6 +219,7 @@ _ANSWER_TO: Mapping[Fault, Callable[..., Answer]] = {
     Fault.OTHER_400: other_400,
     Fault.UNAUTHORIZED_401: unauthorized_401,
     Fault.FORBIDDEN_403: forbidden_403,
+    Fault.FORBIDDEN_PAGE: forbidden_page,
     Fault.NOT_FOUND_ODD: not_found_odd,
     Fault.RATE_LIMIT_429: rate_limit_429,
     Fault.SERVER_5XX: server_5xx,

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import logging
+import ssl
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+import requests
 
-from tap_amplitude.answers import RULES, Action, action_for
-from tap_amplitude.connection import Connection
+from tap_amplitude.answers import RULES, Action, action_for, seconds_to_wait
+from tap_amplitude.connection import Connection, _next_url
 from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
 from tap_amplitude.errors import (
     FixConfiguration,
@@ -30,11 +36,23 @@ from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.tap.running import HOUR, START, file_name, packed, rows, write_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ONE_HOUR = Window(START, START + HOUR)
 FOUR_HOURS = Window(START, START + 4 * HOUR)
+
+
+def connection(url: str, **changes: Any) -> Connection:
+    """A connection with the test's keys."""
+    given: dict[str, Any] = {
+        "base_url": url,
+        "api_key": "test-amplitude-key",
+        "secret_key": "test-amplitude-secret",
+        "user_agent": "tap-amplitude/test",
+        "answer_seconds": 30,
+    }
+    return Connection(**(given | changes))
 
 
 class Client:
@@ -42,22 +60,14 @@ class Client:
 
     def __init__(self, url: str, spool: Path, **changes: Any) -> None:
         self.waits: list[float] = []
-        connection: dict[str, Any] = {
-            "base_url": url,
-            "api_key": "test-amplitude-key",
-            "secret_key": "test-amplitude-secret",
-            "user_agent": "tap-amplitude/test",
-            "answer_seconds": 30,
-        }
         options: dict[str, Any] = {
             "spool": spool,
             "max_member_bytes": 1024**3,
             "retry_seconds": 600,
             "sleep": self.waits.append,
         }
-        for name, value in changes.items():
-            (connection if name in connection else options)[name] = value
-        self.api = ExportApi(Connection(**connection), **options)
+        options |= {name: changes.pop(name) for name in options.keys() & changes.keys()}
+        self.api = ExportApi(connection(url, **changes), **options)
 
     def events(self, window: Window = ONE_HOUR) -> int:
         """Fetch a window that must have an archive, and count its events."""
@@ -246,6 +256,61 @@ def test_an_odd_404_is_tried_a_few_times_and_then_the_address_is_wrong(tmp_path:
         assert len(server.requests) == 6
 
 
+def test_a_page_in_mid_run_is_no_wrong_address_and_no_wrong_key(tmp_path: Path) -> None:
+    """What worked a moment ago is not wrong now: something in between answers, and that passes."""
+    with AmplitudeExportApi(rows(0, 1)) as server:
+        client = Client(server.url, tmp_path)
+        assert client.events(ONE_HOUR) == 3
+
+        next_hour = Window(START + HOUR, START + 2 * HOUR)
+        server.fail(Fault.NOT_FOUND_ODD, times=4)
+        server.fail(Fault.FORBIDDEN_PAGE, times=4)
+        assert client.events(next_hour) == 3
+        assert len(client.waits) == 8
+
+
+@pytest.mark.parametrize("fault", [Fault.NOT_FOUND_ODD, Fault.FORBIDDEN_PAGE])
+def test_a_page_that_stays_in_mid_run_is_to_be_run_again(tmp_path: Path, fault: Fault) -> None:
+    """The run ends with exit code 1: there is nothing to change in the configuration."""
+    with AmplitudeExportApi(rows(0)) as server:
+        client = Client(server.url, tmp_path, retry_seconds=0)
+        client.events(ONE_HOUR)
+        server.fail(fault, times=None)
+        with pytest.raises(RunAgain, match="earlier in this run"):
+            client.api.fetch(ONE_HOUR)
+
+
+def test_keys_that_are_revoked_in_mid_run_stop_at_once(tmp_path: Path) -> None:
+    """Amplitude's own words about the keys hold at any time."""
+    with AmplitudeExportApi(rows(0)) as server:
+        client = Client(server.url, tmp_path)
+        client.events(ONE_HOUR)
+        server.fail(Fault.FORBIDDEN_403, times=None)
+        with pytest.raises(WrongCredentials):
+            client.api.fetch(ONE_HOUR)
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [("json", "Exceeded concurrent limit with query of cost 415"), ("html", "Access Denied")],
+)
+def test_an_error_with_status_200_keeps_its_words(tmp_path: Path, form: str, told: str) -> None:
+    """A message in place of the archive says more than that the archive is damaged."""
+    with AmplitudeExportApi(rows(0)) as server:
+        server.fail(Fault.NOT_A_ZIP_200, times=None, form=form)
+        with pytest.raises(RunAgain, match=told):
+            Client(server.url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
+
+
+def test_events_in_place_of_an_archive_do_not_get_into_a_message(tmp_path: Path) -> None:
+    """A proxy that unpacks archives would otherwise put a person's data into the log."""
+    body = b'{"event_type": "Bought", "user_id": "ann@x.example", "message": "hello ann"}'
+    with another_server(200, body) as (url, _), pytest.raises(RunAgain) as caught:
+        Client(url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
+
+    assert "ann" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("fault", "details"),
     [
@@ -333,10 +398,35 @@ def test_a_retry_after_beyond_the_limit_stops_at_once(tmp_path: Path) -> None:
     with AmplitudeExportApi(rows(0)) as server:
         server.fail(Fault.RATE_LIMIT_429, retry_after=3600)
         client = Client(server.url, tmp_path, retry_seconds=600)
-        with pytest.raises(RunAgain):
+        with pytest.raises(RunAgain, match="come back in 60 minutes, later than") as caught:
             client.api.fetch(ONE_HOUR)
 
         assert client.waits == []
+    assert "Run the same command again in 60 minutes" in str(caught.value)
+    assert "Tried for" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "9" * 400,
+        "1e999",
+        "inf",
+        "nan",
+        "-5",
+        "soon",
+        "1.5",
+        "Fri, 31 Dec 99999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Fri, 31 Dec 9999 23:59:59 -2359",
+        "Fri, 99 Foo 2026 99:99:99 GMT",
+    ],
+)
+def test_any_retry_after_is_a_bounded_wait(header: str) -> None:
+    """Servers and proxies write what they like; none of it ends in a traceback."""
+    wait = seconds_to_wait(header, datetime.now(timezone.utc))
+
+    assert 0 <= wait <= 10 * 366 * 86_400
 
 
 def test_waiting_is_said_once_for_a_window(
@@ -372,6 +462,80 @@ def test_a_redirect_to_another_host_does_not_carry_the_keys(tmp_path: Path) -> N
         assert client.events() == 3
     assert len(seen) == 1
     assert "authorization" not in seen[0].lower()
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://[", "https://host:port/", "ftp://elsewhere/", "http://\xff\xfe.example/"],
+)
+def test_a_redirect_to_no_address_is_told_in_words(tmp_path: Path, location: str) -> None:
+    """Exit code 2: the address of the API leads nowhere."""
+    with (
+        another_server(302, b"", Location=location) as (url, _),
+        pytest.raises(FixConfiguration, match="redirects to an invalid address"),
+    ):
+        Client(url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
+
+
+def test_a_redirect_within_the_host_keeps_the_keys(tmp_path: Path) -> None:
+    """A proxy may move the path; relative addresses count from the one that was asked."""
+    with AmplitudeExportApi(rows(0)) as server:
+        server.fail(Fault.REDIRECT, to="/api/2/export?start=20240101T00&end=20240101T00")
+
+        assert Client(server.url, tmp_path).events() == 3
+
+
+def test_https_is_not_left_for_http() -> None:
+    """The exported events would travel unencrypted, and to whoever answers there."""
+    with pytest.raises(requests.exceptions.InvalidURL, match="from https to plain http"):
+        _next_url("https://amplitude.com/api/2/export", "http://amplitude.com/api/2/export")
+
+
+def test_netrc_is_not_asked_for_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's passwords for a host are for nobody that Amplitude redirects to."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine localhost login me password s3cr3t\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    archive = write_zip(tmp_path / "other.zip", {file_name(0): packed(rows(0))})
+    with (
+        another_server(200, archive.read_bytes()) as (url, seen),
+        AmplitudeExportApi(rows(0)) as server,
+    ):
+        server.fail(Fault.REDIRECT, to=url.replace("127.0.0.1", "localhost"))
+        Client(server.url, tmp_path).events()
+
+    assert "authorization" not in seen[0].lower()
+
+
+def test_a_certificate_that_is_not_trusted_stops_at_once() -> None:
+    """It does not change while the tap waits; the message says what helps."""
+    error = requests.exceptions.SSLError(ssl.SSLCertVerificationError("self-signed certificate"))
+
+    failure = connection("https://amplitude.example").failure(error)
+
+    assert failure.tries == 1
+    assert "REQUESTS_CA_BUNDLE" in str(failure.final)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: base64.b64encode(text.encode()).decode(),
+        lambda text: quote(text, safe=""),
+        json.dumps,
+        lambda text: text.encode().hex(),
+        html.escape,
+    ],
+    ids=["base64", "url", "json", "hex", "html"],
+)
+def test_keys_are_hidden_however_they_are_written(write: Callable[[str], str]) -> None:
+    """A proxy's page can repeat the request's header or address."""
+    key, secret = 'k&y/1"', "s\u00e9cret+ 2"
+    client = connection("http://x.example", api_key=key, secret_key=secret)
+
+    for text in (key, secret, f"{key}:{secret}"):
+        assert write(text) not in client.redact(f"You sent {write(text)}.")
 
 
 def test_a_circle_of_redirects_is_a_wrong_address(tmp_path: Path) -> None:
