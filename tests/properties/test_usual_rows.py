@@ -127,7 +127,7 @@ def _events_together(rows: Sequence[Json]) -> list[Item | None]:
     return events
 
 
-SHORT, LONG = "2024-01-31 12:34:56", "2024-01-31 12:34:56.5+05:00"
+SHORT, LONG = "2023-12-31 12:34:56", "2023-12-31 12:34:56.5+05:00"
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
         {"client_event_time": "2024-01-31 12:34:56"},
         {"client_event_time": "2024-01-31T12:34:56.5+05:30"},
         {"client_event_time": "2024-12-31 23:59:59.99999951"},
-        {"event_time": "2024-12-31 23:59:59.123456501Z"},
-        {"event_time": "2024-01-31t12:34:56z"},
+        {"event_time": "2023-12-31 23:59:59.123456501Z"},
+        {"event_time": "2023-12-31t12:34:56z"},
         dict.fromkeys(TIMES, "2024-01-31T12:34:56.000000Z"),
         {**dict.fromkeys(TIMES, "2024-01-31T12:34:56.5-05:30"), "processed_time": None},
         dict.fromkeys(sorted(TIMES - {"event_time"})),
@@ -285,6 +285,30 @@ def test_both_ways_read_the_same_times(times: Json) -> None:
     quick = UsualRows(options)
     check(row, options, quick)
     check({**row, **times}, options, quick)
+
+
+@pytest.mark.parametrize(
+    ("event_time", "uploaded", "taken"),
+    [
+        ("2024-01-01 00:01:00.266000", "2024-01-01 00:01:00.266000", True),
+        ("2024-01-01 00:01:59.266000", "2024-01-01 00:01:00.266000", True),
+        ("2024-01-02 00:01:00.266000", "2024-01-01 00:01:00.266000", True),
+        ("2024-01-02 00:01:00.266001", "2024-01-01 00:01:00.266000", False),
+        ("2038-01-19 03:14:07.000000", "2024-01-01 00:01:00.266000", False),
+        ("2038-01-19 03:14:07", "2024-01-01T02:01:00+02:00", False),
+        ("2038-01-19 03:14:07.000000", "9999-12-31 00:00:00.000000", True),
+        ("9999-12-31 23:59:59.999999", "9999-12-31 00:00:00.000000", True),
+        ("2038-01-19 03:14:07.000000", None, True),
+        ("2038-01-19 03:14:07.000000", "soon", False),
+    ],
+)
+def test_a_time_that_cannot_be_meant_is_left_to_the_other_way(
+    event_time: str, uploaded: str | None, *, taken: bool
+) -> None:
+    """Up to a day after its upload an event is as usual as any."""
+    row = {**typical_row(START, 1), "event_time": event_time, "server_upload_time": uploaded}
+    for order in ([row, typical_row(START, 2)], [row] * 3):
+        assert (_events_together(order)[0] is not None) == taken
 
 
 @pytest.mark.parametrize("times", [5, 6])

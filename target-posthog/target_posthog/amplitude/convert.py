@@ -36,7 +36,7 @@ from target_posthog.amplitude.property_names import (
 )
 from target_posthog.amplitude.sessions import session_uuid
 from target_posthog.amplitude.shapes import Table
-from target_posthog.amplitude.times import event_time, to_rfc3339
+from target_posthog.amplitude.times import any_time, event_time, is_too_late
 from target_posthog.amplitude.values import is_empty
 from target_posthog.conversion import (
     Conversion,
@@ -134,13 +134,15 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
 def _event(
     row: Mapping[str, Any], name: str, person: Person, options: Options, *, personal: bool
 ) -> Conversion:
-    own_time, own_uuid = to_rfc3339(row.get("event_time")), canonical_uuid(row.get("uuid"))
-    timestamp = own_time or event_time(row)
+    own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
+    timestamp = own_time
+    if own_time is None or is_too_late(own_time, any_time(row.get("server_upload_time"))):
+        timestamp = event_time(row)
     if timestamp is None:
         return _BAD_TIME
     kept: Json = {}
-    if own_time is None:
-        kept["event_time"] = row.get("event_time")
+    if timestamp != own_time:
+        kept["event_time"] = own_time or row.get("event_time")
     if own_uuid is None:
         kept["$amplitude_uuid"] = row.get("uuid")
     if name != row["event_type"]:

@@ -39,7 +39,7 @@ from target_posthog.amplitude.property_names import (
     IDENTITY_NAMES,
     PropertyNames,
 )
-from target_posthog.amplitude.times import TIME_FIELDS, add_times, to_rfc3339
+from target_posthog.amplitude.times import TIME_FIELDS, add_times, any_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -262,7 +262,7 @@ class Shape:
     def fields_of(self, row: Mapping[str, Any]) -> Json:
         """Return every field that holds something and has no other place, under its own name."""
         return {
-            new: (to_rfc3339(row[old]) or row[old]) if old in TIME_FIELDS else row[old]
+            new: (any_time(row[old]) or row[old]) if old in TIME_FIELDS else row[old]
             for old, new in self._wishes
             if not values.is_empty(row[old])
         }

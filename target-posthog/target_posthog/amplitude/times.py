@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
@@ -29,8 +30,9 @@ TIME_FIELDS = frozenset(
     }
 )
 
-#: The first that can be read is the event's time. `event_time` is the client's clock corrected
-#: by Amplitude for the device's error (Amplitude docs, "Amazon S3 export", event_time).
+#: The first that can be read and can be meant is the event's time. `event_time` is the client's
+#: clock corrected by Amplitude for the device's error (Amplitude docs, "Amazon S3 export",
+#: event_time); a clock of another year is corrected by nothing.
 EVENT_TIME_SOURCES = (
     "event_time",
     "client_event_time",
@@ -90,13 +92,45 @@ def to_text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds") + "Z"
 
 
+def any_time(value: object) -> str | None:
+    """Return a time as `to_rfc3339` does, also of a number, which is what some warehouses write.
+
+    Args:
+        value: text as there, a day (its first moment), or a number of seconds, milliseconds,
+            microseconds or nanoseconds since 1970, also as text.
+    """
+    return to_rfc3339(value) or _number_time(value)
+
+
 def event_time(row: Mapping[str, Any]) -> str | None:
-    """Return the event's time as RFC 3339, or None when none of the row's times can be read."""
+    """Return the event's time as RFC 3339, or None when none of the row's times can be.
+
+    Decided from the row alone: a rule that asks for the time of the run would give the same row
+    another time in the next run, and PostHog would keep both.
+    """
+    uploaded = any_time(row.get("server_upload_time"))
     for source in EVENT_TIME_SOURCES:
-        readable = to_rfc3339(row.get(source))
-        if readable is not None:
-            return readable
+        time = any_time(row.get(source))
+        if time is not None and not is_too_late(time, uploaded):
+            return time
     return None
+
+
+def is_too_late(time: str, uploaded: str | None) -> bool:
+    """Tell whether an event cannot have been at this time: over a day after it was uploaded.
+
+    Args:
+        time: as `to_rfc3339` writes it.
+        uploaded: when Amplitude had it, likewise; None when that is not known.
+    """
+    # Times of one form are in order as texts. On the same day it is less than a day.
+    if uploaded is None or time <= uploaded or time[:_DAY] == uploaded[:_DAY]:
+        return False
+    try:
+        latest = datetime.fromisoformat(uploaded[:-1]) + timedelta(days=1)
+    except OverflowError:  # the last day of year 9999
+        return False
+    return time > to_text(latest)
 
 
 def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[Any]) -> None:
@@ -109,7 +143,7 @@ def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[
     """
     for name, value in zip(names, found, strict=True):
         if not is_empty(value):
-            properties[name] = to_rfc3339(value) or value
+            properties[name] = any_time(value) or value
 
 
 def rfc3339_of(milliseconds: int) -> str | None:
@@ -126,8 +160,8 @@ _USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\
 #: What seconds of usual times become; an hour has 3,600 of them.
 _SECONDS: dict[str, str] = {}
 _MOST = 20_000
-#: The length of `.789012`.
-_FRACTION = 7
+#: The length of `.789012`, and of `2024-01-31`.
+_FRACTION, _DAY = 7, 10
 
 
 def _usual_second(text: str) -> str | None:
@@ -153,3 +187,32 @@ def _offset(zone: str | None) -> timedelta:
     if size >= _LARGEST_OFFSET or int(digits[2:]) > 59:  # noqa: PLR2004 - minutes of an hour
         raise ValueError(zone)
     return -size if zone[0] == "-" else size
+
+
+_NUMBER = re.compile(r"\s*(\d{10,19})(?:\.(\d+))?\s*", re.ASCII)
+#: How BigQuery's REST API writes a TIMESTAMP: `1.683194400123E9`.
+_SCIENTIFIC = re.compile(r"\s*\d\.\d{1,19}[Ee]\+?\d\d?\s*", re.ASCII)
+#: How many microseconds one unit has, by the digits that a number has in it: from 2001-09-09 to
+#: 2286 all have as many. A number of other digits is a count, a duration, or a date written
+#: together (`20240131`, `20240131123000`), which nothing tells apart.
+_UNITS = {
+    10: Decimal(10**6),  # seconds
+    13: Decimal(10**3),  # milliseconds
+    16: Decimal(1),  # microseconds
+    19: Decimal("0.001"),  # nanoseconds
+}
+
+
+def _number_time(value: object) -> str | None:
+    """Return the time of a number since 1970, also as text, or None when it is none."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    if not isinstance(value, str) or _SCIENTIFIC.fullmatch(value):
+        exact = Decimal(value) if isinstance(value, int) else Decimal(str(value).strip())
+        value = format(exact, "f")
+    number = _NUMBER.fullmatch(value)
+    unit = None if number is None else _UNITS.get(len(number[1]))
+    if number is None or unit is None:
+        return None
+    microseconds = int(Decimal(f"{number[1]}.{number[2] or 0}") * unit)
+    return to_text(_EPOCH + timedelta(microseconds=microseconds))

@@ -5,6 +5,7 @@ msgspec reads a line into it in two thirds of the time that it needs for a dict.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from itertools import pairwise
 from operator import itemgetter
@@ -15,7 +16,7 @@ import msgspec
 import orjson
 
 from target_posthog.amplitude.senders import SENDER_FIELDS, encoded
-from target_posthog.amplitude.times import TIME_FIELDS, to_text
+from target_posthog.amplitude.times import TIME_FIELDS, is_too_late, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -80,6 +81,10 @@ _ROW_BYTES = 1 + len(orjson.dumps(_TOLD))
 _LAST = len(f'{_TIME}"}}')
 _BEFORE_LAST = len('"event_time":"')
 _TIMES = Struct(f"2x{_ROW_BYTES - 2 - _BEFORE_LAST - _LAST}s{_BEFORE_LAST}x{len(_TIME)}s2x")
+#: Where in a row's times but the event's own the time of its upload stands, when it has one: it is
+#: the last.
+UPLOADED = slice(-len(f'{_TIME}",'), None)
+_UPLOADED = re.compile(rb'"server_upload_time":"([^"]*)",$')
 
 
 def told_times(rows: Sequence[Any]) -> list[_Told | None]:
@@ -131,6 +136,17 @@ def _unusual_times(times: dict[str, datetime | None]) -> _Told | None:
     if own is None:
         return None
     return orjson.dumps(there)[1:-1] + (b"," if there else b""), own.encode()
+
+
+def are_too_late(others: bytes, own: bytes) -> bool:
+    """Tell whether an event's own time cannot be meant; see `is_too_late`.
+
+    Args:
+        others: a row's times but that, as `told_times` has them.
+        own: the event's own time.
+    """
+    uploaded = _UPLOADED.search(others)
+    return uploaded is not None and is_too_late(own.decode(), uploaded[1].decode())
 
 
 def sender_keys(rows: Sequence[Any]) -> list[bytes]:

@@ -17,7 +17,15 @@ from target_posthog.amplitude.event_ids import canonical_uuids
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import MAX_KEY_LENGTH, Shape
-from target_posthog.amplitude.typed_rows import FIELDS, read, sender_keys, shared_values, told_times
+from target_posthog.amplitude.typed_rows import (
+    FIELDS,
+    UPLOADED,
+    are_too_late,
+    read,
+    sender_keys,
+    shared_values,
+    told_times,
+)
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
 
@@ -180,6 +188,9 @@ def _event_of(
     if told is None or own is None or sender is None:
         return None
     (times, time), (uuid, head, fields, customer, names) = told, own
+    # Nearly all events were before they were uploaded, which one look at the two texts tells.
+    if time > times[UPLOADED] and are_too_late(times, time):
+        return None
     session, timestamp = sender.session, time.decode()
     session_id = None if session is None else session.id_at(timestamp)
     if session_id is not None:

@@ -123,6 +123,47 @@ def test_the_first_time_that_can_be_read_is_the_events(position: int) -> None:
     assert event_time(row) == f"2023-01-0{position + 1}T00:00:00.000000Z"
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"event_time": "2024-01-02 00:00:00"}, "2024-01-02T00:00:00.000000Z"),
+        ({"event_time": "2024-01-02 00:00:00.000001"}, "2023-12-31T23:59:58.000000Z"),
+        ({"event_time": "2038-01-19 03:14:07"}, "2023-12-31T23:59:58.000000Z"),
+        (
+            {"event_time": "2038-01-19 03:14:07", "client_event_time": "2038-01-19 03:14:07"},
+            "2023-12-31T23:59:59.000000Z",
+        ),
+        (
+            dict.fromkeys(EVENT_TIME_SOURCES[:3], "2038-01-19 03:14:07"),
+            "2024-01-01T00:00:00.000000Z",
+        ),
+        (
+            {"event_time": "2038-01-19 03:14:07", "server_upload_time": None},
+            "2038-01-19T03:14:07.000000Z",
+        ),
+        (
+            {"event_time": "2024-01-01 23:30:00-02:00", "server_upload_time": 1704067200},
+            "2023-12-31T23:59:58.000000Z",
+        ),
+        (
+            {"event_time": "9999-12-31 23:59:59", "server_upload_time": "9999-12-31 00:00:00"},
+            "9999-12-31T23:59:59.000000Z",
+        ),
+    ],
+)
+def test_a_time_over_a_day_after_the_upload_gives_way_to_the_next(
+    changes: dict[str, Any], expected: str
+) -> None:
+    """A phone whose clock shows 2038 was not there; without a time of upload nothing tells."""
+    row = {
+        "event_time": "2023-12-31 23:59:57",
+        "client_event_time": "2023-12-31 23:59:58",
+        "server_received_time": "2023-12-31 23:59:59",
+        "server_upload_time": "2024-01-01 00:00:00",
+    }
+    assert event_time({**row, **changes}) == expected
+
+
 @pytest.mark.parametrize("name", sorted(TIME_FIELDS - set(EVENT_TIME_SOURCES)))
 def test_no_other_time_of_the_row_is_the_events(name: str) -> None:
     """When it was uploaded by the client or processed does not say when it happened."""
