@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: What `--discover` prints: it is the same whatever the settings are (docs/generate_catalog.py).
 CATALOG = Path(__file__).with_name("catalog.json")
@@ -23,6 +27,10 @@ def main() -> None:
     if _is_discovery(arguments):
         # Meltano asks for the catalog before most runs; the SDK need not be loaded for it.
         sys.exit(_print_catalog())
+    for one in _SIGNALS:
+        signal.signal(one, _stop_at_once)
+    # What is written holds people's data: for this user's eyes only.
+    os.umask(0o077)
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from tap_amplitude.command import run  # noqa: PLC0415 - see above
@@ -30,9 +38,20 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     code = run(arguments)
+    for one in _SIGNALS:
+        # The outcome is decided and told; what is left takes milliseconds.
+        signal.signal(one, signal.SIG_IGN)
     # Nor need it be taken apart at the end, which takes as long.
     gc.freeze()
     sys.exit(_flushed(code))
+
+
+def _stop_at_once(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    """Stop while the program is still being loaded; the SDK sets the tap's own handler later."""
+    name = signal.Signals(signum).name
+    told = f"Stopped by {name} before anything was read. Run the same command again.\n"
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, told.encode())
+    os._exit(1)
 
 
 def _print_catalog() -> int:

@@ -6,6 +6,9 @@ Exit codes: 0 done; 1 stopped, run again; 2 configuration or credentials.
 from __future__ import annotations
 
 import logging
+import signal
+import sys
+import threading
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-amplitude")
 
+_MOMENT_SECONDS = 0.05
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the tap.
@@ -29,6 +34,14 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    sys.unraisablehook = _raise_again
+    try:
+        return _run(arguments)
+    except Stopped:  # a second signal, while the first one was told
+        return 1
+
+
+def _run(arguments: Sequence[str]) -> int:
     command = TapAmplitude.cli  # sets the logging up
     small_talk.leave_out()
     try:
@@ -56,3 +69,18 @@ def run(arguments: Sequence[str]) -> int:
         )
         code = 1
     return int(code or 0)
+
+
+def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Stop a moment later when a signal came where Python lets no exception through.
+
+    That is within `__del__` or a weak reference's callback: Python tells of the exception and
+    drops it (docs, `sys.unraisablehook`), and the run would go on.
+    """
+    if isinstance(unraisable.exc_value, Stopped) and sys.platform != "win32":
+        again = signal.Signals[unraisable.exc_value.signal_name]
+        # To the main thread, as only its waiting is interrupted by a signal to it.
+        main = threading.main_thread().ident
+        threading.Timer(_MOMENT_SECONDS, signal.pthread_kill, [main, again]).start()
+    else:
+        sys.__unraisablehook__(unraisable)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
 def main() -> None:
     """Run the target and leave with its exit code (see `errors`)."""
+    # The ledger, rejects and previews hold people's data: for this user's eyes only.
+    os.umask(0o077)
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from target_posthog.plugin import run  # noqa: PLC0415 - see above

@@ -6,6 +6,7 @@ rename puts what is left in its place. A crash before it leads to the same uuids
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import suppress
@@ -292,4 +293,5 @@ def command(config: Any, stream: str | None, paths: tuple[Path, ...]) -> int:
 
 def main() -> NoReturn:
     """Run the command and leave with its exit code (see `errors`)."""
+    os.umask(0o077)  # see `__main__`
     sys.exit(run(Replay.cli, Replay.name, reads_a_tap=False))
