@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tap_amplitude import small_talk
-from tap_amplitude.errors import Stopped, TapError
+from tap_amplitude.errors import Stopped, TapError, no_descriptors
 from tap_amplitude.tap import TapAmplitude
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def _run(arguments: Sequence[str]) -> int:
         # Not click's standalone mode: it would exit by itself, with codes of its own.
         code = command.main(list(arguments), prog_name=TapAmplitude.name, standalone_mode=False)
     except TapError as failure:
-        logger.error("%s", failure)  # noqa: TRY400 - expected: no traceback
-        code = failure.exit_code
+        code = _told(no_descriptors(failure) or failure)
     except Stopped as stop:
         logger.error("%s", stop)  # noqa: TRY400 - asked for: no traceback
         code = 1
@@ -61,7 +60,9 @@ def _run(arguments: Sequence[str]) -> int:
         code = 2
     except BrokenPipeError:  # while printing a catalog or a help text
         code = 1
-    except Exception:
+    except Exception as error:
+        if expected := no_descriptors(error):
+            return _told(expected)
         logger.exception(
             "This is a bug in tap-amplitude %s: please report it with the lines below. The state "
             "holds whole hours only, so that it is safe to run again.",
@@ -69,6 +70,11 @@ def _run(arguments: Sequence[str]) -> int:
         )
         code = 1
     return int(code or 0)
+
+
+def _told(failure: TapError) -> int:
+    logger.error("%s", failure)
+    return failure.exit_code
 
 
 def _raise_again(unraisable: sys.UnraisableHookArgs) -> None:

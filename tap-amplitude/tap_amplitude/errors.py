@@ -22,6 +22,8 @@ from __future__ import annotations
 
 import errno
 
+#: Errors of the operating system that mean "too many open files", of the process or of all.
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 #: Errors of the operating system that mean "no room", on a disk, a quota or a file size limit.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -133,3 +135,23 @@ def no_room(error: OSError, what: str, *, setting: str = "spool_path") -> TapErr
         f"There is no room left on the disk for {what}{where}.",
         remedy=f"Free some space, or set `{setting}` to a larger disk, and run again.",
     )
+
+
+def no_descriptors(error: BaseException | None) -> RunAgain | None:
+    """Turn "too many open files" at the bottom of any error into the error that says what to do.
+
+    Args:
+        error: What ended the run.
+
+    Returns:
+        The error to tell, or None when there was another cause.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+            return RunAgain(
+                f"The tap may not open more files or connections ({error.strerror}).",
+                remedy="Raise the limit (`ulimit -n 4096` in a shell), and run the same command "
+                "again.",
+            )
+        error = error.__cause__ or error.__context__
+    return None

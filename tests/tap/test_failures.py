@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tap_amplitude.errors import FixConfiguration
+from tap_amplitude import command as program
+from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.tap.running import (
@@ -529,3 +533,26 @@ def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
     assert run.code == 0
     assert any("export.zip" in line for line in run.lines("INFO"))
     assert len(run.records) == 3
+
+
+@pytest.mark.parametrize(
+    "wrapped", [None, DamagedArchive("The file is damaged.", remedy="Export it again.")]
+)
+def test_too_many_open_files_are_told_as_such(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrapped: TapError | None
+) -> None:
+    """The limit of the process is no fault of the file that met it, and no bug."""
+
+    def work(*_: Any, **__: Any) -> None:
+        error = OSError(errno.EMFILE, "Too many open files")
+        if wrapped is not None:
+            raise wrapped from error
+        raise error
+
+    failing = SimpleNamespace(cli=SimpleNamespace(main=work), name="tap-amplitude")
+    monkeypatch.setattr("tap_amplitude.command.TapAmplitude", failing)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+    assert program.run([]) == 1
+    assert "ulimit -n" in caplog.text
+    assert "bug" not in caplog.text
