@@ -135,6 +135,8 @@ class Filling:
         head = wire.head(historical=historical, created_at=created_at)
         self._packed = [self._compressor.compress(head)]
         self._unpacked: list[bytes] = []
+        self._wire = wire
+        self._is_stale = False
 
     def add(self, item: Item) -> None:
         """Add an event, of a uuid that is not there."""
@@ -153,8 +155,22 @@ class Filling:
         if len(self._unpacked) >= FED_TOGETHER:
             self._feed()
 
+    def replace(self, item: Item) -> None:
+        """Put an event at the end, in place of the one of its uuid.
+
+        What is compressed already is not taken apart: the batch is packed anew at its end, however
+        many events were replaced.
+        """
+        self.size += len(item.body) - len(self.by_uuid.pop(item.uuid).body)
+        self.by_uuid[item.uuid] = item
+        self._is_stale = True
+
     def sealed(self) -> Batch:
         """Return the batch as it is now; nothing may be added any more."""
+        if self._is_stale:
+            anew = Filling(self._wire, historical=self._historical, created_at=self._created_at)
+            anew.add_all(self.by_uuid, self.size)
+            return anew.sealed()
         self._feed()
         self._packed += [self._compressor.compress(b"]}"), self._compressor.flush()]
         items = list(self.by_uuid.values())
@@ -205,6 +221,12 @@ def stored_once(item: Item) -> tuple[str, str, str, str]:
     The sort key of its table (PostHog/posthog posthog/models/event/sql.py).
     """
     return item.uuid, item.name, item.person, item.timestamp[:10]
+
+
+def is_repeat(item: Item, twin: Item) -> bool:
+    """Tell whether two events of one uuid are the same byte for byte, or were the same line."""
+    is_line = isinstance(item.record, bytes) and item.record == twin.record
+    return is_line or item.body == twin.body
 
 
 def _key_and_user(properties: Json, person: str, link: Link | None) -> tuple[str, str | None]:

@@ -18,6 +18,7 @@ from target_posthog.batches import FED_TOGETHER, MAX_EVENT_BYTES, Item, Limits, 
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Json, Rejected, Skipped
 from target_posthog.errors import TooManyRejects
+from target_posthog.kept import Kept, fingerprints_of
 from target_posthog.lanes import Lanes, Patience
 from target_posthog.progress import Counts
 from target_posthog.sightings import sightings_of, told_beside
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 
     from target_posthog.answers import Answer
     from target_posthog.batches import Batch
-    from target_posthog.delivery_needs import DeliverySettings, RejectsFile, ToldLinks
+    from target_posthog.delivery_needs import (
+        DeliverySettings,
+        KeptEvents,
+        RejectsFile,
+        ToldLinks,
+    )
     from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
 
@@ -57,6 +63,7 @@ class Delivery:
         rejects: where refused events go.
         utc_now: the clock.
         patience: says how many requests go side by side; several deliveries may share one.
+        kept: knows of which accepted events PostHog had an older version.
         clock: seconds that only go forward.
     """
 
@@ -70,6 +77,7 @@ class Delivery:
         rejects: RejectsFile,
         utc_now: Callable[[], datetime],
         patience: Patience | None = None,
+        kept: KeptEvents | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
@@ -78,6 +86,7 @@ class Delivery:
         self._in_flight = in_flight
         self._links = links
         self._rejects = rejects
+        self._kept = kept or Kept()
         self._utc_now = utc_now
         self._clock = clock
         limits = settings.limits
@@ -230,9 +239,11 @@ class Delivery:
 
     def _take_next(self) -> None:
         item = self._passing_on.popleft()
-        is_new = self._lanes.add(item, historical=self._is_old(item), created_at=self._now)
-        if not is_new and not item.told:
+        put = self._lanes.add(item, historical=self._is_old(item), created_at=self._now)
+        if put == "repeats" and not item.told:
             self.counts.skipped["duplicate"] += 1
+        elif put == "replaces":
+            self.counts.superseded += 1
         if self._lanes.are_pressed:
             self._begin_what_is_full()
 
@@ -317,10 +328,24 @@ class Delivery:
         links = [item.link for item in told if item.link is not None]
         if told:
             self._links.accept(links, [group for item in told for group in item.groups])
-        self.counts.accepted += len(items) - len(told)
+            items = [item for item in items if not item.told]
+        self.count_accepted(len(items), fingerprints_of(items))
         self.counts.links += len(links)
         self.counts.groups += len(told) - len(links)
         self.counts.warned.update(answer.taken.warned.values())
+
+    def count_accepted(self, events: int, fingerprints: Sequence[int]) -> None:
+        """Count accepted events, and the older versions that they supersede.
+
+        PostHog keeps one of both, the one that came last, so that is not one event more.
+
+        Args:
+            events: how many there are that are not counted yet.
+            fingerprints: of all of them, or of events that are counted as accepted already.
+        """
+        superseded = self._kept.repeats(fingerprints)
+        self.counts.accepted += events - superseded
+        self.counts.superseded += superseded
 
     def _refuse(self, item: Item, answer: str) -> None:
         reason = Rejected("refused_by_posthog", f"PostHog answered {answer}")

@@ -37,6 +37,13 @@ class ToldLinks(Protocol):
         """Do not tell these links again in this run."""
 
 
+class KeptEvents(Protocol):
+    """Which events PostHog keeps: `kept.Kept`, or a worker's notes for it."""
+
+    def repeats(self, fingerprints: Sequence[int]) -> int:
+        """Remember accepted events; return how many of them replace an older version."""
+
+
 class RejectsFile(Protocol):
     """Where refused records go: `rejects.Rejects`, or a worker's way to it."""
 

@@ -28,19 +28,35 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Several fields that make one value, such as the columns of a key; null ones count as such."""
+
+    names: tuple[str, ...]
+
+    def of(self, record: Mapping[str, Any]) -> list[Any] | None:
+        """Return what the fields hold, or None when none of them holds something."""
+        values = [field_of(record, name) for name in self.names]
+        return None if all(map(is_empty, values)) else values
+
+
+Candidate = str | Constant | Together
+
+
+@dataclass(frozen=True)
 class Source:
     """Where one value comes from.
 
     Attributes:
-        candidates: names of fields, and constants; the first that holds something counts.
+        candidates: names of fields, constants, and fields together; the first that holds something
+            counts.
     """
 
-    candidates: tuple[str | Constant, ...]
+    candidates: tuple[Candidate, ...]
 
     def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
         """Yield what the candidates hold, in their order, without null and empty values."""
         for one in self.candidates:
-            value = one.value if isinstance(one, Constant) else field_of(record, one)
+            value = _value_of(record, one)
             if not is_empty(value):
                 yield value
 
@@ -50,8 +66,8 @@ class Source:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names among the candidates."""
-        return tuple(one for one in self.candidates if isinstance(one, str))
+        """The names of fields among the candidates."""
+        return tuple(name for one in self.candidates for name in _names_of(one))
 
     def found_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields that records of a schema can have."""
@@ -59,7 +75,10 @@ class Source:
 
     def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields when a schema's records can have none of them, and no constant is."""
-        is_found = len(self.fields) < len(self.candidates) or self.found_in(schema)
+        # A constant needs no field, fields together need each.
+        is_found = any(
+            all(can_have(schema, name) for name in _names_of(one)) for one in self.candidates
+        )
         return () if is_found else self.fields
 
     def __str__(self) -> str:
@@ -112,6 +131,18 @@ class PickAll:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile(translate(self.glob.rpartition(".")[2]))
+
+
+def _value_of(record: Mapping[str, Any], candidate: Candidate) -> Any:
+    if isinstance(candidate, str):
+        return field_of(record, candidate)
+    return candidate.value if isinstance(candidate, Constant) else candidate.of(record)
+
+
+def _names_of(candidate: Candidate) -> tuple[str, ...]:
+    if isinstance(candidate, str):
+        return (candidate,)
+    return candidate.names if isinstance(candidate, Together) else ()
 
 
 def is_glob(name: str) -> bool:

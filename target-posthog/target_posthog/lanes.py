@@ -10,15 +10,19 @@ from __future__ import annotations
 import zlib
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from target_posthog.batches import Filling, stored_once
+from target_posthog.batches import Filling, is_repeat, stored_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from target_posthog.batches import Batch, Item, Limits
     from target_posthog.protocols import Wire
+
+#: What became of an event that was put into a lane: it is new in its batch, the very same is there
+#: already and it was left out, or it took the place of an older version.
+Put = Literal["added", "repeats", "replaces"]
 
 #: An answer that takes longer comes from far away, and another request could be under way
 #: meanwhile. Seconds.
@@ -99,24 +103,23 @@ class Lanes:
         self._room_bytes = limits.max_bytes * (count + 1)
         self._held_events = self._held_bytes = 0
 
-    def add(self, item: Item, *, historical: bool, created_at: str) -> bool:
+    def add(self, item: Item, *, historical: bool, created_at: str) -> Put:
         """Put an event at the end of its lane.
 
         No uuid stands in a batch twice: v1 refuses a request that holds one twice
-        (rust/capture v1/analytics/process.rs, `duplicate_event_uuid`).
-
-        Returns:
-            False when the very event is in the batch already, so nothing is added.
+        (rust/capture v1/analytics/process.rs, `duplicate_event_uuid`). Of two versions of an event
+        the later one stays; two events of one uuid that PostHog would both keep go out both.
         """
         lane = self._lanes[0 if self.count == 1 else _place(item.key, self.count)]
-        filling, size = lane.growing.get(historical), len(item.body) + 1
-        if filling is not None:
-            twin = filling.by_uuid.get(item.uuid)
-            if twin is not None and stored_once(twin) == stored_once(item):
-                return False
-            if twin is not None or filling.size + size > self._max_bytes + 1:
-                self._seal(lane, historical=historical)
-                filling = None
+        size = len(item.body) + 1
+        filling = lane.growing.get(historical)
+        if any(item.uuid in one.by_uuid for one in lane.growing.values()):
+            put = self._put_beside_twin(lane, item, historical=historical)
+            if put != "added":
+                return put
+        elif filling is not None and filling.size + size > self._max_bytes + 1:
+            self._seal(lane, historical=historical)
+        filling = lane.growing.get(historical)
         if filling is None:
             filling = self._begun(lane, historical=historical, created_at=created_at)
         filling.add(item)
@@ -126,7 +129,7 @@ class Lanes:
             self._seal(lane, historical=historical)
         elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
             self.are_pressed = True
-        return True
+        return "added"
 
     def add_all(self, items: Sequence[Item], *, historical: bool, created_at: str) -> bool:
         """Do what `add` does for each of these events, when it would do nothing else.
@@ -209,6 +212,25 @@ class Lanes:
         lane.growing[historical] = filling
         return filling
 
+    def _put_beside_twin(self, lane: _Lane, item: Item, *, historical: bool) -> Put:
+        """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
+
+        Otherwise all that waits there is sealed, so that the later one of the two goes later.
+        """
+        filling = lane.growing.get(historical)
+        twin = None if filling is None else filling.by_uuid.get(item.uuid)
+        if filling is not None and twin is not None and stored_once(twin) == stored_once(item):
+            if item.told or is_repeat(item, twin):
+                return "repeats"
+            more = len(item.body) - len(twin.body)
+            if not twin.told and filling.size + more <= self._max_bytes:
+                filling.replace(item)
+                self._held_bytes += more
+                self.are_pressed |= not self._has_room
+                return "replaces"
+        self._seal(lane, historical=False)
+        return "added"
+
     def _runs_of(self, items: Sequence[Item]) -> list[_Run]:
         """Return the lanes of these events, and which go there."""
         of_lanes: dict[int, list[Item]] = {}
@@ -218,14 +240,13 @@ class Lanes:
 
     def _takes(self, run: _Run, *, historical: bool) -> bool:
         """Tell whether a run's events are new in the batch that grows there, and do not fill it."""
-        filling = run.lane.growing.get(historical)
-        if filling is None:
-            events, size, is_new = run.events, run.size, True
-        else:
-            events, size = run.events + len(filling.by_uuid), run.size + filling.size
-            is_new = filling.by_uuid.keys().isdisjoint(run.by_uuid)
+        growing = run.lane.growing
+        filling = growing.get(historical)
+        events, size = run.events, run.size
+        if filling is not None:
+            events, size = events + len(filling.by_uuid), size + filling.size
         return (
-            is_new
+            all(one.by_uuid.keys().isdisjoint(run.by_uuid) for one in growing.values())
             and len(run.by_uuid) == run.events
             and events < self._max_events
             and size < self._max_bytes

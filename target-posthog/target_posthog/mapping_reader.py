@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.codec import loads
 from target_posthog.errors import FixConfiguration
-from target_posthog.field_sources import Constant, Pick, PickAll, Source, is_glob
+from target_posthog.field_sources import (
+    Candidate,
+    Constant,
+    Pick,
+    PickAll,
+    Source,
+    Together,
+    is_glob,
+)
 from target_posthog.stream_mappings import (
     PARTS,
     MappedGroup,
@@ -91,10 +99,20 @@ def _part(where: str, part: str, value: Any) -> Any:
         return _picks(where, value)
     if part == "groups":
         return _groups(where, value)
-    source = _source(where, value)
+    source = _id_of_record(where, value) if part == "uuid" else _source(where, value)
     if part in _OWN_PARTS and any(isinstance(one, Constant) for one in source.candidates):
         raise FixConfiguration(f"{where} must be a field: it differs from record to record.", "")
     return source
+
+
+def _id_of_record(where: str, value: Any) -> Source:
+    """Read the source of a uuid, which may also be `{fields: [name, …]}`: several fields in one."""
+    if not isinstance(value, dict) or value.keys() != {"fields"}:
+        return _source(where, value)
+    names = value["fields"] if isinstance(value["fields"], list) else [value["fields"]]
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise FixConfiguration(f"{where}, fields must be a list of fields' names.", "")
+    return Source((names[0] if len(names) == 1 else Together(tuple(names)),))
 
 
 def _source(where: str, value: Any) -> Source:
@@ -108,7 +126,7 @@ def _source(where: str, value: Any) -> Source:
     return Source(known)
 
 
-def _candidate(value: Any) -> str | Constant | None:
+def _candidate(value: Any) -> Candidate | None:
     if isinstance(value, str) and value:
         return value
     if isinstance(value, dict) and value.keys() == {"value"}:

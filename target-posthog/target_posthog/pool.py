@@ -135,7 +135,9 @@ class Pool:
             lock = hold(folder)
             if lock is not None:
                 self._held[folder] = lock
-        self._jobs.add(stream, [(file, file.size()) for file in files])
+        sizes = [(file, file.size()) for file in files]
+        for together in [[one] for one in sizes] if stream.in_order else [sizes]:
+            self._jobs.add(stream, together)
 
     def note(self, state: Json) -> None:
         """Take a state that came behind the files so far."""
@@ -241,6 +243,7 @@ class Pool:
     def _take(self, worker: _Worker, message: Any) -> None:
         if isinstance(message, Counted):
             self._delivery.counts.add(message.counts)
+            self._delivery.count_accepted(0, message.accepted)
             self._delivery.stop_at_too_many_rejects()
         elif isinstance(message, Ask):
             worker.asks = message

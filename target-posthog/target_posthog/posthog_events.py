@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.amplitude.event_ids import canonical_uuid, derived_uuid
+from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.identity import problem_of_person
 from target_posthog.any_time import any_time
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.record_ids import uuid_of_record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
     if problem is not None or timestamp is None:
         return problem or Rejected("bad_time", "The record's timestamp cannot be read.")
     event: Json = {
-        "uuid": canonical_uuid(record.get("uuid")) or derived_uuid("posthog", _own(record)),
+        "uuid": canonical_uuid(record.get("uuid")) or uuid_of_record("posthog", record),
         "event": name,
         "distinct_id": person,
         "timestamp": timestamp,
@@ -93,8 +94,3 @@ def _id(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     return str(value) if str(value).strip() else None
-
-
-def _own(record: Mapping[str, Any]) -> Json:
-    """Return the record without Singer's columns, which differ from run to run."""
-    return {name: value for name, value in record.items() if not name.startswith("_sdc_")}

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Counts:
-    """One number per fate of a record. exported = accepted + skipped + rejected, at every flush.
+    """One number per fate of a record.
+
+    exported = accepted + superseded + skipped + rejected, at every flush.
 
     Attributes:
         exported: records that the tap handed over.
-        accepted: of them, events that PostHog took.
+        accepted: of them, events that PostHog took and keeps.
+        superseded: of them, events of which PostHog keeps a later version instead.
         skipped: records left out, by rule.
         rejected: records in the rejects file, by code.
         links: identity events that PostHog took.
@@ -29,6 +32,7 @@ class Counts:
 
     exported: int = 0
     accepted: int = 0
+    superseded: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     links: int = 0
@@ -46,13 +50,15 @@ class Counts:
     @property
     def open(self) -> int:
         """Return how many records are on their way."""
-        return self.exported - self.accepted - self.skipped.total() - self.rejected.total()
+        left_out = self.skipped.total() + self.rejected.total()
+        return self.exported - self.accepted - self.superseded - left_out
 
     def as_json(self) -> Json:
         """Return the counts for `summary.json`."""
         return {
             "exported": self.exported,
             "accepted": self.accepted,
+            "superseded": self.superseded,
             "skipped": dict(self.skipped),
             "rejected": dict(self.rejected),
             "links": self.links,
@@ -161,6 +167,7 @@ def summary(
         f"Done in {timedelta(seconds=round(seconds))}: {destination}.",
         f"  exported {counts.exported:>12,}  {source}",
         f"  accepted {counts.accepted:>12,}",
+        f"  superseded {counts.superseded:>10,}{_by_later(counts.superseded)}",
         f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
         f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
         f"  links    {counts.links:>12,}  devices joined to their user",
@@ -178,6 +185,10 @@ def summary(
     if counts.rejected or counts.added_rejected:
         lines.append(f"Next: look at {rejects}, one line for each, with its reason.")
     return "\n".join(lines)
+
+
+def _by_later(superseded: int) -> str:
+    return "  older versions of the same event" if superseded else ""
 
 
 def _by_name(counter: Counter[str]) -> str:

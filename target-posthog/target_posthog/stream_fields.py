@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.convert import Options
-from target_posthog.amplitude.event_ids import canonical_uuid, derived_uuid
+from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.event_names import problem_of_name
 from target_posthog.amplitude.groups import group_key
 from target_posthog.amplitude.identity import joined, legal_id, problem_of_person
@@ -25,6 +25,7 @@ from target_posthog.conversion import (
     Skipped,
 )
 from target_posthog.field_sources import Source
+from target_posthog.record_ids import uuid_of_record, uuid_of_value
 from target_posthog.stream_mappings import Picks, StreamMapping
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 ANONYMOUS_NAMES = ("anonymous_id", "device_id")
 PERSON_NAMES = ("distinct_id", "user_id", "person_id", "customer_id", *ANONYMOUS_NAMES)
 TIME_NAMES = ("timestamp", "event_time", "occurred_at", "created_at", "time", "updated_at", "date")
-UUID_NAMES = ("uuid", "event_id", "message_id")
 
 _PERSON, _TIME, _ANONYMOUS = Source(PERSON_NAMES), Source(TIME_NAMES), Source(ANONYMOUS_NAMES)
 
@@ -45,7 +45,7 @@ class StreamFields:
 
     Attributes:
         stream: the stream's name.
-        key_properties: its key; makes the uuid when the record has none.
+        key_properties: its key.
         mapping: what the user says about the stream.
         options: the user's decisions about names and person profiles.
     """
@@ -95,12 +95,11 @@ class StreamFields:
         Returns:
             Part → what it is; an empty text when no record of the schema can have it.
         """
-        made_of = ", ".join(self.key_properties) or "the whole record"
         usual = {
             "event": "the stream's name",
             "distinct_id": " or ".join(_PERSON.found_in(schema)),
             "timestamp": " or ".join(_TIME.found_in(schema)),
-            "uuid": " or ".join([*self._own_ids.found_in(schema), f"made of {made_of}"]),
+            "uuid": " or ".join([*self._own_ids.found_in(schema), "made of the whole record"]),
         }
         return {part: one for part, one in usual.items() if getattr(self.mapping, part) is None}
 
@@ -114,15 +113,13 @@ class StreamFields:
 
     @cached_property
     def _own_ids(self) -> Source:
-        """Where a uuid of the record itself may be.
+        """Where the record's own uuid may be.
 
-        Beside a key only `uuid` is one: the `event_id` of a ticket may be that of the concert. And
-        a `uuid` that is a part of the key is not alone in being the record's.
+        Nothing but `uuid` is one: the `event_id` of a ticket may be that of the concert. And a
+        `uuid` that is a part of the key is not alone in being the record's.
         """
         key = self.key_properties
-        if not key or (len(key) == 1 and key[0] in UUID_NAMES):
-            return Source(key or UUID_NAMES)
-        return Source(() if "uuid" in key else ("uuid",))
+        return Source(() if len(key) > 1 and "uuid" in key else ("uuid",))
 
     def _problem(self, name: str, person: str | None, timestamp: str | None) -> Rejected | None:
         problem = problem_of_name(name) or problem_of_person(
@@ -148,18 +145,12 @@ class StreamFields:
         return person not in {alias, *map(legal_id, _ANONYMOUS.values(record))}
 
     def _uuid(self, record: Mapping[str, Any]) -> str:
-        """Return the record's own uuid, or a UUIDv5 of its own id, its key, or all of it."""
-        if self.mapping.uuid is not None:
-            own = self.mapping.uuid.first(record)
-            if own is not None:
-                return canonical_uuid(own) or derived_uuid("record id", self.stream, own)
-        else:
-            found = _first(map(canonical_uuid, self._own_ids.values(record)))
-            if found is not None:
-                return found
-        keys = [record.get(name) for name in self.key_properties]
-        row = {name: value for name, value in record.items() if not name.startswith("_sdc_")}
-        return derived_uuid("record", self.stream, row if None in keys or not keys else keys)
+        """Return the record's own uuid, or a UUIDv5 of its own id, or of all of it."""
+        own = (self.mapping.uuid or self._own_ids).first(record)
+        found = canonical_uuid(own)
+        if found is None and self.mapping.uuid is not None and own is not None:
+            found = uuid_of_value(f"id {self.stream}", own)
+        return found or uuid_of_record(f"record {self.stream}", record, self.key_properties)
 
     def _properties(self, record: Mapping[str, Any], *, personal: bool) -> Json | None:
         mapping = self.mapping

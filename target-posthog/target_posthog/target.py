@@ -278,7 +278,13 @@ class TargetPosthog(Target):
             return None
         known = self._streams_of_files.get(name)
         if known is None or known.schema is not sink.schema:
-            known = StreamOfFiles(name, sink.schema, tuple(sink.key_properties))
+            known = StreamOfFiles(
+                name,
+                sink.schema,
+                tuple(sink.key_properties),
+                # A file of Amplitude's holds an event once, and those of an hour have no order.
+                in_order=not sink.converter.is_amplitude({}),
+            )
             self._streams_of_files[name] = known
         return known
 

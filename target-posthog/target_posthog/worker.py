@@ -25,6 +25,7 @@ from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import MAX_LANES, DeliverySettings
 from target_posthog.errors import TargetPosthogError
 from target_posthog.in_flight import SideBySide
+from target_posthog.kept import NotedKept
 from target_posthog.lanes import Patience
 from target_posthog.progress import Counts
 from target_posthog.protocols import wire_of
@@ -188,6 +189,7 @@ class _Line:
         api_key = api_key_of(config)
         wire = wire_of(config["protocol"], api_key, sender)
         sends = CaptureApi.of(config, wire, api_key=api_key, sender=sender, turns=self._turns)
+        self._kept = NotedKept()
         self._delivery = Delivery(
             # The target sees how many rejects all workers have together.
             DeliverySettings.of(config, max_reject_ratio=1.0),
@@ -197,6 +199,7 @@ class _Line:
             rejects=SentRejects(main),
             utc_now=lambda: datetime.now(timezone.utc),
             patience=patience,
+            kept=self._kept,
         )
 
     def begin(self, job: int) -> None:
@@ -267,7 +270,7 @@ class _Line:
 
     def _report(self) -> None:
         counts, self._delivery.counts = self._delivery.counts, Counts()
-        self._main.send(Counted(counts))
+        self._main.send(Counted(counts, self._kept.take()))
         self._reported = time.monotonic()
 
 

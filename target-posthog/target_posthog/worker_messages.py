@@ -25,11 +25,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StreamOfFiles:
-    """What a worker must know of a stream to convert its records."""
+    """What a worker must know of a stream to convert its records.
+
+    Attributes:
+        name: its name.
+        schema: its JSON schema.
+        key_properties: its key.
+        in_order: whether files of one message must be delivered one after the other: the later
+            version of a record may stand in a later file.
+    """
 
     name: str
     schema: Json
     key_properties: tuple[str, ...]
+    in_order: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,9 +81,10 @@ class Reject:
 
 @dataclass(frozen=True)
 class Counted:
-    """What was counted since the last time."""
+    """What was counted since the last time, and fingerprints of what was accepted."""
 
     counts: Counts
+    accepted: Sequence[int]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.progress import Counts
-from target_posthog.stream_fields import PERSON_NAMES, TIME_NAMES, UUID_NAMES
+from target_posthog.stream_fields import PERSON_NAMES, TIME_NAMES
 from tests.docs.documents import ROOT, Document, document, documents, tracked_files
 
 SETTINGS = {plugin.name: settings_of(plugin) for plugin in PLUGINS}
@@ -144,7 +144,7 @@ def test_configurations_in_the_documents_are_valid() -> None:
 def test_the_readme_names_the_usual_names_of_other_taps() -> None:
     """Person, time and id: the README lists what the target looks for, in its order."""
     words = re.findall(r"`([a-z_]+)`", document("README.md").prose.partition("usual names:")[2])
-    wanted = [*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES]
+    wanted = [*PERSON_NAMES, *TIME_NAMES, "uuid"]
     assert words[: len(wanted)] == wanted
 
 
@@ -170,7 +170,7 @@ def _words_of_the_data() -> set[str]:
         *(field.name for field in FIELDS),
         *ACTING_NAMES,
         *TIME_FIELDS,
-        *(*PERSON_NAMES, *TIME_NAMES, *UUID_NAMES),
+        *(*PERSON_NAMES, *TIME_NAMES),
         *rejects.CODES,
         *Counts().as_json(),
         *ledger._METADATA.tables,

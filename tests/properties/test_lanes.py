@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from target_posthog.answers import Answer
 from target_posthog.batches import Limits, stored_once
-from target_posthog.lanes import Lanes
+from target_posthog.lanes import Lanes, _place
 from tests.target.deliveries import (
     OLD,
     WIRE,
@@ -65,16 +65,30 @@ class Run:
 
     def add(self, one: Item, *, historical: bool) -> None:
         """Put an event into its lane, once there is room."""
-        twins = [twin for twin, _ in self.held() if stored_once(twin) == stored_once(one)]
-        if self.lanes.add(one, historical=historical, created_at=OLD):
-            self.added.append((one, historical))
-        else:
-            assert twins
+        twins = [
+            (twin, flag)
+            for twin, flag in self.held()
+            if stored_once(twin) == stored_once(one) and flag == historical
+        ]
+        put = self.lanes.add(one, historical=historical, created_at=OLD)
+        if put == "repeats":
+            assert any(twin.body == one.body for twin, _ in twins)
+            return
+        if put == "replaces":
+            # The one of the same lane, which is the last of the same device.
+            replaced = next(pair for pair in reversed(twins) if self.is_beside(pair[0], one))
+            assert replaced[0].body != one.body
+            self.added = [pair for pair in self.added if pair[0] is not replaced[0]]
+        self.added.append((one, historical))
         if self.lanes.are_pressed:
             self.begin()
         while self.lanes.must_wait:
             self.end()
         self.check_bounds()
+
+    def is_beside(self, one: Item, other: Item) -> bool:
+        """Tell whether two events share a lane."""
+        return _place(one.key, self.lanes.count) == _place(other.key, self.lanes.count)
 
     def add_all(self, items: Sequence[Item], *, historical: bool) -> None:
         """Put events into their lanes together, or one by one when they want more than that."""
@@ -157,6 +171,14 @@ def runs_of(
             del rest[:size]
 
 
+def check_versions(added: Sequence[tuple[Item, bool]], place: dict[int, int]) -> None:
+    """See that of the versions of an event the last one was delivered last."""
+    versions: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
+    for one, _ in added:
+        versions[one.key, stored_once(one)].append(place[id(one)])
+    assert all(places == sorted(places) for places in versions.values())
+
+
 @settings(max_examples=300, deadline=None)
 @given(events=EVENTS, limits=LIMITS, count=st.integers(1, 5), data=st.data())
 def test_whatever_happens_each_device_keeps_its_order(
@@ -185,6 +207,7 @@ def test_whatever_happens_each_device_keeps_its_order(
         (id(one), flag) for one, flag in run.added
     }
     place = {id(one): number for number, (one, _) in enumerate(run.delivered)}
+    check_versions(run.added, place)
     devices: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for one, historical in run.added:
         devices[one.key].append((place[id(one)], historical))

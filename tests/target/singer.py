@@ -73,8 +73,9 @@ def counts_in(log: str) -> dict[str, int]:
         AssertionError: they do not add up; a record had no fate, or two.
     """
     found = re.findall(
-        r"\|   (exported|accepted|skipped|rejected|links|groups|shared) +([\d,]+)", log
+        r"\|   (exported|accepted|superseded|skipped|rejected|links|groups|shared) +([\d,]+)", log
     )
     counts = {name: int(number.replace(",", "")) for name, number in found}
-    assert counts["exported"] == counts["accepted"] + counts["skipped"] + counts["rejected"], log
+    fates = ("accepted", "superseded", "skipped", "rejected")
+    assert counts["exported"] == sum(counts[fate] for fate in fates), log
     return counts

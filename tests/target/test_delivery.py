@@ -1,4 +1,4 @@
-"""Every record ends as accepted, skipped or rejected, and never as two of them."""
+"""Every record has one fate: accepted, superseded, skipped or rejected."""
 
 from __future__ import annotations
 
@@ -143,7 +143,36 @@ def test_a_repeat_within_a_batch_is_skipped_and_a_later_one_sent_again(tmp_path:
         assert delivery.counts.skipped == {"duplicate": 1}
         take(delivery, [1])
         delivery.flush()
+        assert (delivery.counts.accepted, delivery.counts.superseded) == (2, 1)
     assert uuids(sender) == [uuid_of(1), uuid_of(2), uuid_of(1)]
+
+
+@pytest.mark.parametrize("max_events", [1, 2, 3, 1000])
+def test_of_two_versions_of_an_event_the_later_one_stays(tmp_path: Path, max_events: int) -> None:
+    """Whichever batches they fall into; within one, only the later is sent."""
+    sender = FakeSender()
+    with delivery_to(sender, tmp_path, limits=Limits(max_events, 10**6)) as delivery:
+        for number, version in ((1, "a"), (2, "a"), (1, "b"), (3, "a"), (1, "c")):
+            delivery.take({"version": version}, converted(number, properties={"v": version}))
+        delivery.flush()
+        counts = delivery.counts
+    assert (counts.exported, counts.accepted, counts.superseded, counts.open) == (5, 3, 2, 0)
+    assert counts.skipped == {}
+    last = {event["uuid"]: event["properties"]["v"] for event in sender.accepted}
+    assert last == {uuid_of(1): "c", uuid_of(2): "a", uuid_of(3): "a"}
+
+
+def test_a_version_of_a_refused_event_supersedes_nothing(tmp_path: Path) -> None:
+    """PostHog has no older one of it."""
+    sender = FakeSender(culprits=frozenset({uuid_of(1)}))
+    with delivery_to(sender, tmp_path, limits=Limits(1, 10**6)) as delivery:
+        take(delivery, [1])
+        delivery.flush()
+        sender.culprits = frozenset()
+        delivery.take({}, converted(1, properties={"v": 2}))
+        delivery.flush()
+        counts = delivery.counts
+    assert (counts.accepted, counts.superseded, counts.rejected.total()) == (1, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +186,8 @@ def test_another_event_under_the_same_uuid_is_sent_too(tmp_path: Path, changes: 
         take(delivery, [1])
         delivery.take({}, converted(1, **changes))
         delivery.flush()
-        assert (delivery.counts.accepted, delivery.counts.skipped) == (2, {})
+        counts = delivery.counts
+        assert (counts.accepted, counts.superseded, counts.skipped) == (2, 0, {})
     assert [len(json.loads(body)["batch"]) for body in sender.bodies] == [1, 1]
 
 

@@ -32,6 +32,7 @@ def add(
         lanes.add(
             item(number, properties={"$device_id": key}), historical=historical, created_at=OLD
         )
+        == "added"
         for number in numbers
     ]
 
@@ -189,7 +190,7 @@ def test_another_event_under_the_same_uuid_begins_a_new_batch() -> None:
     """PostHog keeps both, and v1 takes no uuid twice in one request."""
     lanes = lanes_of()
     for name in ("a", "b"):
-        assert lanes.add(item(1, event=name), historical=True, created_at=OLD)
+        assert lanes.add(item(1, event=name), historical=True, created_at=OLD) == "added"
     assert lanes.are_pressed
     batches = []
     for _ in range(2):

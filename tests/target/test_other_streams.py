@@ -62,7 +62,7 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
         ended = run_target(settings, messages, tmp_path).checked()
         assert ended.messages == [{"at": 3}]
         assert "WARNING" not in ended.stderr
-    assert ended.stderr.count("by default uuid is made of number.") == 1
+    assert ended.stderr.count("by default uuid is made of the whole record.") == 1
     assert len(capture.held()) == 5
 
     (alias,) = events_named(capture, "$create_alias")
@@ -127,7 +127,8 @@ def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) ->
     assert log.count("Stream visits:") == 1
     assert (
         "Stream visits: by default event is the stream's name, distinct_id is user_id, "
-        "timestamp is date, uuid is made of id. The setting streams can say otherwise."
+        "timestamp is date, uuid is made of the whole record. "
+        "The setting streams can say otherwise."
     ) in log
     assert log.count("no field of a usual name for distinct_id and timestamp") == 1
 
@@ -220,8 +221,7 @@ def test_a_rejected_record_goes_again_as_the_same_event(
     with start("target-posthog-replay", mended, tmp_path) as command:
         assert counts_in(command.finish().checked().stderr)["accepted"] == 1
     sent = events_named(capture, "Order placed")[-1]
-    messages = [ORDERS, record(order(2), "shop-orders")]
-    run_target(settings, messages, tmp_path).checked()
+    run_target(mended, [ORDERS, record(bad, "shop-orders")], tmp_path).checked()
     assert events_named(capture, "Order placed")[-1]["uuid"] == sent["uuid"]
     assert path.with_name(f"{path.name}.replayed").exists()
 
@@ -241,10 +241,10 @@ def test_a_record_that_is_refused_later_names_its_stream_too(
     assert capture.events == []
 
 
-def test_the_uuid_of_a_record_is_its_streams_and_keys(
+def test_the_uuid_of_a_record_is_its_streams_and_its_own(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
-    """The same in every run; two streams with the same key are two events."""
+    """The same in every run; one record in two streams is two events."""
     content = {"id": 1, "user_id": "u", "date": "2024-01-01"}
     messages = []
     for stream in ("a", "b"):

@@ -121,6 +121,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "preview" / "summary.json").read_text()) == {
         "exported": 5,
         "accepted": 2,
+        "superseded": 0,
         "skipped": {"duplicate": 1, "skip_events": 1},
         "rejected": {"bad_time": 1},
         "links": 0,

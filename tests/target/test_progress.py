@@ -97,9 +97,13 @@ def test_a_run_that_starts_at_its_end_tells_no_share() -> None:
 def test_what_is_on_its_way_is_what_has_no_fate_yet() -> None:
     """Else a record could be lost and every count look right."""
     counts = Counts(
-        exported=10, accepted=5, skipped=Counter(duplicate=2), rejected=Counter(bad_time=1)
+        exported=10,
+        accepted=5,
+        superseded=1,
+        skipped=Counter(duplicate=2),
+        rejected=Counter(bad_time=1),
     )
-    assert counts.open == 2
+    assert counts.open == 1
 
 
 def test_the_end_of_a_good_run_is_one_short_block() -> None:
@@ -110,6 +114,7 @@ def test_the_end_of_a_good_run_is_one_short_block() -> None:
         "Done in 0:01:01: sent to X.",
         "  exported        1,000  records from the tap",
         "  accepted        1,000",
+        "  superseded          0",
         "  skipped             0",
         "  rejected            0",
         "  links              12  devices joined to their user",
@@ -120,7 +125,8 @@ def test_the_end_names_every_rule_and_code_and_where_to_look() -> None:
     """So that the user can go on without the documentation."""
     counts = Counts(
         exported=10,
-        accepted=5,
+        accepted=4,
+        superseded=1,
         skipped=Counter(skip_events=2),
         rejected=Counter(bad_time=2, no_distinct_id=1),
         groups=4,
@@ -129,6 +135,7 @@ def test_the_end_names_every_rule_and_code_and_where_to_look() -> None:
     )
     block = summary(counts, seconds=1, destination="sent to X", rejects="rejects/a.jsonl")
     assert block.splitlines()[3:] == [
+        "  superseded          1  older versions of the same event",
         "  skipped             2  skip_events 2",
         "  rejected            3  bad_time 2, no_distinct_id 1",
         "  links               0  devices joined to their user",
@@ -142,9 +149,12 @@ def test_the_end_names_every_rule_and_code_and_where_to_look() -> None:
 def test_the_summary_file_adds_up() -> None:
     """It has one number per fate of a record."""
     counts = Counts(
-        exported=4, accepted=2, skipped=Counter(duplicate=1), rejected=Counter(bad_time=1)
+        exported=5,
+        accepted=2,
+        superseded=1,
+        skipped=Counter(duplicate=1),
+        rejected=Counter(bad_time=1),
     )
     written = counts.as_json()
-    assert written["exported"] == (
-        written["accepted"] + sum(written["skipped"].values()) + sum(written["rejected"].values())
-    )
+    left_out = sum(written["skipped"].values()) + sum(written["rejected"].values())
+    assert written["exported"] == written["accepted"] + written["superseded"] + left_out

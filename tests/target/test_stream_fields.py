@@ -84,34 +84,37 @@ def test_the_records_own_uuid_is_kept() -> None:
     """In its canonical form."""
     own = "550E8400-E29B-41D4-A716-446655440000"
     assert sent(order(uuid=own))["uuid"] == own.lower()
-    for fields in (StreamFields("orders", ()), StreamFields("orders", ("event_id",))):
-        assert sent(order(event_id=own), fields)["uuid"] == own.lower()
+    assert sent(order(uuid=own), StreamFields("orders", ()))["uuid"] == own.lower()
+    assert sent(order(event_id=own), mapped(uuid="event_id"))["uuid"] == own.lower()
 
 
 def test_an_id_that_others_may_share_is_not_the_records_own() -> None:
     """Two tickets of one concert are two events, and so are two versions of one order."""
     own = "550e8400-e29b-41d4-a716-446655440000"
-    assert sent(order(id=1, event_id=own))["uuid"] != sent(order(id=2, event_id=own))["uuid"]
+    for fields in (ORDERS, StreamFields("orders", ()), StreamFields("orders", ("event_id",))):
+        first, second = (sent(order(id=n, event_id=own), fields)["uuid"] for n in (1, 2))
+        assert first != second
     versions = StreamFields("orders", ("uuid", "version"))
     first, second = (sent(order(uuid=own, version=n), versions)["uuid"] for n in (1, 2))
     assert first != second
 
 
-def test_without_a_uuid_the_key_makes_it() -> None:
-    """The same key is the same event, whatever else changed; 0 is a key like any other."""
-    assert sent(order(total=1))["uuid"] == sent(order(total=2))["uuid"]
-    assert sent(order(id=0, total=1))["uuid"] == sent(order(id=0, total=2))["uuid"]
-    assert sent(order(id=0))["uuid"] != sent(order(id=1))["uuid"]
-    assert sent(order())["uuid"] != sent(order(), StreamFields("refunds", ("id",)))["uuid"]
+@pytest.mark.parametrize("key", [(), ("id",), ("customer_id",), ("gone",)])
+def test_without_a_uuid_the_whole_record_makes_it(key: tuple[str, ...]) -> None:
+    """A key may be wrong, so two records of one key are two; Singer's columns do not count."""
+    fields = StreamFields("orders", key)
+    first = sent(order(total=1), fields)["uuid"]
+    assert first == sent(order(total=1), fields)["uuid"]
+    assert first == sent(order(total=1, _sdc_batched_at="2024"), fields)["uuid"]
+    assert first != sent(order(total=2), fields)["uuid"]
+    assert first != sent(order(total=1), StreamFields("refunds", key))["uuid"]
 
 
-def test_without_a_key_the_whole_record_makes_it() -> None:
-    """But not Singer's own columns, which are new in each run."""
-    keyless = StreamFields("orders", ())
-    first = sent(order(total=1), keyless)
-    assert first["uuid"] == sent(order(total=1, _sdc_batched_at="2024"), keyless)["uuid"]
-    assert first["uuid"] != sent(order(total=2), keyless)["uuid"]
-    assert sent(order(id=None, a=1))["uuid"] != sent(order(id=None, a=2))["uuid"]
+def test_columns_of_singer_that_are_the_key_tell_records_apart() -> None:
+    """Two equal lines of a file are two records."""
+    fields = StreamFields("orders", ("_sdc_source_lineno",))
+    first, second = (sent(order(_sdc_source_lineno=n), fields)["uuid"] for n in (1, 2))
+    assert first != second
 
 
 def test_each_part_is_a_field_a_list_of_candidates_or_a_constant() -> None:
@@ -132,6 +135,25 @@ def test_each_part_is_a_field_a_list_of_candidates_or_a_constant() -> None:
     assert sent({**record, "buyer": "null"}, fields)["distinct_id"] == "v1"
     assert event["uuid"] == sent({**record, "id": 2}, fields)["uuid"]
     assert event["uuid"] != sent({**record, "number": "A-8"}, fields)["uuid"]
+
+
+def test_a_uuid_may_be_made_of_several_fields() -> None:
+    """The later version of a row replaces the earlier one; how a number is written is the same."""
+    fields = mapped(uuid={"fields": ["id", "line"]})
+    first = sent(order(id=7, line=1, status="new"), fields)["uuid"]
+    assert first == sent(order(id=7.0, line=1, status="paid"), fields)["uuid"]
+    assert first != sent(order(id=7, line=2, status="new"), fields)["uuid"]
+    assert first != sent(order(id="7", line=1, status="new"), fields)["uuid"]
+    assert first != sent(order(id=1, line=7, status="new"), fields)["uuid"]
+    # Nothing is there to make it of.
+    without = [sent(order(id=None, status=status), fields)["uuid"] for status in ("new", "paid")]
+    assert without[0] != without[1]
+
+
+def test_one_field_is_a_uuid_however_it_is_named() -> None:
+    """The longer form of it is the same."""
+    own = "550e8400-e29b-41d4-a716-446655440000"
+    assert sent(order(number=own), mapped(uuid={"fields": ["number"]}))["uuid"] == own
 
 
 def test_a_field_may_name_the_event() -> None:
@@ -269,7 +291,7 @@ def test_what_a_mapping_leaves_open_is_told_in_words() -> None:
         "event": "the stream's name",
         "distinct_id": "customer_id",
         "timestamp": "created_at",
-        "uuid": "made of id",
+        "uuid": "made of the whole record",
     }
     assert mapped(distinct_id="buyer").left_open(schema).keys() == {"event", "timestamp", "uuid"}
     keyless = StreamFields("orders", ()).left_open({"properties": {"uuid": {}}})

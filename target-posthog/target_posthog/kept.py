@@ -1,0 +1,67 @@
+"""Which events PostHog keeps already, so that two versions of one do not count as two."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+from target_posthog.batches import stored_once
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_posthog.batches import Item
+
+#: How many accepted events are remembered at least; twice as many at most, in some 20 MB.
+_REMEMBERED = 150_000
+
+
+class Kept:
+    """A bounded memory of the accepted events, by fingerprints of what PostHog keeps one of.
+
+    It only counts. What is sent does not depend on it, so two events of one fingerprint are not
+    lost. It forgets in two generations, as `memory.Recent` does.
+
+    Args:
+        size: how many fingerprints a generation holds.
+    """
+
+    def __init__(self, size: int = _REMEMBERED) -> None:
+        self._size = size
+        self._young: set[int] = set()
+        self._old: set[int] = set()
+
+    def repeats(self, fingerprints: Sequence[int]) -> int:
+        """Remember accepted events; return how many of them replace an older version."""
+        new = set(fingerprints) - self._young
+        repeats = len(fingerprints) - len(new) + len(new & self._old)
+        self._young |= new
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, set()
+        return repeats
+
+
+class NotedKept:
+    """The fingerprints of what a worker's deliveries had accepted, for the target to look up."""
+
+    def __init__(self) -> None:
+        self._noted = array("q")
+
+    def repeats(self, fingerprints: Sequence[int]) -> int:
+        """Note accepted events; the target will find the older versions among them."""
+        self._noted.extend(fingerprints)
+        return 0
+
+    def take(self) -> Sequence[int]:
+        """Return what was noted since the last time."""
+        noted, self._noted = self._noted, array("q")
+        return noted
+
+
+def fingerprints_of(items: Sequence[Item]) -> Sequence[int]:
+    """Return 64 bits for each event.
+
+    Hashes of texts are the same in a process and its copies, such as workers are; started anew
+    (where processes cannot be copied), each worker finds its own repeats only.
+    """
+    return array("q", map(hash, map(stored_once, items)))
