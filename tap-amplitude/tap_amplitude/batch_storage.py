@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 import fsspec  # type: ignore[import-untyped]
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
-from tap_amplitude.clouds import is_mistake, keep_drivers_quiet
+from tap_amplitude.clouds import is_mistake
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError, no_room
+from tap_amplitude.remote_lines import keep_drivers_quiet
 from tap_amplitude.spool import lock_folder
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from tap_amplitude.clouds import (
     cloud_of,
     failure_of,
     is_installed,
-    keep_drivers_quiet,
 )
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError
+from tap_amplitude.remote_lines import keep_drivers_quiet
 from tap_amplitude.stores import Listed
 
 if TYPE_CHECKING:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import importlib.util
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from tap_amplitude.errors import TapError
 
 _LONGEST_REASON = 300
-
-#: The drivers log each request, and botocore on `debug` the signed headers with it.
-_TALKATIVE = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
 
 
 @dataclass(frozen=True)
@@ -112,15 +108,6 @@ def bucket_problems(url: str) -> Iterator[str]:
             f"`archive_path`: reading {cloud.scheme}:// needs the package `{cloud.package}`, which "
             f"is not installed. Install it with `pip install 'tap-amplitude[{cloud.extra}]'`."
         )
-
-
-def keep_drivers_quiet() -> None:
-    """Keep requests and signed headers out of the log, whatever its level.
-
-    What fails comes back as an exception, and is told in the tap's words.
-    """
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def failure_of(error: Exception, cloud: Cloud, place: str, *, listed: bool = False) -> TapError:

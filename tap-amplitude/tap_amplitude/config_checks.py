@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_amplitude.clouds import bucket_problems, is_url
+from tap_amplitude.remote_lines import is_address, problem_of
 from tap_amplitude.settings import SECRETS, date_in
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
@@ -37,6 +38,7 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
         found += _archive_problems(config["archive_path"])
     else:
         found += _api_problems(config)
+    found += _place_problems(config)
     found += _date_problems(config)
     found += _batch_problems(config.get("batch_config") or {})
     return [_without_secrets(problem, config) for problem in found]
@@ -120,6 +122,18 @@ def _archive_problems(place: str) -> Iterable[str]:
             yield f"`archive_path`: the folder {path} is empty. {fix}"
     except OSError as error:
         yield f"`archive_path`: {path} cannot be read ({error.strerror}). {fix}"
+
+
+def _place_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    spool, rejects = config.get("spool_path") or "", config.get("rejects_path") or ""
+    if "://" in spool:
+        yield "`spool_path` is an address. Set it to a folder of this machine."
+    problem = problem_of(rejects) if is_address(rejects) else None
+    if problem is not None:
+        yield (
+            f"`rejects_path` cannot be used ({problem}). Set it to a folder, or install the "
+            "driver: an extra of the tap (`s3`, `gcs` or `azure`)."
+        )
 
 
 def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:

@@ -17,7 +17,7 @@ from tap_amplitude import schemas
 from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
-from tap_amplitude.rejects import Rejects
+from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import Unreadable, read_object
 from tap_amplitude.settings import Settings
 from tap_amplitude.windows import Bookmark, Window, ready_until
@@ -70,7 +70,7 @@ class MergedIdsStream(HourlyStream):
         held = source.window
         until = min(held.end, ready_until(now), settings.end or held.end)
         window = Window(max(start or held.start, held.start), until)
-        rejects = Rejects(settings.rejects_path, now) if settings.rejects_path else None
+        rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
         bookmark = bookmark or Bookmark(window.start, export_from=window.start)
         yield from self._read(source, window, bookmark, rejects)
         if rejects:

@@ -122,7 +122,9 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default="rejects/",
         title="Rejects folder",
-        description="The folder for rejected lines, one `.jsonl` file a run.",
+        description="Where rejected lines go, one `.jsonl` file a run: a folder, or an address "
+        "such as `s3://bucket/rejects` whose driver is installed (an extra of the tap: `s3`, "
+        "`gcs`, `azure`).",
     ),
     th.Property(
         "spool_path",
@@ -213,7 +215,7 @@ class Settings:
     max_window_hours: int
     parallel_downloads: int
     lookback_hours: int
-    rejects_path: Path | None
+    rejects_path: str | None
     spool_path: Path | None
     max_spool_bytes: int
     max_member_bytes: int
@@ -243,7 +245,7 @@ class Settings:
             max_window_hours=config["max_window_hours"],
             parallel_downloads=config["parallel_downloads"],
             lookback_hours=config["lookback_hours"],
-            rejects_path=Path(rejects).expanduser() if rejects else None,
+            rejects_path=rejects or None,
             spool_path=Path(spool).expanduser() if spool else None,
             max_spool_bytes=config["max_spool_gb"] * _GIB,
             max_member_bytes=config["max_member_gb"] * _GIB,

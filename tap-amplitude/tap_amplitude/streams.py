@@ -18,7 +18,7 @@ from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.lines import record_json
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.notes import end_is_ahead, gap_before, start_has_no_effect
-from tap_amplitude.rejects import Rejects
+from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import Unreadable, read_row
 from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources import ApiSource, Source
@@ -192,7 +192,7 @@ class EventsStream(HourlyStream):
             return
         self._bookmark = bookmark or Bookmark(window.start, export_from=window.start)
         if settings.rejects_path:
-            self._rejects = Rejects(settings.rejects_path, now)
+            self._rejects = rejects_at(settings.rejects_path, now)
         for portion in source.portions(window.start, window.end):
             for hour, members in portion.hours:
                 yield members
@@ -314,7 +314,7 @@ class EventsStream(HourlyStream):
             f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events",
         ]
         if rejects and rejects.count:
-            parts.append(f"{_count(rejects.count, 'line')} rejected, kept in {rejects.path}")
+            parts.append(f"{_count(rejects.count, 'line')} rejected, kept in {rejects.place}")
         if tally.odd_times:
             parts.append(f"{_count(tally.odd_times, 'unreadable time')} left as they are")
         if tally.next_hour:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -69,7 +68,7 @@ class AskedLinks:
 class SentRejects:
     """`rejects.Rejects` in the target."""
 
-    path = Path()
+    place = ""
 
     def __init__(self, main: Channel) -> None:
         self._main = main

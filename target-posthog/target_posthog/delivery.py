@@ -378,7 +378,7 @@ class Delivery:
             raise TooManyRejects(
                 f"{total:,} of {exported:,} records were rejected, more than max_reject_ratio "
                 f"({self._settings.max_reject_ratio:g}) allows.",
-                f"Look at {self._rejects.path}; a wrong mapping is the usual cause.",
+                f"Look at {self._rejects.place}; a wrong mapping is the usual cause.",
             )
 
     def _warn_of_recent(self, items: Sequence[Item]) -> None:

@@ -9,7 +9,6 @@ from target_posthog.batches import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from target_posthog.conversion import GroupState, Json, Link, Rejected
     from target_posthog.sightings import News, Sighting
@@ -47,7 +46,9 @@ class KeptEvents(Protocol):
 class RejectsFile(Protocol):
     """Where refused records go: `rejects.Rejects`, or a worker's way to it."""
 
-    path: Path
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
 
     def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
         """Append one record, or the text of a line that is none."""

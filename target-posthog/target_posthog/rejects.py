@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
+
+from typing_extensions import override
 
 from target_posthog.codec import dumps
 from target_posthog.conversion import StreamRecord
 from target_posthog.errors import RunAgain
+from target_posthog.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 
 if sys.platform != "win32":
     import fcntl
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from target_posthog.conversion import Json, Rejected
 
@@ -47,8 +52,13 @@ class Rejects:
     """
 
     def __init__(self, folder: Path, started: datetime) -> None:
-        self.path = folder / f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
+        self.path = folder / f"{_name(started)}.jsonl"
         self._file: IO[bytes] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the lines are, for messages."""
+        return str(self.path)
 
     def write_to(self, path: Path) -> None:
         """Go on in another file, which is made new when needed; `target-posthog-replay` does.
@@ -130,6 +140,55 @@ class Rejects:
             f"The rejects file {self.path} cannot be written: {error.strerror}.",
             "Make room or set rejects_path to another folder, and run again.",
         )
+
+
+class RemoteRejects(Rejects):
+    """The same in a bucket: an object each time that they are saved.
+
+    Args:
+        place: its address for fsspec.
+        started: the start of the run, UTC.
+    """
+
+    def __init__(self, place: str, started: datetime) -> None:
+        super().__init__(Path(), started)
+        self._lines = RemoteLines(place, _name(started))
+
+    @property
+    @override
+    def place(self) -> str:
+        return f"{self._lines.address}-*.jsonl"
+
+    @override
+    def keep(self, line: bytes) -> None:
+        with self._explained():
+            self._lines.add(line)
+
+    @override
+    def save(self) -> None:
+        with self._explained():
+            self._lines.save()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except CannotWrite as error:
+            raise RunAgain(
+                f"The rejects cannot be written to {self._lines.address}: {error}.",
+                "Check `rejects_path` and the credentials of the bucket, and run again.",
+            ) from error
+
+
+def rejects_at(place: str, started: datetime) -> Rejects:
+    """Return the rejects of a run, in a folder or at an address; see `rejects_path`."""
+    if is_address(place):
+        return RemoteRejects(place, started)
+    return Rejects(Path(folder_of(place)), started)
+
+
+def _name(started: datetime) -> str:
+    return f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}"
 
 
 def _origin(record: Json | str) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,11 +33,14 @@ from target_posthog.reject_files import (
 )
 from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_of
 from target_posthog.rejects import Rejects, is_ours
+from target_posthog.remote_lines import folder_of, is_address
+from target_posthog.remote_reject_files import RemoteRejectFiles
 from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from target_posthog.conversion import Rejected
 
@@ -92,8 +96,6 @@ class _File:
 class Replay(TargetPosthog):
     """The target with rejects files as its input, and no state."""
 
-    rejects_class = _Remaining
-
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._sinks: dict[tuple[Any, ...], PosthogSink] = {}
@@ -109,26 +111,42 @@ class Replay(TargetPosthog):
         # A replay writes no more than it reads, so it cannot fill the disk.
         self._config["max_reject_ratio"] = 1.0
         super()._open()
-        assert isinstance(self._rejects, _Remaining)  # noqa: S101 - by rejects_class
-        self._remaining = self._rejects
 
-    def replay(self, paths: Sequence[Path], stream: str | None) -> int:
+    @override
+    def _open_rejects(self, started: datetime) -> Rejects:
+        # The first file to be replayed says where.
+        self._remaining = _Remaining(Path(), started)
+        return self._remaining
+
+    def replay(self, places: Sequence[str], stream: str | None) -> int:
         """Send what is in rejects files and folders; return the exit code.
 
         Args:
-            paths: files, or folders of `*.jsonl`.
+            places: files, or folders of `*.jsonl`, of this machine or at addresses for fsspec.
             stream: of records that are no Amplitude rows, where their line does not say.
 
         Raises:
             TargetPosthogError: not everything was delivered; the files not yet done stay.
         """
         self._begin(goes_on=True)
-        files = list(files_in(paths))
+        addresses = [place for place in places if is_address(place)]
+        files = list(files_in([Path(folder_of(p)) for p in places if p not in addresses]))
         for path in files:
             self._replay_file(path, stream)
-        self._say_the_end(len(files))
+        count = len(files) + sum(self._replay_remote(one, stream) for one in addresses)
+        self._say_the_end(count)
         self.close()
         return _SOMETHING_LEFT if self._left else 0
+
+    def _replay_remote(self, address: str, stream: str | None) -> int:
+        """Replay copies of the files at an address, and put back what becomes of each."""
+        with tempfile.TemporaryDirectory(prefix="target-posthog-") as folder:
+            remote = RemoteRejectFiles(address, Path(folder))
+            names = remote.names()
+            for name in names:
+                self._replay_file(remote.fetch(name), stream)
+                remote.put_back(name)
+            return len(names)
 
     def _replay_file(self, path: Path, stream: str | None) -> None:
         part = path.with_name(f"{path.name}.part")
@@ -271,24 +289,29 @@ class Replay(TargetPosthog):
     help="The target's configuration file, or 'ENV' for environment variables.",
 )
 @click.option("--stream", help="The stream of records that are no Amplitude rows.")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-def command(config: Any, stream: str | None, paths: tuple[Path, ...]) -> int:
+@click.argument("paths", nargs=-1)
+def command(config: Any, stream: str | None, paths: tuple[str, ...]) -> int:
     """Send rejected records again.
 
-    PATHS are rejects files, or folders of them; by default the folder of rejects_path. What is
+    PATHS are rejects files, or folders of them, or addresses such as s3://bucket/rejects; by
+    default rejects_path. What is
     accepted leaves its file; the file as it was is kept as NAME.replayed.
     """
     try:
         target = Replay(
             config=config.config, validate_config=True, parse_env_config=config.parse_env
         )
-        folder = Path(target.config["rejects_path"])
-        # Without rejects no run makes the folder.
-        return target.replay(paths or ([folder] if folder.exists() else []), stream)
+        return target.replay(paths or _places_of(target.config["rejects_path"]), stream)
     except StoppedBySignal as signal:
         raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None
     except TargetPosthogError as error:
         raise _Stopped(error) from error
+
+
+def _places_of(rejects_path: str) -> list[str]:
+    """Return where the runs' rejects are; without rejects no run makes a folder."""
+    there = is_address(rejects_path) or Path(folder_of(rejects_path)).exists()
+    return [rejects_path] if there else []
 
 
 def main() -> NoReturn:

@@ -10,6 +10,7 @@ from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.errors import FixConfiguration
 from target_posthog.hosts import ingestion_host
 from target_posthog.mapping_reader import read_mappings
+from target_posthog.remote_lines import is_address, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,7 +168,9 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         default="rejects/",
         title="Rejects folder",
-        description="Where records that PostHog cannot have are written, with the reason.",
+        description="Where records that PostHog cannot have are written, with the reason: a "
+        "folder, or an address such as `s3://bucket/rejects` whose driver is installed (an extra "
+        "of the target: `s3`, `gcs`, `azure`).",
     ),
     th.Property(
         "max_reject_ratio",
@@ -251,6 +254,7 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         *_complaints(lambda: ingestion_host(config["host"])),
         *read_mappings(config["streams"])[1],
     ]
+    problems += _problems_of_places(config)
     problems += [
         f"{name} must be at least 1."
         for name in ("workers", "max_batch_bytes", "max_batch_events", "max_retry_seconds")
@@ -266,6 +270,19 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         problems.append("max_events_per_second must be more than 0.")
     if not 0 <= config["max_reject_ratio"] <= 1:
         problems.append("max_reject_ratio must be from 0 to 1.")
+    return problems
+
+
+def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if "://" in (config.get("preview_path") or ""):
+        problems.append("`preview_path` is an address; it must be a folder of this machine.")
+    rejects = config["rejects_path"]
+    if is_address(rejects) and (problem := problem_of(rejects)):
+        problems.append(
+            f"`rejects_path` cannot be used ({problem}): install its driver, an extra of the "
+            "target (`s3`, `gcs` or `azure`), or set it to a folder."
+        )
     return problems
 
 

@@ -38,7 +38,7 @@ from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
 from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
-from target_posthog.rejects import Rejects
+from target_posthog.rejects import Rejects, rejects_at
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.sinks import PosthogSink
 from target_posthog.worker_messages import StreamOfFiles
@@ -66,7 +66,6 @@ class TargetPosthog(Target):
     config_jsonschema = SETTINGS
     default_sink_class = PosthogSink
     message_reader_class = SingerLines
-    rejects_class: ClassVar[type[Rejects]] = Rejects
     capabilities: ClassVar[list[Any]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.BATCH,
@@ -113,7 +112,7 @@ class TargetPosthog(Target):
             self.config, wire, api_key=api_key, sender=self._program, turns=self._pace
         )
         self._links = Links(self._ledger, self.config["identity_events"])
-        self._rejects = self.rejects_class(Path(self.config["rejects_path"]), started)
+        self._rejects = self._open_rejects(started)
         self.delivery = Delivery(
             # A preview keeps the order, whatever the disk does.
             DeliverySettings.of(self.config, **({"max_lanes": 1} if self._preview else {})),
@@ -123,6 +122,9 @@ class TargetPosthog(Target):
             rejects=self._rejects,
             utc_now=lambda: datetime.now(timezone.utc),
         )
+
+    def _open_rejects(self, started: datetime) -> Rejects:
+        return rejects_at(self.config["rejects_path"], started)
 
     @override
     def _process_record_message(self, message_dict: Json) -> None:
@@ -318,7 +320,7 @@ class TargetPosthog(Target):
             counts,
             seconds=time.monotonic() - self._started,
             destination=destination,
-            rejects=str(self._rejects.path),
+            rejects=self._rejects.place,
         )
         for line in block.splitlines():
             self.logger.info(line)

@@ -349,7 +349,7 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
     monkeypatch.setattr("target_posthog.rejects.os.fsync", full)
     target = Replay(config={**config, "ledger_url": f"sqlite:///{tmp_path}/target-posthog.db"})
     with closing(target), pytest.raises(RunAgain, match=r"No space left on device"):
-        target.replay([path], None)
+        target.replay([str(path)], None)
     assert path.read_bytes() == before
     assert names_in(tmp_path) == [path.name]
     assert len(capture.events) == 1

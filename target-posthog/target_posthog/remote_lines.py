@@ -1,0 +1,108 @@
+"""Lines kept in a bucket, or wherever fsspec writes to, as objects that are never changed.
+
+An object cannot be appended to. So each `save` makes a new one, of the lines since the last.
+
+This file is the same in both plugins.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from urllib.parse import urlsplit, urlunsplit
+
+import fsspec  # type: ignore[import-untyped]
+
+#: So many bytes of lines wait in memory at most.
+_MOST_BYTES = 8 * 1024 * 1024
+_FILE = "file://"
+#: The drivers log each request, and botocore on `debug` the signed headers with it.
+_TALKATIVE = ("aiobotocore", "azure", "botocore", "fsspec", "gcsfs", "google", "s3fs")
+
+
+class CannotWrite(Exception):
+    """The storage does not take lines; the text says why."""
+
+
+def is_address(place: str) -> bool:
+    """Return True if a place is an address for fsspec, and not a folder of this machine."""
+    return "://" in place and not place.startswith(_FILE)
+
+
+def folder_of(place: str) -> str:
+    """Return a place that is no address as a path, also of `file://…`."""
+    return str(fsspec.core.url_to_fs(place)[1]) if place.startswith(_FILE) else place
+
+
+def problem_of(place: str) -> str | None:
+    """Return why fsspec cannot write to an address, without asking the network; None if it can."""
+    try:
+        fsspec.get_filesystem_class(place.partition("://")[0])
+    except ImportError as error:
+        return f"{error}"
+    except ValueError:
+        return "no driver knows such addresses"
+    return None
+
+
+def keep_drivers_quiet() -> None:
+    """Keep requests and signed headers out of the log, whatever its level.
+
+    What fails comes back as an exception, and is told in the plugin's words.
+    """
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+class RemoteLines:
+    """Lines on their way to a storage.
+
+    Args:
+        place: An address for fsspec, such as `s3://bucket/folder`.
+        name: What the objects' names begin with.
+
+    Attributes:
+        address: What the objects' addresses begin with, as it may be shown.
+    """
+
+    def __init__(self, place: str, name: str) -> None:
+        keep_drivers_quiet()
+        parts = urlsplit(place)
+        shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        # Several machines may begin in the same second with the same process id.
+        self._name = f"{name}-{secrets.token_hex(3)}"
+        self.address = f"{shown.rstrip('/')}/{self._name}"
+        self._place = place.rstrip("/")
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._saved = 0
+
+    def add(self, line: bytes) -> None:
+        """Take a line, without its end.
+
+        Raises:
+            CannotWrite: the storage does not take the lines that came so far.
+        """
+        self._lines.append(line + b"\n")
+        self._size += len(line)
+        if self._size >= _MOST_BYTES:
+            self.save()
+
+    def save(self) -> None:
+        """Bring every line to the storage.
+
+        Raises:
+            CannotWrite: it does not take them.
+        """
+        if not self._lines:
+            return
+        try:
+            files, folder = fsspec.core.url_to_fs(self._place)
+            files.makedirs(folder, exist_ok=True)
+            path = f"{folder}/{self._name}-{self._saved + 1:06d}.jsonl"
+            files.pipe_file(path, b"".join(self._lines))
+        except Exception as error:  # the drivers' errors have no common class
+            raise CannotWrite(str(error) or type(error).__name__) from error
+        self._saved += 1
+        self._lines.clear()
+        self._size = 0

@@ -1,0 +1,125 @@
+"""`rejects_path` takes any address of fsspec; a local folder called `s3:` is none."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+
+from tap_amplitude.errors import FixConfiguration as FixTapsConfiguration
+from tap_amplitude.tap import TapAmplitude
+from target_posthog.errors import FixConfiguration
+from target_posthog.target import TargetPosthog
+from tests.processes import run_tap, run_target, start
+from tests.tap.buckets import BUCKET, Bucket, s3_bucket
+from tests.tap.running import file_name, packed, rows, write_files
+from tests.target.singer import record, row, schema, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.fakes.posthog_capture import PosthogCapture
+
+PACKAGES = [Path("tap-amplitude/tap_amplitude"), Path("target-posthog/target_posthog")]
+LONG = "n" * 201
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    """A bucket of Amazon S3."""
+    yield from s3_bucket()
+
+
+def objects(bucket: Bucket, folder: str) -> dict[str, list[Any]]:
+    """The objects below a folder of the bucket, each as its lines."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=bucket.server,
+        aws_access_key_id=bucket.environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=bucket.environment["AWS_SECRET_ACCESS_KEY"],
+        region_name="us-east-1",
+    )
+    found = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{folder}/").get("Contents", [])
+    return {
+        one["Key"].rpartition("/")[2]: [
+            json.loads(line) for line in bucket.get(one["Key"]).splitlines()
+        ]
+        for one in found
+    }
+
+
+def test_the_target_keeps_rejects_in_a_bucket_and_replays_them(
+    tmp_path: Path, capture: PosthogCapture, bucket: Bucket
+) -> None:
+    """They are there before the state moves; what is accepted later leaves them."""
+    config = {
+        "api_key": capture.api_key,
+        "host": capture.url,
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+        "rejects_path": f"{bucket.url}/target",
+        "source_format": "amplitude",
+        "max_reject_ratio": 1.0,
+    }
+    named, unnamed = row(1, event_type=LONG), row(2, event_type=None)
+    messages = [schema(), record(named), state({"at": 1}), record(unnamed), state({"at": 2})]
+    done = run_target(config, messages, tmp_path, environment=bucket.environment)
+
+    kept = objects(bucket, "target")
+    codes = sorted(line["code"] for lines in kept.values() for line in lines)
+    assert codes == ["event_name_too_long", "missing_event_type"], done.stderr
+    assert "s3://amplitude-data/target/target-posthog-" in done.stderr
+    assert not (tmp_path / "s3:").exists()
+
+    again = {**config, "event_names": [{"from": LONG, "to": "short"}]}
+    with start("target-posthog-replay", again, tmp_path, environment=bucket.environment) as command:
+        replayed = command.finish()
+
+    left = objects(bucket, "target")
+    assert [one["event"] for one in capture.events] == ["short"], replayed.stderr
+    assert [line["code"] for name in left if name.endswith(".jsonl") for line in left[name]] == [
+        "missing_event_type"
+    ]
+    assert sum(name.endswith(".replayed") for name in left) == 1
+
+
+def test_the_tap_keeps_rejects_in_a_bucket(tmp_path: Path, bucket: Bucket) -> None:
+    """A line that is no event is there when the run ends."""
+    broken = packed(rows(0)[:1]) + gzip.compress(b"no event\n")
+    export = write_files(tmp_path / "export", {file_name(0): broken})
+    config = {
+        "archive_path": str(export),
+        "on_bad_line": "reject",
+        "rejects_path": f"{bucket.url}/tap",
+    }
+    run_tap(config, tmp_path, environment=bucket.environment).checked()
+
+    assert [line["code"] for lines in objects(bucket, "tap").values() for line in lines] == [
+        "bad_line"
+    ]
+    assert not (tmp_path / "s3:").exists()
+
+
+def test_an_address_without_a_driver_is_refused_at_once() -> None:
+    """Exit code 2 before the first event, in both plugins."""
+    places = {"rejects_path": "nowhere://bucket/rejects"}
+    with pytest.raises(FixConfiguration, match="`rejects_path` cannot be used"):
+        TargetPosthog(config={"api_key": "phc_test", **places})
+    with pytest.raises(FixTapsConfiguration, match="`rejects_path` cannot be used"):
+        TapAmplitude(config={"archive_path": "tests", **places})
+
+
+def test_other_folders_must_be_on_this_machine() -> None:
+    """A preview in a bucket, or a spool, is refused: a folder called `s3:` is nobody's wish."""
+    with pytest.raises(FixConfiguration, match="`preview_path`"):
+        TargetPosthog(config={"api_key": "phc_test", "preview_path": "s3://bucket/preview"})
+    with pytest.raises(FixTapsConfiguration, match="`spool_path`"):
+        TapAmplitude(config={"archive_path": "tests", "spool_path": "s3://bucket/spool"})
+
+
+def test_both_plugins_write_to_buckets_by_the_same_code() -> None:
+    """The module is a twin: what is found in one is mended in both."""
+    assert len({(package / "remote_lines.py").read_bytes() for package in PACKAGES}) == 1
