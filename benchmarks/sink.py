@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 _ANSWER = b'{"status":"Ok"}'
+#: To the question whether PostHog knows the project token; it makes no event.
+_FLAGS_PATH, _FLAGS_ANSWER = "/flags/", b'{"errorsWhileComputingFlags":false,"flags":{}}'
 #: Before each kept body: whether it is gzip, and its length.
 _HEAD = struct.Struct("<?Q")
 
@@ -141,18 +143,24 @@ def serve(path: Path, delay_ms: int) -> None:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path.startswith(_FLAGS_PATH):
+                    self._say(_FLAGS_ANSWER)
+                    return
                 packed = self.headers.get("Content-Encoding") == "gzip"
                 with lock:
                     kept.write(_HEAD.pack(packed, len(body)))
                     kept.write(body)
                     came["requests"] += 1
                     came["bytes"] += len(body)
+                self._say(_ANSWER)
+
+            def _say(self, answer: bytes) -> None:
                 time.sleep(delay_ms / 1000)
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(_ANSWER)))
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
-                self.wfile.write(_ANSWER)
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

@@ -6,11 +6,14 @@ import gc
 import os
 import sys
 
+from target_posthog.signals import SIGNALS
+
 
 def main() -> None:
     """Run the target and leave with its exit code (see `errors`)."""
     # The ledger, rejects and previews hold people's data: for this user's eyes only.
     os.umask(0o077)
+    SIGNALS.listen()
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from target_posthog.plugin import run  # noqa: PLC0415 - see above

@@ -1,14 +1,11 @@
 """PostHog's ingestion over HTTP: one batch in, what became of it out.
 
-The only module that knows HTTP. What each status means stands in one table (`ACTIONS`); facts
-from PostHog/posthog rust/capture.
+What each status means stands in one table (`ACTIONS`); facts from PostHog/posthog rust/capture.
 """
 
 from __future__ import annotations
 
-import email.utils
 import logging
-import threading
 import time
 import uuid
 from datetime import datetime, timezone
@@ -16,12 +13,17 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import requests
-import tenacity
 
 from target_posthog.answers import Answer, Refused
+from target_posthog.bounded_http import BadAnswer, Http, HttpAnswer
 from target_posthog.errors import FixConfiguration, RunAgain
-from target_posthog.hosts import ingestion_host, without_credentials
+from target_posthog.hosts import ingestion_host, without_credentials, wrong_host
+from target_posthog.http_answers import redirect_words, retry_after
+from target_posthog.network_errors import network_words, unreadable_certificates, untrusted
+from target_posthog.peer_words import PeerWords
 from target_posthog.protocols import Taken, V1Wire, quota_used_up
+from target_posthog.retries import Retryable, RetryPolicy
+from target_posthog.silence import SilenceWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,10 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("target-posthog")
 
-_CONNECT_SECONDS, _READ_SECONDS = 15, 120
-_FIRST_WAIT, _LONGEST_WAIT = 0.5, 60.0
-_GROWING = tenacity.wait_random_exponential(multiplier=_FIRST_WAIT, max=_LONGEST_WAIT)
-_SHOWN_CHARACTERS = 300
+#: Of an answer: v1 says up to some 200 bytes of each event.
+_MAX_ANSWER_BYTES, _MAX_BYTES_OF_EVENT = 1024 * 1024, 1024
 _UNAVAILABLE = 503
 #: v1 says with a status of its own, 429 or 402, that the project is over its quota
 #: (rust/capture v1/error.rs). To wait would not help.
@@ -64,15 +64,6 @@ ACTIONS = {
 }
 
 
-class _NotYet(Exception):
-    """This try failed; the next may not."""
-
-    def __init__(self, reason: str, retry_after: float = 0.0, status: int | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
-        self.status = status
-
-
 class _Sending:
     """One batch on its way through as many tries as it takes."""
 
@@ -95,7 +86,7 @@ class CaptureApi:
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
         wire: the protocol.
-        api_key: the project's key; it is never shown.
+        api_key: the project token; it is never shown.
         max_retry_seconds: how long one batch is tried.
         turns: says when the next try may begin.
         sleep: waits; tests give their own.
@@ -115,19 +106,17 @@ class CaptureApi:
         self._url = f"{host}{wire.path}"
         self._host = without_credentials(host)
         self._wire = wire
-        self._api_key = api_key
-        self._headers = {
-            "Content-Type": "application/json",
-            "Content-Encoding": "gzip",
-            "User-Agent": user_agent,
-        }
+        self._words = PeerWords(api_key)
+        self._http = Http(
+            {
+                "Content-Type": "application/json",
+                "Content-Encoding": "gzip",
+                "User-Agent": user_agent,
+            }
+        )
         self._turns = turns
-        self._max_retry_seconds = max_retry_seconds
-        self._stopped = threading.Event()
-        self._sleep = sleep or self._wait_unless_stopped
-        # One for each thread: a session is not made for several at once.
-        self._own = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._retries = RetryPolicy(max_retry_seconds, sleep)
+        self._silence = SilenceWatch(self._host)
         self._has_taken = False
 
     @classmethod
@@ -147,112 +136,116 @@ class CaptureApi:
     def send(self, batch: Batch) -> Answer:
         """Deliver one batch; see `Sender.send`."""
         sending = _Sending(batch, str(uuid.uuid4()))
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_NotYet),
-            wait=self._wait,
-            stop=self._gives_up,
-            before_sleep=self._say_that_it_waits,
-            sleep=self._sleep,
-            reraise=True,
-        )
         try:
-            refused = retrying(self._try, sending)
-        except _NotYet as error:
-            raise RunAgain(
-                f"PostHog did not take a batch for {self._max_retry_seconds:.0f} s: {error}.",
-                "Run again when it is well (max_retry_seconds sets how long to wait)."
-                + self._when_v1_is_missing(error.status),
-            ) from None
+            refused = self._retries.call(lambda: self._try(sending), self._say_that_it_waits)
+        except Retryable as error:
+            raise self._gave_up(error) from None
         left = sending.batch.items if refused is not None else ()
         return Answer(sending.taken, refused, left, sending.seconds)
 
     def stop(self) -> None:
         """Try nothing more; see `Sender.stop`."""
-        self._stopped.set()
+        self._retries.stop()
 
     def close(self) -> None:
         """Close the connections."""
         self.stop()
-        for session in self._sessions:
-            session.close()
+        self._silence.close()
+        self._http.close()
 
     def _try(self, sending: _Sending) -> Refused | None:
-        self._turns.wait(len(sending.batch.items), stopped=self._stopped.is_set)
+        self._turns.wait(len(sending.batch.items), stopped=lambda: self._retries.is_stopped)
         sending.attempt += 1
+        began = time.monotonic()
+        answer = self._post(sending)
+        sending.seconds = time.monotonic() - began
+        return self._judge(answer, sending)
+
+    def _post(self, sending: _Sending) -> HttpAnswer:
         headers = self._wire.headers_of(
             attempt=sending.attempt,
             request_id=sending.request_id,
             now=f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%f}Z",
         )
-        began = time.monotonic()
+        max_bytes = max(_MAX_ANSWER_BYTES, _MAX_BYTES_OF_EVENT * len(sending.batch.items))
         try:
-            # A redirected POST arrives as a GET without its body, so none is followed.
-            response = self._session().post(
-                self._url,
-                data=sending.batch.packed,
-                headers=headers,
-                timeout=(_CONNECT_SECONDS, _READ_SECONDS),
-                allow_redirects=False,
-            )
+            with self._silence.waiting():
+                return self._http.post(
+                    self._url, sending.batch.packed, headers=headers, max_bytes=max_bytes
+                )
+        except BadAnswer as error:
+            raise Retryable(f"{self._host}: {error}") from None
         except ValueError:
             # requests, urllib3 and the idna codec each have their own, for some hosts.
             raise self._wrong_host("the address cannot be read") from None
         except requests.RequestException as error:
-            raise _NotYet(_network_words(error)) from None
-        sending.seconds = time.monotonic() - began
-        return self._judge(response, sending)
+            raise untrusted(error, self._host) or Retryable(
+                network_words(error, self._host)
+            ) from None
+        except OSError:
+            raise unreadable_certificates(self._host) from None
 
-    def _wait_unless_stopped(self, seconds: float) -> None:
-        self._stopped.wait(seconds)
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._own, "session", None)
-        if session is None:
-            session = self._own.session = requests.Session()
-            session.headers.update(self._headers)
-            self._sessions.append(session)
-        return session
-
-    def _judge(self, response: requests.Response, sending: _Sending) -> Refused | None:
-        status = response.status_code
+    def _judge(self, answer: HttpAnswer, sending: _Sending) -> Refused | None:
+        status = answer.status
         action = ACTIONS.get(status, _Action.RETRY if status >= 500 else _Action.WRONG_HOST)  # noqa: PLR2004 - 5xx
         if action is _Action.ACCEPTED:
-            self._read_what_it_took(response, sending)
+            self._read_what_it_took(answer, sending)
             return None
         if action is _Action.REFUSED:
-            return Refused(status, self._shown(response))
-        if _BILLING_LIMIT in response.content:
+            return Refused(status, self._words.shown(answer.body))
+        if _BILLING_LIMIT in answer.body:
             raise quota_used_up()
         if action is _Action.RETRY:
-            raise _NotYet(f"it answered {status}", _retry_after(response), status)
+            raise Retryable(f"it answered {status}", _wait_of(answer), status)
         if action is _Action.WRONG_KEY:
             raise FixConfiguration(
-                f"PostHog refused the project API key ({status}: {self._shown(response)}).",
-                "Set api_key to the key phc_… of the project, and host to the project's region.",
+                f"PostHog refused the project token ({status}: {self._words.shown(answer.body)}).",
+                "Set api_key to the token phc_… of the project, and host to the project's region.",
             )
         if action is _Action.UNPAID:
             raise FixConfiguration(
                 "PostHog takes no events for this project until its billing is set up (402).",
                 "Look at the project's billing page.",
             )
-        raise self._wrong_host(f"it answered {status}")
+        where = ""
+        if 300 <= status < 400:  # noqa: PLR2004 - 3xx
+            location = answer.headers.get("Location")
+            where = f" and {self._words.shown(redirect_words(location))}"
+        raise self._wrong_host(f"it answered {status}{where}")
 
-    def _read_what_it_took(self, response: requests.Response, sending: _Sending) -> None:
-        taken = self._wire.taken(response.content, sending.batch.items)
+    def _read_what_it_took(self, answer: HttpAnswer, sending: _Sending) -> None:
+        taken = self._wire.taken(answer.body, sending.batch.items)
         if taken is None:
-            raise self._wrong_host("its answer is not that of PostHog's ingestion")
+            # A maintenance page, a login page, a proxy: perhaps PostHog answers again later.
+            raise Retryable(
+                f"{self._host} answered 200, but not as PostHog's ingestion does: "
+                f"{self._words.shown(answer.body) or 'nothing'}",
+                _wait_of(answer),
+                answer.status,
+            )
         sending.taken = sending.taken.then(taken)
         self._has_taken = True
         if taken.again:
             sending.go_on_with(taken.again, self._wire)
-            raise _NotYet(f"it put {len(taken.again)} events off", _retry_after(response))
+            raise Retryable(f"it put {len(taken.again)} events off", _wait_of(answer))
 
     def _wrong_host(self, why: str) -> FixConfiguration:
-        return FixConfiguration(
-            f"{self._host} does not take events: {why}.",
-            "Set host to https://us.i.posthog.com, https://eu.i.posthog.com or your own."
-            # Installations of one's own may be older than v1.
-            + (" Or set protocol to batch." if isinstance(self._wire, V1Wire) else ""),
+        # Installations of one's own may be older than v1.
+        also = " Or set protocol to batch." if isinstance(self._wire, V1Wire) else ""
+        return wrong_host(self._host, why, also)
+
+    def _gave_up(self, error: Retryable) -> RunAgain:
+        limit = self._retries.seconds
+        if error.retry_after >= limit:
+            return RunAgain(
+                f"PostHog asks to wait {error.retry_after:,.0f} s, longer than max_retry_seconds "
+                f"({limit:.0f}): {error}.",
+                "Run again after that time, or raise max_retry_seconds.",
+            )
+        return RunAgain(
+            f"PostHog did not take a batch for {limit:.0f} s: {error}.",
+            "Run again when it is well (max_retry_seconds sets how long to wait)."
+            + self._when_v1_is_missing(error.status),
         )
 
     def _when_v1_is_missing(self, status: int | None) -> str:
@@ -264,53 +257,13 @@ class CaptureApi:
         may_be = status == _UNAVAILABLE and isinstance(self._wire, V1Wire) and not self._has_taken
         return " If this PostHog has no v1, set protocol to batch." if may_be else ""
 
-    def _shown(self, response: requests.Response) -> str:
-        """Return the start of an answer in one line; some servers repeat the key in it."""
-        text = response.text.replace(self._api_key, "phc_…")
-        return " ".join(text[:_SHOWN_CHARACTERS].split())
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Return the seconds to wait: growing, with jitter, and never less than PostHog asks for.
-
-        The last wait ends with the time that there is, so that the last try is made at its end.
-        """
-        left = self._max_retry_seconds - (state.seconds_since_start or 0.0)
-        return max(_asked(state), min(_GROWING(state), left))
-
-    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
-        """Tell whether the time is up, or would be before PostHog wants to be asked again."""
-        spent = state.seconds_since_start or 0.0
-        return self._stopped.is_set() or spent + _asked(state) >= self._max_retry_seconds
-
-    def _say_that_it_waits(self, state: tenacity.RetryCallState) -> None:
-        if state.attempt_number == 1 and state.outcome is not None:
-            logger.warning(
-                "PostHog cannot take a batch now: %s. Trying again for up to %.0f s.",
-                state.outcome.exception(),
-                self._max_retry_seconds,
-            )
+    def _say_that_it_waits(self, error: Retryable) -> None:
+        logger.warning(
+            "PostHog cannot take a batch now: %s. Trying again for up to %.0f s.",
+            error,
+            self._retries.seconds,
+        )
 
 
-def _asked(state: tenacity.RetryCallState) -> float:
-    """Return the seconds that PostHog asked to wait after the last try."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    return error.retry_after if isinstance(error, _NotYet) else 0.0
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Return the seconds of `Retry-After`, given as seconds or as a date (RFC 9110 §10.2.3)."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _network_words(error: requests.RequestException) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS connection failed"
-    if isinstance(error, requests.Timeout):
-        return "it did not answer in time"
-    return "the connection failed"
+def _wait_of(answer: HttpAnswer) -> float:
+    return retry_after(answer.headers.get("Retry-After"), time.time())

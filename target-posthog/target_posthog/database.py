@@ -31,6 +31,15 @@ _PRAGMAS = (
 )
 #: How long one worker waits for another's turn to write; sqlite3's own 5 s are short for many.
 _BUSY_SECONDS = 60
+#: What PostgreSQL says while it stops and starts (src/backend/tcop/backend_startup.c).
+_COMES_BACK = (
+    "the database system is starting up",
+    "the database system is shutting down",
+    "the database system is not yet accepting connections",
+    "the database system is in recovery mode",
+)
+#: SQLAlchemy's errors for a connection that is lost or cannot be made; drivers differ.
+_OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
 #: How long to wait before SQLite is asked again for what it refuses at once. Seconds.
 _PAUSE = 0.02
 
@@ -48,7 +57,11 @@ def open_engine(url: str) -> sa.Engine:
         # may end a connection on which nothing is said.
         is_remote = parsed.get_backend_name() != "sqlite"
         engine = sa.create_engine(
-            parsed, connect_args=_connect_arguments(parsed), pool_pre_ping=is_remote
+            parsed,
+            connect_args=_connect_arguments(parsed),
+            pool_pre_ping=is_remote,
+            # Parameters are people's ids; no message may hold them.
+            hide_parameters=True,
         )
     except ImportError as error:
         raise FixConfiguration(
@@ -66,6 +79,20 @@ def open_engine(url: str) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
+    """Tell whether a server is away that may come back by itself.
+
+    Args:
+        error: what a transaction ended with.
+        was_there: it could be reached before, so its address and password are right.
+    """
+    words = str(error.orig)
+    if any(said in words for said in _COMES_BACK):
+        return True
+    is_lost = error.connection_invalidated or error.statement is None
+    return was_there and is_lost and isinstance(error, _OF_CONNECTIONS)
 
 
 def begin_alone(connection: sa.Connection) -> None:

@@ -22,6 +22,7 @@ from target_posthog.kept import Kept, fingerprints_of
 from target_posthog.lanes import Lanes, Patience
 from target_posthog.progress import Counts
 from target_posthog.sightings import sightings_of, told_beside
+from target_posthog.silence import Stalls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,6 +82,7 @@ class Delivery:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = Counts()
+        self.stalls = Stalls()
         self._settings = settings
         self._wire = wire
         self._in_flight = in_flight
@@ -294,9 +296,11 @@ class Delivery:
         done = self._in_flight.next_done()
         if done is None:
             raise RuntimeError("no request is under way")
+        waited = self._clock() - began
+        self.stalls.waited(waited)
         answer = self._settle(*done)
         if is_loss:
-            self._patience.waited(self._clock() - began, answer_took=answer.seconds)
+            self._patience.waited(waited, answer_took=answer.seconds)
 
     def _settle(self, number: int, answer: Answer | Exception) -> Answer:
         batch = self._lanes.done(number)

@@ -9,6 +9,7 @@ TargetPosthogError
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 STATE_IS_SAVED = "All records up to the last state are delivered; the others will be read again."
@@ -50,3 +51,19 @@ class TooManyRejects(TargetPosthogError):
     """More records were rejected than `max_reject_ratio` allows."""
 
     exit_code = 3
+
+
+def exhausted_system(failure: BaseException) -> RunAgain | None:
+    """Return a failure for want of files, processes or memory in the user's words, else None."""
+    number = failure.errno if isinstance(failure, OSError) else None
+    if number in {errno.EMFILE, errno.ENFILE}:
+        return RunAgain(
+            "This process may not open more files.",
+            "Raise the limit (`ulimit -n`) or set workers to less, and run again.",
+        )
+    if number in {errno.EAGAIN, errno.ENOMEM} or isinstance(failure, MemoryError):
+        return RunAgain(
+            "The system has no more processes or memory to give.",
+            "Set workers or max_batch_bytes to less, and run again.",
+        )
+    return None

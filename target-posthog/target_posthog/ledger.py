@@ -9,20 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import contextmanager
+import logging
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.database import begin_alone, insert_into, insert_new, open_engine
+from target_posthog.database import (
+    begin_alone,
+    insert_into,
+    insert_new,
+    is_restart,
+    open_engine,
+)
 from target_posthog.errors import RunAgain
+from target_posthog.peer_words import escaped
+from target_posthog.retries import Retryable, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from target_posthog.conversion import Link
+
+logger = logging.getLogger("target-posthog")
+
+#: How long a server may be away: a restart takes seconds, a change to another server minutes.
+_AWAY_SECONDS = 300.0
 
 _METADATA = sa.MetaData()
 
@@ -89,6 +102,9 @@ _FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
 
 GroupKey = tuple[str, str]
 _Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_REMEDY = "See that its database can be reached and written (ledger_url), and run again."
 
 #: Rows of one statement. A statement of four parameters a row stays below SQLite's limit of 32,766
 #: parameters and PostgreSQL's of 65,535, and one batch of 5,000 events is one statement.
@@ -121,7 +137,7 @@ class Ledger:
 
     Args:
         url: SQLite or PostgreSQL.
-        api_key: the PostHog project's key. Only a digest of it is stored: one ledger can serve
+        api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
             several projects, and what one was told the others were not.
 
     Raises:
@@ -132,9 +148,9 @@ class Ledger:
     def __init__(self, url: str, api_key: str) -> None:
         self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
         self._engine = open_engine(url)
-        with self._transaction() as connection:
-            begin_alone(connection)
-            _METADATA.create_all(connection)
+        self._retries = RetryPolicy(_AWAY_SECONDS)
+        self._was_there = False
+        self._transact(_make_tables)
 
     def begin(self, *, goes_on: bool) -> Beginning:
         """Note a run, and tell whether the ledger knows every link that PostHog was told.
@@ -143,18 +159,21 @@ class Ledger:
             goes_on: the run goes on from the state of an earlier one.
         """
         is_first = self._insert(_PROJECTS, [{"complete": not goes_on}]) > 0
-        with self._transaction() as connection:
-            query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self._project)
-            return Beginning(is_first, is_complete=bool(connection.execute(query).scalar_one()))
+        query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self._project)
+        is_complete = self._transact(lambda connection: connection.execute(query).scalar_one())
+        return Beginning(is_first, is_complete=bool(is_complete))
 
     def owners(self, devices: Sequence[str]) -> dict[str, Owner]:
         """Return the owner of each device that has one."""
-        found: dict[str, Owner] = {}
-        with self._transaction() as connection:
+
+        def find(connection: sa.Connection) -> dict[str, Owner]:
+            found: dict[str, Owner] = {}
             for chunk in _chunks(devices):
                 rows = connection.execute(_FIND_OWNERS, self._these(chunk))
                 found |= {device: Owner(user, accepted) for device, user, accepted in rows}
-        return found
+            return found
+
+        return self._transact(find)
 
     def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
         """Claim devices for users, first come first served, and return who owns each.
@@ -182,12 +201,15 @@ class Ledger:
 
     def accept(self, devices: Sequence[str]) -> None:
         """Remember that PostHog took the link of each device to its owner."""
-        with self._transaction() as connection:
+
+        def accept(connection: sa.Connection) -> None:
             for chunk in _chunks(sorted(devices)):
                 if self._engine.dialect.name == "postgresql":
                     # Locked in one order by all workers, or two could wait for each other.
                     connection.execute(_LOCK, self._these(chunk))
                 connection.execute(_ACCEPT, self._these(chunk))
+
+        self._transact(accept)
 
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""
@@ -201,13 +223,16 @@ class Ledger:
 
     def group_digests(self, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
         """Return the digest of the properties that PostHog last took, of each known group."""
-        found: dict[GroupKey, str] = {}
         by_id = {_group_id(key): key for key in keys}
-        with self._transaction() as connection:
+
+        def find(connection: sa.Connection) -> dict[GroupKey, str]:
+            found: dict[GroupKey, str] = {}
             for chunk in _chunks(list(by_id)):
                 rows = connection.execute(_FIND_DIGESTS, self._these(chunk))
                 found |= {by_id[group_id]: digest for group_id, digest in rows}
-        return found
+            return found
+
+        return self._transact(find)
 
     def accept_groups(self, digests: Mapping[GroupKey, str]) -> None:
         """Remember the digest of the properties that PostHog took, of each group."""
@@ -215,7 +240,8 @@ class Ledger:
             {"project": self._project, "group_id": group_id, "digest": digest}
             for group_id, digest in sorted((_group_id(key), one) for key, one in digests.items())
         ]
-        with self._transaction() as connection:
+
+        def accept(connection: sa.Connection) -> None:
             for chunk in _chunks(rows):
                 statement = insert_into(self._engine, _GROUPS).values(chunk)
                 connection.execute(
@@ -225,14 +251,17 @@ class Ledger:
                     )
                 )
 
+        self._transact(accept)
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
 
     def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
         """Insert what is not there yet; return how many rows that was."""
-        inserted = 0
-        with self._transaction() as connection:
+
+        def insert(connection: sa.Connection) -> int:
+            inserted = 0
             for chunk in _chunks(rows):
                 named = [{"project": self._project, **row} for row in chunk]
                 inserted += connection.execute(
@@ -240,7 +269,9 @@ class Ledger:
                     named,
                     execution_options={"preserve_rowcount": True},
                 ).rowcount
-        return inserted
+            return inserted
+
+        return self._transact(insert)
 
     def _these(self, values: Sequence[str]) -> dict[str, Any]:
         """Return what `_one_of_these` needs to know: this project, and the values."""
@@ -251,18 +282,44 @@ class Ledger:
         """Return the URL without the parts that can hold a password."""
         return repr(self._engine.url.set(query={}))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Return what some work in a transaction returns; a restart of the server is waited out.
+
+        The work may be done again when nobody knows whether it was committed: each of the
+        ledger's transactions leaves the same behind when it is done twice.
+
+        Raises:
+            RunAgain: the database failed, or was away for too long.
+        """
+
+        def attempt() -> _Result:
+            try:
+                with self._engine.begin() as connection:
+                    self._was_there = True
+                    return work(connection)
+            except sa.exc.DBAPIError as error:
+                failed = self._failed(error)
+                if is_restart(error, was_there=self._was_there):
+                    raise Retryable(failed.happened) from error
+                raise failed from error
+
         try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DBAPIError as error:
-            # Only the driver's first line: what follows, and the parameters, are people's ids.
-            words = str(error.orig).partition("\n")[0]
-            raise RunAgain(
-                f"The ledger at {self._shown} failed: {words}.",
-                "See that its database can be reached and written (ledger_url), and run again.",
-            ) from error
+            return self._retries.call(attempt, self._say_that_it_waits)
+        except Retryable as error:
+            raise RunAgain(str(error), _REMEDY) from error
+
+    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
+        # Only the driver's first line: what follows are people's ids.
+        words = escaped(str(error.orig).partition("\n")[0])
+        return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
+
+    def _say_that_it_waits(self, error: Retryable) -> None:
+        logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)
+
+
+def _make_tables(connection: sa.Connection) -> None:
+    begin_alone(connection)
+    _METADATA.create_all(connection)
 
 
 def _group_id(key: GroupKey) -> str:

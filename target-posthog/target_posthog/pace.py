@@ -17,6 +17,13 @@ class Turns(Protocol):
         """Return when so many events may go. Called in several threads."""
 
 
+class SharedTurns(Turns, Protocol):
+    """Lets requests of this process begin, and of those that ask for theirs."""
+
+    def ask(self, events: int) -> float:
+        """Take a turn when it is time, else tell how many seconds are left."""
+
+
 class Pace:
     """Lets events pass at a rate.
 

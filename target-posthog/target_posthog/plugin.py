@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
 import sys
 import time
 import traceback
@@ -28,7 +27,9 @@ from target_posthog.errors import (
     FixConfiguration,
     RunAgain,
     TargetPosthogError,
+    exhausted_system,
 )
+from target_posthog.signals import SIGNALS, StoppedBySignal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,13 +48,6 @@ _CHATTER = (
 
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
-
-
-class StoppedBySignal(BaseException):
-    """The operating system, Meltano or the user ended the run."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
 
 
 class StateNotWritten(RunAgain):
@@ -153,27 +147,50 @@ def run(
         arguments: of the command line; None takes them from the process.
         reads_a_tap: standard input is a tap that may still write when the command fails.
     """
-    logger = logging.getLogger(name)
     _leave_out_small_talk()
+    SIGNALS.begin()
+    try:
+        code = _run(command, name, arguments, reads_a_tap=reads_a_tap)
+    except StoppedBySignal as late:
+        # It came while another failure was about to be said.
+        SIGNALS.end()
+        code = _say(late, name)
+    SIGNALS.leave_with(code)
+    return code
+
+
+def _run(
+    command: click.Command, name: str, arguments: list[str] | None, *, reads_a_tap: bool
+) -> int:
     try:
         result = command.main(args=arguments, standalone_mode=False)
+        SIGNALS.end()
     except (Exception, StoppedBySignal, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last one to hear of it
-        known = _known(failure)
-        if known is None:
-            # Only where it happened: what it says may hold a record or a secret.
-            logger.error(  # noqa: TRY400 - see above
-                "This is a bug in %s (%s): please report it. %s\n%s",
-                name,
-                type(failure).__name__,
-                RunAgain.saved,
-                "".join(traceback.format_tb(failure.__traceback__)),
-            )
-            return RunAgain.exit_code
-        logger.error("%s", known)  # noqa: TRY400 - the user's error needs no traceback
+        SIGNALS.end()
+        code = _say(failure, name)
+        SIGNALS.leave_with(code)
         if reads_a_tap and isinstance(failure, Exception):
             _read_on()
-        return known.exit_code
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _say(failure: BaseException, name: str) -> int:
+    """Log why the run ends, in one message, and return its exit code."""
+    logger = logging.getLogger(name)
+    known = _known(failure)
+    if known is not None:
+        logger.error("%s", known)
+        return known.exit_code
+    # Only where it happened: what it says may hold a record or a secret.
+    logger.error(
+        "This is a bug in %s (%s): please report it. %s\n%s",
+        name,
+        type(failure).__name__,
+        RunAgain.saved,
+        "".join(traceback.format_tb(failure.__traceback__)),
+    )
+    return RunAgain.exit_code
 
 
 def _read_on() -> None:
@@ -201,6 +218,9 @@ def _known(failure: BaseException) -> TargetPosthogError | None:
         return FixConfiguration(failure.format_message(), "See --help.")
     if isinstance(failure, (StoppedBySignal, KeyboardInterrupt, click.Abort)):
         return RunAgain(f"Stopped by {str(failure) or 'the user'}.", "Run again to go on.")
+    exhausted = exhausted_system(failure)
+    if exhausted is not None:
+        return exhausted
     happened = next((words for kind, words in _IN_WORDS if isinstance(failure, kind)), None)
     if happened is None:
         return None

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.batch_files import hold
 from target_posthog.errors import RunAgain
 from target_posthog.jobs import Jobs
+from target_posthog.signals import held_back
 from target_posthog.worker import serve
 from target_posthog.worker_messages import (
     AllDelivered,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery import Delivery
     from target_posthog.jobs import Job
     from target_posthog.links import Links
-    from target_posthog.pace import Pace
+    from target_posthog.pace import SharedTurns
     from target_posthog.rejects import Rejects
 
 logger = logging.getLogger("target-posthog")
@@ -111,7 +112,7 @@ class Pool:
         delivery: Delivery,
         links: Links,
         rejects: Rejects,
-        pace: Pace,
+        pace: SharedTurns,
     ) -> None:
         self._config = dict(config)
         self._sender = sender
@@ -212,7 +213,9 @@ class Pool:
             name="target-posthog-worker",
             daemon=True,
         )
-        process.start()
+        # Else a signal could reach the copy before it is a worker.
+        with held_back():
+            process.start()
         for one in theirs:
             one.close()
         worker = _Worker(process, ours[0], ours[1:])

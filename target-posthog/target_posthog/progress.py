@@ -110,8 +110,14 @@ class Progress:
             self._first_hour = hours.next_hour
         self._hours = hours
 
-    def line(self, now: float, counts: Counts) -> str | None:
-        """Return the line when it is time for one."""
+    def line(self, now: float, counts: Counts, *, stalled: float = 0.0) -> str | None:
+        """Return the line when it is time for one.
+
+        Args:
+            now: seconds, of the clock of `started`.
+            counts: what the run came to so far.
+            stalled: seconds that tell nothing of its speed, as PostHog took nothing.
+        """
         if now < self._next_line:
             return None
         self._next_line = now + self._interval
@@ -121,7 +127,7 @@ class Progress:
             f"{counts.exported / seconds:,.0f}/s",
             f"rejected {counts.rejected.total():,}",
         ]
-        return "  ".join([*self._where(), *parts, *self._time_left(seconds)])
+        return "  ".join([*self._where(), *parts, *self._time_left(max(seconds - stalled, 1e-9))])
 
     def _where(self) -> list[str]:
         if self._hours is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from target_posthog.codec import dumps
 from target_posthog.conversion import Json, Rejected
 from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.peer_words import PeerWords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +81,7 @@ class Wire(Protocol):
         """Return the headers of one try beside those that every request has."""
 
     def taken(self, answer: bytes, items: Sequence[Item]) -> Taken | None:
-        """Read a 200; None when it is not PostHog's.
+        """Read a 200; None when it is not PostHog's yes.
 
         Raises:
             RunAgain: it took nothing, and will not before something is done in PostHog.
@@ -92,7 +93,7 @@ class BatchWire:
     """`POST /batch/`: the key stands in the body, and one bad event refuses all.
 
     Args:
-        api_key: the project's key.
+        api_key: the project token.
     """
 
     path = "/batch/"
@@ -119,21 +120,21 @@ class BatchWire:
         return {}
 
     def taken(self, answer: bytes, items: Sequence[Item]) -> Taken | None:  # noqa: ARG002 - see Wire
-        """See that the 200 is PostHog's own, and that it is not a polite no."""
+        """See that the 200 is PostHog's own, and not one that means a refusal."""
         told = _object(answer)
-        if told is None or "status" not in told:
+        if told is None:
             return None
         if told.get("quota_limited"):
             # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
             raise quota_used_up()
-        return Taken()
+        return Taken() if _is_yes(told.get("status")) else None
 
 
 class V1Wire:
     """`POST /i/v1/analytics/events`: the key stands in a header, and each event has its answer.
 
     Args:
-        api_key: the project's key.
+        api_key: the project token.
         sender: name and version of this program, `name/version`. PostHog writes them to `$lib` and
             `$lib_version` of every event.
     """
@@ -144,6 +145,7 @@ class V1Wire:
 
     def __init__(self, api_key: str, sender: str) -> None:
         self._fixed = {"Authorization": f"Bearer {api_key}", "PostHog-Sdk-Info": sender}
+        self._words = PeerWords(api_key)
 
     def fitted(self, event: Json) -> Json | Rejected:
         """Return the event with its options, or why v1 would drop or bend it.
@@ -193,7 +195,11 @@ class V1Wire:
         warned: dict[str, str] = {}
         again: set[str] = set()
         for item in items:
-            kind, details = _result(by_uuid.get(item.uuid.lower()))
+            kind, details = self._result(by_uuid.get(item.uuid.lower()))
+            if kind == "limited":
+                # Not to be sent again (posthog-sdk-test-harness, `capture_v1`): the quota is used
+                # up, and would be for the events behind it.
+                raise quota_used_up()
             if kind == "drop":
                 dropped[item.uuid] = details or "no reason given"
             elif kind not in {"ok", "warning"}:
@@ -203,13 +209,19 @@ class V1Wire:
         _stop_when_all_would_be_dropped(dropped.values())
         return Taken(dropped, warned, frozenset(again))
 
+    def _result(self, value: Any) -> tuple[str, str]:
+        if not isinstance(value, dict):
+            return "", ""
+        details = value.get("details")
+        return str(value.get("result")), "" if details is None else self._words.shown(str(details))
+
 
 def wire_of(protocol: str, api_key: str, sender: str) -> Wire:
     """Return the protocol of a name.
 
     Args:
         protocol: `batch` or `v1`.
-        api_key: the project's key.
+        api_key: the project token.
         sender: name and version of this program.
     """
     return V1Wire(api_key, sender) if protocol == "v1" else BatchWire(api_key)
@@ -241,13 +253,6 @@ def _opened(envelope: Json) -> bytes:
     return dumps(envelope)[:-1] + b',"batch":['
 
 
-def _result(value: Any) -> tuple[str, str]:
-    if not isinstance(value, dict):
-        return "", ""
-    details = value.get("details")
-    return str(value.get("result")), "" if details is None else str(details)
-
-
 def _stop_when_all_would_be_dropped(reasons: Iterable[str]) -> None:
     """Stop for what has nothing to do with the events: the rejects would only fill the disk."""
     for reason in reasons:
@@ -266,6 +271,11 @@ def quota_used_up() -> RunAgain:
         "PostHog drops events of this project: its quota is used up.",
         "Raise the billing limit of the project, and run again.",
     )
+
+
+def _is_yes(status: object) -> bool:
+    """Tell whether PostHog says that it took all: `"Ok"` (rust/capture api.rs), older ones 1."""
+    return status == "Ok" or (type(status) is int and status == 1)
 
 
 def _object(answer: bytes) -> Json | None:

@@ -22,7 +22,7 @@ from target_posthog import progress
 from target_posthog.conversion import Converted, Json, Link, Skipped
 from target_posthog.converters import AMPLITUDE_FIELDS
 from target_posthog.errors import RunAgain, TargetPosthogError
-from target_posthog.plugin import StoppedBySignal, run
+from target_posthog.plugin import run
 from target_posthog.reject_files import (
     files_in,
     free_name,
@@ -35,6 +35,7 @@ from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_o
 from target_posthog.rejects import Rejects, is_ours
 from target_posthog.remote_lines import folder_of, is_address
 from target_posthog.remote_reject_files import RemoteRejectFiles
+from target_posthog.signals import SIGNALS, StoppedBySignal
 from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
@@ -317,4 +318,5 @@ def _places_of(rejects_path: str) -> list[str]:
 def main() -> NoReturn:
     """Run the command and leave with its exit code (see `errors`)."""
     os.umask(0o077)  # see `__main__`
+    SIGNALS.listen()
     sys.exit(run(Replay.cli, Replay.name, reads_a_tap=False))

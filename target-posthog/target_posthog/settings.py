@@ -10,13 +10,12 @@ from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.errors import FixConfiguration
 from target_posthog.hosts import ingestion_host
 from target_posthog.mapping_reader import read_mappings
+from target_posthog.project_token import token_in
 from target_posthog.remote_lines import is_address, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: PostHog refuses longer keys (rust/capture token.rs, `validate_token`).
-_MAX_KEY_LENGTH = 64
 _PREVIEW_KEY = "phc_preview"
 
 SETTINGS = th.PropertiesList(
@@ -24,9 +23,19 @@ SETTINGS = th.PropertiesList(
         "api_key",
         th.StringType(nullable=True),
         secret=True,
-        title="Project API key",
-        description="The project's key, `phc_…` (Settings → Project). Not needed with "
-        "`preview_path`. A personal key `phx_…` cannot send events.",
+        title="Project token",
+        description="The project token, `phc_…` (PostHog: Settings → Project; it was called the "
+        "project API key). Not needed with `preview_path`. A personal API key `phx_…` cannot send "
+        "events.",
+    ),
+    th.Property(
+        "check_api_key",
+        th.BooleanType,
+        default=True,
+        title="Check the project token",
+        description="Ask PostHog once, before the first event of a run is sent, whether it knows "
+        "the project token: it takes events of an unknown one, too, and drops them later. An "
+        "installation that cannot tell is warned of, and the run goes on.",
     ),
     th.Property(
         "host",
@@ -227,24 +236,15 @@ SETTINGS = th.PropertiesList(
 
 
 def api_key_of(config: Mapping[str, Any]) -> str:
-    """Return the project API key.
+    """Return the project token.
 
     Raises:
-        FixConfiguration: it is missing, or PostHog would refuse it (rust/capture token.rs).
+        FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
     """
-    key = (config.get("api_key") or "").strip()
-    remedy = "Set api_key to the project API key, phc_… (PostHog: Settings, Project)."
-    if not key:
-        if config.get("preview_path"):
-            return _PREVIEW_KEY
-        raise FixConfiguration("api_key is not set.", remedy)
-    if key.startswith("phx_"):
-        raise FixConfiguration(
-            "api_key is a personal API key (phx_…), which cannot send events.", remedy
-        )
-    if len(key) > _MAX_KEY_LENGTH or not key.isascii():
-        raise FixConfiguration("api_key is not a project API key.", remedy)
-    return key
+    key = config.get("api_key") or ""
+    if not key and config.get("preview_path"):
+        return _PREVIEW_KEY
+    return token_in(key)
 
 
 def problems_of(config: Mapping[str, Any]) -> list[str]:

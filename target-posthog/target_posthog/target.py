@@ -29,10 +29,11 @@ from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import FixConfiguration
 from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.in_flight import OneByOne, SideBySide
+from target_posthog.key_check import AfterKeyCheck, KeyCheck
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
 from target_posthog.pace import Pace
-from target_posthog.plugin import StateNotWritten, StoppedBySignal, checked_config
+from target_posthog.plugin import StateNotWritten, checked_config
 from target_posthog.pool import Pool
 from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
@@ -40,6 +41,7 @@ from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
 from target_posthog.rejects import Rejects, rejects_at
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
+from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
 from target_posthog.worker_messages import StreamOfFiles
 
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from target_posthog.batch_files import BatchFile
     from target_posthog.batches import Item
     from target_posthog.conversion import Json
+    from target_posthog.pace import SharedTurns
 
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
 #: run sends again.
@@ -106,7 +109,11 @@ class TargetPosthog(Target):
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self._preview = PreviewFile(Path(self.config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
-        self._pace = Pace(self.config.get("max_events_per_second"))
+        self._pace: SharedTurns = Pace(self.config.get("max_events_per_second"))
+        self._key_check: KeyCheck | None = None
+        if self._preview is None and self.config["check_api_key"]:
+            self._key_check = KeyCheck.of(self.config, api_key, self._program)
+            self._pace = AfterKeyCheck(self._key_check, self._pace)
         wire = wire_of(self.config["protocol"], api_key, self._program)
         self._sender = self._preview or CaptureApi.of(
             self.config, wire, api_key=api_key, sender=self._program, turns=self._pace
@@ -332,6 +339,8 @@ class TargetPosthog(Target):
         """Close files and connections, and end the workers."""
         if self._pool is not None:
             self._pool.close()
+        if self._key_check is not None:
+            self._key_check.close()
         self.delivery.close()
         self._sender.close()
         self._rejects.close()
@@ -340,7 +349,11 @@ class TargetPosthog(Target):
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _show_progress(self) -> None:
-        line = self._progress.line(time.monotonic(), self.delivery.counts)
+        now, counts = time.monotonic(), self.delivery.counts
+        stalls = self.delivery.stalls
+        if self._pool is not None:
+            stalls.watch(now, counts.accepted, is_waiting=not self._pool.is_idle)
+        line = self._progress.line(now, counts, stalled=stalls.seconds(now))
         if line is not None:
             self.logger.info(line)
 
@@ -374,7 +387,7 @@ class TargetPosthog(Target):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop at once: what PostHog did not accept yet is not in the state."""
-        raise StoppedBySignal(signum)
+        SIGNALS.handle(signum, frame)
 
 
 def _why_unreadable(error: Exception) -> str:

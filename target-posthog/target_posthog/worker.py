@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import time
 import traceback
 from datetime import datetime, timezone
@@ -23,13 +22,14 @@ from target_posthog.capture_api import CaptureApi
 from target_posthog.converters import Conversions, Converter
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import MAX_LANES, DeliverySettings
-from target_posthog.errors import TargetPosthogError
+from target_posthog.errors import RunAgain, TargetPosthogError, exhausted_system
 from target_posthog.in_flight import SideBySide
 from target_posthog.kept import NotedKept
 from target_posthog.lanes import Patience
 from target_posthog.progress import Counts
 from target_posthog.protocols import wire_of
 from target_posthog.settings import api_key_of
+from target_posthog.signals import begin_worker
 from target_posthog.worker_messages import (
     AllDelivered,
     AllRead,
@@ -73,25 +73,27 @@ def serve(
         config: the target's settings.
         sender: name and version of this program.
     """
+    begin_worker()
     for one in inherited:
         one.close()
     for lock in held:
         os.close(lock)
     main, *turns = map(Channel, connections)
-    # Ctrl-C reaches all processes of a terminal; the target decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
     log_to(main)
     try:
         Worker(main, turns, config, sender).run()
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError):
         pass  # the target is gone
     except TargetPosthogError as error:
         main.send(Failed(type(error), error.happened, error.remedy))
     except Exception as error:  # noqa: BLE001 - the target says it
+        exhausted = exhausted_system(error)
+        if exhausted is not None:
+            main.send(Failed(RunAgain, exhausted.happened, exhausted.remedy))
+            os._exit(0)
         place = "".join(traceback.format_tb(error.__traceback__))
         main.send(Broke(type(error).__name__, place))
     # Threads that wait for PostHog must not keep the process.
@@ -123,10 +125,9 @@ class Worker:
         self._last: _Line | None = None
 
     def run(self) -> None:
-        """Do jobs until the target closes the pipe.
+        """Do jobs until the target ends.
 
         Raises:
-            EOFError: it did.
             TargetPosthogError: a job cannot be done.
         """
         while True:

@@ -6,6 +6,7 @@ job that it reads, and one for the job before, whose last requests may still be 
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class Channel:
     """A worker's end of a pipe, for several threads.
 
     What comes is taken off the pipe at once: the target must never wait for a worker to read, or
-    the two could wait for each other.
+    the two could wait for each other. The process ends when the other end is closed.
 
     Args:
         connection: the end.
@@ -157,15 +158,8 @@ class Channel:
             self._connection.send(message)
 
     def receive(self) -> Any:
-        """Wait for a message.
-
-        Raises:
-            EOFError: nobody will send one.
-        """
-        message = self._next.pop() if self._next else self._came.get()
-        if isinstance(message, EOFError):
-            raise message
-        return message
+        """Wait for a message."""
+        return self._next.pop() if self._next else self._came.get()
 
     def has_news(self, seconds: float) -> bool:
         """Tell whether a message is there, after waiting for it at most so many seconds."""
@@ -187,4 +181,5 @@ class Channel:
             while True:
                 self._came.put(self._connection.recv())
         except (EOFError, OSError):
-            self._came.put(EOFError())
+            # The target is gone: whatever this process does or waits for, nobody wants it.
+            os._exit(0)

@@ -84,7 +84,7 @@ def test_the_example_of_env_holds_what_a_migration_needs_and_no_secret() -> None
         *("TAP_AMPLITUDE_START_DATE", "TARGET_POSTHOG_API_KEY", "TARGET_POSTHOG_HOST"),
     }
     secrets = {name: value for name, value in values.items() if name.endswith("_KEY")}
-    assert set(secrets.values()) == {"", "phc_"}
+    assert set(secrets.values()) == {""}
 
 
 def test_the_settings_page_is_current() -> None:

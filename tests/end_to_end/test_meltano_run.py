@@ -61,7 +61,7 @@ def test_the_state_is_kept_over_failed_and_good_runs(
     failed = project.meltano(*_RUN, settings=settings)
     assert failed.exit_code == 1
     _assert_clear(failed.stderr, settings)
-    assert "[error    ] target-posthog PostHog refused the project API key" in failed.stderr
+    assert "[error    ] target-posthog PostHog refused the project token" in failed.stderr
     assert "Loader failed" in failed.stderr
     assert posthog.held()
 

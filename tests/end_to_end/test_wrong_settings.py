@@ -58,7 +58,7 @@ def test_a_key_that_no_project_has_is_refused(pipeline: Pipeline) -> None:
         pipeline.target |= {"api_key": "phc_mistyped", "host": posthog.url}
         end = pipeline.run()
         assert end.target.exit_code == 2, end.logs
-        assert "project API key" in end.target.stderr
+        assert "project token" in end.target.stderr
         assert len(posthog.requests) == 1
         assert pipeline.state is None
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 from uuid import UUID
 
+from tests.fakes import posthog_flags
 from tests.fakes import posthog_v0 as v0
 from tests.fakes import posthog_v1_envelope as v1_envelope
 from tests.fakes import posthog_v1_events as v1_events
@@ -50,7 +51,7 @@ class PosthogCapture:
 
     Args:
         api_key: The key of the one project there is. Events under any other well-formed key are
-            accepted and vanish, as PostHog looks keys up only later.
+            accepted and vanish, as PostHog looks keys up only later; only `/flags/` knows them.
         now: The server's clock, aware; None takes the machine's.
         max_event_bytes: `KAFKA_PRODUCER_MESSAGE_MAX_BYTES`: highest size of one event inside its
             Kafka message.
@@ -62,8 +63,12 @@ class PosthogCapture:
         sender_ip: When set, an event without `$ip` gets this one, as PostHog takes the sender's.
         v1: An older installation does not know v1 (`absent`); a newer one may be without a place
             to write its events to (`unconfigured`, process.rs: "v1 sink router not configured").
+        flags: An installation may be without the service behind `/flags/` (`absent`), or one from
+            before 2026-06, which refuses in plain text (`plain`).
 
     Attributes:
+        known_tokens: Of all projects, for `/flags/`.
+        key_checks: Every request for `/flags/`, in order; none of them stands in `requests`.
         requests: Every request received whole, in order.
         events: Every stored event in order of arrival, repeats included: `uuid`, `event`,
             `distinct_id`, `timestamp` (UTC, six decimals, `Z`), `properties`, and the batch's flag
@@ -85,8 +90,12 @@ class PosthogCapture:
         drop_events_older_than: timedelta | None = None,
         sender_ip: str | None = None,
         v1: Literal["ready", "unconfigured", "absent"] = "ready",
+        flags: Literal["ready", "plain", "absent"] = "ready",
     ) -> None:
         self.api_key = api_key
+        self.known_tokens = {api_key}
+        self.key_checks: list[Request] = []
+        self._flags = flags
         self.max_event_bytes = max_event_bytes
         self.over_quota = over_quota
         self.import_mode = import_mode
@@ -189,6 +198,8 @@ class PosthogCapture:
         return self._server
 
     def _respond(self, incoming: Incoming) -> Answer | None:
+        if incoming.path.removesuffix("/") == posthog_flags.PATH:
+            return self._check_key(incoming)
         # One request at a time: the order of the records is the order of the effects.
         with self._lock:
             self._under_way += 1
@@ -203,6 +214,14 @@ class PosthogCapture:
         with self._lock:
             self._under_way -= 1
         return None if is_cut else answer
+
+    def _check_key(self, incoming: Incoming) -> Answer:
+        answer = Answer(404, b"")
+        if self._flags != "absent":
+            says_json = self._flags == "ready"
+            answer = posthog_flags.answer(incoming, self.known_tokens, says_json=says_json)
+        self.key_checks.append(Request.record(incoming, answer, is_cut=False))
+        return answer
 
     def _handle(self, incoming: Incoming) -> Answer:
         is_v1 = incoming.path.removesuffix("/") == v1_envelope.V1_PATH

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.target.deliveries import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.target.singer import Json
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the retries; no test waits for real."""
+    made = Clock()
+    monkeypatch.setattr("tenacity.time", SimpleNamespace(monotonic=lambda: made.now))
+    return made
 
 
 @pytest.fixture

@@ -112,6 +112,19 @@ def envelope_bytes() -> int:
     return len(WIRE.head(historical=True, created_at="")) + len("]}")
 
 
+class Clock:
+    """A clock that only waiting moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.waits.append(seconds)
+        self.now += seconds
+
+
 class LateLinks(Links):
     """Links whose answer is never there before somebody waits for it, as a worker's may be."""
 

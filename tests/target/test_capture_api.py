@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import time
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +20,7 @@ from target_posthog.hosts import ingestion_host
 from target_posthog.pace import Pace
 from target_posthog.protocols import BatchWire
 from tests.fakes.posthog_capture import Fault, PosthogCapture
-from tests.target.deliveries import batch_of, converted, item
+from tests.target.deliveries import Clock, batch_of, converted, item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,27 +34,6 @@ SECRET = "phc_very_secret_key"
 def body(*numbers: int) -> Batch:
     """Return a batch with sound events."""
     return batch_of(*map(item, numbers or (1,)))
-
-
-class Clock:
-    """A clock that only waiting moves on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.waits: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self.waits.append(seconds)
-        self.now += seconds
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of the retries; no test waits for real."""
-    made = Clock()
-    monkeypatch.setattr("tenacity.time", SimpleNamespace(monotonic=lambda: made.now))
-    return made
 
 
 @contextmanager
@@ -114,8 +93,8 @@ def test_a_refusal_is_told_with_posthogs_words(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (401, "project API key"),
-        (403, "project API key"),
+        (401, "project token"),
+        (403, "project token"),
         (402, "billing"),
         (404, "does not take events: it answered 404"),
         (405, "does not take events: it answered 405"),
@@ -134,14 +113,46 @@ def test_what_no_repeat_can_help_stops_at_once(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(capture: PosthogCapture, clock: Clock, status: int) -> None:
+def test_a_redirect_is_told_and_not_followed(
+    capture: PosthogCapture, clock: Clock, status: int
+) -> None:
     """A redirected POST becomes a GET without its body, and would look delivered."""
     with PosthogCapture() as other:
-        capture.fail(Fault.REDIRECT, location=f"{other.url}/batch/", status=status)
-        with pytest.raises(FixConfiguration, match=f"it answered {status}.*Set host"):
+        capture.fail(Fault.REDIRECT, location=f"{other.url}/batch/?a=1", status=status)
+        words = f"it answered {status} and redirects to {other.url}/batch/. Set host"
+        with pytest.raises(FixConfiguration, match=re.escape(words)):
             send(capture, clock)
         assert other.requests == []
     assert capture.events == []
+
+
+@pytest.mark.parametrize(
+    ("location", "words"),
+    [
+        ("http://[::1/batch/", "redirects to what is not a valid address"),
+        ("http://host:99999/", "redirects to what is not a valid address"),
+        ("http://[v7.x]:y/", "redirects to what is not a valid address"),
+        ("ftp://files/", "redirects to what is not a valid address"),
+        ("", "redirects to what is not a valid address"),
+        ("http://\xff\xfe/", "redirects to http://"),
+        (f"https://elsewhere/?token={SECRET}", "redirects to https://elsewhere/."),
+        (f"/login/{SECRET}\t\x1b[31m", r"redirects to /login/phc_…\x1b[31m"),
+        ("//user:hushhush@elsewhere/x", "redirects to https://elsewhere/x"),
+        ("http://elsewhere/" + "x" * 5000, "redirects to http://elsewhere/xxx"),
+    ],
+)
+def test_a_redirect_to_anything_is_told_in_words(
+    capture: PosthogCapture, clock: Clock, location: str, words: str
+) -> None:
+    """What is wrong with it, or where it leads; never a traceback, never a secret."""
+    capture.fail(Fault.REDIRECT, location=location, status=308)
+    with pytest.raises(FixConfiguration) as raised:
+        send(capture, clock, key=SECRET)
+    told = str(raised.value)
+    assert words in told
+    assert "hushhush" not in told
+    assert SECRET not in told
+    assert len(told) < 700
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 599])
@@ -178,11 +189,14 @@ def test_waiting_grows_with_jitter(capture: PosthogCapture, clock: Clock) -> Non
     assert max(clock.waits) > 1
 
 
-def test_retry_after_is_a_minimum(capture: PosthogCapture, clock: Clock) -> None:
-    """As seconds."""
-    capture.fail(Fault.STATUS, status=429, retry_after=17)
+@pytest.mark.parametrize(("value", "seconds"), [(17, 17.0), ("1.5", 1.5), (" 2 ", 2.0)])
+def test_retry_after_is_a_minimum(
+    capture: PosthogCapture, clock: Clock, value: object, seconds: float
+) -> None:
+    """As seconds; some servers give a fraction."""
+    capture.fail(Fault.STATUS, status=429, retry_after=value)
     assert send(capture, clock) is None
-    assert clock.waits == [17.0]
+    assert clock.waits == [seconds]
 
 
 def test_retry_after_may_be_a_date(capture: PosthogCapture, clock: Clock) -> None:
@@ -193,14 +207,23 @@ def test_retry_after_may_be_a_date(capture: PosthogCapture, clock: Clock) -> Non
     assert 35 < clock.waits[0] <= 40
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "1.5", "", "Wed, 99 Nov 2024 99:00:00 GMT"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("soon", "-5", "", "1e3", "inf", "nan", "0x10", "²", "1.5.2", "\u0661"),
+        *("Wed, 99 Nov 2024 99:00:00 GMT", "Wed, 21 Oct 99999 07:28:00 GMT", "0" * 5000),
+        *("Mon, 01 Jan 0001 00:00:00 -2359", "Fri, 31 Dec 1999 23:59:59 GMT"),
+    ],
+)
 def test_a_retry_after_that_cannot_be_read_is_passed_over(
     capture: PosthogCapture, clock: Clock, value: str
 ) -> None:
     """And the usual wait takes its place."""
-    capture.fail(Fault.STATUS, status=429, retry_after=value)
-    assert send(capture, clock) is None
-    assert clock.waits[0] <= 0.5
+    for status in (429, 503):
+        capture.fail(Fault.STATUS, status=status, retry_after=value.encode().decode("latin-1"))
+        assert send(capture, clock) is None
+    assert len(clock.waits) == 2
+    assert max(clock.waits) <= 0.5
 
 
 def test_waiting_is_bounded_and_the_last_try_is_made_at_its_end(
@@ -214,13 +237,17 @@ def test_waiting_is_bounded_and_the_last_try_is_made_at_its_end(
     assert raised.value.saved in str(raised.value)
 
 
-@pytest.mark.parametrize("asked", [100, 3600, "9" * 400])
+@pytest.mark.parametrize(
+    "asked",
+    [100, 3600, "9" * 400, "Tue, 19 Jan 2100 03:14:07 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"],
+)
 def test_a_wait_that_would_pass_the_limit_is_not_begun(
     capture: PosthogCapture, clock: Clock, asked: object
 ) -> None:
-    """Sleeping for an hour and then giving up would help nobody."""
+    """Sleeping for an hour and then giving up would help nobody; how long it would be is told."""
     capture.fail(Fault.STATUS, status=429, retry_after=asked)
-    with pytest.raises(RunAgain, match="it answered 429"):
+    words = r"asks to wait [\d,]+ s, longer than max_retry_seconds \(100\): it answered 429"
+    with pytest.raises(RunAgain, match=words):
         send(capture, clock)
     assert clock.waits == []
 
@@ -246,16 +273,28 @@ def test_the_user_learns_once_that_it_waits(
     ]
 
 
-@pytest.mark.parametrize(
-    "answer", ["<html>Welcome to the hotel's network</html>", "", "[]", '"Ok"', "1", '{"ok": true}']
-)
-def test_a_200_of_somebody_else_is_not_an_acceptance(
+NOT_A_YES = [
+    *("<html>Welcome to the hotel's network</html>", "", "[]", '"Ok"', "1", "null", "{}"),
+    *('{"ok": true}', '{"status":"error"}', '{"status":"maintenance"}', '{"status":0}'),
+    *('{"status":null}', '{"status":true}', '{"status":"ok!"}', '{"status":[1]}', '{"status":2}'),
+    *('{"status":"Ok"', '{"error":"Ok"}', "[" * 100_000),
+]
+
+
+@pytest.mark.parametrize("answer", NOT_A_YES, ids=lambda answer: answer[:20])
+def test_a_200_that_is_not_posthogs_yes_is_no_acceptance(
     capture: PosthogCapture, clock: Clock, answer: str
 ) -> None:
-    """A portal or a wrong host says 200 to everything; the events would be lost."""
-    capture.fail(Fault.STATUS, status=200, body=answer)
-    with pytest.raises(FixConfiguration, match="not that of PostHog's ingestion"):
+    """A portal says 200 to everything; the events would be lost. PostHog may come back."""
+    capture.fail(Fault.STATUS, times=2, status=200, body=answer)
+    assert send(capture, clock) is None
+    assert len(capture.requests) == 3
+    capture.fail(Fault.STATUS, times=10_000, status=200, body=answer)
+    with pytest.raises(RunAgain) as raised:
         send(capture, clock)
+    assert f"{capture.url} answered 200, but not as PostHog's ingestion does: " in str(raised.value)
+    assert raised.value.saved in str(raised.value)
+    assert len(str(raised.value)) < 800
 
 
 @pytest.mark.parametrize(
@@ -307,7 +346,7 @@ def test_nobody_at_the_address_is_waited_for_and_then_told(clock: Clock) -> None
         port = closed.getsockname()[1]
     with (
         api_to(f"http://127.0.0.1:{port}", clock, patience=5) as api,
-        pytest.raises(RunAgain, match="for 5 s: the connection failed"),
+        pytest.raises(RunAgain, match=f"for 5 s: http://127.0.0.1:{port}: .*refused"),
     ):
         api.send(body())
     assert sum(clock.waits) == pytest.approx(5)
@@ -318,7 +357,7 @@ def test_a_server_without_tls_is_told_as_such(capture: PosthogCapture, clock: Cl
     host = capture.url.replace("http://", "https://")
     with (
         api_to(host, clock, patience=1) as api,
-        pytest.raises(RunAgain, match="the TLS connection failed"),
+        pytest.raises(RunAgain, match=r"https://127\.0\.0\.1:\d+: the TLS connection failed \("),
     ):
         api.send(body())
 
@@ -327,7 +366,7 @@ def test_a_slow_answer_is_waited_for(
     capture: PosthogCapture, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Up to a limit; then the same body goes out again."""
-    monkeypatch.setattr("target_posthog.capture_api._READ_SECONDS", 0.3)
+    monkeypatch.setattr("target_posthog.bounded_http._ANSWER_SECONDS", 0.3)
     capture.fail(Fault.SLOW, seconds=1.0)
     started = time.monotonic()
     assert send(capture, clock) is None

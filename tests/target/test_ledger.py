@@ -6,7 +6,7 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from threading import Barrier, Timer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -282,18 +282,80 @@ def test_a_connection_that_was_cut_while_nothing_was_said_is_made_anew(
         assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
 
 
-def test_a_database_that_dies_at_work_stops_the_run_and_serves_the_next(
-    postgresql_url: str,
-) -> None:
-    """A cut connection is not an empty answer."""
+def test_a_transaction_whose_connection_is_cut_is_done_again(postgresql_url: str) -> None:
+    """A cut connection is no empty answer, and no reason to stop."""
     with opened(postgresql_url) as ledger:
         ledger.claim([Link("u1", "d")])
         sa.event.listen(
             ledger._engine, "begin", lambda _: _cut_all_connections(postgresql_url), once=True
         )
-        with pytest.raises(RunAgain, match="failed"):
+        ledger.accept(["d"])
+        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
+
+
+def test_a_restart_of_the_server_is_waited_out(
+    postgresql_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An update of PostgreSQL in the night must not end a migration."""
+    server = _server_of(postgresql_url)
+    with opened(postgresql_url) as ledger:
+        ledger.claim([Link("u1", "d")])
+        _stop(server)
+        starting = Timer(2.0, server.ensure_postgres_running)
+        starting.start()
+        try:
             ledger.accept(["d"])
-        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=False)}
+            assert ledger.note_shared([Link("u2", "d")]) == 1
+        finally:
+            starting.join()
+        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
+    (said,) = [one.message for one in caplog.records if "Trying again" in one.message]
+    assert "The ledger at postgresql+psycopg://" in said
+
+
+def test_a_server_that_stays_away_ends_the_run(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while, with the state where it is."""
+    monkeypatch.setattr("target_posthog.ledger._AWAY_SECONDS", 1.0)
+    server = _server_of(postgresql_url)
+    with opened(postgresql_url) as ledger:
+        _stop(server)
+        try:
+            with pytest.raises(RunAgain, match=r"The ledger at .* failed: .*ledger_url"):
+                ledger.accept(["d"])
+        finally:
+            server.ensure_postgres_running()
+
+
+def test_a_server_that_was_never_there_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong address does not become right by waiting."""
+    monkeypatch.setattr("target_posthog.retries.RetryPolicy._wait_unless_stopped", pytest.fail)
+    url = f"postgresql+psycopg:///postgres?host={tmp_path}"
+    with pytest.raises(RunAgain, match="failed"), opened(url):
+        pass
+
+
+def test_no_error_of_the_database_holds_what_it_was_given(ledger_url: str) -> None:
+    """The ids are people's, and a traceback shows what an error says."""
+    with (
+        opened(ledger_url) as ledger,
+        pytest.raises(sa.exc.DBAPIError) as raised,
+        ledger._engine.begin() as connection,
+    ):
+        connection.execute(sa.text("SELECT nothing FROM nowhere WHERE a = :a"), {"a": "hushhush"})
+    assert "hushhush" not in str(raised.value)
+
+
+def _server_of(url: str) -> Any:
+    return pytest.importorskip("pgserver").get_server(sa.make_url(url).query["host"])
+
+
+def _stop(server: Any) -> None:
+    control = pytest.importorskip("pgserver").pg_ctl
+    control(["-w", "-m", "fast", "stop"], pgdata=server.pgdata, user=server.system_user)
 
 
 def _cut_all_connections(url: str) -> None:

@@ -198,7 +198,11 @@ def test_what_v1_would_drop_or_bend_is_found_first(changes: Json, code: str | No
 
 @BOTH
 @pytest.mark.parametrize(
-    "told", [b"", b"<html>", b"[]", b"1", b'"results"', b"{}", b"[" * 100_000, b"\xff"]
+    "told",
+    [
+        *(b"", b"<html>", b"[]", b"1", b'"results"', b"{}", b"[" * 100_000, b"\xff", b"null"),
+        *(b'{"status":"error"}', b'{"status":0}', b'{"status":null}', b'{"status":true}'),
+    ],
 )
 def test_a_200_of_somebody_else_is_not_read_as_an_answer(wire: Wire, told: bytes) -> None:
     """A portal says 200 to everything."""
@@ -290,6 +294,23 @@ def test_a_drop_for_the_quota_stops_the_run() -> None:
     drop = {"result": "drop", "details": "billing_limit_exceeded"}
     with pytest.raises(RunAgain, match=r"quota.*billing limit"):
         taken({"result": "ok"}, drop, {"result": "ok"})
+
+
+def test_a_limited_event_stops_the_run() -> None:
+    """It must not be sent again, and its quota is used up for those behind it, too."""
+    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
+        taken({"result": "ok"}, {"result": "ok"}, {"result": "limited"})
+
+
+def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
+    """It stands in the rejects and in the end block: one line, bounded, without the token."""
+    said = "for phc_test\n\x1b[31m" + "x" * 5000
+    found = taken(
+        {"result": "drop", "details": said}, {"result": "ok"}, {"result": "warning", "details": [1]}
+    )
+    assert found.dropped[IDS[0]].startswith(r"for phc_… \x1b[31mxxx")
+    assert len(found.dropped[IDS[0]]) < 400
+    assert found.warned == {IDS[2]: "[1]"}
 
 
 def test_a_drop_for_want_of_the_flag_stops_the_run() -> None:

@@ -71,23 +71,49 @@ def test_what_can_hold_a_secret_is_marked_as_one() -> None:
     [
         ("", "api_key is not set"),
         ("  ", "api_key is not set"),
-        ("phx_hushhush", "personal API key"),
-        ("phc_hushhush" + "x" * 53, "not a project API key"),
-        ("phc_hushhushé", "not a project API key"),
+        ("phc_", "template's phc_ without the token"),
+        (" phc_hushhush", "blanks or line ends around it"),
+        ("phc_hushhush\n", "blanks or line ends around it"),
+        ("\ufeffphc_hushhush", "does not begin with phc_"),
+        ('"phc_hushhush"', "quotes around it"),
+        ("'phc_hushhush'", "quotes around it"),
+        ("\u201cphc_hushhush\u201d", "quotes around it"),
+        ("Bearer phc_hushhush", 'begins with "Bearer"'),
+        ("$POSTHOG_HUSH", "name of a variable"),
+        ("${POSTHOG_HUSH}", "name of a variable"),
+        ("%HUSH%", "name of a variable"),
+        ("{{ env.HUSH }}", "name of a variable"),
+        ("<ph_project_api_key>", "name of a variable"),
+        ("phx_hushhush", "personal API key (phx_…)"),
+        ("phs_hushhush", "project secret API key (phs_…)"),
+        ("pha_hushhush", "OAuth access token"),
+        ("12345", "is a number, such as the project's id"),
+        ("PHC_hushhush", "does not begin with phc_"),
+        ("hushhush", "does not begin with phc_"),
+        ("phc_hush hush", "characters that no token has"),
+        ("phc_hush.hush", "characters that no token has"),
+        ("phc_hushhushé", "characters that no token has"),
+        ("phc_hushhush\u0660", "characters that no token has"),
+        ("phc_hushhush" + "x" * 53, "more than 64 characters"),
     ],
 )
-def test_a_key_that_posthog_would_refuse_is_told_at_once(key: str, words: str) -> None:
-    """With the place where the right one is; the wrong one is not shown."""
+def test_a_key_that_is_no_project_token_is_told_at_once(key: str, words: str) -> None:
+    """With the reason, and the place where the right one is; the wrong one is not shown."""
     told = complaint(api_key=key)
     assert words in told
     assert "Settings, Project" in told
-    assert "hush" not in told
+    assert "hush" not in told.lower()
 
 
-def test_the_longest_key_is_taken() -> None:
-    """PostHog takes 64 characters; spaces around a copied key do not count."""
-    key = "phc_" + "x" * 60
-    assert api_key_of(checked(api_key=f" {key}\n")) == key
+def test_a_key_that_is_a_number_is_told_at_once() -> None:
+    """A file of settings can hold one, such as the project's id."""
+    assert "api_key does not fit: type must be string" in complaint(api_key=12345)
+
+
+@pytest.mark.parametrize("key", ["phc_" + "x" * 60, "phc_aZ09_-", "phc_x"])
+def test_a_project_token_is_taken(key: str) -> None:
+    """PostHog takes 64 characters."""
+    assert api_key_of(checked(api_key=key)) == key
 
 
 def test_a_preview_needs_no_key() -> None:

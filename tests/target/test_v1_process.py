@@ -369,7 +369,7 @@ def test_a_wrong_key_is_told(tmp_path: Path, config: Json) -> None:
         settings = {**config, "host": capture.url, "api_key": "phc_wrong_one"}
         ended = run_target(settings, with_states([row(1)], every=1), tmp_path)
     assert (ended.exit_code, ended.stdout) == (2, "")
-    assert "PostHog refused the project API key (401" in ended.stderr
+    assert "does not know the project token (401" in ended.stderr
     assert "phc_wrong_one" not in ended.stderr
 
 

@@ -1,0 +1,148 @@
+"""What a signal does to a run: it ends it once, with one message and exit code 1.
+
+An exception that a signal handler raises can come up anywhere. Where Python cannot pass it on, in
+a destructor or in a callback of C code, it would be printed and forgotten, and the run would go
+on. So it is raised again until the run ends. Where nothing is there yet to say it, or nothing is
+left to stop, the handler ends the process itself.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+#: How long the end may take before it is asked for again, and how often that is. Seconds.
+_AGAIN_SECONDS, _TIMES = 2.0, 5
+#: The same when it is known that nobody heard. Seconds.
+_SOON = 0.01
+_STOPPED = 1
+_EARLY = "target-posthog: Stopped by {name}. Nothing was sent. Run again to go on.\n"
+_LATE = "target-posthog: Stopped by {name}. Run again to go on.\n"
+
+
+class StoppedBySignal(BaseException):
+    """The operating system, Meltano or the user ended the run."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class _Phase(Enum):
+    #: Somebody else's program, such as a test, who sees to its signals.
+    OTHERS = auto()
+    STARTING = auto()
+    RUNNING = auto()
+    #: Why the run ends is being said.
+    ENDING = auto()
+    ENDED = auto()
+
+
+class Signals:
+    """The signals of this process; there is one of these, `SIGNALS`."""
+
+    def __init__(self) -> None:
+        self._phase = _Phase.OTHERS
+        self._exit_code = _STOPPED
+        self._is_stopping = False
+        self._times_left = _TIMES
+
+    def listen(self) -> None:
+        """Begin with the start of the program."""
+        self._phase = _Phase.STARTING
+        signal.signal(signal.SIGTERM, self.handle)
+        signal.signal(signal.SIGINT, self.handle)
+
+    def begin(self) -> None:
+        """Note that `StoppedBySignal` is caught from now on."""
+        self._phase = _Phase.RUNNING
+        sys.unraisablehook = self._unraisable
+
+    def end(self) -> None:
+        """Note that the run ends: signals change nothing until that is said."""
+        self._phase = _Phase.ENDING
+        _set_timer(0)
+
+    def leave_with(self, exit_code: int) -> None:
+        """Note that all is said: a signal may end the process, with this exit code."""
+        self._exit_code = exit_code
+        self._phase = _Phase.ENDED
+
+    def handle(self, signum: int, _: FrameType | None) -> None:
+        """Hear a signal.
+
+        Raises:
+            StoppedBySignal: it is the first, and the run goes on.
+        """
+        if self._phase is _Phase.STARTING:
+            _leave(_EARLY, signum, _STOPPED)
+        if self._phase is _Phase.ENDED:
+            os._exit(self._exit_code)
+        if self._phase is _Phase.ENDING or self._is_stopping:
+            return
+        if self._phase is _Phase.RUNNING:
+            self._is_stopping = True
+            self._ask_again(signum, _AGAIN_SECONDS)
+        raise StoppedBySignal(signum)
+
+    def _ask_again(self, signum: int, seconds: float) -> None:
+        def again(_: int, __: FrameType | None) -> None:
+            if self._phase is not _Phase.RUNNING:
+                return
+            self._times_left -= 1
+            if self._times_left < 0:
+                _leave(_LATE, signum, _STOPPED)
+            _set_timer(_AGAIN_SECONDS)
+            raise StoppedBySignal(signum)
+
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, again)
+            _set_timer(seconds)
+
+    def _unraisable(self, lost: Any) -> None:
+        """Hear of an exception that Python cannot pass on."""
+        if isinstance(lost.exc_value, StoppedBySignal):
+            self._ask_again(lost.exc_value.signum, _SOON)
+        else:
+            sys.__unraisablehook__(lost)
+
+
+SIGNALS = Signals()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let signals wait that would stop the run, such as while this process is copied."""
+    signals = {signal.SIGTERM, signal.SIGINT}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def begin_worker() -> None:
+    """Have a worker end with the signal itself: the target decides, and says it."""
+    # Ctrl-C reaches all processes of a terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
+def _set_timer(seconds: float) -> None:
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def _leave(words: str, signum: int, exit_code: int) -> None:
+    # Not by a log or a stream: the signal may have come while one of them was at work.
+    os.write(2, words.format(name=signal.Signals(signum).name).encode())
+    os._exit(exit_code)
