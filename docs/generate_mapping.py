@@ -18,6 +18,11 @@ from target_posthog.amplitude.event_names import (
     STANDARD_EVENTS,
 )
 from target_posthog.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
+from target_posthog.amplitude.foreign_rows import (
+    BOOLEAN_FIELDS,
+    INTEGER_FIELDS,
+    OBJECT_FIELDS,
+)
 from target_posthog.amplitude.identity import (
     ILLEGAL_IDS,
     MAX_DISTINCT_ID_LENGTH,
@@ -52,6 +57,9 @@ def mapping_page() -> str:
         max_name=MAX_EVENT_NAME_LENGTH,
         illegal_ids=_list(sorted(ILLEGAL_IDS)),
         kept=_list(_kept_fields()),
+        object_fields=_list(sorted(OBJECT_FIELDS)),
+        integer_fields=_list(sorted(INTEGER_FIELDS)),
+        boolean_fields=_list(sorted(BOOLEAN_FIELDS)),
         time_fields=_list(sorted(TIME_FIELDS & _kept_fields().keys())),
         web_libraries=_list(fields.WEB_LIBRARIES),
         mobile_platforms=_list(sorted(fields.MOBILE_PLATFORMS)),

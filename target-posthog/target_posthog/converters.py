@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 from target_posthog import posthog_events
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.convert import convert as convert_amplitude
+from target_posthog.amplitude.foreign_rows import field_name
+from target_posthog.amplitude.names import remember
+from target_posthog.amplitude.shapes import MAX_KEY_LENGTH
 from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.conversion import Skipped, StreamRecord
 from target_posthog.errors import FixConfiguration
@@ -21,7 +24,7 @@ from target_posthog.stream_fields import StreamFields
 from target_posthog.stream_mappings import StreamMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.conversion import Conversion, Json
     from target_posthog.stream_mappings import StreamMappings
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
 #: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
 MELTANO_TEST_STREAM = "meltano_test_stream"
 
-#: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row.
+#: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
+#: in any spelling that `foreign_rows` reads.
 AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+#: For how many sets of names the answer is remembered.
+_MAX_SPELLINGS = 32
 
 
 class Conversions:
@@ -75,7 +81,8 @@ class Converter:
         self._format = conversions.source_format
         self._say = say
         # A row without its event_type is an Amplitude row all the same, and is rejected as one.
-        self._names_amplitude = (schema.get("properties") or {}).keys() >= AMPLITUDE_FIELDS
+        self._names_amplitude = _are_amplitudes(schema.get("properties") or {})
+        self._spellings: dict[tuple[str, ...], bool] = {}
         mapping = conversions.mappings.of(stream)
         if mapping is not None and not self.is_amplitude({}) and self._format != "posthog":
             _check(stream, mapping, schema)
@@ -112,8 +119,18 @@ class Converter:
     def is_amplitude(self, record: Json) -> bool:
         """Tell whether a record is an Amplitude row."""
         if self._format == "auto":
-            return self._names_amplitude or record.keys() >= AMPLITUDE_FIELDS
+            return self._names_amplitude or self._is_spelt_as_amplitudes(record)
         return self._format == "amplitude"
+
+    def _is_spelt_as_amplitudes(self, record: Json) -> bool:
+        """Tell whether a record has Amplitude's fields; once for all records of its names."""
+        names = tuple(record)
+        known = self._spellings.get(names)
+        if known is None:
+            known = _are_amplitudes(names)
+            if len(names) <= MAX_KEY_LENGTH:
+                remember(self._spellings, names, known, _MAX_SPELLINGS)
+        return known
 
     def _introduce(self) -> None:
         """Say at the first record what the mapping left open, and what stands for it."""
@@ -121,6 +138,10 @@ class Converter:
             self._introduced = True
             for level, text in _defaults(self._fields, self._schema):
                 self._say(level, text)
+
+
+def _are_amplitudes(names: Iterable[str]) -> bool:
+    return AMPLITUDE_FIELDS.issubset(map(field_name, names))
 
 
 def _check(stream: str, mapping: StreamMapping, schema: Json) -> None:

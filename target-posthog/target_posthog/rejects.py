@@ -32,6 +32,7 @@ CODES = MappingProxyType(
         "missing_event_type": "the row has no event name",
         "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
         "reserved_event_name": "PostHog acts on this name instead of storing it; map it",
+        "bad_object": "text that is not JSON stands where Amplitude has an object",
         "no_distinct_id": "the record names no person at all",
         "distinct_id_too_long": "PostHog keeps 200 characters of an id",
         "bad_time": "none of the record's times can be read",

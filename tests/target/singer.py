@@ -21,7 +21,10 @@ def uuid_of(number: int) -> str:
 
 
 def row(number: int, **changes: Any) -> Json:
-    """Return an Amplitude row of a user without a device; a change to None leaves a field out."""
+    """Return an Amplitude row of a user without a device; a change to None leaves a field out.
+
+    It is uploaded when it happens.
+    """
     moment = f"{START + timedelta(seconds=number):%Y-%m-%d %H:%M:%S.%f}"
     made: Json = {
         "uuid": uuid_of(number),
@@ -29,7 +32,7 @@ def row(number: int, **changes: Any) -> Json:
         "amplitude_id": 1000 + number,
         "user_id": f"user-{number}",
         "event_time": moment,
-        "server_upload_time": moment,
+        "server_upload_time": changes.get("event_time", moment),
         "event_properties": {"number": number},
     }
     return {name: value for name, value in {**made, **changes}.items() if value is not None}

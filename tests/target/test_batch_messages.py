@@ -107,6 +107,10 @@ def test_files_and_records_become_the_same_events(
         row(601, event_properties={"big": 2**70, "tiny": 1e-300, "text": "\u2028 é 😀"}),
         row(602, user_id=None, device_id=None, amplitude_id=None),
         row(603, event_time="never", server_upload_time=None),
+        row(604, event_time="2038-01-19 03:14:07", server_upload_time="2024-01-01 00:10:04"),
+        row(605, event_properties='{"page": "/"}', amplitude_id=5.0, app="445566"),
+        row(606, event_properties="{'page': None}"),
+        {name.upper(): value for name, value in row(607).items()},
     ]
     own = config | {"protocol": protocol}
     first = run_target(own, [schema(), *records(sent), state({"at": 1})], tmp_path).checked()
@@ -122,7 +126,7 @@ def test_files_and_records_become_the_same_events(
         sorted(line["code"] for line in map(json.loads, path.read_text().splitlines()))
         for path in (tmp_path / "rejects").iterdir()
     ]
-    assert rejects == [["bad_time", "no_distinct_id"]] * 2
+    assert rejects == [["bad_object", "bad_time", "no_distinct_id"]] * 2
 
 
 def test_lines_that_are_no_records_go_to_the_rejects(

@@ -115,6 +115,29 @@ def test_posthog_events_pass_as_they_are(
     assert counts_in(ended.stderr)["rejected"] == 1
 
 
+@pytest.mark.parametrize("declared", [True, False])
+def test_rows_of_a_warehouse_are_amplitudes_in_any_spelling(
+    tmp_path: Path, config: Json, capture: PosthogCapture, *, declared: bool
+) -> None:
+    """Snowflake's columns are in capitals, and a tap need not declare them."""
+    rows_of_snowflake = [
+        {name.upper(): value for name, value in row(n, event_properties=text).items()}
+        for n, text in ((1, '{"page": "/"}'), (2, "{'page': '/'}"))
+    ]
+    columns: Json = {name: {} for name in rows_of_snowflake[0]} if declared else {"UUID": {}}
+    messages = [schema("t", key="UUID", **columns), *records(rows_of_snowflake, "t")]
+    ended = run_target(config, messages, tmp_path).checked()
+    (stored,) = capture.events
+    assert (stored["uuid"], stored["event"], stored["distinct_id"]) == (
+        uuid_of(1),
+        "viewed",
+        "user-1",
+    )
+    assert stored["properties"]["page"] == "/"
+    assert rejected_codes(tmp_path) == ["bad_object"]
+    assert counts_in(ended.stderr)["exported"] == 2
+
+
 def test_streams_of_other_taps_become_events_by_their_usual_names(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:

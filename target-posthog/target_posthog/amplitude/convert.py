@@ -18,6 +18,7 @@ from target_posthog.amplitude.event_names import (
     EventNames,
     problem_of_name,
 )
+from target_posthog.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
 from target_posthog.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.amplitude.groups import fits as groups_fit
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of
@@ -67,6 +68,14 @@ class _Named(NamedTuple):
     outcome: Skipped | Rejected | None
 
 
+class _Read(NamedTuple):
+    """A row as Amplitude exports it, what follows from its keys, and its values in that order."""
+
+    row: Mapping[str, Any]
+    shape: Shape
+    found: tuple[Any, ...]
+
+
 @dataclass(frozen=True)
 class Options:
     """What the user decides about the conversion; see the settings of the same names."""
@@ -111,29 +120,37 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
     """Convert one row of an Amplitude export.
 
     Args:
-        row: the row as exported, or as `tap-amplitude` emits it. It is never changed.
+        row: the row as exported, as `tap-amplitude` emits it, or as a warehouse or another tap
+            has it. It is never changed.
         options: the user's decisions.
 
     Returns:
         An event, a skip with its rule, or a rejection with its code; for any JSON object.
     """
+    read = options.table.read(row)
+    problem = None
+    if read[0].misspelt or not FOREIGN_TYPES.isdisjoint(map(type, read[0].formed(row))):
+        row, problem = exported_row(row, read[0].misspelt)
+        read = options.table.read(row)
     event_type = row.get("event_type")
     if not isinstance(event_type, str):
         return _NO_EVENT_TYPE
     name, outcome = options.named.get(event_type) or _decide(event_type, options)
-    if outcome is not None:
-        return outcome
+    unwanted = outcome or problem
+    if unwanted is not None:
+        return unwanted
     person = person_of(row)
     personal = options.person_profiles == "always" or (
         options.person_profiles == "identified_only" and person.is_user
     )
     problem = person.problem if personal else _problem_without_person(name, person)
-    return problem or _event(row, name, person, options, personal=personal)
+    return problem or _event(_Read(row, *read), name, person, options, personal=personal)
 
 
 def _event(
-    row: Mapping[str, Any], name: str, person: Person, options: Options, *, personal: bool
+    read: _Read, name: str, person: Person, options: Options, *, personal: bool
 ) -> Conversion:
+    row = read.row
     own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
     timestamp = own_time
     if own_time is None or is_too_late(own_time, any_time(row.get("server_upload_time"))):
@@ -152,7 +169,7 @@ def _event(
         "event": name,
         "distinct_id": person.distinct_id,
         "timestamp": timestamp,
-        "properties": _properties(row, timestamp, kept, options, personal=personal),
+        "properties": _properties(read, timestamp, kept, options, personal=personal),
     }
     # PostHog drops merges and group updates of events without a person profile.
     if not personal:
@@ -193,12 +210,12 @@ def _decide(event_type: str, options: Options) -> _Named:
 
 
 def _properties(
-    row: Mapping[str, Any], timestamp: str, kept: Json, options: Options, *, personal: bool
+    read: _Read, timestamp: str, kept: Json, options: Options, *, personal: bool
 ) -> Json:
     """Return the event's properties.
 
     Args:
-        row: the row.
+        read: the row.
         timestamp: the event's time.
         kept: fields that have a place of their own and do not fit it; is added to.
         options: the user's decisions.
@@ -206,7 +223,7 @@ def _properties(
             group updates.
     """
     table = options.table
-    shape, found = table.read(row)
+    row, shape, found = read
     properties, side = shape.properties_of(row, found)
     told = personal and options.user_properties != "ignore"
     updates = _add_user(row, side, properties, kept, options, told=told)

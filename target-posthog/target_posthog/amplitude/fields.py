@@ -152,8 +152,10 @@ MOBILE_LIBRARIES = (
     "amplitude-kotlin",
     "amplitude-analytics-android",
     "amplitude-react-native",
+    "@amplitude/analytics-react-native",
     "amplitude-flutter",
     "amplitude-unity",
+    "amplitude-unreal",
 )
 
 
@@ -168,8 +170,11 @@ def platform_of(row: Mapping[str, Any]) -> Platform:
             return MOBILE
     library = row.get("library")
     if isinstance(library, str):
-        if library.startswith(WEB_LIBRARIES):
+        # Of a wrapper and the SDK that it wraps, `amplitude-flutter/4.3.2_amplitude-ts/2.1`, the
+        # latter knows what it runs on.
+        wrapped = library.rpartition("_")[2]
+        if library.startswith(WEB_LIBRARIES) or wrapped.startswith(WEB_LIBRARIES):
             return WEB
-        if library.startswith(MOBILE_LIBRARIES):
+        if library.startswith(MOBILE_LIBRARIES) or wrapped.startswith(MOBILE_LIBRARIES):
             return MOBILE
     return SERVER

@@ -23,6 +23,7 @@ from target_posthog.amplitude.fields import (
     Field,
     platform_of,
 )
+from target_posthog.amplitude.foreign_rows import FORMED_FIELDS, fields_of
 from target_posthog.amplitude.names import (
     Copies,
     FieldRow,
@@ -187,6 +188,10 @@ class Shape:
         self._wishes = tuple((key, key) for key in own) if wishes is None else wishes
         self._same = frozenset(old for old, new in self._wishes if old == new)
         self._table = table
+        #: The columns that have a field's name in another spelling; see `foreign_rows`.
+        self.misspelt = fields_of(keys)
+        #: The row's values of the fields in which their form matters.
+        self.formed = _getter(tuple(key for key in keys if key in FORMED_FIELDS))
         self._device = tuple(key for key in DEVICE_FIELDS if key in keys)
         self._place = tuple(key for key in PLACE_FIELDS if key in keys)
         copies, self._rows = rows_with(table.row_rows, keys)

@@ -143,7 +143,7 @@ def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[
     """
     for name, value in zip(names, found, strict=True):
         if not is_empty(value):
-            properties[name] = any_time(value) or value
+            properties[name] = to_rfc3339(value) or _number_time(value) or value
 
 
 def rfc3339_of(milliseconds: int) -> str | None:

@@ -10,11 +10,17 @@ from datetime import datetime
 from itertools import pairwise
 from operator import itemgetter
 from struct import Struct
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 import orjson
 
+from target_posthog.amplitude.foreign_rows import (
+    BOOLEAN_FIELDS,
+    INTEGER_FIELDS,
+    LIST_FIELDS,
+    OBJECT_FIELDS,
+)
 from target_posthog.amplitude.senders import SENDER_FIELDS, encoded
 from target_posthog.amplitude.times import TIME_FIELDS, is_too_late, to_text
 
@@ -34,9 +40,21 @@ _OWN: dict[str, tuple[str, Any]] = {
     # The sender's, but kept as text at first: they come again with each of its rows.
     "user_properties": ("user_properties", msgspec.Raw),
 }
+#: What an export has in fields of the sender; another form is not usual (`foreign_rows.py`).
+_FORMS: dict[str, Any] = {
+    **dict.fromkeys(OBJECT_FIELDS, dict[str, Any] | None),
+    **dict.fromkeys(INTEGER_FIELDS, int | None),
+    **dict.fromkeys(BOOLEAN_FIELDS, bool | None),
+    **dict.fromkeys(
+        LIST_FIELDS, list[Any] | Annotated[str, msgspec.Meta(pattern=r"^[^\[]")] | None
+    ),
+}
 _MEMBERS: list[tuple[str, str, Any]] = [
     *((member, name, kind) for member, (name, kind) in _OWN.items()),
-    *((f"sender_{number}", name, Any) for number, name in enumerate(SENDER_FIELDS)),
+    *(
+        (f"sender_{number}", name, _FORMS.get(name, Any))
+        for number, name in enumerate(SENDER_FIELDS)
+    ),
 ]
 # In the order of Amplitude's rows: msgspec looks for each key from where it found the last one.
 _MEMBERS.sort(key=lambda one: one[1])

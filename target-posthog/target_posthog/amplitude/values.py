@@ -47,14 +47,26 @@ def number(value: Any) -> float | int | None:
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
+#: Where a wrapper names the SDK that it wraps: `_amplitude-swift/` behind its own version.
+_WRAPPED = re.compile(r"_@?[A-Za-z][^/_]*/", re.ASCII)
+
+
 def library_name(value: Any) -> str | None:
-    """Return `amplitude-ts` of `amplitude-ts/2.16.1`."""
-    return value.split("/", 1)[0] or None if isinstance(value, str) else None
+    """Return `amplitude-ts` of `amplitude-ts/2.16.1`, and of a chain the first: the app uses it."""
+    return _library(value)[0] or None if isinstance(value, str) else None
 
 
 def library_version(value: Any) -> str | None:
-    """Return `2.16.1` of `amplitude-ts/2.16.1`."""
-    return value.partition("/")[2] or None if isinstance(value, str) else None
+    """Return `2.16.1` of `amplitude-ts/2.16.1`, and of a chain that of the first."""
+    return _library(value)[1] or None if isinstance(value, str) else None
+
+
+def _library(text: str) -> tuple[str, str]:
+    """Return name and version of a library, of `@scope/name/1.0` and `wrapper/1.0_sdk/2.0`, too."""
+    start = text.find("/") + 1 if text.startswith("@") else 0
+    name, _, rest = text[start:].partition("/")
+    wrapped = _WRAPPED.search(rest)
+    return text[:start] + name, rest if wrapped is None else rest[: wrapped.start()]
 
 
 #: Amplitude's browser names that PostHog's browser SDK calls something else

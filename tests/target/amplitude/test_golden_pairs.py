@@ -10,6 +10,7 @@ import pytest
 from target_posthog.amplitude.convert import convert
 from target_posthog.amplitude.event_names import STANDARD_EVENTS
 from target_posthog.amplitude.fields import FIELDS, Field, platform_of
+from target_posthog.amplitude.foreign_rows import exported_row, fields_of
 from target_posthog.rejects import CODES
 from tests.target.amplitude.golden_pairs import (
     GoldenPair,
@@ -29,6 +30,7 @@ _EVENT, _USER = "event_properties.", "user_properties."
 CODES_OF_CONVERSION = {
     "missing_event_type",
     "event_name_too_long",
+    "bad_object",
     "reserved_event_name",
     "no_distinct_id",
     "distinct_id_too_long",
@@ -80,15 +82,16 @@ def _shown_by_pairs(field: Field, source: str) -> Iterator[tuple[object, object]
     later = [one for one in FIELDS[FIELDS.index(field) + 1 :] if one.name == field.name]
     for pair in PAIRS:
         wished = {"property_names", "skip_properties"} & pair.settings.keys()
-        platform = platform_of(pair.row)
+        row, _ = exported_row(pair.row, fields_of(pair.row))
+        platform = platform_of(row)
         if not pair.properties or wished or platform not in field.when:
             continue
         # An event's property goes before the user's.
         above = [name for one in later if platform in one.when for name in one.sources]
         values = {
-            **pair.row,
-            **{_EVENT + k: v for k, v in (pair.row["event_properties"] or {}).items()},
-            **{_USER + k: v for k, v in (pair.row["user_properties"] or {}).items()},
+            **row,
+            **{_EVENT + k: v for k, v in (row["event_properties"] or {}).items()},
+            **{_USER + k: v for k, v in (row["user_properties"] or {}).items()},
         }
         if _EVENT + field.name in values or any(values.get(one) for one in (*earlier, *above)):
             continue
