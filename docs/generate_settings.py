@@ -1,11 +1,14 @@
-"""Write `docs/settings.md` and the settings in `meltano.yml` from the plugins' own declarations.
+"""Write all that tells of the settings, from the plugins' own declarations.
 
-python docs/generate_settings.py           write both
+That is `docs/settings.md`, the settings in `meltano.yml`, and the definitions in `hub/`.
+
+python docs/generate_settings.py           write them
 python docs/generate_settings.py --check   exit 1 when one of them is out of date
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from pathlib import Path
@@ -34,39 +37,74 @@ SDK_NAMES = frozenset(
     }
 )
 
-_KINDS = {
-    **{name: name for name in ("array", "boolean", "integer", "object")},
-    "number": "decimal",
+#: What the Hub knows of a definition besides what Meltano needs (meltano/hub, `schemas/`).
+_FOR_THE_HUB: dict[str, Any] = {
+    "variant": "amplitude-to-posthog",
+    "quality": "unknown",
+    "maintenance_status": "beta",
+    "supported_python_versions": ["3.10", "3.11", "3.12", "3.13", "3.14"],
+    "keywords": ["meltano_sdk"],
 }
+_DOMAINS = {"tap-amplitude": "https://amplitude.com", "target-posthog": "https://posthog.com"}
+#: What only this project's own definitions have: where its plugins lie, and its choice of settings.
+_OF_THE_PROJECT = frozenset({"config", "pip_url", "settings"})
 
 
 def settings_of(plugin: Any) -> dict[str, dict[str, Any]]:
     """Return the JSON schema of each of a plugin's own settings, by name."""
     return {
-        name: schema
-        for name, schema in plugin.config_jsonschema["properties"].items()
-        if name not in SDK_NAMES
+        name: schema for name, schema in all_settings_of(plugin).items() if name not in SDK_NAMES
     }
+
+
+def all_settings_of(plugin: Any) -> dict[str, dict[str, Any]]:
+    """Return the JSON schema of each setting that a plugin takes, those of the SDK last."""
+    schema = copy.deepcopy(plugin.config_jsonschema)
+    plugin.append_builtin_config(schema)
+    properties: dict[str, dict[str, Any]] = schema["properties"]
+    return dict(sorted(properties.items(), key=lambda one: one[0] in SDK_NAMES))
+
+
+def variable_of(plugin: Any, name: str) -> str:
+    """Return the variable of the environment that sets a setting."""
+    return f"{plugin.name.upper().replace('-', '_')}_{name.upper()}"
 
 
 def meltano_setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     """Return a setting as a Meltano plugin definition declares it.
 
-    A default is not repeated: the plugin fills it in.
+    A default is not repeated: the plugin fills it in. Nearly all are texts to Meltano, which then
+    passes a variable on as it is, for the plugin to read. Its other kinds end in a traceback of
+    Meltano's for what they cannot read (`integer`, `array`, `options`) and for what they can
+    (`decimal`), or guess: `boolean` takes `ture` for false, `date_iso8601` takes `2023` for this
+    day of 2023. Objects must be objects, or those in meltano.yml would not reach the commands.
     """
-    setting: dict[str, Any] = {"name": name, "label": schema["title"]}
-    options = [str(value).lower() for value in schema.get("enum", ()) if value is not None]
-    if options:
-        setting["kind"] = "options"
-        setting["options"] = [
-            {"label": option, "value": option} for option in dict.fromkeys(options)
-        ]
-    else:
-        setting["kind"] = _kind(schema)
+    setting: dict[str, Any] = {
+        "name": name,
+        "label": schema["title"],
+        "kind": "object" if "object" in schema["type"] else "string",
+    }
     if schema.get("secret"):
         setting["sensitive"] = True
-    setting["description"] = schema["description"]
+    setting["description"] = " ".join([schema["description"], *_choice(schema)])
     return setting
+
+
+def hub_definition(plugin: Any, own: dict[str, Any]) -> str:
+    """Return a plugin's whole definition, for `meltano add --from-ref` and for the Hub.
+
+    Args:
+        plugin: The plugin's class.
+        own: Its definition in this project's meltano.yml.
+    """
+    definition = {
+        **{name: value for name, value in own.items() if name not in _OF_THE_PROJECT},
+        **_FOR_THE_HUB,
+        "domain_url": _DOMAINS[plugin.name],
+        "settings": [meltano_setting(*one) for one in all_settings_of(plugin).items()],
+    }
+    head = "# Made by docs/generate_settings.py from meltano.yml and the plugin's declarations.\n"
+    return head + yaml.safe_dump(definition, sort_keys=False, width=88)
 
 
 def settings_page() -> str:
@@ -75,24 +113,25 @@ def settings_page() -> str:
         "# Settings\n\n"
         "<!-- Made by docs/generate_settings.py from the plugins' own declarations. -->\n\n"
         "Every setting can stand in `meltano.yml`, in the environment, or in a file given with "
-        "`--config`. With Meltano, secrets belong in `.env` (see `.env.example`).\n"
+        "`--config`. The environment wins over `.env`, and `.env` over `meltano.yml`. With "
+        "Meltano, secrets belong in `.env` (see `.env.example`).\n\n"
+        "In a variable a list or an object is JSON, and a boolean is `true` or `false`. An empty "
+        "variable counts as not set. Meltano takes a dot in a name of an object for the way into "
+        "it; write such a dot as `\\\\.` there.\n"
     )
     parts = [head]
-    for plugin in PLUGINS:
-        rows = [_row(plugin, name, schema) for name, schema in settings_of(plugin).items()]
-        parts.append(
-            f"## {plugin.name}\n\n| setting | default | meaning |\n|---|---|---|\n"
-            + "\n".join(rows)
-            + "\n"
-        )
+    parts += [f"## {one.name}\n\n{_table(one, settings_of(one))}" for one in PLUGINS]
     parts.append(
         "## Settings of the Singer SDK\n\n"
-        "Both plugins also take the SDK's settings for "
-        f"[stream maps and flattening]({SDK_SETTINGS}): "
-        "`stream_maps`, `stream_map_config`, `faker_config`, `flattening_enabled`, "
-        "`flattening_max_depth`, `flattening_max_key_length`, `flattening_separator`; the "
-        "target also `add_record_metadata`.\n"
+        f"Both plugins also take the SDK's settings for [stream maps and flattening]({SDK_SETTINGS}"
+        "). They change records: in the tap before they are written, in the target before they "
+        "are converted.\n"
     )
+    for plugin in PLUGINS:
+        given = {
+            name: schema for name, schema in all_settings_of(plugin).items() if name in SDK_NAMES
+        }
+        parts.append(f"### For {plugin.name}\n\n{_table(plugin, given)}")
     return "\n".join(parts)
 
 
@@ -110,7 +149,7 @@ def with_settings(text: str) -> str:
             ),
             len(lines),
         )
-        settings = [meltano_setting(name, one) for name, one in settings_of(plugin).items()]
+        settings = [meltano_setting(name, one) for name, one in all_settings_of(plugin).items()]
         block = yaml.safe_dump({"settings": settings}, sort_keys=False, width=88)
         made = [f"    {line}\n" for line in block.splitlines()]
         text = "".join([*lines[:begin], *made, *lines[end:]])
@@ -121,11 +160,15 @@ def _line(lines: list[str], wanted: str, *, after: int = 0) -> int:
     return lines.index(wanted, after)
 
 
-def _kind(schema: dict[str, Any]) -> str:
-    if schema.get("format") == "date-time":
-        return "date_iso8601"
-    types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
-    return next((_KINDS[name] for name in types if name in _KINDS), "string")
+def _choice(schema: dict[str, Any]) -> list[str]:
+    """Return a sentence on the values that a setting may have, if it has a choice."""
+    options = [str(value).lower() for value in schema.get("enum", ()) if value is not None]
+    return [f"One of {', '.join(f'`{option}`' for option in options)}."] if options else []
+
+
+def _table(plugin: Any, settings: dict[str, dict[str, Any]]) -> str:
+    rows = [_row(plugin, name, schema) for name, schema in settings.items()]
+    return "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _row(plugin: Any, name: str, schema: dict[str, Any]) -> str:
@@ -135,23 +178,28 @@ def _row(plugin: Any, name: str, schema: dict[str, Any]) -> str:
         if default is None
         else f"`{default if isinstance(default, str) else json.dumps(default)}`"
     )
-    notes = [schema["description"]]
-    options = [str(value).lower() for value in schema.get("enum", ()) if value is not None]
-    if options:
-        notes.append(f"One of {', '.join(f'`{option}`' for option in dict.fromkeys(options))}.")
+    notes = [schema["description"], *_choice(schema)]
     if schema.get("secret"):
         notes.append("Secret.")
-    variable = f"{plugin.name.upper().replace('-', '_')}_{name.upper()}"
-    return f"| `{name}`<br>`{variable}` | {shown} | {' '.join(notes)} |"
+    return f"| `{name}`<br>`{variable_of(plugin, name)}` | {shown} | {' '.join(notes)} |"
+
+
+def generated() -> dict[Path, str]:
+    """Return every file that is made here, with what it has to hold."""
+    meltano = ROOT / "meltano.yml"
+    text = meltano.read_text(encoding="utf-8")
+    made = {ROOT / "docs/settings.md": settings_page(), meltano: with_settings(text)}
+    kinds: dict[str, list[dict[str, Any]]] = yaml.safe_load(text)["plugins"]
+    for plugin in PLUGINS:
+        for kind, plugins in kinds.items():
+            for own in (own for own in plugins if own["name"] == plugin.name):
+                made[ROOT / f"hub/{kind}/{plugin.name}.yml"] = hub_definition(plugin, own)
+    return made
 
 
 def main() -> int:
-    """Write both files, or with `--check` compare them."""
-    meltano = ROOT / "meltano.yml"
-    wanted = {
-        ROOT / "docs/settings.md": settings_page(),
-        meltano: with_settings(meltano.read_text(encoding="utf-8")),
-    }
+    """Write the files, or with `--check` compare them."""
+    wanted = generated()
     stale = [
         path
         for path, text in wanted.items()
@@ -161,6 +209,7 @@ def main() -> int:
         if "--check" in sys.argv:
             print(f"{path.name} is out of date: run python docs/generate_settings.py")
         else:
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")
             print(f"{path.name} written")
     return 1 if stale and "--check" in sys.argv else 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Stream, Tap
-from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
@@ -17,6 +17,13 @@ from singer_sdk.plugin_base import _ConfigInput
 from tap_amplitude.config_checks import misspelt, problems
 from tap_amplitude.daily_streams import FIGURES
 from tap_amplitude.errors import FixConfiguration, Stopped
+from tap_amplitude.given_settings import (
+    from_variables,
+    load_variables,
+    misspelt_variables,
+    not_passed_on,
+    typed,
+)
 from tap_amplitude.merged_ids import MergedIdsStream
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.project import Project
@@ -111,9 +118,10 @@ class TapAmplitude(Tap):
         """
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
-        # A null is a setting that is not set; left in, it would keep its default away.
-        self._config = {name: value for name, value in self._config.items() if value is not None}
-        found = problems(self._config, schema)
+        prefix = self._env_var_prefix
+        lost = list(not_passed_on(self._config, schema, prefix, os.environ))
+        self._config, unreadable = typed(self._config, schema)
+        found = [*lost, *unreadable, *problems(self._config, schema)]
         if not raise_errors:
             return found
         for sentence in misspelt(self._config, schema):
@@ -145,17 +153,13 @@ class TapAmplitude(Tap):
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Settings from the environment; a number that is none is the user's mistake, not ours."""
+        """Settings from the environment, and beneath it from `.env`, as texts."""
         schema = cls.config_jsonschema
         cls.append_builtin_config(schema)
-        try:
-            given = parse_environment_config(schema, cls._env_var_prefix)
-        except ValueError as error:
-            raise FixConfiguration(
-                f"A {cls._env_var_prefix}* environment variable has the wrong type: {error}.",
-                remedy="`tap-amplitude --about` tells the type of every setting.",
-            ) from error
-        return {name: _nested(value) for name, value in given.items()}
+        load_variables()
+        for problem in misspelt_variables(schema, cls._env_var_prefix, os.environ):
+            raise FixConfiguration(problem, remedy="Correct the name of the variable.")
+        return from_variables(schema, cls._env_var_prefix, os.environ)
 
     @classmethod
     def cb_config(
@@ -192,20 +196,6 @@ class TapAmplitude(Tap):
             state=_checked_file(state, "--state"),
             catalog=_checked_file(catalog, "--catalog"),
         )
-
-
-def _nested(value: Any) -> Any:
-    """Give a setting as it was written: Meltano's variables have `storage.root` for an object."""
-    if not isinstance(value, dict):
-        return value
-    whole: dict[str, Any] = {}
-    for name, item in value.items():
-        outer, dot, inner = name.partition(".")
-        if dot and name.startswith(("encoding.", "storage.")):
-            whole.setdefault(outer, {})[inner] = item
-        else:
-            whole[name] = item
-    return whole
 
 
 def _count(found: Sequence[str]) -> str:

@@ -29,10 +29,11 @@ from target_posthog.errors import (
     TargetPosthogError,
     exhausted_system,
 )
+from target_posthog.given_settings import typed
 from target_posthog.signals import SIGNALS, StoppedBySignal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from jsonschema import ValidationError
 
@@ -79,38 +80,30 @@ def checked_config(
     schema: Mapping[str, Any],
     problems_of: Callable[[Mapping[str, Any]], list[str]],
     *,
+    lost: Iterable[str] = (),
     raise_errors: bool,
 ) -> list[str]:
     """Return everything that is wrong with the settings, after filling in the defaults.
 
     The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
-    setting that is null counts as not set; a truth value or a text may stand for a text or a
-    number.
+    setting that is null or an empty text counts as not set; a text may stand for what the schema
+    wants, a truth value for a text.
 
     Raises:
         FixConfiguration: something is wrong, and `raise_errors` is set.
     """
-    given = {name: value for name, value in config.items() if value is not None}
+    given, unreadable = typed(config, schema)
+    problems = [*lost, *unreadable]
     config.clear()
     for name, value in given.items():
-        config[name] = _fitted(value, schema["properties"].get(name, {}).get("type", ()))
-    problems = [_in_words(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
-    if not problems:
-        problems = problems_of(config)
+        types = schema["properties"].get(name, {}).get("type", ())
+        is_text = isinstance(value, bool) and "string" in types
+        config[name] = str(value).lower() if is_text else _plain(value)
+    refused = [_in_words(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
+    problems += refused or problems_of(config)
     if problems and raise_errors:
         raise FixConfiguration(" ".join(problems), "See docs/settings.md.")
     return problems
-
-
-def _fitted(value: Any, types: Sequence[str]) -> Any:
-    """Return a setting in a form that the schema takes, when it only has another type."""
-    value = _plain(value)
-    if isinstance(value, bool) and "string" in types:
-        return str(value).lower()
-    if isinstance(value, str) and "number" in types:
-        with suppress(ValueError):
-            return float(value)
-    return value
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import copy
+import os
 import select
 import shutil
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
@@ -27,6 +29,12 @@ from target_posthog.converters import Conversions
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import FixConfiguration
+from target_posthog.given_settings import (
+    from_variables,
+    load_variables,
+    misspelt_variables,
+    not_passed_on,
+)
 from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.key_check import AfterKeyCheck, KeyCheck
@@ -359,10 +367,22 @@ class TargetPosthog(Target):
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        self.append_builtin_config(self.config_jsonschema)
+        schema = self.config_jsonschema
+        self.append_builtin_config(schema)
+        lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         return checked_config(
-            self._config, self.config_jsonschema, problems_of, raise_errors=raise_errors
+            self._config, schema, problems_of, lost=lost, raise_errors=raise_errors
         )
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
+        """Settings from the environment, and beneath it from `.env`, as texts."""
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        load_variables()
+        for problem in misspelt_variables(schema, cls._env_var_prefix, os.environ):
+            raise FixConfiguration(problem, "Correct the name of the variable.")
+        return from_variables(schema, cls._env_var_prefix, os.environ)
 
     @classmethod
     @override

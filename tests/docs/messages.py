@@ -31,8 +31,11 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_batch_problems",
         "_date_problems",
         "_in_words",
+        "misspelt_variables",
+        "not_passed_on",
         "_url_problems",
         "problems_of",
+        "typed",
         "__str__",
     }
 )

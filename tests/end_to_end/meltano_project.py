@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -20,30 +21,17 @@ _SECONDS = 180.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class MeltanoProject:
-    """A project folder with meltano.yml, both plugins and the demo export.
+class MeltanoFolder:
+    """A folder in which Meltano runs; the plugins' commands are on its path.
 
     Args:
-        folder: Where to make it; its plugins are the repository's own.
-        installed: A project whose installed plugins it shares; they are installed when there is
-            none, which takes the time and the network that it takes a user.
+        folder: The project's folder.
+        definition: The text of its meltano.yml.
     """
 
-    def __init__(self, folder: Path, installed: MeltanoProject | None = None) -> None:
+    def __init__(self, folder: Path, definition: str) -> None:
         self.folder = folder
-        text = (REPOSITORY / "meltano.yml").read_text()
-        assert text.count("pip_url: -e ./") == 2
-        own = text.replace("pip_url: -e ./", f"pip_url: -e {REPOSITORY}/")
-        (folder / "meltano.yml").write_text(own)
-        (folder / _DEMO).parent.mkdir(parents=True)
-        shutil.copy(REPOSITORY / _DEMO, folder / _DEMO)
-        (folder / ".meltano").mkdir()
-        if installed is None:
-            end = self.meltano("install")
-            assert end.exit_code == 0, end.stderr
-            return
-        for kind in _INSTALLED:
-            (folder / ".meltano" / kind).symlink_to(installed.folder / ".meltano" / kind)
+        (folder / "meltano.yml").write_text(definition)
 
     def meltano(self, *arguments: str, settings: Mapping[str, str] | None = None) -> Finished:
         """Run Meltano in the project.
@@ -56,6 +44,7 @@ class MeltanoProject:
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
             "NO_COLOR": "1",
+            "PATH": os.pathsep.join([str(SCRIPTS), os.environ["PATH"]]),
             **(settings or {}),
         }
         done = subprocess.run(
@@ -69,3 +58,28 @@ class MeltanoProject:
         )
         out, err = (_COLOUR.sub("", text.decode()) for text in (done.stdout, done.stderr))
         return Finished(done.returncode, out, err)
+
+
+class MeltanoProject(MeltanoFolder):
+    """A project folder with meltano.yml, both plugins and the demo export.
+
+    Args:
+        folder: Where to make it; its plugins are the repository's own.
+        installed: A project whose installed plugins it shares; they are installed when there is
+            none, which takes the time and the network that it takes a user.
+    """
+
+    def __init__(self, folder: Path, installed: MeltanoProject | None = None) -> None:
+        text = (REPOSITORY / "meltano.yml").read_text()
+        assert text.count("pip_url: -e ./") == 2
+        own = text.replace("pip_url: -e ./", f"pip_url: -e {REPOSITORY}/")
+        super().__init__(folder, own)
+        (folder / _DEMO).parent.mkdir(parents=True)
+        shutil.copy(REPOSITORY / _DEMO, folder / _DEMO)
+        (folder / ".meltano").mkdir()
+        if installed is None:
+            end = self.meltano("install")
+            assert end.exit_code == 0, end.stderr
+            return
+        for kind in _INSTALLED:
+            (folder / ".meltano" / kind).symlink_to(installed.folder / ".meltano" / kind)

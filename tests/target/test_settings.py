@@ -135,8 +135,8 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
         ({"source_format": "mixpanel"}, "source_format does not fit: enum must be auto or "),
         ({"identity_events": "merge"}, "identity_events does not fit: enum must be alias or "),
         ({"historical_migration": "yes"}, "enum must be true or false or auto"),
-        ({"max_batch_events": "many"}, "max_batch_events does not fit: type must be integer"),
-        ({"skip_events": "one"}, "skip_events does not fit: type must be array"),
+        ({"max_batch_events": "many"}, "`max_batch_events` is not a valid integer."),
+        ({"skip_events": "one"}, '`skip_events` is not a valid JSON array, such as ["a", "b"].'),
         ({"event_names": [{"from": "a"}]}, "event_names.0 does not fit: it must have from and to"),
         (
             {"property_names": [{"from": "a", "to": "$set"}]},
@@ -161,7 +161,7 @@ def test_several_problems_are_told_at_once() -> None:
     for words in ("personal API key", "host is", "max_batch_events must", "max_reject_ratio must"):
         assert words in told
     told = complaint(source_format="x", identity_events="y", max_batch_bytes="z")
-    for words in ("source_format does", "identity_events does", "max_batch_bytes does"):
+    for words in ("source_format does", "identity_events does", "`max_batch_bytes` is"):
         assert words in told
 
 

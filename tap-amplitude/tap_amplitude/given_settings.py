@@ -1,0 +1,265 @@
+"""Settings as users and Meltano give them: as texts of variables, read by the schema.
+
+Meltano hands a variable's text on as it is (meltano.yml declares most settings as texts: its own
+reading ends in a traceback, or guesses). `tap_amplitude` and `target_posthog` hold the same module
+(tests/properties/test_given_settings.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from dotenv import find_dotenv, load_dotenv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+#: The words that Meltano and the SDK take for true, and their opposites.
+_BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
+    ("false", "0", "no", "off"), False
+)
+#: A dot that Meltano takes for the way into an object; `\.` is one of the name.
+_DOT = re.compile(r"(?<!\\)\.")
+#: Variables of the SDK that are no settings.
+_NO_SETTINGS = ("LOGLEVEL",)
+#: So alike is a misspelt name to the right one, and rarely a name that means something else.
+_ALIKE = 0.8
+_KINDS = {
+    "array": 'JSON array, such as ["a", "b"]',
+    "boolean": "boolean (true or false)",
+    "integer": "integer",
+    "number": "number",
+    "object": 'JSON object, such as {"a": "b"}',
+}
+_UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
+
+
+def load_variables() -> None:
+    """Add what the nearest `.env` says to the environment, which wins.
+
+    The SDK's own reading lets `.env` win, unlike `meltano run`: a command would then not see the
+    key that was given on the command line.
+    """
+    load_dotenv(find_dotenv(usecwd=True))
+
+
+def from_variables(
+    schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the settings that the environment holds, as texts.
+
+    Args:
+        schema: The JSON schema of all settings.
+        prefix: Of the variables, such as `TAP_AMPLITUDE_`.
+        environment: The variables.
+    """
+    names = {name: _variable(prefix, name) for name in schema["properties"]}
+    return {name: environment[one] for name, one in names.items() if one in environment}
+
+
+def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Read texts as what the schema says.
+
+    Args:
+        config: What was given. A null or an empty text counts as not set.
+        schema: The JSON schema of all settings.
+
+    Returns:
+        The settings, and one sentence for each that cannot be read; never a value.
+    """
+    read: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in config.items():
+        types = _types(schema["properties"].get(name, {}))
+        try:
+            found = _read(value, types)
+        except _UNREADABLE:
+            wanted = " or ".join(_KINDS[one] for one in sorted(types & _KINDS.keys()))
+            problems.append(f"`{name}` is not a valid {wanted}.")
+        else:
+            if found is not None:
+                read[name] = found
+    return read, problems
+
+
+def misspelt_variables(
+    schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]
+) -> Iterable[str]:
+    """Name the variables that are nearly those of settings, and so of no effect.
+
+    Args:
+        schema: The JSON schema of all settings.
+        prefix: Of the variables.
+        environment: The variables.
+
+    Yields:
+        One sentence for each.
+    """
+    known = [*(_variable("", name) for name in schema["properties"]), *_NO_SETTINGS]
+    for variable in environment:
+        name = variable.removeprefix(prefix)
+        # `TARGET_POSTHOG_STREAMS_ORDERS_EVENT` is Meltano's, for a part of an object.
+        if name == variable or any(name == one or name.startswith(f"{one}_") for one in known):
+            continue
+        if like := difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
+            yield f"`{variable}` is no variable of a setting. Did you mean `{prefix}{like[0]}`?"
+
+
+def not_passed_on(
+    config: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    prefix: str,
+    environment: Mapping[str, str],
+) -> Iterable[str]:
+    """Name the variables that Meltano kept to itself; nothing when Meltano does not run the plugin.
+
+    Meltano passes on only the settings that meltano.yml declares, and of objects only the names
+    without dots, both in silence.
+
+    Args:
+        config: What was given.
+        schema: The JSON schema of all settings.
+        prefix: Of the variables.
+        environment: The variables.
+
+    Yields:
+        One sentence for each.
+    """
+    if not _is_run_by_meltano(prefix, environment):
+        return
+    yield from misspelt_variables(schema, prefix, environment)
+    for name, text in from_variables(schema, prefix, environment).items():
+        variable = _variable(prefix, name)
+        if text and config.get(name) is None:
+            yield (
+                f"`{variable}` is set, but Meltano did not pass it on: meltano.yml does not "
+                f"declare the setting `{name}`. Add the whole definition with `meltano add "
+                "--from-ref` (folder `hub`)."
+            )
+        elif isinstance(config.get(name), dict) and _lacks_names(config[name], text):
+            yield (
+                f"`{variable}` has names with dots, which Meltano did not pass on. "
+                r"Write each such dot as `\\.` in the JSON text."
+            )
+
+
+def _is_run_by_meltano(prefix: str, environment: Mapping[str, str]) -> bool:
+    """Tell whether the variables of this prefix are those that Meltano reads for this plugin."""
+    return any(
+        _variable("", environment.get(f"MELTANO_{kind}_{word}", "")) == prefix.rstrip("_")
+        for kind in ("EXTRACTOR", "LOADER")
+        for word in ("NAME", "NAMESPACE")
+    )
+
+
+def _lacks_names(value: Mapping[str, Any], text: str) -> bool:
+    try:
+        given = _json(text)
+    except _UNREADABLE:
+        return False
+    return isinstance(given, dict) and not _whole(given).keys() <= value.keys()
+
+
+def _variable(prefix: str, name: str) -> str:
+    return prefix + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
+
+
+def _types(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a setting may be, without null."""
+    types = schema.get("type", ())
+    found = {types} if isinstance(types, str) else set(types)
+    for kind in ("anyOf", "oneOf"):
+        found.update(*(_types(one) for one in schema.get(kind, ()) if isinstance(one, dict)))
+    return frozenset(found - {"null"})
+
+
+def _read(value: Any, types: frozenset[str]) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not value:
+        return None
+    if not types or "string" in types:
+        return value
+    text = value.strip()
+    for kind, read in _READERS.items():
+        if kind in types and (found := read(text)) is not None:
+            return found
+    if text:
+        raise ValueError
+    return None
+
+
+def _boolean(text: str) -> bool | None:
+    return _BOOLEANS.get(text.lower())
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if _INTEGER.fullmatch(text) else None
+
+
+def _number(text: str) -> float | None:
+    found = _integer(text)
+    if found is None and _NUMBER.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    return found
+
+
+def _array(text: str) -> list[Any] | None:
+    found = _json(text)
+    return found if isinstance(found, list) else None
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    found = _json(text)
+    return _whole(found) if isinstance(found, dict) else None
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "boolean": _boolean,
+    "integer": _integer,
+    "number": _number,
+    "array": _array,
+    "object": _object,
+}
+
+
+def _json(text: str) -> Any:
+    """Read JSON, or Python's way of writing it, as Meltano does: it writes a list that way, too."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return json.loads(json.dumps(ast.literal_eval(text)))
+
+
+def _whole(given: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as it was written: Meltano's variables have `storage.root` for an object.
+
+    What Meltano has taken apart holds no objects any more; a user's own text stays as it is.
+    """
+    if any(isinstance(value, dict) and value for value in given.values()):
+        return _unescaped(given)
+    whole: dict[str, Any] = {}
+    for name, value in given.items():
+        *outer, last = _DOT.split(name)
+        place = whole
+        for one in outer:
+            inside = place.setdefault(one, {})
+            if not isinstance(inside, dict):
+                return _unescaped(given)
+            place = inside
+        place[last] = value
+    return _unescaped(whole)
+
+
+def _unescaped(given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name.replace("\\.", "."): _unescaped(value) if isinstance(value, dict) else value
+        for name, value in given.items()
+    }

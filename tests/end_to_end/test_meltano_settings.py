@@ -1,0 +1,230 @@
+"""Settings on their way through the real Meltano: from a variable to the plugin that reads it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from docs.generate_settings import PLUGINS, all_settings_of, variable_of
+from tests.end_to_end.meltano_project import REPOSITORY, MeltanoFolder
+from tests.fakes.posthog_capture import PosthogCapture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fixtures.sample_export import SampleExport
+
+Json = dict[str, Any]
+
+_EXPORT = str(REPOSITORY / "tests/fixtures/demo_export.zip")
+#: Texts, as a user writes them, where one of the type alone would not be valid; and what they mean.
+_TEXTS: dict[str, tuple[str, Any]] = {
+    # As text, a number and a date that Meltano would make something else of.
+    "api_key": ("phc_0123", "phc_0123"),
+    "secret_key": ("0123", "0123"),
+    "start_date": ("2024-02-01", "2024-02-01"),
+    "end_date": ("2024-03-01T05:00:00+01:00", "2024-03-01T05:00:00+01:00"),
+    "api_url": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "archive_path": (_EXPORT, _EXPORT),
+    "host": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "ledger_url": ("sqlite:///a.db", "sqlite:///a.db"),
+    "batch_config": (
+        '{"encoding": {"format": "records"}, "storage": {"root": "file:///b"}}',
+        # The rest of it is that of meltano.yml, as Meltano does with objects.
+        {
+            "encoding": {"format": "records", "compression": "gzip"},
+            "storage": {"root": "file:///b"},
+        },
+    ),
+    "streams": (
+        r'{"public\\.orders": {"event": {"value": "a.b"}, "distinct_id": ["x", "y"]}}',
+        {"public.orders": {"event": {"value": "a.b"}, "distinct_id": ["x", "y"]}},
+    ),
+    "event_names": ('[{"from": "a.b", "to": "c"}]', [{"from": "a.b", "to": "c"}]),
+    "property_names": ('[{"from": "$a", "to": "c"}]', [{"from": "$a", "to": "c"}]),
+    "skip_events": ('["session_*", "it\'s"]', ["session_*", "it's"]),
+    "skip_properties": ("['ip_address']", ["ip_address"]),
+    "stream_maps": (
+        '{"events": {"city": "city.upper()", "zip": null}}',
+        {"events": {"city": "city.upper()", "zip": None}},
+    ),
+    "stream_map_config": ('{"hash_seed": "01"}', {"hash_seed": "01"}),
+    "flattening_max_key_length": ("200", 200),
+    "faker_config": ('{"seed": 0}', {"seed": 0}),
+}
+_BY_TYPE: dict[str, tuple[str, Any]] = {
+    "boolean": ("True", True),
+    "integer": ("3", 3),
+    "number": ("0.25", 0.25),
+    "string": ("a $b", "a $b"),
+}
+#: Stands in a plugin's place: writes down the settings that the plugin sees, and ends well.
+_RECORDER = """\
+import json, sys
+from {module} import {name}
+class Recorder({name}):
+    def __init__(self, **arguments):
+        try:
+            super().__init__(**arguments)
+        finally:
+            with open({path!r}, "w") as file:
+                json.dump(dict(self._config), file)
+    _open = classmethod(lambda cls: None)
+arguments = sys.argv[1:]
+if "--discover" in arguments:
+    print('{{"streams": []}}')
+else:
+    sys.stdin.read()
+    config = Recorder.cb_config(None, None, (arguments[arguments.index("--config") + 1],))
+    Recorder(config=config.config, parse_env_config=config.parse_env)
+"""
+
+
+def definition() -> Json:
+    """Return the project's own meltano.yml; its plugins are the commands on the path."""
+    whole: Json = yaml.safe_load((REPOSITORY / "meltano.yml").read_text())
+    for plugin in (*whole["plugins"]["extractors"], *whole["plugins"]["loaders"]):
+        del plugin["pip_url"]
+    return whole
+
+
+def given_and_meant(plugin: Any) -> dict[str, tuple[str, Any]]:
+    """Return a text for each setting that a plugin has, and what the plugin has to make of it."""
+    found = {}
+    for name, schema in all_settings_of(plugin).items():
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        choice = [one for one in schema.get("enum", ()) if one is not None]
+        usual = (choice[-1], choice[-1]) if choice else _BY_TYPE.get(kinds[0], ("", None))
+        found[name] = _TEXTS.get(name, usual)
+    return found
+
+
+def test_every_documented_variable_reaches_its_plugin(tmp_path: Path) -> None:
+    """Each setting of both plugins, the SDK's too, arrives in the type that the plugin works with.
+
+    The test of a new setting is this one: it needs a text in `_TEXTS` where its type is an array
+    or an object, or where its type does not say enough.
+    """
+    whole, variables, seen = definition(), {}, {}
+    for plugin, kind in zip(PLUGINS, ("extractors", "loaders"), strict=True):
+        seen[plugin.name] = tmp_path / f"{plugin.name}.json"
+        script = tmp_path / f"{plugin.name}-recorder"
+        code = _RECORDER.format(
+            module=plugin.__module__, name=plugin.__name__, path=str(seen[plugin.name])
+        )
+        script.write_text(f"#!{sys.executable}\n{code}")
+        script.chmod(0o755)
+        whole["plugins"][kind][0]["executable"] = str(script)
+        for name, (text, _) in given_and_meant(plugin).items():
+            variables[variable_of(plugin, name)] = text
+    documented = (REPOSITORY / "docs/settings.md").read_text()
+    assert [name for name in variables if f"`{name}`" not in documented] == []
+
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project.meltano("run", "tap-amplitude", "target-posthog", settings=variables).checked()
+    for plugin in PLUGINS:
+        received = json.loads(seen[plugin.name].read_text())
+        for name, (_, meant) in given_and_meant(plugin).items():
+            assert (name, received[name]) == (name, meant)
+            assert type(received[name]) is type(meant), name
+
+
+_WRONG_FOR_THE_TAP = {
+    "TAP_AMPLITUDE_START_DATE": "2023",
+    "TAP_AMPLITUDE_END_DATE": "2023-13-01",
+    "TAP_AMPLITUDE_MAX_SPOOL_GB": "2.5",
+    "TAP_AMPLITUDE_FLATTENING_ENABLED": "ture",
+}
+_WRONG_FOR_THE_TARGET = {
+    "TARGET_POSTHOG_API_KEY": "phc_0123",
+    "TARGET_POSTHOG_MAX_EVENTS_PER_SECOND": "5,000",
+    "TARGET_POSTHOG_STANDARD_EVENTS": "maybe",
+    "TARGET_POSTHOG_SKIP_EVENTS": "session_start,session_end",
+    "TARGET_POSTHOG_IDENTITY_EVENTS": "aliases",
+}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "variables"),
+    [("tap-amplitude", _WRONG_FOR_THE_TAP), ("target-posthog", _WRONG_FOR_THE_TARGET)],
+)
+def test_a_variable_that_cannot_be_read_ends_in_words(
+    tmp_path: Path, plugin: str, variables: dict[str, str]
+) -> None:
+    """Every mistake is named, exit code 2, without a traceback of Meltano's or the plugin's."""
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(definition()))
+    end = project.meltano("invoke", plugin, settings=variables)
+    assert "Traceback" not in end.stderr
+    prefix = f"{plugin.upper().replace('-', '_')}_"
+    for variable in variables.keys() - {"TARGET_POSTHOG_API_KEY"}:
+        name = variable.removeprefix(prefix).lower()
+        assert name in end.stderr, end.stderr
+    assert end.exit_code == 2
+
+
+def test_commands_see_what_a_run_sees(
+    tmp_path: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> None:
+    """The shell wins over `.env`, and `.env` over meltano.yml: in a test and in a replay, too."""
+    whole = definition()
+    (loader,) = whole["plugins"]["loaders"]
+    loader["config"] = {
+        "source_format": "fields",
+        "streams": {"orders": {"event": {"value": "Placed"}, "distinct_id": ["nobody", "buyer"]}},
+        "skip_events": ["no*"],
+        "rejects_path": "of_the_file",
+    }
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    (tmp_path / ".env").write_text(
+        f"TAP_AMPLITUDE_API_URL={amplitude.url}\n"
+        f"TAP_AMPLITUDE_API_KEY={amplitude.api_key}\n"
+        "TAP_AMPLITUDE_SECRET_KEY=of-another-project\n"
+        f"TAP_AMPLITUDE_START_DATE={export.start:%Y-%m-%d}\n"
+        f"TARGET_POSTHOG_API_KEY={posthog.api_key}\n"
+        f"TARGET_POSTHOG_HOST={posthog.url}\n"
+        "TARGET_POSTHOG_REJECTS_PATH=of_dotenv\n"
+    )
+    (tmp_path / "of_dotenv").mkdir()
+    record = {"id": 1, "buyer": "ann", "created_at": "2024-01-01T10:00:00Z"}
+    reject = {"code": "bad_time", "stage": "convert", "reason": "", "record": record}
+    line = json.dumps({**reject, "stream": "orders", "key_properties": ["id"]})
+    (tmp_path / "of_dotenv/a.jsonl").write_text(f"{line}\n")
+
+    shell = {"TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key}
+    project.meltano("invoke", "tap-amplitude:test", settings=shell).checked()
+    with PosthogCapture(api_key="phc_scratch") as scratch:
+        shell = {
+            "TARGET_POSTHOG_API_KEY": scratch.api_key,
+            "TARGET_POSTHOG_HOST": scratch.url,
+        }
+        project.meltano("invoke", "target-posthog:replay", settings=shell).checked()
+        assert posthog.requests == []
+        assert [(one["event"], one["distinct_id"]) for one in scratch.events] == [("Placed", "ann")]
+
+
+def test_a_setting_that_meltano_drops_stops_the_run(
+    tmp_path: Path, posthog: PosthogCapture
+) -> None:
+    """A preview that a short definition knows nothing of is not sent for real."""
+    whole = definition()
+    for plugin in (*whole["plugins"]["extractors"], *whole["plugins"]["loaders"]):
+        plugin["settings"] = [{"name": "api_key"}, {"name": "host"}, {"name": "archive_path"}]
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    variables = {
+        "TAP_AMPLITUDE_ARCHIVE_PATH": _EXPORT,
+        "TARGET_POSTHOG_API_KEY": posthog.api_key,
+        "TARGET_POSTHOG_HOST": posthog.url,
+        "TARGET_POSTHOG_PREVIEW_PATH": "preview",
+    }
+    end = project.meltano("run", "tap-amplitude", "target-posthog", settings=variables)
+    assert end.exit_code == 1
+    assert "TARGET_POSTHOG_PREVIEW_PATH is set, but Meltano did not pass it on" in (
+        end.stderr.replace("`", "")
+    )
+    assert "Traceback" not in end.stderr
+    assert posthog.events == []
