@@ -69,7 +69,7 @@ class _Named(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A row as Amplitude exports it, what follows from its keys, and its values in that order."""
+    """What is told of a row, what follows from its keys, and its values in that order."""
 
     row: Mapping[str, Any]
     shape: Shape
@@ -127,11 +127,11 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
     Returns:
         An event, a skip with its rule, or a rejection with its code; for any JSON object.
     """
-    read = options.table.read(row)
-    problem = None
-    if read[0].misspelt or not FOREIGN_TYPES.isdisjoint(map(type, read[0].formed(row))):
-        row, problem = exported_row(row, read[0].misspelt)
-        read = options.table.read(row)
+    shape, found = options.table.read(row)
+    told, problem = row, None
+    if shape.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, shape.formed(row))):
+        told, row, problem = _exported(row, shape)
+        shape, found = options.table.read(told)
     event_type = row.get("event_type")
     if not isinstance(event_type, str):
         return _NO_EVENT_TYPE
@@ -144,13 +144,26 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
         options.person_profiles == "identified_only" and person.is_user
     )
     problem = person.problem if personal else _problem_without_person(name, person)
-    return problem or _event(_Read(row, *read), name, person, options, personal=personal)
+    read = _Read(told, shape, found)
+    return problem or _event(row, read, name, person, options, personal=personal)
+
+
+def _exported(row: Mapping[str, Any], shape: Shape) -> tuple[Json, Json, Rejected | None]:
+    """Return what is told of a row, the row as Amplitude exports it, and why it is no event."""
+    exported, problem = exported_row(row, shape.misspelt)
+    told = {name: value for name, value in exported.items() if name not in shape.left_out}
+    return told, exported, problem
 
 
 def _event(
-    read: _Read, name: str, person: Person, options: Options, *, personal: bool
+    row: Mapping[str, Any],
+    read: _Read,
+    name: str,
+    person: Person,
+    options: Options,
+    *,
+    personal: bool,
 ) -> Conversion:
-    row = read.row
     own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
     timestamp = own_time
     if own_time is None or is_too_late(own_time, any_time(row.get("server_upload_time"))):

@@ -190,6 +190,10 @@ class Shape:
         self._table = table
         #: The columns that have a field's name in another spelling; see `foreign_rows`.
         self.misspelt = fields_of(keys)
+        #: Fields that the user leaves out by the names of their columns.
+        self.left_out = frozenset(
+            field for column, field in self.misspelt.items() if table.names.skips(column)
+        ).difference(ELSEWHERE)
         #: The row's values of the fields in which their form matters.
         self.formed = _getter(tuple(key for key in keys if key in FORMED_FIELDS))
         self._device = tuple(key for key in DEVICE_FIELDS if key in keys)

@@ -16,6 +16,7 @@ from target_posthog.amplitude.foreign_rows import (
     field_name,
     fields_of,
 )
+from target_posthog.amplitude.property_names import PropertyNames
 from target_posthog.conversion import Converted, Rejected, Skipped
 from tests.target.amplitude.golden_pairs import as_json
 
@@ -185,6 +186,21 @@ def test_a_customers_own_text_stays_a_text(text: str) -> None:
     assert {name: properties[name] for name in own} == own
     assert properties["$set"] == own
     assert properties["city"] == text
+
+
+@pytest.mark.parametrize("name", ["IP_ADDRESS", "IP_*", "ip_address"])
+def test_a_column_is_left_out_by_its_own_name_too(name: str) -> None:
+    """Whoever looks at the warehouse knows no other; who the event is of stays."""
+    row = {**SOUND, "IP_ADDRESS": "192.0.2.1", "CITY": "Graz"}
+    row |= {"USER_ID": row.pop("user_id"), "SESSION_ID": 1706704496789, "DEVICE_ID": "d-1"}
+    options = Options(properties=PropertyNames.of({}, [name, "SESSION_ID", "*ID"]))
+    conversion = convert(row, options)
+    assert isinstance(conversion, Converted)
+    assert conversion.event["distinct_id"] == "u-1"
+    properties = conversion.event["properties"]
+    assert {"ip_address", "$ip", "session_id", "$session_id"}.isdisjoint(properties)
+    assert (properties["city"], properties["$device_id"]) == ("Graz", "d-1")
+    assert "192.0.2.1" not in as_json(conversion.event)
 
 
 def test_a_row_from_an_export_is_not_looked_at_twice() -> None:
