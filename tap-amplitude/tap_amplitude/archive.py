@@ -1,13 +1,15 @@
 """Exported files: a downloaded archive, a user's .zip, folder or bucket, read line by line.
 
-Amplitude writes gzip files of JSON lines, one or more for each hour and none for an empty hour:
-`<project>_<YYYY-MM-DD>_<H>#<partition>.json.gz`. The hour is not padded, and partitions are
-numbers such as 70 and 627, not a sequence (https://amplitude.com/docs/data/destination-catalog/amazon-s3).
+Amplitude writes gzip files of JSON lines, one or more for each hour and none for an empty hour;
+`file_names` knows their names. They come in folders, in .zip files, in .zip files of .zip files.
 
-A bucket export "may run less frequently and contain multiple hours" (same page): a file named for
-one hour may hold rows of hours around it. What counts is the name. Each file is read once, with
-the hour of its name, all of its rows, which keep their own times. So no row can be lost or come
-twice, wherever the hours are cut; only the day on which a row is read can differ from its own.
+A bucket export "may run less frequently and contain multiple hours"
+(https://amplitude.com/docs/data/destination-catalog/amazon-s3): a file named for one hour may hold
+rows of hours around it. What counts is the name. Each file is read once, with the hour of its
+name, all of its rows, which keep their own times. So no row can be lost or come twice, wherever
+the hours are cut; only the day on which a row is read can differ from its own.
+
+What a file is, its first bytes say, and its rows where its name leaves that open.
 
 Nothing here trusts an archive. Names inside a .zip are only ever compared, never used as paths;
 what a file may unpack to is bounded; and an hour is read to its last checksum before its first
@@ -18,104 +20,254 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tap_amplitude.errors import DamagedArchive, ForeignArchive
-from tap_amplitude.members import DAMAGE, Member, reason_of
-from tap_amplitude.stores import FolderStore, Store, ZipStore
-from tap_amplitude.windows import DAY, FIRST_HOURLY_DAY, HOUR
+from tap_amplitude.copies import without_copies
+from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
+from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, Form, form_of
+from tap_amplitude.file_names import NAMED_LIKE, base_of, ignorable, is_marker, read_name
+from tap_amplitude.left_out import LeftOut, Why
+from tap_amplitude.members import COPY_AGAIN, DAMAGE, Member, reason_of
+from tap_amplitude.row_kinds import LOOK_BYTES, Rows, rows_in
+from tap_amplitude.stores import FileStore, FolderStore
+from tap_amplitude.zip_stores import OpenZips, ZipStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from tap_amplitude.stores import Listed
+    from tap_amplitude.stores import Listed, Store
+    from tap_amplitude.windows import Window
 
-_EVENTS = re.compile(
-    r"(?!-).+_(?P<date>\d{4}-\d{2}-\d{2})(?:_(?P<hour>\d{1,2}))?"
-    r"(?:#|%23)\d+\.json(?:\.gz)?",
-    re.ASCII,
-)
-#: Lists of merged users lie beside the events: `-<org>_<date>_<H>.json.gz`, and for old
-#: organisations `<app>_<date>_<H>.json.gz`. They never have a partition number.
-_MERGED_IDS = re.compile(
-    r"-?\d+_(?P<date>\d{4}-\d{2}-\d{2})_(?P<hour>\d{1,2})\.json(?:\.gz)?", re.ASCII
-)
-_APP = re.compile(r"-?\d+(?=_)", re.ASCII)
+#: A .zip of daily .zip files of a .zip for each hour is the deepest that anybody has a reason for.
+_DEEPEST = 4
+#: What may hold events under a name that tells no hour.
+_LIKE_DATA = re.compile(r".*(?:json|\.gz|\.gzip)[^/\\]*", re.IGNORECASE | re.DOTALL)
+_NO_HOUR = datetime.max.replace(tzinfo=timezone.utc)
 _NUMBERS = re.compile(r"(\d+)")
+#: So many names, of so many characters, stand in a message.
+_NAMED, _LONGEST_NAME = 5, 200
 
 
 class Archive:
     """The files of one export, by hour.
 
     Args:
-        origin: What to call the archive in messages.
         store: Where its files lie.
+        zips: Opens the .zip files among them.
         max_member_bytes: What one file may unpack to.
+        wanted: Tells hours of which files are compared when they lie there twice; all by default.
 
     Attributes:
-        members: The event files, in the order in which they are read.
-        merged_ids: The lists of merged users beside them, in the same order.
-        unknown: Names of files that are neither events nor known to be something else.
+        origin: What to call the archive in messages.
+        members: The event files, in the order in which they are read. Files whose name leaves
+            open whether they hold events are among them.
+        merged_ids: Files that may be lists of merged users, in the same order.
+        left_out: What is not read, and why.
 
     Raises:
-        ForeignArchive: A file cannot be placed, or comes twice.
+        TapError: A file cannot be placed, or comes twice with different content; a .zip in it is
+            damaged or hostile.
     """
 
-    def __init__(self, origin: str, store: Store, *, max_member_bytes: int) -> None:
-        self.origin = origin
-        self.max_member_bytes = max_member_bytes
-        self.unknown: list[str] = []
+    def __init__(
+        self,
+        store: Store,
+        *,
+        zips: OpenZips,
+        max_member_bytes: int,
+        wanted: Callable[[datetime], bool] = lambda _: True,
+    ) -> None:
+        self.origin = store.origin
+        self.left_out = LeftOut()
+        self._max_member_bytes = max_member_bytes
         self._store = store
-        members: list[Member] = []
-        merged_ids: list[Member] = []
-        for listed in store.files():
-            if (hour := _hour_in(_EVENTS, listed.name)) is not None:
-                members.append(_member(listed, hour, store))
-            elif (hour := _hour_in(_MERGED_IDS, listed.name)) is not None:
-                merged_ids.append(_member(listed, hour, store))
+        self._zips = zips
+        try:
+            self._list(wanted)
+        except BaseException:
+            self.close()
+            raise
+
+    def _list(self, wanted: Callable[[datetime], bool]) -> None:
+        members: list[tuple[str, Member]] = []
+        merged_ids: list[tuple[str, Member]] = []
+        for where, listed in self._files(self._store, 0, self.left_out):
+            name = read_name(listed.name)
+            if name is None:
+                self._place_nowhere(where, listed)
+                continue
+            # A few projects have a quarter of a million files: their numbers are kept once.
+            app = sys.intern(name.app)
+            member = Member(
+                listed.name, name.hour, listed.size, where, app=app, modified=listed.modified
+            )
+            if not name.is_certain:
+                merged_ids.append((name.part, member))
+            if name.is_certain or not _is_surely_a_list(member):
+                members.append((name.part, member))
             else:
-                self._note(listed.name)
-        for files in (members, merged_ids):
-            files.sort(key=lambda member: (member.hour, _natural(member.name)))
-            _refuse_twins(origin, files)
-        self.members: Sequence[Member] = members
-        self.merged_ids: Sequence[Member] = merged_ids
+                self.left_out.add(Why.MERGES, member.place)
+        self.members = self._in_order(members, wanted, self.left_out)
+        # Counted once: most of them were among the others.
+        self.merged_ids = self._in_order(merged_ids, wanted, LeftOut())
 
     def hours(self) -> Iterator[tuple[datetime, list[Member]]]:
         """Give each hour that has events, in order, with its files in natural order."""
         return by_hour(self.members)
 
-    def verify(self, members: Iterable[Member] | None = None, *, as_stored: bool = False) -> None:
-        """Check files to their ends before anything of them is used.
+    def ready(
+        self,
+        members: Iterable[Member],
+        *,
+        rows: Rows = Rows.EVENTS,
+        as_stored: bool = False,
+    ) -> list[Member]:
+        """Look what files are, and check them to their ends before anything of them is used.
 
         Args:
-            members: The files to check; all by default.
+            members: The files to check.
+            rows: What is wanted of those whose name leaves open what they are.
             as_stored: Do not decompress where a checksum tells as much; see `Member.verify`.
+
+        Returns:
+            What is to be read, in the same order. In the place of a .zip stands what it holds.
 
         Raises:
             DamagedArchive: A file is cut off or corrupt.
             HostileArchive: A file unpacks to more than it may.
         """
-        for member in self.members if members is None else members:
-            member.verify(self.max_member_bytes, as_stored=as_stored)
+        found: list[Member] = []
+        for member in members:
+            for one in self._unfolded(member, 0):
+                if self._is_wanted(one, rows):
+                    one.verify(self._max_member_bytes, as_stored=as_stored)
+                    found.append(one)
+        return found
+
+    def verify(self, *, as_stored: bool = False) -> None:
+        """Make all files ready; from now on `members` are those that are to be read.
+
+        Args:
+            as_stored: See `ready`.
+
+        Raises:
+            TapError: See `ready`.
+        """
+        self.members = self.ready(self.members, as_stored=as_stored)
+
+    def holds_events(self) -> bool:
+        """Tell whether there is any file of events, without looking into more than it takes."""
+        return any(self._certain(member) for member in self.members) or any(
+            _look_at_rows(member) is not Rows.MERGES for member in self.members
+        )
 
     def close(self) -> None:
         """Let go of the files; on Windows an open file cannot be deleted."""
         self._store.close()
+        self._zips.close()
 
-    def _note(self, name: str) -> None:
-        """Remember a file that holds neither events nor merged users."""
-        if _base(name).endswith(".json.gz"):
-            raise ForeignArchive(
-                f"{self.origin} holds the file {name!r}, whose name tells no export hour.",
-                remedy="Event files are named like 187520_2020-01-25_17#1.json.gz. "
-                "Give the file its name back, or take it out.",
+    def _files(self, store: Store, depth: int, left_out: LeftOut) -> Iterator[tuple[Store, Listed]]:
+        """List what may be export files, also of .zip files in the store."""
+        for listed in store.files():
+            place = f"{store.prefix}{listed.name}"
+            if (why := ignorable(listed.name)) is not None:
+                left_out.add(why, place)
+            elif not listed.is_file:
+                left_out.add(Why.UNKNOWN, place)
+            elif _may_be_zip(store, listed) and _is_zip(store, listed):
+                yield from self._files_in_zip(store, listed, depth + 1, left_out)
+            else:
+                yield store, listed
+
+    def _files_in_zip(
+        self, store: Store, listed: Listed, depth: int, left_out: LeftOut
+    ) -> Iterator[tuple[Store, Listed]]:
+        inner = self._open_zip(store, listed.name, listed.size, listed.modified, depth)
+        beside = LeftOut()
+        try:
+            found = list(self._files(inner, depth, beside))
+        except DAMAGE as error:
+            if not _is_named_zip(listed.name):
+                left_out.add(Why.UNKNOWN, f"{store.prefix}{listed.name}")
+                return
+            raise _damaged_zip(store, listed.name, error) from error
+        if any(read_name(one.name) or _LIKE_DATA.fullmatch(one.name) for _, one in found):
+            left_out.absorb(beside)
+            yield from found
+        else:
+            # What somebody packed that has nothing to do with Amplitude is one file.
+            left_out.add(Why.UNKNOWN, f"{store.prefix}{listed.name}")
+
+    def _open_zip(
+        self, store: Store, name: str, size: int, modified: datetime | None, depth: int
+    ) -> ZipStore:
+        if depth > _DEEPEST:
+            raise HostileArchive(
+                f"The .zip {store.prefix + name!r} of {store.origin} lies in more than {_DEEPEST} "
+                "others.",
+                remedy="Unpack the outer ones yourself if you trust them.",
             )
-        if not _is_litter(name):
-            self.unknown.append(name)
+        return ZipStore(store, name, size, self._zips, modified=modified)
+
+    def _place_nowhere(self, store: Store, listed: Listed) -> None:
+        """Refuse events whose hour nobody knows; count anything else."""
+        place = f"{store.prefix}{listed.name}"
+        member = Member(listed.name, _NO_HOUR, listed.size, store)
+        if _LIKE_DATA.fullmatch(base_of(listed.name)) and _has_events(member):
+            raise ForeignArchive(
+                f"{self.origin} holds the file {place!r}, whose name tells no export hour.",
+                remedy=f"{NAMED_LIKE} Give the file its name back, or take it out.",
+            )
+        self.left_out.add(Why.MARKER if is_marker(listed.name) else Why.UNKNOWN, place)
+
+    def _in_order(
+        self,
+        parts: list[tuple[str, Member]],
+        wanted: Callable[[datetime], bool],
+        left_out: LeftOut,
+    ) -> Sequence[Member]:
+        near = [(part, member) for part, member in parts if wanted(member.hour)]
+        members = without_copies(near, left_out, self._max_member_bytes)
+        members += [member for _, member in parts if not wanted(member.hour)]
+        return sorted(members, key=lambda member: (member.hour, _natural(member.name)))
+
+    def _unfolded(self, member: Member, depth: int) -> Iterator[Member]:
+        """Give a file with its form; in the place of a .zip that is named otherwise its files."""
+        form = member.look()
+        if form is not Form.ZIP:
+            yield replace(member, form=form)
+            return
+        inner = self._open_zip(
+            member.store, member.name, member.packed_bytes, member.modified, depth + 1
+        )
+        try:
+            entries = sorted(inner.files(), key=lambda entry: _natural(entry.name))
+        except DAMAGE as error:
+            raise _damaged_zip(member.store, member.name, error) from error
+        for entry in entries:
+            if (why := ignorable(entry.name)) is not None:
+                self.left_out.add(why, f"{inner.prefix}{entry.name}")
+                continue
+            part = replace(member, name=entry.name, packed_bytes=entry.size, store=inner)
+            yield from self._unfolded(part, depth + 1)
+
+    def _is_wanted(self, member: Member, rows: Rows) -> bool:
+        if self._certain(member):
+            return rows is Rows.EVENTS
+        # Rows that are neither, such as damaged ones, are events: somebody must tell of them.
+        is_list = _look_at_rows(member) is Rows.MERGES
+        if rows is Rows.EVENTS and is_list:
+            self.left_out.add(Why.MERGES, member.place)
+        return is_list is (rows is Rows.MERGES)
+
+    @staticmethod
+    def _certain(member: Member) -> bool:
+        name = read_name(member.name)
+        return name is not None and name.is_certain
 
 
 def by_hour(members: Iterable[Member]) -> Iterator[tuple[datetime, list[Member]]]:
@@ -131,97 +283,162 @@ def by_hour(members: Iterable[Member]) -> Iterator[tuple[datetime, list[Member]]
         yield hour, list(files)
 
 
-def open_archive(path: Path, *, max_member_bytes: int) -> Archive:
-    """Open a .zip or a folder of exported files.
+def open_archive(
+    path: Path,
+    *,
+    max_member_bytes: int,
+    zips: OpenZips | None = None,
+    wanted: Callable[[datetime], bool] = lambda _: True,
+) -> Archive:
+    """Open a .zip, a folder of exported files, or one such file.
 
     Args:
-        path: The .zip file or the folder; folders are searched in depth.
+        path: The file or the folder; folders are searched in depth.
         max_member_bytes: What one file may unpack to.
+        zips: Opens the .zip files.
+        wanted: See `Archive`.
 
     Returns:
         The archive; its files are not verified yet.
 
     Raises:
-        DamagedArchive: The .zip is damaged, or no .zip at all.
-        ForeignArchive: A file cannot be placed, or comes twice.
+        TapError: The .zip is damaged, or no .zip at all, or see `Archive`.
     """
-    store = _open_store(path)
+    zips = zips or OpenZips()
+    store: Store = FolderStore(path) if path.is_dir() else _file_or_zip(path, zips)
     try:
-        return Archive(str(path), store, max_member_bytes=max_member_bytes)
-    except OSError as error:
+        return Archive(store, zips=zips, max_member_bytes=max_member_bytes, wanted=wanted)
+    except DAMAGE as error:
+        if isinstance(store, ZipStore):
+            raise _no_zip(path, error) from error
         raise DamagedArchive(
-            f"The files of {path} cannot be listed ({error}).",
+            f"The files of {path} cannot be listed ({reason_of(error)}).",
             remedy="Check the permissions of the folder and all files in it.",
         ) from error
 
 
-def _open_store(path: Path) -> Store:
-    if path.is_dir():
-        return FolderStore(path)
+def open_download(
+    path: Path, window: Window, *, max_member_bytes: int, as_stored: bool = False
+) -> Archive:
+    """Open what the Export API sent, and check it to its end.
+
+    Args:
+        path: The downloaded file.
+        window: The hours that were asked for.
+        max_member_bytes: What one file may unpack to.
+        as_stored: See `Member.verify`.
+
+    Returns:
+        The archive; all of its files may be read.
+
+    Raises:
+        DamagedArchive: It is damaged, or no .zip at all.
+        ForeignArchive: It holds other hours, or no events. Amplitude says in other words that
+            hours have no events.
+    """
+    zips = OpenZips(path.parent)
+    store = _zip_of(path, zips)
     try:
-        return ZipStore(path)
+        archive = Archive(store, zips=zips, max_member_bytes=max_member_bytes)
+        archive.verify(as_stored=as_stored)
+        _refuse_other_events(archive, window, store)
     except DAMAGE as error:
-        raise DamagedArchive(
-            f"{path} is no readable .zip file ({reason_of(error)}).",
-            remedy="Export or download it again.",
-        ) from error
+        zips.close()
+        raise _no_zip(path, error) from error
+    except BaseException:
+        zips.close()
+        raise
+    return archive
 
 
-def _hour_in(form: re.Pattern[str], name: str) -> datetime | None:
-    """The hour that a file is read with: its own, or the last one of the day of a daily file."""
-    match = form.fullmatch(_base(name))
-    if match is None:
-        return None
+def _refuse_other_events(archive: Archive, window: Window, store: ZipStore) -> None:
+    remedy = "Check `api_url`; if it is right, report this to Amplitude."
+    for member in archive.members:
+        if not window.holds(member.hour):
+            raise ForeignArchive(
+                f"Amplitude was asked for {window} and sent the file {member.place!r}.",
+                remedy=remedy,
+            )
+    if not archive.members:
+        raise ForeignArchive(
+            f"Amplitude was asked for {window} and sent a .zip that holds no file of events. "
+            f"{_content_of(store)}",
+            remedy=remedy,
+        )
+
+
+def _file_or_zip(path: Path, zips: OpenZips) -> Store:
     try:
-        day = datetime.fromisoformat(match["date"]).replace(tzinfo=timezone.utc)
-    except ValueError:
-        return None
-    if match["hour"] is None and day >= FIRST_HOURLY_DAY:
-        return None
-    hour = day + int(match["hour"] or 23) * HOUR
-    return hour if hour < day + DAY else None
+        with path.open("rb") as file:
+            form = form_of(file.read(HEAD_BYTES))
+    except OSError as error:
+        raise _no_zip(path, error) from error
+    return FileStore(path) if form in READ_AS_FILES else _zip_of(path, zips)
 
 
-def _member(listed: Listed, hour: datetime, store: Store) -> Member:
-    # A few projects have a quarter of a million files: their numbers are kept once.
-    app = _APP.match(_base(listed.name))
-    return Member(
-        listed.name,
-        hour,
-        listed.size,
-        store,
-        app=sys.intern(app[0]) if app else "",
-        modified=listed.modified,
+def _zip_of(path: Path, zips: OpenZips) -> ZipStore:
+    file = FileStore(path)
+    return ZipStore(file, path.name, path.stat().st_size, zips, is_whole=True)
+
+
+def _no_zip(path: Path, error: Exception) -> DamagedArchive:
+    return DamagedArchive(
+        f"{path} is not a readable .zip file ({reason_of(error)}).", remedy=COPY_AGAIN
     )
+
+
+def _damaged_zip(store: Store, name: str, error: Exception) -> DamagedArchive:
+    return DamagedArchive(
+        f"The .zip {store.prefix + name!r} of {store.origin} cannot be read ({reason_of(error)}).",
+        remedy=COPY_AGAIN,
+    )
+
+
+def _content_of(store: ZipStore) -> str:
+    names = [repr(listed.name[:_LONGEST_NAME]) for listed in store.files()]
+    if not names:
+        return "It is empty."
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"It holds {', '.join(names[:_NAMED])}{more}."
+
+
+def _is_named_zip(name: str) -> bool:
+    return ".zip" in base_of(name).lower()
+
+
+def _may_be_zip(store: Store, listed: Listed) -> bool:
+    """Tell which files are worth a look: a bucket takes a request for each."""
+    if _is_named_zip(listed.name):
+        return True
+    is_named = _LIKE_DATA.fullmatch(base_of(listed.name)) or read_name(listed.name)
+    return not is_named and not store.is_remote
+
+
+def _is_zip(store: Store, listed: Listed) -> bool:
+    try:
+        with store.open(listed.name) as file:
+            return form_of(file.read(HEAD_BYTES)) is Form.ZIP
+    except DAMAGE:
+        return _is_named_zip(listed.name)  # opening it will tell
+
+
+def _look_at_rows(member: Member) -> Rows | None:
+    return rows_in(member.beginning(LOOK_BYTES))
+
+
+def _has_events(member: Member) -> bool:
+    """Tell whether a file of any name holds events; one that cannot be read does not."""
+    try:
+        return _look_at_rows(member) is Rows.EVENTS
+    except DamagedArchive:
+        return False
+
+
+def _is_surely_a_list(member: Member) -> bool:
+    """Trust Amplitude's own names where a look costs a request for each hour of years."""
+    return member.store.is_remote and base_of(member.name).startswith("-")
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort `#70` before `#627`: numbers by value, the rest by letter."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in _NUMBERS.split(name)]
-
-
-def _refuse_twins(origin: str, members: Iterable[Member]) -> None:
-    """A part that lies in an archive twice would be exported twice."""
-    seen: dict[str, str] = {}
-    for member in members:
-        part = _base(member.name).replace("%23", "#").removesuffix(".gz")
-        if part in seen:
-            raise ForeignArchive(
-                f"{origin} holds the same part twice: {seen[part]!r} and {member.name!r}.",
-                remedy="Keep one of the two.",
-            )
-        seen[part] = member.name
-
-
-def _base(name: str) -> str:
-    """The last part of a name; a .zip made on Windows may part names with a backslash."""
-    return re.split(r"[/\\]", name)[-1]
-
-
-def _is_litter(name: str) -> bool:
-    """Whether a file is known to hold no events.
-
-    `complete` files mark a finished hour of a bucket export; the others come from a desktop.
-    """
-    parts = re.split(r"[/\\]", name)
-    return "complete" in parts[-1].lower() or parts[-1] == ".DS_Store" or "__MACOSX" in parts

@@ -165,7 +165,13 @@ def gcs_pages(fs: Any, bucket: str) -> Pages:
         while True:
             page = fs.call("GET", "b/{}/o", bucket, prefix=prefix, json_out=True, **more)
             for item in page.get("items", ()):
-                yield Listed(item["name"], int(item["size"]), _moment(item.get("updated")))
+                yield Listed(
+                    item["name"],
+                    int(item["size"]),
+                    _moment(item.get("updated")),
+                    # Google's servers or the driver unpack such an object on its way.
+                    is_decoded=item.get("contentEncoding") == "gzip",
+                )
             yield from page.get("prefixes", ())
             if not page.get("nextPageToken"):
                 return
@@ -194,7 +200,13 @@ def any_pages(fs: Any, bucket: str) -> Pages:
         for name, item in found.items():
             key = name.lstrip("/").partition("/")[2]
             if key.startswith(prefix):
-                yield Listed(key, int(item["size"] or 0), _moment(item.get("last_modified")))
+                settings = item.get("content_settings") or {}
+                yield Listed(
+                    key,
+                    int(item["size"] or 0),
+                    _moment(item.get("last_modified")),
+                    is_decoded=settings.get("content_encoding") == "gzip",
+                )
 
     return pages
 

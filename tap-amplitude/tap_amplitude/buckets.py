@@ -1,16 +1,18 @@
 """Exported files in a bucket of Amazon S3, Google Cloud Storage or Azure, through fsspec.
 
 Files are copied to the spool one hour at a time, verified there, read and deleted; an hour that
-does not fit is read from the bucket twice instead, first to verify it. Credentials come from where
+does not fit is read from the bucket twice instead, first to verify it. A .zip in a bucket is never
+copied: of it, only the files of the hour are. Credentials come from where
 the cloud's own tools find them, never from a setting.
 """
 
 from __future__ import annotations
 
 import io
+import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import fsspec  # type: ignore[import-untyped]
@@ -22,22 +24,19 @@ from tap_amplitude.clouds import (
     failure_of,
     is_installed,
 )
-from tap_amplitude.errors import FixConfiguration, RunAgain, TapError
+from tap_amplitude.errors import FixConfiguration, RunAgain, TapError, no_room
 from tap_amplitude.remote_lines import keep_drivers_quiet
 from tap_amplitude.stores import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from tap_amplitude.bucket_listing import Pages
     from tap_amplitude.clouds import Cloud
     from tap_amplitude.members import Member
+    from tap_amplitude.stores import Store
 
 _BLOCK_BYTES = 8 * 1024 * 1024
-
-#: An object that is younger may have brothers that are still on their way.
-_SETTLED_AFTER = timedelta(minutes=30)
 
 
 class BucketStore:
@@ -51,7 +50,9 @@ class BucketStore:
         TapError: There is no such cloud, driver or bucket, or no permission.
     """
 
+    prefix = ""
     has_checksums = False
+    is_remote = True
 
     def __init__(self, url: str, days: Days = Days()) -> None:  # noqa: B008 - immutable
         cloud = cloud_of(url)
@@ -59,12 +60,12 @@ class BucketStore:
             # The settings are checked before; this is for a driver that was taken away since.
             raise FixConfiguration(next(bucket_problems(url)), remedy="Then run it again.")
         keep_drivers_quiet()
+        self.origin = url
         self._url = url.rstrip("/")
         self._cloud: Cloud = cloud
         self._days = days
         self._bucket, _, self._prefix = url.partition("://")[2].strip("/").partition("/")
-        #: Names of files that were written a short while ago.
-        self.fresh: set[str] = set()
+        self._decoded: set[str] = set()
         self.is_empty = True
         with self._explained(self._url):
             self._fs: Any = fsspec.filesystem(
@@ -77,11 +78,10 @@ class BucketStore:
         Raises:
             TapError: The bucket cannot be listed.
         """
-        young = datetime.now(timezone.utc) - _SETTLED_AFTER
         with self._explained(self._url):
             for item in self._listed():
-                if item.modified and item.modified > young:
-                    self.fresh.add(item.name)
+                if item.is_decoded:
+                    self._decoded.add(item.name)
                 yield item
 
     def _listed(self) -> Iterator[Listed]:
@@ -106,6 +106,12 @@ class BucketStore:
 
     def open(self, name: str) -> BinaryIO:
         """Open an object; it is streamed, and a change of it is noticed."""
+        if name in self._decoded:
+            # It has no ranges, as nobody knows where in it a byte of the unpacked object lies.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "object")
+                self._get(name, path)
+                return path.open("rb")
         place = self._place(name)
         with self._explained(place, listed=True):
             stream = self._fs.open(
@@ -119,47 +125,27 @@ class BucketStore:
     def close(self) -> None:
         """Do nothing: objects are opened one by one."""
 
-    @contextmanager
-    def at_hand(
-        self, members: Sequence[Member], spool: Path, max_bytes: int
-    ) -> Iterator[Sequence[Member]]:
-        """Copy the files of an hour to the disk, and delete the copies at the end.
-
-        Args:
-            members: The files of the hour.
-            spool: An existing folder.
-            max_bytes: More is not copied: the files are then read from the bucket.
-
-        Yields:
-            The same files, to be read from where they are now.
+    def download(self, name: str, size: int, path: Path) -> None:
+        """Copy an object to the disk.
 
         Raises:
-            TapError: A file is gone, cannot be read, or there is no room.
+            TapError: It is gone, changed, cannot be read, or there is no room.
         """
-        if sum(member.packed_bytes for member in members) > max_bytes:
-            yield members
-            return
-        copies = _Copies()
-        try:
-            for number, member in enumerate(members):
-                copies.paths[member.name] = spool / f"object-{number}"
-                self._download(member, copies.paths[member.name])
-            yield [replace(member, store=copies) for member in members]
-        finally:
-            for path in copies.paths.values():
-                path.unlink(missing_ok=True)
-
-    def _download(self, member: Member, path: Path) -> None:
-        place = self._place(member.name)
-        with self._explained(place, listed=True):
-            self._fs.get_file(f"{self._bucket}/{member.name}", str(path))
-            size = path.stat().st_size
-        if size != member.packed_bytes:
+        self._get(name, path)
+        arrived = path.stat().st_size
+        if arrived != size and name not in self._decoded:
             raise RunAgain(
-                f"{place} had {member.packed_bytes:,} bytes when the bucket was listed, and "
-                f"{size:,} arrived.",
+                f"{self._place(name)} had {size:,} bytes when the bucket was listed, and "
+                f"{arrived:,} arrived.",
                 remedy="Run the same command again.",
             )
+
+    def _get(self, name: str, path: Path) -> None:
+        # Parts of it cannot be asked for side by side; see `open`.
+        is_whole = name in self._decoded and self._cloud.scheme == "gs"
+        how = {"concurrency": 1} if is_whole else {}
+        with self._explained(self._place(name), listed=True):
+            self._fs.get_file(f"{self._bucket}/{name}", str(path), **how)
 
     def _place(self, name: str) -> str:
         return f"{self._cloud.scheme}://{self._bucket}/{name}"
@@ -175,25 +161,78 @@ class BucketStore:
             raise failure_of(error, self._cloud, place, listed=listed) from error
 
 
-class _Copies:
-    """Objects that were copied to the disk."""
+@contextmanager
+def at_hand(members: Sequence[Member], spool: Path, max_bytes: int) -> Iterator[Sequence[Member]]:
+    """Copy the files of an hour to the disk, and delete the copies at the end.
+
+    Args:
+        members: The files of the hour, in a bucket or in a .zip there.
+        spool: An existing folder.
+        max_bytes: More is not copied: the files are then read from the bucket.
+
+    Yields:
+        The same files, to be read from where they are now.
+
+    Raises:
+        TapError: A file is gone, cannot be read, or there is no room.
+    """
+    if sum(member.packed_bytes for member in members) > max_bytes:
+        yield members
+        return
+    copies = [_Copy(spool / f"object-{n}", member.store) for n, member in enumerate(members)]
+    try:
+        room = max_bytes
+        for member, copy in zip(members, copies, strict=True):
+            copy.fill(member)
+            room -= copy.path.stat().st_size
+            if room < 0:  # an object that arrives unpacked has more bytes than its list says
+                raise FixConfiguration(
+                    f"The files of one hour of {copy.origin} do not fit into the spool of "
+                    f"{max_bytes / 1024**3:g} GB.",
+                    remedy="Raise `max_spool_gb`.",
+                )
+        yield [
+            replace(member, store=copy, packed_bytes=copy.path.stat().st_size)
+            for member, copy in zip(members, copies, strict=True)
+        ]
+    finally:
+        for copy in copies:
+            copy.path.unlink(missing_ok=True)
+
+
+class _Copy:
+    """A file of a bucket that is copied to the disk."""
 
     has_checksums = False
+    is_remote = False
 
-    def __init__(self) -> None:
-        self.paths: dict[str, Path] = {}
+    def __init__(self, path: Path, store: Store) -> None:
+        self.path = path
+        self.origin = store.origin
+        self.prefix = store.prefix
+
+    def fill(self, member: Member) -> None:
+        if isinstance(member.store, BucketStore):
+            member.store.download(member.name, member.packed_bytes, self.path)
+            return
+        try:
+            with self.path.open("wb") as file:
+                for block in member.blocks():
+                    file.write(block)
+        except OSError as error:
+            raise no_room(error, "the download") or error from error
 
     def files(self) -> Iterable[Listed]:
-        return (Listed(name, path.stat().st_size) for name, path in self.paths.items())
+        return [Listed(self.path.name, self.path.stat().st_size)]
 
-    def open(self, name: str) -> BinaryIO:
-        return self.paths[name].open("rb")
+    def open(self, name: str) -> BinaryIO:  # noqa: ARG002 - there is only one
+        return self.path.open("rb")
 
-    def local_path(self, name: str) -> Path:
-        return self.paths[name]
+    def local_path(self, name: str) -> Path:  # noqa: ARG002
+        return self.path
 
     def close(self) -> None:
-        """Do nothing: the files are opened one by one."""
+        """Do nothing: it is opened when it is read."""
 
 
 class _Explained(io.RawIOBase):
@@ -206,6 +245,15 @@ class _Explained(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
 
     def readinto(self, buffer: Any) -> int:
         with self._store._explained(self._place, listed=True):  # noqa: SLF001 - its own part

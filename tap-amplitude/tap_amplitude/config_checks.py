@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_amplitude.clouds import bucket_problems, is_url
+from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, form_of
+from tap_amplitude.file_names import NAMED_LIKE, read_name
 from tap_amplitude.remote_lines import is_address, problem_of
 from tap_amplitude.settings import SECRETS, date_in
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
@@ -112,12 +114,21 @@ def _archive_problems(place: str) -> Iterable[str]:
         yield from bucket_problems(place)
         return
     path = Path(place).expanduser()
-    fix = "Set it to a .zip file or a folder of exported files."
+    fix = "Set it to a .zip file, an exported file, or a folder of them."
     try:
         if not path.exists():
             yield f"`archive_path`: {path} does not exist. {fix}"
         elif path.is_file() and not zipfile.is_zipfile(path):
-            yield f"`archive_path`: {path} is no .zip file, or is cut off. {fix}"
+            if not _is_one_export_file(path):
+                yield (
+                    f"`archive_path`: {path} is not an export file or a .zip, or is truncated. "
+                    f"{fix}"
+                )
+            elif read_name(path.name) is None:
+                yield (
+                    f"`archive_path`: the name of {path} tells no export hour. {NAMED_LIKE} "
+                    "Give the file its name back."
+                )
         elif path.is_dir() and not any(path.iterdir()):
             yield f"`archive_path`: the folder {path} is empty. {fix}"
     except OSError as error:
@@ -134,6 +145,12 @@ def _place_problems(config: Mapping[str, Any]) -> Iterable[str]:
             f"`rejects_path` cannot be used ({problem}). Set it to a folder, or install the "
             "driver: an extra of the tap (`s3`, `gcs` or `azure`)."
         )
+
+
+def _is_one_export_file(path: Path) -> bool:
+    """Tell by its bytes whether a file may be one of an export."""
+    with path.open("rb") as file:
+        return form_of(file.read(HEAD_BYTES)) in READ_AS_FILES
 
 
 def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:

@@ -23,7 +23,7 @@ from tap_amplitude.answers import (
     seconds_to_wait,
     sentence,
 )
-from tap_amplitude.archive import open_archive
+from tap_amplitude.archive import open_download
 from tap_amplitude.bodies import blocks
 from tap_amplitude.connection import ADDRESS_TRIES, answered, refused_keys
 from tap_amplitude.deliveries import Downloaded, NoEvents, TooLarge
@@ -31,7 +31,6 @@ from tap_amplitude.errors import (
     DamagedArchive,
     FixConfiguration,
     FixSource,
-    ForeignArchive,
     TapError,
     no_room,
 )
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tap_amplitude.archive import Archive
     from tap_amplitude.connection import Connection
     from tap_amplitude.deliveries import Answer, Lease
     from tap_amplitude.windows import Window
@@ -182,11 +180,14 @@ class ExportApi:
             try:
                 self._write_to(part, window, response, lease)
                 part.replace(whole)
-                archive = open_archive(whole, max_member_bytes=self._max_member_bytes)
-                archive.verify(as_stored=self._as_stored)
+                archive = open_download(
+                    whole,
+                    window,
+                    max_member_bytes=self._max_member_bytes,
+                    as_stored=self._as_stored,
+                )
             except (requests.RequestException, DamagedArchive) as error:
                 raise self._broken_download(whole, response, error) from error
-            _refuse_foreign_hours(window, archive)
         except BaseException:
             part.unlink(missing_ok=True)
             whole.unlink(missing_ok=True)
@@ -235,12 +236,3 @@ def _words_in(path: Path) -> str:
             return error_in(file.read(_WORDS_BYTES).decode("utf-8", "replace"))
     except OSError:
         return ""
-
-
-def _refuse_foreign_hours(window: Window, archive: Archive) -> None:
-    for member in archive.members:
-        if not window.holds(member.hour):
-            raise ForeignArchive(
-                f"Amplitude was asked for {window} and sent the file {member.name!r}.",
-                remedy="Check `api_url`; if it is right, report this to Amplitude.",
-            )

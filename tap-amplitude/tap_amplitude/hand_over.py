@@ -2,8 +2,9 @@
 
 A BATCH message names files; its reader takes the records out of them (Meltano SDK docs, "Batch
 messages"). Amplitude's own files already are what it may name, gzip files of JSON lines, so they
-are only copied. The reader removes a file when its events are safe, as `target-posthog` does.
-That is the only sign of how far it is: the tap waits while too much lies there.
+are only copied; a file that was unpacked on its way is packed again. The reader removes a file when
+its events are safe, as `target-posthog` does. That is the only sign of how far it is: the tap waits
+while too much lies there.
 """
 
 from __future__ import annotations
@@ -93,8 +94,9 @@ class HandOver:
     def _put(self, member: Member) -> str:
         self._count += 1
         name = f"{self._count:06d}-{_plain(member.name)}"
-        if not self._folder.link(member.store.local_path(member.name), name):
-            self._folder.write(name, member.blocks())
+        path = member.store.local_path(member.name) if member.is_gzip else None
+        if not self._folder.link(path, name):
+            self._folder.write(name, member.gzip_blocks())
         self._waiting[name] = member.packed_bytes
         self._held += member.packed_bytes
         return self._folder.url(name)

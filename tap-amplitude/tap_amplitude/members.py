@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from isal import igzip, igzip_lib
+from isal import igzip, igzip_lib, isal_zlib
 
-from tap_amplitude.errors import DamagedArchive, HostileArchive
+from tap_amplitude.errors import DamagedArchive, HostileArchive, TapError
+from tap_amplitude.file_forms import GZIP_MAGIC, HEAD_BYTES, Form, form_of, unread_form
 from tap_amplitude.rows import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
@@ -27,7 +28,13 @@ RATIO_FREE_BYTES = 64 * 1024 * 1024
 
 _BUFFER_BYTES = 128 * 1024
 _BLOCK_BYTES = 1024 * 1024
-_GZIP_MAGIC = b"\x1f\x8b"
+#: Not "run again": the same file fails in the same way.
+COPY_AGAIN = "Copy this file again from where it came, or have it exported again."
+#: Level of compression: a file that is packed here is unpacked at once.
+_QUICKLY = 1
+_GZIP_WINDOW = 31
+#: A gzip file may be packed again, once or twice, by a tool that takes it for text.
+_MOST_LAYERS = 3
 #: Everything that reading a damaged .zip or gzip file raises.
 DAMAGE: tuple[type[Exception], ...] = (
     EOFError,
@@ -54,6 +61,7 @@ class Member:
             a list of merged users the organisation, with a minus. Empty when there is none.
         modified: When it came to lie there: a folder's or a bucket's time. None when nothing
             tells, as in a .zip.
+        form: What it is, when it was looked at.
     """
 
     name: str
@@ -62,11 +70,43 @@ class Member:
     store: Store
     app: str = ""
     modified: datetime | None = None
+    form: Form | None = None
+
+    @property
+    def place(self) -> str:
+        """Its name as messages name it, with the .zip in which it lies."""
+        return f"{self.store.prefix}{self.name}"
 
     @property
     def is_gzip(self) -> bool:
-        """Whether it is stored as a gzip file."""
-        return self.name.endswith(".gz")
+        """Whether it is stored as a gzip file, packed once."""
+        return (self.form or self.look()) is Form.GZIP
+
+    def look(self) -> Form:
+        """Look at its first bytes, and say what it is.
+
+        Raises:
+            DamagedArchive: It cannot be read, or is nothing that is read.
+        """
+        with self._explained(), self.store.open(self.name) as stored:
+            head = stored.read(HEAD_BYTES)
+            form = form_of(head)
+            # Without that ending even an odd file is taken for text: each of its lines is told.
+            if form is Form.OTHER and (not head or self.name.lower().endswith((".gz", ".zip"))):
+                raise ValueError(unread_form(head) if head else "the file has no bytes")
+            return form
+
+    def beginning(self, size: int) -> bytes:
+        """Read its first bytes, unpacked.
+
+        Args:
+            size: How many.
+
+        Raises:
+            DamagedArchive: It cannot be read.
+        """
+        with self.reading() as stream:
+            return stream.read(size)
 
     def verify(self, max_bytes: int, *, as_stored: bool = False) -> None:
         """Read the file to its end, so that every checksum of it is compared.
@@ -83,9 +123,7 @@ class Member:
         bound = min(max_bytes, max(RATIO_FREE_BYTES, self.packed_bytes * MAX_RATIO))
         unpacked = 0
         as_stored = as_stored and self.store.has_checksums
-        with self._reading(as_stored=as_stored) as stream:
-            if as_stored and self.is_gzip and stream.peek(2)[:2] != _GZIP_MAGIC:
-                raise ValueError("it is no gzip file")
+        with self.reading(as_stored=as_stored) as stream:
             while block := stream.read(_BUFFER_BYTES):
                 unpacked += len(block)
                 if unpacked > bound:
@@ -101,7 +139,7 @@ class Member:
         Raises:
             DamagedArchive: It is cut off or corrupt; not after `verify`, unless it changed since.
         """
-        with self._reading() as stream:
+        with self.reading() as stream:
             read = partial(stream.readline, MAX_LINE_BYTES + 1)
             for number, line in enumerate(iter(read, b""), start=1):
                 if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
@@ -118,33 +156,72 @@ class Member:
         Raises:
             DamagedArchive: It is cut off or corrupt.
         """
-        with self._reading(as_stored=True) as stream:
+        with self.reading(as_stored=True) as stream:
             while block := stream.read(_BLOCK_BYTES):
                 yield block
 
+    def gzip_blocks(self) -> Iterator[bytes]:
+        """Read the file as a gzip file, packed once, whatever it is stored as.
+
+        Yields:
+            One block after the other.
+
+        Raises:
+            DamagedArchive: It is cut off or corrupt.
+        """
+        if self.is_gzip:
+            yield from self.blocks()
+            return
+        packer = isal_zlib.compressobj(_QUICKLY, wbits=_GZIP_WINDOW)
+        with self.reading() as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                if some := packer.compress(block):
+                    yield some
+        yield packer.flush()
+
     @contextmanager
-    def _reading(self, *, as_stored: bool = False) -> Iterator[io.BufferedReader]:
+    def reading(self, *, as_stored: bool = False) -> Iterator[io.BufferedReader]:
+        """Open the file.
+
+        Args:
+            as_stored: Do not unpack it.
+
+        Yields:
+            A stream of it.
+
+        Raises:
+            DamagedArchive: It cannot be read; also for what is raised while it is open.
+        """
+        with self._explained(), self._open(as_stored=as_stored) as stream:
+            yield stream
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            if self.is_gzip and not self.packed_bytes:
-                # Python's gzip readers take no byte at all for an empty file.
-                raise EOFError("the file has no bytes")
-            with self._open(as_stored=as_stored) as stream:
-                yield stream
+            yield
+        except TapError:
+            raise
         except DAMAGE as error:
             raise DamagedArchive(
-                f"The file {self.name!r} cannot be read to its end ({reason_of(error)}).",
-                remedy="Export or download this file again.",
+                f"The file {self.place!r} of {self.store.origin} cannot be read to its end "
+                f"({reason_of(error)}).",
+                remedy=_remedy_of(error),
             ) from error
 
     def _open(self, *, as_stored: bool) -> io.BufferedReader:
         packed = self.store.open(self.name)
-        unpacked = (
-            igzip.IGzipFile(fileobj=packed, mode="rb")  # type: ignore[no-untyped-call]
-            if self.is_gzip and not as_stored
-            else packed
-        )
-        # The outer buffer is written in C and bounds a line, which the gzip file does not.
-        return _Stream(cast("io.RawIOBase", unpacked), packed)
+        try:
+            # The outer buffer is written in C and bounds a line, which the gzip file does not.
+            stream = _Stream(cast("io.RawIOBase", packed), packed)
+            layers = 0
+            while not as_stored and stream.peek(2)[:2] == GZIP_MAGIC:
+                layers = _one_more(layers)
+                unpacked = igzip.IGzipFile(fileobj=stream, mode="rb")  # type: ignore[no-untyped-call]
+                stream = _Stream(cast("io.RawIOBase", unpacked), packed)
+        except BaseException:
+            packed.close()
+            raise
+        return stream
 
 
 class _Stream(io.BufferedReader):
@@ -161,6 +238,12 @@ class _Stream(io.BufferedReader):
             self._packed.close()
 
 
+def _one_more(layers: int) -> int:
+    if layers == _MOST_LAYERS:
+        raise ValueError(f"it is packed by gzip more than {_MOST_LAYERS} times")
+    return layers + 1
+
+
 def _skip_rest_of_line(stream: io.BufferedReader) -> None:
     while (block := stream.readline(_BUFFER_BYTES)) and not block.endswith(b"\n"):
         pass
@@ -171,9 +254,14 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _remedy_of(error: Exception) -> str:
+    return "Check its permissions." if isinstance(error, PermissionError) else COPY_AGAIN
+
+
 def _bomb(member: Member, max_bytes: int) -> HostileArchive:
     return HostileArchive(
-        f"The file {member.name!r} has {member.packed_bytes:,} bytes and unpacks to far more than "
-        f"an export does (limits: {max_bytes:,} bytes, {MAX_RATIO} times its size).",
+        f"The file {member.place!r} of {member.store.origin} has {member.packed_bytes:,} bytes and "
+        f"unpacks to far more than an export does (limits: {max_bytes:,} bytes, {MAX_RATIO} times "
+        "its size).",
         remedy="If you trust it, raise `max_member_gb`; otherwise export it again.",
     )

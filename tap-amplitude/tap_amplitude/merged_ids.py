@@ -17,6 +17,7 @@ from tap_amplitude import schemas
 from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
+from tap_amplitude.left_out import Why
 from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import Unreadable, read_object
 from tap_amplitude.settings import Settings
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_amplitude.members import Member
+
+#: The other reasons are told at the end of the events.
+_OF_LISTS = frozenset({Why.NOT_READY, Why.ARRIVING, Why.BEFORE_START, Why.AFTER_END})
 
 
 class MergedIdsStream(HourlyStream):
@@ -70,9 +74,12 @@ class MergedIdsStream(HourlyStream):
         held = source.window
         until = min(held.end, ready_until(now), settings.end or held.end)
         window = Window(max(start or held.start, held.start), until)
+        source.leave_out(window.start, window.end)
         rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
         bookmark = bookmark or Bookmark(window.start, export_from=window.start)
         yield from self._read(source, window, bookmark, rejects)
+        for level, sentence in source.left_out.sentences(_OF_LISTS):
+            self.logger.log(level, sentence)
         if rejects:
             rejects.close()
 

@@ -73,10 +73,10 @@ SETTINGS = th.PropertiesList(
         th.StringType,
         title="Archive path",
         description="Read exported files instead of the API: a `.zip` from Amplitude's user "
-        "interface, a folder of `.json.gz` files, searched in depth, or the bucket of a bucket "
-        "export: `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. A bucket "
-        "needs an extra of the tap (`s3`, `gcs`, `azure`), and credentials in the cloud's own "
-        "way, for example AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS or "
+        "interface, a `.json.gz` file, a folder of them, searched in depth, or the bucket of a "
+        "bucket export: `s3://bucket/folder`, `gs://bucket/folder` or `az://container/folder`. A "
+        "bucket needs an extra of the tap (`s3`, `gcs`, `azure`), and credentials in the cloud's "
+        "own way, for example AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS or "
         "AZURE_STORAGE_CONNECTION_STRING.",
     ),
     th.Property(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,6 +9,7 @@ from tap_amplitude.connection import Connection
 from tap_amplitude.deliveries import Downloaded
 from tap_amplitude.downloads import Downloads
 from tap_amplitude.export_api import ExportApi
+from tap_amplitude.left_out import LeftOut
 from tap_amplitude.spool import Spool
 from tap_amplitude.windows import HOUR, WindowSize
 
@@ -17,12 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from tap_amplitude.archive import Archive
     from tap_amplitude.members import Member
     from tap_amplitude.settings import Settings
     from tap_amplitude.windows import Window
-
-logger = logging.getLogger("tap-amplitude.sources")
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,13 @@ class Portion:
 
 
 class Source(Protocol):
-    """Gives the events of a range, portion by portion, in order and without a gap."""
+    """Gives the events of a range, portion by portion, in order and without a gap.
+
+    Attributes:
+        left_out: Which files are not read, and why.
+    """
+
+    left_out: LeftOut
 
     def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
         """Give all portions from `start` to `until`, exclusive.
@@ -70,6 +73,7 @@ class ApiSource:
         just_one: bool,
         as_stored: bool = False,
     ) -> None:
+        self.left_out = LeftOut()
         self._settings = settings
         self._just_one = just_one
         self._size = WindowSize.start(
@@ -100,28 +104,10 @@ class ApiSource:
             for arrival in downloads:
                 window, answer = arrival.window, arrival.answer
                 if isinstance(answer, Downloaded):
-                    report_unknown(answer.archive)
+                    self.left_out.absorb(answer.archive.left_out)
                     yield Portion(window, list(answer.archive.hours()), arrival.window_hours)
                 else:
                     yield Portion(window, window_hours=arrival.window_hours)
         finally:
             downloads.close()
             self._spool.close()
-
-
-def report_unknown(archive: Archive) -> None:
-    """Say which files of an archive hold no events."""
-    if archive.merged_ids:
-        logger.info(
-            "%s holds %d lists of merged users beside the events; the stream `merged_ids` is for "
-            "them.",
-            archive.origin,
-            len(archive.merged_ids),
-        )
-    if archive.unknown:
-        logger.warning(
-            "%s holds %d files that are no exported events; they are left out. The first: %r",
-            archive.origin,
-            len(archive.unknown),
-            archive.unknown[0],
-        )

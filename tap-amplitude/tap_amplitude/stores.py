@@ -1,13 +1,13 @@
-"""Where exported files lie: in a .zip or in a folder. A store lists files and opens them."""
+"""Where exported files lie: in a folder, or one by itself. A store lists files and opens them."""
 
 from __future__ import annotations
 
 import os
-import zipfile
+import stat
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,21 +22,36 @@ class Listed:
         size: In bytes, as it is stored.
         modified: When it came to lie there; None when the store does not tell. The time of an
             entry of a .zip does not: it is that of the file before it was packed.
+        is_file: False for what cannot be opened, such as a pipe.
+        is_decoded: Its bytes arrive unpacked, and so are not `size`: an object with the
+            `Content-Encoding` gzip.
     """
 
     name: str
     size: int
     modified: datetime | None = None
+    is_file: bool = True
+    is_decoded: bool = False
 
 
 class Store(Protocol):
-    """Where exported files lie.
+    """Where exported files lie."""
 
-    Attributes:
-        has_checksums: Reading a file to its end as it is stored compares a checksum of it.
-    """
+    @property
+    def origin(self) -> str:
+        """What to call it in messages: the address that the user gave."""
 
-    has_checksums: bool
+    @property
+    def prefix(self) -> str:
+        """What goes before a name in messages: the .zip in which the files lie."""
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether reading a file to its end as it is stored compares a checksum of it."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its files are not on this machine."""
 
     def files(self) -> Iterable[Listed]:
         """List all files."""
@@ -51,37 +66,6 @@ class Store(Protocol):
         """Let go of the files."""
 
 
-class ZipStore:
-    """The files in a .zip; raises what `zipfile` raises.
-
-    Args:
-        path: The .zip file.
-    """
-
-    has_checksums = True
-
-    def __init__(self, path: Path) -> None:
-        # Left open on purpose: members are read as long as the archive is used.
-        self._zip = zipfile.ZipFile(path)
-
-    def files(self) -> Iterator[Listed]:
-        """Give the members, without the folders among them."""
-        for info in self._zip.infolist():
-            if not info.is_dir():
-                yield Listed(info.filename, info.compress_size)
-
-    def open(self, name: str) -> BinaryIO:
-        """Open a member; its checksum is compared when it was read to its end."""
-        return cast("BinaryIO", self._zip.open(name))
-
-    def local_path(self, name: str) -> None:
-        """Give None: a member is no file of its own."""
-
-    def close(self) -> None:
-        """Close the .zip."""
-        self._zip.close()
-
-
 class FolderStore:
     """The files in a folder and below; raises `OSError`.
 
@@ -89,19 +73,31 @@ class FolderStore:
         path: The folder.
     """
 
+    prefix = ""
     has_checksums = False
+    is_remote = False
 
     def __init__(self, path: Path) -> None:
+        self.origin = str(path)
         self._path = path
 
     def files(self) -> Iterator[Listed]:
-        """Give all files in depth; a folder that cannot be read is no empty folder."""
-        for folder, _, names in os.walk(self._path, onerror=_raise):
-            for name in names:
-                file = Path(folder, name)
-                found = file.stat()
-                modified = datetime.fromtimestamp(found.st_mtime, timezone.utc)
-                yield Listed(str(file.relative_to(self._path)), found.st_size, modified)
+        """List all files in depth; a folder that cannot be read is no empty folder.
+
+        Links are followed. A folder that several names lead to is listed once, so that links
+        cannot lead in a circle.
+        """
+        seen: set[tuple[int, int]] = set()
+        for folder, below, names in os.walk(self._path, onerror=_raise, followlinks=True):
+            found = Path(folder).stat()
+            if (found.st_dev, found.st_ino) in seen and found.st_ino:
+                below.clear()
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            # A folder before the links to it, so that its files have the shorter names.
+            below.sort(key=lambda name: (Path(folder, name).is_symlink(), name))
+            for name in sorted(names):
+                yield self._listed(Path(folder, name))
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
@@ -113,6 +109,33 @@ class FolderStore:
 
     def close(self) -> None:
         """Do nothing: the files are opened one by one."""
+
+    def _listed(self, file: Path) -> Listed:
+        name = str(file.relative_to(self._path))
+        try:
+            found = file.stat()
+        except FileNotFoundError:
+            # A link that leads nowhere. If an export file is meant, reading it will tell.
+            return Listed(name, 0)
+        modified = datetime.fromtimestamp(found.st_mtime, timezone.utc)
+        return Listed(name, found.st_size, modified, is_file=stat.S_ISREG(found.st_mode))
+
+
+class FileStore(FolderStore):
+    """One file of a folder.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent)
+        self.origin = str(path)
+        self._file = path
+
+    def files(self) -> Iterator[Listed]:
+        """List the file."""
+        yield self._listed(self._file)
 
 
 def _raise(error: OSError) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
+    from tap_amplitude.left_out import LeftOut
     from tap_amplitude.members import Member
 
 
@@ -41,7 +42,6 @@ class _Tally:
     events: int = 0
     files: int = 0
     hours: int = 0
-    hours_unpacked: int = 0
     hours_with_events: int = 0
     odd_times: int = 0
     next_hour: datetime | None = None
@@ -151,11 +151,8 @@ class EventsStream(HourlyStream):
         files = HandOver(batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes)
         try:
             for members in self._hours(as_stored=True):
-                if all(member.is_gzip for member in members):
-                    yield batch_config.encoding, files.put(members)
-                    self._tally.files += len(members)
-                else:
-                    self._write_records(members)
+                yield batch_config.encoding, files.put(members)
+                self._tally.files += len(members)
             files.finish()
         finally:
             files.close()
@@ -170,18 +167,6 @@ class EventsStream(HourlyStream):
             return "stream maps, flattening or the selection of fields change them"
         return None
 
-    def _write_records(self, members: Sequence[Member]) -> None:
-        """Write an hour as records, one of whose files is not packed."""
-        if not self._tally.hours_unpacked:
-            self.logger.info(
-                "`batch_config`: hours whose files are not gzip files, such as %r, go out as "
-                "records.",
-                next(member.name for member in members if not member.is_gzip),
-            )
-        self._tally.hours_unpacked += 1
-        for record in self._rows_of(members):
-            self._write_record_message(record)
-
     def _hours(self, *, as_stored: bool) -> Iterator[Sequence[Member]]:
         """Give the files of each hour that has some; move the state when the next is asked for."""
         now = datetime.now(timezone.utc)
@@ -189,6 +174,7 @@ class EventsStream(HourlyStream):
         bookmark = self.read_bookmark()
         source, window = self._plan(settings, bookmark, now, as_stored=as_stored)
         if window.hours <= 0:
+            self._tell_left_out(source.left_out)
             return
         self._bookmark = bookmark or Bookmark(window.start, export_from=window.start)
         if settings.rejects_path:
@@ -201,6 +187,7 @@ class EventsStream(HourlyStream):
             self._tally.hours += portion.window.hours
             self._advance(portion.window.end, window, portion.window_hours)
         self._report()
+        self._tell_left_out(source.left_out)
 
     def _plan(
         self, settings: Settings, bookmark: Bookmark | None, now: datetime, *, as_stored: bool
@@ -232,6 +219,8 @@ class EventsStream(HourlyStream):
             if ahead := end_is_ahead(settings.end, until):
                 self.logger.info(ahead)
         until = min(until, settings.end or until)
+        if isinstance(source, ArchiveSource):
+            source.leave_out(start, until)
         self._announce(settings, bookmark, Window(start, until), origin)
         return source, Window(start, until)
 
@@ -322,6 +311,10 @@ class EventsStream(HourlyStream):
         self.logger.info("%s.", "; ".join(parts))
         if rejects:
             rejects.close()
+
+    def _tell_left_out(self, left_out: LeftOut) -> None:
+        for level, sentence in left_out.sentences():
+            self.logger.log(level, sentence)
 
 
 def _count(number: int, thing: str) -> str:

@@ -162,18 +162,19 @@ def test_what_must_change_goes_out_as_records(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_hour_with_a_file_that_is_not_packed_goes_out_as_records(tmp_path: Path) -> None:
-    """The other hours are handed over; every hour has its state."""
+def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) -> None:
+    """A reader of BATCH files finds gzip files of JSON lines; the others are the same bytes."""
     plain = gzip.decompress(packed(rows(1)))
     files = {file_name(0): packed(rows(0)), "123_2024-01-01_1#1.json": plain}
     files[file_name(2)] = packed(rows(2))
     archive = write_zip(tmp_path / "a.zip", files)
     run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
 
-    records = ["RECORD"] * 3
-    assert kinds(run) == ["SCHEMA", "BATCH", "STATE", *records, "STATE", "BATCH", "STATE"]
-    assert run.ids == ids(rows(1))
-    assert "Exported 2 files and 3 events of 3 hours" in run.log
+    assert kinds(run) == ["SCHEMA", *(["BATCH", "STATE"] * 3)]
+    (before,), (again,), (after,) = contents(run)
+    assert [before, after] == [files[file_name(0)], files[file_name(2)]]
+    assert gzip.decompress(again) == plain
+    assert "Exported 3 files of 3 hours" in run.log
 
 
 def _damaged_zip(folder: Path) -> Path:
@@ -211,7 +212,9 @@ def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> No
 
     assert run.code == 1
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE"]
-    assert f"'{file_name(2, 1)}' cannot be read to its end" in the_error(run)
+    assert f"The file {file_name(2, 1)!r} of {tmp_path}" in the_error(run)
+    assert "cannot be read to its end" in the_error(run)
+    assert "Copy this file again" in the_error(run)
     assert "before 2024-01-01T01:00:00Z are out and in the state" in the_error(run)
 
 

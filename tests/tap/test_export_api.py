@@ -65,6 +65,7 @@ class Client:
             "max_member_bytes": 1024**3,
             "retry_seconds": 600,
             "sleep": self.waits.append,
+            "as_stored": False,
         }
         options |= {name: changes.pop(name) for name in options.keys() & changes.keys()}
         self.api = ExportApi(connection(url, **changes), **options)
@@ -581,3 +582,46 @@ def test_a_bomb_is_not_downloaded_again(tmp_path: Path) -> None:
         Client(url, tmp_path, max_member_bytes=1_000_000).api.fetch(ONE_HOUR)
 
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("as_stored", [False, True])
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "It is empty"),
+        ({"error.html": b"<html>"}, "'error.html'"),
+        ({"-9_2024-01-01_0.json.gz": packed([{"merged_amplitude_id": 1}])}, "'-9_2024-01-01_0"),
+        ({str(n): b"x" for n in range(9)}, "and 4 more"),
+    ],
+)
+def test_a_zip_without_events_is_no_empty_hour(
+    tmp_path: Path, files: dict[str, bytes], told: str, *, as_stored: bool
+) -> None:
+    """Amplitude says in other words that an hour has no events; the message names what came."""
+    body = write_zip(tmp_path / "sent.zip", files).read_bytes()
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    with (
+        another_server(200, body, Content_Type="application/zip") as (url, _),
+        pytest.raises(ForeignArchive, match="holds no file of events") as error,
+    ):
+        Client(url, spool, as_stored=as_stored).api.fetch(ONE_HOUR)
+
+    assert told in error.value.message
+    assert not list(spool.iterdir())
+
+
+def test_a_zip_of_zips_is_read_by_the_api_too(tmp_path: Path) -> None:
+    """What a file is, its bytes say, wherever it comes from."""
+    inner = write_zip(tmp_path / "inner.zip", {file_name(0): packed(rows(0))}).read_bytes()
+    body = write_zip(tmp_path / "sent.zip", {"day.zip": inner}).read_bytes()
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    with another_server(200, body, Content_Type="application/zip") as (url, _):
+        client = Client(url, spool)
+        answer = client.api.fetch(ONE_HOUR)
+
+    assert isinstance(answer, Downloaded)
+    assert sum(1 for member in answer.archive.members for _ in member.lines()) == 3
+    answer.discard()
+    assert not list(spool.iterdir())

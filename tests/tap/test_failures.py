@@ -73,7 +73,8 @@ def the_error(run: Run) -> str:
         ({"request_timeout_seconds": 0}, "`request_timeout_seconds`"),
         ({"max_retry_seconds": -1}, "`max_retry_seconds`"),
         ({"archive_path": "not-there"}, "not-there does not exist"),
-        ({"archive_path": "config.json"}, "config.json is no .zip file"),
+        ({"archive_path": "config.json"}, "the name of config.json tells no export hour"),
+        ({"archive_path": "notes.txt"}, "notes.txt is not an export file or a .zip"),
         ({"archive_path": "empty"}, "empty is empty"),
     ],
 )
@@ -88,6 +89,7 @@ def test_a_bad_setting_is_named_with_its_fix(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "notes.txt").write_text("notes")
     with caplog.at_level("DEBUG"), pytest.raises(FixConfiguration) as caught:
         TapAmplitude(config=VALID | changes)
 
