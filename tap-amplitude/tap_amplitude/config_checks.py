@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import zipfile
 from pathlib import Path
@@ -15,7 +14,9 @@ from tap_amplitude.clouds import bucket_problems, is_url
 from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, form_of
 from tap_amplitude.file_names import NAMED_LIKE, read_name
 from tap_amplitude.remote_lines import is_address, problem_of
+from tap_amplitude.setting_names import unknown_settings
 from tap_amplitude.settings import SECRETS, date_in
+from tap_amplitude.stream_map_checks import is_our_matter, stream_map_problems
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     Returns:
         One sentence or two for each problem; never the value of a secret.
     """
-    found = [_schema_problem(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
+    found = list(unknown_settings(config, schema))
+    found += [
+        _schema_problem(error)
+        for error in JSONSchemaValidator(schema).iter_errors(config)
+        if not is_our_matter(tuple(error.absolute_path))
+    ]
+    found += stream_map_problems(config)
     if found:
         # The checks below rely on the types.
         return [_without_secrets(problem, config) for problem in found]
@@ -44,24 +51,6 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     found += _date_problems(config)
     found += _batch_problems(config.get("batch_config") or {})
     return [_without_secrets(problem, config) for problem in found]
-
-
-def misspelt(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterable[str]:
-    """Say which settings nobody reads: most often a misspelt name.
-
-    Args:
-        config: What the user set.
-        schema: The JSON schema of all settings.
-
-    Yields:
-        One sentence for each.
-    """
-    known = list(schema["properties"])
-    for name in config:
-        if name not in known:
-            like = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean `{like[0]}`?" if like else ""
-            yield f"There is no setting `{name}`; it has no effect.{hint}"
 
 
 def _without_secrets(problem: str, config: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
     TapError
     ├── FixConfiguration    exit 2   change a setting, a key or a file that the tap was given
-    │   └── WrongCredentials         Amplitude refused the keys
+    │   ├── WrongCredentials         Amplitude refused the keys
+    │   └── WrongStreamMap           a stream map or flattening does not fit a schema or a record
     ├── RunAgain            exit 1   nothing to change: run the same command again
     │   ├── TargetEnded              the reader of our output went away
     │   └── DiskFull                 make room first
@@ -58,6 +59,10 @@ class FixConfiguration(TapError):
 
 class WrongCredentials(FixConfiguration):
     """Amplitude refused the keys."""
+
+
+class WrongStreamMap(FixConfiguration):
+    """A stream map, or flattening, does not fit what Amplitude exports."""
 
 
 class RunAgain(TapError):

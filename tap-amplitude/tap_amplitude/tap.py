@@ -9,12 +9,15 @@ import signal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 
-from tap_amplitude.config_checks import misspelt, problems
+from tap_amplitude.about_text import AboutText
+from tap_amplitude.checked_mapper import CheckedMapper
+from tap_amplitude.config_checks import problems
 from tap_amplitude.daily_streams import FIGURES
 from tap_amplitude.errors import FixConfiguration, Stopped
 from tap_amplitude.given_settings import (
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 
@@ -97,6 +99,23 @@ class TapAmplitude(Tap):
         selected = [stream for stream in self.streams.values() if stream.selected]
         return self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
 
+    def setup_mapper(self) -> None:
+        """Make the stream maps.
+
+        Raises:
+            FixConfiguration: they do not fit the streams that there are.
+        """
+        mapper = CheckedMapper(self.config, self.logger)
+        self.mapper = mapper
+        mapper.register_raw_streams_from_catalog(self.catalog)
+        vain = [key for key, _ in mapper.sources() if key not in mapper.met]
+        if vain:
+            streams = ", ".join(sorted(one.tap_stream_id for one in self.catalog.streams))
+            raise FixConfiguration(
+                f"`stream_maps` has an entry for {', '.join(vain)}, and there is no such stream.",
+                remedy=f"There are {streams}.",
+            )
+
     def load_state(self, state: dict[str, Any]) -> None:
         """Take over the state of the last run.
 
@@ -124,8 +143,6 @@ class TapAmplitude(Tap):
         found = [*lost, *unreadable, *problems(self._config, schema)]
         if not raise_errors:
             return found
-        for sentence in misspelt(self._config, schema):
-            self.logger.warning(sentence)
         if found:
             told = (
                 found[0]
@@ -160,6 +177,14 @@ class TapAmplitude(Tap):
         for problem in misspelt_variables(schema, cls._env_var_prefix, os.environ):
             raise FixConfiguration(problem, remedy="Correct the name of the variable.")
         return from_variables(schema, cls._env_var_prefix, os.environ)
+
+    @classmethod
+    def print_about(cls, output_format: str | None = None) -> None:
+        """Print every setting with what it is for."""
+        if output_format in {None, "text"}:
+            click.echo(AboutText().format_about(cls._get_about_info()))
+        else:
+            super().print_about(output_format)
 
     @classmethod
     def cb_config(

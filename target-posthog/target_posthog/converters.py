@@ -17,20 +17,27 @@ from target_posthog.amplitude.foreign_rows import field_name
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.shapes import MAX_KEY_LENGTH
 from target_posthog.amplitude.usual_rows import UsualRows
-from target_posthog.conversion import Skipped, StreamRecord
+from target_posthog.conversion import Converted, Skipped, StreamRecord
+from target_posthog.entries_met import EntriesMet, hint
 from target_posthog.errors import FixConfiguration
 from target_posthog.mapping_reader import read_mappings
+from target_posthog.property_settings import PropertySettings
 from target_posthog.stream_fields import StreamFields
-from target_posthog.stream_mappings import StreamMapping
+from target_posthog.stream_mappings import NEEDED_PARTS, StreamMapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.conversion import Conversion, Json
+    from target_posthog.field_sources import Source
     from target_posthog.stream_mappings import StreamMappings
 
 #: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
 MELTANO_TEST_STREAM = "meltano_test_stream"
+
+_UNMAPPED = Skipped("unmapped_streams")
+#: Formats for which `streams` does not act.
+_OWN_FORMATS = frozenset({"amplitude", "posthog"})
 
 #: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
 #: in any spelling that `foreign_rows` reads.
@@ -51,6 +58,11 @@ class Conversions:
         self.source_format: str = config["source_format"]
         self.mappings: StreamMappings
         self.mappings, _ = read_mappings(config["streams"])
+        self.property_settings = PropertySettings(self.options)
+        usual = "fail" if self.mappings.entries else "guess"
+        #: What becomes of a stream without an entry: `fail`, `skip` or `guess`.
+        self.unmapped: str = config.get("unmapped_streams") or usual
+        self.entries = EntriesMet.of(config, self.options)
 
 
 class Converter:
@@ -64,7 +76,7 @@ class Converter:
         say: logs what the user should know of the stream, a level and a text.
 
     Raises:
-        FixConfiguration: the stream's mapping names fields that its schema lacks.
+        FixConfiguration: the stream's mapping cannot act, or it has none and must.
     """
 
     def __init__(
@@ -83,12 +95,10 @@ class Converter:
         # A row without its event_type is an Amplitude row all the same, and is rejected as one.
         self._names_amplitude = _are_amplitudes(schema.get("properties") or {})
         self._spellings: dict[tuple[str, ...], bool] = {}
-        mapping = conversions.mappings.of(stream)
-        if mapping is not None and not self.is_amplitude({}) and self._format != "posthog":
-            _check(stream, mapping, schema)
-        self._fields = StreamFields(
-            stream, tuple(key_properties), mapping or StreamMapping(), self._options
-        )
+        self._property_settings = conversions.property_settings
+        self._entries = conversions.entries
+        mapping, self._is_left_out = self._mapping_of(conversions)
+        self._fields = StreamFields(stream, tuple(key_properties), mapping, self._options)
         self._introduced = False
 
     def convert(self, record: Json) -> Conversion:
@@ -97,10 +107,20 @@ class Converter:
             return Skipped(MELTANO_TEST_STREAM)
         if self.is_amplitude(record):
             return convert_amplitude(record, self._options)
+        if self._is_left_out:
+            return _UNMAPPED
+        conversion: Conversion
         if self._format == "posthog":
-            return posthog_events.convert(record, self._options)
-        self._introduce()
-        return self._fields.convert(record)
+            conversion = posthog_events.convert(record, self._options)
+            if isinstance(conversion, Converted):
+                conversion = self._property_settings.with_person(conversion)
+        else:
+            self._introduce()
+            self._note_fields(record)
+            conversion = self._fields.convert(record)
+        if isinstance(conversion, Converted):
+            return self._property_settings.applied(conversion)
+        return conversion
 
     @cached_property
     def usual_rows(self) -> UsualRows | None:
@@ -132,6 +152,42 @@ class Converter:
                 remember(self._spellings, names, known, _MAX_SPELLINGS)
         return known
 
+    def _mapping_of(self, conversions: Conversions) -> tuple[StreamMapping, bool]:
+        """Return what the user says of the stream, and whether its records are left out.
+
+        Raises:
+            FixConfiguration: it has no entry and must have one, or an entry that cannot act.
+        """
+        self._unmet: dict[str, Source] = {}
+        if self._stream == MELTANO_TEST_STREAM or self._format in _OWN_FORMATS:
+            return StreamMapping(), False
+        entry = conversions.mappings.entry_of(self._stream)
+        if self.is_amplitude({}):
+            _check_amplitude(self._stream, entry)
+            return StreamMapping(), False
+        if entry is None:
+            if conversions.unmapped == "fail":
+                raise _without_entry(self._stream, conversions.mappings)
+            return StreamMapping(), conversions.unmapped == "skip"
+        name, mapping = entry
+        self._entries.meet("streams", name)
+        for level, text in _lacking(self._stream, name, mapping, self._schema):
+            self._say(level, text)
+        where = f"{self._stream}: "
+        self._unmet = {
+            f"{where}{part}": source for part, source in mapping.unnamed_in(self._schema).items()
+        }
+        self._entries.want("streams", self._unmet)
+        return mapping, False
+
+    def _note_fields(self, record: Json) -> None:
+        """Note which fields came that the schema does not name."""
+        if self._unmet:
+            came = [part for part, one in self._unmet.items() if one.first(record) is not None]
+            for part in came:
+                del self._unmet[part]
+                self._entries.meet("streams", part)
+
     def _introduce(self) -> None:
         """Say at the first record what the mapping left open, and what stands for it."""
         if not self._introduced:
@@ -144,14 +200,45 @@ def _are_amplitudes(names: Iterable[str]) -> bool:
     return AMPLITUDE_FIELDS.issubset(map(field_name, names))
 
 
-def _check(stream: str, mapping: StreamMapping, schema: Json) -> None:
+def _check_amplitude(stream: str, entry: tuple[str, StreamMapping] | None) -> None:
+    if entry is not None and entry[0] == stream:
+        raise FixConfiguration(
+            f"`streams`, {stream}: the stream has Amplitude rows, which have a mapping of their "
+            "own.",
+            "Take the entry out, or set `source_format` to `fields`.",
+        )
+
+
+def _without_entry(stream: str, mappings: StreamMappings) -> FixConfiguration:
+    there = [name for name, _ in mappings.entries]
+    return FixConfiguration(
+        f"The stream {stream} has no entry in `streams`{hint(stream, there)} There are entries "
+        f"for {', '.join(there) or 'no stream'}.",
+        "Add one, deselect the stream in the tap, or set `unmapped_streams` to `skip` or `guess`.",
+    )
+
+
+def _lacking(
+    stream: str, entry: str, mapping: StreamMapping, schema: Json
+) -> Iterator[tuple[int, str]]:
+    """Yield what to log of fields that a closed schema cannot have.
+
+    A glob is for several streams: not each must have all fields that it names.
+
+    Raises:
+        FixConfiguration: the entry is the stream's own, or no record could be an event.
+    """
     lacking = mapping.lacking_in(schema)
-    if lacking:
+    if not lacking:
+        return
+    parts = "; ".join(f"{part} ({fields})" for part, fields in lacking)
+    if entry == stream or not NEEDED_PARTS.isdisjoint(part for part, _ in lacking):
         fields = ", ".join(sorted(schema.get("properties") or {}))
         raise FixConfiguration(
-            f"streams, {stream}: the stream has no field for {'; '.join(lacking)}.",
+            f"streams, {entry}: the stream {stream} has no field for {parts}.",
             f"It has {fields}. A constant is written {{value: …}}.",
         )
+    yield logging.WARNING, f"streams, {entry}: the stream {stream} has no field for {parts}."
 
 
 def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
@@ -163,5 +250,6 @@ def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
         text = f"by default {', '.join(found)}. The setting streams can say otherwise."
         yield logging.INFO, f"Stream {fields.stream}: {text}"
     if missing:
-        text = f"no field of a usual name for {' and '.join(missing)}: records without are rejected"
+        parts = " and ".join(missing)
+        text = f"its schema has no field of a usual name for {parts}: records without are rejected"
         yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting streams."

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from target_posthog.batches import FED_TOGETHER, MAX_EVENT_BYTES, Item, Limits, item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Json, Rejected, Skipped
-from target_posthog.errors import TooManyRejects
+from target_posthog.errors import RejectsAtTheEnd, TooManyRejects
 from target_posthog.kept import Kept, fingerprints_of
 from target_posthog.lanes import Lanes, Patience
 from target_posthog.progress import Counts
@@ -376,14 +376,40 @@ class Delivery:
         Raises:
             TooManyRejects: it is.
         """
-        total, exported = self.counts.rejected.total(), self.counts.exported
-        if exported > _RATIO_COUNTS_FROM and total > exported * self._settings.max_reject_ratio:
+        if self.counts.exported > _RATIO_COUNTS_FROM and self._has_too_many_rejects():
             self._rejects.save()
             raise TooManyRejects(
-                f"{total:,} of {exported:,} records were rejected, more than max_reject_ratio "
-                f"({self._settings.max_reject_ratio:g}) allows.",
+                self._too_many_rejects(),
                 f"Look at {self._rejects.place}; a wrong mapping is the usual cause.",
             )
+
+    def stop_at_the_end(self, *, is_preview: bool) -> None:
+        """Do it when the run has come to its end, however short it was; its state is written.
+
+        Raises:
+            TooManyRejects: the share of rejects is above the limit.
+        """
+        if self._has_too_many_rejects():
+            next_step = (
+                "preview again. Nothing was sent."
+                if is_preview
+                else "send them with `target-posthog-replay`: no run reads them again. All others "
+                "are delivered."
+            )
+            raise RejectsAtTheEnd(
+                self._too_many_rejects(),
+                f"Look at {self._rejects.place}, correct the cause, and {next_step}",
+            )
+
+    def _has_too_many_rejects(self) -> bool:
+        total = self.counts.rejected.total()
+        return total > self.counts.exported * self._settings.max_reject_ratio
+
+    def _too_many_rejects(self) -> str:
+        return (
+            f"{self.counts.rejected.total():,} of {self.counts.exported:,} records were rejected, "
+            f"more than `max_reject_ratio` ({self._settings.max_reject_ratio:g}) allows."
+        )
 
     def _warn_of_recent(self, items: Sequence[Item]) -> None:
         if self._warned_of_recent or self._settings.historical_migration != "true":

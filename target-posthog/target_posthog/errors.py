@@ -2,6 +2,7 @@
 
 TargetPosthogError
  ├─ FixConfiguration    exit 2: a setting, a key or an address is wrong; nothing was sent with it
+ │   └─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
  ├─ RunAgain            exit 1: something outside failed; state is saved, run again
  ├─ BrokenInput         exit 1: the tap wrote what is not Singer; state is saved, mend the tap
  └─ TooManyRejects      exit 3: rejects passed the limit; look at the rejects before going on
@@ -39,6 +40,12 @@ class FixConfiguration(TargetPosthogError):
     saved = ""
 
 
+class WrongStreamMap(FixConfiguration):
+    """A stream map, or flattening, does not fit what the tap sends; earlier records may be out."""
+
+    saved = STATE_IS_SAVED
+
+
 class RunAgain(TargetPosthogError):
     """PostHog, the network, the disk or the ledger failed; the next run goes on from here."""
 
@@ -51,6 +58,12 @@ class TooManyRejects(TargetPosthogError):
     """More records were rejected than `max_reject_ratio` allows."""
 
     exit_code = 3
+
+
+class RejectsAtTheEnd(TooManyRejects):
+    """The same, seen when the run had come to its end: everything else is delivered."""
+
+    saved = ""
 
 
 def exhausted_system(failure: BaseException) -> RunAgain | None:

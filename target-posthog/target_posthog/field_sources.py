@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
+from target_posthog.schemas import can_have, declares
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -70,8 +71,8 @@ class Source:
         return tuple(name for one in self.candidates for name in _names_of(one))
 
     def found_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the fields that records of a schema can have."""
-        return tuple(one for one in self.fields if can_have(schema, one))
+        """Return the fields that a schema names."""
+        return tuple(one for one in self.fields if declares(schema, one))
 
     def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields when a schema's records can have none of them, and no constant is."""
@@ -80,6 +81,10 @@ class Source:
             all(can_have(schema, name) for name in _names_of(one)) for one in self.candidates
         )
         return () if is_found else self.fields
+
+    def unnamed_in(self, schema: Mapping[str, Any]) -> bool:
+        """Tell whether only an open schema, which names none of the fields, lets them come."""
+        return all(map(_names_of, self.candidates)) and not self.found_in(schema)
 
     def __str__(self) -> str:
         """Give the names of its fields."""
@@ -157,34 +162,3 @@ def field_of(record: Mapping[str, Any], name: str) -> Any:
     head, dot, rest = name.partition(".")
     inner = record.get(head) if dot else None
     return field_of(inner, rest) if isinstance(inner, dict) else None
-
-
-def can_have(schema: Mapping[str, Any], name: str) -> bool:
-    """Tell whether records of a JSON schema can have a field; open objects can have any."""
-    return any(_one_can_have(one, name) for one in _alternatives(schema))
-
-
-def _one_can_have(schema: Mapping[str, Any], name: str) -> bool:
-    if "object" not in _types(schema):
-        return False
-    fields = schema.get("properties")
-    if not isinstance(fields, dict) or not fields or schema.get("additionalProperties"):
-        return True
-    if name in fields:
-        return True
-    head, dot, rest = name.partition(".")
-    inner = fields.get(head) if dot else None
-    # `true` is a schema, too: anything goes.
-    return inner is True or (isinstance(inner, dict) and can_have(inner, rest))
-
-
-def _alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    inside = [one for word in ("anyOf", "oneOf") for one in schema.get(word) or ()]
-    yield from (one for one in inside if isinstance(one, dict))
-    if not inside:
-        yield schema
-
-
-def _types(schema: Mapping[str, Any]) -> list[Any]:
-    kind = schema.get("type", "object")
-    return kind if isinstance(kind, list) else [kind]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 from singer_sdk.exceptions import (
     InvalidInputLine,
-    InvalidJSONSchema,
     MissingKeyPropertiesError,
     RecordsWithoutSchemaException,
 )
@@ -30,7 +29,9 @@ from target_posthog.errors import (
     exhausted_system,
 )
 from target_posthog.given_settings import typed
+from target_posthog.setting_names import unknown_settings
 from target_posthog.signals import SIGNALS, StoppedBySignal
+from target_posthog.stream_map_checks import is_our_matter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -68,7 +69,6 @@ class StateNotWritten(RunAgain):
 
 #: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
 _IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (InvalidJSONSchema, "The tap sent a schema that is none."),
     (MissingKeyPropertiesError, "The tap sent a record without its key properties."),
     (RecordsWithoutSchemaException, "The tap sent a record before its stream's schema."),
     (InvalidInputLine, "The tap sent a message without a required part."),
@@ -99,10 +99,17 @@ def checked_config(
         types = schema["properties"].get(name, {}).get("type", ())
         is_text = isinstance(value, bool) and "string" in types
         config[name] = str(value).lower() if is_text else _plain(value)
-    refused = [_in_words(error) for error in JSONSchemaValidator(schema).iter_errors(config)]
+    problems += unknown_settings(config, schema)
+    refused = [
+        _in_words(error)
+        for error in JSONSchemaValidator(schema).iter_errors(config)
+        if not is_our_matter(tuple(error.absolute_path))
+    ]
     problems += refused or problems_of(config)
     if problems and raise_errors:
-        raise FixConfiguration(" ".join(problems), "See docs/settings.md.")
+        raise FixConfiguration(
+            " ".join(problems), "`target-posthog --about` explains every setting."
+        )
     return problems
 
 

@@ -30,6 +30,7 @@ from target_posthog.worker_messages import (
     Broke,
     Counted,
     Failed,
+    Met,
     NotTold,
     Reject,
     Said,
@@ -124,6 +125,8 @@ class Pool:
         self._workers: list[_Worker] = []
         self._held: dict[Path, int] = {}
         self._said: dict[str, float] = {}
+        #: The entries of settings that rows met something for; see `entries_met`.
+        self.met: set[tuple[str, str]] = set()
         self._next_turn = 0.0
 
     def add(self, stream: StreamOfFiles, files: Sequence[BatchFile]) -> None:
@@ -265,7 +268,10 @@ class Pool:
         else:
             self._take_words(message)
 
-    def _take_words(self, message: Said | Failed | Broke) -> None:
+    def _take_words(self, message: Met | Said | Failed | Broke) -> None:
+        if isinstance(message, Met):
+            self.met.update(message.entries)
+            return
         if isinstance(message, Failed):
             raise message.kind(message.happened, message.remedy)
         if isinstance(message, Broke):

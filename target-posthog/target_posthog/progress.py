@@ -110,6 +110,11 @@ class Progress:
             self._first_hour = hours.next_hour
         self._hours = hours
 
+    @property
+    def hours(self) -> Hours | None:
+        """How far the tap is, when it is tap-amplitude."""
+        return self._hours
+
     def line(self, now: float, counts: Counts, *, stalled: float = 0.0) -> str | None:
         """Return the line when it is time for one.
 
@@ -159,6 +164,7 @@ def summary(
     destination: str,
     rejects: str,
     source: str = "records from the tap",
+    early: str | None = None,
 ) -> str:
     """Return the block at the end of a run.
 
@@ -168,9 +174,12 @@ def summary(
         destination: where the events went, in words.
         rejects: the path of the rejects file.
         source: what was counted as exported, in words.
+        early: what speaks against a good end of the tap.
     """
+    ended = "Done in" if early is None else "The input ended after"
     lines = [
-        f"Done in {timedelta(seconds=round(seconds))}: {destination}.",
+        f"{ended} {timedelta(seconds=round(seconds))}: {destination}.",
+        *([] if early is None else [early]),
         f"  exported {counts.exported:>12,}  {source}",
         f"  accepted {counts.accepted:>12,}",
         f"  superseded {counts.superseded:>10,}{_by_later(counts.superseded)}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -14,7 +15,7 @@ from target_posthog.errors import BrokenInput
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from target_posthog.attended_input import Attend
     from target_posthog.quick_records import QuickRecords
@@ -48,9 +49,19 @@ class SingerLines(GenericSingerReader[bytes]):
         lines: Any = file_input or self.default_input
         if self.quick is not None:
             lines = self.quick.others(lines)
-        counts = super().process_lines(lines, callbacks)
+        messages: Any = self._messages(lines)
+        counts = super().process_lines(messages, callbacks)
         counts["RECORD"] += self._taken
         return counts
+
+    def _messages(self, lines: Iterable[Any]) -> Iterator[Any]:
+        """Yield the lines that are not blank, without the mark at the start of a text (BOM)."""
+        for line in lines:
+            self._read += 1
+            first = self._line == 1
+            message = _without_mark(line) if first else line
+            if message.strip():
+                yield message
 
     @property
     def _taken(self) -> int:
@@ -76,7 +87,6 @@ class SingerLines(GenericSingerReader[bytes]):
             BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
                 hold a person's data.
         """
-        self._read += 1
         try:
             message = loads(line)
         except ValueError:
@@ -102,3 +112,9 @@ class SingerLines(GenericSingerReader[bytes]):
             f"Line {self._line} of the input is a message of an unknown type.",
             "See which tap wrote it, and run again with one that follows the Singer specification.",
         )
+
+
+def _without_mark(line: bytes | str) -> bytes | str:
+    if isinstance(line, bytes):
+        return line.removeprefix(codecs.BOM_UTF8)
+    return line.removeprefix("\ufeff")

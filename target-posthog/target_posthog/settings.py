@@ -12,6 +12,8 @@ from target_posthog.hosts import ingestion_host
 from target_posthog.mapping_reader import read_mappings
 from target_posthog.project_token import token_in
 from target_posthog.remote_lines import is_address, problem_of
+from target_posthog.setting_conflicts import setting_conflicts
+from target_posthog.stream_map_checks import stream_map_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,6 +88,16 @@ SETTINGS = th.PropertiesList(
         "docs/other-taps.md.",
     ),
     th.Property(
+        "unmapped_streams",
+        th.StringType(nullable=True),
+        allowed_values=["fail", "skip", "guess"],
+        title="Unmapped streams",
+        description="What becomes of a stream that has no entry in `streams`: `fail` stops the run "
+        "at its schema, `skip` leaves it out and counts its records, `guess` takes the usual names "
+        "of person, time and id. By default `guess`, and `fail` once `streams` has entries. "
+        "Streams of Amplitude rows need no entry.",
+    ),
+    th.Property(
         "identity_events",
         th.StringType,
         default="alias",
@@ -132,8 +144,8 @@ SETTINGS = th.PropertiesList(
         ),
         default=[],
         title="Property names",
-        description="Renames of Amplitude's properties, of event, user and group, and of its "
-        "fields: a list of `{from, to}`. A rename gives way where its new name is taken.",
+        description="Renames of properties, of event, user and group, and of Amplitude's fields: a "
+        "list of `{from, to}`. A rename gives way where its new name is taken.",
     ),
     th.Property(
         "skip_properties",
@@ -141,8 +153,9 @@ SETTINGS = th.PropertiesList(
         default=[],
         title="Skipped properties",
         description="Properties that are left out, of event, user and group, and fields, with "
-        "what is made of them; `*` and `?` stand for any letters. Name, person, time and id of an "
-        "event stay. For personal data that PostHog must not have.",
+        "what is made of them; `*` and `?` stand for any letters. In records of other taps "
+        "`customer.email` leaves out a part of an object. Name, person, time and id of an event "
+        "stay. For personal data that PostHog must not have.",
     ),
     th.Property(
         "person_profiles",
@@ -150,7 +163,8 @@ SETTINGS = th.PropertiesList(
         default="always",
         allowed_values=["always", "identified_only", "never"],
         title="Person profiles",
-        description="Which events make a person in PostHog: all, those with a user id, or none.",
+        description="Which events make a person in PostHog: all, those with a user id, or none. "
+        "With `always` a record that is a PostHog event decides itself.",
     ),
     th.Property(
         "user_properties",
@@ -158,9 +172,10 @@ SETTINGS = th.PropertiesList(
         default="set",
         allowed_values=["set", "set_once", "ignore"],
         title="User properties",
-        description="How Amplitude's user properties reach the person. PostHog applies them in "
-        "order of arrival: into a project that is already live, `set` would overwrite newer "
-        "values. With `ignore` they stay on the event, as `user_properties`.",
+        description="How user properties reach the person: Amplitude's, those that `streams` sets, "
+        "and those of PostHog events. PostHog applies them in order of arrival: into a project "
+        "that is already live, `set` would overwrite newer values. With `ignore` they stay on the "
+        "event, as `user_properties`.",
     ),
     th.Property(
         "ledger_url",
@@ -186,8 +201,9 @@ SETTINGS = th.PropertiesList(
         th.NumberType,
         default=0.1,
         title="Largest share of rejects",
-        description="The run stops (exit code 3) when more than this share of the records was "
-        "rejected, counted from the first 10,000.",
+        description="The run ends with exit code 3 when more than this share of the records was "
+        "rejected: it stops when that is so after the first 10,000, and is judged at its end "
+        "however short it was. 1 allows any.",
     ),
     th.Property(
         "preview_path",
@@ -270,7 +286,7 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         problems.append("max_events_per_second must be more than 0.")
     if not 0 <= config["max_reject_ratio"] <= 1:
         problems.append("max_reject_ratio must be from 0 to 1.")
-    return problems
+    return [*problems, *setting_conflicts(config), *stream_map_problems(config)]
 
 
 def _problems_of_places(config: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.field_sources import Pick, PickAll, Source, is_glob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 Picks = tuple[Pick | PickAll, ...]
 
@@ -57,26 +57,38 @@ class StreamMapping:
     groups: tuple[MappedGroup, ...] = ()
     alias: Source | None = None
 
-    def lacking_in(self, schema: Mapping[str, Any]) -> list[str]:
-        """Return what a stream's schema has no field for, such as `distinct_id (buyer)`."""
+    def lacking_in(self, schema: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return the parts, and their fields, that records of a schema cannot have."""
         return [
-            f"{part} ({', '.join(lacking)})"
-            for part, sources in self._sources()
-            for source in sources
+            (part, ", ".join(lacking))
+            for part, source in self._sources()
             if (lacking := source.lacking_in(schema))
         ]
 
-    def _sources(self) -> Iterator[tuple[str, Iterable[Source | Pick | PickAll]]]:
+    def unnamed_in(self, schema: Mapping[str, Any]) -> dict[str, Source]:
+        """Return the parts whose fields a schema does not name, though records may have them."""
+        found: dict[str, Source] = {}
+        for part, one in self._sources():
+            source = one.source if isinstance(one, Pick) else one
+            if isinstance(source, Source) and source.unnamed_in(schema):
+                found[f"{part} ({source})"] = source
+        return found
+
+    def _sources(self) -> Iterator[tuple[str, Source | Pick | PickAll]]:
         for part in ("event", "distinct_id", "timestamp", "uuid", "alias"):
             source: Source | None = getattr(self, part)
-            yield part, () if source is None else (source,)
-        yield "properties", self.properties or ()
-        yield "set", self.set
-        yield "set_once", self.set_once
+            if source is not None:
+                yield part, source
+        for part in ("properties", "set", "set_once"):
+            for pick in getattr(self, part) or ():
+                yield part, pick
         for group in self.groups:
-            yield f"groups.{group.group_type}", (group.key, *group.properties)
+            for one in (group.key, *group.properties):
+                yield f"groups.{group.group_type}", one
 
 
+#: Parts without which no record of a stream can be an event.
+NEEDED_PARTS = frozenset({"event", "distinct_id", "timestamp"})
 PARTS = tuple(field.name for field in fields(StreamMapping))
 
 
@@ -91,15 +103,20 @@ class StreamMappings:
     entries: tuple[tuple[str, StreamMapping], ...] = ()
 
     def of(self, stream: str) -> StreamMapping | None:
-        """Return a stream's mapping: that of its own name, else that of the first glob."""
+        """Return a stream's mapping; see `entry_of`."""
+        entry = self.entry_of(stream)
+        return None if entry is None else entry[1]
+
+    def entry_of(self, stream: str) -> tuple[str, StreamMapping] | None:
+        """Return a stream's entry: that of its own name, else that of the first glob."""
         for name, mapping in self.entries:
             if name == stream:
-                return mapping
-        for pattern, mapping in self._globs:
+                return name, mapping
+        for pattern, entry in self._globs:
             if pattern.fullmatch(stream):
-                return mapping
+                return entry
         return None
 
     @cached_property
-    def _globs(self) -> list[tuple[re.Pattern[str], StreamMapping]]:
-        return [(re.compile(translate(name)), one) for name, one in self.entries if is_glob(name)]
+    def _globs(self) -> list[tuple[re.Pattern[str], tuple[str, StreamMapping]]]:
+        return [(re.compile(translate(one[0])), one) for one in self.entries if is_glob(one[0])]

@@ -14,18 +14,22 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import click
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from target_posthog import progress
+from target_posthog.about_text import AboutText
 from target_posthog.batch_files import files_of, record_of
 from target_posthog.capture_api import CaptureApi
-from target_posthog.converters import Conversions
+from target_posthog.checked_mapper import CheckedMapper
+from target_posthog.conversion import Skipped
+from target_posthog.converters import MELTANO_TEST_STREAM, Conversions
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import FixConfiguration
@@ -48,16 +52,16 @@ from target_posthog.protocols import wire_of
 from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
 from target_posthog.rejects import Rejects, rejects_at
+from target_posthog.schemas import usable_schema
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
+from target_posthog.tap_end import early_end, tells_of_an_earlier_run
 from target_posthog.worker_messages import StreamOfFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
-
-    import click
 
     from target_posthog.batch_files import BatchFile
     from target_posthog.batches import Item
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
 #: run sends again.
 _STATE_SECONDS = 2.0
+_REMOVED_BY_MAPS = Skipped("stream_maps")
 _AFTER_PREVIEW = "Next: to send, take preview_path out. The preview left the state as it was."
 
 
@@ -91,6 +96,8 @@ class TargetPosthog(Target):
         self._progress = progress.Progress(self._started)
         self._state_written = float("-inf")
         self._begun = False
+        #: Whether a STATE stands behind all that came.
+        self._is_closed = False
         self._said: set[str] = set()
         self._safe_state: Json | None = None
         self._files_read: list[BatchFile] = []
@@ -142,17 +149,56 @@ class TargetPosthog(Target):
         return rejects_at(self.config["rejects_path"], started)
 
     @override
+    def setup_mapper(self) -> None:
+        self._mapper = self._maps = CheckedMapper(self.config, self.logger)
+
+    @override
+    def _process_schema_message(self, message_dict: Json) -> None:
+        """Take a schema as it is: it is used, not validated, and open unless it says otherwise.
+
+        Raises:
+            FixConfiguration: a stream map or a mapping does not fit it.
+        """
+        stream, keys = message_dict["stream"], message_dict.get("key_properties")
+        schema = usable_schema(message_dict["schema"])
+        if self._is_known(stream, schema, keys):
+            return
+        if stream == MELTANO_TEST_STREAM:
+            # A map could give it another name, and so let it out.
+            self.mapper.stream_maps[stream] = [SameRecordTransform(stream, schema, keys, None)]
+        else:
+            self.mapper.register_raw_stream_schema(stream, schema, keys)
+        for one in self.mapper.stream_maps[stream]:
+            if not isinstance(one, RemoveRecordTransform):
+                self.get_sink(
+                    one.stream_alias,
+                    schema=one.transformed_schema,
+                    key_properties=one.transformed_key_properties,
+                )
+
+    def _is_known(self, stream: str, schema: Json, keys: Sequence[str] | None) -> bool:
+        known = self.mapper.stream_maps.get(stream)
+        if not known:
+            return False
+        return bool(known[0].raw_schema == schema and known[0].raw_key_properties == keys)
+
+    @override
     def _process_record_message(self, message_dict: Json) -> None:
         if not self._begun:
             self._begin(goes_on=False)
+        self._is_closed = False
+        exported = self.delivery.counts.exported
         super()._process_record_message(message_dict)
+        if self.delivery.counts.exported == exported:
+            self.delivery.take(message_dict["record"], _REMOVED_BY_MAPS)
         self._show_progress()
 
     @override
     def _process_state_message(self, message_dict: Json) -> None:
         if not self._begun:
-            self._begin(goes_on=bool(message_dict.get("value")))
+            self._begin(goes_on=tells_of_an_earlier_run(message_dict.get("value")))
         super()._process_state_message(message_dict)
+        self._is_closed = True
         if self._pool is not None and not self._pool.is_idle:
             self._pool.note(copy.deepcopy(self._latest_state or {}))
             return
@@ -246,8 +292,10 @@ class TargetPosthog(Target):
         """Have the workers deliver the files; read them here when records have to be changed."""
         if not self._begun:
             self._begin(goes_on=False)
+        self._is_closed = False
         files = files_of(message_dict)
-        self._assert_sink_exists(message_dict["stream"])
+        if message_dict["stream"] not in self.mapper.stream_maps:
+            self._assert_sink_exists(message_dict["stream"])
         stream = self._stream_for_workers(message_dict["stream"])
         if stream is None:
             self._read_here(message_dict["stream"], files)
@@ -281,6 +329,7 @@ class TargetPosthog(Target):
         """Take the events of usual rows; see `Delivery.take_usual`."""
         if not self._begun:
             self._begin(goes_on=False)
+        self._is_closed = False
         taken = self.delivery.take_usual(items)
         self._show_progress()
         return taken
@@ -324,10 +373,13 @@ class TargetPosthog(Target):
         self._deliver_all()
         super().process_endofpipe()
         self._finish()
+        self.delivery.stop_at_the_end(is_preview=self._preview is not None)
 
     def _finish(self) -> None:
         counts = self.delivery.counts
         destination = f"sent to {without_credentials(ingestion_host(self.config['host']))}"
+        if not counts.exported:
+            destination = "there was nothing to send"
         if self._preview is not None:
             self._preview.summarise(counts.as_json())
             destination = f"previewed in {self.config['preview_path']}, nothing was sent"
@@ -336,12 +388,41 @@ class TargetPosthog(Target):
             seconds=time.monotonic() - self._started,
             destination=destination,
             rejects=self._rejects.place,
+            early=early_end(
+                is_closed=self._is_closed,
+                has_records=counts.exported > 0,
+                hours=self._progress.hours,
+            ),
         )
+        self._tell_wishes_in_vain()
         for line in block.splitlines():
             self.logger.info(line)
         if self._preview is not None:
             self.logger.info(_AFTER_PREVIEW)
         self.close()
+
+    def _tell_wishes_in_vain(self) -> None:
+        """Warn of entries of the settings that met nothing, unless nothing at all came."""
+        came = sorted(self.mapper.stream_maps)
+        if came:
+            streams = [name for name, _ in self.conversions.mappings.entries]
+            maps = [key for key, _ in self._maps.sources()]
+            for setting, names, met in (
+                ("streams", streams, self.conversions.entries.of_setting("streams")),
+                ("stream_maps", maps, self._maps.met),
+            ):
+                unmet = [name for name in names if name not in met]
+                if unmet:
+                    self.logger.warning(
+                        "`%s` did not act everywhere: no stream came for %s. There were: %s.",
+                        setting,
+                        ", ".join(unmet),
+                        ", ".join(came),
+                    )
+        if self.delivery.counts.exported:
+            elsewhere = () if self._pool is None else self._pool.met
+            for warning in self.conversions.entries.told(elsewhere):
+                self.logger.warning(warning)
 
     def close(self) -> None:
         """Close files and connections, and end the workers."""
@@ -396,6 +477,15 @@ class TargetPosthog(Target):
                 f"{_why_unreadable(error)}.",
                 "Give a JSON file with --config.",
             ) from error
+
+    @classmethod
+    @override
+    def print_about(cls, output_format: str | None = None) -> None:
+        """Print every setting with what it is for."""
+        if output_format in {None, "text"}:
+            click.echo(AboutText().format_about(cls._get_about_info()))
+        else:
+            super().print_about(output_format)
 
     @classmethod
     @override

@@ -37,6 +37,7 @@ from target_posthog.worker_messages import (
     Channel,
     Counted,
     Failed,
+    Met,
     Said,
     StreamOfFiles,
     Work,
@@ -115,6 +116,7 @@ class Worker:
     ) -> None:
         self._main = main
         self._conversions = Conversions(config)
+        self._met: frozenset[tuple[str, str]] = frozenset()
         self._converters: dict[tuple[str, tuple[str, ...]], tuple[Json, Converter]] = {}
         links = AskedLinks(main, before_wait=self._finish_the_last)
         patience = Patience(MAX_LANES)
@@ -138,9 +140,16 @@ class Worker:
             line.begin(work.job.number)
             self._read(line, work.job)
             line.end()
+            self._tell_met()
             self._main.send(AllRead())
             self._finish_the_last()
             self._last = line
+
+    def _tell_met(self) -> None:
+        met = self._conversions.entries.met()
+        if met != self._met:
+            self._met = met
+            self._main.send(Met(met))
 
     def _finish_the_last(self) -> None:
         """Wait until the job before is delivered."""

@@ -89,6 +89,13 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Met:
+    """The entries of settings that the worker's rows met something for."""
+
+    entries: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class AllRead:
     """Every record of the worker's job was read, and what it shows was asked."""
 

@@ -36,6 +36,14 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_url_problems",
         "problems_of",
         "typed",
+        "setting_conflicts",
+        "stream_map_problems",
+        "unknown_settings",
+        "_expression_problems",
+        "_flattening_problems",
+        "_map_problems",
+        "_option_problems",
+        "_too_many_rejects",
         "__str__",
     }
 )

@@ -142,13 +142,40 @@ def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
     assert run.code == 0
 
 
-def test_a_misspelt_setting_is_noticed(tmp_path: Path) -> None:
-    """A setting that nobody reads would be a silent mistake."""
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"end_dat": "2023-01-01"}, "There is no setting `end_dat`. Did you mean `end_date`?"),
+        (
+            {"batch_config": {"storage": {"root": "file:///b", "prefx": "x"}}},
+            "`batch_config.storage.prefx`. Did you mean `prefix`?",
+        ),
+        ({"stream_maps": {"event": {"x": "y"}}}, "entry for event, and there is no such stream"),
+        ({"stream_maps": {"events": {"x": "upper(y)"}}}, "events, x: there is no function `upper`"),
+        (
+            {"stream_maps": {"events": {"uuid": None}}},
+            "stream events: Removing key property 'uuid' is not permitted",
+        ),
+        (
+            {"stream_maps": {"events": {"x": "float(event_type)"}}},
+            "stream events, x: a value of a record cannot be converted",
+        ),
+        (
+            {"stream_maps": {"events": {"x": "{'a'}"}}},
+            "stream events, x: it gives a set, which JSON does not have",
+        ),
+        ({"flattening_enabled": True}, "needs `flattening_max_depth`"),
+    ],
+)
+def test_a_setting_that_cannot_act_stops_the_tap(
+    tmp_path: Path, settings: dict[str, Any], told: str
+) -> None:
+    """A misspelt name, a stream map for nothing, or one that fails, is the user's to correct."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
-    run = run_tap(tmp_path, {"archive_path": str(folder), "end_dat": "2023-01-01"})
+    run = run_tap(tmp_path, {"archive_path": str(folder), **settings})
 
-    assert run.code == 0
-    assert "Did you mean `end_date`?" in run.lines("WARNING")[0]
+    assert run.code == 2
+    assert told in the_error(run)
 
 
 def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> None:

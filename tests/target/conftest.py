@@ -26,8 +26,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def config(capture: PosthogCapture) -> Json:
-    """The settings of a target that sends to the stand-in."""
-    return {"api_key": capture.api_key, "host": capture.url, "max_retry_seconds": 10}
+    """The settings of a target that sends to the stand-in; most of a test's rows may be bad."""
+    return {
+        "api_key": capture.api_key,
+        "host": capture.url,
+        "max_retry_seconds": 10,
+        "max_reject_ratio": 1,
+    }
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -45,6 +45,11 @@ def order(number: int, **changes: Any) -> Json:
     return {**made, **changes}
 
 
+def closed(message: Json) -> Json:
+    """Return a SCHEMA whose records have no other fields."""
+    return {**message, "schema": {**message["schema"], "additionalProperties": False}}
+
+
 def events_named(capture: PosthogCapture, name: str) -> list[Json]:
     """Return what was stored under a name, in order."""
     return [event for event in capture.events if event["event"] == name]
@@ -93,11 +98,11 @@ def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(
 ) -> None:
     """With every part that lacks a field, and the fields that there are."""
     streams = {"shop-orders": {"event": "Order placed", "distinct_id": ["customer", "client"]}}
-    messages = [ORDERS, record(order(1), "shop-orders")]
+    messages = [closed(ORDERS), record(order(1), "shop-orders")]
     ended = run_target({**config, "streams": streams}, messages, tmp_path)
     assert ended.exit_code == 2
     assert (
-        "streams, shop-orders: the stream has no field for event (Order placed); "
+        "streams, shop-orders: the stream shop-orders has no field for event (Order placed); "
         "distinct_id (customer, client). It has buyer, company, email"
     ) in ended.stderr
     assert "A constant is written {value: …}." in ended.stderr
@@ -165,13 +170,13 @@ def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(
     assert ended.messages == [{"at": 1}]
 
 
-def test_a_schema_that_loses_a_mapped_field_stops_the_run_there(
+def test_a_closed_schema_that_loses_a_mapped_field_stops_the_run_there(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
-    """A wider schema does not; what came before the last state is delivered."""
+    """A wider or an open one does not; what came before the last state is delivered."""
     fields = {name: {"type": "string"} for name in NAMES}
     wider = schema("shop-orders", key="number", **fields, note={})
-    narrow = schema("shop-orders", key="number", number={}, ordered_at={})
+    narrow = closed(schema("shop-orders", key="number", number={}, ordered_at={}))
     settings = {**config, "streams": STREAMS, "max_batch_events": 1}
     with start("target-posthog", settings, tmp_path) as target:
         target.write([ORDERS, record(order(1), "shop-orders")])
@@ -180,7 +185,7 @@ def test_a_schema_that_loses_a_mapped_field_stops_the_run_there(
         target.write([narrow, record(order(3), "shop-orders"), state({"at": 3})])
         ended = target.finish()
     assert ended.exit_code == 2
-    assert "streams, shop-orders: the stream has no field for distinct_id" in ended.stderr
+    assert "streams, shop-*: the stream shop-orders has no field for distinct_id" in ended.stderr
     assert ended.messages == [{"at": 2}]
     assert len(events_named(capture, "Order placed")) == 2
 
@@ -232,7 +237,10 @@ def test_a_record_that_is_refused_later_names_its_stream_too(
     """By the check before sending; rows of Amplitude and PostHog events need no stream."""
     settings = {**config, "streams": STREAMS}
     messages = [ORDERS, record(order(1, total="x" * 10**6), "shop-orders")]
-    messages += [schema(), record(row(1, event_properties={"x": "x" * 10**6}))]
+    messages += [
+        schema(event_type={}, amplitude_id={}),
+        record(row(1, event_properties={"x": "x" * 10**6})),
+    ]
     run_target(settings, messages, tmp_path).checked()
     (path,) = (tmp_path / "rejects").iterdir()
     ours, theirs = (json.loads(line) for line in path.read_text().splitlines())

@@ -112,7 +112,7 @@ def test_a_preview_needs_no_key_sends_nothing_and_leaves_the_ledger_alone(
 def test_the_summary_adds_up(tmp_path: Path) -> None:
     """It is what the run came to, as numbers."""
     bad = row(9, event_time="never", server_upload_time="never")
-    settings = {"preview_path": "preview", "skip_events": ["left*"]}
+    settings = {"preview_path": "preview", "skip_events": ["left*"], "max_reject_ratio": 1}
     messages = [
         schema(),
         *records([row(1), row(1), row(2, event_type="left out"), bad, row(3)]),

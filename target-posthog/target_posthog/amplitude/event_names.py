@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import translate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -55,10 +55,14 @@ class EventNames:
     Attributes:
         renames: Amplitude name → PostHog name.
         skipped: one expression for all names and globs of `skip_events`, or None.
+        met: the old names and the globs that an event came for.
+        globs: each of `skip_events`, by itself.
     """
 
     renames: Mapping[str, str]
     skipped: re.Pattern[str] | None = None
+    met: set[str] = field(default_factory=set, compare=False)
+    globs: Mapping[str, re.Pattern[str]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -70,15 +74,22 @@ class EventNames:
     ) -> EventNames:
         """Compile the settings; the user's own renames win over the standard ones."""
         standard = STANDARD_EVENTS if standard_events else {}
-        return cls({**standard, **renames}, any_of(skip_events))
+        return cls({**standard, **renames}, any_of(skip_events), globs=each_of(skip_events))
 
     def name_of(self, event_type: str) -> str:
         """Return the name to send."""
-        return self.renames.get(event_type, event_type)
+        name = self.renames.get(event_type)
+        if name is None:
+            return event_type
+        self.met.add(event_type)
+        return name
 
     def skips(self, event_type: str) -> bool:
         """Tell whether the user leaves this event out."""
-        return self.skipped is not None and self.skipped.fullmatch(event_type) is not None
+        if self.skipped is None or self.skipped.fullmatch(event_type) is None:
+            return False
+        note_met(self.met, self.globs, event_type)
+        return True
 
 
 def problem_of_name(name: str) -> Rejected | None:
@@ -100,6 +111,16 @@ def problem_of_name(name: str) -> Rejected | None:
 def any_of(globs: Sequence[str]) -> re.Pattern[str] | None:
     """Return one expression for names and globs (`*`, `?`), or None when there are none."""
     return re.compile("|".join(map(_glob, globs))) if globs else None
+
+
+def each_of(globs: Sequence[str]) -> dict[str, re.Pattern[str]]:
+    """Return the expression of each name or glob."""
+    return {name: re.compile(_glob(name)) for name in globs}
+
+
+def note_met(met: set[str], globs: Mapping[str, re.Pattern[str]], name: str) -> None:
+    """Note which names and globs a name was left out by."""
+    met.update([glob for glob, one in globs.items() if glob not in met and one.fullmatch(name)])
 
 
 def _glob(name: str) -> str:

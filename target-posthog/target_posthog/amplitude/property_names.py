@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.amplitude.event_names import any_of
+from target_posthog.amplitude.event_names import any_of, each_of, note_met
 
 if TYPE_CHECKING:
     import re
@@ -53,19 +53,26 @@ class PropertyNames:
     Attributes:
         renames: Amplitude name → name in PostHog.
         skipped: one expression for all names and globs of `skip_properties`, or None.
+        met: the old names and the globs that a property came for.
+        globs: each of `skip_properties`, by itself.
     """
 
     renames: Mapping[str, str]
     skipped: re.Pattern[str] | None = None
+    met: set[str] = field(default_factory=set, compare=False)
+    globs: Mapping[str, re.Pattern[str]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, renames: Mapping[str, str], skip_properties: Sequence[str] = ()) -> PropertyNames:
         """Compile the settings."""
-        return cls(renames, any_of(skip_properties))
+        return cls(renames, any_of(skip_properties), globs=each_of(skip_properties))
 
     def skips(self, name: str) -> bool:
         """Tell whether the user leaves this property out."""
-        return self.skipped is not None and self.skipped.fullmatch(name) is not None
+        if self.skipped is None or self.skipped.fullmatch(name) is None:
+            return False
+        note_met(self.met, self.globs, name)
+        return True
 
     def wishes(self, names: Iterable[str]) -> Wishes:
         """Return what becomes of properties that stand together.
@@ -77,9 +84,11 @@ class PropertyNames:
         kept = {name: name for name in before if not self.skips(name)}
         taken = set(kept)
         for old, new in self.renames.items():
-            if old in kept and new not in taken:
-                kept[old] = new
-                taken.add(new)
+            if old in kept:
+                self.met.add(old)
+                if new not in taken:
+                    kept[old] = new
+                    taken.add(new)
         return None if list(kept.values()) == before else tuple(kept.items())
 
     def applied(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:

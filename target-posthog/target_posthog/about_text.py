@@ -1,0 +1,38 @@
+"""What `--about` prints: every setting with what it is for, and not only its name."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import Any
+
+from singer_sdk.about import AboutInfo, TextFormatter
+from typing_extensions import override
+
+
+class AboutText(TextFormatter, format_name="settings"):
+    """The SDK's text, with title, description, values and default of each setting."""
+
+    @override
+    def format_about(self, about_info: AboutInfo) -> str:
+        text = super().format_about(about_info)
+        head, _, _ = text.partition("\nSettings:\n")
+        settings = about_info.settings.get("properties", {})
+        prefix = about_info.env_var_prefix
+        parts = [_setting(name, one, prefix) for name, one in settings.items()]
+        return "\n".join([head, "Settings:", *parts])
+
+
+def _setting(name: str, schema: dict[str, Any], prefix: str) -> str:
+    kind = schema.get("type", "any")
+    kinds = [kind] if isinstance(kind, str) else kind
+    lines = [f"  - Name: {name}", f"    Type: {' or '.join(one for one in kinds if one != 'null')}"]
+    values = [str(one) for one in schema.get("enum", ()) if one is not None]
+    if values:
+        lines.append(f"    Values: {', '.join(values)}")
+    if schema.get("default") is not None:
+        lines.append(f"    Default: {json.dumps(schema['default'], ensure_ascii=False)}")
+    lines.append(f"    Environment Variable: {prefix}{name.upper()}")
+    words = schema.get("description") or schema.get("title") or ""
+    lines += textwrap.wrap(words, 100, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)

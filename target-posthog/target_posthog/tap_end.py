@@ -1,0 +1,60 @@
+"""What the states of a tap tell: whether earlier runs were, and whether the tap came to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from target_posthog.progress import Hours
+
+#: What taps write before their first record, in the first run, too: which stream and table version
+#: it is, and where it begins (Singer SDK, `starting_replication_value`; tap-postgres, `version`).
+_OF_ANY_RUN = frozenset(
+    {
+        "currently_syncing",
+        "initial_full_table_complete",
+        "last_replication_method",
+        "replication_key",
+        "replication_method",
+        "starting_replication_value",
+        "version",
+    }
+)
+
+
+def tells_of_an_earlier_run(state: Any) -> bool:
+    """Tell whether a STATE that comes before all records goes on from an earlier run.
+
+    It does when it holds more than a first run's, too. Not the bookmark of tap-amplitude: it
+    writes one after an hour of this run, and an hour may be empty.
+    """
+    if isinstance(state, dict):
+        return "next_export_hour" not in state and any(
+            name not in _OF_ANY_RUN and tells_of_an_earlier_run(value)
+            for name, value in state.items()
+        )
+    if isinstance(state, list):
+        return any(map(tells_of_an_earlier_run, state))
+    return not (state is None or isinstance(state, bool) or state == "")
+
+
+def early_end(*, is_closed: bool, has_records: bool, hours: Hours | None) -> str | None:
+    """Return what speaks against a good end of the tap, or None.
+
+    Args:
+        is_closed: a STATE came behind everything else.
+        has_records: records came.
+        hours: how far tap-amplitude's last STATE is.
+    """
+    if hours is not None and hours.next_hour < hours.until:
+        return (
+            f"The tap ended early: the hours from {hours.next_hour:%Y-%m-%dT%HZ} to "
+            f"{hours.until:%Y-%m-%dT%HZ} are missing. See its log, and run again."
+        )
+    if is_closed:
+        return None
+    if not has_records:
+        return "The tap sent no record and no STATE: see its log."
+    return (
+        "The tap wrote no STATE after its last records: whether it came to its end, its log tells."
+    )
