@@ -5,14 +5,11 @@ What an answer means is the business of whoever asked: `export_api` and `project
 
 from __future__ import annotations
 
-import base64
-import html
-import json
 import logging
 import ssl
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
@@ -22,6 +19,7 @@ from tap_amplitude.bodies import beginning
 from tap_amplitude.config_checks import sends_keys_in_clear
 from tap_amplitude.errors import FixConfiguration, WrongCredentials
 from tap_amplitude.patience import TryAgain
+from tap_amplitude.peer_words import PeerWords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +66,7 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self.answer_seconds = answer_seconds
         self._secrets = (api_key, secret_key)
-        self._written_secrets = _ways_to_write(api_key, secret_key)
+        self._words = PeerWords(api_key, secret_key, f"{api_key}:{secret_key}")
         self._user_agent = user_agent
         self._of_thread = threading.local()
 
@@ -168,10 +166,8 @@ class Connection:
         return self.redact(message_in(block.decode("utf-8", "replace")))
 
     def redact(self, text: str) -> str:
-        """Hide the keys in a text, however they are written there."""
-        for written in self._written_secrets:
-            text = text.replace(written, "***")
-        return text
+        """Hide the keys in a text, however they are written there, and bound it."""
+        return self._words.shown(text)
 
     @property
     def _session(self) -> requests.Session:
@@ -249,23 +245,6 @@ def _is_untrusted(error: BaseException | None) -> bool:
         # urllib3 keeps the cause of a failed connection in `reason`.
         waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
     return False
-
-
-def _ways_to_write(api_key: str, secret_key: str) -> tuple[str, ...]:
-    """Return the keys as an answer can repeat them; longer ones first, as some hold others."""
-    found: set[str] = set()
-    for secret in (api_key, secret_key, f"{api_key}:{secret_key}"):
-        found |= {
-            secret,
-            quote(secret, safe=""),
-            quote_plus(secret),
-            json.dumps(secret)[1:-1],
-            html.escape(secret),
-            base64.b64encode(secret.encode()).decode(),
-            base64.urlsafe_b64encode(secret.encode()).decode(),
-            secret.encode().hex(),
-        }
-    return tuple(sorted(filter(None, found), key=len, reverse=True))
 
 
 def answered(status: int, body: str) -> str:

@@ -6,6 +6,8 @@ import logging
 
 from singer_sdk.metrics import get_metrics_logger
 
+from tap_amplitude.peer_words import one_line
+
 _SMALL_TALK = (
     "Parsing env var for settings",
     "Parsing '%s' config from env variable",
@@ -20,11 +22,13 @@ _SPEAKERS = ("tap-amplitude", "singer_sdk.configuration._dict_config")
 
 
 def leave_out() -> None:
-    """Keep the small talk to level DEBUG, once the logging is set up.
+    """Keep the small talk to level DEBUG, once the logging is set up, and each line one line.
 
     The metrics not by their logger's level, which the SDK sets itself. When somebody has given
     that logger a level or a handler, as `SINGER_SDK_LOG_CONFIG` can, they stay.
     """
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(one_line)
     for name in _SPEAKERS:
         logging.getLogger(name).addFilter(says_something)
     metrics = get_metrics_logger()

@@ -1,21 +1,28 @@
 """What a peer said, fit for a log: one line, bounded, nothing that acts on a terminal, no secret.
 
 Pure. Some servers and proxies repeat the request in their error pages, in whatever coding.
+
+This file is the same in both plugins.
 """
 
 from __future__ import annotations
 
 import base64
+import html
 import re
 from functools import cached_property
 from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import logging
 
 _SHOWN_CHARACTERS = 300
 #: Of longer texts only so much is looked at.
 _READ_CHARACTERS = 16 * 1024
 #: Shorter pieces of a coded secret also stand for other things.
 _LEAST_PIECE = 8
-HIDDEN = "phc_…"
+HIDDEN = "***"
 
 
 class PeerWords:
@@ -52,6 +59,14 @@ def escaped(text: str) -> str:
     )
 
 
+def one_line(record: logging.LogRecord) -> bool:
+    """Write out, as a filter of log handlers, the control characters of names and data."""
+    text = record.getMessage()
+    if not text.isprintable():
+        record.msg, record.args = escaped(text), None
+    return True
+
+
 def _forms(secret: str) -> set[str]:
     """Return a secret as it is, in hexadecimal, and as it looks inside longer base64 texts."""
     raw = secret.encode()
@@ -69,7 +84,7 @@ def _tolerant(text: str) -> str:
     r"""Return a pattern for a text each of whose characters may be coded.
 
     As `%70` in addresses (or `%2570`), as `\u0070` or `\x70` in JSON and other languages, as
-    `&#112;` or `&#x70;` in HTML.
+    `&#112;`, `&#x70;` or `&amp;` in HTML.
     """
     return "".join(_coded(char) for char in text)
 
@@ -78,7 +93,8 @@ def _coded(char: str) -> str:
     code = ord(char)
     forms = (
         re.escape(char),
-        f"%(?:25)*{code:02x}",
+        "".join(f"%(?:25)*{byte:02x}" for byte in char.encode()),
+        re.escape(html.escape(char)),
         rf"\\+(?:u00|x){code:02x}",
         rf"\\+{re.escape(char)}",
         f"&#0*{code};",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]
@@ -21,10 +20,10 @@ from tests.target.singer import record, row, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
 
-PACKAGES = [Path("tap-amplitude/tap_amplitude"), Path("target-posthog/target_posthog")]
 LONG = "n" * 201
 
 
@@ -118,8 +117,3 @@ def test_other_folders_must_be_on_this_machine() -> None:
         TargetPosthog(config={"api_key": "phc_test", "preview_path": "s3://bucket/preview"})
     with pytest.raises(FixTapsConfiguration, match="`spool_path`"):
         TapAmplitude(config={"archive_path": "tests", "spool_path": "s3://bucket/spool"})
-
-
-def test_both_plugins_write_to_buckets_by_the_same_code() -> None:
-    """The module is a twin: what is found in one is mended in both."""
-    assert len({(package / "remote_lines.py").read_bytes() for package in PACKAGES}) == 1

@@ -308,7 +308,7 @@ def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
     found = taken(
         {"result": "drop", "details": said}, {"result": "ok"}, {"result": "warning", "details": [1]}
     )
-    assert found.dropped[IDS[0]].startswith(r"for phc_… \x1b[31mxxx")
+    assert found.dropped[IDS[0]].startswith(r"for *** \x1b[31mxxx")
     assert len(found.dropped[IDS[0]]) < 400
     assert found.warned == {IDS[2]: "[1]"}
 
