@@ -15,11 +15,12 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
+from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.errors import Stopped, TapError
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.new_fields import NewFields
 from tap_amplitude.small_talk import says_something
-from tap_amplitude.windows import Bookmark, hour_text
+from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
     import logging
@@ -48,7 +49,7 @@ class HourlyStream(Stream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
-        self._saved_until: datetime | None = None
+        self._read_until: datetime | None = None
         self.logger.addFilter(is_news)
 
     def read_bookmark(self) -> Bookmark | None:
@@ -57,13 +58,14 @@ class HourlyStream(Stream):
             return None
         return Bookmark.from_state(self.stream_state)
 
-    def write_bookmark(self, bookmark: Bookmark) -> None:
-        """Write a STATE: everything before the bookmark is out.
+    def write_bookmark(self, bookmark: Bookmark, read_until: datetime) -> None:
+        """Write a STATE: everything that the bookmark covers is out.
 
         Args:
             bookmark: Where the next run goes on.
+            read_until: All hours of this run before this one are out.
         """
-        self._saved_until = bookmark.next_export_hour
+        self._read_until = read_until
         self.stream_state.clear()
         self.stream_state.update(bookmark.to_state())
         # Leaves out a state that did not change.
@@ -71,9 +73,12 @@ class HourlyStream(Stream):
 
     def _saved(self) -> str:
         """Say what is safe when the run fails now."""
-        if self._saved_until is None:
+        if self._read_until is None:
             return "No hour was finished in this run; the state is as it was."
-        return f"All hours before {hour_text(self._saved_until)} are out and in the state."
+        return (
+            f"The hours of this run before {hour_text(self._read_until)} are out; the state keeps "
+            "those that the target has taken."
+        )
 
     def _write_starting_replication_value(self, context: Context | None) -> None:
         """Leave the state alone."""

@@ -15,13 +15,14 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
 from tap_amplitude.archive_source import ArchiveSource
+from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.left_out import Why
 from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import Unreadable, read_object
 from tap_amplitude.settings import Settings
-from tap_amplitude.windows import Bookmark, Window, ready_until
+from tap_amplitude.windows import Window, ready_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ class MergedIdsStream(HourlyStream):
             if rejects:
                 rejects.sync()
             bookmark = bookmark.moved_to(portion.window.end, window.end, None)
-            self.write_bookmark(bookmark)
+            self.write_bookmark(bookmark, portion.window.end)
         self.logger.info(
             "Exported %s merged users of %s hours.", f"{merges:,}", f"{max(0, window.hours):,}"
         )

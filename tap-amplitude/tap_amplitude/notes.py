@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_amplitude.windows import hour_text
@@ -9,10 +10,23 @@ from tap_amplitude.windows import hour_text
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_amplitude.windows import Bookmark
+    from tap_amplitude.bookmark import Bookmark
 
 
-def gap_before(bookmark: Bookmark | None, start: datetime | None) -> str | None:
+@dataclass(frozen=True)
+class Note:
+    """A sentence or two for the log.
+
+    Attributes:
+        text: What to say.
+        is_warning: Whether something is left out, or may be.
+    """
+
+    text: str
+    is_warning: bool = False
+
+
+def gap_before(bookmark: Bookmark, start: datetime | None) -> Note | None:
     """Say that `start_date` lies before everything that the state knows of.
 
     Args:
@@ -20,39 +34,42 @@ def gap_before(bookmark: Bookmark | None, start: datetime | None) -> str | None:
         start: The hour of `start_date`.
 
     Returns:
-        A sentence or two for a warning; None when nothing is missing, or nobody can know.
+        A warning; None when nothing is missing, or nobody can know.
     """
-    if not (bookmark and bookmark.export_from and start and start < bookmark.export_from):
+    if not (bookmark.export_from and start and start < bookmark.export_from):
         return None
     began = hour_text(bookmark.export_from)
-    return (
+    return Note(
         f"`start_date` is {hour_text(start)}, but the export of this state began at {began}: the "
         "hours between are not exported, and this run leaves them out, too. To get them, run once "
         f"with `end_date` {began} and a state of its own, by adding `--state-id-suffix=earlier` to "
-        "`meltano run`; or export everything again with `--full-refresh`."
+        "`meltano run`; or export everything again with `--full-refresh`.",
+        is_warning=True,
     )
 
 
-def start_has_no_effect(bookmark: Bookmark | None, start: datetime | None) -> str | None:
+def start_has_no_effect(next_hour: datetime, start: datetime | None) -> Note | None:
     """Say that the state wins over `start_date`.
 
     Args:
-        bookmark: What the state remembers.
+        next_hour: Where the state goes on.
         start: The hour of `start_date`.
 
     Returns:
-        A sentence or two; None when both mean the same hour.
+        A note, a warning when more is read than `start_date` asks for; None when both mean the
+        same hour.
     """
-    if not (bookmark and start) or start == bookmark.next_export_hour:
+    if not start or start == next_hour:
         return None
-    return (
-        f"The state goes on at {hour_text(bookmark.next_export_hour)}, so `start_date` has no "
+    return Note(
+        f"The state goes on at {hour_text(next_hour)}, so `start_date` has no "
         "effect. To start at it again, add `--full-refresh` to `meltano run`; to go on elsewhere, "
-        "use `meltano state set`."
+        "use `meltano state set`.",
+        is_warning=next_hour < start,
     )
 
 
-def end_is_ahead(end: datetime | None, ready: datetime) -> str | None:
+def end_is_ahead(end: datetime | None, ready: datetime) -> Note | None:
     """Say that `end_date` asks for hours that cannot be read yet.
 
     Args:
@@ -60,11 +77,32 @@ def end_is_ahead(end: datetime | None, ready: datetime) -> str | None:
         ready: First hour that Amplitude may not have finished loading.
 
     Returns:
-        A sentence; None when everything can be read.
+        A note; None when everything can be read.
     """
     if end is None or end <= ready:
         return None
-    return (
+    return Note(
         f"`end_date` is {hour_text(end)}, but hours from {hour_text(ready)} on cannot be read yet: "
         "this run ends there, and a later one goes on."
+    )
+
+
+def state_is_adopted() -> Note:
+    """Say that the state is taken for that of the project at hand."""
+    return Note(
+        "The state does not say whose hours it holds: an older version wrote it, or `meltano "
+        "state`. It is taken for that of this project, and says so from now on."
+    )
+
+
+def switch_to_api(app: str, hour: datetime) -> Note:
+    """Say that the API goes on where exported files end.
+
+    Args:
+        app: Whose files they were.
+        hour: The first hour to ask for.
+    """
+    return Note(
+        f"Hours before {hour_text(hour)} came from exported files{f' of app {app}' * bool(app)}; "
+        "from there on Amplitude's API is asked."
     )

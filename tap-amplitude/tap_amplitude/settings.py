@@ -206,6 +206,7 @@ SECRETS = frozenset({"api_key", "secret_key"})
 class Settings:
     """The settings in the types that the tap works with; valid once `problems` found nothing."""
 
+    region: str
     base_url: str
     api_key: str
     secret_key: str
@@ -236,6 +237,7 @@ class Settings:
         archive, spool = config.get("archive_path"), config.get("spool_path")
         rejects = config["rejects_path"] if config["on_bad_line"] == "reject" else None
         return cls(
+            region=config["region"],
             base_url=config.get("api_url") or _REGION_URLS[config["region"]],
             api_key=config.get("api_key") or "",
             secret_key=config.get("secret_key") or "",

@@ -11,18 +11,19 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
 from tap_amplitude.archive_source import ArchiveSource
+from tap_amplitude.bookmark import Bookmark, project_digest
 from tap_amplitude.config_checks import rounded_dates
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hand_over import HandOver
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.lines import record_json
 from tap_amplitude.messages import MessageWriter
-from tap_amplitude.notes import end_is_ahead, gap_before, start_has_no_effect
+from tap_amplitude.planning import plan_project
 from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import Unreadable, read_row
 from tap_amplitude.settings import Settings, read_batch_config
-from tap_amplitude.sources import ApiSource, Source
-from tap_amplitude.windows import HOUR, Bookmark, Window, hour_text, ready_until
+from tap_amplitude.sources import ApiSource
+from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from tap_amplitude.left_out import LeftOut
     from tap_amplitude.members import Member
+    from tap_amplitude.notes import Note
 
 
 @dataclass
@@ -58,7 +60,6 @@ class EventsStream(HourlyStream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self._tally = _Tally()
-        self._bookmark: Bookmark | None = None
         self._rejects: Rejects | None = None
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
@@ -171,97 +172,105 @@ class EventsStream(HourlyStream):
         """Give the files of each hour that has some; move the state when the next is asked for."""
         now = datetime.now(timezone.utc)
         settings = Settings.read(self.config)
+        for sentence in rounded_dates(self.config):
+            self.logger.info(sentence)
+        if settings.rejects_path:
+            self._rejects = rejects_at(settings.rejects_path, now)
+        read = self._hours_of_files if settings.archive_path else self._hours_of_project
+        yield from read(settings, now, as_stored=as_stored)
+
+    def _hours_of_project(
+        self, settings: Settings, now: datetime, *, as_stored: bool
+    ) -> Iterator[Sequence[Member]]:
+        digest = project_digest(settings.region, settings.base_url, settings.api_key)
+        plan = plan_project(self.read_bookmark(), settings, now, project=digest)
+        self._announce(plan.notes, plan.window, plan.new_from, settings.base_url)
+        if plan.window.hours <= 0:
+            return
+        state = plan.bookmark
+        source = self._api_source(settings, state, as_stored=as_stored)
+        for portion in source.portions(plan.window.start, plan.window.end):
+            for hour, members in portion.hours:
+                state = plan.checked(state, {member.app for member in members})
+                yield members
+                self._tally.hours_with_events += 1
+                state = plan.after(state, hour + HOUR, portion.window_hours)
+                self._advance(state, hour + HOUR)
+            self._tally.hours += portion.window.hours
+            state = plan.after(state, portion.window.end, portion.window_hours)
+            self._advance(state, portion.window.end)
+        self._report()
+        self._tell_left_out(source.left_out)
+
+    def _hours_of_files(
+        self, settings: Settings, now: datetime, *, as_stored: bool
+    ) -> Iterator[Sequence[Member]]:
+        assert settings.archive_path is not None  # noqa: S101 - the caller looked
         bookmark = self.read_bookmark()
-        source, window = self._plan(settings, bookmark, now, as_stored=as_stored)
+        start = settings.start
+        if bookmark:
+            start = bookmark.first_hour(settings.lookback_hours, settings.start)
+        source = ArchiveSource(settings, start, as_stored=as_stored)
+        held = source.window
+        if bookmark and held.start > bookmark.next_export_hour:
+            self.logger.warning(
+                "%s begins at %s, but the next hour in the state is %s: the hours between "
+                "are taken as empty.",
+                settings.archive_path,
+                hour_text(held.start),
+                hour_text(bookmark.next_export_hour),
+            )
+        until = min(ready_until(now), held.end, settings.end or held.end)
+        window = Window(max(start or held.start, held.start), until)
+        source.leave_out(window.start, window.end)
+        self._announce((), window, window.start, settings.archive_path)
         if window.hours <= 0:
             self._tell_left_out(source.left_out)
             return
-        self._bookmark = bookmark or Bookmark(window.start, export_from=window.start)
-        if settings.rejects_path:
-            self._rejects = rejects_at(settings.rejects_path, now)
+        state = bookmark or Bookmark(window.start, export_from=window.start)
         for portion in source.portions(window.start, window.end):
             for hour, members in portion.hours:
                 yield members
                 self._tally.hours_with_events += 1
-                self._advance(hour + HOUR, window, portion.window_hours)
+                state = state.moved_to(hour + HOUR, window.end, None)
+                self._advance(state, hour + HOUR)
             self._tally.hours += portion.window.hours
-            self._advance(portion.window.end, window, portion.window_hours)
+            state = state.moved_to(portion.window.end, window.end, None)
+            self._advance(state, portion.window.end)
         self._report()
         self._tell_left_out(source.left_out)
 
-    def _plan(
-        self, settings: Settings, bookmark: Bookmark | None, now: datetime, *, as_stored: bool
-    ) -> tuple[Source, Window]:
-        """Decide what to read from where, and say so."""
-        until = ready_until(now)
-        start = settings.start
-        if bookmark:
-            start = bookmark.first_hour(settings.lookback_hours, settings.start)
-        source: Source
-        if settings.archive_path:
-            source = ArchiveSource(settings, start, as_stored=as_stored)
-            held = source.window
-            if bookmark and held.start > bookmark.next_export_hour:
-                self.logger.warning(
-                    "%s begins at %s, but the next hour in the state is %s: the hours between "
-                    "are taken as empty.",
-                    settings.archive_path,
-                    hour_text(held.start),
-                    hour_text(bookmark.next_export_hour),
-                )
-            start = max(start or held.start, held.start)
-            until = min(until, held.end)
-            origin = settings.archive_path
-        else:
-            assert start is not None  # noqa: S101 - the configuration was checked
-            source = self._api_source(settings, bookmark, as_stored=as_stored)
-            origin = settings.base_url
-            if ahead := end_is_ahead(settings.end, until):
-                self.logger.info(ahead)
-        until = min(until, settings.end or until)
-        if isinstance(source, ArchiveSource):
-            source.leave_out(start, until)
-        self._announce(settings, bookmark, Window(start, until), origin)
-        return source, Window(start, until)
-
-    def _api_source(
-        self, settings: Settings, bookmark: Bookmark | None, *, as_stored: bool
-    ) -> ApiSource:
+    def _api_source(self, settings: Settings, bookmark: Bookmark, *, as_stored: bool) -> ApiSource:
         return ApiSource(
             settings,
             user_agent=f"tap-amplitude/{self._tap.plugin_version}",
-            remembered_hours=bookmark.window_hours if bookmark else None,
+            remembered_hours=bookmark.window_hours,
             # `--test` wants one record: one small request tells whether the keys work.
             just_one=self.ABORT_AT_RECORD_COUNT is not None,
             as_stored=as_stored,
         )
 
     def _announce(
-        self, settings: Settings, bookmark: Bookmark | None, window: Window, origin: str
+        self, notes: Sequence[Note], window: Window, new_from: datetime, origin: str
     ) -> None:
-        for sentence in rounded_dates(self.config):
-            self.logger.info(sentence)
-        if gap := gap_before(bookmark, settings.start):
-            self.logger.warning(gap)
-        elif overridden := start_has_no_effect(bookmark, settings.start):
-            self.logger.info(overridden)
-        if bookmark and window.start < bookmark.next_export_hour and window.hours > 0:
+        for note in notes:
+            (self.logger.warning if note.is_warning else self.logger.info)(note.text)
+        if window.hours <= 0:
             self.logger.info(
-                "`lookback_hours`: %s before the state's %s come again, with the same `uuid`s.",
-                _count((bookmark.next_export_hour - window.start) // HOUR, "hour"),
-                hour_text(bookmark.next_export_hour),
-            )
-        if window.hours > 0:
-            self.logger.info(
-                "Exporting %s (%s) from %s.", window, _count(window.hours, "hour"), origin
+                "Nothing to export from %s, so there is nothing to do: the next hour is %s, and "
+                "hours before %s can be read.",
+                origin,
+                hour_text(window.start),
+                hour_text(window.end),
             )
             return
-        self.logger.info(
-            "Nothing to export from %s: the next hour is %s, and hours before %s can be read.",
-            origin,
-            hour_text(window.start),
-            hour_text(window.end),
-        )
+        if window.start < new_from:
+            self.logger.info(
+                "`lookback_hours`: %s before the state's %s come again, with the same `uuid`s.",
+                _count((new_from - window.start) // HOUR, "hour"),
+                hour_text(new_from),
+            )
+        self.logger.info("Exporting %s (%s) from %s.", window, _count(window.hours, "hour"), origin)
 
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
         tally = self._tally
@@ -284,14 +293,12 @@ class EventsStream(HourlyStream):
             )
         self._rejects.add(line, reason=f"{place}: {reason}")
 
-    def _advance(self, next_hour: datetime, window: Window, window_hours: int | None) -> None:
-        """Move the state: everything before an hour is out."""
+    def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
+        """Write the state when all hours of this run before one are out."""
         if self._rejects:
             self._rejects.sync()
-        assert self._bookmark is not None  # noqa: S101 - set before the first hour
-        self._bookmark = self._bookmark.moved_to(next_hour, window.end, window_hours)
-        self._tally.next_hour = self._bookmark.next_export_hour
-        self.write_bookmark(self._bookmark)
+        self._tally.next_hour = bookmark.next_export_hour
+        self.write_bookmark(bookmark, read_until)
 
     def _report(self) -> None:
         tally, rejects = self._tally, self._rejects

@@ -16,6 +16,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 
 from tap_amplitude.about_text import AboutText
+from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.checked_mapper import CheckedMapper
 from tap_amplitude.config_checks import problems
 from tap_amplitude.daily_streams import FIGURES
@@ -33,7 +34,6 @@ from tap_amplitude.project import Project
 from tap_amplitude.project_streams import LISTS, ProjectStream
 from tap_amplitude.settings import SETTINGS
 from tap_amplitude.streams import EventsStream
-from tap_amplitude.windows import Bookmark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which export hours to ask for, and what to remember (pure: no clock, no I/O, no randomness).
+"""Which export hours to ask for (pure: no clock, no I/O, no randomness).
 
 An export hour is the hour of `server_upload_time`, in UTC. Amplitude's Export API takes a first
 and a last hour, both inclusive (https://amplitude.com/docs/apis/analytics/export), so one hour H
@@ -10,12 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
-
-from tap_amplitude.times import parse
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -183,86 +177,6 @@ class WindowSize:
         )
 
 
-@dataclass(frozen=True)
-class Bookmark:
-    """What the state of a stream remembers.
-
-    Attributes:
-        next_export_hour: First hour that was not exported yet.
-        window_hours: Size of a window that fits this project.
-        export_until: First hour that the run does not read, so that a target can tell progress.
-        export_from: Where the export began: all hours from here on are out. None in older states.
-    """
-
-    next_export_hour: datetime
-    window_hours: int | None = None
-    export_until: datetime | None = None
-    export_from: datetime | None = None
-
-    def first_hour(self, lookback_hours: int, start: datetime | None) -> datetime:
-        """Give the hour at which the next run begins.
-
-        Args:
-            lookback_hours: How many hours before the bookmark to read again.
-            start: The user's first hour; neither it nor the beginning of the export is passed.
-
-        Returns:
-            An hour that is not after the bookmark.
-        """
-        bounds = [bound for bound in (start, self.export_from) if bound]
-        back = max([self.next_export_hour - lookback_hours * HOUR, *bounds])
-        return min(back, self.next_export_hour)
-
-    def moved_to(self, hour: datetime, until: datetime, window_hours: int | None) -> Bookmark:
-        """Move on after an hour that is out; hours that were only read again move nothing."""
-        return replace(
-            self,
-            next_export_hour=max(hour, self.next_export_hour),
-            export_until=max(until, self.next_export_hour),
-            window_hours=window_hours or self.window_hours,
-        )
-
-    def to_state(self) -> dict[str, str | int]:
-        """Write it as JSON: strings and integers only, because a float stops SDK targets."""
-        state: dict[str, str | int] = {"next_export_hour": hour_text(self.next_export_hour)}
-        if self.window_hours is not None:
-            state["window_hours"] = self.window_hours
-        if self.export_until is not None:
-            state["export_until"] = hour_text(self.export_until)
-        if self.export_from is not None:
-            state["export_from"] = hour_text(self.export_from)
-        return state
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
-        """Read the bookmark of a stream.
-
-        Args:
-            state: The stream's part of the Singer state.
-
-        Returns:
-            The bookmark, or None when there is none yet.
-
-        Raises:
-            ValueError: When a value cannot be read; the text names it.
-        """
-        if "next_export_hour" not in state:
-            return None
-        hours = state.get("window_hours")
-        if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int)):
-            raise ValueError(f"`window_hours` is {hours!r}, which is not a whole number")
-        until, first = (
-            _read_hour(name, state[name]) if state.get(name) is not None else None
-            for name in ("export_until", "export_from")
-        )
-        return cls(
-            next_export_hour=_read_hour("next_export_hour", state["next_export_hour"]),
-            window_hours=hours,
-            export_until=until,
-            export_from=first,
-        )
-
-
 def _day_of(hour: datetime) -> datetime:
     return hour.replace(hour=0)
 
@@ -270,11 +184,3 @@ def _day_of(hour: datetime) -> datetime:
 def hour_text(hour: datetime) -> str:
     """Write a whole hour as it stands in the state: `2024-01-01T03:00:00Z`."""
     return hour.astimezone(timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
-
-
-def _read_hour(name: str, value: object) -> datetime:
-    moment = parse(value) if isinstance(value, str) else None
-    if moment is None:
-        raise ValueError(f"`{name}` is {value!r}, which is not a time")
-    # Down, never up: reading an hour again is harmless, leaving one out is not.
-    return floor_to_hour(moment)

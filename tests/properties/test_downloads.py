@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.deliveries import NoEvents, TooLarge
 from tap_amplitude.downloads import LARGEST_ARCHIVE_BYTES, Downloads
 from tap_amplitude.errors import RunAgain
@@ -20,7 +21,6 @@ from tap_amplitude.windows import (
     FIRST_HOURLY_DAY,
     HOUR,
     SMALL_ARCHIVE_BYTES,
-    Bookmark,
     Window,
     WindowSize,
     ready_until,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.windows import (
     DAY,
     FIRST_HOURLY_DAY,
@@ -16,7 +17,6 @@ from tap_amplitude.windows import (
     LONGEST_REQUEST_HOURS,
     PATIENCE_WINDOWS,
     SMALL_ARCHIVE_BYTES,
-    Bookmark,
     Window,
     WindowSize,
     ceil_to_hour,

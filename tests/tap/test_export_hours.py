@@ -119,7 +119,11 @@ def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
 
     assert run.states
     for state in run.states:
-        assert set(state) == {"next_export_hour", "window_hours", "export_until", "export_from"}
+        assert set(state) == {
+            *("next_export_hour", "window_hours", "export_until", "export_from"),
+            *("project", "apps"),
+        }
+        assert {type(value) for value in state.values()} == {str, int}
         assert state["export_from"] == "2024-01-01T00:00:00Z"
         assert state["export_until"] == "2024-01-02T00:00:00Z"
 

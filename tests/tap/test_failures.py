@@ -363,7 +363,7 @@ def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
 def test_a_failure_in_a_later_hour_keeps_what_was_done(
     tmp_path: Path, fault: Fault, details: dict[str, Any], code: int, told: str
 ) -> None:
-    """The earlier hour is out and in the state, nothing of the failed hour is, and it is said."""
+    """The earlier hour is out and in the STATE, nothing of the failed hour is, and it is said."""
     with AmplitudeExportApi(rows(0, 1, 2, each=4), rows_per_file=4) as api:
         api.fail(fault, times=None, hour=START + HOUR, **details)
         run = run_tap(tmp_path, failing_settings(api))
@@ -371,7 +371,7 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
     assert run.code == code
     error = the_error(run)
     assert told in error
-    assert "before 2024-01-01T01:00:00Z are out and in the state" in error
+    assert "The hours of this run before 2024-01-01T01:00:00Z are out" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 

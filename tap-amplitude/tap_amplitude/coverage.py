@@ -1,0 +1,207 @@
+"""Which export hours of which Amplitude project are out (pure: no clock, no I/O, no randomness).
+
+Projects come to a state one by one: a second archive, an app that appears later in the bucket of
+an organisation, April after May. One hour for all of them would call hours exported that nobody
+has read. So the state has a few ranges for each app.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from tap_amplitude.times import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_HOUR = timedelta(hours=1)
+#: The state stays short; more ranges of one app than this are joined from the oldest on.
+_MOST_RANGES = 24
+#: Stands for the app of an API key until a file tells it: Amplitude has not said it yet.
+NAMELESS_PROJECT = "api"
+#: How an app is written that the names of its files do not tell.
+_NAMELESS = "?"
+_ENTRY = re.compile(
+    r"(?P<app>\S+) (?P<start>[^\s/]+)/(?P<end>[^\s/,]+)"
+    r"(?:, (?P<files>\d+) files)?(?:, listed (?P<listed>\S+))?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A range of hours of one app, all of which are out.
+
+    Attributes:
+        start: First hour.
+        end: First hour after it.
+        files: How many files it had; None when nobody counted them, as with the API.
+        listed: When the files were listed that it was read from: what came to lie there since was
+            not read. None when there was no listing.
+    """
+
+    start: datetime
+    end: datetime
+    files: int | None = None
+    listed: datetime | None = None
+
+    def holds(self, hour: datetime) -> bool:
+        """Return True if an hour lies in the range."""
+        return self.start <= hour < self.end
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The hours that are out, by app.
+
+    Attributes:
+        ranges: The ranges of each app, in order; no two of an app overlap.
+    """
+
+    ranges: Mapping[str, tuple[Covered, ...]] = field(default_factory=dict)
+
+    @property
+    def apps(self) -> tuple[str, ...]:
+        """The apps of which an hour is out, in order."""
+        return tuple(sorted(self.ranges))
+
+    def of(self, app: str) -> tuple[Covered, ...]:
+        """Return the ranges of an app, in order."""
+        return self.ranges.get(app, ())
+
+    def at(self, app: str, hour: datetime) -> Covered | None:
+        """Return the range of an app that an hour lies in."""
+        return next((one for one in self.of(app) if one.holds(hour)), None)
+
+    def before(self, app: str, hour: datetime) -> Covered | None:
+        """Return the last range of an app that ends before an hour, or with its beginning."""
+        return next((one for one in reversed(self.of(app)) if one.end <= hour), None)
+
+    def end_of(self, app: str) -> datetime | None:
+        """Return the first hour after the last range of an app."""
+        return self.of(app)[-1].end if self.of(app) else None
+
+    def with_range(self, app: str, new: Covered) -> Coverage:
+        """Return the coverage with one more range; what it overlaps gives way to it.
+
+        Args:
+            app: Whose range it is.
+            new: A range that is out.
+        """
+        kept = [piece for old in self.of(app) for piece in _outside(old, new)]
+        ranges = sorted([*kept, new], key=lambda one: one.start)
+        while len(ranges) > _MOST_RANGES:
+            ranges[:2] = [_joined(*ranges[:2])]
+        return Coverage({**self.ranges, app: tuple(ranges)})
+
+    def reaching(self, app: str, start: datetime, end: datetime) -> Coverage:
+        """Return the coverage after hours of an app were read from Amplitude's API.
+
+        Args:
+            app: Whose hours they are.
+            start: The first of them.
+            end: The first hour after them.
+        """
+        last = self.before(app, start)
+        if last and last.end == start and last.listed is None:
+            start = last.start
+        return self.with_range(app, Covered(start, end))
+
+    def renamed(self, old: str, new: str) -> Coverage:
+        """Return the coverage with the ranges of an app under another name, or under its own."""
+        if old == new or old not in self.ranges:
+            return self
+        found = Coverage({app: ranges for app, ranges in self.ranges.items() if app != old})
+        for one in self.ranges[old]:
+            found = found.with_range(new, one)
+        return found
+
+    def until(self, hour: datetime) -> Coverage:
+        """Return the coverage with its newest hour just before a given one.
+
+        A user who moves the state's hour by hand means all that it knows of.
+
+        Args:
+            hour: The state's first hour that is not exported.
+        """
+        ends = [one[-1].end for one in self.ranges.values()]
+        if not ends or max(ends) == hour:
+            return self
+        if max(ends) < hour:
+            front = [app for app in self.ranges if self.end_of(app) == max(ends)]
+            moved = {
+                app: (*self.of(app)[:-1], replace(self.of(app)[-1], end=hour)) for app in front
+            }
+            return Coverage({**self.ranges, **moved})
+        gone = Covered(hour, max(ends))
+        cut = {
+            app: tuple(piece for old in ranges for piece in _outside(old, gone))
+            for app, ranges in self.ranges.items()
+        }
+        return Coverage({app: ranges for app, ranges in cut.items() if ranges})
+
+    def to_text(self) -> str:
+        """Write it for the state: one text, because Meltano merges the keys of objects."""
+        return "; ".join(
+            f"{app or _NAMELESS} {_entry(one)}" for app in self.apps for one in self.of(app)
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Coverage:
+        """Read what `to_text` wrote.
+
+        Args:
+            text: A part of the state.
+
+        Raises:
+            ValueError: It cannot be read; the text names the part.
+        """
+        found = cls()
+        for entry in filter(None, (part.strip() for part in text.split(";"))):
+            match = _ENTRY.fullmatch(entry)
+            moments = [parse(match[name]) for name in ("start", "end")] if match else []
+            if match is None or None in moments or moments[0] >= moments[1]:  # type: ignore[operator]
+                raise ValueError(f"`apps` has {entry!r}, which is not an app and its hours")
+            start, end = (moment for moment in moments if moment)
+            new = Covered(
+                start,
+                end,
+                int(match["files"]) if match["files"] else None,
+                parse(match["listed"]) if match["listed"] else None,
+            )
+            app = "" if match["app"] == _NAMELESS else match["app"]
+            found = found.with_range(app, new)
+        return found
+
+
+def _outside(old: Covered, new: Covered) -> Iterable[Covered]:
+    """Yield what of a range a new one leaves; how many files a part has is not known."""
+    if old.end <= new.start or old.start >= new.end:
+        yield old
+        return
+    if old.start < new.start:
+        yield replace(old, end=new.start, files=None)
+    if old.end > new.end:
+        yield replace(old, start=new.end, files=None)
+
+
+def _joined(first: Covered, second: Covered) -> Covered:
+    files = None if None in (first.files, second.files) else first.files + second.files  # type: ignore[operator]
+    listed = max((one.listed for one in (first, second) if one.listed), default=None)
+    return Covered(first.start, second.end, files, listed)
+
+
+def _entry(one: Covered) -> str:
+    parts = [f"{_text(one.start)}/{_text(one.end)}"]
+    if one.files is not None:
+        parts.append(f"{one.files} files")
+    if one.listed is not None:
+        parts.append(f"listed {_text(one.listed)}")
+    return ", ".join(parts)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).replace(tzinfo=None).isoformat() + "Z"
