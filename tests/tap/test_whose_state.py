@@ -76,7 +76,7 @@ def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> 
     with AmplitudeExportApi(rows(0, 1, 2, 3)) as api:
         first = run_tap(tmp_path, keys_of(api))
         api.api_key = "changed"
-        state = state_of(**bookmark(first) | {"project": ""})
+        state = state_of(**{**bookmark(first), "project": ""})
         second = run_tap(tmp_path, keys_of(api, hours=4), state=state)
 
     assert second.code == 0
