@@ -262,6 +262,8 @@ def _outcome(conversion: Conversion) -> str:
 
 @thorough
 @given(ROWS | GOOD_ROWS | GOLDEN_ROWS.map(_exported), OPTIONS)
+@example(SOUND | {"session_id": 0.0, "data": "{}"}, Options())
+@example(SOUND | {"app": "5", "$insert_id": "i-1", "server_upload_time": 1704067200000}, Options())
 def test_a_row_from_a_file_and_its_record_are_the_same_event(row: Json, options: Options) -> None:
     """The main path hands over Amplitude's files, the other one the tap's RECORD messages."""
     line = dumps(row)
@@ -297,6 +299,9 @@ def test_a_row_from_a_warehouse_is_the_event_that_it_is_from_an_export(
     row: Json, options: Options, column: Any, as_text: Any, as_number: Any, as_time: Any
 ) -> None:
     """So a migration that began with one may go on with the other, and nothing is doubled."""
+    # Of a row without a uuid one is made, of the row as it is when its columns are Amplitude's.
+    made_alike = column is not str and bool(row.get("$insert_id"))
+    assume(made_alike or canonical_uuid(_exported(row).get("uuid")))
     stored = {}
     for name, value in _exported(row).items():
         stored[column(name)] = value

@@ -69,11 +69,19 @@ class _Named(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """What is told of a row, what follows from its keys, and its values in that order."""
+    """A row that was looked through.
 
-    row: Mapping[str, Any]
+    Attributes:
+        told: what is told of it.
+        shape: what follows from the keys of that.
+        found: its values in the shape's order.
+        origin: the row of which a uuid is made when it has none.
+    """
+
+    told: Mapping[str, Any]
     shape: Shape
     found: tuple[Any, ...]
+    origin: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,12 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
         An event, a skip with its rule, or a rejection with its code; for any JSON object.
     """
     shape, found = options.table.read(row)
-    told, problem = row, None
+    told, origin, problem = row, row, None
     if shape.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, shape.formed(row))):
         told, row, problem = _exported(row, shape)
+        # To rows of its files, which have Amplitude's names, `tap-amplitude` gives a uuid made of
+        # them as they are.
+        origin = row if shape.misspelt else origin
         shape, found = options.table.read(told)
     event_type = row.get("event_type")
     if not isinstance(event_type, str):
@@ -144,7 +155,7 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
         options.person_profiles == "identified_only" and person.is_user
     )
     problem = person.problem if personal else _problem_without_person(name, person)
-    read = _Read(told, shape, found)
+    read = _Read(told, shape, found, origin)
     return problem or _event(row, read, name, person, options, personal=personal)
 
 
@@ -178,7 +189,7 @@ def _event(
     if name != row["event_type"]:
         kept["$amplitude_event_type"] = row["event_type"]
     event: Json = {
-        "uuid": own_uuid or event_uuid(row),
+        "uuid": own_uuid or event_uuid(read.origin),
         "event": name,
         "distinct_id": person.distinct_id,
         "timestamp": timestamp,
@@ -236,7 +247,7 @@ def _properties(
             group updates.
     """
     table = options.table
-    row, shape, found = read
+    row, shape, found, _ = read
     properties, side = shape.properties_of(row, found)
     told = personal and options.user_properties != "ignore"
     updates = _add_user(row, side, properties, kept, options, told=told)

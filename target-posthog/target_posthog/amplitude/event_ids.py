@@ -11,7 +11,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.amplitude.times import TIME_FIELDS, any_time
+from target_posthog.amplitude.times import TIME_FIELDS, to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +85,7 @@ def _canonical_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _canonical_time(value: Any) -> Any:
     if isinstance(value, str) and not value.strip():
         return None
-    return any_time(value) or value
+    return to_rfc3339(value) or value
 
 
 def canonical_json(value: Any) -> str:
