@@ -106,7 +106,8 @@ def bucket_problems(url: str) -> Iterator[str]:
     elif not is_installed(cloud):
         yield (
             f"`archive_path`: reading {cloud.scheme}:// needs the package `{cloud.package}`, which "
-            f"is not installed. Install it with `pip install 'tap-amplitude[{cloud.extra}]'`."
+            f"is not installed. Add the extra to `pip_url` in meltano.yml, "
+            f"`-e ./tap-amplitude[{cloud.extra}]`, and run `meltano install`."
         )
 
 

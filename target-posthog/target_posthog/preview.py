@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PreviewFile:
-    """A `Sender` that writes one body a line to `<folder>/preview-<start>.jsonl`.
+    """A `Sender` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
 
     Args:
         folder: where the file and `summary.json` go.
@@ -29,7 +30,7 @@ class PreviewFile:
 
     def __init__(self, folder: Path, started: datetime) -> None:
         self._folder = folder
-        self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z.jsonl"
+        self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
         self._file: IO[bytes] | None = None
 
     def send(self, batch: Batch) -> Answer:
@@ -56,6 +57,10 @@ class PreviewFile:
             (self._folder / "summary.json").write_bytes(text)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def count_earlier(self) -> int:
+        """Return how many previews of other runs the folder holds."""
+        return sum(path != self.path for path in self._folder.glob("preview-*.jsonl"))
 
     def close(self) -> None:
         """Close the file."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 from target_posthog.codec import dumps
 from target_posthog.conversion import StreamRecord
 from target_posthog.errors import RunAgain
+from target_posthog.reject_names import PREVIEW, name_of
 from target_posthog.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 
 if sys.platform != "win32":
@@ -45,15 +46,16 @@ CODES = MappingProxyType(
 
 
 class Rejects:
-    """Appends to one file per run, `<path>/target-posthog-<start>.jsonl`, made when needed.
+    """Appends to one file per run, `<folder>/target-posthog-….jsonl`, made when needed.
 
     Args:
         folder: where the file goes.
-        started: the start of the run, UTC; its name.
+        started: the start of the run, UTC.
+        owner: whose rejects they are; see `reject_names`.
     """
 
-    def __init__(self, folder: Path, started: datetime) -> None:
-        self.path = folder / f"{_name(started)}.jsonl"
+    def __init__(self, folder: Path, started: datetime, owner: str = PREVIEW) -> None:
+        self.path = folder / f"{name_of(started, os.getpid(), owner)}.jsonl"
         self._file: IO[bytes] | None = None
 
     @property
@@ -149,11 +151,12 @@ class RemoteRejects(Rejects):
     Args:
         place: its address for fsspec.
         started: the start of the run, UTC.
+        owner: whose rejects they are; see `reject_names`.
     """
 
-    def __init__(self, place: str, started: datetime) -> None:
-        super().__init__(Path(), started)
-        self._lines = RemoteLines(place, _name(started))
+    def __init__(self, place: str, started: datetime, owner: str) -> None:
+        super().__init__(Path(), started, owner)
+        self._lines = RemoteLines(place, name_of(started, os.getpid(), owner))
 
     @property
     @override
@@ -181,15 +184,11 @@ class RemoteRejects(Rejects):
             ) from error
 
 
-def rejects_at(place: str, started: datetime) -> Rejects:
+def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
     """Return the rejects of a run, in a folder or at an address; see `rejects_path`."""
     if is_address(place):
-        return RemoteRejects(place, started)
-    return Rejects(Path(folder_of(place)), started)
-
-
-def _name(started: datetime) -> str:
-    return f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}"
+        return RemoteRejects(place, started, owner)
+    return Rejects(Path(folder_of(place)), started, owner)
 
 
 def _origin(record: Json | str) -> Json:

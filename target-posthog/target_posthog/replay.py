@@ -32,6 +32,7 @@ from target_posthog.reject_files import (
     unreadable,
 )
 from target_posthog.reject_lines import AddedLine, OtherLine, RecordLine, line_of
+from target_posthog.reject_names import is_of_another, owner_of
 from target_posthog.rejects import Rejects, is_ours
 from target_posthog.remote_lines import folder_of, is_address
 from target_posthog.remote_reject_files import RemoteRejectFiles
@@ -101,6 +102,7 @@ class Replay(TargetPosthog):
         super().__init__(**arguments)
         self._sinks: dict[tuple[Any, ...], PosthogSink] = {}
         self._left = 0
+        self._of_others = 0
 
     @classmethod
     @override
@@ -131,7 +133,9 @@ class Replay(TargetPosthog):
         """
         self._begin(goes_on=True)
         addresses = [place for place in places if is_address(place)]
-        files = list(files_in([Path(folder_of(p)) for p in places if p not in addresses]))
+        paths = [Path(folder_of(place)) for place in places if place not in addresses]
+        named = {path.resolve() for path in paths}
+        files = [path for path in files_in(paths) if path in named or self._is_ours(path.name)]
         for path in files:
             self._replay_file(path, stream)
         count = len(files) + sum(self._replay_remote(one, stream) for one in addresses)
@@ -143,11 +147,20 @@ class Replay(TargetPosthog):
         """Replay copies of the files at an address, and put back what becomes of each."""
         with tempfile.TemporaryDirectory(prefix="target-posthog-") as folder:
             remote = RemoteRejectFiles(address, Path(folder))
-            names = remote.names()
+            is_file = address.endswith(".jsonl")
+            names = [name for name in remote.names() if is_file or self._is_ours(name)]
             for name in names:
                 self._replay_file(remote.fetch(name), stream)
                 remote.put_back(name)
             return len(names)
+
+    def _is_ours(self, name: str) -> bool:
+        """Return True if a file that nobody named is to be sent to this project."""
+        key = self.config.get("api_key")
+        if is_of_another(name, owner_of(key) if key else None):
+            self._of_others += 1
+            return False
+        return True
 
     def _replay_file(self, path: Path, stream: str | None) -> None:
         part = path.with_name(f"{path.name}.part")
@@ -263,6 +276,12 @@ class Replay(TargetPosthog):
             )
 
     def _say_the_end(self, files: int) -> None:
+        if self._of_others:
+            self.logger.warning(
+                "Rejects files of a preview or of another PostHog project: %d, left as they are. "
+                "Name a file on the command line to send it here all the same.",
+                self._of_others,
+            )
         if not files:
             self.logger.info("There are no rejects; nothing to do.")
             return

@@ -209,8 +209,9 @@ SETTINGS = th.PropertiesList(
         "preview_path",
         th.StringType(nullable=True),
         title="Preview folder",
-        description="Write the request bodies here, one a line, instead of sending them. A preview "
-        "starts from an empty ledger, so it shows every link.",
+        description="Write the request bodies here, one a line and a file each run, instead of "
+        "sending them. A preview starts from an empty ledger, so it shows every link. Its rejects "
+        "stay in it, unless `rejects_path` is set.",
     ),
     th.Property(
         "workers",

@@ -51,6 +51,7 @@ from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
 from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
+from target_posthog.reject_names import PREVIEW, owner_of
 from target_posthog.rejects import Rejects, rejects_at
 from target_posthog.schemas import usable_schema
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
@@ -72,6 +73,10 @@ if TYPE_CHECKING:
 #: run sends again.
 _STATE_SECONDS = 2.0
 _REMOVED_BY_MAPS = Skipped("stream_maps")
+_EARLIER_PREVIEWS = (
+    "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
+    "alone."
+)
 _AFTER_PREVIEW = "Next: to send, take preview_path out. The preview left the state as it was."
 
 
@@ -146,7 +151,12 @@ class TargetPosthog(Target):
         )
 
     def _open_rejects(self, started: datetime) -> Rejects:
-        return rejects_at(self.config["rejects_path"], started)
+        if self._preview is None:
+            owner = owner_of(api_key_of(self.config))
+            return rejects_at(self.config["rejects_path"], started, owner)
+        own = Path(self.config["preview_path"], "rejects")
+        place = self.config["rejects_path"] if self._is_rejects_path_given else str(own)
+        return rejects_at(place, started, PREVIEW)
 
     @override
     def setup_mapper(self) -> None:
@@ -398,6 +408,8 @@ class TargetPosthog(Target):
         for line in block.splitlines():
             self.logger.info(line)
         if self._preview is not None:
+            if earlier := self._preview.count_earlier():
+                self.logger.warning(_EARLIER_PREVIEWS, earlier, self._preview.path)
             self.logger.info(_AFTER_PREVIEW)
         self.close()
 
@@ -450,6 +462,8 @@ class TargetPosthog(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        # Before the default is filled in.
+        self._is_rejects_path_given = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         return checked_config(
             self._config, schema, problems_of, lost=lost, raise_errors=raise_errors

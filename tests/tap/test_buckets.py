@@ -338,7 +338,7 @@ def test_a_driver_that_is_not_installed_is_told_with_its_extra(
     with pytest.raises(FixConfiguration) as caught:
         TapAmplitude(config={"archive_path": f"{scheme}://bucket/x"})
     assert f"needs the package `{package}`" in str(caught.value)
-    assert f"pip install 'tap-amplitude[{extra}]'" in str(caught.value)
+    assert f"`-e ./tap-amplitude[{extra}]`, and run `meltano install`" in str(caught.value)
 
 
 def test_an_account_of_azure_that_refuses_is_told(tmp_path: Path) -> None:

@@ -140,3 +140,28 @@ def test_a_preview_moves_no_state(tmp_path: Path) -> None:
     ).checked()
     assert finished.stdout == ""
     assert "The preview left the state as it was." in finished.stderr
+
+
+def test_previews_of_one_folder_are_told_apart(tmp_path: Path) -> None:
+    """Each run has its own file, even in the same second, and says that there are others."""
+    settings = {"preview_path": "preview"}
+    for number in (1, 2):
+        log = run_target(settings, [schema(), record(row(number))], tmp_path).checked().stderr
+        assert ("Files of earlier previews in this folder: 1." in log) is (number == 2)
+    files = sorted((tmp_path / "preview").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    assert [len(file.read_text().splitlines()) for file in files] == [1, 1]
+    assert files[1].name in log
+
+
+@pytest.mark.parametrize(
+    ("settings", "folder"), [({}, "preview/rejects"), ({"rejects_path": "kept"}, "kept")]
+)
+def test_the_rejects_of_a_preview_stay_in_it(
+    tmp_path: Path, settings: dict[str, str], folder: str
+) -> None:
+    """A replay would send them, though the run that sends has not come yet; unless told where."""
+    bad = record(row(1, event_time="never", server_upload_time="never"))
+    given = {"preview_path": "preview", "max_reject_ratio": 1, **settings}
+    run_target(given, [schema(), bad], tmp_path).checked()
+    assert not (tmp_path / "rejects").exists()
+    assert len(list((tmp_path / folder).glob("*.jsonl"))) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import target_posthog
 from target_posthog.conversion import Rejected
 from target_posthog.errors import RunAgain
+from target_posthog.reject_names import name_of, owner_of
 from target_posthog.rejects import CODES, Rejects
 from tests.processes import start
 from tests.target.singer import record, row, schema, state
@@ -104,8 +104,8 @@ def _fill(folder: Path, pid: int) -> None:
     now = datetime.now(timezone.utc)
     for seconds in range(120):
         started = now - timedelta(seconds=seconds)
-        name = Rejects(folder, started).path.name.replace(f"-{os.getpid()}.", f"-{pid}.")
-        (folder / name).symlink_to("/dev/full")
+        name = name_of(started, pid, owner_of("phc_test"))
+        (folder / f"{name}.jsonl").symlink_to("/dev/full")
 
 
 def test_when_the_disk_is_full_the_state_stays(

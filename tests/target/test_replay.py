@@ -17,14 +17,13 @@ from target_posthog.conversion import GroupState, Link
 from target_posthog.errors import RunAgain
 from target_posthog.ledger import Ledger, Owner
 from target_posthog.replay import Replay
-from tests.fakes.posthog_capture import Fault
+from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.processes import run_target, start
 from tests.target.singer import counts_in, record, records, row, rows, schema, uuid_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.processes import Finished
     from tests.target.singer import Json
 
@@ -383,6 +382,27 @@ def test_files_and_folders_are_read_once_each(
     write(tmp_path, reject(row(4)), name="d.jsonl.part")
     replay(config, tmp_path, str(first), "rejects", "./rejects/b.jsonl").checked()
     assert [event["uuid"] for event in capture.events] == [uuid_of(1), uuid_of(2)]
+
+
+def test_rejects_of_a_preview_and_of_another_project_stay(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """They share the folder with the run's; who names a file has it sent all the same."""
+    bad, good = row(1, event_type=LONG), row(2, event_type=LONG)
+    given = config | {"rejects_path": "rejects", "max_reject_ratio": 1}
+    run_target(given | {"preview_path": "preview"}, [schema(), record(bad)], tmp_path).checked()
+    with PosthogCapture(api_key="phc_scratch") as scratch:
+        trial = given | {"api_key": scratch.api_key, "host": scratch.url}
+        run_target(trial, [schema(), record(bad)], tmp_path).checked()
+    of_others = sorted((tmp_path / "rejects").iterdir())
+    run_target(given, [schema(), record(good)], tmp_path).checked()
+
+    log = replay(config | RENAME, tmp_path).checked().stderr
+    assert [event["uuid"] for event in capture.events] == [uuid_of(2)]
+    assert "Rejects files of a preview or of another PostHog project: 2, left" in log
+    assert set(of_others) < set((tmp_path / "rejects").iterdir())
+    replay(config | RENAME, tmp_path, *map(str, of_others)).checked()
+    assert {event["uuid"] for event in capture.events} == {uuid_of(1), uuid_of(2)}
 
 
 def test_settings_come_from_the_environment_too(
