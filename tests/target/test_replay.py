@@ -88,6 +88,7 @@ def test_what_a_setting_mends_is_sent_and_leaves_the_rejects(
     assert counts_in(finished.stderr) | {"links": 0} == {
         "exported": 2,
         "accepted": 2,
+        "superseded": 0,
         "skipped": 0,
         "rejected": 0,
         "links": 0,
