@@ -1,8 +1,9 @@
 """Settings as users and Meltano give them: as texts of variables, read by the schema.
 
-Meltano hands a variable's text on as it is (meltano.yml declares most settings as texts: its own
-reading ends in a traceback, or guesses). `tap_amplitude` and `target_posthog` hold the same module
-(tests/properties/test_given_settings.py).
+Meltano hands a variable's text on as it is: meltano.yml declares most settings as texts, because
+its own reading ends in a traceback, or guesses.
+
+This file is the same in both plugins.
 """
 
 from __future__ import annotations

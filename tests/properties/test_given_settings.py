@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tap_amplitude
-import target_posthog
 from tap_amplitude.given_settings import misspelt_variables, not_passed_on, typed
 
 SCHEMA: dict[str, Any] = {
@@ -36,15 +33,6 @@ _JSON = st.recursive(
     ),
     max_leaves=8,
 )
-
-
-def test_both_plugins_hold_the_same_module() -> None:
-    """A change of one is a change of both."""
-    files = [
-        Path(str(package.__file__)).with_name("given_settings.py")
-        for package in (tap_amplitude, target_posthog)
-    ]
-    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @given(value=st.lists(_JSON, max_size=4))

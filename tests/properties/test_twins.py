@@ -12,7 +12,7 @@ import target_posthog
 TAP, TARGET = (Path(*one.__path__) for one in (tap_amplitude, target_posthog))
 
 
-@pytest.mark.parametrize("name", ["peer_words.py", "remote_lines.py"])
+@pytest.mark.parametrize("name", ["given_settings.py", "peer_words.py", "remote_lines.py"])
 def test_a_twin_is_the_same_in_both_plugins(name: str) -> None:
     """What is fixed in one is fixed in the other."""
     assert (TAP / name).read_bytes() == (TARGET / name).read_bytes()
