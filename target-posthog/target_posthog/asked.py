@@ -38,7 +38,11 @@ class AskedLinks:
 
     def ask(self, sightings: Sequence[Sighting]) -> None:
         """Ask the target for what this worker has not asked yet."""
-        new = [seen for seen in sightings if seen.groups or self._known.get(_who(seen)) is None]
+        new = [
+            seen
+            for seen in sightings
+            if seen.groups or seen.joins or self._known.get(_who(seen)) is None
+        ]
         self._is_asked = bool(new)
         if new:
             self._known.put({_who(seen): True for seen in new})

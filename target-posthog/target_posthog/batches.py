@@ -51,6 +51,8 @@ class Item(msgspec.Struct, gc=False):
         groups: the group states that the record shows, or that a group event tells.
         user: the user that the record names, with or without a device.
         told: true for an event that we add: an identity or a group event.
+        also: further pairs that the record shows.
+        joins: the event of the record itself asks PostHog to join the pair of `link`.
     """
 
     uuid: str
@@ -64,6 +66,8 @@ class Item(msgspec.Struct, gc=False):
     groups: tuple[GroupState, ...] = ()
     user: str | None = None
     told: bool = False
+    also: tuple[Link, ...] = ()
+    joins: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,11 +211,12 @@ def item_of(
     body = dumps(shaped)
     if len(body) > MAX_EVENT_BYTES:
         return Rejected("event_too_large", f"The event has {len(body)} bytes; the limit is 900 kB.")
-    link, person = converted.link, event["distinct_id"]
-    key, user = _key_and_user(event["properties"], person, link)
+    person, link = event["distinct_id"], converted.link
+    key, user = _key_and_user(event, link)
     return Item(
-        event["uuid"], event["event"], person, event["timestamp"],
-        body, record, key, link, converted.groups, user,
+        event["uuid"], event["event"], person, event["timestamp"], body, record,
+        key, link, converted.groups, user or converted.user,
+        also=converted.also, joins=converted.joins,
     )  # fmt: skip
 
 
@@ -229,14 +234,24 @@ def is_repeat(item: Item, twin: Item) -> bool:
     return is_line or item.body == twin.body
 
 
-def _key_and_user(properties: Json, person: str, link: Link | None) -> tuple[str, str | None]:
+def group_order(group_type: object, group_key: object) -> str:
+    """Return what the states of a group must keep their order with."""
+    return f"group {group_type} {group_key}"
+
+
+def _key_and_user(event: Json, link: Link | None) -> tuple[str, str | None]:
     """Return what an event must keep its order with, and the user of an Amplitude row.
 
-    The key is the device, else the person. An $identify of PostHog's own SDKs names the device
-    that it joins.
+    The key is the device, else the person: PostHog replaces only events of one person. An
+    $identify of PostHog's own SDKs names the device that it joins.
     """
-    if link is not None:
+    properties, person = event["properties"], event["distinct_id"]
+    if link is not None and link.source is not None:
         return link.device_id, link.user_id
+    if event["event"] == "$groupidentify" and "$group_key" in properties:
+        return group_order(properties.get("$group_type"), properties["$group_key"]), None
+    if link is not None:
+        return person, None
     user = properties.get("$amplitude_user_id")
     if user is not None and legal_id(user) != person:
         user = None

@@ -67,11 +67,18 @@ class Converted(NamedTuple):
             last; `timestamp` is RFC 3339 in UTC with six decimals and `Z`.
         link: the pair that this record shows, when both ids are legal.
         groups: the groups whose properties this record carries.
+        user: the user that a record of another tap names, legal; an Amplitude row's is found in
+            its event.
+        also: further pairs that the record shows.
+        joins: the event itself asks PostHog to join the pair.
     """
 
     event: Json
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
+    user: str | None = None
+    also: tuple[Link, ...] = ()
+    joins: bool = False
 
 
 @dataclass(frozen=True)

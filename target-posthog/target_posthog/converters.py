@@ -98,7 +98,14 @@ class Converter:
         self._property_settings = conversions.property_settings
         self._entries = conversions.entries
         mapping, self._is_left_out = self._mapping_of(conversions)
-        self._fields = StreamFields(stream, tuple(key_properties), mapping, self._options)
+        self._fields = StreamFields(
+            stream,
+            tuple(key_properties),
+            mapping,
+            self._options,
+            aliases=conversions.mappings.aliases,
+            declared=frozenset(schema.get("properties") or ()),
+        )
         self._introduced = False
 
     def convert(self, record: Json) -> Conversion:

@@ -328,14 +328,16 @@ class Delivery:
                 if item.uuid in dropped:
                     self._refuse(item, dropped[item.uuid])
             items = [one for one in items if one.uuid not in dropped and one.uuid not in left]
-        told = [item for item in items if item.told]
-        links = [item.link for item in told if item.link is not None]
+        told = [item for item in items if item.told or item.joins]
         if told:
+            links = [item.link for item in told if item.link is not None]
+            told = [item for item in told if item.told]
             self._links.accept(links, [group for item in told for group in item.groups])
             items = [item for item in items if not item.told]
         self.count_accepted(len(items), fingerprints_of(items))
-        self.counts.links += len(links)
-        self.counts.groups += len(told) - len(links)
+        links_told = sum(item.link is not None for item in told)
+        self.counts.links += links_told
+        self.counts.groups += len(told) - links_told
         self.counts.warned.update(answer.taken.warned.values())
 
     def count_accepted(self, events: int, fingerprints: Sequence[int]) -> None:

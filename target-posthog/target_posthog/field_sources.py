@@ -1,7 +1,8 @@
 """How a value is found in a record: by a field's name, by several names, or as a constant.
 
-Names go into objects by dots: `customer.email` is `email` of the object `customer`, unless the
-record has a field that is itself called `customer.email`.
+Names go into objects, and into texts that are the JSON of objects, by dots: `customer.email` is
+`email` of the object `customer`, unless the record has a field that is itself called
+`customer.email`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
+from target_posthog.codec import loads
 from target_posthog.schemas import can_have, declares
 
 if TYPE_CHECKING:
@@ -54,12 +56,16 @@ class Source:
 
     candidates: tuple[Candidate, ...]
 
-    def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield what the candidates hold, in their order, without null and empty values."""
+    def found(self, record: Mapping[str, Any]) -> Iterator[tuple[Candidate, Any]]:
+        """Yield candidates and what they hold, in their order, without null and empty values."""
         for one in self.candidates:
             value = _value_of(record, one)
             if not is_empty(value):
-                yield value
+                yield one, value
+
+    def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
+        """Yield what the candidates hold, in their order, without null and empty values."""
+        return (value for _, value in self.found(record))
 
     def first(self, record: Mapping[str, Any]) -> Any:
         """Return the first value that there is, or None."""
@@ -84,7 +90,9 @@ class Source:
 
     def unnamed_in(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether only an open schema, which names none of the fields, lets them come."""
-        return all(map(_names_of, self.candidates)) and not self.found_in(schema)
+        return (
+            bool(self.fields) and all(map(_names_of, self.candidates)) and not self.found_in(schema)
+        )
 
     def __str__(self) -> str:
         """Give the names of its fields."""
@@ -121,7 +129,7 @@ class PickAll:
     def of(self, record: Mapping[str, Any]) -> Json:
         """Return the fields that match and hold something."""
         inside, _, _ = self.glob.rpartition(".")
-        found = field_of(record, inside) if inside else record
+        found = object_in(field_of(record, inside)) if inside else record
         return {
             name: value
             for name, value in (found.items() if isinstance(found, dict) else ())
@@ -160,5 +168,15 @@ def field_of(record: Mapping[str, Any], name: str) -> Any:
     if name in record:
         return record[name]
     head, dot, rest = name.partition(".")
-    inner = record.get(head) if dot else None
+    inner = object_in(record.get(head)) if dot else None
     return field_of(inner, rest) if isinstance(inner, dict) else None
+
+
+def object_in(value: Any) -> Any:
+    """Return a value; an object or a list for its JSON, as columns of databases often hold it."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("{", "[")):
+        return value
+    try:
+        return loads(value)
+    except ValueError:
+        return value

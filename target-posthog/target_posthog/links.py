@@ -72,6 +72,7 @@ class Links:
         owners, digests = self._owners_of(sightings), self._digests_of(sightings)
         shared: dict[tuple[str, str], Link] = {}
         added: list[Added] = []
+        apart: list[int] = []
         for seen in sightings:
             added += _group_news(seen, digests)
             link = seen.link
@@ -80,13 +81,15 @@ class Links:
             owner = owners[link.device_id]
             if owner.user_id != link.user_id:
                 shared[link.device_id, link.user_id] = link
-            elif self._is_news(owner, link):
+                if seen.joins:
+                    apart.append(seen.index)
+            elif not seen.joins and self._is_news(owner, link):
                 self._on_the_way.add(link.device_id)
                 event = identity_event(self._kind, link, seen.timestamp)
                 added.append(Added(seen.index, event, link=link))
         self._digests.put(digests)
         newly_shared = self._ledger.note_shared(list(shared.values())) if shared else 0
-        return News(added, after=self._after_the_record, newly_shared=newly_shared)
+        return News(added, after=self._after_the_record, newly_shared=newly_shared, apart=apart)
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
         """Remember links and group states that PostHog took."""

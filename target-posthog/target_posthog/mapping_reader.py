@@ -19,6 +19,7 @@ from target_posthog.field_sources import (
     is_glob,
 )
 from target_posthog.stream_mappings import (
+    NOBODY,
     PARTS,
     MappedGroup,
     Picks,
@@ -99,6 +100,8 @@ def _part(where: str, part: str, value: Any) -> Any:
         return _picks(where, value)
     if part == "groups":
         return _groups(where, value)
+    if part == "distinct_id" and value is False:
+        return NOBODY
     source = _id_of_record(where, value) if part == "uuid" else _source(where, value)
     if part in _OWN_PARTS and any(isinstance(one, Constant) for one in source.candidates):
         raise FixConfiguration(f"{where} must be a field: it differs from record to record.", "")

@@ -1,7 +1,7 @@
 """Records that already are PostHog events (`source_format: posthog`): checked, and left alone.
 
-Events of the API have objects in them; those of a database, such as PostHog's own batch exports to
-PostgreSQL, often hold the same as text.
+`posthog_columns` puts each column of an export into its place first. An event that asks PostHog to
+join people does so under the rules of `docs/identity.md`, as the events do that this target adds.
 """
 
 from __future__ import annotations
@@ -9,24 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.event_ids import canonical_uuid
-from target_posthog.amplitude.identity import problem_of_person
+from target_posthog.amplitude.identity import joined, legal_id, problem_of_person, stored_id
 from target_posthog.any_time import any_time
-from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.lib import with_lib
+from target_posthog.posthog_columns import NoObjectError, placed
 from target_posthog.record_ids import uuid_of_record
+from target_posthog.sightings import merged_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from target_posthog.amplitude.convert import Options
 
-#: PostHog reads these inside the properties only (rust/capture v1) or in both places (v0).
-_PERSON_KEYS = ("$set", "$set_once")
-#: What has a place of its own; PostHog leaves out everything else beside it (`RawEvent`).
-_EVENT_KEYS = frozenset({"uuid", "event", "distinct_id", "timestamp", "properties", *_PERSON_KEYS})
-
 #: PostHog answers 200 and keeps none of them (rust/capture v0_endpoint.rs).
 _NOT_STORED = frozenset({"$performance_event"})
+_NO_OBJECT = "The record's properties, or those of its person, are no object."
 
 
 def convert(record: Mapping[str, Any], options: Options) -> Conversion:
@@ -34,63 +32,61 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
 
     Args:
         record: `{"event", "distinct_id", "timestamp", "uuid"?, "properties"?, "$set"?,
-            "$set_once"?}`. Any other field becomes a property, unless there is one of its name.
+            "$set_once"?}`, or a row of one of PostHog's exports. Any other field becomes a
+            property, unless there is one of its name.
         options: the user's decisions about names; the person is the event's own matter.
     """
-    name = record.get("event")
+    try:
+        event = placed(record)
+    except NoObjectError:
+        return Rejected("bad_event", _NO_OBJECT)
+    name = event["event"]
     if not isinstance(name, str) or not name.strip():
         return Rejected("missing_event_type", "The record has no event.")
     if options.names.skips(name):
         return Skipped("skip_events")
-    properties = _properties(record)
-    if properties is None:
-        return Rejected("bad_event", "The record's properties, $set or $set_once is no object.")
-    name = options.names.name_of(name)
-    if name in _NOT_STORED:
-        return Rejected("reserved_event_name", f"PostHog does not store {name}.")
-    person = _id(record.get("distinct_id")) or _id(properties.get("distinct_id"))
-    timestamp = any_time(record.get("timestamp"))
+    event["event"] = options.names.name_of(name)
+    if event["event"] in _NOT_STORED:
+        return Rejected("reserved_event_name", f"PostHog does not store {event['event']}.")
+    person, timestamp = _person(event), any_time(event["timestamp"])
     problem = problem_of_person(person, absent="The record has no distinct_id.")
     if problem is not None or timestamp is None:
         return problem or Rejected("bad_time", "The record's timestamp cannot be read.")
-    event: Json = {
-        "uuid": canonical_uuid(record.get("uuid")) or uuid_of_record("posthog", record),
-        "event": name,
+    event |= {
+        "uuid": canonical_uuid(event["uuid"]) or uuid_of_record("posthog", record),
         "distinct_id": person,
         "timestamp": timestamp,
-        "properties": {"$geoip_disable": True, **properties},
+        "properties": with_lib({"$geoip_disable": True, **event["properties"]}),
     }
-    return Converted(event)
+    return _with_people(event)
 
 
-def _properties(record: Mapping[str, Any]) -> Json | None:
-    inner = _object(record.get("properties"))
-    if inner is None:
-        return None
-    properties = {key: value for key, value in record.items() if key not in _EVENT_KEYS} | inner
-    for key in _PERSON_KEYS:
-        inside, beside = _object(inner.get(key)), _object(record.get(key))
-        if inside is None or beside is None:
+def _person(event: Json) -> str | None:
+    """Return the id in the first place that holds one, as PostHog stores it."""
+    for value in (event["distinct_id"], event["properties"].get("distinct_id")):
+        found = stored_id(value)
+        if found is not None and found.strip():
+            return found
+        if isinstance(value, (dict, list)):
             return None
-        if beside:
-            # As PostHog merges them itself on /batch/ (nodejs, `sanitizeEvent`).
-            properties[key] = inside | beside
-    return properties
+    return None
 
 
-def _object(value: Any) -> Json | None:
-    """Return an object, also one that is written as text; nothing is an empty one."""
-    if isinstance(value, str) and value.strip():
-        try:
-            value = loads(value)
-        except ValueError:
-            return None
-    found = value or {}
-    return found if isinstance(found, dict) else None
+def _with_people(event: Json) -> Converted:
+    """Return an event with what it shows of people.
 
-
-def _id(value: Any) -> str | None:
-    """Return an id as PostHog stores it: numbers as text (rust/capture, v0_request.rs)."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    return str(value) if str(value).strip() else None
+    PostHog's SDKs name the user once somebody is known; before that, the `distinct_id` is a
+    device's (posthog-js, posthog-core.ts, `$user_id` and `$is_identified`).
+    """
+    properties, person = event["properties"], event["distinct_id"]
+    merged = legal_id(merged_by(event))
+    link = None
+    if merged is not None and legal_id(person) is not None:
+        link = joined(person, merged, source=None)
+    is_user = (
+        properties.get("$is_identified") is True
+        or stored_id(properties.get("$user_id")) == person
+        or (link is not None and event["event"] == "$identify")
+    )
+    user = legal_id(person) if is_user else None
+    return Converted(event, link, user=user, joins=link is not None)

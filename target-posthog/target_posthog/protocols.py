@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from target_posthog import lib
 from target_posthog.codec import dumps
 from target_posthog.conversion import Json, Rejected
 from target_posthog.errors import FixConfiguration, RunAgain
@@ -166,9 +167,7 @@ class V1Wire:
             for name, option in _V1_OPTION_OF.items():
                 if isinstance(properties.get(name), bool):
                     options[option] = properties.pop(name)
-            for name, other in _V1_MOVED.items():
-                if name in properties:
-                    properties[_free_name(other, properties)] = properties.pop(name)
+            _move_lib(properties)
         return {**event, "properties": properties, "options": options}
 
     def head(self, *, historical: bool, created_at: str) -> bytes:
@@ -241,6 +240,16 @@ def _v1_misfit(name: str, person: str) -> Rejected | None:
             "bad_event", "v1 cuts spaces around a distinct_id; protocol batch does not."
         )
     return None
+
+
+def _move_lib(properties: Json) -> None:
+    """Let the library of the source have another name, and leave ours to PostHog."""
+    is_ours = properties.get("$lib") == lib.NAME
+    for name, other in _V1_MOVED.items():
+        if is_ours:
+            properties.pop(name, None)
+        elif name in properties:
+            properties[_free_name(other, properties)] = properties.pop(name)
 
 
 def _free_name(name: str, properties: Json) -> str:

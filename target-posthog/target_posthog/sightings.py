@@ -5,12 +5,12 @@ Plain data: the two halves, `delivery` and `links`, may be in different processe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_posthog.batches import Item
-from target_posthog.codec import dumps
+from target_posthog.batches import Item, group_order
+from target_posthog.codec import dumps, loads
 from target_posthog.conversion import Rejected
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
         user: the user, when the record names one, with or without a device.
         link: the pair of user and device, when both are legal.
         groups: the groups whose properties the record carries.
+        joins: the record's own event asks PostHog to join the pair.
     """
 
     index: int
@@ -38,6 +39,7 @@ class Sighting(msgspec.Struct, frozen=True, gc=False):
     user: str | None = None
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
+    joins: bool = False
 
 
 class Added(msgspec.Struct, frozen=True, gc=False):
@@ -63,11 +65,13 @@ class News(msgspec.Struct, frozen=True):
         added: the events to add, in the order of their records.
         after: each goes just behind its record, else just before it.
         newly_shared: how many (device, further user) pairs were seen for the first time.
+        apart: the records whose own event would join two users, and must not.
     """
 
     added: Sequence[Added] = ()
     after: bool = False
     newly_shared: int = 0
+    apart: Sequence[int] = ()
 
 
 def sightings_of(items: Sequence[Item]) -> list[Sighting]:
@@ -76,20 +80,28 @@ def sightings_of(items: Sequence[Item]) -> list[Sighting]:
     shown: set[tuple[str | None, str | None]] = set()
     for index, item in enumerate(items):
         user, link, groups = item.user, item.link, item.groups
-        if user is None and not groups:
+        if user is None and link is None and not groups:
             continue
         pair = user, None if link is None else link.device_id
-        if groups or pair not in shown:
+        if groups or item.joins or pair not in shown:
             shown.add(pair)
-            seen = Sighting(index, item.person, item.timestamp, user, link, groups)
+            seen = Sighting(index, item.person, item.timestamp, user, link, groups, item.joins)
             sightings.append(seen)
+        for link in item.also:
+            if (user, link.device_id) not in shown:
+                shown.add((user, link.device_id))
+                sightings.append(Sighting(index, item.person, item.timestamp, user, link))
     return sightings
 
 
 def told_beside(items: Sequence[Item], news: News, wire: Wire) -> list[Item]:
     """Return a stretch of records with the events to add in their places."""
-    if not news.added:
+    if not news.added and not news.apart:
         return list(items)
+    if news.apart:
+        items = list(items)
+        for index in news.apart:
+            items[index] = _apart(items[index])
     beside: dict[int, list[Item]] = {}
     for one in news.added:
         beside.setdefault(one.index, []).append(_item(one, wire))
@@ -103,12 +115,17 @@ def told_beside(items: Sequence[Item], news: News, wire: Wire) -> list[Item]:
 def _item(added: Added, wire: Wire) -> Item:
     """Return an event to add, on its way.
 
-    An identity event keeps its order with its device, as the record does that showed it. A group
+    An identity event keeps its order with what the record keeps it that showed it: its device, of
+    other taps its user. A group
     event keeps it with its group: two states of one group must not change places, whoever showed
     them, and no other event depends on them.
     """
-    event = added.event
-    key = added.link.device_id if added.link is not None else _group_key(*added.groups)
+    event, link = added.event, added.link
+    if link is None:
+        (group,) = added.groups
+        key = group_order(group.group_type, group.group_key)
+    else:
+        key = link.user_id if link.source is None else link.device_id
     return Item(
         event["uuid"], event["event"], event["distinct_id"], event["timestamp"],
         _body(event, wire), event, key, added.link, added.groups, told=True,
@@ -121,5 +138,19 @@ def _body(event: Json, wire: Wire) -> bytes:
     return dumps(event if isinstance(shaped, Rejected) else shaped)
 
 
-def _group_key(group: GroupState) -> str:
-    return f"group {group.group_type} {group.group_key}"
+#: What PostHog merges into the event's person, by the event's name (nodejs,
+#: person-merge-service.ts).
+_MERGED = {"$identify": "$anon_distinct_id", "$create_alias": "alias"}
+
+
+def merged_by(event: Json) -> Any:
+    """Return the id that an event asks PostHog to merge into its person, or None."""
+    return event["properties"].get(_MERGED.get(event["event"]))
+
+
+def _apart(item: Item) -> Item:
+    """Return the event of a record without its wish to join two users; the id stays on it."""
+    event = loads(item.body)
+    properties = event["properties"]
+    properties["not_joined_id"] = properties.pop(_MERGED[item.name])
+    return msgspec.structs.replace(item, body=dumps(event), link=None, joins=False)

@@ -37,14 +37,14 @@ class StreamMapping:
 
     Attributes:
         event: the event's name.
-        distinct_id: the person.
+        distinct_id: the person; without any candidate, nobody.
         timestamp: the event's time.
         uuid: the event's id.
         properties: the event's properties.
         set: person properties that replace older values.
         set_once: person properties that keep the first value.
         groups: the groups that the event belongs to.
-        alias: another id of the same person, which is joined to it.
+        alias: other ids of the same person, which are joined to it.
     """
 
     event: Source | None = None
@@ -89,6 +89,9 @@ class StreamMapping:
 
 #: Parts without which no record of a stream can be an event.
 NEEDED_PARTS = frozenset({"event", "distinct_id", "timestamp"})
+#: The person of a stream whose records are nobody's.
+NOBODY = Source(())
+
 PARTS = tuple(field.name for field in fields(StreamMapping))
 
 
@@ -116,6 +119,12 @@ class StreamMappings:
             if pattern.fullmatch(stream):
                 return entry
         return None
+
+    @cached_property
+    def aliases(self) -> frozenset[str]:
+        """The fields that hold other ids of a person, in any stream."""
+        sources = [mapping.alias for _, mapping in self.entries]
+        return frozenset(name for source in sources if source for name in source.fields)
 
     @cached_property
     def _globs(self) -> list[tuple[re.Pattern[str], tuple[str, StreamMapping]]]:

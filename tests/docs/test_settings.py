@@ -24,7 +24,8 @@ from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from target_posthog.amplitude.property_names import ACTING_NAMES
 from target_posthog.progress import Counts
-from target_posthog.stream_fields import PERSON_NAMES, TIME_NAMES
+from target_posthog.stream_fields import TIME_NAMES
+from target_posthog.stream_people import PERSON_NAMES
 from tests.docs.documents import ROOT, Document, document, documents, tracked_files
 
 if TYPE_CHECKING:

@@ -81,3 +81,75 @@ def test_the_same_rows_in_json_become_their_events(
     assert paid["$groups"] == {"org": "acme"}
     assert (paid["amplitude_id"], paid["session_id"]) == (5, 1704067200000)
     assert paid["$session_id"] == held["viewed"]["properties"]["$session_id"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_id_that_was_seen_as_a_user_is_never_joined_as_a_device(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """Two people stay two, whatever tap names them."""
+    ended = run_case("f03-user-id-as-device", config, tmp_path, way).checked()
+    counts = counts_in(ended.stderr)
+    assert (counts["accepted"], counts["links"], counts["shared"]) == (2, 0, 1)
+    assert set(capture.persons().people()) == {frozenset({"u1"}), frozenset({"u2"})}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_posthog_event_does_not_join_two_users(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """A device is joined to its first user; a further one, or a user as a device, is not."""
+    ended = run_case("posthog-merges", config, tmp_path, way).checked()
+    counts = counts_in(ended.stderr)
+    assert (counts["accepted"], counts["links"], counts["shared"]) == (6, 0, 2)
+    people = {frozenset({"d1", "u1"}), frozenset({"u2"})}
+    assert set(capture.persons().people()) == people
+    kept_apart = [event["properties"].get("not_joined_id") for event in capture.events]
+    assert [one for one in kept_apart if one] == ["d1", "u1"]
+
+
+def test_a_number_is_one_person_however_it_is_written(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """As a text, too, and from several streams."""
+    run_case("f08-float-ids", config, tmp_path).checked()
+    assert {event["distinct_id"] for event in capture.events} == {"42"}
+    assert len(capture.held()) == 3
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_time_that_cannot_be_read_rejects_the_record(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """The time of another field is that of something else."""
+    settings: Json = {"max_reject_ratio": 1}
+    ended = run_case("f12-time-of-another-field", config, tmp_path, way, **settings).checked()
+    assert "bad_time 1" in ended.stderr
+    (event,) = capture.events
+    assert event["timestamp"] == "2024-01-31T10:00:00.000000Z"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_export_of_posthogs_own_comes_whole(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """Each column in its place, none as a foreign property."""
+    run_case("f15-autocapture-elements", config, tmp_path, way).checked()
+    (event,) = capture.events
+    properties = event["properties"]
+    assert properties.pop("$elements_chain").startswith('button.cta:attr__class="cta"')
+    assert properties.pop("$lib_version")
+    assert properties == {
+        "$current_url": "https://app.example/",
+        "$geoip_disable": True,
+        "$ip": "192.0.2.1",
+        "$lib": "target-posthog",
+        "$set": {"email": "ann@x.example", "plan": "pro"},
+        "$set_once": {"$initial_referrer": "$direct"},
+        "posthog_source": {
+            "created_at": "2024-01-01 00:00:01",
+            "person_id": "018f3a52-0000-7000-8000-000000000009",
+            "site_url": "https://app.example",
+            "team_id": 2,
+        },
+    }

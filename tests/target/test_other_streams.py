@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_posthog.lib import OWN_LIB
 from tests.processes import run_target, start
 from tests.target.singer import counts_in, record, records, row, schema, state, uuid_of
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.target.singer import Json
 
+#: What each event says of us.
+OURS = {"$geoip_disable": True, **OWN_LIB}
 NAMES = ("number", "buyer", "visitor", "ordered_at", "total", "company", "email")
 ORDERS = schema("shop-orders", key="number", **{name: {"type": "string"} for name in NAMES})
 STREAMS: Json = {
@@ -74,7 +77,7 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
     assert alias["properties"] | {"alias": 0} == {
         "distinct_id": "ann",
         "alias": 0,
-        "$geoip_disable": True,
+        **OURS,
     }
     assert alias["properties"]["alias"] == "v1"
     (group,) = events_named(capture, "$groupidentify")
@@ -89,7 +92,7 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
         "total": 5.5,
         "$set": {"email": "ann@shop.example"},
         "$groups": {"company": "Acme"},
-        "$geoip_disable": True,
+        **OURS,
     }
 
 
@@ -212,7 +215,7 @@ def test_a_rejected_record_goes_again_as_the_same_event(
     assert (counts["accepted"], counts["rejected"]) == (1, 1)
     (path,) = (tmp_path / "rejects").iterdir()
     line = json.loads(path.read_text())
-    assert line.pop("reason") == "None of ordered_at is a time."
+    assert line.pop("reason") == "`ordered_at` is not a time that can be read."
     assert line == {
         "code": "bad_time",
         "stage": "convert",

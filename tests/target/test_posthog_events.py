@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_names import EventNames
-from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.conversion import Conversion, Converted, Json, Link, Rejected, Skipped
+from target_posthog.lib import OWN_LIB
 from target_posthog.posthog_events import convert as convert_with
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
@@ -45,7 +47,7 @@ def test_a_sound_event_goes_out_as_it_is() -> None:
         "event": "viewed",
         "distinct_id": "u1",
         "timestamp": "2024-01-01T08:00:00.500000Z",
-        "properties": {"$geoip_disable": True, "a": 1},
+        "properties": {"$geoip_disable": True, "a": 1, **OWN_LIB},
     }
 
 
@@ -75,8 +77,126 @@ def test_what_posthog_would_refuse_or_bend_is_rejected(changes: Json, code: str)
 
 def test_fields_that_posthog_does_not_know_become_properties() -> None:
     """PostHog would leave them out; the event's own property of the same name wins."""
-    properties = sent(elements_chain="a;b", a=2)["properties"]
-    assert properties == {"$geoip_disable": True, "elements_chain": "a;b", "a": 1}
+    properties = sent(shop="x", id=5, a=2)["properties"]
+    assert properties == {"$geoip_disable": True, "shop": "x", "a": 1, **OWN_LIB}
+    assert sent(shop="x", id=5, uuid=None)["properties"]["id"] == 5
+
+
+def test_the_library_of_the_source_stays() -> None:
+    """It came by that one, and now by this target."""
+    assert sent(properties={"$lib": "web"})["properties"] == {"$geoip_disable": True, "$lib": "web"}
+
+
+CHAIN = 'button.cta:text="Buy";div'
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        # Files: S3 and Azure.
+        {
+            "elements_chain": CHAIN,
+            "person_id": "p",
+            "person_properties": '{"plan": "pro", "$initial_os": "iOS"}',
+            "created_at": "2024-01-01 00:00:01",
+            "team_id": 2,
+        },
+        # BigQuery, PostgreSQL, Redshift: the chain is JSON, once or twice.
+        {
+            "elements": json.dumps(CHAIN),
+            "set": '{"plan": "pro"}',
+            "set_once": '{"$initial_os": "iOS"}',
+            "site_url": "",
+            "team_id": 2,
+            "bq_ingested_timestamp": "2024-01-01",
+        },
+        {
+            "elements": json.dumps(json.dumps(CHAIN)),
+            "set": {"plan": "pro"},
+            "set_once": {"$initial_os": "iOS"},
+            "team_id": 2,
+        },
+        # Snowflake.
+        {
+            "elements": CHAIN,
+            "people_set": {"plan": "pro"},
+            "people_set_once": {"$initial_os": "iOS"},
+            "team_id": 2,
+        },
+        # The API.
+        {
+            "elements_chain": CHAIN,
+            "elements": [{"tag_name": "button"}],
+            "person": {"properties": {"plan": "pro", "$initial_os": "iOS"}},
+            "team_id": 2,
+        },
+    ],
+)
+@pytest.mark.parametrize("capitals", [False, True])
+def test_each_column_of_posthogs_exports_has_its_place(columns: Json, capitals: object) -> None:
+    """As objects or as text, in small letters or, from Snowflake by another tool, in capitals."""
+    record = event(ip="192.0.2.1", properties='{"a": 1}', **columns)
+    if capitals:
+        record = {name.upper(): value for name, value in record.items()}
+    result = convert(record)
+    assert isinstance(result, Converted), result
+    assert result.event["uuid"] == UUID
+    properties = result.event["properties"]
+    assert properties.pop("posthog_source")["team_id"] == 2
+    assert properties == {
+        "$geoip_disable": True,
+        "a": 1,
+        "$ip": "192.0.2.1",
+        "$elements_chain": CHAIN,
+        "$set": {"plan": "pro"},
+        "$set_once": {"$initial_os": "iOS"},
+        **OWN_LIB,
+    }
+
+
+def test_what_an_event_set_goes_before_what_its_person_had() -> None:
+    """And its own properties before the columns of the same meaning."""
+    properties = sent(
+        properties={"$set": {"plan": "pro"}, "$ip": "192.0.2.2", "$elements_chain": "a"},
+        person_properties={"plan": "free", "city": "Ulm"},
+        ip="192.0.2.1",
+        elements_chain="b",
+    )["properties"]
+    assert properties["$set"] == {"plan": "pro", "city": "Ulm"}
+    assert (properties["$ip"], properties["$elements_chain"]) == ("192.0.2.2", "a")
+
+
+def test_an_event_without_a_person_profile_stays_one() -> None:
+    """An export says it in a column."""
+    assert sent(person_mode="propertyless")["properties"]["$process_person_profile"] is False
+    assert "$process_person_profile" not in sent(person_mode="full")["properties"]
+
+
+def test_the_id_of_the_api_is_the_uuid() -> None:
+    """Where there is no other."""
+    assert sent(uuid=None, id=UUID.upper())["uuid"] == UUID
+
+
+@pytest.mark.parametrize(
+    ("changes", "user", "link"),
+    [
+        ({}, None, None),
+        ({"properties": {"$user_id": "u1"}}, "u1", None),
+        ({"properties": {"$is_identified": True}}, "u1", None),
+        ({"properties": {"$is_identified": False}}, None, None),
+        ({"event": "$identify", "properties": {"$anon_distinct_id": "d"}}, "u1", Link("u1", "d")),
+        ({"event": "$create_alias", "properties": {"alias": 7.0}}, None, Link("u1", "7")),
+        ({"event": "$identify", "properties": {"$anon_distinct_id": "null"}}, None, None),
+        ({"event": "$identify"}, None, None),
+    ],
+)
+def test_an_event_shows_its_user_and_whom_it_joins(
+    changes: Json, user: str | None, link: Link | None
+) -> None:
+    """An id alone may be a device's."""
+    result = convert(event(**changes))
+    assert isinstance(result, Converted)
+    assert (result.user, result.link, result.joins) == (user, link, link is not None)
 
 
 def test_person_properties_beside_the_properties_join_those_inside() -> None:
@@ -88,7 +208,7 @@ def test_person_properties_beside_the_properties_join_those_inside() -> None:
 
 def test_the_user_decides_about_geoip() -> None:
     """It is only a default."""
-    assert sent(properties={"$geoip_disable": False})["properties"] == {"$geoip_disable": False}
+    assert sent(properties={"$geoip_disable": False})["properties"]["$geoip_disable"] is False
 
 
 def test_an_event_without_a_uuid_gets_the_same_one_in_every_run() -> None:
@@ -119,7 +239,12 @@ def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
 def test_objects_may_be_written_as_text() -> None:
     """As databases hold them, PostHog's own exports to PostgreSQL first of all."""
     event_sent = sent(**{"properties": '{"a": [1]}', "$set": '{"b": 2}', "$set_once": ""})
-    assert event_sent["properties"] == {"$geoip_disable": True, "a": [1], "$set": {"b": 2}}
+    assert event_sent["properties"] == {
+        "$geoip_disable": True,
+        "a": [1],
+        "$set": {"b": 2},
+        **OWN_LIB,
+    }
     for text in ("{", "[1]", '"a"'):
         result = convert(event(properties=text))
         assert isinstance(result, Rejected)
@@ -132,6 +257,7 @@ def test_objects_may_be_written_as_text() -> None:
         ({"distinct_id": 7}, "7"),
         ({"distinct_id": None, "properties": {"distinct_id": "p1"}}, "p1"),
         ({"distinct_id": "", "properties": {"distinct_id": 8}}, "8"),
+        ({"distinct_id": 7.0}, "7"),
     ],
 )
 def test_the_person_is_found_where_posthog_finds_it(changes: Json, person: str) -> None:

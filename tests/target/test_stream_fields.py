@@ -10,10 +10,13 @@ import pytest
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_names import EventNames
 from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected, Skipped
+from target_posthog.lib import OWN_LIB
 from target_posthog.mapping_reader import read_mappings
 from target_posthog.stream_fields import StreamFields
 
 ORDERS = StreamFields("orders", ("id",))
+#: What each event says of us.
+OURS = {"$geoip_disable": True, **OWN_LIB}
 
 
 def mapped(**parts: Any) -> StreamFields:
@@ -49,7 +52,7 @@ def test_a_record_is_an_event_of_its_stream() -> None:
     event = sent(order(total=12.5))
     assert (event["event"], event["distinct_id"]) == ("orders", "c1")
     assert event["timestamp"] == "2024-01-01T10:00:00.000000Z"
-    assert event["properties"] == {**order(total=12.5), "$geoip_disable": True}
+    assert event["properties"] == {**order(total=12.5), **OURS}
 
 
 def test_a_day_is_its_first_moment() -> None:
@@ -130,7 +133,7 @@ def test_each_part_is_a_field_a_list_of_candidates_or_a_constant() -> None:
     assert event["event"] == "Order placed"
     assert event["distinct_id"] == "v1"
     assert event["timestamp"] == "2024-01-01T10:00:00.000000Z"
-    assert event["properties"] == {**record, "$geoip_disable": True}
+    assert event["properties"] == {**record, **OURS}
     assert sent({**record, "buyer": "b1"}, fields)["distinct_id"] == "b1"
     assert sent({**record, "buyer": "null"}, fields)["distinct_id"] == "v1"
     assert event["uuid"] == sent({**record, "id": 2}, fields)["uuid"]
@@ -197,17 +200,17 @@ def test_properties_are_picked_by_name_glob_and_new_name() -> None:
         "line_a": 1,
         "line_b": 0,
         "town": "Ulm",
-        "$geoip_disable": True,
+        **OURS,
     }
     as_object = mapped(properties={"street": "address.street", "sum": ["net", "total"]})
     assert sent(record, as_object)["properties"] == {
         "street": "s",
         "sum": 3,
-        "$geoip_disable": True,
+        **OURS,
     }
     inside = mapped(properties=["address.*", "address.street"])
-    assert sent(record, inside)["properties"] == {"street": "s", "$geoip_disable": True}
-    assert sent(record, mapped(properties=[]))["properties"] == {"$geoip_disable": True}
+    assert sent(record, inside)["properties"] == {"street": "s", **OURS}
+    assert sent(record, mapped(properties=[]))["properties"] == {**OURS}
 
 
 def test_a_field_whose_own_name_has_a_dot_is_found_first() -> None:
@@ -246,6 +249,166 @@ def test_groups_go_on_the_event_and_their_properties_once_to_posthog() -> None:
     without = converted(order(company_id=" "), fields)
     assert "$groups" not in without.event["properties"]
     assert without.groups == ()
+
+
+def test_a_record_says_which_library_it_came_by() -> None:
+    """Its own, else this target."""
+    own = {"$lib": "web", "$lib_version": "1.2"}
+    assert sent(order(**own))["properties"] == {**order(**own), "$geoip_disable": True}
+    assert sent(order(**{"$lib": ""}))["properties"]["$lib"] == "target-posthog"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"user_id": {"id": 5}}, "`user_id` is not an id: neither a text nor a number."),
+        ({"user_id": [5]}, "`user_id` is not an id: neither a text nor a number."),
+        ({"created_at": "31/01/2024", "updated_at": "2024-02-01"}, "`created_at` is not a time"),
+        ({"timestamp": True}, "`timestamp` is not a time that can be read."),
+    ],
+)
+def test_what_cannot_be_read_never_gives_way_to_another_field(changes: Json, reason: str) -> None:
+    """The next field may be somebody else, and another time."""
+    result = ORDERS.convert(order(**changes))
+    assert isinstance(result, Rejected)
+    assert result.code in {"no_distinct_id", "bad_time"}
+    assert result.reason.startswith(reason)
+
+
+def test_what_holds_nothing_gives_way_to_the_next_field() -> None:
+    """Blank, null, and `false` as some databases write it."""
+    for nothing in (None, "", "  ", False):
+        record = order(user_id=nothing, timestamp=nothing)
+        assert sent(record)["distinct_id"] == "c1"
+        assert sent(record)["timestamp"] == "2024-01-01T10:00:00.000000Z"
+
+
+@pytest.mark.parametrize("value", [42, 42.0, "42"])
+def test_a_number_is_one_id_however_it_is_written(value: Any) -> None:
+    """As a person, as another id of it, and as a group."""
+    fields = mapped(alias="visitor", groups={"shop": "shop"})
+    result = converted(order(customer_id=value, visitor=43.0, shop=value), fields)
+    assert result.event["distinct_id"] == "42"
+    assert result.link == Link("42", "43")
+    assert result.event["properties"]["$groups"] == {"shop": "42"}
+
+
+def test_a_path_goes_into_json_text() -> None:
+    """Databases often hold objects so."""
+    fields = mapped(distinct_id="payload.user.id", set=["payload.user.plan"])
+    event = sent(order(payload='{"user": {"id": 5, "plan": "pro"}}'), fields)
+    assert event["distinct_id"] == "5"
+    assert event["properties"]["$set"] == {"plan": "pro"}
+    result = fields.convert(order(payload="{"))
+    assert isinstance(result, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("parts", "record", "user"),
+    [
+        ({}, {}, "c1"),
+        ({}, {"customer_id": None, "device_id": "d1"}, None),
+        ({}, {"customer_id": None, "distinct_id": "x"}, "x"),
+        ({}, {"distinct_id": "d1", "device_id": "d1"}, None),
+        ({"distinct_id": ["buyer", "visitor"], "alias": "visitor"}, {"buyer": "b"}, "b"),
+        ({"distinct_id": ["buyer", "visitor"], "alias": "visitor"}, {"visitor": "v"}, None),
+        # An app that sets the device id to the user id names a user all the same.
+        ({"distinct_id": "buyer", "alias": "visitor"}, {"buyer": "b", "visitor": "b"}, "b"),
+        ({"distinct_id": "context.anonymousId"}, {"context": {"anonymousId": "a"}}, None),
+        ({"distinct_id": "elsewhere"}, {"elsewhere": "e"}, None),
+        ({"distinct_id": {"value": "all"}}, {}, None),
+    ],
+)
+def test_whoever_a_record_names_as_its_user_is_seen(
+    parts: Json, record: Json, user: str | None
+) -> None:
+    """A device is not one, nor who is known by a field that is some stream's alias."""
+    fields = replace(mapped(**parts), aliases=frozenset({"elsewhere"}))
+    assert converted(order(**record), fields).user == user
+
+
+def test_each_value_of_an_alias_is_joined() -> None:
+    """Of several fields, of a list, and of a list that is JSON text; each once."""
+    fields = mapped(alias=["visitor", "devices", "more"])
+    record = order(visitor="v1", devices=["d1", 2, "null", "v1", None], more='["d3"]')
+    result = converted(record, fields)
+    assert (result.link, *result.also) == tuple(Link("c1", one) for one in ("v1", "d1", "2", "d3"))
+    rejected = fields.convert(order(visitor={"a": 1}))
+    assert isinstance(rejected, Rejected)
+    assert rejected.code == "bad_event"
+
+
+COMPANY: Json = {"id": 7, "name": "Acme", "created_at": "2024-01-01"}
+
+
+def test_a_record_of_a_group_without_a_person_only_updates_the_group() -> None:
+    """Under the id that PostHog's server SDKs use, so that no company becomes a user."""
+    fields = mapped(groups={"company": {"key": "id", "properties": ["name"]}})
+    result = converted(COMPANY, fields)
+    assert result.event["event"] == "$groupidentify"
+    assert result.event["distinct_id"] == "$company_7"
+    assert result.event["properties"] == {
+        "$group_type": "company",
+        "$group_key": "7",
+        "$group_set": {"name": "Acme"},
+        **OURS,
+    }
+    assert (result.link, result.user, result.groups) == (None, None, ())
+    whole = converted(COMPANY, mapped(groups={"company": "id"}))
+    assert whole.event["properties"]["$group_set"] == COMPANY
+    assert whole.event["uuid"] == result.event["uuid"]
+
+
+def test_a_mapping_may_say_that_nobody_is_meant() -> None:
+    """Then a customer's id is only a field; an event has no person profile."""
+    record = {**COMPANY, "customer_id": "c1"}
+    group = {"company": {"key": "id", "properties": ["name"]}}
+    update = converted(record, mapped(distinct_id=False, groups=group))
+    assert update.event["event"] == "$groupidentify"
+    event = converted(record, mapped(distinct_id=False, groups=group, event={"value": "Renewed"}))
+    assert (event.event["event"], event.event["distinct_id"]) == ("Renewed", "$company_7")
+    assert event.event["properties"]["$groups"] == {"company": "7"}
+    assert event.event["properties"]["$process_person_profile"] is False
+    alone = converted(record, mapped(distinct_id=False, event={"value": "Backup made"})).event
+    assert alone["distinct_id"] == alone["uuid"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "record", "code"),
+    [
+        ({"groups": {"company": "id"}}, {**COMPANY, "id": None}, "no_distinct_id"),
+        ({"groups": {"company": "id"}}, {**COMPANY, "id": {"a": 1}}, "bad_event"),
+        ({"groups": {"company": "id"}}, {**COMPANY, "created_at": None}, "bad_time"),
+        ({"groups": {"company": "id"}}, {**COMPANY, "id": "x" * 200}, "distinct_id_too_long"),
+        # A customer is looked for, or an event is asked for.
+        ({"groups": {"company": "id"}}, {**COMPANY, "user_id": None}, "no_distinct_id"),
+        ({"groups": {"company": "id"}, "event": {"value": "e"}}, COMPANY, "no_distinct_id"),
+        ({"groups": {"company": "id"}, "distinct_id": "buyer"}, COMPANY, "no_distinct_id"),
+        ({"distinct_id": False}, COMPANY, "no_distinct_id"),
+    ],
+)
+def test_a_record_that_should_name_somebody_is_rejected(
+    parts: Json, record: Json, code: str
+) -> None:
+    """It is not taken for a group's without a word."""
+    result = mapped(**parts).convert(record)
+    assert isinstance(result, Rejected)
+    assert result.code == code
+
+
+def test_a_stream_whose_schema_names_a_person_does_not_tell_of_groups_only() -> None:
+    """A tap may leave a null field out of a record."""
+    fields = mapped(groups={"company": "id"})
+    result = replace(fields, declared=frozenset({"id", "user_id"})).convert(COMPANY)
+    assert isinstance(result, Rejected)
+    assert result.code == "no_distinct_id"
+
+
+def test_a_group_is_not_updated_where_no_person_profiles_are_wanted() -> None:
+    """PostHog would make one for it."""
+    fields = mapped(groups={"company": "id"})
+    never = replace(fields, options=Options(person_profiles="never"))
+    assert never.convert(COMPANY) == Skipped("person_profiles")
 
 
 def test_an_alias_is_joined_to_the_person() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from target_posthog.amplitude.event_ids import derived_uuid
 from target_posthog.conversion import Json, Link, Rejected, Source
+from target_posthog.lib import OWN_LIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,16 +44,29 @@ def legal_id(value: object) -> str | None:
     """Return an id as text, or None when it names nobody.
 
     Blank ids and ids on PostHog's or Amplitude's illegal list, also in quotes, name nobody: an
-    event sent under `"null"` would make one person of everybody who was logged out. PostHog
-    stores U+FFFD for NUL (rust/capture, v0_request.rs), so that is what the id is.
+    event sent under `"null"` would make one person of everybody who was logged out.
     """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+    text = stored_id(value)
+    if text is None:
         return None
-    text = value if isinstance(value, str) else str(value)
     bare = text.strip()
     quoted = len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\""
     bare = (bare[1:-1].strip() if quoted else bare).lower()
-    return None if not bare or bare in ILLEGAL_IDS else text.replace("\0", "\ufffd")
+    return None if not bare or bare in ILLEGAL_IDS else text
+
+
+def stored_id(value: object) -> str | None:
+    """Return an id as the text that PostHog stores, or None when it is neither text nor number.
+
+    PostHog stores U+FFFD for NUL (rust/capture, v0_request.rs). A number is the same id however
+    it is written: some taps make 42.0 of 42.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole else value)
 
 
 class Person(NamedTuple):
@@ -178,4 +192,4 @@ MIGRATION_MARKS: Json = {
 
 def marks_of(source: Source) -> Json:
     """Return what an event of this source says about itself."""
-    return {"$geoip_disable": True} if source is None else MIGRATION_MARKS
+    return {"$geoip_disable": True, **OWN_LIB} if source is None else MIGRATION_MARKS
