@@ -43,7 +43,8 @@ _OF_SOURCE = frozenset(
         *(f"group{number}_created_at" for number in range(5)),
     }
 )
-_KNOWN = frozenset({*_PARTS, *_SAME, *_PROPERTIES, *_OF_SOURCE, "person_properties", "id"})
+#: All of them.
+COLUMNS = frozenset({*_PARTS, *_SAME, *_PROPERTIES, *_OF_SOURCE, "person_properties", "id"})
 #: What PostHog keeps of a person from the first event on.
 _FIRST = "$initial_"
 _CREATOR = "$creator_event_uuid"
@@ -64,7 +65,7 @@ def placed(record: Mapping[str, Any]) -> Json:
         NoObjectError: the properties, or those of the person, are no object.
     """
     columns = _in_lower_case(record)
-    others = {name: value for name, value in columns.items() if name not in _KNOWN}
+    others = {name: value for name, value in columns.items() if name not in COLUMNS}
     properties: Json = {**others, **object_of(columns.get("properties"))}
     for column, name in _PROPERTIES.items():
         _fill(properties, name, columns.get(column))
@@ -103,7 +104,9 @@ def _in_lower_case(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a record with the columns' own names, where a database gave them capitals."""
     if "event" in record:
         return record
-    lower = {name: name.lower() for name in record if name not in _KNOWN and name.lower() in _KNOWN}
+    lower = {
+        name: name.lower() for name in record if name not in COLUMNS and name.lower() in COLUMNS
+    }
     taken = record.keys()
     return {
         lower[name] if name in lower and lower[name] not in taken else name: value

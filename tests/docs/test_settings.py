@@ -23,6 +23,7 @@ from target_posthog import ledger, rejects
 from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from target_posthog.amplitude.property_names import ACTING_NAMES
+from target_posthog.posthog_columns import COLUMNS, SOURCE
 from target_posthog.progress import Counts
 from target_posthog.stream_fields import TIME_NAMES
 from target_posthog.stream_people import PERSON_NAMES
@@ -57,6 +58,7 @@ OTHER_WORDS = frozenset(
         "already_told",  # a rule of the replay
         "sanitize_null_text_characters",  # target-postgres
         *("identified_only", "set_once"),  # values of settings
+        "not_joined_id",  # what an event says that must join nobody
         *("revenue_amount", "session_end", "session_start"),  # events
     }
 )
@@ -176,6 +178,7 @@ def _words_of_the_data() -> set[str]:
         *(field.name for field in FIELDS),
         *ACTING_NAMES,
         *TIME_FIELDS,
+        *(*COLUMNS, SOURCE),
         *(*PERSON_NAMES, *TIME_NAMES),
         *rejects.CODES,
         *Counts().as_json(),
