@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_posthog.lib import OWN_LIB
 from tests.processes import run_target
 from tests.target.singer import counts_in, record, records, row, rows, schema, state, uuid_of
 
@@ -110,7 +111,8 @@ def test_posthog_events_pass_as_they_are(
         "u1",
     )
     assert stored["timestamp"] == "2024-01-01T10:00:00.000000Z"
-    assert stored["properties"] == {**event["properties"], "$geoip_disable": True}
+    ours = {"$geoip_disable": True, **OWN_LIB}
+    assert stored["properties"] == {**event["properties"], **ours}
     assert rejected_codes(tmp_path) == ["no_distinct_id"]
     assert counts_in(ended.stderr)["rejected"] == 1
 
