@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.batch_files import hold
 from target_posthog.errors import RunAgain
 from target_posthog.jobs import Jobs
-from target_posthog.signals import held_back
+from target_posthog.signals import HeldBack
 from target_posthog.worker import serve
 from target_posthog.worker_messages import (
     AllDelivered,
@@ -217,7 +217,7 @@ class Pool:
             daemon=True,
         )
         # Else a signal could reach the copy before it is a worker.
-        with held_back():
+        with HeldBack():
             process.start()
         for one in theirs:
             one.close()

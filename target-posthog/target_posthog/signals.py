@@ -4,21 +4,24 @@ An exception that a signal handler raises can come up anywhere. Where Python can
 a destructor or in a callback of C code, it would be printed and forgotten, and the run would go
 on. So it is raised again until the run ends. Where nothing is there yet to say it, or nothing is
 left to stop, the handler ends the process itself.
+
+Loaded before all else, so it loads little: until then a signal does what Python does with it.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` would take as long as all else here
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
+    from typing import Any
 
+_STOP = (signal.SIGTERM, signal.SIGINT)
 #: How long the end may take before it is asked for again, and how often that is. Seconds.
 _AGAIN_SECONDS, _TIMES = 2.0, 5
 #: The same when it is known that nobody heard. Seconds.
@@ -58,8 +61,11 @@ class Signals:
     def listen(self) -> None:
         """Begin with the start of the program."""
         self._phase = _Phase.STARTING
-        signal.signal(signal.SIGTERM, self.handle)
-        signal.signal(signal.SIGINT, self.handle)
+        for signum in _STOP:
+            signal.signal(signum, self.handle)
+        # What is registered first is done last, when there is nothing left to wait for. Python
+        # would give the signals their default back, and a finished run would look killed.
+        atexit.register(_ignore)
 
     def begin(self) -> None:
         """Note that `StoppedBySignal` is caught from now on."""
@@ -118,15 +124,16 @@ class Signals:
 SIGNALS = Signals()
 
 
-@contextmanager
-def held_back() -> Iterator[None]:
-    """Let signals wait that would stop the run, such as while this process is copied."""
-    signals = {signal.SIGTERM, signal.SIGINT}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class HeldBack:
+    """A context in which signals wait that would stop the run, such as while it is copied."""
+
+    def __enter__(self) -> None:
+        """Let them wait."""
+        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
+
+    def __exit__(self, *_: object) -> None:
+        """Let them come."""
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
 
 
 def begin_worker() -> None:
@@ -134,7 +141,12 @@ def begin_worker() -> None:
     # Ctrl-C reaches all processes of a terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
+
+
+def _ignore() -> None:
+    for signum in _STOP:
+        signal.signal(signum, signal.SIG_IGN)
 
 
 def _set_timer(seconds: float) -> None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
 
 
 @contextmanager
@@ -24,17 +30,20 @@ def answering(
 
 
 @contextmanager
-def serving(manner: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
+def serving(
+    manner: Callable[[socket.socket], None], *, context: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[bytes]]]:
     """Serve in a manner of one's own; give the address and the requests so far.
 
     Args:
         manner: what to do with a connection once the request is there.
+        context: of TLS.
     """
     requests: list[bytes] = []
     ended = threading.Event()
 
-    def serve(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+    def serve(plain: socket.socket) -> None:
+        with suppress(OSError), plain, _wrapped(plain, context) as connection:
             requests.append(_request_from(connection))
             manner(connection)
 
@@ -52,6 +61,36 @@ def serving(manner: Callable[[socket.socket], None]) -> Iterator[tuple[str, list
         finally:
             ended.set()
             acceptor.join()
+
+
+def _wrapped(connection: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
+    return connection if context is None else context.wrap_socket(connection, server_side=True)
+
+
+def certificate(folder: Path, host: str, ends: datetime) -> Path:
+    """Make a certificate that nobody has signed; return the file with it and its key."""
+    pytest.importorskip("cryptography")
+    from cryptography import x509  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(ends - timedelta(days=30))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    path = folder / "certificate.pem"
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + made.public_bytes(pem)
+    )
+    return path
 
 
 def _request_from(connection: socket.socket) -> bytes:

@@ -1,0 +1,186 @@
+"""A signal at any moment ends the target with one message and exit code 1, or lets it finish."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.posthog_capture import Fault
+from tests.processes import start
+from tests.target.singer import records, rows, schema, state
+
+if TYPE_CHECKING:
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.target.singer import Json
+
+#: Another failure and a second signal, each at a moment of its own, in place of the SDK's command.
+_RUN = """
+import logging, os, signal, sys, time
+from types import SimpleNamespace
+from target_posthog import plugin
+from target_posthog.signals import SIGNALS, StoppedBySignal
+
+SIGNALS.listen()
+logging.basicConfig()
+stop = lambda: signal.raise_signal(signal.{signal})
+
+class Tidies:
+    def __del__(self):
+        stop()
+
+class Again(logging.Handler):
+    def emit(self, record):
+        stop()
+
+def work(**_):
+    {work}
+
+raise SystemExit(plugin.run(SimpleNamespace(main=work), "target-posthog", reads_a_tap=False))
+"""
+#: A finder that runs when a module of the program is loaded.
+_WHILE_LOADING = """
+import importlib.abc, signal, sys
+from target_posthog.__main__ import main
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "target_posthog.{module}":
+            signal.raise_signal(signal.{signal})
+
+sys.meta_path.insert(0, Finder())
+sys.argv = ["target-posthog", "--about"]
+main()
+"""
+_WORKS = {
+    "in the midst": "stop()",
+    "in a destructor": "Tidies(); time.sleep(30)",
+    "where it is passed over": (
+        "\n    try: stop()\n    except BaseException: pass\n    time.sleep(30)"
+    ),
+    "twice": "logging.getLogger().addHandler(Again()); stop()",
+}
+MOMENTS = {
+    **{name: _RUN.replace("{work}", work) for name, work in _WORKS.items()},
+    "at the first module": _WHILE_LOADING.replace("{module}", "plugin"),
+    "at a late module": _WHILE_LOADING.replace("{module}", "sinks"),
+}
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
+def test_a_signal_ends_the_run_with_one_message(moment: str, name: str) -> None:
+    """No traceback, no run that goes on, and the exit code that says: run again."""
+    code = moment.replace("{signal}", name)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=25
+    )
+    log = done.stderr.decode()
+    assert done.returncode == 1, log
+    assert log.count(f"Stopped by {name}") == 1, log
+    assert "Traceback" not in log
+    assert "Exception ignored" not in log
+
+
+def test_a_signal_while_another_failure_is_told_changes_nothing() -> None:
+    """The message that matters is the first one, and its exit code stays."""
+    work = (
+        "from target_posthog.errors import FixConfiguration; "
+        "logging.getLogger().addHandler(Again()); raise FixConfiguration('That.', 'Do this.')"
+    )
+    code = _RUN.replace("{work}", work).replace("{signal}", "SIGTERM")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=25
+    )
+    assert done.returncode == 2
+    assert done.stderr.decode() == "ERROR:target-posthog:That. Do this.\n"
+
+
+def messages(folder: Path, way: str) -> list[Json]:
+    """Return messages of six hundred rows in six stretches, as records or as batch files."""
+    made: list[Json] = [schema()]
+    for part in range(6):
+        contents = rows(range(part * 100, part * 100 + 100))
+        if way == "records":
+            made += records(contents)
+        else:
+            path = folder / f"{part}.jsonl"
+            path.write_text("".join(f"{json.dumps(one)}\n" for one in contents))
+            encoding = {"format": "jsonl"}
+            manifest = [str(path)]
+            made.append(
+                {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": manifest}
+            )
+        made.append(state({"at": part}))
+    return made
+
+
+@pytest.mark.parametrize("way", ["records", "batch files"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
+    tmp_path: Path, config: Json, way: str, seed: int
+) -> None:
+    """From the first lines of the program to its last."""
+    chance = random.Random(seed)
+    sent = messages(tmp_path, way)
+    settings = {**config, "max_batch_events": 20, "workers": 2}
+    with start("target-posthog", settings, tmp_path) as target:
+        target.write(sent)
+        assert target.process.stdin is not None
+        target.process.stdin.close()
+        time.sleep(chance.uniform(0.1, 1.0))
+        ended = target.stop(chance.choice([signal.SIGTERM, signal.SIGINT]))
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    said = ended.stderr.count("Stopped by")
+    assert (ended.exit_code, said) in {(1, 1), (0, 0)}, ended.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_worker_ends_with_the_target(
+    tmp_path: Path, capture: PosthogCapture, config: Json
+) -> None:
+    """Also when the target is killed while the worker waits for PostHog."""
+    capture.fail(Fault.SLOW, times=100, seconds=60)
+    settings = {**config, "workers": 2}
+    with start("target-posthog", settings, tmp_path) as target:
+        target.write(messages(tmp_path, "batch files"))
+        target.wait_for(lambda: capture.requests)
+        workers = children_of(target.process.pid)
+        assert workers
+        target.stop(signal.SIGKILL)
+        end = time.monotonic() + 2
+        while any(map(is_alive, workers)) and time.monotonic() < end:
+            time.sleep(0.01)
+    assert not any(map(is_alive, workers))
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [
+        int(path.name)
+        for path in Path("/proc").glob("[0-9]*")
+        if parent_and_state(int(path.name))[0] == pid
+    ]
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process is at work."""
+    return parent_and_state(pid)[1] not in {"", "Z", "X"}
+
+
+def parent_and_state(pid: int) -> tuple[int, str]:
+    """Return who started a process, and what it does; nobody and nothing when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0, ""
+    state_of, parent = text.rpartition(")")[2].split()[:2]
+    return int(parent), state_of
