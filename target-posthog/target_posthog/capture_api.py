@@ -235,17 +235,16 @@ class CaptureApi:
         return wrong_host(self._host, why, also)
 
     def _gave_up(self, error: Retryable) -> RunAgain:
-        limit = self._retries.seconds
+        limit, also = self._retries.seconds, self._when_v1_is_missing(error.status)
         if error.retry_after >= limit:
             return RunAgain(
                 f"PostHog asks to wait {error.retry_after:,.0f} s, longer than max_retry_seconds "
                 f"({limit:.0f}): {error}.",
-                "Run again after that time, or raise max_retry_seconds.",
+                f"Run again after that time, or raise max_retry_seconds.{also}",
             )
         return RunAgain(
             f"PostHog did not take a batch for {limit:.0f} s: {error}.",
-            "Run again when it is well (max_retry_seconds sets how long to wait)."
-            + self._when_v1_is_missing(error.status),
+            f"Run again when it is well (max_retry_seconds sets how long to wait).{also}",
         )
 
     def _when_v1_is_missing(self, status: int | None) -> str:

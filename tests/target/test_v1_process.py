@@ -259,7 +259,7 @@ def test_a_posthog_for_imports_wants_the_flag(tmp_path: Path, config: Json) -> N
     ("v1", "exit_code", "words"),
     [
         ("absent", 2, "does not take events: it answered 404"),
-        ("unconfigured", 1, "did not take a batch for 1 s: it answered 503"),
+        ("unconfigured", 1, "longer than max_retry_seconds (1): it answered 503"),
     ],
 )
 def test_an_installation_without_v1_is_told_as_such(
