@@ -162,9 +162,9 @@ class PosthogCapture:
         self._retries.add(uuids, share, times)
 
     def judge_v1(self, uuids: Iterable[str], result: str, details: str | None = None) -> None:
-        """Let v1 say `warning` or `drop` of some events whenever they come."""
-        if result not in ("warning", "drop"):
-            raise ValueError(f"v1 gives no other verdict on order than warning and drop: {result}")
+        """Let v1 say `warning`, `drop` or `limited` of some events whenever they come."""
+        if result not in ("warning", "drop", "limited"):
+            raise ValueError(f"v1 gives no such verdict on order: {result}")
         self._verdicts.update({str(UUID(uuid)): Verdict(result, details) for uuid in uuids})
 
     def held(self) -> dict[tuple[str, str, str, str], StoredEvent]:
@@ -305,6 +305,8 @@ class PosthogCapture:
             outcome.drop(reason)
         elif verdict is not None and verdict.result == "drop":
             outcome.drop(verdict.details)
+        elif verdict is not None and verdict.result == "limited":
+            outcome.limit()
         elif self._retries.take(outcome.uuid):
             outcome.retry()
         elif verdict is not None:

@@ -52,6 +52,11 @@ class Outcome:
         self.result, self.details, self.event = "drop", details, None
         return self
 
+    def limit(self) -> Outcome:
+        """Say that the event was not kept, as its quota is used up (posthog-sdk-test-harness)."""
+        self.result, self.details, self.event = "limited", None, None
+        return self
+
     def retry(self) -> Outcome:
         """Say that the event was not kept and may be sent again."""
         self.result, self.details, self.event = "retry", "not_persisted", None

@@ -367,7 +367,7 @@ def test_v1_gives_verdicts_on_order(capture: PosthogCapture) -> None:
         {"result": "ok"},
     ]
     assert [stored["uuid"] for stored in capture.events] == [IDS[0], IDS[3]]
-    with pytest.raises(ValueError, match="no other verdict"):
+    with pytest.raises(ValueError, match="no such verdict"):
         capture.judge_v1(IDS, "ok")
 
 

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.processes import run_target
-from tests.target.singer import counts_in, record, row, schema, state
+from tests.target.singer import counts_in, record, records, row, rows, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,3 +102,22 @@ def check_the_repeat(
         [f"device-{n}", f"user-{n}"] for n in range(10)
     ]
     assert counts_in(ended.stderr)["accepted"] == 100 - first
+
+
+def in_stretches(folder: Path, way: str) -> list[Json]:
+    """Return messages of six hundred rows in six stretches, as records or as batch files."""
+    made: list[Json] = [schema()]
+    for part in range(6):
+        contents = rows(range(part * 100, part * 100 + 100))
+        if way == "records":
+            made += records(contents)
+        else:
+            path = folder / f"{part}.jsonl"
+            path.write_text("".join(f"{json.dumps(one)}\n" for one in contents))
+            encoding = {"format": "jsonl"}
+            manifest = [str(path)]
+            made.append(
+                {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": manifest}
+            )
+        made.append(state({"at": part}))
+    return made

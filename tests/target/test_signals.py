@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.processes import start
-from tests.target.singer import records, rows, schema, state
+from tests.target.histories import in_stretches
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
@@ -103,25 +102,6 @@ def test_a_signal_while_another_failure_is_told_changes_nothing() -> None:
     assert done.stderr.decode() == "ERROR:target-posthog:That. Do this.\n"
 
 
-def messages(folder: Path, way: str) -> list[Json]:
-    """Return messages of six hundred rows in six stretches, as records or as batch files."""
-    made: list[Json] = [schema()]
-    for part in range(6):
-        contents = rows(range(part * 100, part * 100 + 100))
-        if way == "records":
-            made += records(contents)
-        else:
-            path = folder / f"{part}.jsonl"
-            path.write_text("".join(f"{json.dumps(one)}\n" for one in contents))
-            encoding = {"format": "jsonl"}
-            manifest = [str(path)]
-            made.append(
-                {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": manifest}
-            )
-        made.append(state({"at": part}))
-    return made
-
-
 @pytest.mark.parametrize("way", ["records", "batch files"])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
@@ -129,7 +109,7 @@ def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
 ) -> None:
     """From the first lines of the program to its last."""
     chance = random.Random(seed)
-    sent = messages(tmp_path, way)
+    sent = in_stretches(tmp_path, way)
     settings = {**config, "max_batch_events": 20, "workers": 2}
     with start("target-posthog", settings, tmp_path) as target:
         target.write(sent)
@@ -151,7 +131,7 @@ def test_a_worker_ends_with_the_target(
     capture.fail(Fault.SLOW, times=100, seconds=60)
     settings = {**config, "workers": 2}
     with start("target-posthog", settings, tmp_path) as target:
-        target.write(messages(tmp_path, "batch files"))
+        target.write(in_stretches(tmp_path, "batch files"))
         target.wait_for(lambda: capture.requests)
         workers = children_of(target.process.pid)
         assert workers
