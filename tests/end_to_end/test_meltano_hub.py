@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from tests.docs.documents import document
 from tests.end_to_end.meltano_project import REPOSITORY, MeltanoFolder
 
 if TYPE_CHECKING:
@@ -71,11 +73,16 @@ def test_the_hub_would_take_a_definition(path: Path, capabilities: tuple[str, ..
 
 
 def test_a_project_of_ones_own_previews_and_replays_with_them(tmp_path: Path) -> None:
-    """`meltano add --from-ref` takes each whole: a preview is one, and the commands are there."""
-    project = MeltanoFolder(tmp_path, "project_id: own\nenvironments: [{name: dev}]\n")
-    for path in (EXTRACTOR, LOADER):
-        project.meltano("add", path.stem, "--from-ref", str(path)).checked()
-    project.meltano("select", "tap-amplitude", "events", "*").checked()
+    """As the READMEs of the plugins say: a preview is one, and the commands are there."""
+    (tmp_path / "amplitude-to-posthog").symlink_to(REPOSITORY)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    project = MeltanoFolder(folder, "project_id: own\nenvironments: [{name: dev}]\n")
+    for name in (EXTRACTOR.stem, LOADER.stem):
+        block = next(one for one in document(f"{name}/README.md").blocks if "add" in one.text)
+        for command in map(shlex.split, block.text.splitlines()):
+            if command[0] == "meltano":
+                project.meltano(*command[1:]).checked()
     settings = {
         "MELTANO_ENVIRONMENT": "dev",
         "TAP_AMPLITUDE_ARCHIVE_PATH": str(REPOSITORY / "tests/fixtures/demo_export.zip"),
@@ -83,6 +90,6 @@ def test_a_project_of_ones_own_previews_and_replays_with_them(tmp_path: Path) ->
         "TARGET_POSTHOG_MAX_EVENTS_PER_SECOND": "1e6",
     }
     project.meltano("run", "tap-amplitude", "target-posthog", settings=settings).checked()
-    assert json.loads((tmp_path / "preview/summary.json").read_text())["accepted"] == 1507
+    assert json.loads((folder / "preview/summary.json").read_text())["accepted"] == 1507
     replayed = project.meltano("invoke", "target-posthog:replay", settings=settings).checked()
     assert "no rejects" in replayed.stderr
