@@ -28,6 +28,10 @@ PERSON, _ANONYMOUS = Source(PERSON_NAMES), Source(ANONYMOUS_NAMES)
 _ANONYMOUS_LETTERS = frozenset(name.replace("_", "") for name in ANONYMOUS_NAMES)
 
 
+#: How the `distinct_id` begins of who is not known to Mixpanel yet.
+_MIXPANELS_DEVICE = "$device:"
+
+
 class Who(NamedTuple):
     """Whom a record names.
 
@@ -92,9 +96,11 @@ class People:
         check_person(found.id)
         alias = self.mapping.alias
         others = () if alias is None else all_ids(alias, record)
-        user = found.id if self._is_user(found, record, others) else None
+        if not self._is_user(found, record, others):
+            # A device belongs to its first user, and to no other device before.
+            return Who(found.id)
         links = [joined(found.id, other, source=None) for other in others]
-        return Who(found.id, user, tuple(link for link in links if link is not None))
+        return Who(found.id, found.id, tuple(link for link in links if link is not None))
 
     def groups(self, record: Mapping[str, Any]) -> Sequence[Group]:
         """Return the groups that a record names.
@@ -133,12 +139,15 @@ class People:
     def _is_user(self, found: FoundId, record: Mapping[str, Any], others: Sequence[str]) -> bool:
         """Tell whether an id is a user's, by the field that holds it.
 
-        A `distinct_id` may be either: it is a device's when the record's device is the same.
+        A `distinct_id` may be either: it is a device's when the record's device is the same, or
+        when Mixpanel says so (docs.mixpanel.com, "Simplified ID merge").
         """
         if not isinstance(found.source, str) or self._is_anonymous(found.source):
             return False
         if found.source.rpartition(".")[2] != "distinct_id":
             return True
+        if found.id.startswith(_MIXPANELS_DEVICE):
+            return False
         return found.id not in {*others, *map(stored_id, _ANONYMOUS.values(record))}
 
     def _is_anonymous(self, name: Candidate) -> bool:

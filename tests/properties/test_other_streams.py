@@ -16,6 +16,7 @@ from target_posthog.batches import item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected
 from target_posthog.mapping_reader import read_mappings
+from target_posthog.posthog_columns import COLUMNS
 from target_posthog.posthog_events import convert as convert_posthog
 from target_posthog.protocols import BatchWire
 from target_posthog.rejects import CODES
@@ -40,8 +41,10 @@ GROUP = st.one_of(
 MAPPINGS = st.fixed_dictionaries(
     {},
     optional={
-        **dict.fromkeys(("event", "distinct_id", "timestamp"), SOURCE),
-        **dict.fromkeys(("uuid", "alias"), FIELDS),
+        **dict.fromkeys(("event", "timestamp"), SOURCE),
+        "distinct_id": st.one_of(SOURCE, st.just(False)),  # noqa: FBT003 - nobody
+        "uuid": st.one_of(FIELDS, st.builds(lambda names: {"fields": names}, FIELDS)),
+        "alias": FIELDS,
         **dict.fromkeys(("properties", "set", "set_once"), PICKS),
         "groups": st.dictionaries(st.text(max_size=4), GROUP, max_size=2),
     },
@@ -95,11 +98,7 @@ def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) 
 
 
 @settings(max_examples=300, deadline=None)
-@given(
-    some=st.dictionaries(
-        st.sampled_from(["uuid", "event", "distinct_id", "timestamp", "properties", "$set"]), VALUES
-    )
-)
+@given(some=st.dictionaries(st.sampled_from(sorted(COLUMNS)), VALUES))
 def test_any_posthog_event_has_one_fate(some: Json) -> None:
     """Also with parts of any type."""
     sound = {"event": "e", "distinct_id": "u", "timestamp": "2024-01-01", "properties": {"a": 1}}

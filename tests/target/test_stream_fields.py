@@ -310,6 +310,7 @@ def test_a_path_goes_into_json_text() -> None:
         ({}, {"customer_id": None, "device_id": "d1"}, None),
         ({}, {"customer_id": None, "distinct_id": "x"}, "x"),
         ({}, {"distinct_id": "d1", "device_id": "d1"}, None),
+        ({}, {"distinct_id": "$device:d1"}, None),
         ({"distinct_id": ["buyer", "visitor"], "alias": "visitor"}, {"buyer": "b"}, "b"),
         ({"distinct_id": ["buyer", "visitor"], "alias": "visitor"}, {"visitor": "v"}, None),
         # An app that sets the device id to the user id names a user all the same.
@@ -336,6 +337,12 @@ def test_each_value_of_an_alias_is_joined() -> None:
     rejected = fields.convert(order(visitor={"a": 1}))
     assert isinstance(rejected, Rejected)
     assert rejected.code == "bad_event"
+
+
+def test_a_device_has_no_other_ids() -> None:
+    """Or they would be another device's when their user comes."""
+    fields = mapped(distinct_id=["customer_id", "device_id"], alias=["device_id", "visitor"])
+    assert converted(order(customer_id=None, device_id="d1", visitor="v1"), fields).link is None
 
 
 COMPANY: Json = {"id": 7, "name": "Acme", "created_at": "2024-01-01"}
