@@ -15,6 +15,7 @@ import click
 
 from tap_amplitude import small_talk
 from tap_amplitude.errors import Stopped, TapError, no_descriptors
+from tap_amplitude.lenient_json import RECURSION_LIMIT
 from tap_amplitude.tap import TapAmplitude
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def run(arguments: Sequence[str]) -> int:
         The exit code.
     """
     sys.unraisablehook = _raise_again
+    sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     try:
         return _run(arguments)
     except Stopped:  # a second signal, while the first one was told

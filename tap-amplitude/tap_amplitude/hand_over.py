@@ -14,7 +14,10 @@ import re
 import select
 import sys
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from singer_sdk.helpers._batch import SDKBatchMessage
 
 from tap_amplitude.batch_storage import open_run_folder
 from tap_amplitude.errors import TargetEnded
@@ -34,6 +37,20 @@ _SAY_SO_SECONDS = 60.0
 _LONGEST_NAME = 100
 #: So many files in memory are worth a look whether they are still there.
 _MANY = 10_000
+
+
+@dataclass(slots=True)
+class FilesMessage(SDKBatchMessage):
+    """A BATCH message that says more than the SDK's; who does not know it passes over it.
+
+    Attributes:
+        on_bad_line: What the reader is to do at a line that is not an object, `fail` or `reject`:
+            the tap does not look into the files.
+        names: What the files are called in the source, for messages.
+    """
+
+    on_bad_line: str = "fail"
+    names: list[str] = field(default_factory=list)
 
 
 class HandOver:

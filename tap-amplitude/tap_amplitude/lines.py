@@ -1,7 +1,7 @@
-"""One line of an export file → the JSON of its record, in one go (pure).
+"""Lines of export files → records, or their JSON, in one go (pure).
 
-The same as `rows.read_row` and then `encode`, but faster: what cannot happen to a line that takes
-the short way is not asked. Whatever is unusual takes the long way.
+What cannot happen to a line that takes the short way is not asked. Whatever is unusual takes the
+long way: `object_cutter`, and `rows`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from tap_amplitude.rows import MAX_LINE_BYTES, Unreadable, complete, read_row
+from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.rows import Row, complete, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def encode(content: dict[str, Any]) -> bytes:
     """Write an object as JSON.
 
     Args:
-        content: What `rows.read_row` gives, or a Singer message with it.
+        content: A record, or a Singer message with it.
 
     Returns:
         One line, without its end.
@@ -43,33 +44,51 @@ def encode(content: dict[str, Any]) -> bytes:
         return msgspec.json.encode(content)
 
 
-def record_json(
+def usual_row(line: bytes) -> Row | None:
+    """Read a line that is one row and nothing else; None when it is unusual. Never raises."""
+    content = usual_object(line)
+    return None if content is None else row_of(content)
+
+
+def usual_json(
     line: bytes, look: Callable[[dict[str, Any]], object] | None = None
-) -> tuple[bytes, int] | Unreadable:
-    """Turn a line of an export file into the JSON of its record.
+) -> tuple[bytes, int] | None:
+    """Turn a line that is one row and nothing else into the JSON of its record.
 
     Args:
         line: One line, with or without its line end.
         look: What is to see each record, besides.
 
     Returns:
-        The JSON and how many of its times could not be read, or why the line is no record. Never
-        raises.
+        The JSON and how many of its times could not be read, or None when the line is unusual.
+        Never raises.
     """
-    if len(line) <= MAX_LINE_BYTES:
-        try:
-            row = _decode(line)
-            if type(row) is dict:
-                odd_times = complete(row)
-                record = _dumps(row)
-                if look:
-                    look(row)
-                return record, odd_times
-        except _UNUSUAL:
-            pass
-    read = read_row(line)
-    if isinstance(read, Unreadable):
-        return read
+    try:
+        row = _decode(line)
+        if type(row) is dict:
+            odd_times = complete(row)
+            record = _dumps(row)
+            if look:
+                look(row)
+            return record, odd_times
+    except _UNUSUAL:
+        pass
+    return None
+
+
+def json_of(
+    content: dict[str, Any], look: Callable[[dict[str, Any]], object] | None = None
+) -> tuple[bytes, int]:
+    """Turn an object into the JSON of its record, the long way.
+
+    Args:
+        content: The object; it is changed.
+        look: What is to see each record, besides.
+
+    Returns:
+        What `usual_json` returns.
+    """
+    row = row_of(content)
     if look:
-        look(read.record)
-    return encode(read.record), read.odd_times
+        look(row.record)
+    return encode(row.record), row.odd_times

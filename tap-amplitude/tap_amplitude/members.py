@@ -7,24 +7,27 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from isal import igzip, igzip_lib, isal_zlib
 
-from tap_amplitude.errors import DamagedArchive, HostileArchive, TapError
+from tap_amplitude.errors import BadLine, DamagedArchive, HostileArchive, TapError
 from tap_amplitude.file_forms import GZIP_MAGIC, HEAD_BYTES, Form, form_of, unread_form
-from tap_amplitude.rows import MAX_LINE_BYTES
+from tap_amplitude.line_blocks import Lines
+from tap_amplitude.object_cutter import LONG_LINE_BYTES, NotUtf8, Taken, taken_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from tap_amplitude.object_cutter import Found
     from tap_amplitude.stores import Store
 
 #: Events shrink by 5 to 20. This bound, which holds beyond the first megabytes, is for bombs.
 MAX_RATIO = 200
 RATIO_FREE_BYTES = 64 * 1024 * 1024
+#: Who raises `max_member_gb` above its default trusts the files: then the size alone counts.
+RATIO_BOUND_BYTES = 20 * 1024**3
 
 _BUFFER_BYTES = 128 * 1024
 _BLOCK_BYTES = 1024 * 1024
@@ -120,7 +123,9 @@ class Member:
             DamagedArchive: It is cut off or corrupt.
             HostileArchive: It unpacks to more than it may.
         """
-        bound = min(max_bytes, max(RATIO_FREE_BYTES, self.packed_bytes * MAX_RATIO))
+        bound = max_bytes
+        if max_bytes <= RATIO_BOUND_BYTES:
+            bound = min(bound, max(RATIO_FREE_BYTES, self.packed_bytes * MAX_RATIO))
         unpacked = 0
         as_stored = as_stored and self.store.has_checksums
         with self.reading(as_stored=as_stored) as stream:
@@ -129,23 +134,39 @@ class Member:
                 if unpacked > bound:
                     raise _bomb(self, max_bytes)
 
-    def lines(self) -> Iterator[tuple[int, bytes]]:
-        """Read the file line by line in constant memory.
+    def take(
+        self,
+        usual: Callable[[bytes], Taken | None],
+        of_object: Callable[[dict[str, Any]], Taken],
+    ) -> Iterator[Taken | Found]:
+        """Take the objects of the file, one after the other, in constant memory.
+
+        Args:
+            usual: Takes a line that is one object and nothing else; None for any other.
+            of_object: Takes an object of any other line.
 
         Yields:
-            The number of a line, from 1, and the line. Blank lines are left out. Of a line that is
-            longer than `MAX_LINE_BYTES` only the beginning comes, one byte more than the bound.
+            What they return, and texts that are no objects.
 
         Raises:
             DamagedArchive: It is cut off or corrupt; not after `verify`, unless it changed since.
+            BadLine: It is text of another coding.
         """
+        try:
+            yield from taken_from(self._line_blocks(), usual, of_object)
+        except NotUtf8 as error:
+            raise BadLine(
+                f"The file {self.name!r} is {error} text, not UTF-8.",
+                remedy="Convert it to UTF-8, or take it out.",
+            ) from error
+
+    def _line_blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         with self.reading() as stream:
-            read = partial(stream.readline, MAX_LINE_BYTES + 1)
-            for number, line in enumerate(iter(read, b""), start=1):
-                if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-                    _skip_rest_of_line(stream)
-                if line.strip():
-                    yield number, line
+            lines = Lines(LONG_LINE_BYTES)
+            while block := stream.read(_BUFFER_BYTES):
+                number = lines.number
+                yield number, lines.feed(block)
+            yield lines.number, lines.end()
 
     def blocks(self) -> Iterator[bytes]:
         """Read the file as it is stored, to its end and its store's checksum.
@@ -242,11 +263,6 @@ def _one_more(layers: int) -> int:
     if layers == _MOST_LAYERS:
         raise ValueError(f"it is packed by gzip more than {_MOST_LAYERS} times")
     return layers + 1
-
-
-def _skip_rest_of_line(stream: io.BufferedReader) -> None:
-    while (block := stream.readline(_BUFFER_BYTES)) and not block.endswith(b"\n"):
-        pass
 
 
 def reason_of(error: Exception) -> str:

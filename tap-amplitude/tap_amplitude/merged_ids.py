@@ -19,8 +19,9 @@ from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.left_out import Why
+from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.object_cutter import Found, as_it_is
 from tap_amplitude.rejects import Rejects, rejects_at
-from tap_amplitude.rows import Unreadable, read_object
 from tap_amplitude.settings import Settings
 from tap_amplitude.windows import Window, ready_until
 
@@ -103,16 +104,15 @@ class MergedIdsStream(HourlyStream):
         )
 
     def _merges(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
-        for number, line in member.lines():
-            merge = read_object(line)
-            if not isinstance(merge, Unreadable):
+        for merge in member.take(usual_object, as_it_is):
+            if not isinstance(merge, Found):
                 yield merge
                 continue
-            place = f"{member.name!r}, line {number}"
+            place = f"{member.name!r}, {merge.place}"
             if rejects is None:
                 raise BadLine(
-                    f"{place}, is no merge: {merge.reason}.",
-                    remedy="Set `on_bad_line` to `reject` to keep such lines aside, or mend the "
+                    f"{place}, is not a merge: {merge.reason}.",
+                    remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the "
                     "file.",
                 )
-            rejects.add(line, reason=f"{place}: {merge.reason}")
+            rejects.add(merge.text, reason=f"{place}: {merge.reason}")

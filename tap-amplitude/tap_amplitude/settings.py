@@ -114,8 +114,8 @@ SETTINGS = th.PropertiesList(
         title="On a bad line",
         description="What to do with a line that is not a JSON object: `fail` stops before its "
         "hour is done, `reject` keeps the line in `rejects_path`, counts it and goes on. Files "
-        "that are handed over by `batch_config` are not read here: the target rejects their bad "
-        "lines.",
+        "that are handed over by `batch_config` are not read here: the BATCH message tells the "
+        "target what to do, and `target-posthog` does it.",
     ),
     th.Property(
         "rejects_path",

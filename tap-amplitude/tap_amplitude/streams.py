@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import StreamSchema
@@ -14,13 +15,14 @@ from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.bookmark import Bookmark, project_digest
 from tap_amplitude.config_checks import rounded_dates
 from tap_amplitude.errors import BadLine
-from tap_amplitude.hand_over import HandOver
+from tap_amplitude.hand_over import FilesMessage, HandOver
 from tap_amplitude.hourly_stream import HourlyStream
-from tap_amplitude.lines import record_json
+from tap_amplitude.lines import json_of, usual_json, usual_row
 from tap_amplitude.messages import MessageWriter
+from tap_amplitude.object_cutter import Found
 from tap_amplitude.planning import plan_project
 from tap_amplitude.rejects import Rejects, rejects_at
-from tap_amplitude.rows import Unreadable, read_row
+from tap_amplitude.rows import row_of
 from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources import ApiSource
 from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
@@ -28,7 +30,7 @@ from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig
+    from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, SDKBatchMessage
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
@@ -61,6 +63,7 @@ class EventsStream(HourlyStream):
         super().__init__(tap)
         self._tally = _Tally()
         self._rejects: Rejects | None = None
+        self._handed_over: Sequence[Member] = ()
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Read hour after hour; the state moves when the last event of an hour is out.
@@ -104,10 +107,10 @@ class EventsStream(HourlyStream):
         """Write the messages of a file; tell how many they are."""
         frame = writer.frame(self.name, datetime.now(timezone.utc))
         events = odd_times = 0
-        for number, line in member.lines():
-            done = record_json(line, self._look_at)
-            if isinstance(done, Unreadable):
-                self._reject(member, number, line, done.reason)
+        look = self._look_at
+        for done in member.take(partial(usual_json, look=look), partial(json_of, look=look)):
+            if isinstance(done, Found):
+                self._reject(member, done)
                 continue
             record, odd = done
             writer.write_record(frame, record)
@@ -152,11 +155,25 @@ class EventsStream(HourlyStream):
         files = HandOver(batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes)
         try:
             for members in self._hours(as_stored=True):
+                self._handed_over = members
                 yield batch_config.encoding, files.put(members)
                 self._tally.files += len(members)
             files.finish()
         finally:
             files.close()
+
+    def _generate_batch_messages(
+        self, encoding: BaseBatchFileEncoding, manifest: list[str]
+    ) -> Generator[SDKBatchMessage, None, None]:
+        """Say with the files what to do at a bad line, and what they are called in the source."""
+        for message in super()._generate_batch_messages(encoding, manifest):
+            yield FilesMessage(
+                message.stream,
+                message.encoding,
+                message.manifest,
+                on_bad_line=self.config["on_bad_line"],
+                names=[member.name for member in self._handed_over],
+            )
 
     def _obstacle(self, batch: BatchConfig) -> str | None:
         """Say why files cannot go out as they are."""
@@ -275,23 +292,22 @@ class EventsStream(HourlyStream):
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
         tally = self._tally
         for member in members:
-            for number, line in member.lines():
-                row = read_row(line)
-                if isinstance(row, Unreadable):
-                    self._reject(member, number, line, row.reason)
+            for row in member.take(usual_row, row_of):
+                if isinstance(row, Found):
+                    self._reject(member, row)
                     continue
                 tally.events += 1
                 tally.odd_times += row.odd_times
                 yield row.record
 
-    def _reject(self, member: Member, number: int, line: bytes, reason: str) -> None:
-        place = f"{member.name!r}, line {number}"
+    def _reject(self, member: Member, bad: Found) -> None:
+        place = f"{member.name!r}, {bad.place}"
         if self._rejects is None:
             raise BadLine(
-                f"{place}, is no event: {reason}.",
-                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or mend the file.",
+                f"{place}, is not an event: {bad.reason}.",
+                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
             )
-        self._rejects.add(line, reason=f"{place}: {reason}")
+        self._rejects.add(bad.text, reason=f"{place}: {bad.reason}")
 
     def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
         """Write the state when all hours of this run before one are out."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from target_posthog.lines import Lines
+from target_posthog.line_blocks import Lines
 
 if sys.platform == "linux":
     import fcntl

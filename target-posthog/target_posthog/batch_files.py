@@ -9,8 +9,10 @@ from __future__ import annotations
 import io
 import os
 import re
+import stat
 import sys
 import zlib
+from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,10 @@ from urllib.parse import unquote, urlsplit
 import fsspec  # type: ignore[import-untyped]
 from isal import igzip, igzip_lib
 
-from target_posthog.codec import TooDeep, loads
 from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
-from target_posthog.lines import Lines
+from target_posthog.lenient_json import usual_object
+from target_posthog.line_blocks import Lines
+from target_posthog.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_is, taken_from
 
 if sys.platform != "win32":
     import fcntl
@@ -31,12 +34,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import BinaryIO
 
-#: A longer line is no record. Amplitude takes events of at most 1 MB.
-MAX_LINE_BYTES = 64 * 1024 * 1024
+    from target_posthog.conversion import Json
+    from target_posthog.object_cutter import Found
+
+GB = 1024**3
+#: The same bounds as the tap's, for what other taps hand over and for what is damaged on the way.
+#: Who raises the size above its default trusts the files: then it alone counts.
+DEFAULT_MAX_GB = 20
+_MAX_RATIO, _RATIO_FREE_BYTES = 200, 64 * 1024 * 1024
+#: What a file may unpack to and be kept until its checksum was seen; a larger one is unpacked
+#: twice, which costs a few per cent of converting it.
+_IN_MEMORY_BYTES = 32 * 1024 * 1024
 #: What is unpacked at a time: small, so that it stays in the processor's cache.
 _BLOCK_BYTES = 256 * 1024
 #: Folders that tap-amplitude makes for the files of one run, and for nothing else.
 _RUN_FOLDER = re.compile(r"(^|.*[^A-Za-z0-9])tap-amplitude-\d{8}T\d{6}-[0-9a-f]+")
+
+#: Whoever writes a manifest would choose what is asked, and of whom.
+_NOT_READ_FROM = re.compile(r"https?://", re.IGNORECASE)
 
 _DAMAGE: tuple[type[Exception], ...] = (
     EOFError,
@@ -53,19 +68,44 @@ class BatchFile:
     Attributes:
         url: where it lies; a path or a URL that fsspec knows.
         is_gzip: whether it is compressed.
+        source: what its tap calls it, when it says so.
+        stops_at_bad_line: a line that is no record stops the run; else it goes to the rejects.
+        is_removed: it is removed once it is delivered, wherever it lies.
+        max_bytes: what it may unpack to.
     """
 
     url: str
     is_gzip: bool
+    source: str = ""
+    stops_at_bad_line: bool = False
+    is_removed: bool = False
+    max_bytes: int = DEFAULT_MAX_GB * GB
 
     @property
     def name(self) -> str:
-        """The last part of its URL, for messages."""
-        return unquote(self.url.rstrip("/").rpartition("/")[2])
+        """What to call it in messages."""
+        return self.source or unquote(self.url.rstrip("/").rpartition("/")[2])
 
-    def unreadable(self, number: int, line: bytes, why: str) -> tuple[bytes, str]:
-        """Return what the rejects hold of a line that is no record, and the reason in words."""
-        return line.removesuffix(b"\n")[:MAX_LINE_BYTES], f"{self.name}, line {number}: {why}"
+    def rejected(self, found: Found) -> tuple[bytes, str]:
+        """Return what the rejects hold of a text that is no record, and the reason in words.
+
+        Raises:
+            BrokenInput: its tap wants to stop there.
+        """
+        if self.stops_at_bad_line:
+            raise BrokenInput(
+                f"The batch file {self.name}, {found.place}, is not a record: {found.reason}.",
+                "Set the tap's on_bad_line to reject to keep such lines aside, or fix the file. "
+                "Then run again.",
+            )
+        return found.text, f"{self.name}, {found.place}: {found.reason}"
+
+    def not_utf8(self, error: NotUtf8) -> BrokenInput:
+        """Return what to say of a file in another coding."""
+        return BrokenInput(
+            f"The batch file {self.name} is {error} text, not UTF-8.",
+            "Convert the source to UTF-8, or take it out, and run again.",
+        )
 
     def size(self) -> int:
         """Return its size in bytes.
@@ -76,30 +116,85 @@ class BatchFile:
         with _told(self):
             path = self._local_path()
             if path is not None:
-                return path.stat().st_size
+                return self._size_at(path)
             files, name = self._remote()
             return int(files.size(name))
 
     def blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         """Yield the file's lines, many at a time, in constant memory.
 
+        Nothing comes of a gzip file whose checksum was not seen.
+
         Yields:
-            The number of the first line, from 1, and the lines with their ends. Of a line that is
-            longer than `MAX_LINE_BYTES` only the beginning may come, but more bytes than that.
+            The number of the first line, from 1, and the lines with their ends. A line that is
+            longer than `LONG_LINE_BYTES` may come in parts.
 
         Raises:
-            TargetPosthogError: the file is gone, cut off, or damaged.
+            TargetPosthogError: the file is gone, cut off, damaged, or unpacks to too much.
         """
-        with _told(self), self._opened() as stream:
-            lines, number = Lines(MAX_LINE_BYTES), 1
+        with _told(self):
+            lines = Lines(LONG_LINE_BYTES)
+            for block in self._verified() if self.is_gzip else self._unpacked():
+                number = lines.number
+                yield number, lines.feed(block)
+            yield lines.number, lines.end()
+
+    def records(self) -> Iterator[Json | Found]:
+        """Yield each record, and each text that is none.
+
+        Raises:
+            TargetPosthogError: see `blocks`; or the file is in another coding.
+        """
+        try:
+            yield from taken_from(self.blocks(), usual_object, as_it_is)
+        except NotUtf8 as error:
+            raise self.not_utf8(error) from error
+
+    def _verified(self) -> Iterator[bytes]:
+        """Yield the content once its end was seen: a small file from memory, another anew."""
+        blocks: deque[bytes] = deque()
+        size = 0
+        for block in self._unpacked():
+            size += len(block)
+            if size <= _IN_MEMORY_BYTES:
+                blocks.append(block)
+            else:
+                blocks.clear()
+        if size > _IN_MEMORY_BYTES:
+            yield from self._unpacked()
+        while blocks:
+            yield blocks.popleft()
+
+    def _unpacked(self) -> Iterator[bytes]:
+        bound = self.max_bytes
+        if self.is_gzip and bound <= DEFAULT_MAX_GB * GB:
+            bound = min(bound, max(_RATIO_FREE_BYTES, self.size() * _MAX_RATIO))
+        with self._opened() as stream:
             while block := stream.read(_BLOCK_BYTES):
-                whole = lines.feed(block)
-                yield number, whole
-                number += len(whole)
-            yield number, lines.end()
+                bound -= len(block)
+                if bound < 0:
+                    raise self._too_large()
+                yield block
+
+    def _too_large(self) -> BrokenInput:
+        return BrokenInput(
+            f"The batch file {self.name} unpacks to far more than an export does (limits: "
+            f"{self.max_bytes:,} bytes, {_MAX_RATIO} times its size).",
+            "If you trust it, raise max_member_gb; otherwise have it exported again.",
+        )
+
+    def _size_at(self, path: Path) -> int:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BrokenInput(
+                f"The batch file {self.name} is not a file but a folder or a device.", _FIX_MANIFEST
+            )
+        return status.st_size
 
     def remove(self) -> None:
-        """Remove the file; and the folder of its run when nothing else is in it."""
+        """Remove the file, if it is ours; and the folder of its run when nothing else is in it."""
+        if not (self.is_removed or _is_run_folder(self._folder_name)):
+            return
         path = self._local_path()
         if path is None:
             with suppress(
@@ -117,20 +212,27 @@ class BatchFile:
     def run_folder(self) -> Path | None:
         """The folder that tap-amplitude made for the files of its run, when it lies in one."""
         path = self._local_path()
-        if path is None or not _RUN_FOLDER.fullmatch(path.parent.name):
-            return None
-        return path.parent
+        return path.parent if path is not None and _is_run_folder(path.parent.name) else None
+
+    @property
+    def _folder_name(self) -> str:
+        path = self._local_path()
+        return self.url.split("/")[-2] if path is None else path.parent.name
 
     def _local_path(self) -> Path | None:
-        if "://" not in self.url:
+        scheme, separator, path = self.url.partition("://")
+        if not separator:
             return Path(self.url)
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"file", "local"}:
+        if scheme not in {"file", "local"}:
             return None
-        return Path(unquote(parts.path))
+        # Without a root it is `file://folder/…`, which the SDK's documents give as an example.
+        return Path(unquote(urlsplit("file:" + path.removeprefix("localhost")).path))
 
     def _remote(self) -> tuple[Any, str]:
-        return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url.replace("%23", "#")))
+        try:
+            return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url.replace("%23", "#")))
+        except ValueError as error:  # a protocol that nobody knows
+            raise _nowhere(self.url.partition("://")[0]) from error
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
@@ -148,11 +250,20 @@ class BatchFile:
                 yield packed
 
 
-def files_of(message: Mapping[str, Any]) -> list[BatchFile]:
+def files_of(
+    message: Mapping[str, Any], *, remove_all: bool = False, max_gb: int = DEFAULT_MAX_GB
+) -> list[BatchFile]:
     """Return the files of a BATCH message.
 
+    Args:
+        message: the message. Beside what the Meltano SDK writes, `tap-amplitude` says in
+            `on_bad_line` whether a bad line stops the run, and in `names` what its files are called
+            in the source; other taps may do so, too.
+        remove_all: remove files wherever they lie.
+        max_gb: what one file may unpack to.
+
     Raises:
-        FixConfiguration: they have a format that is not read.
+        FixConfiguration: they have a format that is not read, or lie where none is read.
         BrokenInput: the message is not a sound one.
     """
     encoding, manifest = message.get("encoding"), message.get("manifest")
@@ -167,7 +278,48 @@ def files_of(message: Mapping[str, Any]) -> list[BatchFile]:
             f"The tap's batch files are {form}, compressed by {compression}.",
             "Set the tap's batch_config.encoding to the format jsonl, with gzip.",
         )
-    return [BatchFile(str(url), is_gzip=compression == "gzip") for url in manifest]
+    names = message.get("names")
+    if not isinstance(names, list) or len(names) != len(manifest):
+        names = [""] * len(manifest)
+    return [
+        BatchFile(
+            _address(url),
+            is_gzip=compression == "gzip",
+            source=name if isinstance(name, str) else "",
+            stops_at_bad_line=message.get("on_bad_line") == "fail",
+            is_removed=remove_all,
+            max_bytes=max_gb * GB,
+        )
+        for url, name in zip(manifest, names, strict=True)
+    ]
+
+
+def _address(value: Any) -> str:
+    """Return the address of a file.
+
+    Raises:
+        BrokenInput: it is none.
+        FixConfiguration: no file is read from there.
+    """
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise BrokenInput(
+            "The manifest of a BATCH message holds something that is not the address of a file.",
+            _FIX_MANIFEST,
+        )
+    if ".." in re.split(r"[/\\]", unquote(value)):
+        raise BrokenInput(
+            "The manifest of a BATCH message holds an address with `..` in it.", _FIX_MANIFEST
+        )
+    if _NOT_READ_FROM.search(value):
+        raise _nowhere(value.partition("://")[0])
+    return value
+
+
+def _nowhere(scheme: str) -> FixConfiguration:
+    return FixConfiguration(
+        f"The tap's batch files lie at {scheme}://, from where none are read.",
+        "Set the tap's batch_config.storage.root to a folder or a bucket (s3://, gs://, az://).",
+    )
 
 
 def hold(folder: Path) -> int | None:
@@ -181,18 +333,8 @@ def hold(folder: Path) -> int | None:
     return None
 
 
-def record_of(line: bytes) -> dict[str, Any] | str | None:
-    """Return the record of a line, or why it is none; None for a blank line."""
-    try:
-        record = loads(line)
-    except TooDeep:
-        return "it nests too deep"
-    except ValueError:
-        if not line.strip():
-            return None
-        is_cut = len(line.removesuffix(b"\n")) > MAX_LINE_BYTES
-        return "it is too long" if is_cut else "it is not JSON"
-    return record if isinstance(record, dict) else "it is not a JSON object"
+def _is_run_folder(name: str) -> bool:
+    return _RUN_FOLDER.fullmatch(name) is not None
 
 
 @contextmanager
@@ -222,4 +364,5 @@ def _told(file: BatchFile) -> Iterator[None]:
         ) from error
 
 
+_FIX_MANIFEST = "Fix the tap or take its batch_config out, and run again."
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}

@@ -32,6 +32,7 @@ class Job(Generic[File, Stream]):
         first, last: the first and the last unit that it belongs to.
         stream: whose records the files hold.
         files: the files, in order.
+        units: the unit of each of them.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Job(Generic[File, Stream]):
     last: int
     stream: Stream
     files: Sequence[File]
+    units: Sequence[int]
 
 
 @dataclass
@@ -99,14 +101,16 @@ class Jobs(Generic[File, Stream, State]):
         first, last = units[0], units[-1]
         alone = len(units) == 1 and not _is_small(first)
         files = [first.files.popleft()[0]] if alone else []
+        numbers = [first.number] if alone else []
         for unit in units:
             unit.under_way += 1
             unit.unread += 1
             if not alone:
                 files += [file for file, _ in unit.files]
+                numbers += [unit.number] * len(unit.files)
                 unit.files.clear()
         self._made += 1
-        return Job(self._made, first.number, last.number, first.stream, files)
+        return Job(self._made, first.number, last.number, first.stream, files, numbers)
 
     def read(self, job: Job[File, Stream]) -> None:
         """Note that every record of a job was read, and what it shows was told."""
@@ -131,6 +135,18 @@ class Jobs(Generic[File, Stream, State]):
             if job.first <= unit.number <= job.last:
                 unit.under_way -= 1
         self._drop_done()
+
+    def done_before(self, job: Job[File, Stream], unit: int) -> None:
+        """Note that a job ended before a unit of it, and everything of its earlier ones is done."""
+        for one in self._units:
+            if job.first <= one.number < unit:
+                one.under_way -= 1
+                one.unread -= 1
+        self._drop_done()
+
+    def all_done_before(self, unit: int) -> bool:
+        """Tell whether everything of the units before one is delivered."""
+        return not self._units or self._units[0].number >= unit
 
     def safe_state(self) -> State | None:
         """Take the last state before which everything is delivered, or None."""

@@ -29,6 +29,7 @@ from target_posthog.errors import (
     exhausted_system,
 )
 from target_posthog.given_settings import typed
+from target_posthog.lenient_json import RECURSION_LIMIT
 from target_posthog.peer_words import one_line
 from target_posthog.setting_names import unknown_settings
 from target_posthog.signals import SIGNALS, StoppedBySignal
@@ -148,6 +149,7 @@ def run(
         arguments: of the command line; None takes them from the process.
         reads_a_tap: standard input is a tap that may still write when the command fails.
     """
+    sys.setrecursionlimit(RECURSION_LIMIT)
     for handler in logging.getLogger().handlers:
         handler.addFilter(one_line)
     _leave_out_small_talk()

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from target_posthog.batch_files import BatchFile
     from target_posthog.conversion import Json
     from target_posthog.delivery import Delivery
+    from target_posthog.errors import TargetPosthogError
     from target_posthog.jobs import Job
     from target_posthog.links import Links
     from target_posthog.pace import SharedTurns
@@ -127,6 +128,8 @@ class Pool:
         self._said: dict[str, float] = {}
         #: The entries of settings that rows met something for; see `entries_met`.
         self.met: set[tuple[str, str]] = set()
+        #: The first unit that cannot be read, and why.
+        self._unreadable: tuple[int, TargetPosthogError] | None = None
         self._next_turn = 0.0
 
     def add(self, stream: StreamOfFiles, files: Sequence[BatchFile]) -> None:
@@ -170,6 +173,8 @@ class Pool:
         self._give_work()
         while self._answer() or self._take_what_came(0):
             self._give_work()
+        if self._unreadable is not None and self._jobs.all_done_before(self._unreadable[0]):
+            raise self._unreadable[1]
         if self.is_idle:
             return [], None
         wait = min(max(self._next_turn - time.monotonic(), 0.0) or _LONGEST_WAIT, _LONGEST_WAIT)
@@ -177,21 +182,26 @@ class Pool:
 
     def close(self) -> None:
         """End the workers; what they have under way is not waited for."""
-        for worker in self._workers:
-            worker.process.kill()
-            for one in worker.connections:
-                one.close()
-        for worker in self._workers:
-            worker.process.join()
+        self._end(self._workers)
         self._workers.clear()
         for lock in self._held.values():
             os.close(lock)
         self._held.clear()
 
+    @staticmethod
+    def _end(workers: Sequence[_Worker]) -> None:
+        for worker in workers:
+            worker.process.kill()
+            for one in worker.connections:
+                one.close()
+        for worker in workers:
+            worker.process.join()
+
     def _give_work(self) -> None:
         """Give the next jobs to workers that read none; start workers as long as there are jobs."""
         most = self._config.get("workers") or processors()
-        while self._jobs.waiting:
+        # What waits comes behind a file that cannot be read.
+        while self._jobs.waiting and self._unreadable is None:
             idle = next((one for one in self._workers if one.reads is None), None)
             if idle is None:
                 if len(self._workers) >= most:
@@ -236,11 +246,15 @@ class Pool:
         for one in ready:
             assert isinstance(one, connection.Connection)  # noqa: S101 - as given
             worker = of[one]
+            if one.closed:  # of a worker that was let go just now
+                continue
             try:
                 message = one.recv()
             except (EOFError, OSError):
                 raise self._ended(worker) from None
-            if isinstance(message, Turn):
+            if isinstance(message, Failed) and message.bad_file is not None:
+                self._leave(worker, message, message.bad_file)
+            elif isinstance(message, Turn):
                 worker.waiting[one] = message
             else:
                 self._take(worker, message)
@@ -267,6 +281,20 @@ class Pool:
             self._done(worker.open.pop(message.number))
         else:
             self._take_words(message)
+
+    def _leave(self, worker: _Worker, failed: Failed, bad_file: int) -> None:
+        """Let a worker go that cannot read a file; what came before the file goes on."""
+        job = worker.reads
+        assert job is not None  # noqa: S101 - it read one
+        unit = job.units[bad_file]
+        if self._unreadable is None or unit < self._unreadable[0]:
+            self._unreadable = unit, failed.kind(failed.happened, failed.remedy)
+        self._rejects.save()
+        self._jobs.done_before(job, unit)
+        for file in (file for file, of in zip(job.files, job.units, strict=True) if of < unit):
+            file.remove()
+        self._workers.remove(worker)
+        self._end([worker])
 
     def _take_words(self, message: Met | Said | Failed | Broke) -> None:
         if isinstance(message, Met):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from target_posthog.amplitude.property_names import ACTING_NAMES
+from target_posthog.batch_files import DEFAULT_MAX_GB
 from target_posthog.errors import FixConfiguration
 from target_posthog.hosts import ingestion_host
 from target_posthog.mapping_reader import read_mappings
@@ -214,6 +215,22 @@ SETTINGS = th.PropertiesList(
         "stay in it, unless `rejects_path` is set.",
     ),
     th.Property(
+        "remove_batch_files",
+        th.BooleanType,
+        default=False,
+        title="Remove batch files",
+        description="Remove every batch file once it is delivered, wherever it lies. Otherwise "
+        "only those are removed that lie in a folder which tap-amplitude made for its run.",
+    ),
+    th.Property(
+        "max_member_gb",
+        th.IntegerType,
+        default=DEFAULT_MAX_GB,
+        title="Largest batch file, unpacked",
+        description="The most gigabytes that one batch file may unpack to, as in tap-amplitude. It "
+        "guards against files made to fill a memory or a disk.",
+    ),
+    th.Property(
         "workers",
         th.IntegerType(nullable=True),
         title="Workers",
@@ -274,7 +291,13 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
     problems += _problems_of_places(config)
     problems += [
         f"{name} must be at least 1."
-        for name in ("workers", "max_batch_bytes", "max_batch_events", "max_retry_seconds")
+        for name in (
+            "workers",
+            "max_member_gb",
+            "max_batch_bytes",
+            "max_batch_events",
+            "max_retry_seconds",
+        )
         if config.get(name, 1) < 1
     ]
     problems += [

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -25,14 +26,14 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.about_text import AboutText
-from target_posthog.batch_files import files_of, record_of
+from target_posthog.batch_files import files_of
 from target_posthog.capture_api import CaptureApi
 from target_posthog.checked_mapper import CheckedMapper
 from target_posthog.conversion import Skipped
 from target_posthog.converters import MELTANO_TEST_STREAM, Conversions
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import DeliverySettings
-from target_posthog.errors import FixConfiguration
+from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogError
 from target_posthog.given_settings import (
     from_variables,
     load_variables,
@@ -44,6 +45,7 @@ from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.key_check import AfterKeyCheck, KeyCheck
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.object_cutter import Found
 from target_posthog.pace import Pace
 from target_posthog.plugin import StateNotWritten, checked_config
 from target_posthog.pool import Pool
@@ -277,7 +279,11 @@ class TargetPosthog(Target):
         """Let the workers go on, and write the state that is safe by now; see `Pool.attend`."""
         if self._pool is None:
             return [], None
-        descriptors, seconds = self._pool.attend()
+        try:
+            descriptors, seconds = self._pool.attend()
+        except TargetPosthogError:
+            self._keep_what_is_safe(self._pool)
+            raise
         state = self._pool.safe_state()
         if state is not None:
             self._safe_state = state
@@ -293,6 +299,14 @@ class TargetPosthog(Target):
         self._show_progress()
         return descriptors, seconds
 
+    def _keep_what_is_safe(self, pool: Pool) -> None:
+        """Write the last state before which everything is delivered, at the end of a run."""
+        state = pool.safe_state() or self._safe_state
+        if state is not None:
+            with suppress(TargetPosthogError):  # the first failure is the one to tell
+                self._flush()
+                self._write_now(state)
+
     @override
     def _process_activate_version_message(self, message_dict: Json) -> None:
         """Pass over it: PostHog keeps every event, so no older version has to go."""
@@ -303,7 +317,11 @@ class TargetPosthog(Target):
         if not self._begun:
             self._begin(goes_on=False)
         self._is_closed = False
-        files = files_of(message_dict)
+        files = files_of(
+            message_dict,
+            remove_all=self.config["remove_batch_files"],
+            max_gb=self.config["max_member_gb"],
+        )
         if message_dict["stream"] not in self.mapper.stream_maps:
             self._assert_sink_exists(message_dict["stream"])
         stream = self._stream_for_workers(message_dict["stream"])
@@ -367,15 +385,17 @@ class TargetPosthog(Target):
     def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:
         """Take the lines of files as records, one by one."""
         for file in files:
-            for first, lines in file.blocks():
-                for number, line in enumerate(lines, first):
-                    record = record_of(line)
-                    if isinstance(record, dict):
+            try:
+                for record in file.records():
+                    if isinstance(record, Found):
+                        self.delivery.take_unreadable(*file.rejected(record))
+                    else:
                         self._process_record_message(
                             {"type": "RECORD", "stream": stream, "record": record}
                         )
-                    elif record is not None:
-                        self.delivery.take_unreadable(*file.unreadable(number, line, record))
+            except BrokenInput:
+                self.drain_all()  # writes the state of what came before this file's message
+                raise
             self._files_read.append(file)
 
     @override

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import time
 import traceback
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import override
 
 from target_posthog.asked import AskedLinks, AskedTurns, SentRejects, log_to
-from target_posthog.batch_files import record_of
 from target_posthog.capture_api import CaptureApi
+from target_posthog.codec import loads
 from target_posthog.converters import Conversions, Converter
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import MAX_LANES, DeliverySettings
-from target_posthog.errors import RunAgain, TargetPosthogError, exhausted_system
+from target_posthog.errors import BrokenInput, RunAgain, TargetPosthogError, exhausted_system
 from target_posthog.in_flight import SideBySide
 from target_posthog.kept import NotedKept
 from target_posthog.lanes import Patience
+from target_posthog.lenient_json import RECURSION_LIMIT, usual_object
+from target_posthog.object_cutter import LONG_LINE_BYTES, Found, NotUtf8, ObjectCutter
 from target_posthog.progress import Counts
 from target_posthog.protocols import wire_of
 from target_posthog.settings import api_key_of
@@ -83,13 +87,15 @@ def serve(
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
+    sys.setrecursionlimit(RECURSION_LIMIT)
     log_to(main)
+    bad_file = _BadFile()
     try:
-        Worker(main, turns, config, sender).run()
+        Worker(main, turns, config, sender, bad_file).run()
     except (BrokenPipeError, ConnectionResetError):
         pass  # the target is gone
     except TargetPosthogError as error:
-        main.send(Failed(type(error), error.happened, error.remedy))
+        main.send(Failed(type(error), error.happened, error.remedy, bad_file.number))
     except Exception as error:  # noqa: BLE001 - the target says it
         exhausted = exhausted_system(error)
         if exhausted is not None:
@@ -101,6 +107,28 @@ def serve(
     os._exit(0)
 
 
+@dataclass
+class _BadFile:
+    """Which file of a job cannot be read."""
+
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A file that is read.
+
+    Attributes:
+        file: itself.
+        converter: of its stream.
+        cutter: takes its unusual lines apart.
+    """
+
+    file: BatchFile
+    converter: Converter
+    cutter: ObjectCutter
+
+
 class Worker:
     """Reads jobs, one after the other, and delivers two at a time.
 
@@ -109,10 +137,16 @@ class Worker:
         turns: to the target, for the requests of two jobs.
         config: the target's settings.
         sender: name and version of this program.
+        bad_file: where to note a file that cannot be read.
     """
 
     def __init__(
-        self, main: Channel, turns: Sequence[Channel], config: Mapping[str, Any], sender: str
+        self,
+        main: Channel,
+        turns: Sequence[Channel],
+        config: Mapping[str, Any],
+        sender: str,
+        bad_file: _BadFile,
     ) -> None:
         self._main = main
         self._conversions = Conversions(config)
@@ -125,6 +159,7 @@ class Worker:
             for channel in turns
         ]
         self._last: _Line | None = None
+        self._bad_file = bad_file
 
     def run(self) -> None:
         """Do jobs until the target ends.
@@ -159,11 +194,26 @@ class Worker:
 
     def _read(self, line: _Line, job: Job[BatchFile, StreamOfFiles]) -> None:
         converter = self._converter_of(job.stream)
-        for file in job.files:
-            for first, rows in file.blocks():
-                line.take(converter, file, first, rows)
+        files = iter(job.files)
+        try:
+            for file in files:
+                self._read_file(line, _Reading(file, converter, ObjectCutter()))
+        except BrokenInput:
+            # What came before the file can be delivered, and then the state may say so.
+            self._finish_the_last()
+            line.flush()
+            self._bad_file.number = len(job.files) - len(list(files)) - 1
+            raise
+
+    def _read_file(self, line: _Line, reading: _Reading) -> None:
+        try:
+            for first, rows in reading.file.blocks():
+                line.take(reading, first, rows)
                 if self._last is not None and self._last.has_finished():
                     self._last = None
+            line.take_found(reading, reading.cutter.end())
+        except NotUtf8 as error:
+            raise reading.file.not_utf8(error) from error
 
     def _converter_of(self, stream: StreamOfFiles) -> Converter:
         key = stream.name, stream.key_properties
@@ -216,31 +266,42 @@ class _Line:
         """Take up a job."""
         self._turns.job = job
 
-    def take(self, converter: Converter, file: BatchFile, first: int, rows: list[bytes]) -> None:
+    def take(self, reading: _Reading, first: int, rows: list[bytes]) -> None:
         """Take a block of lines.
 
         Args:
-            converter: of their stream.
-            file: where they stand.
+            reading: the file where they stand.
             first: the number of the first of them.
-            rows: the lines.
+            rows: the lines; the last may be a part of a long one.
         """
         # It writes events as `/batch/` takes them.
-        quick = converter.usual_rows if self._is_batch else None
+        quick = reading.converter.usual_rows if self._is_batch else None
         items = [None] * len(rows) if quick is None else quick.events_of(rows)
-        usual: list[Item] = []
-        for number, (row, item) in enumerate(zip(rows, items, strict=True), first):
-            if item is not None:
-                usual.append(item)
-                continue
-            self._take_usual(converter, usual)
-            usual = []
-            problem = self._take_line(converter, row)
-            if problem is not None:
-                self._delivery.take_unreadable(*file.unreadable(number, row, problem))
-        self._take_usual(converter, usual)
+        if rows and len(rows[-1]) > LONG_LINE_BYTES:
+            items[-1] = None  # what follows may belong to it
+        if reading.cutter.is_open or not all(items):
+            self._take_mixed(reading, first, rows, items)
+        else:
+            self._take_usual(reading.converter, cast("list[Item]", items))
         if time.monotonic() - self._reported > _REPORT_SECONDS:
             self._report()
+
+    def _take_mixed(
+        self, reading: _Reading, first: int, rows: list[bytes], items: Sequence[Item | None]
+    ) -> None:
+        """Take lines one by one; usual ones together, as long as they follow each other."""
+        usual: list[Item] = []
+        number = first
+        for row, item in zip(rows, items, strict=True):
+            if item is not None and not reading.cutter.is_open:
+                usual.append(item)
+                number += 1
+                continue
+            self._take_usual(reading.converter, usual)
+            usual = []
+            self._take_line(reading, number, row)
+            number += row.count(b"\n")
+        self._take_usual(reading.converter, usual)
 
     def _take_usual(self, converter: Converter, items: Sequence[Item]) -> None:
         """Take the events of usual rows; when one cannot be taken as it is, each by itself."""
@@ -249,20 +310,41 @@ class _Line:
         for item in items:
             if not self._delivery.take_usual([item]):
                 assert isinstance(item.record, bytes)  # noqa: S101 - the line itself
-                self._take_line(converter, item.record)
+                self._take_record(converter, item.record, loads(item.record))
 
-    def _take_line(self, converter: Converter, row: bytes) -> str | None:
-        """Take a line that is not usual; return why it is no record, None for a blank one."""
-        record = record_of(row)
-        if isinstance(record, dict):
-            known = row if converter.is_amplitude(record) else converter.known(record)
-            self._delivery.take(known, converter.convert(record))
-            return None
-        return record
+    def _take_line(self, reading: _Reading, number: int, row: bytes) -> None:
+        """Take a line that is not usual."""
+        is_whole = not reading.cutter.is_open and len(row) <= LONG_LINE_BYTES
+        record = usual_object(row) if is_whole else None
+        if record is None:
+            self.take_found(reading, reading.cutter.feed(number, row))
+        else:
+            self._take_record(reading.converter, row, record)
+
+    def take_found(self, reading: _Reading, found: Sequence[Found]) -> None:
+        """Take what was cut out of unusual lines.
+
+        Raises:
+            BrokenInput: one is no record, and its tap wants to stop there.
+        """
+        for one in found:
+            if one.record is None:
+                self._delivery.take_unreadable(*reading.file.rejected(one))
+            else:
+                self._take_record(reading.converter, one.text, one.record)
+
+    def _take_record(self, converter: Converter, row: bytes, record: Json) -> None:
+        known = row if converter.is_amplitude(record) else converter.known(record)
+        self._delivery.take(known, converter.convert(record))
 
     def end(self) -> None:
         """Begin the last requests."""
         self._delivery.begin()
+        self._report()
+
+    def flush(self) -> None:
+        """Wait until everything that was taken is delivered, and say what it was."""
+        self._delivery.flush()
         self._report()
 
     def has_finished(self) -> bool:
@@ -274,8 +356,7 @@ class _Line:
 
     def finish(self) -> None:
         """Wait until everything is delivered, and say so."""
-        self._delivery.flush()
-        self._report()
+        self.flush()
         self._main.send(AllDelivered(self._turns.job))
 
     def _report(self) -> None:

@@ -118,11 +118,19 @@ class Said:
 
 @dataclass(frozen=True)
 class Failed:
-    """The worker cannot go on, for a reason that the user can do something about."""
+    """The worker cannot go on, for a reason that the user can do something about.
+
+    Attributes:
+        kind: of the error.
+        happened, remedy: its words.
+        bad_file: which file of its job cannot be read; all before it is delivered. None when the
+            reason is not a file.
+    """
 
     kind: type[TargetPosthogError]
     happened: str
     remedy: str
+    bad_file: int | None = None
 
 
 @dataclass(frozen=True)

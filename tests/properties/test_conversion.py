@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from tap_amplitude.rows import Row, read_row
+from tap_amplitude.rows import Row
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.foreign_rows import INTEGER_FIELDS, exported_row, fields_of
@@ -28,6 +28,7 @@ from target_posthog.codec import dumps, loads
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.rejects import CODES
 from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
+from tests.tap.reading import read_row
 from tests.target.amplitude.golden_pairs import as_json, load_all, outcome_of
 
 if TYPE_CHECKING:

@@ -10,9 +10,17 @@ import tap_amplitude
 import target_posthog
 
 TAP, TARGET = (Path(*one.__path__) for one in (tap_amplitude, target_posthog))
+TWINS = (
+    "given_settings.py",
+    "lenient_json.py",
+    "line_blocks.py",
+    "object_cutter.py",
+    "peer_words.py",
+    "remote_lines.py",
+)
 
 
-@pytest.mark.parametrize("name", ["given_settings.py", "peer_words.py", "remote_lines.py"])
+@pytest.mark.parametrize("name", TWINS)
 def test_a_twin_is_the_same_in_both_plugins(name: str) -> None:
     """What is fixed in one is fixed in the other."""
     assert (TAP / name).read_bytes() == (TARGET / name).read_bytes()

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tap_amplitude import members
 from tap_amplitude.archive import Archive, open_archive
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
+from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.object_cutter import Found, as_it_is
 from tests.tap.running import (
     HOUR,
     START,
@@ -262,21 +263,20 @@ def test_a_bomb_of_two_layers_is_refused(tmp_path: Path) -> None:
         opened(path)
 
 
-def test_lines_keep_their_numbers_and_an_endless_line_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Blank lines count, the last line needs no end, and only the start of a long one comes."""
-    monkeypatch.setattr(members, "MAX_LINE_BYTES", 10)
-    text = b'{"a":1}\n\n' + b"x" * 300_000 + b'\n{"a":22}\n{"a":3}'
+def test_an_endless_line_is_kept_by_its_beginning(tmp_path: Path) -> None:
+    """It takes no memory, says how long it was and where it stands; the rows around it come."""
+    text = b'{"a":1}\n\n' + b"x" * 3_000_000 + b'\n{"a":22}\n{"a":3}'
     folder = write_files(tmp_path / "a", {file_name(0): gzip.compress(text)})
     (member,) = opened(folder).members
 
-    assert list(member.lines()) == [
-        (1, b'{"a":1}\n'),
-        (3, b"x" * 11),
-        (4, b'{"a":22}\n'),
-        (5, b'{"a":3}'),
-    ]
+    first, endless, *others = member.take(usual_object, as_it_is)
+    assert [first, *others] == [{"a": 1}, {"a": 22}, {"a": 3}]
+    assert isinstance(endless, Found)
+    assert endless.place == "line 3"
+    assert endless.text == b"x" * 1024 * 1024
+    assert endless.reason == (
+        "not JSON; only the first 1,048,576 of its 3,000,000 bytes are kept here"
+    )
 
 
 def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)) + packed(rows(1))})
     (member,) = opened(folder).members
 
-    assert len(list(member.lines())) == 6
+    assert len(list(member.take(usual_object, as_it_is))) == 6
 
 
 def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tap_amplitude.rows import Row, read_row
+from tap_amplitude.rows import Row
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.tap.batches import (
     FILES,
@@ -22,6 +22,7 @@ from tests.tap.batches import (
     manifests,
     the_error,
 )
+from tests.tap.reading import read_row
 from tests.tap.running import (
     HOUR,
     START,

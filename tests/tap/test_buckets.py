@@ -16,6 +16,8 @@ from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.bucket_listing import Days, list_exports
 from tap_amplitude.clouds import CLOUDS, failure_of
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, RunAgain, TapError
+from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.object_cutter import as_it_is
 from tap_amplitude.settings import Settings
 from tap_amplitude.stores import Listed
 from tap_amplitude.tap import TapAmplitude
@@ -200,7 +202,7 @@ def test_an_hour_is_whole_before_its_first_event_comes_out(
     )
 
     ((_, members),) = next(portions).hours
-    lines = [line for member in members for _, line in member.lines()]
+    lines = [row for member in members for row in member.take(usual_object, as_it_is)]
     copies = sorted(path.name for path in tmp_path.rglob("object-*"))
     with pytest.raises(DamagedArchive, match=r"_1#70\.json\.gz"):
         next(portions)

@@ -31,6 +31,8 @@ from tap_amplitude.errors import (
     WrongCredentials,
 )
 from tap_amplitude.export_api import ExportApi
+from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.object_cutter import as_it_is
 from tap_amplitude.windows import Window
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.tap.running import HOUR, START, file_name, packed, rows, write_zip
@@ -74,7 +76,9 @@ class Client:
         """Fetch a window that must have an archive, and count its events."""
         answer = self.api.fetch(window)
         assert isinstance(answer, Downloaded)
-        return sum(1 for member in answer.archive.members for _ in member.lines())
+        return sum(
+            1 for member in answer.archive.members for _ in member.take(usual_object, as_it_is)
+        )
 
 
 @contextmanager
@@ -622,6 +626,9 @@ def test_a_zip_of_zips_is_read_by_the_api_too(tmp_path: Path) -> None:
         answer = client.api.fetch(ONE_HOUR)
 
     assert isinstance(answer, Downloaded)
-    assert sum(1 for member in answer.archive.members for _ in member.lines()) == 3
+    assert (
+        sum(1 for member in answer.archive.members for _ in member.take(usual_object, as_it_is))
+        == 3
+    )
     answer.discard()
     assert not list(spool.iterdir())

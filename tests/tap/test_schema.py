@@ -10,7 +10,8 @@ import jsonschema
 import pytest
 
 from tap_amplitude import schemas
-from tap_amplitude.rows import Row, read_row
+from tap_amplitude.rows import Row
+from tests.tap.reading import read_row
 
 SCHEMA: dict[str, Any] = json.loads(
     Path(schemas.__file__).with_name("events.json").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tap_amplitude.rows import Row, read_row
+from tap_amplitude.rows import Row
 from target_posthog.amplitude.event_ids import (
     NAMESPACE,
     canonical_json,
@@ -16,6 +16,7 @@ from target_posthog.amplitude.event_ids import (
     derived_uuid,
     event_uuid,
 )
+from tests.tap.reading import read_row
 
 ROW: dict[str, Any] = {
     "uuid": None,
