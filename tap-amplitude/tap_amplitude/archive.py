@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 #: A .zip of daily .zip files of a .zip for each hour is the deepest that anybody has a reason for.
 _DEEPEST = 4
 #: What may hold events under a name that tells no hour.
-_LIKE_DATA = re.compile(r".*(?:json|\.gz|\.gzip)[^/\\]*", re.IGNORECASE | re.DOTALL)
+_LIKE_DATA = re.compile(r".*(?:json|\.gz|\.tgz|\.tar)[^/\\]*", re.IGNORECASE | re.DOTALL)
 _NO_HOUR = datetime.max.replace(tzinfo=timezone.utc)
-_NUMBERS = re.compile(r"(\d+)")
+_NUMBERS = re.compile(r"(\d+)", re.ASCII)
 #: So many names, of so many characters, stand in a message.
 _NAMED, _LONGEST_NAME = 5, 200
 
@@ -220,7 +220,8 @@ class Archive:
         if _LIKE_DATA.fullmatch(base_of(listed.name)) and _has_events(member):
             raise ForeignArchive(
                 f"{self.origin} holds the file {place!r}, whose name tells no export hour.",
-                remedy=f"{NAMED_LIKE} Give the file its name back, or take it out.",
+                remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
+                "take it out.",
             )
         self.left_out.add(Why.MARKER if is_marker(listed.name) else Why.UNKNOWN, place)
 
@@ -441,4 +442,6 @@ def _is_surely_a_list(member: Member) -> bool:
 
 def _natural(name: str) -> list[tuple[int, str]]:
     """Sort `#70` before `#627`: numbers by value, the rest by letter."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in _NUMBERS.split(name)]
+    # Not as integers: Python makes none of more than 4,300 digits.
+    parts = enumerate(_NUMBERS.split(name))
+    return [(len(part.lstrip("0")), part.lstrip("0")) if n % 2 else (0, part) for n, part in parts]

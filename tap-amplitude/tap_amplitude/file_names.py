@@ -64,14 +64,20 @@ _LITTER_NAMES = frozenset(
         ".keep",
     }
 )
-_PARTIAL = re.compile(
-    r".*(?:\.(?:part|partial|crdownload|download|opdownload|filepart|gstmp|tmp|temp|swp)|~)"
-    r"|~\$.*|\.~.*",
-    re.IGNORECASE | re.DOTALL,
+_PARTIAL_ENDINGS = (
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".download",
+    ".opdownload",
+    ".filepart",
+    ".gstmp",
+    ".tmp",
+    ".temp",
+    ".swp",
+    "~",
 )
-_MARKERS = re.compile(
-    r"_SUCCESS.*|_(?:committed|started|metadata)_.*|_(?:DONE|COMMITTED)", re.ASCII
-)
+_MARKERS = re.compile(r"_success.*|_(?:committed|started|metadata)_.*|_(?:done|committed)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,8 @@ def read_name(name: str) -> ExportName | None:
     Returns:
         What it says; None when it tells no export hour.
     """
-    match = _NAME.fullmatch(_COPY.sub("", base_of(name)))
+    base = base_of(name)
+    match = _NAME.fullmatch(base) or _NAME.fullmatch(_COPY.sub("", base))
     if match is None:
         return None
     owner, part = match["owner"] or "", match["part"]
@@ -131,13 +138,15 @@ def ignorable(name: str) -> Why | None:
     Returns:
         None for all others.
     """
-    *folders, base = (part.lower() for part in re.split(r"[/\\]", name))
+    *folders, base = name.lower().replace("\\", "/").split("/")
     if base.startswith("._") or base in _LITTER_NAMES or not _LITTER_FOLDERS.isdisjoint(folders):
         return Why.LITTER
-    # Safari keeps a download that is under way in a folder of its own.
-    if _PARTIAL.fullmatch(base) or any(folder.endswith(".download") for folder in folders):
+    if base.endswith(_PARTIAL_ENDINGS) or base.startswith(("~$", ".~")):
         return Why.PARTIAL
-    return Why.MARKER if _MARKERS.fullmatch(base_of(name)) else None
+    # Safari keeps a download that is under way in a folder of its own.
+    if any(folder.endswith(".download") for folder in folders):
+        return Why.PARTIAL
+    return Why.MARKER if base.startswith("_") and _MARKERS.fullmatch(base) else None
 
 
 def is_marker(name: str) -> bool:
@@ -150,15 +159,16 @@ def is_marker(name: str) -> bool:
 
 def base_of(name: str) -> str:
     """Return the last part of a name; a .zip made on Windows may part names with a backslash."""
-    return re.split(r"[/\\]", name)[-1]
+    return name.replace("\\", "/").rpartition("/")[2]
 
 
 def _hour(date: str, hour: str | None) -> datetime | None:
     try:
         day = datetime.fromisoformat(date).replace(tzinfo=timezone.utc)
-    except ValueError:
+        next_day = day + DAY
+    except (ValueError, OverflowError):
         return None
     if hour is None and day >= FIRST_HOURLY_DAY:
         return None
     moment = day + int(hour or 23) * HOUR
-    return moment if moment < day + DAY else None
+    return moment if moment < next_day else None

@@ -96,8 +96,10 @@ class FolderStore:
             seen.add((found.st_dev, found.st_ino))
             # A folder before the links to it, so that its files have the shorter names.
             below.sort(key=lambda name: (Path(folder, name).is_symlink(), name))
+            below_here = folder[len(str(self._path)) :].lstrip(os.sep)
             for name in sorted(names):
-                yield self._listed(Path(folder, name))
+                # As text: paths as objects would be half of the work of a large folder.
+                yield self._listed(os.path.join(below_here, name))  # noqa: PTH118
 
     def open(self, name: str) -> BinaryIO:
         """Open a file."""
@@ -110,10 +112,9 @@ class FolderStore:
     def close(self) -> None:
         """Do nothing: the files are opened one by one."""
 
-    def _listed(self, file: Path) -> Listed:
-        name = str(file.relative_to(self._path))
+    def _listed(self, name: str) -> Listed:
         try:
-            found = file.stat()
+            found = os.stat(os.path.join(self._path, name))  # noqa: PTH116, PTH118
         except FileNotFoundError:
             # A link that leads nowhere. If an export file is meant, reading it will tell.
             return Listed(name, 0)
@@ -135,7 +136,7 @@ class FileStore(FolderStore):
 
     def files(self) -> Iterator[Listed]:
         """List the file."""
-        yield self._listed(self._file)
+        yield self._listed(self._file.name)
 
 
 def _raise(error: OSError) -> None:

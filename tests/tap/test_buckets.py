@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
@@ -21,8 +22,23 @@ from tap_amplitude.object_cutter import as_it_is
 from tap_amplitude.settings import Settings
 from tap_amplitude.stores import Listed
 from tap_amplitude.tap import TapAmplitude
+from tests.fakes.google_objects import BUCKET as ENCODED
+from tests.fakes.google_objects import GoogleObjects
+from tests.tap.batches import batch
 from tests.tap.buckets import Bucket, azure_bucket, gcs_bucket, s3_bucket
-from tests.tap.running import HOUR, START, catalog_of, file_name, ids, packed, row, rows, run_tap
+from tests.tap.here import batch_ids
+from tests.tap.running import (
+    HOUR,
+    START,
+    catalog_of,
+    file_name,
+    ids,
+    packed,
+    row,
+    rows,
+    run_tap,
+    write_zip,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +101,53 @@ def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
     assert done.ids == ids(rows(2)) + ids(nine) + ids(rows(10))
     assert [s["next_export_hour"][11:13] for s in done.states] == ["03", "10", "11"]
     assert done.lines("WARNING") == []
+
+
+def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    """By their bytes and rows; of a .zip only its list and the files of the hour are fetched."""
+    inner = write_zip(tmp_path / "inner.zip", {file_name(1): packed(rows(1))}).read_bytes()
+    day = write_zip(tmp_path / "day.zip", {file_name(0): packed(rows(0)), "in.zip": inner})
+    bucket.put(
+        {
+            "x/2024-01-01.zip": day.read_bytes(),
+            "x/123_2024-01-01_2.json.gz": packed(rows(2)),
+            "x/123_2024-01-01_1.json.gz": packed([MERGE]),
+            f"x/copy/{file_name(0)}": packed(rows(0)),
+            f"x/{file_name(3)}": gzip.decompress(packed(rows(3))),
+            "x/._123_2024-01-01_3#1.json.gz": b"x",
+        }
+    )
+    records = run(tmp_path, bucket, "/x")
+    files = run(tmp_path, bucket, "/x", config=batch(tmp_path / "out"))
+
+    assert (records.code, files.code) == (0, 0), records.log + files.log
+    assert records.ids == batch_ids(files) == ids(rows(0, 1, 2, 3))
+    assert records.states == files.states
+    for reason in ("with the same content", "of merged users", "made by a desktop"):
+        assert f"1 file {reason}" in records.log
+
+
+def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> None:
+    """They arrive with other bytes than the bucket lists, and have no ranges."""
+    lines = gzip.decompress(packed(rows(0)))
+    objects = {
+        file_name(0): gzip.compress(lines),
+        file_name(1): gzip.compress(packed(rows(1))),
+        "123_2024-01-01_2.json.gz": gzip.compress(gzip.decompress(packed(rows(2)))),
+        "day.zip": gzip.compress(
+            write_zip(tmp_path / "day.zip", {file_name(3): packed(rows(3))}).read_bytes()
+        ),
+    }
+    with GoogleObjects(objects) as server:
+        environment = {"STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"}
+        bucket = Bucket(f"gs://{ENCODED}", server.url, environment)
+        records = run(tmp_path, bucket)
+        files = run(tmp_path, bucket, config=batch(tmp_path / "out"))
+
+    assert (records.code, files.code) == (0, 0), records.log + files.log
+    assert records.ids == batch_ids(files) == ids(rows(0, 1, 2, 3))
 
 
 def test_a_bucket_root_and_the_beginning_of_names_are_addresses_too(
