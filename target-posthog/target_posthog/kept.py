@@ -33,12 +33,15 @@ class Kept:
 
     def repeats(self, fingerprints: Sequence[int]) -> int:
         """Remember accepted events; return how many of them replace an older version."""
-        new = set(fingerprints) - self._young
-        repeats = len(fingerprints) - len(new) + len(new & self._old)
-        self._young |= new
+        before = len(self._young)
+        moved = 0
+        if not self._old.isdisjoint(fingerprints):
+            moved = len((self._old & set(fingerprints)) - self._young)
+        self._young.update(fingerprints)
+        new = len(self._young) - before - moved
         if len(self._young) >= self._size:
             self._old, self._young = self._young, set()
-        return repeats
+        return len(fingerprints) - new
 
 
 class NotedKept:
