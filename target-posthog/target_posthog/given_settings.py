@@ -106,11 +106,18 @@ def misspelt_variables(
     known = [*(_variable("", name) for name in schema["properties"]), *_NO_SETTINGS]
     for variable in environment:
         name = variable.removeprefix(prefix)
-        # `TARGET_POSTHOG_STREAMS_ORDERS_EVENT` is Meltano's, for a part of an object.
-        if name == variable or any(name == one or name.startswith(f"{one}_") for one in known):
+        if name == variable or any(_is_like_a_setting(name, one) for one in known):
             continue
         if like := difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
             yield f"`{variable}` is no variable of a setting. Did you mean `{prefix}{like[0]}`?"
+
+
+def _is_like_a_setting(name: str, known: str) -> bool:
+    """Return True for a setting's variable, and for those that Meltano makes of it.
+
+    `STREAMS_ORDERS_EVENT` is a part of an object, `_EU_STREAMS` of a plugin that inherits.
+    """
+    return name == known or name.startswith(f"{known}_") or name.endswith(f"_{known}")
 
 
 def not_passed_on(
