@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.event_ids import derived_uuid
-from target_posthog.amplitude.identity import marks_of
+from target_posthog.amplitude.identity import marks_of, stored_id
 from target_posthog.amplitude.person import OPERATIONS
 from target_posthog.conversion import GroupState, Json
 
@@ -36,9 +36,8 @@ def first_groups(row: Mapping[str, Any]) -> Json:
 
 def group_key(value: object) -> str | None:
     """Return a group's key as text, or None when the value names no group."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    return _stored(str(value)) if str(value).strip() else None
+    key = stored_id(value)
+    return None if key is None or not key.strip() else key
 
 
 def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupState, ...]:
@@ -54,10 +53,10 @@ def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupSta
             if isinstance(properties, dict) and properties
         )
     return tuple(
-        GroupState(group_type, _stored(key), dict(names.applied(properties)))
+        GroupState(group_type, key, dict(names.applied(properties)))
         for group_type, groups in by_type.items()
-        for key, properties in (groups.items() if isinstance(groups, dict) else ())
-        if key.strip() and isinstance(properties, dict)
+        for name, properties in (groups.items() if isinstance(groups, dict) else ())
+        if (key := group_key(name)) is not None and isinstance(properties, dict)
     )
 
 
@@ -130,8 +129,3 @@ def group_event(group: GroupState, person: str, timestamp: str) -> Json:
         }
         | marks_of(group.source),
     }
-
-
-def _stored(key: str) -> str:
-    """Return a key as databases can hold it, the same on events and on the group itself."""
-    return key.replace("\0", "\ufffd")

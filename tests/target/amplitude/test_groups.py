@@ -33,6 +33,7 @@ def _fits(group_properties: Any) -> bool:
         ({"company": ["acme"], "plan": ["pro"]}, {"company": "acme", "plan": "pro"}),
         ({"company": "acme"}, {"company": "acme"}),
         ({"company": [42]}, {"company": "42"}),
+        ({"company": [42.0, 43]}, {"company": "42"}),
         ({"company": ["a\0b"]}, {"company": "a\ufffdb"}),
         ({"company": []}, {}),
         ({"company": [""]}, {}),
