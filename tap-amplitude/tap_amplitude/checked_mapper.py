@@ -31,11 +31,11 @@ _REMEDY = "Correct the setting, then run the same command again."
 #: What Python raises at a value that does not fit, in words without the value.
 _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (ZeroDivisionError, "it divides by zero"),
-    (KeyError, "a record lacks a key that it looks up"),
-    (IndexError, "a record has fewer items than it looks up"),
-    (AttributeError, "a value of a record lacks a method that it calls"),
-    (TypeError, "a value of a record has a type that does not fit, such as null"),
-    (ValueError, "a value of a record cannot be converted"),
+    (KeyError, "a key that it looks up is not there"),
+    (IndexError, "there are fewer items than it looks up"),
+    (AttributeError, "a value lacks a method that it calls"),
+    (TypeError, "a value has a type that does not fit, such as null"),
+    (ValueError, "a value cannot be converted"),
 )
 
 
@@ -81,6 +81,9 @@ class CheckedMapper(PluginMapper):
         except Exception as error:  # the SDK raises whatever Python does
             raise _wrong(stream_name, None, _reason_at_schema(error)) from error
         for one in self.stream_maps[stream_name]:
+            alias: Any = one.stream_alias  # of an expression, which may give anything
+            if not isinstance(alias, str) or not alias:
+                raise _wrong(stream_name, "__alias__", "it gives no name of a stream")
             if not isinstance(one, RemoveRecordTransform):
                 self._check_name(stream_name, one)
                 _guard(one, stream_name)

@@ -16,7 +16,7 @@ from tap_amplitude.file_names import NAMED_LIKE, read_name
 from tap_amplitude.remote_lines import is_address, problem_of
 from tap_amplitude.setting_names import unknown_settings
 from tap_amplitude.settings import SECRETS, date_in
-from tap_amplitude.stream_map_checks import is_our_matter, stream_map_problems
+from tap_amplitude.stream_map_checks import stream_map_problems, without_map_parts
 from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     found = list(unknown_settings(config, schema))
     found += [
         _schema_problem(error)
-        for error in JSONSchemaValidator(schema).iter_errors(config)
-        if not is_our_matter(tuple(error.absolute_path))
+        for error in JSONSchemaValidator(without_map_parts(schema)).iter_errors(config)
     ]
     found += stream_map_problems(config)
     if found:

@@ -44,9 +44,14 @@ def stream_map_problems(config: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where} must be an object of properties, or null to leave the stream out."
 
 
-def is_our_matter(path: tuple[Any, ...]) -> bool:
-    """Tell whether a place in the settings is looked at here, so that a schema need not."""
-    return len(path) > 1 and path[0] == "stream_maps"
+def without_map_parts(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of all settings with no more of stream maps than that they are an object.
+
+    The parts are looked at here; the SDK's schema of them fails at a wrong `__else__` (a class
+    stands in it instead of a schema).
+    """
+    maps = {"stream_maps": {"type": ["object", "null"]}}
+    return {**schema, "properties": {**schema["properties"], **maps}}
 
 
 def _flattening_problems(config: Mapping[str, Any]) -> Iterator[str]:

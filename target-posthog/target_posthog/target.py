@@ -103,6 +103,8 @@ class TargetPosthog(Target):
         self._progress = progress.Progress(self._started)
         self._state_written = float("-inf")
         self._begun = False
+        #: Streams whose schema names no fields.
+        self._bare_streams: list[str] = []
         #: Whether a STATE stands behind all that came.
         self._is_closed = False
         self._said: set[str] = set()
@@ -172,6 +174,8 @@ class TargetPosthog(Target):
             FixConfiguration: a stream map or a mapping does not fit it.
         """
         stream, keys = message_dict["stream"], message_dict.get("key_properties")
+        if "properties" not in message_dict["schema"]:
+            self._bare_streams.append(stream)
         schema = usable_schema(message_dict["schema"])
         if self._is_known(stream, schema, keys):
             return
@@ -400,6 +404,13 @@ class TargetPosthog(Target):
 
     @override
     def process_endofpipe(self) -> None:
+        if self._bare_streams and not self._begun:
+            # Open schemas are used as they are; but this alone is no output of a tap that works.
+            raise BrokenInput(
+                f"The tap sent the schema of {self._bare_streams[0]} without properties, and then "
+                "neither a record nor a STATE.",
+                "See its log, and run again.",
+            )
         self._deliver_all()
         super().process_endofpipe()
         self._finish()

@@ -158,7 +158,7 @@ def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
         ),
         (
             {"stream_maps": {"events": {"x": "float(event_type)"}}},
-            "stream events, x: a value of a record cannot be converted",
+            "stream events, x: a value cannot be converted",
         ),
         (
             {"stream_maps": {"events": {"x": "{'a'}"}}},

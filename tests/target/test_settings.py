@@ -155,6 +155,85 @@ def test_a_wrong_value_is_named_with_what_it_may_be(settings: Json, words: str) 
     assert words in complaint(**settings)
 
 
+FORMATS = ("auto", "amplitude", "fields", "posthog")
+#: A sound value of every setting that is a wish about events or their sending.
+WISHES: Json = {
+    "streams": {"orders": {"distinct_id": "buyer"}},
+    "unmapped_streams": "guess",
+    "identity_events": "identify",
+    "event_names": [{"from": "a", "to": "b"}],
+    "standard_events": True,
+    "skip_events": ["a"],
+    "property_names": [{"from": "a", "to": "b"}],
+    "skip_properties": ["a"],
+    "person_profiles": "identified_only",
+    "user_properties": "set_once",
+    "historical_migration": "auto",
+    "max_reject_ratio": 0.5,
+    "max_batch_bytes": 1024,
+    "max_batch_events": 10,
+    "max_events_per_second": 10,
+    "max_retry_seconds": 10,
+    "workers": 2,
+    "max_member_gb": 5,
+    "remove_batch_files": True,
+    "check_api_key": False,
+    "rejects_path": "r",
+    "ledger_url": "sqlite:///l.db",
+    "host": "https://eu.i.posthog.com",
+}
+#: In which formats they cannot act; the others do in each (see test_property_settings.py).
+REFUSED = dict.fromkeys(("streams", "unmapped_streams"), ("amplitude", "posthog"))
+
+
+@pytest.mark.parametrize("preview", [{}, {"preview_path": "p"}], ids=["send", "preview"])
+@pytest.mark.parametrize("protocol", ["batch", "v1"])
+@pytest.mark.parametrize("source_format", FORMATS)
+@pytest.mark.parametrize("name", sorted(WISHES))
+def test_a_setting_acts_or_is_refused(
+    name: str, source_format: str, protocol: str, preview: Json
+) -> None:
+    """By format, protocol and preview: never is one dropped in silence."""
+    settings = {name: WISHES[name], "source_format": source_format, "protocol": protocol, **preview}
+    if source_format in REFUSED.get(name, ()):
+        told = complaint(**settings)
+        assert f"`{name}` cannot act with `source_format: {source_format}`" in told
+    else:
+        checked(**settings)
+
+
+def test_every_setting_is_a_wish_or_says_what_wishes_are_about() -> None:
+    """A new one must be thought of here."""
+    about = {"api_key", "preview_path", "protocol", "source_format"}
+    own = {name for name in SETTINGS["properties"] if not name.startswith(_OF_THE_SDK)}
+    assert own == about | WISHES.keys()
+
+
+_OF_THE_SDK = ("stream_map", "faker_config", "flattening_", "add_record_metadata")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"skip_property": ["a"]}, "no setting `skip_property`. Did you mean `skip_properties`?"),
+        ({"something_else": 1}, "There is no setting `something_else`."),
+        (
+            {"event_names": [{"from": "a", "to": "b", "too": "c"}]},
+            "There is no setting `event_names.0.too`. Did you mean `to`?",
+        ),
+        ({"streams": {"s": {"distinct": "a"}}}, "streams, s, distinct: there is no such part"),
+        ({"max_batch_bytes": 99_000_000}, "`max_batch_bytes` can be at most 19922944 with `proto"),
+        (
+            {"max_batch_bytes": 19_000_000, "protocol": "v1"},
+            "`max_batch_bytes` can be at most 9437184 with `protocol: v1`",
+        ),
+    ],
+)
+def test_an_unknown_setting_or_one_beyond_its_bounds_is_refused(settings: Json, words: str) -> None:
+    """With the nearest name that there is."""
+    assert words in complaint(**settings)
+
+
 def test_several_problems_are_told_at_once() -> None:
     """Not one per run."""
     told = complaint(api_key="phx_hush", host="ftp://x", max_batch_events=0, max_reject_ratio=2)

@@ -147,7 +147,7 @@ def test_too_many_rejects_are_exit_code_3_and_no_state(
     """A wrong mapping must not fill a disk, nor count as done."""
     bad = row(1, event_time="no", server_upload_time="no")
     messages = [schema(), *[record(bad)] * 10_002, state({"at": 1})]
-    ended = run_target(config, messages, tmp_path)
+    ended = run_target({**config, "max_reject_ratio": 0.1}, messages, tmp_path)
     assert ended.exit_code == 3
     assert ended.stdout == ""
     assert "10,001 of 10,001 records were rejected" in ended.stderr
