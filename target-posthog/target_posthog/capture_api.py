@@ -18,7 +18,7 @@ from target_posthog.answers import Answer, Refused
 from target_posthog.bounded_http import BadAnswer, Http, HttpAnswer
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.hosts import ingestion_host, without_credentials, wrong_host
-from target_posthog.http_answers import redirect_words, retry_after
+from target_posthog.http_answers import is_of_a_gate, redirect_words, retry_after
 from target_posthog.network_errors import network_words, unreadable_certificates, untrusted
 from target_posthog.peer_words import PeerWords
 from target_posthog.protocols import Taken, V1Wire, quota_used_up
@@ -193,41 +193,57 @@ class CaptureApi:
             return None
         if action is _Action.REFUSED:
             return Refused(status, self._words.shown(answer.body))
+        raise self._refusal(answer, action)
+
+    def _refusal(self, answer: HttpAnswer, action: _Action) -> Exception:
+        """Return the error for an answer that took nothing, whatever the events are."""
+        status = answer.status
         if _BILLING_LIMIT in answer.body:
-            raise quota_used_up()
+            return quota_used_up()
         if action is _Action.RETRY:
-            raise Retryable(f"it answered {status}", _wait_of(answer), status)
-        if action is _Action.WRONG_KEY:
-            raise FixConfiguration(
-                f"PostHog refused the project token ({status}: {self._words.shown(answer.body)}).",
-                "Set api_key to the token phc_… of the project, and host to the project's region.",
-            )
+            return Retryable(f"it answered {status}", _wait_of(answer), status)
+        if action is _Action.WRONG_HOST or is_of_a_gate(answer.headers, answer.body):
+            return self._refusal_of_another(answer)
         if action is _Action.UNPAID:
-            raise FixConfiguration(
+            return FixConfiguration(
                 "PostHog takes no events for this project until its billing is set up (402).",
                 "Look at the project's billing page.",
             )
-        where = ""
+        return FixConfiguration(
+            f"PostHog refused the project token ({status}: {self._words.shown(answer.body)}).",
+            "Set api_key to the token phc_… of the project, and host to the project's region.",
+        )
+
+    def _refusal_of_another(self, answer: HttpAnswer) -> Exception:
+        """Return the error for a refusal that is not PostHog's: no key is wrong because of it."""
+        status = answer.status
         if 300 <= status < 400:  # noqa: PLR2004 - 3xx
-            location = answer.headers.get("Location")
-            where = f" and {self._words.shown(redirect_words(location))}"
-        raise self._wrong_host(f"it answered {status}{where}")
+            where = self._words.shown(redirect_words(answer.headers.get("Location")))
+            return self._wrong_host(f"it answered {status} and {where}")
+        if not is_of_a_gate(answer.headers, answer.body):
+            return self._wrong_host(f"it answered {status}")
+        if self._has_taken:
+            return self._foreign(answer)
+        return self._wrong_host(f"it answered {status} ({self._words.shown(answer.body)})")
 
     def _read_what_it_took(self, answer: HttpAnswer, sending: _Sending) -> None:
         taken = self._wire.taken(answer.body, sending.batch.items)
         if taken is None:
             # A maintenance page, a login page, a proxy: perhaps PostHog answers again later.
-            raise Retryable(
-                f"{self._host} answered 200, but not as PostHog's ingestion does: "
-                f"{self._words.shown(answer.body) or 'nothing'}",
-                _wait_of(answer),
-                answer.status,
-            )
+            raise self._foreign(answer)
         sending.taken = sending.taken.then(taken)
         self._has_taken = True
         if taken.again:
             sending.go_on_with(taken.again, self._wire)
             raise Retryable(f"it put {len(taken.again)} events off", _wait_of(answer))
+
+    def _foreign(self, answer: HttpAnswer) -> Retryable:
+        said = self._words.shown(answer.body) or "nothing"
+        return Retryable(
+            f"{self._host} answered {answer.status}, but not as PostHog's ingestion does: {said}",
+            _wait_of(answer),
+            answer.status,
+        )
 
     def _wrong_host(self, why: str) -> FixConfiguration:
         # Installations of one's own may be older than v1.

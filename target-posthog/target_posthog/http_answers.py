@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import email.utils
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SECONDS = re.compile(r"\s*([0-9]{1,400}(?:\.[0-9]{0,400})?)\s*", re.ASCII)
 #: Nobody waits longer; it keeps what is counted with finite.
@@ -27,6 +31,14 @@ def retry_after(value: str | None, now: float) -> float:
         # Each Python refuses unreadable dates, and years that it cannot count, in its own way.
         return 0.0
     return min(max(0.0, moment - now), _LONGEST)
+
+
+def is_of_a_gate(headers: Mapping[str, str], body: bytes) -> bool:
+    """Tell whether a refusal comes from something before PostHog, which has no pages.
+
+    A proxy that wants a password, a firewall, a login page.
+    """
+    return "WWW-Authenticate" in headers or body.lstrip()[:1] == b"<"
 
 
 def redirect_words(location: str | None) -> str:

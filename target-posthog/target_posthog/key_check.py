@@ -18,7 +18,7 @@ import requests
 from target_posthog.bounded_http import BadAnswer, Http, HttpAnswer
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.hosts import ingestion_host, without_credentials, wrong_host
-from target_posthog.http_answers import retry_after
+from target_posthog.http_answers import is_of_a_gate, retry_after
 from target_posthog.network_errors import network_words, unreadable_certificates, untrusted
 from target_posthog.peer_words import PeerWords
 from target_posthog.retries import Retryable, RetryPolicy
@@ -143,7 +143,8 @@ class KeyCheck:
         if status == _OK and _has_flags(answer.body):
             return
         shown = self._words.shown(answer.body)
-        if status == _UNKNOWN and _is_of_posthog(answer):
+        # The words differ: JSON since 2026-06, plain text before, JSON of Django before that.
+        if status == _UNKNOWN and not is_of_a_gate(answer.headers, answer.body):
             raise FixConfiguration(
                 f"PostHog at {self._host} does not know the project token ({status}: {shown}).",
                 "Set api_key to the project token, phc_… (PostHog: Settings, Project), and host to "
@@ -202,12 +203,3 @@ def _has_flags(body: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(told, dict) and not told.keys().isdisjoint({"flags", "featureFlags"})
-
-
-def _is_of_posthog(answer: HttpAnswer) -> bool:
-    """Tell whether a 401 may be PostHog's: a gate before it asks for a password, or shows a page.
-
-    The words differ: JSON since 2026-06, plain text before, JSON of Django before that.
-    """
-    is_page = answer.body.lstrip()[:1] == b"<"
-    return not is_page and "WWW-Authenticate" not in answer.headers

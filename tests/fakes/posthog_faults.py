@@ -24,7 +24,8 @@ class Fault(enum.Enum):
         LOSE_ANSWER: The request is handled, then the connection is cut without an answer.
         CUT_BEFORE_STORE: The connection is cut, nothing stored.
         SLOW: The request is handled, then the answer waits. Details: `seconds` (1).
-        REDIRECT: An answer to go elsewhere, nothing stored. Details: `location`, `status` (307).
+        REDIRECT: An answer to go elsewhere, nothing stored. Details: `location`, `status` (307)
+            and `body` (none).
     """
 
     STATUS = "status"
@@ -39,7 +40,7 @@ _DETAILS: dict[Fault, dict[str, Any]] = {
     Fault.LOSE_ANSWER: {},
     Fault.CUT_BEFORE_STORE: {},
     Fault.SLOW: {"seconds": 1.0},
-    Fault.REDIRECT: {"location": None, "status": 307},
+    Fault.REDIRECT: {"location": None, "status": 307, "body": ""},
 }
 
 

@@ -27,7 +27,8 @@ def test_a_known_token_has_flags(capture: PosthogCapture, name: str) -> None:
     assert answer.status_code == 200
     assert answer.json()["flags"] == {}
     assert len(capture.key_checks) == 1
-    assert capture.requests == capture.events == []
+    assert capture.requests == []
+    assert capture.events == []
 
 
 @pytest.mark.parametrize(

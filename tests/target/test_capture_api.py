@@ -112,13 +112,32 @@ def test_what_no_repeat_can_help_stops_at_once(
     assert clock.waits == []
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 451])
+def test_a_page_before_posthog_is_no_wrong_key(
+    capture: PosthogCapture, clock: Clock, status: int
+) -> None:
+    """At the start it is the wrong host; in mid-run a firewall may let the next one pass."""
+    page = "<html>Attention required</html>"
+    capture.fail(Fault.STATUS, status=status, body=page)
+    words = re.escape(f"does not take events: it answered {status} ({page}). Set host")
+    with api_to(capture.url, clock) as api:
+        with pytest.raises(FixConfiguration, match=words):
+            api.send(body())
+        api.send(body(1))
+        capture.fail(Fault.STATUS, times=2, status=status, body=page)
+        assert api.send(body(2)).refused is None
+    assert len(capture.held()) == 2
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_told_and_not_followed(
     capture: PosthogCapture, clock: Clock, status: int
 ) -> None:
     """A redirected POST becomes a GET without its body, and would look delivered."""
     with PosthogCapture() as other:
-        capture.fail(Fault.REDIRECT, location=f"{other.url}/batch/?a=1", status=status)
+        capture.fail(
+            Fault.REDIRECT, location=f"{other.url}/batch/?a=1", status=status, body="<html>"
+        )
         words = f"it answered {status} and redirects to {other.url}/batch/. Set host"
         with pytest.raises(FixConfiguration, match=re.escape(words)):
             send(capture, clock)
