@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from tap_amplitude.copies import without_copies
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
 from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, Form, form_of
-from tap_amplitude.file_names import NAMED_LIKE, base_of, ignorable, is_marker, read_name
+from tap_amplitude.file_names import NAMED_LIKE, base_of, ignorable, is_marker, is_packed, read_name
 from tap_amplitude.left_out import LeftOut, Why
 from tap_amplitude.members import COPY_AGAIN, DAMAGE, Member, reason_of
 from tap_amplitude.row_kinds import LOOK_BYTES, Rows, rows_in
@@ -223,7 +223,8 @@ class Archive:
                 remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
                 "take it out.",
             )
-        self.left_out.add(Why.MARKER if is_marker(listed.name) else Why.UNKNOWN, place)
+        why = Why.PACKED if is_packed(listed.name) else Why.UNKNOWN
+        self.left_out.add(Why.MARKER if is_marker(listed.name) else why, place)
 
     def _in_order(
         self,

@@ -64,6 +64,7 @@ _LITTER_NAMES = frozenset(
         ".keep",
     }
 )
+_PACKED = re.compile(r"\.(?:tar|tgz|7z|rar|zst|bz2|xz|lz4)(?:\.\w+)?$", re.IGNORECASE)
 _PARTIAL_ENDINGS = (
     ".part",
     ".partial",
@@ -155,6 +156,11 @@ def is_marker(name: str) -> bool:
     Amplitude labels them `complete` (same page).
     """
     return "complete" in base_of(name).lower()
+
+
+def is_packed(name: str) -> bool:
+    """Tell whether a file is packed in a form that is not read, whatever it holds."""
+    return _PACKED.search(name) is not None
 
 
 def base_of(name: str) -> str:

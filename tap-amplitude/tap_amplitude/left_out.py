@@ -20,6 +20,7 @@ class Why(enum.Enum):
     """Why a file is left out, in the order of the log."""
 
     UNKNOWN = "without exported events"
+    PACKED = "packed in a form that is not read (unpack what holds events)"
     PARTIAL = "of unfinished downloads"
     NOT_READY = "of hours that are not ready yet"
     ARRIVING = "of hours whose files are still being written"
@@ -33,7 +34,7 @@ class Why(enum.Enum):
 
 
 #: What may hold events that nobody meant to leave out.
-_WORTH_A_WARNING = frozenset({Why.UNKNOWN, Why.PARTIAL})
+_WORTH_A_WARNING = frozenset({Why.UNKNOWN, Why.PACKED, Why.PARTIAL})
 
 
 @dataclass(slots=True)

@@ -271,7 +271,11 @@ def reason_of(error: Exception) -> str:
 
 
 def _remedy_of(error: Exception) -> str:
-    return "Check its permissions." if isinstance(error, PermissionError) else COPY_AGAIN
+    if isinstance(error, PermissionError):
+        return "Check its permissions."
+    if "password" in str(error):
+        return "Unpack the .zip with its password."
+    return COPY_AGAIN
 
 
 def _bomb(member: Member, max_bytes: int) -> HostileArchive:

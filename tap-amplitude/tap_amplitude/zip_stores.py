@@ -84,8 +84,7 @@ class ZipStore:
         """Open an entry; its checksum is compared when it was read to its end."""
         archive = self._zips.open(self)
         index = self._repeated.get(name)
-        entry = archive.getinfo(name) if index is None else archive.infolist()[index]
-        return cast("BinaryIO", archive.open(entry))
+        return cast("BinaryIO", archive.open(name if index is None else archive.infolist()[index]))
 
     def local_path(self, name: str) -> None:
         """Return None: an entry is no file of its own."""

@@ -164,6 +164,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
         "notes.txt": b"x",
         "report.docx": zipped({"word/document.xml": b"<x/>", "x.xml": b"<x/>"}),
         "events.parquet": b"PAR1",
+        "export.tar.gz": gzip.compress(b"x"),
         f"{file_name(7)}.part": b"\x1f\x8b",
         "_SUCCESS": b"",
         "123_2024-01-01_9_complete": b"",
@@ -182,6 +183,10 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
         assert run.code == 0
         assert left_out(run) == [
             "Left out: 3 files without exported events. The first: 'events.parquet'.",
+            (
+                "Left out: 1 file packed in a form that is not read (unpack what holds events). The "
+                "first: 'export.tar.gz'."
+            ),
             f"Left out: 1 file of unfinished downloads. The first: '{file_name(7)}.part'.",
             (
                 "Left out: 1 file of hours that are not ready yet. The first: "
@@ -199,7 +204,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
             "Left out: 2 files marking a finished export. The first: '123_2024-01-01_9_complete'.",
             "Left out: 3 files made by a desktop. The first: '.DS_Store'.",
         ]
-        assert len(run.lines("WARNING")) == 2
+        assert len(run.lines("WARNING")) == 3
 
 
 @pytest.mark.parametrize("way", [0, 1])
