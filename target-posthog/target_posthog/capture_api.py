@@ -19,7 +19,12 @@ from target_posthog.bounded_http import BadAnswer, Http, HttpAnswer
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.hosts import ingestion_host, without_credentials, wrong_host
 from target_posthog.http_answers import is_of_a_gate, redirect_words, retry_after
-from target_posthog.network_errors import network_words, unreadable_certificates, untrusted
+from target_posthog.network_errors import (
+    network_words,
+    unreadable_certificates,
+    untrusted,
+    unusable_proxy,
+)
 from target_posthog.peer_words import PeerWords
 from target_posthog.protocols import Taken, V1Wire, quota_used_up
 from target_posthog.retries import Retryable, RetryPolicy
@@ -175,9 +180,11 @@ class CaptureApi:
                 )
         except BadAnswer as error:
             raise Retryable(f"{self._host}: {error}") from None
-        except ValueError:
+        except ValueError as error:
             # requests, urllib3 and the idna codec each have their own, for some hosts.
-            raise self._wrong_host("the address cannot be read") from None
+            raise unusable_proxy(error, self._host) or self._wrong_host(
+                "the address cannot be read"
+            ) from None
         except requests.RequestException as error:
             raise untrusted(error, self._host) or Retryable(
                 network_words(error, self._host)

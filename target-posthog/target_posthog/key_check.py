@@ -19,7 +19,12 @@ from target_posthog.bounded_http import BadAnswer, Http, HttpAnswer
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.hosts import ingestion_host, without_credentials, wrong_host
 from target_posthog.http_answers import is_of_a_gate, retry_after
-from target_posthog.network_errors import network_words, unreadable_certificates, untrusted
+from target_posthog.network_errors import (
+    network_words,
+    unreadable_certificates,
+    untrusted,
+    unusable_proxy,
+)
 from target_posthog.peer_words import PeerWords
 from target_posthog.retries import Retryable, RetryPolicy
 from target_posthog.silence import SilenceWatch
@@ -129,8 +134,10 @@ class KeyCheck:
         except BadAnswer as error:
             self._warn(str(error))
             return None
-        except ValueError:
-            raise wrong_host(self._host, "the address cannot be read") from None
+        except ValueError as error:
+            raise unusable_proxy(error, self._host) or wrong_host(
+                self._host, "the address cannot be read"
+            ) from None
         except requests.RequestException as error:
             raise untrusted(error, self._host) or Retryable(
                 network_words(error, self._host)

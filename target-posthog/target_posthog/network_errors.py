@@ -18,6 +18,8 @@ from target_posthog.peer_words import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_exceptions = requests.exceptions
+_PROXY_SCHEMES = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"}
 _TUNNEL = re.compile(r"Tunnel connection failed: ([0-9]{3})")
 #: Causes that the operating system numbers, in words.
 _BY_NUMBER = {
@@ -77,6 +79,17 @@ def unreadable_certificates(host: str) -> FixConfiguration:
     )
 
 
+def unusable_proxy(error: ValueError, host: str) -> FixConfiguration | None:
+    """Return the error for a proxy of the environment that is not one, else None."""
+    said_so = isinstance(error, (_exceptions.InvalidProxyURL, _exceptions.InvalidSchema))
+    if not said_so and _is_address(_proxy_of(host)):
+        return None
+    return FixConfiguration(
+        f"{_name_of_proxy(host)} cannot be used.",
+        "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY; a SOCKS proxy needs the package PySocks.",
+    )
+
+
 def _cause_words(causes: list[BaseException]) -> str:
     known = next(filter(None, map(_certain_cause, causes)), None)
     if known is not None:
@@ -97,14 +110,35 @@ def _certain_cause(cause: BaseException) -> str | None:
 
 
 def _proxy_words(host: str, causes: list[BaseException]) -> str:
-    proxies = requests.utils.get_environ_proxies(host)
-    proxy = requests.utils.select_proxy(host, proxies) or ""
-    name = f"the proxy {escaped(without_credentials(proxy))}"
+    name = _name_of_proxy(host)
     for cause in causes:
         status = _TUNNEL.match(str(cause))
         if status is not None:
             return f"{name} refused the connection ({status[1]})"
     return f"{name} cannot be reached: {_cause_words(causes)}"
+
+
+def _proxy_of(host: str) -> str:
+    """Return the proxy that the environment names for a host; "" when there is none."""
+    proxies = requests.utils.get_environ_proxies(host)
+    return requests.utils.select_proxy(host, proxies) or ""
+
+
+def _is_address(proxy: str) -> bool:
+    """Tell whether a proxy can be one, as far as its address tells; none at all is no fault."""
+    if not proxy:
+        return True
+    try:
+        parsed = urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError:
+        return False
+    return bool(parsed.host) and parsed.scheme in _PROXY_SCHEMES
+
+
+def _name_of_proxy(host: str) -> str:
+    proxy = _proxy_of(host)
+    shown = escaped(without_credentials(proxy)) if _is_address(proxy) else "of the environment"
+    return f"the proxy {shown}"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -237,6 +237,18 @@ def test_a_proxy_that_fails_is_named(
     assert "hushhush" not in str(raised.value)
 
 
+@pytest.mark.parametrize("proxy", ["http://", "http://:::", "socks9://127.0.0.1:1", "ftp://proxy"])
+def test_a_proxy_that_is_none_is_a_matter_of_configuration(
+    proxy: str, monkeypatch: pytest.MonkeyPatch, clock: Clock
+) -> None:
+    """The host is right, so it is not blamed."""
+    _without_exceptions(monkeypatch)
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(FixConfiguration, match=r"the proxy .* cannot be used\. Correct HTTP_PROXY"):
+        send("http://posthog.invalid", clock)
+    assert clock.waits == []
+
+
 def test_a_name_that_nobody_knows_is_told_as_such(clock: Clock) -> None:
     """A typing mistake in the host, or no DNS."""
     with pytest.raises(RunAgain, match=r"http://posthog\.invalid: the name cannot be resolved"):
