@@ -205,7 +205,8 @@ def _reason_at_schema(error: Exception) -> str:
         name = words.rpartition(": ")[2]
         return f"flattening gives two fields the name {name}; set another `flattening_separator`"
     if isinstance(error, MapExpressionError):
-        return "an expression is not valid"
+        # Of the others `stream_map_checks` knows.
+        return "`__alias__` is not a valid name or expression; text stands in quotes of its own"
     return f"they do not fit its schema or `faker_config` ({type(error).__name__})"
 
 

@@ -75,6 +75,9 @@ class Converter:
         key_properties: its key.
         say: logs what the user should know of the stream, a level and a text.
 
+    Attributes:
+        warnings: what the user should know before the first record.
+
     Raises:
         FixConfiguration: the stream's mapping cannot act, or it has none and must.
     """
@@ -166,6 +169,7 @@ class Converter:
             FixConfiguration: it has no entry and must have one, or an entry that cannot act.
         """
         self._unmet: dict[str, Source] = {}
+        self.warnings: list[str] = []
         if self._stream == MELTANO_TEST_STREAM or self._format in _OWN_FORMATS:
             return StreamMapping(), False
         entry = conversions.mappings.entry_of(self._stream)
@@ -178,8 +182,7 @@ class Converter:
             return StreamMapping(), conversions.unmapped == "skip"
         name, mapping = entry
         self._entries.meet("streams", name)
-        for level, text in _lacking(self._stream, name, mapping, self._schema):
-            self._say(level, text)
+        self.warnings = list(_lacking(self._stream, name, mapping, self._schema))
         where = f"{self._stream}: "
         self._unmet = {
             f"{where}{part}": source for part, source in mapping.unnamed_in(self._schema).items()
@@ -225,10 +228,8 @@ def _without_entry(stream: str, mappings: StreamMappings) -> FixConfiguration:
     )
 
 
-def _lacking(
-    stream: str, entry: str, mapping: StreamMapping, schema: Json
-) -> Iterator[tuple[int, str]]:
-    """Yield what to log of fields that a closed schema cannot have.
+def _lacking(stream: str, entry: str, mapping: StreamMapping, schema: Json) -> Iterator[str]:
+    """Yield what to warn of: fields that a closed schema cannot have.
 
     A glob is for several streams: not each must have all fields that it names.
 
@@ -245,7 +246,7 @@ def _lacking(
             f"streams, {entry}: the stream {stream} has no field for {parts}.",
             f"It has {fields}. A constant is written {{value: …}}.",
         )
-    yield logging.WARNING, f"streams, {entry}: the stream {stream} has no field for {parts}."
+    yield f"streams, {entry}: the stream {stream} has no field for {parts}."
 
 
 def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:

@@ -90,9 +90,9 @@ class Source:
 
     def unnamed_in(self, schema: Mapping[str, Any]) -> bool:
         """Tell whether only an open schema, which names none of the fields, lets them come."""
-        return (
-            bool(self.fields) and all(map(_names_of, self.candidates)) and not self.found_in(schema)
-        )
+        is_field = bool(self.fields) and all(map(_names_of, self.candidates))
+        is_named = bool(schema.get("properties")) and bool(self.found_in(schema))
+        return is_field and not is_named and not self.lacking_in(schema)
 
     def __str__(self) -> str:
         """Give the names of its fields."""

@@ -110,11 +110,6 @@ class Progress:
             self._first_hour = hours.next_hour
         self._hours = hours
 
-    @property
-    def hours(self) -> Hours | None:
-        """How far the tap is, when it is tap-amplitude."""
-        return self._hours
-
     def line(self, now: float, counts: Counts, *, stalled: float = 0.0) -> str | None:
         """Return the line when it is time for one.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.sinks import Sink
@@ -41,6 +42,8 @@ class PosthogSink(Sink):
         self.converter = Converter(
             target.conversions, stream_name, schema, key_properties or (), target.say_once
         )
+        for warning in self.converter.warnings:
+            target.say_once(logging.WARNING, warning)
 
     @property
     @override

@@ -432,7 +432,7 @@ class TargetPosthog(Target):
             early=early_end(
                 is_closed=self._is_closed,
                 has_records=counts.exported > 0,
-                hours=self._progress.hours,
+                hours=progress.Hours.of_state(self._latest_state),
             ),
         )
         self._tell_wishes_in_vain()

@@ -80,6 +80,10 @@ MISTAKES: dict[str, tuple[Json, str]] = {
     "misspelt option": (orders(__fliter__="1"), "Did you mean `__filter__`?"),
     "map is text": ({"stream_maps": {"orders": "drop"}}, "orders must be an object of properties"),
     "alias and source": (orders(__alias__="a", __source__="b"), "cannot have both"),
+    "alias of two words": (
+        orders(__alias__="my orders"),
+        "stream orders: `__alias__` is not a valid",
+    ),
     "alias is a number": (orders(__alias__="5"), "__alias__: it gives no name of a stream"),
     "config is text": (
         {**orders(x="total"), "stream_map_config": "a"},

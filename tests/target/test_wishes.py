@@ -158,6 +158,20 @@ def test_entries_that_met_nothing_are_told_at_the_end(
     ]
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [({}, True), ({"user_id": {}, "created_at": {}}, True), ({"plan": {}}, False)],
+)
+def test_a_field_that_no_record_had_is_told_unless_the_schema_names_it(
+    tmp_path: Path, fields: Json, told: object
+) -> None:
+    """A misspelt part of a mapping; a column that is null this time is no mistake."""
+    message = {**ORDERS, "schema": {"properties": fields}}
+    streams = {"orders": {"set": ["plan"]}}
+    ended = preview([message, record(ORDER, "orders")], tmp_path, streams=streams)
+    assert ("no record had a field for orders: set (plan)." in ended.log) is told
+
+
 def test_a_run_without_records_tells_of_no_entry_in_vain(tmp_path: Path) -> None:
     """A schedule often finds nothing new."""
     ended = preview([state({"a": 1})], tmp_path, skip_events=["x"], streams={"orders": {}})
