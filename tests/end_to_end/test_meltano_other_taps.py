@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -73,7 +74,12 @@ def sent(posthog: PosthogCapture) -> list[tuple[str, str, Any]]:
     return [(event["event"], event["distinct_id"], event["properties"]) for event in posthog.events]
 
 
-_PLACED = ("Placed", "ann", {"sum": 2.5, "note": "x", "$geoip_disable": True})
+_OURS = {
+    "$geoip_disable": True,
+    "$lib": "target-posthog",
+    "$lib_version": version("target-posthog"),
+}
+_PLACED = ("Placed", "ann", {"sum": 2.5, "note": "x", **_OURS})
 
 
 def test_an_object_with_globs_arrives_whole(

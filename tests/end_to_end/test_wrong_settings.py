@@ -53,13 +53,14 @@ def test_a_personal_key_of_posthog_is_refused_before_anything_is_sent(
 
 
 def test_a_key_that_no_project_has_is_refused(pipeline: Pipeline) -> None:
-    """A mistyped project key stops the run at the first batch."""
+    """A mistyped project token stops the run before its first event: PostHog is asked for it."""
     with PosthogCapture(refuse_unknown_keys=True) as posthog:
         pipeline.target |= {"api_key": "phc_mistyped", "host": posthog.url}
         end = pipeline.run()
         assert end.target.exit_code == 2, end.logs
         assert "project token" in end.target.stderr
-        assert len(posthog.requests) == 1
+        assert len(posthog.key_checks) == 1
+        assert len(posthog.requests) == 0
         assert pipeline.state is None
 
 
@@ -155,7 +156,7 @@ def test_a_line_that_is_no_event_stops_or_is_kept_aside(
     pipeline.tap = {"archive_path": str(folder)}
     end = pipeline.run()
     assert end.exit_codes == (1, 0), end.logs
-    assert f"{victim.name}', line 2, is no event" in _errors(end.tap.stderr)[0]
+    assert f"{victim.name}', line 2, is not an event" in _errors(end.tap.stderr)[0]
     assert "on_bad_line" in _errors(end.tap.stderr)[0]
     assert pipeline.next_export_hour <= f"{export.hours[4]:%Y-%m-%dT%H:%M:%SZ}"
 

@@ -184,8 +184,8 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
         assert left_out(run) == [
             "Left out: 3 files without exported events. The first: 'events.parquet'.",
             (
-                "Left out: 1 file packed in a form that is not read (unpack what holds events). The "
-                "first: 'export.tar.gz'."
+                "Left out: 1 file packed in a form that is not read (unpack what holds events). "
+                "The first: 'export.tar.gz'."
             ),
             f"Left out: 1 file of unfinished downloads. The first: '{file_name(7)}.part'.",
             (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.target.singer import Json
+
+#: What the target adds to each event of another tap.
+_OURS = {
+    "$geoip_disable": True,
+    "$lib": "target-posthog",
+    "$lib_version": version("target-posthog"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -109,13 +117,8 @@ def test_files_of_comma_separated_values(
         counts = moved(tap, {**tap.snippet.tap, "path": str(folder)}, config, tmp_path)
         assert (counts["accepted"], counts["rejected"]) == (2, 1)
     first, second = sent(capture, "Order placed")
-    assert first["properties"] == {"total": "9.5", "item_1": "book", "$geoip_disable": True}
-    assert second["properties"] | {"$geoip_disable": 0} == {
-        "total": "3",
-        "item_1": "pen",
-        "item_2": "ink",
-        "$geoip_disable": 0,
-    }
+    assert first["properties"] == {"total": "9.5", "item_1": "book", **_OURS}
+    assert second["properties"] == {"total": "3", "item_1": "pen", "item_2": "ink", **_OURS}
     assert second["timestamp"] == "2024-01-02T00:00:00.000000Z"
 
 
