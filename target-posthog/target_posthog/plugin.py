@@ -13,11 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
-from singer_sdk.exceptions import (
-    InvalidInputLine,
-    MissingKeyPropertiesError,
-    RecordsWithoutSchemaException,
-)
+from singer_sdk.exceptions import InvalidInputLine
 from singer_sdk.metrics import get_metrics_logger
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -71,8 +67,6 @@ class StateNotWritten(RunAgain):
 
 #: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
 _IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (MissingKeyPropertiesError, "The tap sent a record without its key properties."),
-    (RecordsWithoutSchemaException, "The tap sent a record before its stream's schema."),
     (InvalidInputLine, "The tap sent a message without a required part."),
 )
 

@@ -27,6 +27,8 @@ _PARTS: dict[str, dict[str, type]] = {
     "ACTIVATE_VERSION": {"stream": str},
     "BATCH": {"stream": str},
 }
+#: How a text begins that is UTF-16.
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class SingerLines(GenericSingerReader[bytes]):
@@ -87,6 +89,11 @@ class SingerLines(GenericSingerReader[bytes]):
             BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
                 hold a person's data.
         """
+        if self._line == 1 and isinstance(line, bytes) and line.startswith(_UTF_16):
+            raise BrokenInput(
+                "The input is UTF-16 text, not UTF-8.",
+                "A shell wrote it, such as PowerShell with `>`: convert it, and run again.",
+            )
         try:
             message = loads(line)
         except ValueError:
@@ -98,12 +105,12 @@ class SingerLines(GenericSingerReader[bytes]):
                 "log, and run again.",
             )
         kind = message["type"]
-        for part, wanted in _PARTS.get(kind, {}).items():
-            if not isinstance(message.get(part), wanted):
-                raise BrokenInput(
-                    f"Line {self._line} of the input is a {kind} without a sound {part}.",
-                    "Mend the tap, and run again.",
-                )
+        unsound = next(_unsound_parts(kind, message), None)
+        if unsound is not None:
+            raise BrokenInput(
+                f"Line {self._line} of the input is a {kind} without a sound {unsound}.",
+                "Mend the tap, and run again.",
+            )
         return message
 
     @override
@@ -112,6 +119,20 @@ class SingerLines(GenericSingerReader[bytes]):
             f"Line {self._line} of the input is a message of an unknown type.",
             "See which tap wrote it, and run again with one that follows the Singer specification.",
         )
+
+
+def _unsound_parts(kind: str, message: dict[str, Any]) -> Iterator[str]:
+    """Yield the parts of a message that the SDK or this target could not use."""
+    for part, wanted in _PARTS.get(kind, {}).items():
+        if not isinstance(message.get(part), wanted):
+            yield part
+    keys = message.get("key_properties") or []
+    if kind == "SCHEMA" and not (
+        isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    ):
+        yield "key_properties"
+    if kind == "STATE" and "value" not in message:
+        yield "value"
 
 
 def _without_mark(line: bytes | str) -> bytes | str:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from target_posthog.converters import Converter
+from target_posthog.errors import BrokenInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_posthog.conversion import Json
     from target_posthog.target import TargetPosthog
+
+
+class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
+    """A record lacks what the tap says its key is."""
 
 
 class PosthogSink(Sink):
@@ -70,9 +76,18 @@ class PosthogSink(Sink):
 
     @override
     def _singer_validate_message(self, record: Json) -> None:
-        """Hold other taps to their key; an Amplitude row without a uuid gets one."""
-        if not self.converter.is_amplitude(record):
-            super()._singer_validate_message(record)
+        """Hold other taps to their key; an Amplitude row without a uuid gets one.
+
+        Raises:
+            RecordWithoutKey: the record lacks a field of it.
+        """
+        lacking = [name for name in self.key_properties if name not in record]
+        if lacking and not self.converter.is_amplitude(record):
+            raise RecordWithoutKey(
+                f"The tap sent a record of the stream {self.stream_name} without its key "
+                f"properties ({', '.join(lacking)}).",
+                "Correct the key of the stream in the tap's catalog, and run again.",
+            )
 
     @override
     def _after_process_record(self, context: Mapping[str, Any]) -> None:

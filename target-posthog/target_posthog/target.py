@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
@@ -80,6 +81,10 @@ _EARLIER_PREVIEWS = (
     "alone."
 )
 _AFTER_PREVIEW = "Next: to send, take preview_path out. The preview left the state as it was."
+
+
+class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):
+    """A record came that nothing is known of."""
 
 
 class TargetPosthog(Target):
@@ -310,6 +315,14 @@ class TargetPosthog(Target):
             with suppress(TargetPosthogError):  # the first failure is the one to tell
                 self._flush()
                 self._write_now(state)
+
+    @override
+    def _assert_sink_exists(self, stream_name: str) -> None:
+        if not self.sink_exists(stream_name):
+            raise RecordWithoutSchema(
+                f"The tap sent a record of the stream {stream_name} before its schema.",
+                "Mend the tap or its catalog, and run again.",
+            )
 
     @override
     def _process_activate_version_message(self, message_dict: Json) -> None:

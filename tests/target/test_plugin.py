@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.errors import STATE_IS_SAVED
+from target_posthog.errors import STATE_IS_SAVED, BrokenInput
+from target_posthog.reader import SingerLines
 from tests.fakes.posthog_capture import Fault
 from tests.processes import SCRIPTS, Running, run_target, start
 from tests.target.singer import record, records, row, rows, schema, state
@@ -125,6 +127,14 @@ def test_about_and_version_need_no_configuration(tmp_path: Path) -> None:
 _SOUND = [schema(), record(row(1)), state({"at": 1})]
 
 
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
+def test_input_in_utf_16_is_called_that(coding: str) -> None:
+    """A shell such as PowerShell writes a tap's output so; nothing else is wrong with it."""
+    text = ("\ufeff" if coding == "utf-16-be" else "") + json.dumps(schema())
+    with pytest.raises(BrokenInput, match="UTF-16 text, not UTF-8"):
+        SingerLines().process_lines(io.BytesIO(text.encode(coding)), {})
+
+
 @pytest.mark.parametrize(
     ("broken", "words"),
     [
@@ -140,10 +150,18 @@ _SOUND = [schema(), record(row(1)), state({"at": 1})]
         ({"type": "RECORD", "stream": ["events"], "record": {}}, "without a sound stream"),
         ({"type": "RECORD", "stream": "events", "record": None}, "without a sound record"),
         ({"type": "RECORD", "stream": "events", "record": [PERSONAL]}, "without a sound record"),
-        ({"type": "RECORD", "stream": "none", "record": PERSONAL}, "before its stream's schema"),
-        ({"type": "RECORD", "stream": "events", "record": PERSONAL}, "without its key properties"),
+        (
+            {"type": "RECORD", "stream": "none", "record": PERSONAL},
+            "of the stream none before its schema",
+        ),
+        (
+            {"type": "RECORD", "stream": "events", "record": PERSONAL},
+            "without its key properties (uuid)",
+        ),
         ({"type": "SCHEMA", "stream": "events", "schema": None}, "without a sound schema"),
-        ({"type": "STATE", "state": 5}, "without a required part"),
+        ({"type": "STATE", "state": 5}, "a STATE without a sound value"),
+        ({**schema(), "key_properties": "uuid"}, "a SCHEMA without a sound key_properties"),
+        ({**schema(), "key_properties": [["uuid"]]}, "a SCHEMA without a sound key_properties"),
         (
             {"type": "BATCH", "stream": "events", "manifest": []},
             "a BATCH message without a sound part",
