@@ -42,6 +42,12 @@ _OWN_FORMATS = frozenset({"amplitude", "posthog"})
 #: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
 #: in any spelling that `foreign_rows` reads.
 AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+#: What events of PostHog's exports and API always have.
+POSTHOG_FIELDS = frozenset({"event", "distinct_id", "timestamp", "properties"})
+_ARE_POSTHOGS = (
+    "Stream {0}: its records look like PostHog's own events, and each becomes an event called {0}. "
+    "To send them as what they are, set `source_format` to `posthog`."
+)
 #: For how many sets of names the answer is remembered.
 _MAX_SPELLINGS = 32
 
@@ -125,7 +131,7 @@ class Converter:
             if isinstance(conversion, Converted):
                 conversion = self._property_settings.with_person(conversion)
         else:
-            self._introduce()
+            self._introduce(record)
             self._note_fields(record)
             conversion = self._fields.convert(record)
         if isinstance(conversion, Converted):
@@ -188,6 +194,9 @@ class Converter:
             f"{where}{part}": source for part, source in mapping.unnamed_in(self._schema).items()
         }
         self._entries.want("streams", self._unmet)
+        for part in mapping.named_in(self._schema):
+            # Also of a schema that grew: what an earlier one did not name was no mistake.
+            self._entries.meet("streams", f"{where}{part}")
         return mapping, False
 
     def _note_fields(self, record: Json) -> None:
@@ -198,12 +207,18 @@ class Converter:
                 del self._unmet[part]
                 self._entries.meet("streams", part)
 
-    def _introduce(self) -> None:
+    def _introduce(self, record: Json) -> None:
         """Say at the first record what the mapping left open, and what stands for it."""
         if not self._introduced:
             self._introduced = True
             for level, text in _defaults(self._fields, self._schema):
                 self._say(level, text)
+            if self._fields.mapping.event is None and _is_posthogs(record):
+                self._say(logging.WARNING, _ARE_POSTHOGS.format(self._stream))
+
+
+def _is_posthogs(record: Json) -> bool:
+    return POSTHOG_FIELDS.issubset(map(str.lower, record))
 
 
 def _are_amplitudes(names: Iterable[str]) -> bool:

@@ -89,6 +89,10 @@ class EntriesMet:
 
 
 def hint(name: str, there: Iterable[str]) -> str:
-    """Return the end of a sentence about a name, with the nearest one that there is."""
-    like = difflib.get_close_matches(name, list(there), n=1)
-    return f". Did you mean `{like[0]}`?" if like else "."
+    """Return the end of a sentence about a name, with the nearest one that there is.
+
+    Warehouses have the names of streams in capitals.
+    """
+    names = {one.lower(): one for one in there}
+    like = difflib.get_close_matches(name.lower(), names, n=1)
+    return f". Did you mean `{names[like[0]]}`?" if like else "."

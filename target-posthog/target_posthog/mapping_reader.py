@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
+from target_posthog.amplitude.identity import legal_id
+from target_posthog.any_time import any_time
 from target_posthog.codec import loads
 from target_posthog.errors import FixConfiguration
 from target_posthog.field_sources import (
@@ -28,7 +30,7 @@ from target_posthog.stream_mappings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: PostHog takes no more group types in a project (posthog.com, docs/product-analytics/
 #: group-analytics).
@@ -37,6 +39,18 @@ _MAX_GROUP_TYPES = 5
 _PICKED_PARTS = frozenset({"properties", "set", "set_once"})
 #: A constant here would make all records one event, or join everybody's persons to one.
 _OWN_PARTS = frozenset({"uuid", "alias"})
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+#: What a constant must be, lest every record be rejected for it.
+_CONSTANTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "event": ("a name of an event", _is_name),
+    "distinct_id": ("an id that a person can have", legal_id),
+    "timestamp": ("a time that can be read", any_time),
+}
 
 
 def read_mappings(streams: Any) -> tuple[StreamMappings, list[str]]:
@@ -55,6 +69,12 @@ def read_mappings(streams: Any) -> tuple[StreamMappings, list[str]]:
     for number, (stream, mapping) in enumerate(_pairs(loads(json.dumps(streams))), 1):
         with _noted(problems):
             _check_entry(number, stream, mapping)
+            if any(name == stream for name, _ in entries):
+                raise FixConfiguration(
+                    f"streams: there are two entries for {stream}, of which the second would not "
+                    "act.",
+                    "",
+                )
             parts: dict[str, Any] = {}
             for part, value in mapping.items():
                 if value is None or part == "stream":
@@ -103,15 +123,26 @@ def _part(where: str, part: str, value: Any) -> Any:
     if part == "distinct_id" and value is False:
         return NOBODY
     source = _id_of_record(where, value) if part == "uuid" else _source(where, value)
-    if part in _OWN_PARTS and any(isinstance(one, Constant) for one in source.candidates):
+    if part in _OWN_PARTS and any(map(_is_constant, source.candidates)):
         raise FixConfiguration(f"{where} must be a field: it differs from record to record.", "")
+    wanted, can_be = _CONSTANTS.get(part, ("", None))
+    if can_be and not all(can_be(one.value) for one in source.candidates if _is_constant(one)):
+        raise FixConfiguration(f"{where}: the constant is not {wanted}.", "")
     return source
+
+
+def _is_constant(candidate: Candidate) -> TypeGuard[Constant]:
+    return isinstance(candidate, Constant)
 
 
 def _id_of_record(where: str, value: Any) -> Source:
     """Read the source of a uuid, which may also be `{fields: [name, …]}`: several fields in one."""
-    if not isinstance(value, dict) or value.keys() != {"fields"}:
+    if not isinstance(value, dict) or value.keys() == {"value"}:
         return _source(where, value)
+    if value.keys() != {"fields"}:
+        raise FixConfiguration(
+            f"{where} must be a field's name, a list of names, or {{fields: a list of names}}.", ""
+        )
     names = value["fields"] if isinstance(value["fields"], list) else [value["fields"]]
     if not names or not all(isinstance(name, str) and name for name in names):
         raise FixConfiguration(f"{where}, fields must be a list of fields' names.", "")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 #: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
 _CHATTER = (
+    "Found '%s' filter rule",  # with the expression, which may hold a secret
     "Parsing env var",
     "Parsing '%s' config from env",
     "Skipping parse of env var",

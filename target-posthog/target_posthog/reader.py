@@ -89,7 +89,7 @@ class SingerLines(GenericSingerReader[bytes]):
             BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
                 hold a person's data.
         """
-        if self._line == 1 and isinstance(line, bytes) and line.startswith(_UTF_16):
+        if self._line == 1 and line[:2] in _UTF_16:
             raise BrokenInput(
                 "The input is UTF-16 text, not UTF-8.",
                 "A shell wrote it, such as PowerShell with `>`: convert it, and run again.",

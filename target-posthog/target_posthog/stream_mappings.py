@@ -67,12 +67,17 @@ class StreamMapping:
 
     def unnamed_in(self, schema: Mapping[str, Any]) -> dict[str, Source]:
         """Return the parts whose fields a schema does not name, though records may have them."""
-        found: dict[str, Source] = {}
+        return {words: source for words, source in self._in_words() if source.unnamed_in(schema)}
+
+    def named_in(self, schema: Mapping[str, Any]) -> list[str]:
+        """Return the other parts."""
+        return [words for words, source in self._in_words() if not source.unnamed_in(schema)]
+
+    def _in_words(self) -> Iterator[tuple[str, Source]]:
         for part, one in self._sources():
             source = one.source if isinstance(one, Pick) else one
-            if isinstance(source, Source) and source.unnamed_in(schema):
-                found[f"{part} ({source})"] = source
-        return found
+            if isinstance(source, Source):
+                yield f"{part} ({source})", source
 
     def _sources(self) -> Iterator[tuple[str, Source | Pick | PickAll]]:
         for part in ("event", "distinct_id", "timestamp", "uuid", "alias"):

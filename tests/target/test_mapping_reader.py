@@ -60,6 +60,14 @@ def test_null_is_the_usual_way() -> None:
         ({"timestamp": ["a", 5]}, f"timestamp {ANY_SOURCE}"),
         ({"event": {"values": 1}}, f"event {ANY_SOURCE}"),
         ({"uuid": {"value": "x"}}, "uuid must be a field: it differs from record to record."),
+        ({"uuid": {"field": "x"}}, "uuid must be a field's name, a list of names, or {fields: a"),
+        ({"event": {"value": " "}}, "event: the constant is not a name of an event."),
+        ({"event": {"value": 5}}, "event: the constant is not a name of an event."),
+        (
+            {"distinct_id": ["user", {"value": "unknown"}]},
+            "distinct_id: the constant is not an id that a person can have.",
+        ),
+        ({"timestamp": {"value": "now"}}, "timestamp: the constant is not a time that can be"),
         ({"alias": ["a", {"value": "x"}]}, "alias must be a field: it differs from record"),
         ({"properties": [5]}, "properties must be {property: field}, or a list of fields, globs"),
         ({"properties": ["a", "b.a"]}, "properties has two values for the property a."),
@@ -74,6 +82,12 @@ def test_a_mistake_is_told_with_its_place(parts: Any, problem: str) -> None:
     """And nothing else."""
     _, (told,) = read_mappings({"orders": parts})
     assert f"streams, orders, {problem}" in told
+
+
+def test_a_stream_has_one_entry() -> None:
+    """Of two in a list the second would not act."""
+    _, told = read_mappings([{"stream": "a", "event": "x"}, {"stream": "a", "distinct_id": "y"}])
+    assert told == ["streams: there are two entries for a, of which the second would not act."]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -172,6 +172,41 @@ def test_a_field_that_no_record_had_is_told_unless_the_schema_names_it(
     assert ("no record had a field for orders: set (plan)." in ended.log) is told
 
 
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_field_that_one_of_several_schemas_names_is_not_told(
+    tmp_path: Path, *, grows: bool
+) -> None:
+    """A stream may get a column in mid-run, or lose it."""
+    wider = {**ORDERS, "schema": {"properties": {**ORDERS["schema"]["properties"], "plan": {}}}}
+    schemas = [ORDERS, wider] if grows else [wider, ORDERS]
+    messages = [one for message in schemas for one in (message, record(ORDER, "orders"))]
+    ended = preview(messages, tmp_path, streams={"orders": {"set": ["plan"]}})
+    assert "did not act" not in ended.log
+
+
+def test_a_stream_whose_name_is_written_in_capitals_is_proposed(tmp_path: Path) -> None:
+    """Warehouses write names so."""
+    ended = preview([ORDERS], tmp_path, streams={"ORDERS": {}})
+    assert "The stream orders has no entry in `streams`. Did you mean `ORDERS`?" in str(
+        ended.failure
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [({}, True), ({"event": {"value": "x"}}, False), ({"event": "event"}, False)],
+)
+def test_events_of_posthog_that_are_guessed_are_told(
+    tmp_path: Path, changes: Json, *, told: bool
+) -> None:
+    """A PostHog export without `source_format` would be one event name; in capitals, too."""
+    event = {"UUID": None, "Event": "x", "event": "x", "distinct_id": "d", "Properties": "{}"}
+    rows = record({**event, "timestamp": "2024-01-01"}, "export")
+    streams = {"export": changes} if changes else {}
+    ended = preview([schema("export", key=None), rows], tmp_path, streams=streams)
+    assert ("set `source_format` to `posthog`" in ended.log) is told
+
+
 def test_a_run_without_records_tells_of_no_entry_in_vain(tmp_path: Path) -> None:
     """A schedule often finds nothing new."""
     ended = preview([state({"a": 1})], tmp_path, skip_events=["x"], streams={"orders": {}})
