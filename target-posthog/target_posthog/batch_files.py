@@ -12,7 +12,6 @@ import re
 import stat
 import sys
 import zlib
-from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +41,11 @@ GB = 1024**3
 #: Who raises the size above its default trusts the files: then it alone counts.
 DEFAULT_MAX_GB = 20
 _MAX_RATIO, _RATIO_FREE_BYTES = 200, 64 * 1024 * 1024
-#: What a file may unpack to and be kept until its checksum was seen; a larger one is unpacked
-#: twice, which costs a few per cent of converting it.
-_IN_MEMORY_BYTES = 32 * 1024 * 1024
+#: What a file may unpack to and be kept until its checksum was seen. A larger one is unpacked
+#: twice: at 3 GB/s from the processor's cache, a fiftieth of converting it, that costs less than
+#: to write it to the memory and read it from there.
+_IN_MEMORY_BYTES = 2 * 1024 * 1024
+_USUAL_RATIO = 10
 #: What is unpacked at a time: small, so that it stays in the processor's cache.
 _BLOCK_BYTES = 256 * 1024
 #: Folders that tap-amplitude makes for the files of one run, and for nothing else.
@@ -152,18 +153,16 @@ class BatchFile:
 
     def _verified(self) -> Iterator[bytes]:
         """Yield the content once its end was seen: a small file from memory, another anew."""
-        blocks: deque[bytes] = deque()
-        size = 0
+        is_small = self.size() * _USUAL_RATIO <= _IN_MEMORY_BYTES
+        blocks: list[bytes] = []
+        left = _IN_MEMORY_BYTES if is_small else 0
         for block in self._unpacked():
-            size += len(block)
-            if size <= _IN_MEMORY_BYTES:
+            left -= len(block)
+            if left >= 0:
                 blocks.append(block)
             else:
                 blocks.clear()
-        if size > _IN_MEMORY_BYTES:
-            yield from self._unpacked()
-        while blocks:
-            yield blocks.popleft()
+        yield from blocks if left >= 0 else self._unpacked()
 
     def _unpacked(self) -> Iterator[bytes]:
         bound = self.max_bytes

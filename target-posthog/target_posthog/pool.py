@@ -251,10 +251,9 @@ class Pool:
             try:
                 message = one.recv()
             except (EOFError, OSError):
-                raise self._ended(worker) from None
-            if isinstance(message, Failed) and message.bad_file is not None:
-                self._leave(worker, message, message.bad_file)
-            elif isinstance(message, Turn):
+                self._note_end(worker)
+                continue
+            if isinstance(message, Turn):
                 worker.waiting[one] = message
             else:
                 self._take(worker, message)
@@ -280,7 +279,7 @@ class Pool:
         elif isinstance(message, AllDelivered):
             self._done(worker.open.pop(message.number))
         else:
-            self._take_words(message)
+            self._take_words(worker, message)
 
     def _leave(self, worker: _Worker, failed: Failed, bad_file: int) -> None:
         """Let a worker go that cannot read a file; what came before the file goes on."""
@@ -296,9 +295,12 @@ class Pool:
         self._workers.remove(worker)
         self._end([worker])
 
-    def _take_words(self, message: Met | Said | Failed | Broke) -> None:
+    def _take_words(self, worker: _Worker, message: Met | Said | Failed | Broke) -> None:
         if isinstance(message, Met):
             self.met.update(message.entries)
+            return
+        if isinstance(message, Failed) and message.bad_file is not None:
+            self._leave(worker, message, message.bad_file)
             return
         if isinstance(message, Failed):
             raise message.kind(message.happened, message.remedy)
@@ -321,7 +323,7 @@ class Pool:
         """Let workers go on that may by now; tell whether there was any."""
         answered = False
         self._next_turn = 0.0
-        for worker in self._workers:
+        for worker in list(self._workers):
             if worker.asks is not None and worker.reads and self._jobs.may_ask(worker.reads):
                 news = self._links.news(worker.asks.sightings)
                 worker.asks = None
@@ -346,21 +348,23 @@ class Pool:
         try:
             pipe.send(message)
         except OSError:
-            raise self._ended(worker) from None
+            self._note_end(worker)
 
-    def _ended(self, worker: _Worker) -> RunAgain:
-        """Take what a worker said before its end, perhaps the cause; return what to say of it.
+    def _note_end(self, worker: _Worker) -> None:
+        """Take what a worker said before its end; that it leaves is no surprise.
 
         Raises:
-            TargetPosthogError: the cause.
+            TargetPosthogError: what it said is the cause of its end, or it said nothing of it.
         """
         worker.process.join(1.0)
         with suppress(EOFError, OSError):
-            while worker.main.poll():
+            while worker in self._workers and worker.main.poll():
                 self._take(worker, worker.main.recv())
+        if worker not in self._workers:
+            return
         code = worker.process.exitcode
         cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
-        return RunAgain(
+        raise RunAgain(
             f"A worker process ended before its work was done ({cause}).",
             "Run again; if the memory is short, set workers to less.",
         )

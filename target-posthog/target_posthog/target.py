@@ -223,7 +223,7 @@ class TargetPosthog(Target):
         if self._pool is not None and not self._pool.is_idle:
             self._pool.note(copy.deepcopy(self._latest_state or {}))
             return
-        self._safe_state = None
+        self._safe_state = copy.deepcopy(self._latest_state) if self._pool is not None else None
         self._progress.reached(self._latest_state)
         if time.monotonic() - self._state_written >= _STATE_SECONDS:
             self.drain_all()
@@ -283,6 +283,7 @@ class TargetPosthog(Target):
                 raise StateNotWritten(error) from error
             self._drained_state = state
         self._state_written = time.monotonic()
+        self._safe_state = None
 
     def _attend(self) -> tuple[list[int], float | None]:
         """Let the workers go on, and write the state that is safe by now; see `Pool.attend`."""
@@ -302,7 +303,6 @@ class TargetPosthog(Target):
             if due <= 0:
                 self._flush()
                 self._write_now(self._safe_state)
-                self._safe_state = None
             else:
                 seconds = due if seconds is None else min(due, seconds)
         self._show_progress()

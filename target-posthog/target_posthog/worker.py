@@ -299,8 +299,7 @@ class _Line:
                 continue
             self._take_usual(reading.converter, usual)
             usual = []
-            self._take_line(reading, number, row)
-            number += row.count(b"\n")
+            number += self._take_line(reading, number, row)
         self._take_usual(reading.converter, usual)
 
     def _take_usual(self, converter: Converter, items: Sequence[Item]) -> None:
@@ -312,14 +311,15 @@ class _Line:
                 assert isinstance(item.record, bytes)  # noqa: S101 - the line itself
                 self._take_record(converter, item.record, loads(item.record))
 
-    def _take_line(self, reading: _Reading, number: int, row: bytes) -> None:
-        """Take a line that is not usual."""
+    def _take_line(self, reading: _Reading, number: int, row: bytes) -> int:
+        """Take a line that is not usual; return how many lines end in it."""
         is_whole = not reading.cutter.is_open and len(row) <= LONG_LINE_BYTES
         record = usual_object(row) if is_whole else None
         if record is None:
             self.take_found(reading, reading.cutter.feed(number, row))
-        else:
-            self._take_record(reading.converter, row, record)
+            return row.count(b"\n")
+        self._take_record(reading.converter, row, record)
+        return 1
 
     def take_found(self, reading: _Reading, found: Sequence[Found]) -> None:
         """Take what was cut out of unusual lines.

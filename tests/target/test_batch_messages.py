@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_posthog import batch_files
 from target_posthog.codec import dumps
+from target_posthog.errors import BrokenInput
 from tests.fakes.posthog_capture import Fault
 from tests.processes import run_target, start
 from tests.target.histories import held_events, identities, keys_of, people
@@ -259,6 +261,114 @@ def test_a_file_that_cannot_be_read_stops_the_run(
     assert f"The batch file a.json.gz {told}" in run.stderr
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("through_sdk", [False, True])
+def test_nothing_is_sent_of_a_file_whose_checksum_is_wrong(
+    tmp_path: Path,
+    folder: Path,
+    config: Json,
+    capture: PosthogCapture,
+    through_sdk: bool,  # noqa: FBT001
+) -> None:
+    """Not one event, however many come before the damage; the hours before are in the state."""
+    good, bad = put(folder, "a", people(10)), put(folder, "b", people(3000)[1000:])
+    content = bytearray(bad.read_bytes())
+    content[-8] ^= 1  # the checksum itself
+    bad.write_bytes(content)
+    messages = [schema(), batch([good]), state({"at": 1}), batch([bad]), state({"at": 2})]
+    run = run_target(config | {"add_record_metadata": through_sdk}, messages, tmp_path)
+
+    assert run.exit_code == 1
+    assert "The batch file b.json.gz is cut off or damaged." in run.stderr
+    assert held_events(capture) == keys_of(people(10))
+    assert run.stdout == '{"at": 1}\n'
+
+
+@pytest.mark.parametrize("in_memory", [10, 1_000_000])
+def test_a_file_is_seen_to_its_end_before_its_first_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    """From the memory, or unpacked twice when it does not fit: the same lines, or none."""
+    monkeypatch.setattr(batch_files, "_IN_MEMORY_BYTES", in_memory)
+    monkeypatch.setattr(batch_files, "_BLOCK_BYTES", 64)
+    path = put(tmp_path, "a", rows(range(50)))
+    file = batch_files.BatchFile(str(path), is_gzip=True)
+    whole = [line for _, lines in file.blocks() for line in lines]
+    assert whole == lines_of(rows(range(50))).splitlines(keepends=True)
+
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BrokenInput):
+        next(iter(file.blocks()))
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "code"),
+    [
+        (b"\n" * 300_000_000, "unpacks to far more than an export does", 1),
+        (b" " * 60_000_000, None, 0),
+        (b"\0" * 60_000_000, None, 0),
+    ],
+    ids=["line ends beyond the ratio", "blanks", "NULs"],
+)
+def test_a_bomb_ends_soon_and_takes_no_memory(
+    tmp_path: Path, folder: Path, config: Json, text: bytes, told: str | None, code: int
+) -> None:
+    """A few kilobytes that unpack to hundreds of megabytes stop the run, or are nothing."""
+    path = folder / "a.json.gz"
+    path.write_bytes(gzip.compress(text, 9))
+    run = run_target(config, [schema(), batch([path]), state({"at": 1})], tmp_path)
+    assert run.exit_code == code, run.stderr
+    assert told is None or f"The batch file a.json.gz {told}" in run.stderr
+
+
+def test_a_long_line_is_kept_by_its_beginning(tmp_path: Path, folder: Path, config: Json) -> None:
+    """The reject says how long it is and where it stands; what follows is read."""
+    path = folder / "a.json.gz"
+    path.write_bytes(gzip.compress(b"x" * 50_000_000 + b"\n" + dumps(row(1))))
+    messages = [schema(), batch([path]), state({"at": 1})]
+    run = run_target(config | {"max_reject_ratio": 1}, messages, tmp_path).checked()
+
+    assert counts_in(run.stderr)["accepted"] == counts_in(run.stderr)["rejected"] == 1
+    (rejects,) = (tmp_path / "rejects").iterdir()
+    kept = json.loads(rejects.read_text())
+    assert kept["record"] == "x" * 1024 * 1024
+    assert "a.json.gz, line 1: not JSON" in kept["reason"]
+    assert "50,000,000 bytes" in kept["reason"]
+
+
+@pytest.mark.parametrize(
+    ("address", "told", "code"),
+    [
+        (7, "is not the address of a file", 1),
+        (None, "is not the address of a file", 1),
+        ({"path": "a"}, "is not the address of a file", 1),
+        (["a"], "is not the address of a file", 1),
+        ("  ", "is not the address of a file", 1),
+        ("a\0b", "is not the address of a file", 1),
+        ("{folder}", "is not a file but a folder or a device", 1),
+        ("/dev/zero", "is not a file but a folder or a device", 1),
+        ("file://{folder}/../secret.json", "holds an address with `..` in it", 1),
+        ("file://{folder}/%2e%2e/secret.json", "holds an address with `..` in it", 1),
+        ("file://{folder}/gone.json.gz", "is gone before it was read", 1),
+        ("http://127.0.0.1:1/a.json.gz", "lie at http://, from where none are read", 2),
+        ("HTTPS://example.com/a.json.gz", "lie at HTTPS://, from where none are read", 2),
+        ("nowhere://a/b.json.gz", "lie at nowhere://, from where none are read", 2),
+    ],
+)
+def test_an_address_that_is_none_is_refused_in_words(
+    tmp_path: Path, folder: Path, config: Json, address: Any, told: str, code: int
+) -> None:
+    """By whose mistake it is; never by a traceback."""
+    if isinstance(address, str):
+        address = address.replace("{folder}", str(folder))
+    message = {"type": "BATCH", "stream": "events", "encoding": GZIP, "manifest": [address]}
+    run = run_target(config, [schema(), message, state({"at": 1})], tmp_path)
+    assert run.exit_code == code, run.stderr
+    assert told in run.stderr
+    assert "Traceback" not in run.stderr
+    assert "bug" not in run.stderr
+    assert run.stdout == ""
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,152 @@
+"""Files that are no plain JSON lines: the same events and rejects by records and batch files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.tap.running import START, file_name, packed, write_files
+from tests.tap.typical_rows import typical_row
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.end_to_end.support import Pipeline
+    from tests.fakes.posthog_capture import PosthogCapture
+
+Json = dict[str, Any]
+
+
+def texts(first: int, count: int = 2) -> list[bytes]:
+    """Return rows as JSON, the names of whose events are their numbers."""
+    return [line(number) for number in range(first, first + count)]
+
+
+def line(number: int, **fields: Any) -> bytes:
+    """Return a row as JSON, the name of whose event is its number."""
+    content = typical_row(START, number) | {"event_type": f"n{number}"} | fields
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def deep(number: int, levels: int) -> bytes:
+    """Return a row that nests so deep."""
+    nested = b'{"a":' * (levels - 2) + b"1" + b"}" * (levels - 2)
+    return line(number)[:-1] + b',"event_properties":{"deep":' + nested + b"}}"
+
+
+CUT = b'{"event_type":"cut'
+#: A character in two halves, and a byte of another coding.
+HALVES = line(80, city="\ud83d\ude00")
+LATIN = line(81).replace(b"Utrecht", b"Utr\xe9cht")
+
+#: Content of a file, the numbers of its events, and what is rejected of it by which reason.
+FILES: list[tuple[bytes, list[int], list[tuple[str, str]]]] = [
+    (b"[" + b",".join(texts(10)) + b"]", [10, 11], []),
+    (b"[\n" + b",\n".join(texts(20)) + b"\n]\n", [20, 21], []),
+    (json.dumps([json.loads(one) for one in texts(30)], indent=2).encode(), [30, 31], []),
+    (b"\n".join(json.dumps(json.loads(one), indent=1).encode() for one in texts(40)), [40, 41], []),
+    (b" ".join(texts(50)) + b"\n" + b",".join(texts(52)), [50, 51, 52, 53], []),
+    (b"\r".join(texts(60)), [60, 61], []),
+    (b"\xef\xbb\xbf" + b"\r\n".join(texts(70)) + b"\r\n\0\0\0\0", [70, 71], []),
+    (HALVES + b"\n" + LATIN, [80, 81], []),
+    (line(90) + b"\n" + CUT + b"\n" + line(91), [90, 91], [("line 2", CUT.decode())]),
+    (b"[" + line(100) + b",null," + line(101) + b"]", [100, 101], [("line 1, item 2", "null")]),
+    (line(110) + b"}\n" + line(111), [111], [("line 1", line(110).decode() + "}")]),
+    (deep(120, 600) + b"\n" + line(121), [121], [("line 1", deep(120, 600).decode())]),
+]  # fmt: skip
+
+
+@pytest.fixture(name="archive")
+def archive_(tmp_path: Path) -> Path:
+    """Every file, an hour each."""
+    files = {file_name(hour): gzip.compress(text) for hour, (text, _, _) in enumerate(FILES)}
+    return write_files(tmp_path / "archive", files)
+
+
+def by_batch(root: Path) -> Json:
+    """Return the setting that hands files over."""
+    storage = {"root": f"file://{root}"}
+    return {
+        "batch_config": {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": storage}
+    }
+
+
+def place_of(reject: Json) -> str:
+    """Return what the reason of a reject says behind the name of the file."""
+    found = re.search(r"#70\.json\.gz'?, (line [\d, item]+): ", reject["reason"])
+    assert found is not None, reject["reason"]
+    return found[1]
+
+
+@pytest.mark.parametrize("way", ["records", "batch files", "batch files through the SDK"])
+def test_files_of_any_form_become_the_events_that_they_are(
+    way: str, tmp_path: Path, archive: Path, pipeline: Pipeline, posthog: PosthogCapture
+) -> None:
+    """Each way takes the same events and rejects, at the same places."""
+    pipeline.tap = {"archive_path": str(archive), "on_bad_line": "reject"}
+    if way != "records":
+        pipeline.tap |= by_batch(tmp_path / "batches")
+    if way.endswith("SDK"):
+        pipeline.target["add_record_metadata"] = True
+    pipeline.target["max_reject_ratio"] = 1
+    pipeline.run_well()
+
+    names = [event["event"] for event in posthog.events if event["event"][0] == "n"]
+    assert sorted(names) == sorted(f"n{number}" for _, numbers, _ in FILES for number in numbers)
+    cities = {
+        event["event"]: event["properties"]["city"]
+        for event in posthog.events
+        if event["event"] in {"n80", "n81"}
+    }
+    assert cities == {"n80": "\U0001f600", "n81": "Utr\ufffdcht"}
+    kept = [(place_of(one), one["record"]) for one in pipeline.rejects()]
+    assert kept == [bad for _, _, rejects in FILES for bad in rejects]
+
+
+@pytest.mark.parametrize("through_sdk", [False, True])
+def test_a_bad_line_of_a_batch_file_stops_before_its_hour(
+    through_sdk: bool,  # noqa: FBT001
+    tmp_path: Path,
+    pipeline: Pipeline,
+    posthog: PosthogCapture,
+) -> None:
+    """By default: the message names file and line, and the state holds the hours before."""
+    good = [packed([typical_row(START, hour)]) for hour in range(4)]
+    bad = gzip.compress(line(5) + b"\n" + b'{"event_type":"cut\n')
+    files = {file_name(hour): text for hour, text in enumerate([*good[:3], bad, good[3]])}
+    archive = write_files(tmp_path / "archive", files)
+    pipeline.tap = {"archive_path": str(archive), **by_batch(tmp_path / "batches")}
+    if through_sdk:
+        pipeline.target["add_record_metadata"] = True
+    end = pipeline.run()
+
+    assert end.target.exit_code == 1, end.logs
+    assert f"{file_name(3)}, line 2, is not a record: not JSON." in end.target.stderr
+    assert "on_bad_line" in end.target.stderr
+    assert pipeline.next_export_hour == "2024-01-01T03:00:00Z"
+    assert len({event["uuid"] for event in posthog.events}) >= 3
+    assert pipeline.rejects() == []
+
+
+@pytest.mark.parametrize("way", [(), ("batch",), ("batch", "sdk"), ("sdk",)])
+def test_a_row_that_nests_deeper_than_posthog_takes_is_rejected(
+    way: tuple[str, ...], tmp_path: Path, pipeline: Pipeline, posthog: PosthogCapture
+) -> None:
+    """It passes every reader, writer and pipe on its way into the rejects, whole; others go on."""
+    text = gzip.compress(deep(1, 480) + b"\n" + line(2))
+    pipeline.tap = {"archive_path": str(write_files(tmp_path / "a", {file_name(0): text}))}
+    if "batch" in way:
+        pipeline.tap |= by_batch(tmp_path / "batches")
+    if "sdk" in way:
+        pipeline.target["add_record_metadata"] = True
+    pipeline.target["max_reject_ratio"] = 1
+    pipeline.run_well()
+
+    assert {event["event"] for event in posthog.events if event["event"][0] == "n"} == {"n2"}
+    (reject,) = pipeline.rejects()
+    assert reject["code"] == "refused_by_posthog"
+    assert json.dumps(reject["record"]).count('{"a": ') == 478
