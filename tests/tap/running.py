@@ -174,7 +174,7 @@ def file_name(hour: int, part: int = 70) -> str:
 
 def packed(of: Iterable[Mapping[str, Any]]) -> bytes:
     """The content of a file of rows."""
-    return gzip.compress("".join(json.dumps(r) + "\n" for r in of).encode())
+    return gzip.compress("".join(json.dumps(r) + "\n" for r in of).encode(), mtime=0)
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
