@@ -200,6 +200,8 @@ def _groups(where: str, value: Any) -> tuple[MappedGroup, ...]:
         raise FixConfiguration(
             f"{where} must be {{group type: field}} or {{group type: {{key, properties}}}}.", ""
         )
+    if not all(kind.strip() for kind in value):
+        raise FixConfiguration(f"{where} has a group type without a name.", "")
     if len(value) > _MAX_GROUP_TYPES:
         raise FixConfiguration(
             f"{where} has more group types than the {_MAX_GROUP_TYPES} that PostHog takes.", ""

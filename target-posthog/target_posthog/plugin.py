@@ -13,7 +13,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import click
-from singer_sdk.exceptions import InvalidInputLine
+from singer_sdk.exceptions import (
+    InvalidInputLine,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
 from singer_sdk.metrics import get_metrics_logger
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -64,6 +68,14 @@ class StateNotWritten(RunAgain):
         )
         # What could not be written waits in the buffer: Python would try, and fail, once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
+    """A record lacks what the tap says its key is."""
+
+
+class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):
+    """A record came of whose stream nothing is known."""
 
 
 #: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.

@@ -51,7 +51,9 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
     person, timestamp = _person(event), any_time(event["timestamp"])
     problem = problem_of_person(person, absent="The record has no distinct_id.")
     if problem is not None or timestamp is None:
-        return problem or Rejected("bad_time", "The record's timestamp cannot be read.")
+        return problem or Rejected(
+            "bad_time", "The record's timestamp cannot be read, or lies before 1900."
+        )
     event |= {
         "uuid": canonical_uuid(event["uuid"]) or uuid_of_record("posthog", record),
         "distinct_id": person,

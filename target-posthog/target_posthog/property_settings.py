@@ -84,12 +84,9 @@ class PropertySettings:
         )
         if is_personal:
             return converted
-        if event["event"] in _NEED_A_PERSON:
-            return Rejected(
-                "reserved_event_name",
-                f"PostHog does not store {event['event']} as an event of no person. "
-                "Rename it with event_names.",
-            )
+        problem = problem_without_person(event["event"])
+        if problem is not None:
+            return problem
         marked = {**properties, "$process_person_profile": False}
         return Converted({**event, "properties": marked})
 
@@ -133,6 +130,16 @@ class PropertySettings:
             for name, item in value.items()
             if not self._names.skips(f"{inside}{name}")
         }
+
+
+def problem_without_person(name: str) -> Rejected | None:
+    """Return why PostHog would not store an event of this name and of no person."""
+    if name not in _NEED_A_PERSON:
+        return None
+    return Rejected(
+        "reserved_event_name",
+        f"PostHog does not store {name} as an event of no person. Rename it with event_names.",
+    )
 
 
 def _hold_back(properties: Json, *, keep_on_event: bool) -> None:

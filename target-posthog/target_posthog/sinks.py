@@ -5,22 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.exceptions import MissingKeyPropertiesError
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from target_posthog.converters import Converter
-from target_posthog.errors import BrokenInput
+from target_posthog.plugin import RecordWithoutKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_posthog.conversion import Json
     from target_posthog.target import TargetPosthog
-
-
-class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
-    """A record lacks what the tap says its key is."""
 
 
 class PosthogSink(Sink):

@@ -15,6 +15,7 @@ from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.event_names import problem_of_name
 from target_posthog.amplitude.groups import group_event
+from target_posthog.amplitude.identity import joined, legal_id
 from target_posthog.any_time import any_time
 from target_posthog.conversion import (
     Conversion,
@@ -27,7 +28,9 @@ from target_posthog.conversion import (
 from target_posthog.field_sources import Source
 from target_posthog.ids import UnfitError, described
 from target_posthog.lib import with_lib
+from target_posthog.property_settings import problem_without_person
 from target_posthog.record_ids import uuid_of_record, uuid_of_value
+from target_posthog.sightings import merged_by
 from target_posthog.stream_mappings import Picks, StreamMapping
 from target_posthog.stream_people import PERSON, Group, People, Who, check_person
 
@@ -145,8 +148,16 @@ class StreamFields:
         }
         # PostHog drops merges and group updates of events without a person profile.
         if not personal:
+            problem = problem_without_person(name)
+            if problem is not None:
+                raise UnfitError(problem)
             return Converted(event)
         links, states = who.links, tuple(_states(groups, record))
+        merged = legal_id(merged_by(event))
+        own = None if merged is None else joined(who.person, merged, source=None)
+        if own is not None:
+            # The event itself joins them, by the rules for all.
+            return Converted(event, own, states, who.user or who.person, links, joins=True)
         return Converted(event, links[0] if links else None, states, who.user, links[1:])
 
     def _group_update(self, record: Mapping[str, Any], groups: Sequence[Group]) -> Conversion:
@@ -196,7 +207,7 @@ class StreamFields:
             time = any_time(value)
             if time is not None:
                 return time
-            reason = f"{described(candidate)} is not a time that can be read."
+            reason = f"{described(candidate)} is not a time that can be read, or lies before 1900."
             break
         raise UnfitError(Rejected("bad_time", reason))
 

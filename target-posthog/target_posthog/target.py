@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
-from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
@@ -48,7 +47,7 @@ from target_posthog.ledger import Ledger
 from target_posthog.links import Links
 from target_posthog.object_cutter import Found
 from target_posthog.pace import Pace
-from target_posthog.plugin import StateNotWritten, checked_config
+from target_posthog.plugin import RecordWithoutSchema, StateNotWritten, checked_config
 from target_posthog.pool import Pool
 from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
@@ -81,10 +80,6 @@ _EARLIER_PREVIEWS = (
     "alone."
 )
 _AFTER_PREVIEW = "Next: to send, take preview_path out. The preview left the state as it was."
-
-
-class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):
-    """A record came that nothing is known of."""
 
 
 class TargetPosthog(Target):

@@ -25,7 +25,9 @@ def test_every_message_of_a_plugin_is_explained(plugin: str) -> None:
 def test_the_code_is_really_searched_for_messages() -> None:
     """The search finds plain texts, texts with gaps, and texts in tables."""
     assert "api_key is not set." in messages_of("target-posthog")
-    assert "The tap sent a record of the stream … before its schema." in messages_of("target-posthog")
+    assert "The tap sent a record of the stream … before its schema." in messages_of(
+        "target-posthog"
+    )
     assert "Amplitude refused the keys: …" in messages_of("tap-amplitude")
     assert "archive_path: … does not exist. …" in messages_of("tap-amplitude")
 

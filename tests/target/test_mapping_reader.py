@@ -75,6 +75,7 @@ def test_null_is_the_usual_way() -> None:
         ({"groups": "x"}, "groups must be {group type: field} or {group type: {key, properties}}."),
         ({"groups": {"a": {"key": "k", "name": "n"}}}, "groups, a may have a key and properties"),
         ({"groups": {"a": {"properties": ["n"]}}}, f"groups, a {ANY_SOURCE}"),
+        ({"groups": {" ": "x"}}, "groups has a group type without a name."),
         ({"groups": dict.fromkeys("abcdef", "x")}, "groups has more group types than the 5"),
     ],
 )

@@ -68,6 +68,8 @@ def test_a_day_is_its_first_moment() -> None:
         ({"customer_id": "x" * 201}, "distinct_id_too_long"),
         ({"created_at": None}, "bad_time"),
         ({"created_at": "soon"}, "bad_time"),
+        ({"created_at": "0001-01-01T00:00:00Z"}, "bad_time"),
+        ({"created_at": "1899-12-31"}, "bad_time"),
     ],
 )
 def test_what_cannot_be_an_event_is_rejected(changes: Json, code: str) -> None:
@@ -264,7 +266,7 @@ def test_a_record_says_which_library_it_came_by() -> None:
         ({"user_id": {"id": 5}}, "`user_id` is not an id: neither a text nor a number."),
         ({"user_id": [5]}, "`user_id` is not an id: neither a text nor a number."),
         ({"created_at": "31/01/2024", "updated_at": "2024-02-01"}, "`created_at` is not a time"),
-        ({"timestamp": True}, "`timestamp` is not a time that can be read."),
+        ({"timestamp": True}, "`timestamp` is not a time that can be read, or lies before 1900."),
     ],
 )
 def test_what_cannot_be_read_never_gives_way_to_another_field(changes: Json, reason: str) -> None:
@@ -467,3 +469,23 @@ def test_what_a_mapping_leaves_open_is_told_in_words() -> None:
     keyless = StreamFields("orders", ()).left_open({"properties": {"uuid": {}}})
     assert keyless["uuid"] == "uuid or made of the whole record"
     assert keyless["distinct_id"] == ""
+
+
+def test_an_identify_joins_by_the_rules_for_all() -> None:
+    """A warehouse's PostHog or Segment events, mapped by fields; the event's own wish counts."""
+    fields = mapped(event="event", properties=["$*"], alias="visitor")
+    record = order(event="$identify", visitor="v", **{"$anon_distinct_id": "d"})
+    found = converted(record, fields)
+    assert found.joins
+    assert found.user == "c1"
+    assert [found.link, *found.also] == [Link("c1", "d", None), Link("c1", "v", None)]
+    plain = converted(record | {"event": "opened"}, fields)
+    assert (plain.joins, plain.link) == (False, Link("c1", "v", None))
+
+
+def test_an_identify_of_no_person_is_rejected() -> None:
+    """PostHog would drop it and say nothing."""
+    fields = replace(mapped(event="event"), options=Options(person_profiles="never"))
+    rejected = fields.convert(order(event="$identify"))
+    assert isinstance(rejected, Rejected)
+    assert rejected.code == "reserved_event_name"
