@@ -27,16 +27,16 @@ from typing import TYPE_CHECKING
 
 from tap_amplitude.copies import without_copies
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
-from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, Form, form_of
+from tap_amplitude.file_forms import COPY_AGAIN, HEAD_BYTES, READ_AS_FILES, Form, form_of
 from tap_amplitude.file_names import NAMED_LIKE, base_of, ignorable, is_marker, is_packed, read_name
 from tap_amplitude.left_out import LeftOut, Why
-from tap_amplitude.members import COPY_AGAIN, DAMAGE, Member, reason_of
+from tap_amplitude.members import DAMAGE, Member, reason_of
 from tap_amplitude.row_kinds import LOOK_BYTES, Rows, rows_in
 from tap_amplitude.stores import FileStore, FolderStore
 from tap_amplitude.zip_stores import OpenZips, ZipStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tap_amplitude.stores import Listed, Store
@@ -95,6 +95,7 @@ class Archive:
     def _list(self, wanted: Callable[[datetime], bool]) -> None:
         members: list[tuple[str, Member]] = []
         merged_ids: list[tuple[str, Member]] = []
+        foreign: list[tuple[str, Member]] = []
         for where, listed in self._files(self._store, 0, self.left_out):
             name = read_name(listed.name)
             if name is None:
@@ -105,12 +106,20 @@ class Archive:
             member = Member(
                 listed.name, name.hour, listed.size, where, app=app, modified=listed.modified
             )
+            if name.is_foreign:
+                foreign.append((name.part, member))
+                continue
             if not name.is_certain:
                 merged_ids.append((name.part, member))
             if name.is_certain or not _is_surely_a_list(member):
                 members.append((name.part, member))
             else:
                 self.left_out.add(Why.MERGES, member.place)
+        if foreign:
+            parts = {part for part, _ in (*members, *merged_ids)}
+            for part, member in self._without_companions(foreign, parts):
+                of_merges = base_of(member.name).startswith("-")
+                (merged_ids if of_merges else members).append((part, member))
         self.members = self._in_order(members, wanted, self.left_out)
         # Counted once: most of them were among the others.
         self.merged_ids = self._in_order(merged_ids, wanted, LeftOut())
@@ -213,18 +222,32 @@ class Archive:
             )
         return ZipStore(store, name, size, self._zips, modified=modified)
 
+    def _without_companions(
+        self, foreign: list[tuple[str, Member]], parts: Container[str]
+    ) -> Iterator[tuple[str, Member]]:
+        """Keep files that stand in for a file which is not there, or may hold other events.
+
+        A file named like an export file, packed or encrypted by somebody, is the only one of its
+        part or beside it. Then it may as well be its checksum.
+        """
+        for part, member in foreign:
+            if part not in parts or (not member.store.is_remote and _has_events(member)):
+                yield part, member
+            else:
+                self.left_out.add(_why_unread(member.name), member.place)
+
     def _place_nowhere(self, store: Store, listed: Listed) -> None:
         """Refuse events whose hour nobody knows; count anything else."""
         place = f"{store.prefix}{listed.name}"
         member = Member(listed.name, _NO_HOUR, listed.size, store)
-        if _LIKE_DATA.fullmatch(base_of(listed.name)) and _has_events(member):
+        is_worth_a_look = not store.is_remote or _LIKE_DATA.fullmatch(base_of(listed.name))
+        if is_worth_a_look and _has_events(member):
             raise ForeignArchive(
                 f"{self.origin} holds the file {place!r}, whose name tells no export hour.",
                 remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
                 "take it out.",
             )
-        why = Why.PACKED if is_packed(listed.name) else Why.UNKNOWN
-        self.left_out.add(Why.MARKER if is_marker(listed.name) else why, place)
+        self.left_out.add(Why.MARKER if is_marker(listed.name) else _why_unread(listed.name), place)
 
     def _in_order(
         self,
@@ -428,10 +451,14 @@ def _look_at_rows(member: Member) -> Rows | None:
     return rows_in(member.beginning(LOOK_BYTES))
 
 
+def _why_unread(name: str) -> Why:
+    return Why.PACKED if is_packed(name) else Why.UNKNOWN
+
+
 def _has_events(member: Member) -> bool:
     """Tell whether a file of any name holds events; one that cannot be read does not."""
     try:
-        return _look_at_rows(member) is Rows.EVENTS
+        return member.look() in READ_AS_FILES and _look_at_rows(member) is Rows.EVENTS
     except DamagedArchive:
         return False
 

@@ -11,7 +11,14 @@ from urllib.parse import urlsplit
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from tap_amplitude.clouds import bucket_problems, is_url
-from tap_amplitude.file_forms import HEAD_BYTES, READ_AS_FILES, form_of
+from tap_amplitude.file_forms import (
+    COPY_AGAIN,
+    HEAD_BYTES,
+    READ_AS_FILES,
+    Form,
+    form_of,
+    unread_form,
+)
 from tap_amplitude.file_names import NAMED_LIKE, read_name
 from tap_amplitude.remote_lines import is_address, problem_of
 from tap_amplitude.setting_names import unknown_settings
@@ -107,16 +114,7 @@ def _archive_problems(place: str) -> Iterable[str]:
         if not path.exists():
             yield f"`archive_path`: {path} does not exist. {fix}"
         elif path.is_file() and not zipfile.is_zipfile(path):
-            if not _is_one_export_file(path):
-                yield (
-                    f"`archive_path`: {path} is not an export file or a .zip, or is truncated. "
-                    f"{fix}"
-                )
-            elif read_name(path.name) is None:
-                yield (
-                    f"`archive_path`: the name of {path} tells no export hour. {NAMED_LIKE} "
-                    "Give the file its name back."
-                )
+            yield from _file_problems(path, fix)
         elif path.is_dir() and not any(path.iterdir()):
             yield f"`archive_path`: the folder {path} is empty. {fix}"
     except OSError as error:
@@ -135,10 +133,23 @@ def _place_problems(config: Mapping[str, Any]) -> Iterable[str]:
         )
 
 
-def _is_one_export_file(path: Path) -> bool:
-    """Tell by its bytes whether a file may be one of an export."""
+def _file_problems(path: Path, fix: str) -> Iterable[str]:
+    """Find what is wrong with the one file that is no whole .zip."""
     with path.open("rb") as file:
-        return form_of(file.read(HEAD_BYTES)) in READ_AS_FILES
+        head = file.read(HEAD_BYTES)
+    if (form := form_of(head)) not in READ_AS_FILES:
+        what, remedy = unread_form(head, is_foreign=True)
+        if form is Form.ZIP:
+            what, remedy = "its end, where a .zip lists its files, is missing", COPY_AGAIN
+        yield (
+            f"`archive_path`: {path} is not an export file or a .zip, or is truncated ({what}). "
+            f"{remedy} {fix}"
+        )
+    elif read_name(path.name) is None:
+        yield (
+            f"`archive_path`: the name of {path} tells no export hour. {NAMED_LIKE} "
+            "Give the file its name back."
+        )
 
 
 def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:

@@ -12,17 +12,32 @@ ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 #: What `form_of` wants to see.
 HEAD_BYTES = 512
 _GZIP_WINDOW = 31
+#: Not "run again": the same file fails in the same way.
+COPY_AGAIN = "Copy this file again from where it came, or have it exported again."
+_UNPACK = "Unpack it, and take the packed one out."
+_CONVERT = (
+    "If it holds events, put a file in its place as Amplitude exports it (gzip, .zip or JSON); "
+    "otherwise take it out."
+)
 _DAMAGED = cast("type[Exception]", isal_zlib.error)
-_UNREAD = {
+_PACKED_BY = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
     b"\xfd7zXZ\x00": "xz",
     b"7z\xbc\xaf\x27\x1c": "7-Zip",
     b"Rar!": "RAR",
     b"\x04\x22\x4d\x18": "LZ4",
-    b"PAR1": "Parquet",
-    b"Obj\x01": "Avro",
 }
+_WRITTEN_AS = {
+    b"PAR1": "Parquet, which the tap does not read",
+    b"Obj\x01": "Avro, which the tap does not read",
+    b"ORC": "ORC, which the tap does not read",
+    b"Salted__": "encrypted by OpenSSL",
+    b"-----BEGIN PGP MESSAGE": "encrypted by PGP",
+    b"age-encryption.org/": "encrypted by age",
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself",
+}
+_ICLOUD = b"bplist00"
 
 
 class Form(enum.Enum):
@@ -53,16 +68,32 @@ def form_of(head: bytes) -> Form:
     return Form.JSON if text[:1] in {b"{", b"["} else Form.OTHER
 
 
-def unread_form(head: bytes) -> str:
-    """Say in words what a file is that is not read.
+def is_known_unread(head: bytes) -> bool:
+    """Tell whether a file certainly is of a form that is not read."""
+    return head.startswith((*_PACKED_BY, *_WRITTEN_AS, _ICLOUD))
+
+
+def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
+    """Say in words what a file is that is not read, and what helps.
 
     Args:
         head: Its first bytes.
+        is_foreign: It is not even named as a file of a form that is read.
+
+    Returns:
+        What it is, and what the user does next.
     """
-    for magic, name in _UNREAD.items():
+    if not head:
+        return "the file has no bytes", COPY_AGAIN
+    for magic, name in _PACKED_BY.items():
         if head.startswith(magic):
-            return f"it is packed by {name}, which the tap does not unpack"
-    return "it is neither gzip nor .zip nor JSON"
+            return f"it is packed by {name}, which the tap does not unpack", _UNPACK
+    for magic, name in _WRITTEN_AS.items():
+        if head.startswith(magic):
+            return f"it is {name}", _CONVERT
+    if head.startswith(_ICLOUD):
+        return "it stands for a file that lies in iCloud", "Download the file to this disk."
+    return "it is neither gzip nor .zip nor JSON", _CONVERT if is_foreign else COPY_AGAIN
 
 
 def _begins(packed: bytes) -> bytes:

@@ -21,9 +21,11 @@ NAMED_LIKE = "Event files are named like 187520_2020-01-25_17#1.json.gz."
 _NAME = re.compile(
     r"(?:(?P<owner>.+)_)?(?P<date>\d{4}-\d{2}-\d{2})(?:_(?P<hour>\d{1,2}))?"
     r"(?:(?:[#\uff03\-_.~+=]|%(?:25)*23)(?P<part>\d+))?"
-    r"(?P<ending>(?:\.(?:json|jsonl|ndjson))?(?:\.(?:gz|gzip|zip))*)",
+    r"(?P<ending>(?:\.(?:json|jsonl|ndjson))?(?:\.(?:gz|gzip|zip))*)(?P<foreign>(?:\.[\w-]+)*)",
     re.ASCII | re.IGNORECASE,
 )
+#: What iCloud leaves of a file that it took off the disk.
+_IN_ICLOUD = re.compile(r"\.(.+\.icloud)", re.ASCII | re.IGNORECASE | re.DOTALL)
 _APP = re.compile(r"-?\d+(?=_|$)", re.ASCII)
 _COPY = re.compile(
     r"(?:\s[-\u2013]\s(?:copy|kopie|copie|copia)(?:\s?\(\d+\))?"  # Windows
@@ -64,7 +66,10 @@ _LITTER_NAMES = frozenset(
         ".keep",
     }
 )
-_PACKED = re.compile(r"\.(?:tar|tgz|7z|rar|zst|bz2|xz|lz4)(?:\.\w+)?$", re.IGNORECASE)
+_PACKED = re.compile(
+    r"\.(?:tar|tgz|7z|rar|zstd?|bz2|xz|lzma|lz4|br|snappy|z|gpg|pgp|age|enc|aes)(?:\.\w+)?$",
+    re.IGNORECASE,
+)
 _PARTIAL_ENDINGS = (
     ".part",
     ".partial",
@@ -100,6 +105,7 @@ class ExportName:
     app: str
     part: str
     is_certain: bool
+    is_foreign: bool = False
 
 
 def read_name(name: str) -> ExportName | None:
@@ -112,11 +118,14 @@ def read_name(name: str) -> ExportName | None:
         What it says; None when it tells no export hour.
     """
     base = base_of(name)
+    base = away[1] if (away := _IN_ICLOUD.fullmatch(base)) else base
     match = _NAME.fullmatch(base) or _NAME.fullmatch(_COPY.sub("", base))
     if match is None:
         return None
-    owner, part = match["owner"] or "", match["part"]
-    if not part and not match["ending"]:
+    owner, part, ending = match["owner"] or "", match["part"], match["ending"]
+    is_foreign = bool(match["foreign"])
+    # Many other things are named by an hour, such as pictures: there the owner must be a number.
+    if (is_foreign or not part) and not ending and not _APP.fullmatch(owner):
         return None
     hour = _hour(match["date"], match["hour"])
     if hour is None:
@@ -127,6 +136,7 @@ def read_name(name: str) -> ExportName | None:
         app[0] if app else "",
         f"{owner}_{hour:%Y-%m-%d_%H}#{part or ''}",
         is_certain=part is not None and not owner.startswith("-"),
+        is_foreign=is_foreign,
     )
 
 

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from isal import igzip, igzip_lib, isal_zlib
 
 from tap_amplitude.errors import BadLine, DamagedArchive, HostileArchive, TapError
-from tap_amplitude.file_forms import GZIP_MAGIC, HEAD_BYTES, Form, form_of, unread_form
+from tap_amplitude.file_forms import (
+    COPY_AGAIN,
+    GZIP_MAGIC,
+    HEAD_BYTES,
+    Form,
+    form_of,
+    is_known_unread,
+    unread_form,
+)
+from tap_amplitude.file_names import read_name
 from tap_amplitude.line_blocks import Lines
 from tap_amplitude.object_cutter import LONG_LINE_BYTES, NotUtf8, Taken, taken_from
 
@@ -31,8 +40,6 @@ RATIO_BOUND_BYTES = 20 * 1024**3
 
 _BUFFER_BYTES = 128 * 1024
 _BLOCK_BYTES = 1024 * 1024
-#: Not "run again": the same file fails in the same way.
-COPY_AGAIN = "Copy this file again from where it came, or have it exported again."
 #: Level of compression: a file that is packed here is unpacked at once.
 _QUICKLY = 1
 _GZIP_WINDOW = 31
@@ -94,9 +101,8 @@ class Member:
         with self._explained(), self.store.open(self.name) as stored:
             head = stored.read(HEAD_BYTES)
             form = form_of(head)
-            # Without that ending even an odd file is taken for text: each of its lines is told.
-            if form is Form.OTHER and (not head or self.name.lower().endswith((".gz", ".zip"))):
-                raise ValueError(unread_form(head) if head else "the file has no bytes")
+            if form is Form.OTHER and not self._may_be_text(head):
+                raise self._unread(head)
             return form
 
     def beginning(self, size: int) -> bytes:
@@ -159,6 +165,23 @@ class Member:
                 f"The file {self.name!r} is {error} text, not UTF-8.",
                 remedy="Convert it to UTF-8, or take it out.",
             ) from error
+
+    def _may_be_text(self, head: bytes) -> bool:
+        """Tell whether even an odd file is taken for text: each of its lines is told."""
+        is_named_text = not self.name.lower().endswith((".gz", ".zip")) and not self._is_foreign
+        return bool(head) and is_named_text and not is_known_unread(head)
+
+    @property
+    def _is_foreign(self) -> bool:
+        name = read_name(self.name)
+        return name is not None and name.is_foreign
+
+    def _unread(self, head: bytes) -> DamagedArchive:
+        reason, remedy = unread_form(head, is_foreign=self._is_foreign)
+        return DamagedArchive(
+            f"The file {self.place!r} of {self.store.origin} cannot be read ({reason}).",
+            remedy=remedy,
+        )
 
     def _line_blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         with self.reading() as stream:
@@ -273,6 +296,10 @@ def reason_of(error: Exception) -> str:
 def _remedy_of(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "Check its permissions."
+    if isinstance(error, FileNotFoundError):
+        return "If it is a link, it leads nowhere: mend it or take it out."
+    if isinstance(error, NotImplementedError):
+        return "Unpack the .zip with the tool that made it."
     if "password" in str(error):
         return "Unpack the .zip with its password."
     return COPY_AGAIN

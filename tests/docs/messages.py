@@ -40,6 +40,7 @@ _LISTS_OF_PROBLEMS = frozenset(
         "stream_map_problems",
         "unknown_settings",
         "_expression_problems",
+        "_file_problems",
         "_flattening_problems",
         "_map_problems",
         "_option_problems",

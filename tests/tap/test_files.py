@@ -47,6 +47,14 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
+def _of_method(content: bytes, method: int) -> bytes:
+    """A .zip that says of its entry that it is packed by another method."""
+    for mark, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        start = content.index(mark) + at
+        content = content[:start] + method.to_bytes(2, "little") + content[start + 2 :]
+    return content
+
+
 def plain(hour: int) -> bytes:
     """An unpacked file of an hour."""
     return gzip.decompress(packed(rows(hour)))
@@ -70,7 +78,7 @@ def _linked(place: Path) -> Path:
     return folder
 
 
-JSON_0 = file_name(0).removesuffix(".gz")
+JSON_0, JSON_1 = (file_name(hour).removesuffix(".gz") for hour in (0, 1))
 #: Each holds the hour 0; those of `TWO_HOURS` the hour 1, too.
 SHAPES: dict[str, Callable[[Path], Path]] = {
     "plain JSON named .gz": _in_folder({file_name(0): plain(0), file_name(1): packed(rows(1))}),
@@ -285,6 +293,8 @@ def test_the_time_of_the_first_of_two_equal_files_counts(tmp_path: Path) -> None
     [
         ("events.json.gz", packed(rows(0))),
         ("export.json", plain(0)),
+        ("download", packed(rows(0))),
+        ("events.txt", plain(0)),
         ("export.tar.gz", gzip.compress(b"\0ustar" * 90 + b"\n" + plain(0))),
         ("inner.zip", zipped({"events.ndjson": plain(0)})),
     ],
@@ -325,15 +335,11 @@ def _cut_zip_in_zip(place: Path) -> tuple[Path, str]:
     return write_zip(place / "a.zip", {"day.zip": inner}), "'day.zip'"
 
 
-def _other_packing(place: Path) -> tuple[Path, str]:
-    return write_files(place / "a", {file_name(0): b"\x28\xb5\x2f\xfdx"}), "zstd"
-
-
 def _page(place: Path) -> tuple[Path, str]:
     return write_files(place / "a", {file_name(0): b"<Error>"}), "neither gzip nor .zip nor JSON"
 
 
-@pytest.mark.parametrize("damage", [_cut_in_zip, _cut_zip, _cut_zip_in_zip, _other_packing, _page])
+@pytest.mark.parametrize("damage", [_cut_in_zip, _cut_zip, _cut_zip_in_zip, _page])
 def test_damage_names_the_file_its_zip_and_what_helps(
     tmp_path: Path, damage: Callable[[Path], tuple[Path, str]]
 ) -> None:
@@ -347,6 +353,80 @@ def test_damage_names_the_file_its_zip_and_what_helps(
         assert str(place) in error
         assert "Copy this file again from where it came" in error
         assert "un again" not in error
+
+
+OPENSSL = b"Salted__" + bytes(range(256))
+#: What stands for the hour 1, and a word of what helps.
+UNREADABLE = {
+    file_name(1): (b"\x28\xb5\x2f\xfdx", "Unpack it"),
+    JSON_1: (b"\x28\xb5\x2f\xfdx", "Unpack it"),
+    f"{JSON_1}.zst": (b"\x28\xb5\x2f\xfdx", "Unpack it"),
+    f"{JSON_1}.bz2": (b"BZh9x", "Unpack it"),
+    f"{file_name(1)}.7z": (b"7z\xbc\xaf\x27\x1cx", "Unpack it"),
+    "123_2024-01-01_1.7z": (b"7z\xbc\xaf\x27\x1cx", "Unpack it"),
+    f"{file_name(1)}.gpg": (b"\x85\x01\x0c\x03x", "as Amplitude exports it"),
+    f"{file_name(1)}.enc": (OPENSSL, "as Amplitude exports it"),
+    "123_2024-01-01_1#1.parquet": (b"PAR1x", "as Amplitude exports it"),
+    "123_2024-01-01_1#1.csv": (b"uuid,event_type\n", "as Amplitude exports it"),
+    f"{file_name(1)}.sha256": (b"0badc0de", "as Amplitude exports it"),
+    f".{file_name(1)}.icloud": (b"bplist00x", "Download the file"),
+    f"{file_name(1)}.zip": (_of_method(zipped({JSON_1: plain(1)}), 9), "with the tool that made"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_named_like_an_export_file_is_never_left_out(tmp_path: Path, name: str) -> None:
+    """What nobody can read may hold the events of its hour: the run stops, and says what helps."""
+    content, helps = UNREADABLE[name]
+    place = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), name: content})
+
+    for run in both_ways(tmp_path, {"archive_path": str(place)}):
+        (error,) = run.lines("ERROR")
+        assert run.code == 1
+        assert name in error
+        assert helps in error
+        assert "un again" not in error
+        assert ids(run.records) or batch_ids(run)
+
+
+@pytest.mark.parametrize(
+    "name", [f"{JSON_0}.bak", f"{file_name(0)}.1", f"{file_name(0)}.txt", "123_2024-01-01_0"]
+)
+def test_a_copy_of_any_name_is_read_for_what_it_is(tmp_path: Path, name: str) -> None:
+    """It stands in for a file that is not there; beside it, it is the same or a question."""
+    place = write_files(tmp_path / "a", {name: packed(rows(0))})
+    (alone,) = open_archive(place, max_member_bytes=BOUND).members
+    write_files(place, {JSON_0 if "#" in name else "123_2024-01-01_0.json": plain(0)})
+    beside = open_archive(place, max_member_bytes=BOUND)
+    write_files(place, {name: packed(rows(1))})
+
+    assert alone.hour.hour == 0
+    assert len(beside.members) == 1
+    assert beside.left_out.count(Why.SAME) == 1
+    with pytest.raises(ForeignArchive, match="different content"):
+        open_archive(place, max_member_bytes=BOUND)
+
+
+def test_what_belongs_to_a_file_beside_it_is_left_out(tmp_path: Path) -> None:
+    """Checksums and signatures carry the whole name of their file."""
+    beside = {f"{file_name(0)}.{ending}": b"0badc0de" for ending in ("md5", "sha256", "sig")}
+    beside[f"{file_name(0)}.meta"] = b'{"size": 7}'
+    files = {file_name(0): packed(rows(0)), f"{file_name(0)}.gpg": b"\x85\x01\x0c\x03x", **beside}
+    archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+
+    assert len(archive.members) == 1
+    assert archive.left_out.count(Why.UNKNOWN) == 4
+    assert archive.left_out.count(Why.PACKED) == 1
+
+
+@pytest.mark.parametrize("name", ["IMG_2024-01-01_10-30.jpg", "sales_2024-01-01_1.csv", "may.7z"])
+def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> None:
+    """Pictures and reports carry times, too."""
+    files = {file_name(0): packed(rows(0)), name: b"\xff\xd8x"}
+    archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+
+    assert len(archive.members) == 1
+    assert archive.left_out.count(Why.UNKNOWN, Why.PACKED) == 1
 
 
 def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
