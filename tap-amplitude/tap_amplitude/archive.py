@@ -240,8 +240,7 @@ class Archive:
         """Refuse events whose hour nobody knows; count anything else."""
         place = f"{store.prefix}{listed.name}"
         member = Member(listed.name, _NO_HOUR, listed.size, store)
-        is_worth_a_look = not store.is_remote or _LIKE_DATA.fullmatch(base_of(listed.name))
-        if is_worth_a_look and _has_events(member):
+        if _is_worth_a_look(member) and _has_events(member):
             raise ForeignArchive(
                 f"{self.origin} holds the file {place!r}, whose name tells no export hour.",
                 remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
@@ -455,10 +454,20 @@ def _why_unread(name: str) -> Why:
     return Why.PACKED if is_packed(name) else Why.UNKNOWN
 
 
+def _is_worth_a_look(member: Member) -> bool:
+    """Tell whether a file of any name may hold events; in a bucket, its name alone says so."""
+    if _LIKE_DATA.fullmatch(base_of(member.name)):
+        return True
+    try:
+        return not member.store.is_remote and member.look() in READ_AS_FILES
+    except DamagedArchive:
+        return False
+
+
 def _has_events(member: Member) -> bool:
     """Tell whether a file of any name holds events; one that cannot be read does not."""
     try:
-        return member.look() in READ_AS_FILES and _look_at_rows(member) is Rows.EVENTS
+        return _look_at_rows(member) is Rows.EVENTS
     except DamagedArchive:
         return False
 

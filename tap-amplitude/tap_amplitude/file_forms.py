@@ -12,6 +12,8 @@ ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 #: What `form_of` wants to see.
 HEAD_BYTES = 512
 _GZIP_WINDOW = 31
+#: In the first header of a .tar; what is looked at ends with it.
+_TAR_MAGIC, _BEGINNING = b"ustar", 262
 #: Not "run again": the same file fails in the same way.
 COPY_AGAIN = "Copy this file again from where it came, or have it exported again."
 _UNPACK = "Unpack it, and take the packed one out."
@@ -46,6 +48,7 @@ class Form(enum.Enum):
     GZIP = "gzip, and what is in it is not packed again"
     LAYERED = "gzip in gzip"
     ZIP = "a .zip"
+    TAR = "a .tar, packed by gzip or not"
     JSON = "text that begins like JSON"
     OTHER = "anything else"
 
@@ -61,9 +64,14 @@ def form_of(head: bytes) -> Form:
         head: Its first `HEAD_BYTES` bytes.
     """
     if head.startswith(GZIP_MAGIC):
-        return Form.LAYERED if _begins(head).startswith(GZIP_MAGIC) else Form.GZIP
+        begins = _begins(head)
+        if _is_tar(begins):
+            return Form.TAR
+        return Form.LAYERED if begins.startswith(GZIP_MAGIC) else Form.GZIP
     if head.startswith(ZIP_MAGIC):
         return Form.ZIP
+    if _is_tar(head):
+        return Form.TAR
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\0\x0b\x0c\x1e")
     return Form.JSON if text[:1] in {b"{", b"["} else Form.OTHER
 
@@ -85,6 +93,8 @@ def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
     """
     if not head:
         return "the file has no bytes", COPY_AGAIN
+    if form_of(head) is Form.TAR:
+        return "it is a .tar, which the tap does not unpack", _UNPACK
     for magic, name in _PACKED_BY.items():
         if head.startswith(magic):
             return f"it is packed by {name}, which the tap does not unpack", _UNPACK
@@ -99,6 +109,10 @@ def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
 def _begins(packed: bytes) -> bytes:
     """Return the first bytes in a gzip file; none when it is damaged, which is told elsewhere."""
     try:
-        return isal_zlib.decompressobj(wbits=_GZIP_WINDOW).decompress(packed, 4)
+        return isal_zlib.decompressobj(wbits=_GZIP_WINDOW).decompress(packed, _BEGINNING)
     except _DAMAGED:
         return b""
+
+
+def _is_tar(head: bytes) -> bool:
+    return head[_BEGINNING - len(_TAR_MAGIC) : _BEGINNING] == _TAR_MAGIC

@@ -101,7 +101,7 @@ class Member:
         with self._explained(), self.store.open(self.name) as stored:
             head = stored.read(HEAD_BYTES)
             form = form_of(head)
-            if form is Form.OTHER and not self._may_be_text(head):
+            if form is Form.TAR or (form is Form.OTHER and not self._may_be_text(head)):
                 raise self._unread(head)
             return form
 

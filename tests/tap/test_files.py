@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tarfile
 import zipfile
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,15 @@ def _of_method(content: bytes, method: int) -> bytes:
         start = content.index(mark) + at
         content = content[:start] + method.to_bytes(2, "little") + content[start + 2 :]
     return content
+
+
+def _tarred(content: bytes) -> bytes:
+    """A .tar of one file."""
+    packed_up, entry = io.BytesIO(), tarfile.TarInfo("events.json")
+    entry.size = len(content)
+    with tarfile.open(fileobj=packed_up, mode="w") as tar:
+        tar.addfile(entry, io.BytesIO(content))
+    return packed_up.getvalue()
 
 
 def plain(hour: int) -> bytes:
@@ -368,6 +378,8 @@ UNREADABLE = {
     f"{file_name(1)}.enc": (OPENSSL, "as Amplitude exports it"),
     "123_2024-01-01_1#1.parquet": (b"PAR1x", "as Amplitude exports it"),
     "123_2024-01-01_1#1.csv": (b"uuid,event_type\n", "as Amplitude exports it"),
+    "123_2024-01-01_1.tar.gz": (gzip.compress(_tarred(plain(1))), "Unpack it"),
+    "123_2024-01-01_1.tar": (_tarred(plain(1)), "Unpack it"),
     f"{file_name(1)}.sha256": (b"0badc0de", "as Amplitude exports it"),
     f".{file_name(1)}.icloud": (b"bplist00x", "Download the file"),
     f"{file_name(1)}.zip": (_of_method(zipped({JSON_1: plain(1)}), 9), "with the tool that made"),
