@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+#: So alike is a misspelt name to the right one, and rarely a name that means something else.
+_ALIKE = 0.75
 
 
 def unknown_settings(
@@ -40,5 +42,7 @@ def _unknown_parts(value: Any, schema: Mapping[str, Any], name: str) -> Iterator
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    like = difflib.get_close_matches(name, known, n=1)
+    inside = [one for one in known if one in name or name in one]
+    like = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
+    like = like or difflib.get_close_matches(name, inside, n=1, cutoff=0)
     return f"Did you mean `{like[0]}`?" if like else ""

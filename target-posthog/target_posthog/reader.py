@@ -12,6 +12,7 @@ from typing_extensions import override
 from target_posthog.attended_input import AttendedInput
 from target_posthog.codec import loads
 from target_posthog.errors import BrokenInput
+from target_posthog.lenient_json import MAX_DEPTH, TooDeep
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -96,6 +97,11 @@ class SingerLines(GenericSingerReader[bytes]):
             )
         try:
             message = loads(line)
+        except TooDeep:
+            raise BrokenInput(
+                f"Line {self._line} of the input nests deeper than {MAX_DEPTH} levels.",
+                "PostHog takes 125: deselect the field in the tap, or the stream, and run again.",
+            ) from None
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):

@@ -429,6 +429,8 @@ class TargetPosthog(Target):
         destination = f"sent to {without_credentials(ingestion_host(self.config['host']))}"
         if not counts.exported:
             destination = "there was nothing to send"
+        elif not counts.accepted:
+            destination = "nothing was delivered"
         if self._preview is not None:
             self._preview.summarise(counts.as_json())
             destination = f"previewed in {self.config['preview_path']}, nothing was sent"

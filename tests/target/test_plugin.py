@@ -143,7 +143,7 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
         ("[1, 2]", "Line 4 of the input is not a Singer message"),
         ("5", "Line 4 of the input is not a Singer message"),
         ('{"stream": "events"}', "Line 4 of the input is not a Singer message"),
-        ("[" * 100_000, "Line 4 of the input is not a Singer message"),
+        ("[" * 100_000, "Line 4 of the input nests deeper than 500 levels"),
         (b"\xff\xfe\n", "Line 4 of the input is not a Singer message"),
         ({"type": "EVENT", "user": PERSONAL}, "Line 4 of the input is a message of an unknown"),
         ({"type": "RECORD", "record": PERSONAL}, "a RECORD without a sound stream"),

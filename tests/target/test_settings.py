@@ -215,6 +215,7 @@ _OF_THE_SDK = ("stream_map", "faker_config", "flattening_", "add_record_metadata
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"project_api_key": "x"}, "no setting `project_api_key`. Did you mean `api_key`?"),
         ({"skip_property": ["a"]}, "no setting `skip_property`. Did you mean `skip_properties`?"),
         ({"something_else": 1}, "There is no setting `something_else`."),
         (

@@ -277,6 +277,14 @@ def test_no_mapping_and_no_stream_map_lets_meltanos_test_stream_out(
     assert "meltano_test_stream 1" in ended.log
 
 
+def test_a_run_that_delivered_nothing_does_not_say_sent(tmp_path: Path, config: Json) -> None:
+    """All was left out, as the user said."""
+    messages = [ORDERS, record(ORDER, "orders"), state({"at": 1})]
+    ended = run_target({**config, "skip_events": ["*"]}, messages, tmp_path).checked()
+    assert ": nothing was delivered." in ended.stderr
+    assert "sent to" not in ended.stderr
+
+
 def test_blank_lines_and_a_byte_order_mark_are_no_messages(tmp_path: Path) -> None:
     """Some shells and editors put them there; lines are counted all the same."""
     sound: list[Json | str | bytes] = [
