@@ -59,7 +59,7 @@ class Archive:
         store: Where its files lie.
         zips: Opens the .zip files among them.
         max_member_bytes: What one file may unpack to.
-        wanted: Tells hours of which files are compared when they lie there twice; all by default.
+        wanted: Tells which files are compared when they lie there twice; all by default.
 
     Attributes:
         origin: What to call the archive in messages.
@@ -79,7 +79,7 @@ class Archive:
         *,
         zips: OpenZips,
         max_member_bytes: int,
-        wanted: Callable[[datetime], bool] = lambda _: True,
+        wanted: Callable[[Member], bool] = lambda _: True,
     ) -> None:
         self.origin = store.origin
         self.left_out = LeftOut()
@@ -92,7 +92,7 @@ class Archive:
             self.close()
             raise
 
-    def _list(self, wanted: Callable[[datetime], bool]) -> None:
+    def _list(self, wanted: Callable[[Member], bool]) -> None:
         members: list[tuple[str, Member]] = []
         merged_ids: list[tuple[str, Member]] = []
         foreign: list[tuple[str, Member]] = []
@@ -251,12 +251,12 @@ class Archive:
     def _in_order(
         self,
         parts: list[tuple[str, Member]],
-        wanted: Callable[[datetime], bool],
+        wanted: Callable[[Member], bool],
         left_out: LeftOut,
     ) -> Sequence[Member]:
-        near = [(part, member) for part, member in parts if wanted(member.hour)]
+        near = [(part, member) for part, member in parts if wanted(member)]
         members = without_copies(near, left_out, self._max_member_bytes)
-        members += [member for _, member in parts if not wanted(member.hour)]
+        members += [member for _, member in parts if not wanted(member)]
         return sorted(members, key=lambda member: (member.hour, _natural(member.name)))
 
     def _unfolded(self, member: Member, depth: int) -> Iterator[Member]:
@@ -312,7 +312,7 @@ def open_archive(
     *,
     max_member_bytes: int,
     zips: OpenZips | None = None,
-    wanted: Callable[[datetime], bool] = lambda _: True,
+    wanted: Callable[[Member], bool] = lambda _: True,
 ) -> Archive:
     """Open a .zip, a folder of exported files, or one such file.
 

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import logging
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tap_amplitude.archive import Archive, by_hour, open_archive
-from tap_amplitude.bucket_listing import Days
+from tap_amplitude.archive import Archive, open_archive
 from tap_amplitude.buckets import BucketStore, at_hand
 from tap_amplitude.clouds import is_url
 from tap_amplitude.errors import ForeignArchive
 from tap_amplitude.file_names import NAMED_LIKE
-from tap_amplitude.left_out import Why
+from tap_amplitude.file_plan import Listing
 from tap_amplitude.row_kinds import Rows
-from tap_amplitude.sources import Portion
 from tap_amplitude.spool import Spool
-from tap_amplitude.windows import HOUR, READY_AFTER, Window, hour_text
+from tap_amplitude.windows import hour_text, ready_until
 from tap_amplitude.zip_stores import OpenZips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
 
     from tap_amplitude.members import Member
+    from tap_amplitude.reach import Reach
     from tap_amplitude.settings import Settings
 
 logger = logging.getLogger("tap-amplitude.archive_source")
@@ -42,12 +41,13 @@ class ArchiveSource:
 
     Args:
         settings: Where the files lie, and bounds.
-        start: The first hour that is wanted; of a bucket, only files of its day and later are
-            listed.
+        reach: The hours that are wanted; of a bucket, objects of other days are not listed.
+        now: The present moment.
         merged_ids: Read the lists of merged users instead of the events.
         as_stored: Events are handed over undecoded: check files as `Member.verify` says.
 
     Attributes:
+        listing: The files.
         left_out: Which files are not read, and why.
 
     Raises:
@@ -57,23 +57,30 @@ class ArchiveSource:
     def __init__(
         self,
         settings: Settings,
-        start: datetime | None,
+        reach: Reach,
+        now: datetime,
         *,
         merged_ids: bool = False,
         as_stored: bool = False,
     ) -> None:
         assert settings.archive_path is not None  # noqa: S101 - the caller chose this source
         self._settings = settings
-        self._start = start
+        self._reach = reach
         self._as_stored = as_stored
         self._rows = Rows.MERGES if merged_ids else Rows.EVENTS
         self._bucket: BucketStore | None = None
         self._archive = self._open(settings.archive_path)
         self.left_out = self._archive.left_out
-        self._members: Sequence[Member] = (
-            self._archive.merged_ids if merged_ids else self._archive.members
+        files = self._archive.merged_ids if merged_ids else self._archive.members
+        self.listing = Listing(
+            files,
+            max((one.modified for one in files if one.modified), default=None),
+            is_complete=not (self._bucket and (reach.is_known or settings.start or settings.end)),
+            ready=ready_until(now),
+            arriving=self._arriving(files, now),
         )
-        nothing_new = merged_ids or (self._bucket and start and not self._bucket.is_empty)
+        is_bounded = self._bucket and (reach.is_known or settings.start)
+        nothing_new = merged_ids or (is_bounded and self._bucket and not self._bucket.is_empty)
         if not nothing_new and not self._archive.holds_events():
             raise ForeignArchive(
                 f"{self._archive.origin} holds no export files of Amplitude.",
@@ -87,78 +94,33 @@ class ArchiveSource:
         if not is_url(place):
             path = Path(place).expanduser()
             return open_archive(path, max_member_bytes=bound, zips=zips, wanted=self._is_wanted)
-        self._bucket = BucketStore(place, _days(self._start, settings.end))
+        self._bucket = BucketStore(place, self._reach.days_of)
         return Archive(self._bucket, zips=zips, max_member_bytes=bound, wanted=self._is_wanted)
 
-    def _is_wanted(self, hour: datetime) -> bool:
-        end = self._settings.end
-        return not (self._start and hour < self._start) and not (end and hour >= end)
+    def _is_wanted(self, member: Member) -> bool:
+        return self._reach.wants(member.app, member.hour)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there are no files."""
-        return not self._members
+    def read(self, hours: Iterable[Sequence[Member]]) -> Iterator[Sequence[Member]]:
+        """Give the files of hour after hour; each is verified before it is given.
 
-    @property
-    def window(self) -> Window:
-        """From the first hour that has a file to the last.
+        Args:
+            hours: The files of each hour.
 
-        Of a bucket from `start` on, because what lies before it is not listed.
-        """
-        if self.is_empty:
-            nowhere = self._start or datetime.now(timezone.utc)
-            return Window(nowhere, nowhere)
-        first, last = self._members[0].hour, self._members[-1].hour
-        if self._bucket and self._start:
-            first = self._start
-        return Window(first, min(last + HOUR, self._arriving or last + HOUR))
-
-    def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Give hour after hour; each is verified before it is given.
-
-        Hours without files between two that have some are taken as empty: bucket exports may
-        leave no mark for them.
+        Yields:
+            What is to be read of them, which may be nothing.
         """
         with ExitStack() as stack:
             stack.callback(self._archive.close)
             spool = Spool(self._settings.spool_path) if self._bucket else None
             if spool:
                 stack.callback(spool.close)
-            for hour, members in by_hour(self._members):
-                if hour < start:
-                    continue
-                if hour >= until:
-                    break
+            for members in hours:
                 with self._at_hand(members, spool) as near:
-                    files = self._archive.ready(near, rows=self._rows, as_stored=self._as_stored)
-                    yield Portion(Window(start, hour + HOUR), [(hour, files)] if files else ())
-                start = hour + HOUR
-            if start < until:
-                yield Portion(Window(start, until))
+                    yield self._archive.ready(near, rows=self._rows, as_stored=self._as_stored)
 
-    def leave_out(self, start: datetime, until: datetime) -> None:
-        """Count the files that a run does not read.
-
-        Args:
-            start: The first hour that it reads.
-            until: The first hour after it.
-        """
-        for member in self._members:
-            if not start <= member.hour < until:
-                why = self._why_outside(member.hour, start)
-                note = ""
-                if why is Why.NOT_READY:
-                    note = f"which can be read from {hour_text(member.hour + READY_AFTER)} on"
-                self.left_out.add(why, member.place, note)
-
-    def _why_outside(self, hour: datetime, start: datetime) -> Why:
-        first, end = self._settings.start, self._settings.end
-        if hour < start:
-            return Why.BEFORE_START if first and hour < first else Why.READ_BEFORE
-        if end and hour >= end:
-            return Why.AFTER_END
-        arriving = self._arriving
-        return Why.ARRIVING if arriving and hour >= arriving else Why.NOT_READY
+    def not_listed(self) -> Sequence[str]:
+        """Return the days that were not listed, because their hours are out."""
+        return self._reach.days_out() if self._bucket else ()
 
     def _at_hand(
         self, members: Sequence[Member], spool: Spool | None
@@ -168,8 +130,7 @@ class ArchiveSource:
             return nullcontext(members)
         return at_hand(members, spool.path, self._settings.max_spool_bytes)
 
-    @cached_property
-    def _arriving(self) -> datetime | None:
+    def _arriving(self, files: Sequence[Member], now: datetime) -> datetime | None:
         """Find the first hour whose files may not all be there yet.
 
         An export that runs late writes the files of an hour one after the other, long after the
@@ -177,10 +138,10 @@ class ArchiveSource:
         """
         if self._bucket is None:
             return None
-        now = datetime.now(timezone.utc)
         recent, young = now - _STILL_ARRIVING, now - _SETTLED_AFTER
-        for member in self._members:
-            if member.hour > recent and member.modified and member.modified > young:
+        for member in files:
+            is_young = member.modified and member.modified > young
+            if member.hour > recent and is_young and self._is_wanted(member):
                 logger.info(
                     "A file of %s was written a few minutes ago, and others may follow: this hour "
                     "and later ones are left for the next run.",
@@ -188,7 +149,3 @@ class ArchiveSource:
                 )
                 return member.hour
         return None
-
-
-def _days(start: datetime | None, end: datetime | None) -> Days:
-    return Days(start.date() if start else None, (end - HOUR).date() if end else None)

@@ -10,14 +10,15 @@ and months, then the days. So an hourly run asks for five short pages, not for a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_amplitude.stores import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from tap_amplitude.reach import Days
 
 _PROJECT = re.compile(r"-?\d+_", re.ASCII)
 _YEAR = re.compile(r"-?\d+_(\d{4})-", re.ASCII)
@@ -32,29 +33,13 @@ class Pages(Protocol):
         """Give objects whose name has no delimiter behind the prefix, and cut names as text."""
 
 
-@dataclass(frozen=True)
-class Days:
-    """The days whose files are wanted, both inclusive; None is no bound."""
-
-    first: date | None = None
-    last: date | None = None
-
-    def touch(self, first: date, last: date) -> bool:
-        """Whether any of some days is wanted."""
-        return not (self.first and last < self.first) and not (self.last and first > self.last)
-
-    def cover(self, first: date, last: date) -> bool:
-        """Whether all of some days are wanted."""
-        return not (self.first and first < self.first) and not (self.last and last > self.last)
-
-
-def list_exports(pages: Pages, prefix: str, days: Days) -> Iterator[Listed]:
+def list_exports(pages: Pages, prefix: str, days_of: Callable[[str], Days]) -> Iterator[Listed]:
     """List the objects of some days, and all objects whose day the name does not tell.
 
     Args:
         pages: The bucket.
         prefix: What the names begin with.
-        days: The days that are wanted. Objects of other days may come as well.
+        days_of: The days that are wanted of an app. Objects of other days may come as well.
 
     Yields:
         The objects, not in order.
@@ -63,7 +48,7 @@ def list_exports(pages: Pages, prefix: str, days: Days) -> Iterator[Listed]:
         if isinstance(found, Listed):
             yield found
         elif _PROJECT.fullmatch(_base(found)):
-            yield from _years(pages, found, days)
+            yield from _years(pages, found, days_of(_base(found)[:-1]))
         else:  # a folder with `_` in its name, or a file of another form
             yield from _all(pages, found)
 

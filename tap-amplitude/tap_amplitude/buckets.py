@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import fsspec  # type: ignore[import-untyped]
 
-from tap_amplitude.bucket_listing import Days, any_pages, gcs_pages, list_exports, s3_pages
+from tap_amplitude.bucket_listing import any_pages, gcs_pages, list_exports, s3_pages
 from tap_amplitude.clouds import (
     bucket_problems,
     cloud_of,
@@ -29,11 +29,12 @@ from tap_amplitude.remote_lines import keep_drivers_quiet
 from tap_amplitude.stores import Listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_amplitude.bucket_listing import Pages
     from tap_amplitude.clouds import Cloud
     from tap_amplitude.members import Member
+    from tap_amplitude.reach import Days
     from tap_amplitude.stores import Store
 
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -44,7 +45,7 @@ class BucketStore:
 
     Args:
         url: For example `s3://bucket/exports`: a folder, the beginning of names, or one file.
-        days: The days whose files are wanted.
+        days_of: The days of an app whose files are wanted.
 
     Raises:
         TapError: There is no such cloud, driver or bucket, or no permission.
@@ -54,7 +55,7 @@ class BucketStore:
     has_checksums = False
     is_remote = True
 
-    def __init__(self, url: str, days: Days = Days()) -> None:  # noqa: B008 - immutable
+    def __init__(self, url: str, days_of: Callable[[str], Days]) -> None:
         cloud = cloud_of(url)
         if cloud is None or not is_installed(cloud):
             # The settings are checked before; this is for a driver that was taken away since.
@@ -63,7 +64,7 @@ class BucketStore:
         self.origin = url
         self._url = url.rstrip("/")
         self._cloud: Cloud = cloud
-        self._days = days
+        self._days_of = days_of
         self._bucket, _, self._prefix = url.partition("://")[2].strip("/").partition("/")
         self._decoded: set[str] = set()
         self.is_empty = True
@@ -95,7 +96,7 @@ class BucketStore:
                 break
             if not self.is_empty:
                 # An object named like a folder is how consoles show an empty folder.
-                for item in list_exports(self._pages(), prefix, self._days):
+                for item in list_exports(self._pages(), prefix, self._days_of):
                     if not item.name.endswith("/"):
                         yield item
                 return

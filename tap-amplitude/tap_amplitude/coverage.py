@@ -26,7 +26,7 @@ NAMELESS_PROJECT = "api"
 _NAMELESS = "?"
 _ENTRY = re.compile(
     r"(?P<app>\S+) (?P<start>[^\s/]+)/(?P<end>[^\s/,]+)"
-    r"(?:, (?P<files>\d+) files)?(?:, listed (?P<listed>\S+))?",
+    r"(?:, (?P<files>\d+) files)?(?:, newest (?P<newest>\S+))?",
     re.ASCII,
 )
 
@@ -39,14 +39,20 @@ class Covered:
         start: First hour.
         end: First hour after it.
         files: How many files it had; None when nobody counted them, as with the API.
-        listed: When the files were listed that it was read from: what came to lie there since was
-            not read. None when there was no listing.
+        newest: When the newest file came to lie where they were read from: what came later was
+            not read. Their own clock tells, not that of the run. None when nothing tells, as in
+            a .zip or with the API.
     """
 
     start: datetime
     end: datetime
     files: int | None = None
-    listed: datetime | None = None
+    newest: datetime | None = None
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether nothing tells of its files, as with the API."""
+        return self.files is None and self.newest is None
 
     def holds(self, hour: datetime) -> bool:
         """Return True if an hour lies in the range."""
@@ -106,7 +112,7 @@ class Coverage:
             end: The first hour after them.
         """
         last = self.before(app, start)
-        if last and last.end == start and last.listed is None:
+        if last and last.end == start and last.is_uncounted:
             start = last.start
         return self.with_range(app, Covered(start, end))
 
@@ -170,7 +176,7 @@ class Coverage:
                 start,
                 end,
                 int(match["files"]) if match["files"] else None,
-                parse(match["listed"]) if match["listed"] else None,
+                parse(match["newest"]) if match["newest"] else None,
             )
             app = "" if match["app"] == _NAMELESS else match["app"]
             found = found.with_range(app, new)
@@ -190,16 +196,16 @@ def _outside(old: Covered, new: Covered) -> Iterable[Covered]:
 
 def _joined(first: Covered, second: Covered) -> Covered:
     files = None if None in (first.files, second.files) else first.files + second.files  # type: ignore[operator]
-    listed = max((one.listed for one in (first, second) if one.listed), default=None)
-    return Covered(first.start, second.end, files, listed)
+    newest = max((one.newest for one in (first, second) if one.newest), default=None)
+    return Covered(first.start, second.end, files, newest)
 
 
 def _entry(one: Covered) -> str:
     parts = [f"{_text(one.start)}/{_text(one.end)}"]
     if one.files is not None:
         parts.append(f"{one.files} files")
-    if one.listed is not None:
-        parts.append(f"listed {_text(one.listed)}")
+    if one.newest is not None:
+        parts.append(f"newest {_text(one.newest)}")
     return ", ".join(parts)
 
 

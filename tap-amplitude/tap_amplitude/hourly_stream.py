@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -15,20 +16,29 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
+from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.errors import Stopped, TapError
+from tap_amplitude.file_plan import plan_files
+from tap_amplitude.left_out import LeftOut
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.new_fields import NewFields
+from tap_amplitude.notes import not_listed
+from tap_amplitude.reach import Reach
 from tap_amplitude.small_talk import says_something
-from tap_amplitude.windows import hour_text
+from tap_amplitude.windows import HOUR, Window, hour_text
 
 if TYPE_CHECKING:
-    import logging
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
+
+    from tap_amplitude.file_plan import Step
+    from tap_amplitude.members import Member
+    from tap_amplitude.notes import Note
+    from tap_amplitude.settings import Settings
 
 
 class HourlyStream(Stream):
@@ -50,6 +60,7 @@ class HourlyStream(Stream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self._read_until: datetime | None = None
+        self._left_out = LeftOut()
         self.logger.addFilter(is_news)
 
     def read_bookmark(self) -> Bookmark | None:
@@ -70,6 +81,51 @@ class HourlyStream(Stream):
         self.stream_state.update(bookmark.to_state())
         # Leaves out a state that did not change.
         self._tap.state_writer.write_state(self.tap_state)
+
+    def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
+        """Write the state when all hours of this run before one are out."""
+        self.write_bookmark(bookmark, read_until)
+
+    def _read_files(
+        self,
+        settings: Settings,
+        now: datetime,
+        *,
+        merged_ids: bool = False,
+        as_stored: bool = False,
+    ) -> Iterator[tuple[Step, Sequence[Member]]]:
+        """Read exported files hour by hour; move the state when the next hour is asked for."""
+        bookmark = self.read_bookmark()
+        reach = Reach.of(bookmark, settings)
+        source = ArchiveSource(settings, reach, now, merged_ids=merged_ids, as_stored=as_stored)
+        plan = plan_files(bookmark, reach, source.listing)
+        self._left_out = source.left_out
+        for why, member, note in plan.left_out:
+            self._left_out.add(why, member.place, note)
+        self._say([*plan.notes, not_listed(source.not_listed())])
+        state = plan.bookmark
+        if state is None or not plan.steps:
+            return
+        hours = f"{len(plan.steps):,} hours" if len(plan.steps) > 1 else "1 hour"
+        files = sum(len(step.files) for step in plan.steps)
+        window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
+        self.logger.info(
+            "Reading %s files of %s, of %s, from %s.",
+            f"{files:,}",
+            hours,
+            window,
+            settings.archive_path,
+        )
+        read = source.read(step.files for step in plan.steps)
+        for step, members in zip(plan.steps, read, strict=True):
+            yield step, members
+            state = plan.after(state, step)
+            self._advance(state, step.hour + HOUR)
+
+    def _say(self, notes: Iterable[Note | None]) -> None:
+        for note in notes:
+            if note:
+                self.logger.log(logging.WARNING if note.is_warning else logging.INFO, note.text)
 
     def _saved(self) -> str:
         """Say what is safe when the run fails now."""

@@ -26,7 +26,8 @@ class Why(enum.Enum):
     ARRIVING = "of hours whose files are still being written"
     BEFORE_START = "of hours before `start_date`"
     AFTER_END = "of hours from `end_date` on"
-    READ_BEFORE = "of hours before the first one of this run, which earlier runs read"
+    READ_BEFORE = "of hours that are in the state, which earlier runs read"
+    LATE = "that came or changed after their hours were read"
     SAME = "with the same content as another file"
     MERGES = "of merged users, which the stream `merged_ids` is for"
     MARKER = "marking a finished export"
@@ -34,7 +35,7 @@ class Why(enum.Enum):
 
 
 #: What may hold events that nobody meant to leave out.
-_WORTH_A_WARNING = frozenset({Why.UNKNOWN, Why.PACKED, Why.PARTIAL})
+_WORTH_A_WARNING = frozenset({Why.UNKNOWN, Why.PACKED, Why.PARTIAL, Why.LATE})
 
 
 @dataclass(slots=True)

@@ -14,8 +14,6 @@ from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
-from tap_amplitude.archive_source import ArchiveSource
-from tap_amplitude.bookmark import Bookmark
 from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.left_out import Why
@@ -23,7 +21,6 @@ from tap_amplitude.lenient_json import usual_object
 from tap_amplitude.object_cutter import Found, as_it_is
 from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.settings import Settings
-from tap_amplitude.windows import Window, ready_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +30,9 @@ if TYPE_CHECKING:
     from tap_amplitude.members import Member
 
 #: The other reasons are told at the end of the events.
-_OF_LISTS = frozenset({Why.NOT_READY, Why.ARRIVING, Why.BEFORE_START, Why.AFTER_END})
+_OF_LISTS = frozenset(
+    {Why.NOT_READY, Why.ARRIVING, Why.BEFORE_START, Why.AFTER_END, Why.READ_BEFORE, Why.LATE}
+)
 
 
 class MergedIdsStream(HourlyStream):
@@ -65,43 +64,27 @@ class MergedIdsStream(HourlyStream):
                 "export only. Set `archive_path` to one, or deselect the stream."
             )
             return
-        bookmark = self.read_bookmark()
-        start = settings.start
-        if bookmark:
-            start = bookmark.first_hour(settings.lookback_hours, settings.start)
-        source = ArchiveSource(settings, start, merged_ids=True)
-        if source.is_empty:
-            self.logger.info("%s holds no new lists of merged users.", settings.archive_path)
-            return
-        held = source.window
-        until = min(held.end, ready_until(now), settings.end or held.end)
-        window = Window(max(start or held.start, held.start), until)
-        source.leave_out(window.start, window.end)
-        rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
-        bookmark = bookmark or Bookmark(window.start, export_from=window.start)
-        yield from self._read(source, window, bookmark, rejects)
-        for level, sentence in source.left_out.sentences(_OF_LISTS):
+        yield from self._read(settings, now)
+        for level, sentence in self._left_out.sentences(_OF_LISTS):
             self.logger.log(level, sentence)
-        if rejects:
-            rejects.close()
 
-    def _read(
-        self, source: ArchiveSource, window: Window, bookmark: Bookmark, rejects: Rejects | None
-    ) -> Iterator[Record]:
-        merges = 0
-        for portion in source.portions(window.start, window.end):
-            for _, members in portion.hours:
-                for member in members:
-                    for record in self._merges(member, rejects):
-                        merges += 1
-                        yield record
+    def _read(self, settings: Settings, now: datetime) -> Iterator[Record]:
+        rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
+        merges = hours = 0
+        for _, members in self._read_files(settings, now, merged_ids=True):
+            for member in members:
+                for record in self._merges(member, rejects):
+                    merges += 1
+                    yield record
             if rejects:
                 rejects.sync()
-            bookmark = bookmark.moved_to(portion.window.end, window.end, None)
-            self.write_bookmark(bookmark, portion.window.end)
-        self.logger.info(
-            "Exported %s merged users of %s hours.", f"{merges:,}", f"{max(0, window.hours):,}"
-        )
+            hours += 1
+        if hours:
+            self.logger.info("Exported %s merged users of %s hours.", f"{merges:,}", f"{hours:,}")
+        else:
+            self.logger.info("%s holds no new lists of merged users.", settings.archive_path)
+        if rejects:
+            rejects.close()
 
     def _merges(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
         for merge in member.take(usual_object, as_it_is):

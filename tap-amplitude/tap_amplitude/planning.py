@@ -12,6 +12,8 @@ from tap_amplitude.notes import (
     Note,
     end_is_ahead,
     gap_before,
+    nothing_to_do,
+    reads_again,
     start_has_no_effect,
     state_is_adopted,
     switch_to_api,
@@ -110,6 +112,8 @@ def plan_project(
             settings.start, export_from=settings.start, project=project, covered=Coverage()
         )
         window = Window(settings.start, until)
+        if window.hours <= 0:
+            notes.append(nothing_to_do(settings.start, settings.end, ready))
         return ProjectPlan(window, new, settings.start, notes=_said(notes))
     _refuse_another_project(bookmark, project)
     _refuse_another_range(bookmark, settings)
@@ -125,7 +129,13 @@ def plan_project(
     first = replace(known, next_export_hour=new_from).first_hour(
         settings.lookback_hours, settings.start
     )
-    return ProjectPlan(Window(first, until), known, new_from, expected_app, _said(notes))
+    window = Window(first, until)
+    notes.append(
+        reads_again(first, new_from)
+        if window.hours > 0
+        else nothing_to_do(new_from, settings.end, ready)
+    )
+    return ProjectPlan(window, known, new_from, expected_app, _said(notes))
 
 
 def _of_project(bookmark: Bookmark) -> Coverage:

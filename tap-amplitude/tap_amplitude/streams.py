@@ -11,7 +11,6 @@ from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
-from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.bookmark import Bookmark, project_digest
 from tap_amplitude.config_checks import rounded_dates
 from tap_amplitude.errors import BadLine
@@ -25,7 +24,7 @@ from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import row_of
 from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources import ApiSource
-from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
+from tap_amplitude.windows import HOUR, hour_text
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
-    from tap_amplitude.left_out import LeftOut
     from tap_amplitude.members import Member
-    from tap_amplitude.notes import Note
 
 
 @dataclass
@@ -195,18 +192,22 @@ class EventsStream(HourlyStream):
             self._rejects = rejects_at(settings.rejects_path, now)
         read = self._hours_of_files if settings.archive_path else self._hours_of_project
         yield from read(settings, now, as_stored=as_stored)
+        self._report(settings)
 
     def _hours_of_project(
         self, settings: Settings, now: datetime, *, as_stored: bool
     ) -> Iterator[Sequence[Member]]:
         digest = project_digest(settings.region, settings.base_url, settings.api_key)
         plan = plan_project(self.read_bookmark(), settings, now, project=digest)
-        self._announce(plan.notes, plan.window, plan.new_from, settings.base_url)
-        if plan.window.hours <= 0:
+        window, state = plan.window, plan.bookmark
+        self._say(plan.notes)
+        if window.hours <= 0:
             return
-        state = plan.bookmark
+        hours = _count(window.hours, "hour")
+        self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.base_url)
         source = self._api_source(settings, state, as_stored=as_stored)
-        for portion in source.portions(plan.window.start, plan.window.end):
+        self._left_out = source.left_out
+        for portion in source.portions(window.start, window.end):
             for hour, members in portion.hours:
                 state = plan.checked(state, {member.app for member in members})
                 yield members
@@ -216,46 +217,15 @@ class EventsStream(HourlyStream):
             self._tally.hours += portion.window.hours
             state = plan.after(state, portion.window.end, portion.window_hours)
             self._advance(state, portion.window.end)
-        self._report()
-        self._tell_left_out(source.left_out)
 
     def _hours_of_files(
         self, settings: Settings, now: datetime, *, as_stored: bool
     ) -> Iterator[Sequence[Member]]:
-        assert settings.archive_path is not None  # noqa: S101 - the caller looked
-        bookmark = self.read_bookmark()
-        start = settings.start
-        if bookmark:
-            start = bookmark.first_hour(settings.lookback_hours, settings.start)
-        source = ArchiveSource(settings, start, as_stored=as_stored)
-        held = source.window
-        if bookmark and held.start > bookmark.next_export_hour:
-            self.logger.warning(
-                "%s begins at %s, but the next hour in the state is %s: the hours between "
-                "are taken as empty.",
-                settings.archive_path,
-                hour_text(held.start),
-                hour_text(bookmark.next_export_hour),
-            )
-        until = min(ready_until(now), held.end, settings.end or held.end)
-        window = Window(max(start or held.start, held.start), until)
-        source.leave_out(window.start, window.end)
-        self._announce((), window, window.start, settings.archive_path)
-        if window.hours <= 0:
-            self._tell_left_out(source.left_out)
-            return
-        state = bookmark or Bookmark(window.start, export_from=window.start)
-        for portion in source.portions(window.start, window.end):
-            for hour, members in portion.hours:
+        for step, members in self._read_files(settings, now, as_stored=as_stored):
+            if members:
                 yield members
                 self._tally.hours_with_events += 1
-                state = state.moved_to(hour + HOUR, window.end, None)
-                self._advance(state, hour + HOUR)
-            self._tally.hours += portion.window.hours
-            state = state.moved_to(portion.window.end, window.end, None)
-            self._advance(state, portion.window.end)
-        self._report()
-        self._tell_left_out(source.left_out)
+            self._tally.hours += (step.hour + HOUR - step.since) // HOUR
 
     def _api_source(self, settings: Settings, bookmark: Bookmark, *, as_stored: bool) -> ApiSource:
         return ApiSource(
@@ -266,28 +236,6 @@ class EventsStream(HourlyStream):
             just_one=self.ABORT_AT_RECORD_COUNT is not None,
             as_stored=as_stored,
         )
-
-    def _announce(
-        self, notes: Sequence[Note], window: Window, new_from: datetime, origin: str
-    ) -> None:
-        for note in notes:
-            (self.logger.warning if note.is_warning else self.logger.info)(note.text)
-        if window.hours <= 0:
-            self.logger.info(
-                "Nothing to export from %s, so there is nothing to do: the next hour is %s, and "
-                "hours before %s can be read.",
-                origin,
-                hour_text(window.start),
-                hour_text(window.end),
-            )
-            return
-        if window.start < new_from:
-            self.logger.info(
-                "`lookback_hours`: %s before the state's %s come again, with the same `uuid`s.",
-                _count((new_from - window.start) // HOUR, "hour"),
-                hour_text(new_from),
-            )
-        self.logger.info("Exporting %s (%s) from %s.", window, _count(window.hours, "hour"), origin)
 
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
         tally = self._tally
@@ -314,30 +262,36 @@ class EventsStream(HourlyStream):
         if self._rejects:
             self._rejects.sync()
         self._tally.next_hour = bookmark.next_export_hour
-        self.write_bookmark(bookmark, read_until)
+        super()._advance(bookmark, read_until)
 
-    def _report(self) -> None:
+    def _report(self, settings: Settings) -> None:
+        """Say what came of the run, and what it left out."""
+        tally, rejects = self._tally, self._rejects
+        if tally.hours:
+            self.logger.info("%s.", "; ".join(self._results()))
+        else:
+            self.logger.info(
+                "Nothing to export from %s, so there is nothing to do.",
+                settings.archive_path or settings.base_url,
+            )
+        if rejects:
+            rejects.close()
+        for level, sentence in self._left_out.sentences():
+            self.logger.log(level, sentence)
+
+    def _results(self) -> Iterator[str]:
         tally, rejects = self._tally, self._rejects
         what = [_count(tally.files, "file")] if tally.files else []
         if tally.events or not tally.files:
             what.append(_count(tally.events, "event"))
-        parts = [
-            f"Exported {' and '.join(what)} of {_count(tally.hours, 'hour')}",
-            f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events",
-        ]
+        yield f"Exported {' and '.join(what)} of {_count(tally.hours, 'hour')}"
+        yield f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events"
         if rejects and rejects.count:
-            parts.append(f"{_count(rejects.count, 'line')} rejected, kept in {rejects.place}")
+            yield f"{_count(rejects.count, 'line')} rejected, kept in {rejects.place}"
         if tally.odd_times:
-            parts.append(f"{_count(tally.odd_times, 'unreadable time')} left as they are")
+            yield f"{_count(tally.odd_times, 'unreadable time')} left as they are"
         if tally.next_hour:
-            parts.append(f"the next hour is {hour_text(tally.next_hour)}")
-        self.logger.info("%s.", "; ".join(parts))
-        if rejects:
-            rejects.close()
-
-    def _tell_left_out(self, left_out: LeftOut) -> None:
-        for level, sentence in left_out.sentences():
-            self.logger.log(level, sentence)
+            yield f"the next hour is {hour_text(tally.next_hour)}"
 
 
 def _count(number: int, thing: str) -> str:

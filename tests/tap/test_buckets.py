@@ -13,12 +13,14 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_amplitude.archive import by_hour
 from tap_amplitude.archive_source import ArchiveSource
-from tap_amplitude.bucket_listing import Days, list_exports
+from tap_amplitude.bucket_listing import list_exports
 from tap_amplitude.clouds import CLOUDS, failure_of
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, RunAgain, TapError
 from tap_amplitude.lenient_json import usual_object
 from tap_amplitude.object_cutter import as_it_is
+from tap_amplitude.reach import Days, Reach
 from tap_amplitude.settings import Settings
 from tap_amplitude.stores import Listed
 from tap_amplitude.tap import TapAmplitude
@@ -41,8 +43,10 @@ from tests.tap.running import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from tap_amplitude.members import Member
 
 MERGE = {
     "scope": 189524,
@@ -75,7 +79,13 @@ def run(folder: Path, bucket: Bucket, path: str = "", **more: Any) -> Any:
 def source_of(url: str, spool_bytes: int, **config: Any) -> ArchiveSource:
     """The source that a configuration leads to, in this process, with a spool of some size."""
     settings = Settings.read(TapAmplitude(config={"archive_path": url, **config}).config)
-    return ArchiveSource(replace(settings, max_spool_bytes=spool_bytes), None)
+    settings = replace(settings, max_spool_bytes=spool_bytes)
+    return ArchiveSource(settings, Reach.of(None, settings), datetime.now(timezone.utc))
+
+
+def hours_of(source: ArchiveSource) -> Iterator[Sequence[Member]]:
+    """The files of hour after hour, verified."""
+    return source.read([files for _, files in by_hour(source.listing.files)])
 
 
 def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
@@ -239,6 +249,8 @@ def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucke
         "next_export_hour": "2024-01-01T07:00:00Z",
         "export_until": "2024-01-01T07:00:00Z",
         "export_from": "2024-01-01T05:00:00Z",
+        "project": "",
+        "apps": first.last_state["bookmarks"]["merged_ids"]["apps"],
     }
     schema = next(m for m in first.messages if m["type"] == "SCHEMA")
     assert schema["stream"] == "merged_ids"
@@ -260,15 +272,13 @@ def test_an_hour_is_whole_before_its_first_event_comes_out(
             file_name(1, 70): whole[: len(whole) // 2],
         }
     )
-    portions = source_of(s3.url, spool_bytes, spool_path=str(tmp_path)).portions(
-        START, START + 2 * HOUR
-    )
+    hours = hours_of(source_of(s3.url, spool_bytes, spool_path=str(tmp_path)))
 
-    ((_, members),) = next(portions).hours
+    members = next(hours)
     lines = [row for member in members for row in member.take(usual_object, as_it_is)]
     copies = sorted(path.name for path in tmp_path.rglob("object-*"))
     with pytest.raises(DamagedArchive, match=r"_1#70\.json\.gz"):
-        next(portions)
+        next(hours)
     assert len(lines) == 500
     assert copies == ([] if spool_bytes == 0 else ["object-0"])
     assert list(tmp_path.iterdir()) == []
@@ -285,7 +295,7 @@ def test_an_object_that_vanishes_or_changes_after_the_listing_is_told(
     s3.delete(file_name(0))
 
     with pytest.raises(RunAgain, match="gone or changed") as caught:
-        next(source.portions(START, START + HOUR))
+        next(hours_of(source))
     assert file_name(0) in str(caught.value)
 
 
@@ -477,7 +487,7 @@ def test_no_object_of_the_wanted_days_is_left_out_or_comes_twice(
         yield from cut
 
     last = first + timedelta(days=days)
-    listed = [item.name for item in list_exports(pages, "", Days(first, last))]
+    listed = [item.name for item in list_exports(pages, "", lambda _: Days(first, last))]
     wanted = [n for n in names if first <= date.fromisoformat(n.rsplit("_", 2)[1]) <= last]
 
     assert set(wanted) <= set(listed)
