@@ -86,6 +86,10 @@ class Coverage:
         """Return the last range of an app that ends before an hour, or with its beginning."""
         return next((one for one in reversed(self.of(app)) if one.end <= hour), None)
 
+    def last_of(self, app: str) -> Covered | None:
+        """Return the last range of an app."""
+        return self.of(app)[-1] if self.of(app) else None
+
     def end_of(self, app: str) -> datetime | None:
         """Return the first hour after the last range of an app."""
         return self.of(app)[-1].end if self.of(app) else None

@@ -110,6 +110,8 @@ def plan_files(bookmark: Bookmark | None, reach: Reach, listing: Listing) -> Fil
     covered = _adopted(reach, listing)
     chosen = _Choice(reach, listing, covered)
     steps = tuple(_steps(chosen, covered))
+    if steps and (last := _last_step(chosen, reach, steps[-1].hour + HOUR)):
+        steps = (*steps, last)
     if bookmark is None and steps:
         begin = min(steps[0].hour, reach.start or steps[0].hour)
         bookmark = Bookmark(begin, export_from=begin)
@@ -162,7 +164,7 @@ class _Choice:
         self.floor = reach.first_of
         self.reads_again = reach.reads_again
         self._reach = reach
-        self._covered = covered
+        self.covered = covered
         new: list[Member] = []
         known: dict[tuple[str, Covered], list[Member]] = defaultdict(list)
         self._again: dict[tuple[str, Covered], list[Member]] = defaultdict(list)
@@ -178,12 +180,12 @@ class _Choice:
                 self.left_out.append((why, one, self._until_when(why, one)))
             else:
                 new.append(one)
-        again = sum(len(files) for files in self._again.values())
+        come_again = sum(len(files) for files in self._again.values())
         late = self._late_ones(known)
         order = {id(one): place for place, one in enumerate(listing.files)} if late else {}
         self.files = sorted([*new, *late], key=lambda one: order[id(one)]) if late else new
-        if again and reach.again_from:
-            self.notes.append(files_again(again, reach.again_from))
+        if come_again and reach.again_from:
+            self.notes.append(files_again(come_again, reach.again_from))
         apps = {one.app for one in self.files if one.app} - set(covered.apps)
         if apps and covered.apps:
             self.notes.append(apps_are_new({app: self.first[app] for app in apps}))
@@ -207,8 +209,8 @@ class _Choice:
     def _late_ones(self, known: Mapping[tuple[str, Covered], Sequence[Member]]) -> list[Member]:
         """Find what came when its hour was out; return what can be read in order all the same."""
         read: list[Member] = []
-        for app in self._covered.apps:
-            for span in self._covered.of(app):
+        for app in self.covered.apps:
+            for span in self.covered.of(app):
                 files = known.get((app, span), ())
                 read += self._judge(app, span, files)
         return read
@@ -217,10 +219,12 @@ class _Choice:
         again = self._again.get((app, span), ())
         newer = [one for one in files if _is_newer(one, span)]
         more = self._more_files(span, [*files, *again])
-        if newer and len(newer) == len(files) and more == 0 and not again:
+        # Of a bucket not all files are listed.
+        as_many = more == 0 or (more is None and len(files) <= (span.files or 0))
+        if newer and len(newer) == len(files) and as_many and not again:
             self.notes.append(all_anew(app, len(newer)))
             newer = []
-        is_last = span == self._covered.of(app)[-1]
+        is_last = span == self.covered.last_of(app)
         read: list[Member] = []
         if is_last and (more is None or more >= len(newer)):
             read = [one for one in newer if one.hour == span.end - HOUR]
@@ -269,8 +273,25 @@ def _steps(chosen: _Choice, covered: Coverage) -> Iterator[Step]:
             chosen.settled.add((app, new))
             chosen.made.add(new)
             ranges.append((app, new))
+        chosen.covered = covered
         yield Step(hour, files, max(begin, before or begin), ranges)
         before = hour + HOUR
+
+
+def _last_step(chosen: _Choice, reach: Reach, begin: datetime) -> Step | None:
+    """Return the hours without files up to the first that is not read, if there are any."""
+    listing = chosen.listing
+    bounds = [bound for bound in (listing.ready, listing.arriving, reach.end) if bound]
+    until = min(bounds)
+    beyond = {one.app for one in listing.files if one.hour >= until}
+    if not beyond or begin >= until:
+        return None
+    ranges = [
+        (app, replace(last, end=until))
+        for app in sorted(beyond)
+        if (last := chosen.covered.last_of(app)) and last.end < until and last in chosen.made
+    ]
+    return Step(until - HOUR, (), begin, ranges)
 
 
 def _range_after(

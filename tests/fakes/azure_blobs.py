@@ -33,6 +33,7 @@ class AzureBlobs:
 
     def __init__(self, page: int = 5000) -> None:
         self.blobs: dict[str, bytes] = {}
+        self.written: dict[str, str] = {}
         self.refuses = False
         self.page = page
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -50,6 +51,7 @@ class AzureBlobs:
     def put(self, files: Mapping[str, bytes]) -> None:
         """Write blobs."""
         self.blobs |= files
+        self.written |= dict.fromkeys(files, formatdate(usegmt=True))
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -83,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif query.get("comp") == ["list"]:
             self._answer(200, self._listed(query).encode(), {"Content-Type": "application/xml"})
         elif rest and rest[0] in store.blobs:
-            self._blob(store.blobs[rest[0]])
+            self._blob(store.blobs[rest[0]], store.written[rest[0]])
         else:
             self._refuse(404, "BlobNotFound")
 
@@ -114,14 +116,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _entry(self, name: str) -> str:
         return (
             f"<Blob><Name>{escape(name)}</Name><Properties>"
-            f"<Last-Modified>{formatdate(usegmt=True)}</Last-Modified><Etag>0x1</Etag>"
+            f"<Last-Modified>{self.server.store.written[name]}</Last-Modified><Etag>0x1</Etag>"
             f"<Content-Length>{len(self.server.store.blobs[name])}</Content-Length>"
             "<BlobType>BlockBlob</BlobType></Properties></Blob>"
         )
 
-    def _blob(self, content: bytes) -> None:
+    def _blob(self, content: bytes, written: str) -> None:
         headers = {
-            "Last-Modified": formatdate(usegmt=True),
+            "Last-Modified": written,
             "ETag": '"0x1"',
             "x-ms-blob-type": "BlockBlob",
             "Accept-Ranges": "bytes",
