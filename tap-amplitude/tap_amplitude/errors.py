@@ -12,7 +12,8 @@
         ├── HostileArchive           a file would unpack to more than it may
         ├── ForeignArchive           an archive holds what it should not hold
         ├── ForeignAnswer            an answer holds what was not asked for
-        └── BadLine                  a line of a file is not a JSON object
+        ├── BadLine                  a line of a file is not a JSON object
+        └── OnlyRejects exit 3       no line of the run is one
 
     Stopped (SystemExit)    exit 1   Ctrl-C or SIGTERM
 
@@ -99,6 +100,12 @@ class ForeignAnswer(FixSource):
 
 class BadLine(FixSource):
     """A line of an export file is not a JSON object."""
+
+
+class OnlyRejects(FixSource):
+    """The run came to its end, and every line that it read was rejected."""
+
+    exit_code = 3
 
 
 class Stopped(SystemExit):

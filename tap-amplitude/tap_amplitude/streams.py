@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -13,7 +14,7 @@ from singer_sdk.schema.source import SchemaDirectory
 from tap_amplitude import schemas
 from tap_amplitude.bookmark import Bookmark, project_digest
 from tap_amplitude.config_checks import rounded_dates
-from tap_amplitude.errors import BadLine
+from tap_amplitude.errors import BadLine, OnlyRejects
 from tap_amplitude.hand_over import FilesMessage, HandOver
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.lines import json_of, usual_json, usual_row
@@ -193,6 +194,13 @@ class EventsStream(HourlyStream):
         read = self._hours_of_files if settings.archive_path else self._hours_of_project
         yield from read(settings, now, as_stored=as_stored)
         self._report(settings)
+        if self._rejects and self._rejects.count and not self._tally.events:
+            raise OnlyRejects(
+                f"All {_count(self._rejects.count, 'line')} of the run were rejected: they are no "
+                "events.",
+                remedy=f"Look at {self._rejects.place} and fix the files. The state is past their "
+                "hours: read them with another state id.",
+            )
 
     def _hours_of_project(
         self, settings: Settings, now: datetime, *, as_stored: bool
@@ -268,7 +276,8 @@ class EventsStream(HourlyStream):
         """Say what came of the run, and what it left out."""
         tally, rejects = self._tally, self._rejects
         if tally.hours:
-            self.logger.info("%s.", "; ".join(self._results()))
+            level = logging.WARNING if rejects and rejects.count else logging.INFO
+            self.logger.log(level, "%s.", "; ".join(self._results()))
         else:
             self.logger.info(
                 "Nothing to export from %s, so there is nothing to do.",

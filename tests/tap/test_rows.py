@@ -256,7 +256,20 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
     assert {(r["code"], r["stage"]) for r in rejects} == {("bad_line", "read")}
     assert "line 1: not JSON" in rejects[0]["reason"]
     assert "line 3: a JSON number, not an object" in rejects[1]["reason"]
-    assert "3 lines rejected" in run.log
+    (warning,) = run.lines("WARNING")
+    assert "3 lines rejected" in warning
+
+
+def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
+    """Its files are no export, whatever they are called; the state says that they were read."""
+    path = write_files(tmp_path / "a", {file_name(0): gzip.compress(b"no event\n" * 50)})
+    run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+
+    (error,) = run.lines("ERROR")
+    assert run.code == 3
+    assert "All 50 lines of the run were rejected" in error
+    assert "rejects" in error
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
