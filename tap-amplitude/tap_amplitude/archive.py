@@ -240,6 +240,8 @@ class Archive:
         """Refuse events whose hour nobody knows; count anything else."""
         place = f"{store.prefix}{listed.name}"
         member = Member(listed.name, _NO_HOUR, listed.size, store)
+        if listed.name.lower().endswith(".zip"):
+            member.look()  # which tells: a day may be missing, if it is a page of a proxy
         if _is_worth_a_look(member) and _has_events(member):
             raise ForeignArchive(
                 f"{self.origin} holds the file {place!r}, whose name tells no export hour.",

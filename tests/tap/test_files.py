@@ -349,7 +349,20 @@ def _page(place: Path) -> tuple[Path, str]:
     return write_files(place / "a", {file_name(0): b"<Error>"}), "neither gzip nor .zip nor JSON"
 
 
-@pytest.mark.parametrize("damage", [_cut_in_zip, _cut_zip, _cut_zip_in_zip, _page])
+def _page_for_zip(place: Path) -> tuple[Path, str]:
+    files = {file_name(0): packed(rows(0)), "2024-01-02.zip": b"<html>Sign in</html>"}
+    return write_files(place / "a", files), "'2024-01-02.zip'"
+
+
+def _end_of_split_zip(place: Path) -> tuple[Path, str]:
+    files = {file_name(0): packed(rows(0)), "may.zip": zipped({file_name(1): packed(rows(1))})[40:]}
+    return write_files(place / "a", files), "'may.zip'"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_cut_in_zip, _cut_zip, _cut_zip_in_zip, _page, _page_for_zip, _end_of_split_zip],
+)
 def test_damage_names_the_file_its_zip_and_what_helps(
     tmp_path: Path, damage: Callable[[Path], tuple[Path, str]]
 ) -> None:
