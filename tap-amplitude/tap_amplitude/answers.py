@@ -49,6 +49,7 @@ _TOO_LARGE = re.compile(
 _NO_DATA = re.compile(r"raw data files were not found|no data available", re.IGNORECASE)
 RULES = (
     Rule(200, 200, Action.READ),
+    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the answer
     Rule(400, 400, Action.SPLIT, says=_TOO_LARGE),
     Rule(401, 401, Action.UNAUTHORIZED),
     Rule(403, 403, Action.UNAUTHORIZED),
@@ -69,6 +70,7 @@ PROVEN_RULES = (
     Rule(403, 403, Action.WAIT),
     Rule(404, 404, Action.EMPTY, says=_NO_DATA),
     Rule(404, 404, Action.WAIT),
+    Rule(407, 407, Action.WAIT),
     *RULES,
 )
 
@@ -79,6 +81,7 @@ PROVEN_RULES = (
 _ABOUT_KEYS = re.compile(rf"{_NAMES_KEYS.pattern}|^$", re.IGNORECASE)
 JSON_RULES = (
     Rule(200, 200, Action.READ),
+    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the answer
     Rule(401, 401, Action.UNAUTHORIZED),
     Rule(403, 403, Action.UNAUTHORIZED, says=_ABOUT_KEYS),
     Rule(403, 404, Action.ABSENT),

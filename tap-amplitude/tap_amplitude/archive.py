@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 _DEEPEST = 4
 #: What may hold events under a name that tells no hour.
 _LIKE_DATA = re.compile(r".*(?:json|\.gz|\.tgz|\.tar)[^/\\]*", re.IGNORECASE | re.DOTALL)
+#: How 7-Zip names the parts of a .zip.
+_IS_PART = re.compile(r"\.\d{3}$", re.ASCII)
+_JOIN = "It is one part of a .zip: unpack them together with the tool that made them."
 _NO_HOUR = datetime.max.replace(tzinfo=timezone.utc)
 _NUMBERS = re.compile(r"(\d+)", re.ASCII)
 #: So many names, of so many characters, stand in a message.
@@ -416,7 +419,7 @@ def _no_zip(path: Path, error: Exception) -> DamagedArchive:
 def _damaged_zip(store: Store, name: str, error: Exception) -> DamagedArchive:
     return DamagedArchive(
         f"The .zip {store.prefix + name!r} of {store.origin} cannot be read ({reason_of(error)}).",
-        remedy=COPY_AGAIN,
+        remedy=_JOIN if _IS_PART.search(name) else COPY_AGAIN,
     )
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from tap_amplitude.answers import message_in, sentence
+from tap_amplitude.answers import error_in, message_in, sentence
 from tap_amplitude.bodies import beginning
 from tap_amplitude.config_checks import sends_keys_in_clear
 from tap_amplitude.errors import FixConfiguration, WrongCredentials
@@ -163,7 +163,9 @@ class Connection:
     def error_text(self, response: requests.Response) -> str:
         """Read the message of an error answer: one bounded line without the keys."""
         block = beginning(response, _ERROR_BODY_BYTES, patience_seconds=_ERROR_SECONDS)
-        return self.redact(message_in(block.decode("utf-8", "replace")))
+        # A good status may come with part of what was asked for, which no log is to show.
+        words = error_in if response.ok else message_in
+        return self.redact(words(block.decode("utf-8", "replace")))
 
     def redact(self, text: str) -> str:
         """Hide the keys in a text, however they are written there, and bound it."""

@@ -133,6 +133,8 @@ def test_both_ways_to_say_no_data_are_an_empty_window(tmp_path: Path) -> None:
     ("status", "body", "action"),
     [
         (200, "", Action.READ),
+        (204, "", Action.WAIT),
+        (206, "", Action.WAIT),
         (400, "The file size of the exported data is too large.", Action.SPLIT),
         (400, "Shorten the time ranges and try again. The limit size is 4GB.", Action.SPLIT),
         (400, "Invalid user property country", Action.REFUSED),
@@ -307,10 +309,13 @@ def test_an_error_with_status_200_keeps_its_words(tmp_path: Path, form: str, tol
             Client(server.url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
 
 
-def test_events_in_place_of_an_archive_do_not_get_into_a_message(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [200, 203, 206])
+def test_events_in_place_of_an_archive_do_not_get_into_a_message(
+    tmp_path: Path, status: int
+) -> None:
     """A proxy that unpacks archives would otherwise put a person's data into the log."""
     body = b'{"event_type": "Bought", "user_id": "ann@x.example", "message": "hello ann"}'
-    with another_server(200, body) as (url, _), pytest.raises(RunAgain) as caught:
+    with another_server(status, body) as (url, _), pytest.raises(RunAgain) as caught:
         Client(url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
 
     assert "ann" not in str(caught.value)

@@ -454,6 +454,14 @@ def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> 
     assert archive.left_out.count(Why.UNKNOWN, Why.PACKED) == 1
 
 
+def test_parts_of_a_zip_are_told_as_what_they_are(tmp_path: Path) -> None:
+    """Copying one of them again would not help."""
+    content = zipped({file_name(0): packed(rows(0))})
+    files = {"a.zip.001": content[:99], "a.zip.002": content[99:]}
+    with pytest.raises(DamagedArchive, match=r"a\.zip\.001.*unpack them together"):
+        open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+
+
 def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
     """A pipe would never end, and names may have any length."""
     place = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
