@@ -204,6 +204,11 @@ class AmplitudeExportApi:
         with self._lock:
             self._plan.add(fault, times, hour, details)
 
+    def recover(self) -> None:
+        """Forget every programmed fault."""
+        with self._lock:
+            self._plan = FaultPlan()
+
     def pending_faults(self) -> list[Fault]:
         """Return the faults that were not met as often as programmed: empty in a sound test."""
         with self._lock:
