@@ -2,7 +2,7 @@
 
 On a disk, a shared lock on its folder says that a run still needs it: the tap holds one as long
 as it writes, and a target should as long as it reads, as `target-posthog` does. A bucket has no
-locks; there only age tells.
+locks; there a marker tells, which a run that lasts writes again and again, or else the age.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 #: Keeps a target that tidies up from removing the folder of a run that goes on.
 _RUNNING = ".running"
-_STARTED = re.compile(r"tap-amplitude-(\d{8}T\d{6})-[0-9a-f]+")
+_STARTED = re.compile(r"tap-amplitude-(?P<started>\d{8}T\d{6})-[0-9a-f]{8}")
 #: A target may not yet have read the first message of a tap that has already ended.
 _YOUNG_SECONDS = 5.0
-#: Where nothing tells whether a run is alive. None lasts so long with the same files.
+#: Where nothing else tells whether a run is alive: so long after it was made, or marked.
 _DEAD_AFTER = timedelta(days=7)
+_MARK_EVERY = timedelta(days=1)
 
 
 class RunFolder:
@@ -50,8 +51,12 @@ class RunFolder:
 
     def __init__(self, files: Any, base: str, prefix: str) -> None:
         self._files = files
-        started = f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        now = _now()
+        started = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         self._path = f"{base.rstrip('/')}/{prefix}tap-amplitude-{started}"
+        #: What precedes the name of a folder of such a run, in the same parent.
+        self._before = prefix.rpartition("/")[2]
+        self._marked = now
 
     def url(self, name: str) -> str:
         """Give the address of a file, as the Singer SDK reads it: nothing in it is escaped."""
@@ -71,6 +76,7 @@ class RunFolder:
         Raises:
             TapError: It cannot be written.
         """
+        self.mark()
         path = f"{self._path}/{name}"
         content = iter(blocks)
         try:
@@ -82,8 +88,17 @@ class RunFolder:
                 self._files.rm_file(path)
             raise
 
+    def mark(self) -> None:
+        """Say now and then that the run is alive, for those who sweep."""
+        if (now := _now()) - self._marked < _MARK_EVERY:
+            return
+        with _explained():
+            self._files.pipe_file(f"{self._path}/{_RUNNING}", f"{now:%Y%m%dT%H%M%S}".encode())
+        self._marked = now
+
     def names(self) -> set[str]:
         """List the files that nobody has taken yet."""
+        self.mark()
         with _explained():
             self._files.invalidate_cache()
             try:
@@ -106,7 +121,7 @@ class RunFolder:
             except FileNotFoundError:
                 return 0
             found = [path.rstrip("/") for path in paths]
-            ours = [path for path in found if _STARTED.search(path.rpartition("/")[2])]
+            ours = [path for path in found if self._started(path)]
             return max((self._sweep(path) for path in ours if path != self._path), default=0)
 
     def close(self) -> None:
@@ -117,16 +132,30 @@ class RunFolder:
             self._files.rm(path, recursive=True)
         return 0
 
-    @staticmethod
-    def _is_old(path: str) -> bool:
-        name = path.rpartition("/")[2]
-        started = _STARTED.search(name)
-        assert started  # noqa: S101 - only such folders are asked about
-        try:
-            moment = datetime.strptime(started[1] + "Z", "%Y%m%dT%H%M%S%z")
-        except ValueError:
+    def _started(self, path: str) -> re.Match[str] | None:
+        """Read the whole name of a folder; None for one that no run of the tap has made."""
+        return _STARTED.fullmatch(path.rpartition("/")[2].removeprefix(self._before))
+
+    def _is_old(self, path: str) -> bool:
+        match = self._started(path)
+        if match is None or (started := _moment(match["started"])) is None:
             return False
-        return datetime.now(timezone.utc) - moment > _DEAD_AFTER
+        try:
+            marked = _moment(self._files.cat_file(f"{path}/{_RUNNING}").decode("ascii", "replace"))
+        except FileNotFoundError:
+            marked = None
+        return _now() - max(started, marked or started) > _DEAD_AFTER
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(f"{text}Z", "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 class LocalRunFolder(RunFolder):

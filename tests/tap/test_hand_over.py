@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.helpers._batch import StorageTarget
 
+from tap_amplitude import batch_storage
 from tap_amplitude.archive import open_archive
 from tap_amplitude.errors import DamagedArchive
 from tap_amplitude.hand_over import HandOver, _plain
@@ -110,6 +111,8 @@ def test_old_folders_in_a_bucket_are_removed_and_nothing_else(bucket: StorageTar
         f"amplitude-tap-amplitude-{now - timedelta(days=8):%Y%m%dT%H%M%S}-0badcafe": False,
         f"tap-amplitude-{now - timedelta(days=8):%Y%m%dT%H%M%S}-0badcafe": False,
         f"tap-amplitude-{now - timedelta(days=6):%Y%m%dT%H%M%S}-0badcafe": True,
+        "tap-amplitude-20200101T000000-0badcafe-keep": True,
+        "my-tap-amplitude-20200101T000000-0badcafe": True,
         "tap-amplitude-20999999T999999-0badcafe": True,
         "tap-amplitude-": True,
         "20200101": True,
@@ -121,6 +124,26 @@ def test_old_folders_in_a_bucket_are_removed_and_nothing_else(bucket: StorageTar
     HandOver(bucket, max_bytes=1).finish()
 
     assert {name: memory.exists(f"{bucket.root}/{name}/x.json.gz") for name in names} == names
+
+
+def test_a_run_that_lasts_for_weeks_keeps_its_folder(
+    hours: list[list[Member]], bucket: StorageTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It marks its folder while it hands over; a week after the last mark it is swept."""
+    clock = [datetime(2024, 1, 1, tzinfo=timezone.utc)]
+    monkeypatch.setattr(batch_storage, "_now", lambda: clock[0])
+    lasting = HandOver(bucket, max_bytes=10**9)
+    lasting.put(hours[0])
+    clock[0] += timedelta(days=20)
+    (waiting, _) = lasting.put(hours[1])
+    files, path = fsspec.core.url_to_fs(waiting)
+
+    clock[0] += timedelta(days=6)
+    HandOver(bucket, max_bytes=1)
+    assert files.exists(path)
+    clock[0] += timedelta(days=2)
+    HandOver(bucket, max_bytes=1)
+    assert not files.exists(path)
 
 
 @given(st.text(min_size=1, max_size=300))
