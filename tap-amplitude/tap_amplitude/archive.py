@@ -288,7 +288,9 @@ class Archive:
         if self._certain(member):
             return rows is Rows.EVENTS
         # Rows that are neither, such as damaged ones, are events: somebody must tell of them.
-        is_list = _look_at_rows(member) is Rows.MERGES
+        kind = _look_at_rows(member)
+        is_named_list = base_of(member.name).startswith("-")
+        is_list = kind is Rows.MERGES or (kind is Rows.OTHER and is_named_list)
         if rows is Rows.EVENTS and is_list:
             self.left_out.add(Why.MERGES, member.place)
         return is_list is (rows is Rows.MERGES)
