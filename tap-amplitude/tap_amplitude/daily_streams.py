@@ -64,7 +64,10 @@ class DailyStream(ProjectStream):
         """Say what is safe when the run fails now."""
         if self._saved_day is None:
             return f"No days of `{self.name}` were finished in this run; its state is as it was."
-        return f"All days of `{self.name}` up to {self._saved_day} are out and in the state."
+        return (
+            f"The days of `{self.name}` up to {self._saved_day} are out; the state keeps those "
+            "that the target has taken."
+        )
 
     def _first_day(self, context: Context | None) -> date:
         settings = self.project.settings

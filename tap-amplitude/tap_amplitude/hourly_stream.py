@@ -23,7 +23,7 @@ from tap_amplitude.file_plan import plan_files
 from tap_amplitude.left_out import LeftOut
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.new_fields import NewFields
-from tap_amplitude.notes import not_listed
+from tap_amplitude.notes import count, not_listed
 from tap_amplitude.reach import Reach
 from tap_amplitude.small_talk import says_something
 from tap_amplitude.windows import HOUR, Window, hour_text
@@ -106,14 +106,11 @@ class HourlyStream(Stream):
         state = plan.bookmark
         if state is None or not plan.steps:
             return
-        hours = f"{len(plan.steps):,} hours" if len(plan.steps) > 1 else "1 hour"
-        files = sum(len(step.files) for step in plan.steps)
-        window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
         self.logger.info(
-            "Reading %s files of %s, of %s, from %s.",
-            f"{files:,}",
-            hours,
-            window,
+            "Reading %s of %s (%s) from %s.",
+            count(sum(len(step.files) for step in plan.steps), "file"),
+            count(sum(1 for step in plan.steps if step.files), "hour"),
+            Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR),
             settings.archive_path,
         )
         read = source.read(step.files for step in plan.steps)
@@ -132,7 +129,7 @@ class HourlyStream(Stream):
         if self._read_until is None:
             return "No hour was finished in this run; the state is as it was."
         return (
-            f"The hours of this run before {hour_text(self._read_until)} are out; the state keeps "
+            f"All hours before {hour_text(self._read_until)} are out; the state keeps "
             "those that the target has taken."
         )
 

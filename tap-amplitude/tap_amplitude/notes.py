@@ -140,20 +140,20 @@ def reads_again(first: datetime, new_from: datetime) -> Note | None:
     if hours <= 0:
         return None
     return Note(
-        f"`lookback_hours`: {_count(hours, 'hour')} before the state's {hour_text(new_from)} come "
+        f"`lookback_hours`: {count(hours, 'hour')} before the state's {hour_text(new_from)} come "
         "again, with the same `uuid`s."
     )
 
 
-def files_again(count: int, hour: datetime) -> Note:
+def files_again(files: int, hour: datetime) -> Note:
     """Say that files come again.
 
     Args:
-        count: How many.
+        files: How many.
         hour: Of hours from this one on.
     """
     return Note(
-        f"`lookback_hours`: {_count(count, 'file')} of hours from {hour_text(hour)} on come again, "
+        f"`lookback_hours`: {count(files, 'file')} of hours from {hour_text(hour)} on come again, "
         "with the same `uuid`s."
     )
 
@@ -207,27 +207,28 @@ def gap_after(app: str, end: datetime, begin: datetime) -> Note:
     )
 
 
-def all_anew(app: str, count: int) -> Note:
+def all_anew(app: str, files: int) -> Note:
     """Say that files are taken for copies of those that were read."""
     return Note(
-        f"{_count(count, 'file')}{f' of app {app}' if app else ''} of hours that are in the state "
+        f"{count(files, 'file')}{f' of app {app}' if app else ''} of hours that are in the state "
         "were written after they were read. They are all that there are, and as many as were "
         "read, so they are taken for copies. If not, export them again with `--full-refresh`."
     )
 
 
-def more_files(app: str, count: int, covered: Covered) -> Note:
+def more_files(app: str, files: int, covered: Covered) -> Note:
     """Say that there are more files of some hours than were read.
 
     Args:
         app: Whose files.
-        count: How many more.
+        files: How many more.
         covered: The range of hours.
     """
     return Note(
-        f"Left out: {_count(count, 'file')}{f' of app {app}' if app else ''} that came after the "
+        f"Left out: {count(files, 'file')}{f' of app {app}' if app else ''} that came after the "
         f"hours from {hour_text(covered.start)} to {hour_text(covered.end)} were read; nothing "
-        f"tells which, and {_to_bring(covered.start, covered.end)}.",
+        "tells which, and they would come after newer hours. "
+        f"{_to_bring(covered.start, covered.end)}.",
         is_warning=True,
     )
 
@@ -239,7 +240,7 @@ def late_files(first: datetime, last: datetime) -> str:
         first: The first hour of them.
         last: The last one.
     """
-    return _to_bring(first, last + HOUR)
+    return f"which would come after newer hours. {_to_bring(first, last + HOUR)}"
 
 
 def not_listed(days: Sequence[str]) -> Note | None:
@@ -265,7 +266,7 @@ def shown(names: Sequence[str]) -> str:
 
 def _to_bring(first: datetime, end: datetime) -> str:
     return (
-        "they would come after newer hours, so no run reads them by itself. To bring them, run "
+        "To bring what came late, run "
         f"`TAP_AMPLITUDE_START_DATE={hour_text(first)} TAP_AMPLITUDE_END_DATE={hour_text(end)} "
         "meltano run --state-id-suffix=<name> tap-amplitude target-posthog`, or everything again "
         "with `--full-refresh`: PostHog keeps an event that comes again once"
@@ -277,5 +278,6 @@ def _apps(apps: Sequence[str]) -> str:
     return f"{'app' if len(named) == 1 else 'apps'} {shown(named)}"
 
 
-def _count(number: int, thing: str) -> str:
+def count(number: int, thing: str) -> str:
+    """Return a number of things in words: `1 file`, `2,000 files`."""
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -19,6 +19,7 @@ from tap_amplitude.hand_over import FilesMessage, HandOver
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.lines import json_of, usual_json, usual_row
 from tap_amplitude.messages import MessageWriter
+from tap_amplitude.notes import count
 from tap_amplitude.object_cutter import Found
 from tap_amplitude.planning import plan_project
 from tap_amplitude.rejects import Rejects, rejects_at
@@ -196,7 +197,7 @@ class EventsStream(HourlyStream):
         self._report(settings)
         if self._rejects and self._rejects.count and not self._tally.events:
             raise OnlyRejects(
-                f"All {_count(self._rejects.count, 'line')} of the run were rejected: they are no "
+                f"All {count(self._rejects.count, 'line')} of the run were rejected: they are no "
                 "events.",
                 remedy=f"Look at {self._rejects.place} and fix the files. The state is past their "
                 "hours: read them with another state id.",
@@ -211,7 +212,7 @@ class EventsStream(HourlyStream):
         self._say(plan.notes)
         if window.hours <= 0:
             return
-        hours = _count(window.hours, "hour")
+        hours = count(window.hours, "hour")
         self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.base_url)
         source = self._api_source(settings, state, as_stored=as_stored)
         self._left_out = source.left_out
@@ -290,18 +291,14 @@ class EventsStream(HourlyStream):
 
     def _results(self) -> Iterator[str]:
         tally, rejects = self._tally, self._rejects
-        what = [_count(tally.files, "file")] if tally.files else []
+        what = [count(tally.files, "file")] if tally.files else []
         if tally.events or not tally.files:
-            what.append(_count(tally.events, "event"))
-        yield f"Exported {' and '.join(what)} of {_count(tally.hours, 'hour')}"
-        yield f"{_count(tally.hours - tally.hours_with_events, 'hour')} without events"
+            what.append(count(tally.events, "event"))
+        yield f"Exported {' and '.join(what)} of {count(tally.hours, 'hour')}"
+        yield f"{count(tally.hours - tally.hours_with_events, 'hour')} without events"
         if rejects and rejects.count:
-            yield f"{_count(rejects.count, 'line')} rejected, kept in {rejects.place}"
+            yield f"{count(rejects.count, 'line')} rejected, kept in {rejects.place}"
         if tally.odd_times:
-            yield f"{_count(tally.odd_times, 'unreadable time')} left as they are"
+            yield f"{count(tally.odd_times, 'unreadable time')} left as they are"
         if tally.next_hour:
             yield f"the next hour is {hour_text(tally.next_hour)}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

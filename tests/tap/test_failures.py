@@ -371,7 +371,7 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
     assert run.code == code
     error = the_error(run)
     assert told in error
-    assert "The hours of this run before 2024-01-01T01:00:00Z are out" in error
+    assert "All hours before 2024-01-01T01:00:00Z are out" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 

@@ -329,7 +329,7 @@ def test_a_stop_in_the_middle_of_a_new_app_loses_nothing(tmp_path: Path) -> None
 
     assert stopped.code == 1
     assert stopped.ids == ids(rows(1))
-    assert "The hours of this run before 2024-01-01T02:00:00Z are out" in stopped.log
+    assert "All hours before 2024-01-01T02:00:00Z are out" in stopped.log
     assert done.ids == ids(rows(2, 3))
     assert run_here({"archive_path": str(first)}, state=done.last_state).records == []
 
