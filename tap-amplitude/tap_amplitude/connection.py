@@ -66,7 +66,7 @@ class Connection:
         self.base_url = base_url.rstrip("/")
         self.answer_seconds = answer_seconds
         self._secrets = (api_key, secret_key)
-        self._words = PeerWords(api_key, secret_key, f"{api_key}:{secret_key}")
+        self._words = PeerWords(api_key, secret_key)
         self._user_agent = user_agent
         self._of_thread = threading.local()
 

@@ -106,13 +106,9 @@ class HourlyStream(Stream):
         state = plan.bookmark
         if state is None or not plan.steps:
             return
-        self.logger.info(
-            "Reading %s of %s (%s) from %s.",
-            count(sum(len(step.files) for step in plan.steps), "file"),
-            count(sum(1 for step in plan.steps if step.files), "hour"),
-            Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR),
-            settings.archive_path,
-        )
+        window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
+        hours = count(window.hours, "hour")
+        self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.archive_path)
         read = source.read(step.files for step in plan.steps)
         for step, members in zip(plan.steps, read, strict=True):
             yield step, members

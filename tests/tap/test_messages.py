@@ -148,7 +148,13 @@ def test_no_bookkeeping_of_record_keys_is_left_in_the_state(
         )
         again.sync_all()
 
-    assert set(done["bookmarks"]["events"]) == {"next_export_hour", "export_until", "export_from"}
+    assert set(done["bookmarks"]["events"]) == {
+        "next_export_hour",
+        "export_until",
+        "export_from",
+        "project",
+        "apps",
+    }
     assert again.state == done
     assert "unsorted" not in caplog.text
     assert "Starting incremental sync" not in caplog.text
