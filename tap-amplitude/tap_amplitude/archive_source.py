@@ -120,7 +120,7 @@ class ArchiveSource:
 
     def not_listed(self) -> Sequence[str]:
         """Return the days that were not listed, because their hours are out."""
-        return self._reach.days_out() if self._bucket else ()
+        return self._reach.days_out() if self._bucket and self._bucket.skips_days else ()
 
     def _at_hand(
         self, members: Sequence[Member], spool: Spool | None

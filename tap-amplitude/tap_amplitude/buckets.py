@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tap_amplitude.stores import Store
 
 _BLOCK_BYTES = 8 * 1024 * 1024
+#: The clouds that cut names at any delimiter; see `bucket_listing`.
+_KINDS_OF_PAGES = {"s3": s3_pages, "gs": gcs_pages}
 
 
 class BucketStore:
@@ -102,8 +104,12 @@ class BucketStore:
                 return
 
     def _pages(self) -> Pages:
-        kinds = {"s3": s3_pages, "gs": gcs_pages}
-        return kinds.get(self._cloud.scheme, any_pages)(self._fs, self._bucket)
+        return _KINDS_OF_PAGES.get(self._cloud.scheme, any_pages)(self._fs, self._bucket)
+
+    @property
+    def skips_days(self) -> bool:
+        """Whether objects of days that are not wanted are not listed; other clouds list all."""
+        return self._cloud.scheme in _KINDS_OF_PAGES
 
     def open(self, name: str) -> BinaryIO:
         """Open an object; it is streamed, and a change of it is noticed."""

@@ -98,7 +98,7 @@ def bucket_problems(url: str) -> Iterator[str]:
     cloud = cloud_of(url)
     if cloud is None:
         yield (
-            f"`archive_path`: {url} is no address that the tap reads. "
+            f"`archive_path`: {url} is not an address that the tap reads. "
             "Buckets begin with s3://, gs:// or az://."
         )
     elif not url.partition("://")[2].strip("/"):

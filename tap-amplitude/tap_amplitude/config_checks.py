@@ -99,7 +99,7 @@ def _url_problems(url: str | None) -> Iterable[str]:
     except ValueError:
         is_url = False
     if not is_url:
-        yield "`api_url` is no address. It looks like https://analytics.eu.amplitude.com."
+        yield "`api_url` is not a valid URL. It looks like https://analytics.eu.amplitude.com."
     elif parts.username or parts.password or parts.query or parts.fragment:
         yield "`api_url` must hold no user, password, query or fragment. Leave them out."
 
@@ -166,7 +166,7 @@ def _date_problems(config: Mapping[str, Any]) -> Iterable[str]:
     for name, moment in dates.items():
         if moment is None:
             yield (
-                f"`{name}` is {config[name]!r}, which is no date. "
+                f"`{name}` is {config[name]!r}, which is not a valid date. "
                 "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
             )
     start, end = dates.get("start_date"), dates.get("end_date")

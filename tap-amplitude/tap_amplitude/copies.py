@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import ForeignArchive
 from tap_amplitude.left_out import Why
+from tap_amplitude.notes import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def without_copies(
         else:
             kept[part] = member
     if again:
-        logger.info("%d files lie in the archive more than once. Comparing them.", len(again))
+        logger.info("Comparing %s with others of the same part.", count(len(again), "file"))
     unlike: list[tuple[Member, Member]] = []
     for part, member in again:
         first = kept[part]
@@ -90,9 +91,8 @@ def _same_bytes(first: Member, second: Member, max_bytes: int, *, as_stored: boo
 def _unlike(pairs: list[tuple[Member, Member]]) -> ForeignArchive:
     named = "; ".join(f"{one.place!r} and {other.place!r}" for one, other in pairs[:_NAMED])
     more = f"; and {len(pairs) - _NAMED:,} more pairs" if len(pairs) > _NAMED else ""
-    count = "1 pair" if len(pairs) == 1 else f"{len(pairs):,} pairs"
     return ForeignArchive(
-        f"{pairs[0][0].store.origin} holds files of the same part with different content, {count}: "
-        f"{named}{more}.",
+        f"{pairs[0][0].store.origin} holds files of the same part with different content, "
+        f"{count(len(pairs), 'pair')}: {named}{more}.",
         remedy="Keep the right one of each pair.",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from tap_amplitude.times import parse
@@ -17,7 +17,6 @@ from tap_amplitude.times import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_HOUR = timedelta(hours=1)
 #: The state stays short; more ranges of one app than this are joined from the oldest on.
 _MOST_RANGES = 24
 #: Stands for the app of an API key until a file tells it: Amplitude has not said it yet.

@@ -80,9 +80,9 @@ class DailyStream(ProjectStream):
             following = date.fromisoformat(str(done)[:10]) + DAY
         except ValueError as error:
             raise FixConfiguration(
-                f"The state cannot be read: {done!r} is no day (bookmark of `{self.name}`).",
-                remedy="Mend it with `meltano state set` (or in the file of `--state`), or start "
-                "over from `start_date` with `--full-refresh`.",
+                f"The state cannot be read: {done!r} is not a date (bookmark of `{self.name}`).",
+                remedy="Correct it with `meltano state set` (or in the file of `--state`), or "
+                "start over from `start_date` with `--full-refresh`.",
             ) from error
         # Never further back than `start_date`, and never ahead of the next day.
         return min(following, max(start, first_day_again(following, settings.lookback_hours)))

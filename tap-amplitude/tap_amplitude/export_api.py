@@ -225,7 +225,7 @@ class ExportApi:
         kind = response.headers.get("Content-Type", "no content type")
         # Never the body: what is no whole archive may still be somebody's events.
         return TryAgain(
-            f"the archive arrived damaged, or is none ({self._connection.redact(kind)})."
+            f"the archive arrived damaged, or is not a .zip ({self._connection.redact(kind)})."
         )
 
 

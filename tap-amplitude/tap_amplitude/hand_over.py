@@ -124,7 +124,7 @@ class HandOver:
             if _reader_is_gone():
                 raise TargetEnded(
                     "The target ended before the tap was done; the cause is in the target's log.",
-                    remedy="Mend it, and run the same command again.",
+                    remedy="Fix the cause, then run the same command again.",
                 )
             if time.monotonic() - said_at >= _SAY_SO_SECONDS:
                 said_at = time.monotonic()

@@ -10,6 +10,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_amplitude.notes import count
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
 
@@ -87,5 +89,5 @@ class LeftOut:
             kind = self._kinds.get(why)
             if kind and why in reasons:
                 level = logging.WARNING if why in _WORTH_A_WARNING else logging.INFO
-                files = "1 file" if kind.count == 1 else f"{kind.count:,} files"
+                files = count(kind.count, "file")
                 yield level, f"Left out: {files} {why.value}. The first: {kind.first}."

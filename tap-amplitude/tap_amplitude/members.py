@@ -297,7 +297,7 @@ def _remedy_of(error: Exception) -> str:
     if isinstance(error, PermissionError):
         return "Check its permissions."
     if isinstance(error, FileNotFoundError):
-        return "If it is a link, it leads nowhere: mend it or take it out."
+        return "If it is a link, it leads nowhere: correct it or take it out."
     if isinstance(error, NotImplementedError):
         return "Unpack the .zip with the tool that made it."
     if "password" in str(error):

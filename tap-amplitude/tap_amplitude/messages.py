@@ -113,7 +113,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 raise self._deferred from error
             raise TargetEnded(
                 "The target ended before the tap was done; the cause is in the target's log.",
-                remedy="Mend it, and run the same command again.",
+                remedy="Fix the cause, then run the same command again.",
             ) from error
         except OSError as error:
             raise no_room(error, "the output") or RunAgain(

@@ -274,8 +274,7 @@ def _to_bring(first: datetime, end: datetime) -> str:
 
 
 def _apps(apps: Sequence[str]) -> str:
-    named = [app or "files without an app" for app in apps]
-    return f"{'app' if len(named) == 1 else 'apps'} {shown(named)}"
+    return shown([f"app {app}" if app else "files without an app" for app in apps])
 
 
 def count(number: int, thing: str) -> str:

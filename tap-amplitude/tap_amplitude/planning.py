@@ -118,7 +118,7 @@ def plan_project(
     _refuse_another_project(bookmark, project)
     _refuse_another_range(bookmark, settings)
     new_from, expected_app = _where_to_go_on(bookmark)
-    if expected_app:
+    if expected_app and _has_files(bookmark, expected_app):
         notes.append(switch_to_api(expected_app, new_from))
     elif not bookmark.project:
         notes.append(state_is_adopted())
@@ -147,6 +147,11 @@ def _of_project(bookmark: Bookmark) -> Coverage:
     return covered.reaching(NAMELESS_PROJECT, first, last) if first and first < last else covered
 
 
+def _has_files(bookmark: Bookmark, app: str) -> bool:
+    """Return True if hours of an app came from exported files, and not only from the API."""
+    return not all(one.is_uncounted for one in (bookmark.covered or Coverage()).of(app))
+
+
 def _where_to_go_on(bookmark: Bookmark) -> tuple[datetime, str]:
     """Return the first hour that this project lacks, and whose files have to come then."""
     covered = bookmark.covered or Coverage()
@@ -156,10 +161,10 @@ def _where_to_go_on(bookmark: Bookmark) -> tuple[datetime, str]:
     if covered.apps in ((), (NAMELESS_PROJECT,)):
         return bookmark.next_export_hour, ""
     if len(covered.apps) > 1:
+        named = ", ".join(app or "one without a number" for app in covered.apps)
         raise FixConfiguration(
             f"The state holds exported files of {len(covered.apps)} apps "
-            f"({', '.join(covered.apps)}), and the API gives one of them: nobody can tell where "
-            "it is to go on.",
+            f"({named}), and the API gives one of them: nobody can tell where it is to go on.",
             remedy="Give the API a state of its own: add `--state-id-suffix=<name>` to `meltano "
             "run`, and set `start_date` to the hour at which the files of its app end.",
         )

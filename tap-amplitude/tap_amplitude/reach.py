@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from tap_amplitude.coverage import Coverage, Covered
+from tap_amplitude.coverage import NAMELESS_PROJECT, Coverage, Covered
 from tap_amplitude.windows import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -120,10 +120,11 @@ class Reach:
         )
 
     def days_out(self) -> Sequence[str]:
-        """Return the days that are not listed, with their apps."""
+        """Return the days that are not listed, with their apps; other files are always listed."""
         return [
             f"app {app} from {first} to {last}"
             for app in self.covered.apps
+            if app not in {"", NAMELESS_PROJECT}
             for first, last in self.days_of(app).out
         ]
 

@@ -1,9 +1,9 @@
-"""Where events come from: windows of the Export API, or the user's own archive."""
+"""A project as a source: windows of the Export API, in order; `archive_source` reads files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from tap_amplitude.connection import Connection
 from tap_amplitude.deliveries import Downloaded
@@ -37,22 +37,6 @@ class Portion:
     window_hours: int | None = None
 
 
-class Source(Protocol):
-    """Gives the events of a range, portion by portion, in order and without a gap.
-
-    Attributes:
-        left_out: Which files are not read, and why.
-    """
-
-    left_out: LeftOut
-
-    def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Give all portions from `start` to `until`, exclusive.
-
-        A portion's files may be gone as soon as the next one is asked for.
-        """
-
-
 class ApiSource:
     """Reads a project through the Export API.
 
@@ -62,6 +46,9 @@ class ApiSource:
         remembered_hours: The window size that the state remembers.
         just_one: Ask for a single hour, and no more: for a test of the connection.
         as_stored: Events are handed over undecoded: check files as `Member.verify` says.
+
+    Attributes:
+        left_out: Which files are not read, and why.
     """
 
     def __init__(
@@ -91,7 +78,10 @@ class ApiSource:
         )
 
     def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Download windows, some of them ahead; each is deleted when the next one is asked for."""
+        """Give all portions from `start` to `until`, exclusive, in order and without a gap.
+
+        Windows are downloaded, some of them ahead; each is deleted when the next one is asked for.
+        """
         downloads = Downloads(
             self._api.fetch,
             self._size,

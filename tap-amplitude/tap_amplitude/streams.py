@@ -197,8 +197,8 @@ class EventsStream(HourlyStream):
         self._report(settings)
         if self._rejects and self._rejects.count and not self._tally.events:
             raise OnlyRejects(
-                f"All {count(self._rejects.count, 'line')} of the run were rejected: they are no "
-                "events.",
+                f"All {count(self._rejects.count, 'line')} of the run were rejected: none of "
+                "them is an event.",
                 remedy=f"Look at {self._rejects.place} and fix the files. The state is past their "
                 "hours: read them with another state id.",
             )
@@ -299,6 +299,6 @@ class EventsStream(HourlyStream):
         if rejects and rejects.count:
             yield f"{count(rejects.count, 'line')} rejected, kept in {rejects.place}"
         if tally.odd_times:
-            yield f"{count(tally.odd_times, 'unreadable time')} left as they are"
+            yield f"{count(tally.odd_times, 'unreadable time')} kept unchanged"
         if tally.next_hour:
             yield f"the next hour is {hour_text(tally.next_hour)}"

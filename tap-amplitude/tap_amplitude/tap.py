@@ -30,6 +30,7 @@ from tap_amplitude.given_settings import (
 )
 from tap_amplitude.merged_ids import MergedIdsStream
 from tap_amplitude.messages import MessageWriter
+from tap_amplitude.notes import count
 from tap_amplitude.project import Project
 from tap_amplitude.project_streams import LISTS, ProjectStream
 from tap_amplitude.settings import SETTINGS
@@ -152,7 +153,7 @@ class TapAmplitude(Tap):
                 )
             )
             raise FixConfiguration(
-                f"The configuration has {_count(found)}: {told}",
+                f"The configuration has {count(len(found), 'problem')}: {told}",
                 remedy="`tap-amplitude --about` explains every setting.",
             )
         return found
@@ -223,15 +224,11 @@ class TapAmplitude(Tap):
         )
 
 
-def _count(found: Sequence[str]) -> str:
-    return "1 problem" if len(found) == 1 else f"{len(found)} problems"
-
-
 def _read_object(path: Path, option: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise FixConfiguration(
             f"The file of `{option}`, {path}, cannot be read ({reason}).",
             remedy="Check its name and its permissions.",
@@ -246,7 +243,7 @@ def _checked_file(file: IO[str] | None, option: str) -> IO[str] | None:
         text = file.read()
     except UnicodeDecodeError as error:
         raise FixConfiguration(
-            f"The file of `{option}`, {file.name}, cannot be read (it is no text).",
+            f"The file of `{option}`, {file.name}, cannot be read (it is not UTF-8 text).",
             remedy="Give it a file with a JSON object.",
         ) from error
     _object_in(text, file.name, option)
@@ -260,12 +257,12 @@ def _object_in(text: str, name: str, option: str) -> dict[str, Any]:
         # Not the parser's message: that of another parser may quote the text, and so a key.
         place = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "its text"
         raise FixConfiguration(
-            f"The file of `{option}`, {name}, is no JSON (see {place}).",
+            f"The file of `{option}`, {name}, is not valid JSON (see {place}).",
             remedy="Give it a file with a JSON object.",
         ) from error
     if not isinstance(content, dict):
         raise FixConfiguration(
-            f"The file of `{option}`, {name}, holds no JSON object.",
+            f"The file of `{option}`, {name}, is not a JSON object.",
             remedy='A JSON object looks like {"name": "value"}.',
         )
     return content
@@ -274,25 +271,25 @@ def _object_in(text: str, name: str, option: str) -> dict[str, Any]:
 def _checked_state(state: Any) -> dict[str, Any]:
     """Give the state, of the hourly streams with the tap's own keys only."""
     remedy = (
-        "Mend it with `meltano state set` (or in the file of `--state`), "
+        "Correct it with `meltano state set` (or in the file of `--state`), "
         "or start over from `start_date` with `--full-refresh`."
     )
     bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
     if not isinstance(bookmarks, dict) or (state and "bookmarks" not in state):
-        raise FixConfiguration("The state holds no `bookmarks`.", remedy=remedy)
+        raise FixConfiguration("The state has no valid `bookmarks`.", remedy=remedy)
     checked = {name: mine for name, mine in bookmarks.items() if mine}
     for name in (EventsStream.name, MergedIdsStream.name):
         if bookmark := _checked_bookmark(name, checked.pop(name, None) or {}, remedy):
             checked[name] = bookmark.to_state()
     for name, mine in checked.items():
         if not isinstance(mine, dict):
-            raise FixConfiguration(f"The bookmark of `{name}` is no JSON object.", remedy=remedy)
+            raise FixConfiguration(f"The bookmark of `{name}` is not a JSON object.", remedy=remedy)
     return {"bookmarks": checked} if checked else {}
 
 
 def _checked_bookmark(name: str, mine: Any, remedy: str) -> Bookmark | None:
     if not isinstance(mine, dict):
-        raise FixConfiguration(f"The bookmark of `{name}` is no JSON object.", remedy=remedy)
+        raise FixConfiguration(f"The bookmark of `{name}` is not a JSON object.", remedy=remedy)
     if "replication_key_value" in mine and "next_export_hour" not in mine:
         raise FixConfiguration(
             f"The state was written by another tap: its bookmark of `{name}` names a record, not "

@@ -109,7 +109,7 @@ def misspelt_variables(
         if name == variable or any(_is_like_a_setting(name, one) for one in known):
             continue
         if like := difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
-            yield f"`{variable}` is no variable of a setting. Did you mean `{prefix}{like[0]}`?"
+            yield f"`{variable}` is not a variable of a setting. Did you mean `{prefix}{like[0]}`?"
 
 
 def _is_like_a_setting(name: str, known: str) -> bool:

@@ -387,7 +387,7 @@ def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("ftp://host/x", "is no address that the tap reads"),
+        ("ftp://host/x", "is not an address that the tap reads"),
         ("s3://", "names no bucket"),
         ("gs:///", "names no bucket"),
     ],

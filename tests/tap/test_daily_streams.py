@@ -140,7 +140,7 @@ def test_a_damaged_bookmark_is_told(tmp_path: Path, service: AmplitudeExportApi)
     run = run_with(tmp_path, config_for(service), "active_users", state=state)
 
     assert run.code == 2
-    assert "is no day (bookmark of `active_users`)" in run.lines("ERROR")[-1]
+    assert "is not a date (bookmark of `active_users`)" in run.lines("ERROR")[-1]
 
 
 def test_a_bookmark_that_is_none_is_told(tmp_path: Path, service: AmplitudeExportApi) -> None:
@@ -149,4 +149,4 @@ def test_a_bookmark_that_is_none_is_told(tmp_path: Path, service: AmplitudeExpor
     run = run_with(tmp_path, config_for(service), "active_users", state=state)
 
     assert run.code == 2
-    assert "The bookmark of `active_users` is no JSON object." in run.lines("ERROR")[-1]
+    assert "The bookmark of `active_users` is not a JSON object." in run.lines("ERROR")[-1]

@@ -98,6 +98,7 @@ def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> 
     assert second.code == 0
     assert second.ids == ids(rows(3))
     assert bookmark(second)["project"] not in {"", bookmark(first)["project"]}
+    assert "exported files" not in second.log
 
 
 def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: Path) -> None:
