@@ -96,8 +96,8 @@ class BatchFile:
         if self.stops_at_bad_line:
             raise BrokenInput(
                 f"The batch file {self.name}, {found.place}, is not a record: {found.reason}.",
-                "Set the tap's on_bad_line to reject to keep such lines aside, or fix the file. "
-                "Then run again.",
+                "Set the tap's `on_bad_line` to `reject` to keep such lines aside, or fix the "
+                "file. Then run again.",
             )
         return found.text, f"{self.name}, {found.place}: {found.reason}"
 
@@ -179,7 +179,7 @@ class BatchFile:
         return BrokenInput(
             f"The batch file {self.name} unpacks to far more than an export does (limits: "
             f"{self.max_bytes:,} bytes, {_MAX_RATIO} times its size).",
-            "If you trust it, raise max_member_gb; otherwise have it exported again.",
+            "If you trust it, raise `max_member_gb`; otherwise have it exported again.",
         )
 
     def _size_at(self, path: Path) -> int:
@@ -268,14 +268,14 @@ def files_of(
     encoding, manifest = message.get("encoding"), message.get("manifest")
     if not isinstance(encoding, dict) or not isinstance(manifest, list):
         raise BrokenInput(
-            "The tap sent a BATCH message without a sound part.",
-            "Mend the tap or take its batch_config out, and run again.",
+            "The tap sent a BATCH message that is not valid.",
+            "Fix the tap or take its `batch_config` out, and run again.",
         )
     form, compression = encoding.get("format"), encoding.get("compression")
     if form != "jsonl" or compression not in {"gzip", "none", None}:
         raise FixConfiguration(
             f"The tap's batch files are {form}, compressed by {compression}.",
-            "Set the tap's batch_config.encoding to the format jsonl, with gzip.",
+            "Set the tap's `batch_config.encoding` to the format `jsonl`, with `gzip`.",
         )
     names = message.get("names")
     if not isinstance(names, list) or len(names) != len(manifest):
@@ -317,7 +317,7 @@ def _address(value: Any) -> str:
 def _nowhere(scheme: str) -> FixConfiguration:
     return FixConfiguration(
         f"The tap's batch files lie at {scheme}://, from where none are read.",
-        "Set the tap's batch_config.storage.root to a folder or a bucket (s3://, gs://, az://).",
+        "Set the tap's `batch_config.storage.root` to a folder or a bucket (s3://, gs://, az://).",
     )
 
 
@@ -344,7 +344,7 @@ def _told(file: BatchFile) -> Iterator[None]:
     except FileNotFoundError as error:
         raise RunAgain(
             f"The batch file {file.name} is gone before it was read.",
-            "Let no other run share the tap's batch_config.storage.root, and run again.",
+            "Let no other run share the tap's `batch_config.storage.root`, and run again.",
         ) from error
     except ImportError as error:
         scheme = urlsplit(file.url).scheme
@@ -359,9 +359,9 @@ def _told(file: BatchFile) -> Iterator[None]:
     except (OSError, io.UnsupportedOperation) as error:
         raise RunAgain(
             f"The batch file {file.name} cannot be read: {error.strerror or type(error).__name__}.",
-            "Mend the storage of the tap's batch_config, and run again.",
+            "Fix the storage of the tap's `batch_config`, and run again.",
         ) from error
 
 
-_FIX_MANIFEST = "Fix the tap or take its batch_config out, and run again."
+_FIX_MANIFEST = "Fix the tap or take its `batch_config` out, and run again."
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}

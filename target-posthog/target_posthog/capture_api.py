@@ -218,7 +218,8 @@ class CaptureApi:
             )
         return FixConfiguration(
             f"PostHog refused the project token ({status}: {self._words.shown(answer.body)}).",
-            "Set api_key to the token phc_… of the project, and host to the project's region.",
+            "Set `api_key` to the token `phc_…` of the project, and `host` to the project's "
+            "region.",
         )
 
     def _refusal_of_another(self, answer: HttpAnswer) -> Exception:
@@ -254,20 +255,20 @@ class CaptureApi:
 
     def _wrong_host(self, why: str) -> FixConfiguration:
         # Installations of one's own may be older than v1.
-        also = " Or set protocol to batch." if isinstance(self._wire, V1Wire) else ""
+        also = " Or set `protocol` to `batch`." if isinstance(self._wire, V1Wire) else ""
         return wrong_host(self._host, why, also)
 
     def _gave_up(self, error: Retryable) -> RunAgain:
         limit, also = self._retries.seconds, self._when_v1_is_missing(error.status)
         if error.retry_after >= limit:
             return RunAgain(
-                f"PostHog asks to wait {error.retry_after:,.0f} s, longer than max_retry_seconds "
+                f"PostHog asks to wait {error.retry_after:,.0f} s, longer than `max_retry_seconds` "
                 f"({limit:.0f}): {error}.",
-                f"Run again after that time, or raise max_retry_seconds.{also}",
+                f"Run again after that time, or raise `max_retry_seconds`.{also}",
             )
         return RunAgain(
             f"PostHog did not take a batch for {limit:.0f} s: {error}.",
-            f"Run again when it is well (max_retry_seconds sets how long to wait).{also}",
+            f"Run again when it is well (`max_retry_seconds` sets how long to wait).{also}",
         )
 
     def _when_v1_is_missing(self, status: int | None) -> str:
@@ -277,7 +278,7 @@ class CaptureApi:
         (rust/capture v1/analytics/process.rs, "v1 sink router not configured", and v1/error.rs).
         """
         may_be = status == _UNAVAILABLE and isinstance(self._wire, V1Wire) and not self._has_taken
-        return " If this PostHog has no v1, set protocol to batch." if may_be else ""
+        return " If this PostHog has no v1, set `protocol` to `batch`." if may_be else ""
 
     def _say_that_it_waits(self, error: Retryable) -> None:
         logger.warning(

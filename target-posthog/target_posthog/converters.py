@@ -270,9 +270,9 @@ def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
     found = [f"{part} is {words}" for part, words in left_open.items() if words]
     missing = [part for part, words in left_open.items() if not words]
     if found:
-        text = f"by default {', '.join(found)}. The setting streams can say otherwise."
+        text = f"by default {', '.join(found)}. The setting `streams` can say otherwise."
         yield logging.INFO, f"Stream {fields.stream}: {text}"
     if missing:
         parts = " and ".join(missing)
         text = f"its schema has no field of a usual name for {parts}: records without are rejected"
-        yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting streams."
+        yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting `streams`."

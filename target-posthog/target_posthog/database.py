@@ -65,16 +65,16 @@ def open_engine(url: str) -> sa.Engine:
         )
     except ImportError as error:
         raise FixConfiguration(
-            f"ledger_url needs the driver {error.name}, which is not installed.", usage
+            f"`ledger_url` needs the driver {error.name}, which is not installed.", usage
         ) from None
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
-        raise FixConfiguration("ledger_url is not an address of a database.", usage) from None
+        raise FixConfiguration("`ledger_url` is not a valid URL of a database.", usage) from None
     if engine.dialect.name not in _ALONE:
-        raise FixConfiguration(f"ledger_url names a {engine.dialect.name} database.", usage)
+        raise FixConfiguration(f"`ledger_url` names a {engine.dialect.name} database.", usage)
     if "@" in (engine.url.host or ""):
         # The driver would look for a host of this name, and show it.
         raise FixConfiguration(
-            "ledger_url has an @ in its user or password.", "Write it there as %40."
+            "`ledger_url` has an @ in its user or password.", "Write it there as %40."
         )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)

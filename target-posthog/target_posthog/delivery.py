@@ -393,15 +393,30 @@ class Delivery:
         """
         if self._has_too_many_rejects():
             next_step = (
-                "preview again. Nothing was sent."
+                "correct the cause, and preview again. Nothing was sent."
                 if is_preview
-                else "send them with `target-posthog-replay`: no run reads them again. All others "
-                "are delivered."
+                else self._after_rejects()
             )
             raise RejectsAtTheEnd(
-                self._too_many_rejects(),
-                f"Look at {self._rejects.place}, correct the cause, and {next_step}",
+                self._too_many_rejects(), f"Look at {self._rejects.place}, {next_step}"
             )
+
+    def _after_rejects(self) -> str:
+        """Return what to do about the rejects: a line that is no record cannot be sent again."""
+        lines = self.counts.rejected["bad_line"]
+        if lines == self.counts.rejected.total():
+            next_step = "fix the files that these lines came from, and have the tap read them again"
+        else:
+            next_step = (
+                "correct the cause, and send the records with `target-posthog-replay`: no run "
+                "reads them again"
+            )
+            if lines:
+                next_step += (
+                    f". {lines:,} of them are lines that are not records (`bad_line`): fix the "
+                    "files that they came from, and have the tap read those again"
+                )
+        return f"{next_step}. All others are delivered."
 
     def _has_too_many_rejects(self) -> bool:
         total = self.counts.rejected.total()
@@ -420,8 +435,8 @@ class Delivery:
             self._warned_of_recent = True
             logger.warning(
                 "Some events are newer than 48 hours: PostHog may bill them although "
-                "historical_migration is on. `historical_migration: auto` sends them as live "
-                "events; an earlier end_date leaves them out."
+                "`historical_migration` is on. `historical_migration: auto` sends them as live "
+                "events; an earlier `end_date` leaves them out."
             )
 
     def _set_clock(self) -> None:

@@ -4,7 +4,7 @@ TargetPosthogError
  ├─ FixConfiguration    exit 2: a setting, a key or an address is wrong; nothing was sent with it
  │   └─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
  ├─ RunAgain            exit 1: something outside failed; state is saved, run again
- ├─ BrokenInput         exit 1: the tap wrote what is not Singer; state is saved, mend the tap
+ ├─ BrokenInput         exit 1: the tap wrote what is not Singer; state is saved, fix the tap
  └─ TooManyRejects      exit 3: rejects passed the limit; look at the rejects before going on
 """
 
@@ -72,11 +72,11 @@ def exhausted_system(failure: BaseException) -> RunAgain | None:
     if number in {errno.EMFILE, errno.ENFILE}:
         return RunAgain(
             "This process may not open more files.",
-            "Raise the limit (`ulimit -n`) or set workers to less, and run again.",
+            "Raise the limit (`ulimit -n`) or set `workers` to less, and run again.",
         )
     if number in {errno.EAGAIN, errno.ENOMEM} or isinstance(failure, MemoryError):
         return RunAgain(
             "The system has no more processes or memory to give.",
-            "Set workers or max_batch_bytes to less, and run again.",
+            "Set `workers` or `max_batch_bytes` to less, and run again.",
         )
     return None

@@ -78,7 +78,7 @@ def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[st
     read: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in config.items():
-        types = _types(schema["properties"].get(name, {}))
+        types = types_of(schema["properties"].get(name, {}))
         try:
             found = _read(value, types)
         except _UNREADABLE:
@@ -179,12 +179,12 @@ def _variable(prefix: str, name: str) -> str:
     return prefix + re.sub(r"[^A-Za-z0-9]", "_", name).upper()
 
 
-def _types(schema: Mapping[str, Any]) -> frozenset[str]:
+def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     """Return what a setting may be, without null."""
     types = schema.get("type", ())
     found = {types} if isinstance(types, str) else set(types)
     for kind in ("anyOf", "oneOf"):
-        found.update(*(_types(one) for one in schema.get(kind, ()) if isinstance(one, dict)))
+        found.update(*(types_of(one) for one in schema.get(kind, ()) if isinstance(one, dict)))
     return frozenset(found - {"null"})
 
 

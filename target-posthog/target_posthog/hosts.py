@@ -28,7 +28,7 @@ def ingestion_host(host: str) -> str:
         sound = False
     if not sound:
         raise FixConfiguration(
-            "host is not an address.", "Set it to https://us.i.posthog.com or the like."
+            "`host` is not a valid URL.", "Set it to https://us.i.posthog.com or the like."
         )
     apps_twin = _INGESTION_HOSTS.get(parts.hostname or "")
     if apps_twin is not None:
@@ -53,5 +53,5 @@ def wrong_host(host: str, why: str, also: str = "") -> FixConfiguration:
     """
     return FixConfiguration(
         f"{host} does not take events: {why}.",
-        f"Set host to https://us.i.posthog.com, https://eu.i.posthog.com or your own.{also}",
+        f"Set `host` to https://us.i.posthog.com, https://eu.i.posthog.com or your own.{also}",
     )

@@ -122,7 +122,7 @@ class KeyCheck:
         except Retryable as error:
             raise RunAgain(
                 f"PostHog could not be reached for {self._network.seconds:.0f} s: {error}.",
-                "Run again when it is well (max_retry_seconds sets how long to wait).",
+                "Run again when it is well (`max_retry_seconds` sets how long to wait).",
             ) from None
         if answer is not None:
             self._judge(answer)
@@ -154,8 +154,8 @@ class KeyCheck:
         if status == _UNKNOWN and not is_of_a_gate(answer.headers, answer.body):
             raise FixConfiguration(
                 f"PostHog at {self._host} does not know the project token ({status}: {shown}).",
-                "Set api_key to the project token, phc_… (PostHog: Settings, Project), and host to "
-                "the project's region.",
+                "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Project), and "
+                "`host` to the project's region.",
             )
         said = f"it answered {status}" + (f" ({shown})" if shown else "")
         if status in {_TIME_OUT, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - 5xx

@@ -104,7 +104,7 @@ GroupKey = tuple[str, str]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-_REMEDY = "See that its database can be reached and written (ledger_url), and run again."
+_REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
 
 #: Rows of one statement. A statement of four parameters a row stays below SQLite's limit of 32,766
 #: parameters and PostgreSQL's of 65,535, and one batch of 5,000 events is one statement.

@@ -35,7 +35,6 @@ MAX_OBJECT_BYTES = 64 * 1024 * 1024
 #: Of a text that is no record, so much is kept.
 MAX_KEPT_BYTES = 1024 * 1024
 
-_MARK = b"\xef\xbb\xbf"
 _BETWEEN = re.compile(rb"(?:[ \t\x0b\x0c\x00\x1e,\[\]]+|\xef\xbb\xbf)*")
 _BLANK_LINES = re.compile(rb"[ \t\x0b\x0c\x00\x1e\r\n]*[\r\n]")
 _BRACKET = re.compile(rb"[\[\]]")

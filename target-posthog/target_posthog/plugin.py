@@ -28,7 +28,7 @@ from target_posthog.errors import (
     TargetPosthogError,
     exhausted_system,
 )
-from target_posthog.given_settings import typed
+from target_posthog.given_settings import typed, types_of
 from target_posthog.lenient_json import RECURSION_LIMIT
 from target_posthog.peer_words import one_line
 from target_posthog.setting_names import unknown_settings
@@ -51,6 +51,15 @@ _CHATTER = (
     "Schema or key properties for",
 )
 
+_TYPES_IN_WORDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "an object",
+    "string": "text",
+}
+
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
 
@@ -61,7 +70,7 @@ class StateNotWritten(RunAgain):
     def __init__(self, error: OSError) -> None:
         closed = isinstance(error, BrokenPipeError)
         super().__init__(
-            "Whoever reads the states is gone."
+            "Standard output was closed by its reader."
             if closed
             else f"The state cannot be written to standard output: {error.strerror}.",
             "Run again.",
@@ -131,13 +140,18 @@ def _plain(value: Any) -> Any:
 
 
 def _in_words(error: ValidationError) -> str:
-    path = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    path = ".".join(str(part) for part in error.absolute_path)
+    setting = f"`{path}`" if path else "The configuration"
     wanted: Any = error.validator_value
+    schema: Any = error.schema
     if error.validator == "required":
-        return f"{path} does not fit: it must have {' and '.join(wanted)}."
-    names = [str(name).lower() for name in (wanted if isinstance(wanted, list) else [wanted])]
-    choice = " or ".join(dict.fromkeys(name for name in names if name != "null"))
-    return f"{path} does not fit: {error.validator} must be {choice}."
+        return f"{setting} must have {' and '.join(f'`{name}`' for name in wanted)}."
+    if error.validator == "enum":
+        choices = [f"`{value}`" for value in wanted if value is not None]
+    else:
+        choices = [_TYPES_IN_WORDS[name] for name in sorted(types_of(schema))]
+    first, last = ", ".join(choices[:-1]), choices[-1]
+    return f"{setting} must be {f'{first} or {last}' if first else last}."
 
 
 def run(
@@ -235,7 +249,7 @@ def _known(failure: BaseException) -> TargetPosthogError | None:
     happened = next((words for kind, words in _IN_WORDS if isinstance(failure, kind)), None)
     if happened is None:
         return None
-    return BrokenInput(happened, "Mend the tap or its catalog, and run again.")
+    return BrokenInput(happened, "Fix the tap or its catalog, and run again.")
 
 
 def _leave_out_small_talk() -> None:

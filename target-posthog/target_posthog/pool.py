@@ -366,7 +366,7 @@ class Pool:
         cause = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         raise RunAgain(
             f"A worker process ended before its work was done ({cause}).",
-            "Run again; if the memory is short, set workers to less.",
+            "Run again; if the memory is short, set `workers` to less.",
         )
 
 

@@ -73,5 +73,5 @@ class PreviewFile:
     def _unwritable(self, error: OSError) -> RunAgain:
         return RunAgain(
             f"The preview in {self._folder} cannot be written: {error.strerror}.",
-            "Make room or set preview_path to another folder, and run again.",
+            "Make room or set `preview_path` to another folder, and run again.",
         )

@@ -20,7 +20,7 @@ _OTHER_SECRETS = {
 #: A shell, Meltano or a template would have put a value in place of these.
 _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%|\{\{.*\}\}|<[^<>]*>")
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb"
-_REMEDY = "Set api_key to the project token, phc_… (PostHog: Settings, Project)."
+_REMEDY = "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Project)."
 
 
 def token_in(text: str) -> str:
@@ -33,10 +33,10 @@ def token_in(text: str) -> str:
         FixConfiguration: it is not a project token; the text itself is not shown.
     """
     if not text.strip():
-        raise FixConfiguration("api_key is not set.", _REMEDY)
+        raise FixConfiguration("`api_key` is not set.", _REMEDY)
     reason = _wrong(text)
     if reason is not None:
-        raise FixConfiguration(f"api_key is not a valid project token: it {reason}.", _REMEDY)
+        raise FixConfiguration(f"`api_key` is not a valid project token: it {reason}.", _REMEDY)
     return text
 
 

@@ -270,7 +270,7 @@ def _stop_when_all_would_be_dropped(reasons: Iterable[str]) -> None:
         if reason == "non_historical_import_drop":
             raise FixConfiguration(
                 "PostHog takes nothing but historical migrations at this host.",
-                "Set historical_migration to true.",
+                "Set `historical_migration` to `true`.",
             )
 
 

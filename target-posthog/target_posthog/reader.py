@@ -114,8 +114,9 @@ class SingerLines(GenericSingerReader[bytes]):
         unsound = next(_unsound_parts(kind, message), None)
         if unsound is not None:
             raise BrokenInput(
-                f"Line {self._line} of the input is a {kind} without a sound {unsound}.",
-                "Mend the tap, and run again.",
+                f"Line {self._line} of the input is not a valid {kind} message: `{unsound}` is "
+                "missing or has the wrong type.",
+                "Fix the tap, and run again.",
             )
         return message
 

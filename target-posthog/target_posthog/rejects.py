@@ -141,7 +141,7 @@ class Rejects:
     def _unwritable(self, error: OSError) -> RunAgain:
         return RunAgain(
             f"The rejects file {self.path} cannot be written: {error.strerror}.",
-            "Make room or set rejects_path to another folder, and run again.",
+            "Make room or set `rejects_path` to another folder, and run again.",
         )
 
 

@@ -290,7 +290,7 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
     ]
     problems += _problems_of_places(config)
     problems += [
-        f"{name} must be at least 1."
+        f"`{name}` must be at least 1."
         for name in (
             "workers",
             "max_member_gb",
@@ -301,15 +301,15 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         if config.get(name, 1) < 1
     ]
     problems += [
-        f"property_names cannot make {one['to']}: PostHog acts upon that name."
+        f"`property_names` cannot make {one['to']}: PostHog acts upon that name."
         for one in config["property_names"]
         if one["to"] in ACTING_NAMES
     ]
     rate = config.get("max_events_per_second")
     if rate is not None and not rate > 0:
-        problems.append("max_events_per_second must be more than 0.")
+        problems.append("`max_events_per_second` must be more than 0.")
     if not 0 <= config["max_reject_ratio"] <= 1:
-        problems.append("max_reject_ratio must be from 0 to 1.")
+        problems.append("`max_reject_ratio` must be from 0 to 1.")
     return [*problems, *setting_conflicts(config), *stream_map_problems(config)]
 
 

@@ -79,7 +79,7 @@ _EARLIER_PREVIEWS = (
     "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
     "alone."
 )
-_AFTER_PREVIEW = "Next: to send, take preview_path out. The preview left the state as it was."
+_AFTER_PREVIEW = "Next: to send, take `preview_path` out. The preview left the state as it was."
 
 
 class TargetPosthog(Target):
@@ -240,9 +240,9 @@ class TargetPosthog(Target):
             self._links.be_careful()
         if ledger.is_first and not ledger.is_complete:
             self.logger.warning(
-                "An earlier run had another ledger than the one at ledger_url. Links that it told "
-                "are told again, each after its record, so that no device joins two users. Keep "
-                "the ledger between runs."
+                "An earlier run had another ledger than the one at `ledger_url`. Links that it "
+                "told are told again, each after its record, so that no device joins two users. "
+                "Keep the ledger between runs."
             )
 
     @override
@@ -316,7 +316,7 @@ class TargetPosthog(Target):
         if not self.sink_exists(stream_name):
             raise RecordWithoutSchema(
                 f"The tap sent a record of the stream {stream_name} before its schema.",
-                "Mend the tap or its catalog, and run again.",
+                "Fix the tap or its catalog, and run again.",
             )
 
     @override

@@ -92,8 +92,8 @@ def test_a_wrong_setting_of_the_tap_is_named(
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"api_key": None}, "api_key is not set"),
-        ({"host": "ftp://posthog"}, "host is not an address"),
+        ({"api_key": None}, "`api_key` is not set"),
+        ({"host": "ftp://posthog"}, "`host` is not a valid URL"),
     ],
 )
 def test_a_wrong_setting_of_the_target_is_named(

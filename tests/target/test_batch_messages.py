@@ -150,6 +150,23 @@ def test_lines_that_are_no_records_go_to_the_rejects(
     assert run.stdout == '{"at": 1}\n'
 
 
+@pytest.mark.parametrize(
+    ("other", "is_replay_named"), [(row(1), False), (row(1, user_properties="{'a'"), True)]
+)
+def test_lines_that_are_no_records_are_never_said_to_be_sendable(
+    tmp_path: Path, folder: Path, config: Json, other: Json, *, is_replay_named: bool
+) -> None:
+    """The replay is named for rejected records alone, and for lines the files they came from."""
+    path = folder / "a.json.gz"
+    path.write_bytes(gzip.compress(dumps(other) + b"\n{\n[1]"))
+    run = run_target(config | {"max_reject_ratio": 0.1}, [schema(), batch([path])], tmp_path)
+
+    assert run.exit_code == 3, run.stderr
+    assert ("send the records with `target-posthog-replay`" in run.stderr) == is_replay_named
+    assert ("2 of them are lines" in run.stderr) == is_replay_named
+    assert "have the tap read th" in run.stderr
+
+
 def test_hours_go_out_in_their_order(
     tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture
 ) -> None:
@@ -375,8 +392,8 @@ def test_an_address_that_is_none_is_refused_in_words(
     ("message", "told"),
     [
         ({"encoding": {"format": "parquet"}, "manifest": []}, "The tap's batch files are parquet"),
-        ({"encoding": None, "manifest": []}, "a BATCH message without a sound part"),
-        ({"encoding": GZIP, "manifest": "a"}, "a BATCH message without a sound part"),
+        ({"encoding": None, "manifest": []}, "a BATCH message that is not valid"),
+        ({"encoding": GZIP, "manifest": "a"}, "a BATCH message that is not valid"),
     ],
 )
 def test_a_message_that_cannot_be_understood_stops_the_run(

@@ -119,7 +119,7 @@ def test_a_page_before_posthog_is_no_wrong_key(
     """At the start it is the wrong host; in mid-run a firewall may let the next one pass."""
     page = "<html>Attention required</html>"
     capture.fail(Fault.STATUS, status=status, body=page)
-    words = re.escape(f"does not take events: it answered {status} ({page}). Set host")
+    words = re.escape(f"does not take events: it answered {status} ({page}). Set `host`")
     with api_to(capture.url, clock) as api:
         with pytest.raises(FixConfiguration, match=words):
             api.send(body())
@@ -138,7 +138,7 @@ def test_a_redirect_is_told_and_not_followed(
         capture.fail(
             Fault.REDIRECT, location=f"{other.url}/batch/?a=1", status=status, body="<html>"
         )
-        words = f"it answered {status} and redirects to {other.url}/batch/. Set host"
+        words = f"it answered {status} and redirects to {other.url}/batch/. Set `host`"
         with pytest.raises(FixConfiguration, match=re.escape(words)):
             send(capture, clock)
         assert other.requests == []
@@ -265,7 +265,7 @@ def test_a_wait_that_would_pass_the_limit_is_not_begun(
 ) -> None:
     """Sleeping for an hour and then giving up would help nobody; how long it would be is told."""
     capture.fail(Fault.STATUS, status=429, retry_after=asked)
-    words = r"asks to wait [\d,]+ s, longer than max_retry_seconds \(100\): it answered 429"
+    words = r"asks to wait [\d,]+ s, longer than `max_retry_seconds` \(100\): it answered 429"
     with pytest.raises(RunAgain, match=words):
         send(capture, clock)
     assert clock.waits == []
@@ -401,7 +401,7 @@ def test_a_host_that_cannot_be_looked_up_is_a_matter_of_configuration(
     host: str, clock: Clock
 ) -> None:
     """Trying again would not help."""
-    with api_to(host, clock) as api, pytest.raises(FixConfiguration, match="Set host"):
+    with api_to(host, clock) as api, pytest.raises(FixConfiguration, match="Set `host`"):
         api.send(body())
     assert clock.waits == []
 

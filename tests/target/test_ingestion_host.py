@@ -27,7 +27,7 @@ def test_any_form_of_the_host_leads_to_the_one_that_takes_events(given: str, use
 @pytest.mark.parametrize("host", ["", " ", "https://", "ftp://x", "http://[::1", "http://h:port"])
 def test_what_is_no_address_is_told_at_once(host: str) -> None:
     """Before anything is sent."""
-    with pytest.raises(FixConfiguration, match="host is not an address"):
+    with pytest.raises(FixConfiguration, match="`host` is not a valid URL"):
         ingestion_host(host)
 
 

@@ -136,7 +136,7 @@ def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) ->
     assert (
         "Stream visits: by default event is the stream's name, distinct_id is user_id, "
         "timestamp is date, uuid is made of the whole record. "
-        "The setting streams can say otherwise."
+        "The setting `streams` can say otherwise."
     ) in log
     assert log.count("no field of a usual name for distinct_id and timestamp") == 1
 

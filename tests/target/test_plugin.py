@@ -52,7 +52,7 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(
     (line,) = errors_in(finished)
     for words in (
         "personal API key",
-        "host is not",
+        "`host` is not",
         "max_batch_events",
         "`target-posthog --about`",
     ):
@@ -146,10 +146,13 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
         ("[" * 100_000, "Line 4 of the input nests deeper than 500 levels"),
         (b"\xff\xfe\n", "Line 4 of the input is not a Singer message"),
         ({"type": "EVENT", "user": PERSONAL}, "Line 4 of the input is a message of an unknown"),
-        ({"type": "RECORD", "record": PERSONAL}, "a RECORD without a sound stream"),
-        ({"type": "RECORD", "stream": ["events"], "record": {}}, "without a sound stream"),
-        ({"type": "RECORD", "stream": "events", "record": None}, "without a sound record"),
-        ({"type": "RECORD", "stream": "events", "record": [PERSONAL]}, "without a sound record"),
+        ({"type": "RECORD", "record": PERSONAL}, "not a valid RECORD message: `stream` is missing"),
+        ({"type": "RECORD", "stream": ["events"], "record": {}}, "message: `stream` is missing or"),
+        ({"type": "RECORD", "stream": "events", "record": None}, "message: `record` is missing or"),
+        (
+            {"type": "RECORD", "stream": "events", "record": [PERSONAL]},
+            "message: `record` is missing or",
+        ),
         (
             {"type": "RECORD", "stream": "none", "record": PERSONAL},
             "of the stream none before its schema",
@@ -158,13 +161,19 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
             {"type": "RECORD", "stream": "events", "record": PERSONAL},
             "without its key properties (uuid)",
         ),
-        ({"type": "SCHEMA", "stream": "events", "schema": None}, "without a sound schema"),
-        ({"type": "STATE", "state": 5}, "a STATE without a sound value"),
-        ({**schema(), "key_properties": "uuid"}, "a SCHEMA without a sound key_properties"),
-        ({**schema(), "key_properties": [["uuid"]]}, "a SCHEMA without a sound key_properties"),
+        ({"type": "SCHEMA", "stream": "events", "schema": None}, "message: `schema` is missing or"),
+        ({"type": "STATE", "state": 5}, "not a valid STATE message: `value` is missing"),
+        (
+            {**schema(), "key_properties": "uuid"},
+            "not a valid SCHEMA message: `key_properties` is missing",
+        ),
+        (
+            {**schema(), "key_properties": [["uuid"]]},
+            "not a valid SCHEMA message: `key_properties` is missing",
+        ),
         (
             {"type": "BATCH", "stream": "events", "manifest": []},
-            "a BATCH message without a sound part",
+            "a BATCH message that is not valid",
         ),
     ],
 )
@@ -242,7 +251,7 @@ def test_when_nobody_reads_the_states_the_run_stops(tmp_path: Path, config: Json
         finished = target.finish()
     assert finished.exit_code == 1
     (line,) = errors_in(finished)
-    assert "Whoever reads the states is gone" in line
+    assert "Standard output was closed by its reader" in line
 
 
 def test_a_full_disk_below_the_states_stops_the_run(tmp_path: Path, config: Json) -> None:
@@ -304,7 +313,7 @@ def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Js
     url = f"postgres://me:{PASSWORD}@127.0.0.1:1/db"
     finished = run_target({**config, "ledger_url": url}, _SOUND, tmp_path)
     assert finished.exit_code == 2
-    assert "ledger_url is not an address" in errors_in(finished)[0]
+    assert "`ledger_url` is not a valid URL" in errors_in(finished)[0]
 
 
 _WITH_A_BUG = """

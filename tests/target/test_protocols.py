@@ -316,7 +316,7 @@ def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
 def test_a_drop_for_want_of_the_flag_stops_the_run() -> None:
     """A setting would mend it for all events."""
     drop = {"result": "drop", "details": "non_historical_import_drop"}
-    with pytest.raises(FixConfiguration, match="Set historical_migration to true"):
+    with pytest.raises(FixConfiguration, match="Set `historical_migration` to `true`"):
         taken(drop, drop, drop)
 
 

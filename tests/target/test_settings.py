@@ -47,7 +47,7 @@ def test_null_counts_as_not_set(name: str) -> None:
     """Meltano hands over null for what the user left open."""
     default = checked().get(name)
     if name == "api_key":
-        assert "api_key is not set" in complaint(api_key=None)
+        assert "`api_key` is not set" in complaint(api_key=None)
     else:
         assert checked(**{name: None}).get(name) == default
 
@@ -69,8 +69,8 @@ def test_what_can_hold_a_secret_is_marked_as_one() -> None:
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("", "api_key is not set"),
-        ("  ", "api_key is not set"),
+        ("", "`api_key` is not set"),
+        ("  ", "`api_key` is not set"),
         ("phc_", "template's phc_ without the token"),
         (" phc_hushhush", "blanks or line ends around it"),
         ("phc_hushhush\n", "blanks or line ends around it"),
@@ -107,7 +107,7 @@ def test_a_key_that_is_no_project_token_is_told_at_once(key: str, words: str) ->
 
 def test_a_key_that_is_a_number_is_told_at_once() -> None:
     """A file of settings can hold one, such as the project's id."""
-    assert "api_key does not fit: type must be string" in complaint(api_key=12345)
+    assert "`api_key` must be text." in complaint(api_key=12345)
 
 
 @pytest.mark.parametrize("key", ["phc_" + "x" * 60, "phc_aZ09_-", "phc_x"])
@@ -132,22 +132,28 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"source_format": "mixpanel"}, "source_format does not fit: enum must be auto or "),
-        ({"identity_events": "merge"}, "identity_events does not fit: enum must be alias or "),
-        ({"historical_migration": "yes"}, "enum must be true or false or auto"),
+        (
+            {"source_format": "mixpanel"},
+            "`source_format` must be `auto`, `amplitude`, `posthog` or `fields`.",
+        ),
+        ({"identity_events": "merge"}, "`identity_events` must be `alias`, "),
+        (
+            {"historical_migration": "yes"},
+            "`historical_migration` must be `true`, `false` or `auto`.",
+        ),
         ({"max_batch_events": "many"}, "`max_batch_events` is not a valid integer."),
         ({"skip_events": "one"}, '`skip_events` is not a valid JSON array, such as ["a", "b"].'),
-        ({"event_names": [{"from": "a"}]}, "event_names.0 does not fit: it must have from and to"),
+        ({"event_names": [{"from": "a"}]}, "`event_names.0` must have `from` and `to`."),
         (
             {"property_names": [{"from": "a", "to": "$set"}]},
-            "property_names cannot make $set: PostHog acts upon that name",
+            "`property_names` cannot make $set: PostHog acts upon that name",
         ),
-        ({"host": "ftp://x"}, "host is not an address"),
-        ({"max_batch_events": 0}, "max_batch_events must be at least 1"),
-        ({"max_batch_bytes": -1}, "max_batch_bytes must be at least 1"),
-        ({"max_retry_seconds": 0}, "max_retry_seconds must be at least 1"),
-        ({"max_reject_ratio": 1.5}, "max_reject_ratio must be from 0 to 1"),
-        ({"max_reject_ratio": -0.1}, "max_reject_ratio must be from 0 to 1"),
+        ({"host": "ftp://x"}, "`host` is not a valid URL"),
+        ({"max_batch_events": 0}, "`max_batch_events` must be at least 1"),
+        ({"max_batch_bytes": -1}, "`max_batch_bytes` must be at least 1"),
+        ({"max_retry_seconds": 0}, "`max_retry_seconds` must be at least 1"),
+        ({"max_reject_ratio": 1.5}, "`max_reject_ratio` must be from 0 to 1"),
+        ({"max_reject_ratio": -0.1}, "`max_reject_ratio` must be from 0 to 1"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_it_may_be(settings: Json, words: str) -> None:
@@ -238,10 +244,10 @@ def test_an_unknown_setting_or_one_beyond_its_bounds_is_refused(settings: Json, 
 def test_several_problems_are_told_at_once() -> None:
     """Not one per run."""
     told = complaint(api_key="phx_hush", host="ftp://x", max_batch_events=0, max_reject_ratio=2)
-    for words in ("personal API key", "host is", "max_batch_events must", "max_reject_ratio must"):
+    for words in ("personal API key", "`host` is", "_batch_events` must", "max_reject_ratio` must"):
         assert words in told
     told = complaint(source_format="x", identity_events="y", max_batch_bytes="z")
-    for words in ("source_format does", "identity_events does", "`max_batch_bytes` is"):
+    for words in ("`source_format` must", "`identity_events` must", "`max_batch_bytes` is"):
         assert words in told
 
 

@@ -197,7 +197,7 @@ def test_what_is_put_off_for_too_long_ends_the_run(
     assert ended.exit_code == 1
     assert ended.stdout == ""
     assert "did not take a batch for 2 s: it put 1 events off" in ended.stderr
-    assert "set protocol" not in ended.stderr
+    assert "set `protocol`" not in ended.stderr
 
 
 def test_a_project_over_its_quota_stops_the_run_at_once(
@@ -249,7 +249,7 @@ def test_a_posthog_for_imports_wants_the_flag(tmp_path: Path, config: Json) -> N
         settings = {**config, "host": capture.url, "historical_migration": "false"}
         ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
         assert (ended.exit_code, ended.stdout) == (2, "")
-        assert "Set historical_migration to true" in ended.stderr
+        assert "Set `historical_migration` to `true`" in ended.stderr
         settings["historical_migration"] = "true"
         run_target(settings, with_states(rows(range(3)), every=3), tmp_path).checked()
         assert held_events(capture) == keys_of(rows(range(3)))
@@ -259,7 +259,7 @@ def test_a_posthog_for_imports_wants_the_flag(tmp_path: Path, config: Json) -> N
     ("v1", "exit_code", "words"),
     [
         ("absent", 2, "does not take events: it answered 404"),
-        ("unconfigured", 1, "longer than max_retry_seconds (1): it answered 503"),
+        ("unconfigured", 1, "longer than `max_retry_seconds` (1): it answered 503"),
     ],
 )
 def test_an_installation_without_v1_is_told_as_such(
@@ -272,7 +272,7 @@ def test_an_installation_without_v1_is_told_as_such(
         ended = run_target(settings, with_states(sent, every=3), tmp_path)
         assert (ended.exit_code, ended.stdout) == (exit_code, "")
         assert words in ended.stderr
-        assert "et protocol to batch." in ended.stderr
+        assert "et `protocol` to `batch`." in ended.stderr
         settings["protocol"] = "batch"
         run_target(settings, with_states(sent, every=3), tmp_path).checked()
         assert held_events(capture) == keys_of(sent)
@@ -292,7 +292,7 @@ def test_a_posthog_that_took_events_and_is_down_now_is_no_one_without_v1(
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 2}]
     assert "it answered 503" in ended.stderr
-    assert "set protocol" not in ended.stderr
+    assert "set `protocol`" not in ended.stderr
 
 
 @pytest.mark.parametrize("status", [400, 413])
