@@ -129,13 +129,13 @@ class Stopped(SystemExit):
         return " ".join(part for part in (told, self.saved, "Run the same command again.") if part)
 
 
-def no_room(error: OSError, what: str, *, setting: str = "spool_path") -> TapError | None:
+def no_room(error: OSError, what: str, *, setting: str | None = "spool_path") -> TapError | None:
     """Turn "no space left" into the error that says what to do.
 
     Args:
         error: What the operating system said.
         what: What was being written, for the message: "the download", "the rejects".
-        setting: Which setting moves it to another disk.
+        setting: Which setting moves it to another disk; None when none does.
 
     Returns:
         The error to raise, or None when the disk is not the problem.
@@ -143,9 +143,10 @@ def no_room(error: OSError, what: str, *, setting: str = "spool_path") -> TapErr
     if error.errno not in NO_ROOM:
         return None
     where = f" ({error.filename})" if error.filename else ""
+    other = f", or set `{setting}` to a larger disk," if setting else ""
     return DiskFull(
         f"There is no room left on the disk for {what}{where}.",
-        remedy=f"Free some space, or set `{setting}` to a larger disk, and run again.",
+        remedy=f"Free some space{other} and run again.",
     )
 
 

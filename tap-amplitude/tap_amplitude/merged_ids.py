@@ -7,6 +7,7 @@ Export API has no such list.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ from tap_amplitude.errors import BadLine
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.left_out import Why
 from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.notes import count
 from tap_amplitude.object_cutter import Found, as_it_is
 from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.settings import Settings
+from tap_amplitude.windows import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,16 +74,25 @@ class MergedIdsStream(HourlyStream):
     def _read(self, settings: Settings, now: datetime) -> Iterator[Record]:
         rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
         merges = hours = 0
-        for _, members in self._read_files(settings, now, merged_ids=True):
+        for step, members in self._read_files(settings, now, merged_ids=True):
             for member in members:
                 for record in self._merges(member, rejects):
                     merges += 1
                     yield record
             if rejects:
                 rejects.sync()
-            hours += 1
+            hours += (step.hour + HOUR - step.since) // HOUR
         if hours:
-            self.logger.info("Exported %s merged users of %s hours.", f"{merges:,}", f"{hours:,}")
+            kept = ""
+            if rejects and rejects.count:
+                kept = f"; {count(rejects.count, 'line')} rejected, kept in {rejects.place}"
+            self.logger.log(
+                logging.WARNING if kept else logging.INFO,
+                "Exported %s of %s%s.",
+                count(merges, "merged user"),
+                count(hours, "hour"),
+                kept,
+            )
         else:
             self.logger.info("%s holds no new lists of merged users.", settings.archive_path)
         if rejects:

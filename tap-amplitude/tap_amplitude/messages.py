@@ -116,7 +116,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 remedy="Fix the cause, then run the same command again.",
             ) from error
         except OSError as error:
-            raise no_room(error, "the output") or RunAgain(
+            raise no_room(error, "the output", setting=None) or RunAgain(
                 f"The output could not be written ({error}).",
                 remedy="Run the same command again.",
             ) from error

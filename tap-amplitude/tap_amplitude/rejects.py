@@ -95,7 +95,7 @@ class Rejects:
             self._file.close()
 
     def _failure(self, error: OSError) -> TapError:
-        return no_room(error, "the rejects") or FixConfiguration(
+        return no_room(error, "the rejects", setting="rejects_path") or FixConfiguration(
             f"The rejects cannot be written to {self._path} ({error.strerror}).",
             remedy="Set `rejects_path` to a folder that can be written.",
         )

@@ -474,6 +474,7 @@ def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None
 
     assert done.returncode == 1
     assert b"no room left on the disk" in done.stderr
+    assert b"spool_path" not in done.stderr  # which would not help
     assert b"Traceback" not in done.stderr
     assert done.stderr.count(b"| ERROR") == 1
 

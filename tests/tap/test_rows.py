@@ -15,6 +15,7 @@ from target_posthog.amplitude.event_ids import event_uuid
 from tests.tap.reading import read_row
 from tests.tap.running import (
     START,
+    catalog_of,
     command,
     file_name,
     packed,
@@ -270,6 +271,21 @@ def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
     assert "All 50 lines of the run were rejected" in error
     assert "rejects" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+
+
+def test_rejected_merges_are_told(tmp_path: Path) -> None:
+    """The stream of merged users says how many of its lines were rejected, and where they are."""
+    merge = {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3, "merge_server_time": 4}
+    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(json.dumps(merge).encode() + b"\nno merge\n")}
+    config = {
+        "archive_path": str(write_files(tmp_path / "a", lists)),
+        "on_bad_line": "reject",
+    }
+    run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
+
+    assert (run.code, len(run.records)) == (0, 1)
+    (told,) = run.lines("WARNING")
+    assert "Exported 1 merged user of 1 hour; 1 line rejected, kept in " in told
 
 
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
