@@ -58,8 +58,8 @@ SETTINGS = th.PropertiesList(
         title="Start date",
         description="The first hour to export, by the time when Amplitude received an event "
         "(`server_upload_time`), such as `2024-01-01` or `2024-01-01T05:00:00Z`; UTC when it names "
-        "no zone. Required, but for `archive_path`. Only the first run looks at it: later runs go "
-        "on where the last one stopped.",
+        "no zone. Required, but for `archive_path`. Later runs go on where the last one stopped, "
+        "whatever it says; of exported files it also bounds projects that are new to the state.",
     ),
     th.Property(
         "end_date",
