@@ -316,7 +316,7 @@ def _address(value: Any) -> str:
 
 def _nowhere(scheme: str) -> FixConfiguration:
     return FixConfiguration(
-        f"The tap's batch files lie at {scheme}://, from where none are read.",
+        f"The tap's batch files lie at {scheme}://, which the target cannot read.",
         "Set the tap's `batch_config.storage.root` to a folder or a bucket (s3://, gs://, az://).",
     )
 
@@ -350,7 +350,7 @@ def _told(file: BatchFile) -> Iterator[None]:
         scheme = urlsplit(file.url).scheme
         raise FixConfiguration(
             f"The tap's batch files lie at {scheme}://, whose driver is not installed.",
-            f"Add it to the target's pip_url: the extra [{_EXTRAS.get(scheme, scheme)}].",
+            f"Add the extra `[{_EXTRAS.get(scheme, scheme)}]` to the target's `pip_url`.",
         ) from error
     except _DAMAGE as error:
         raise BrokenInput(

@@ -243,7 +243,7 @@ class CaptureApi:
         self._has_taken = True
         if taken.again:
             sending.go_on_with(taken.again, self._wire)
-            raise Retryable(f"it put {len(taken.again)} events off", _wait_of(answer))
+            raise Retryable(f"it deferred {len(taken.again)} events", _wait_of(answer))
 
     def _foreign(self, answer: HttpAnswer) -> Retryable:
         said = self._words.shown(answer.body) or "nothing"

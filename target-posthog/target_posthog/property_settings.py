@@ -138,7 +138,7 @@ def problem_without_person(name: str) -> Rejected | None:
         return None
     return Rejected(
         "reserved_event_name",
-        f"PostHog does not store {name} as an event of no person. Rename it with event_names.",
+        f"PostHog does not store {name} as an event of no person. Rename it with `event_names`.",
     )
 
 

@@ -36,11 +36,11 @@ class OtherLine:
     """A line with nothing to send.
 
     Attributes:
-        is_taps: it was rejected by `tap-amplitude` and is no record; else it is no line of a
-            rejects file at all.
+        is_bad_line: it is a line of a source that is not a record, rejected by `tap-amplitude` or
+            out of a batch file; else it is not a line of a rejects file at all.
     """
 
-    is_taps: bool
+    is_bad_line: bool
 
 
 def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
@@ -48,12 +48,12 @@ def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
     try:
         line = loads(raw)
     except ValueError:
-        return OtherLine(is_taps=False)
+        return OtherLine(is_bad_line=False)
     if not isinstance(line, dict) or not isinstance(line.get("code"), str):
-        return OtherLine(is_taps=False)
+        return OtherLine(is_bad_line=False)
     record, stream = line.get("record"), line.get("stream")
     if not isinstance(record, dict):
-        return OtherLine(is_taps=line["code"] == "bad_line")
+        return OtherLine(is_bad_line=line["code"] == "bad_line")
     tells = _told_by(record) if line.get("stage") == "send" else None
     if tells is not None:
         return AddedLine(record, tells)

@@ -91,7 +91,7 @@ class _File:
 
     lines: int = 0
     sent: int = 0
-    taps: int = 0
+    bad_lines: int = 0
     without_stream: int = 0
 
 
@@ -207,8 +207,8 @@ class Replay(TargetPosthog):
         if isinstance(line, RecordLine):
             done.without_stream += 1
             self._left += 1
-        elif line.is_taps:
-            done.taps += 1
+        elif line.is_bad_line:
+            done.bad_lines += 1
         else:
             self._left += 1
             self.logger.warning(
@@ -262,11 +262,12 @@ class Replay(TargetPosthog):
         save_folder(path.parent)
 
     def _tell(self, path: Path, done: _File) -> None:
-        if done.taps:
+        if done.bad_lines:
             self.logger.warning(
-                "%s holds %d lines that tap-amplitude rejected: they are no records, and stay.",
+                "%s holds %d lines that are not records (`bad_line`): they cannot be sent, so "
+                "they stay.",
                 path,
-                done.taps,
+                done.bad_lines,
             )
         if done.without_stream:
             self.logger.warning(

@@ -55,6 +55,4 @@ def early_end(*, is_closed: bool, has_records: bool, hours: Hours | None) -> str
         return None
     if not has_records:
         return "The tap sent no record and no STATE: see its log."
-    return (
-        "The tap wrote no STATE after its last records: whether it came to its end, its log tells."
-    )
+    return "The tap wrote no STATE after its last records: see its log for whether it finished."

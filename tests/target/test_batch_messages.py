@@ -368,9 +368,9 @@ def test_a_long_line_is_kept_by_its_beginning(tmp_path: Path, folder: Path, conf
         ("file://{folder}/../secret.json", "holds an address with `..` in it", 1),
         ("file://{folder}/%2e%2e/secret.json", "holds an address with `..` in it", 1),
         ("file://{folder}/gone.json.gz", "is gone before it was read", 1),
-        ("http://127.0.0.1:1/a.json.gz", "lie at http://, from where none are read", 2),
-        ("HTTPS://example.com/a.json.gz", "lie at HTTPS://, from where none are read", 2),
-        ("nowhere://a/b.json.gz", "lie at nowhere://, from where none are read", 2),
+        ("http://127.0.0.1:1/a.json.gz", "lie at http://, which the target cannot read", 2),
+        ("HTTPS://example.com/a.json.gz", "lie at HTTPS://, which the target cannot read", 2),
+        ("nowhere://a/b.json.gz", "lie at nowhere://, which the target cannot read", 2),
     ],
 )
 def test_an_address_that_is_none_is_refused_in_words(

@@ -228,7 +228,7 @@ def test_lines_of_the_tap_are_reported_and_stay_as_they_are(
     line = {"code": "bad_line", "stage": "read", "reason": "…", "record": "{not json"}
     path = write(tmp_path, json.dumps(line), name="tap-amplitude-1.jsonl")
     finished = replay(config, tmp_path).checked()
-    assert f"{path} holds 1 lines that tap-amplitude rejected" in finished.stderr
+    assert f"{path} holds 1 lines that are not records" in finished.stderr
     assert lines_of(path) == [line]
     assert names_in(tmp_path) == [path.name]
     assert capture.requests == []

@@ -46,6 +46,7 @@ from target_posthog.conversion import (
     Rejected,
     Skipped,
 )
+from target_posthog.property_settings import problem_without_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,10 +56,6 @@ if TYPE_CHECKING:
     from target_posthog.amplitude.shapes import Shape
 
 PersonProfiles = Literal["always", "identified_only", "never"]
-
-#: Without a person profile PostHog drops these events (nodejs, person-merge-service.ts,
-#: `invalid_event_when_process_person_profile_is_false`).
-_NEEDS_PERSON = frozenset({"$groupidentify", "$identify"})
 
 
 class _Named(NamedTuple):
@@ -154,7 +151,7 @@ def convert(row: Mapping[str, Any], options: Options) -> Conversion:
     personal = options.person_profiles == "always" or (
         options.person_profiles == "identified_only" and person.is_user
     )
-    problem = person.problem if personal else _problem_without_person(name, person)
+    problem = person.problem if personal else problem_without_person(name) or person.problem
     read = _Read(told, shape, found, origin)
     return problem or _event(row, read, name, person, options, personal=personal)
 
@@ -201,15 +198,6 @@ def _event(
     if not row.get("group_properties"):
         return Converted(event, person.link)
     return Converted(event, person.link, group_states(row, options.properties))
-
-
-def _problem_without_person(name: str, person: Person) -> Rejected | None:
-    if name not in _NEEDS_PERSON:
-        return person.problem
-    return Rejected(
-        "reserved_event_name",
-        f"PostHog does not store {name} as an event of no person. Rename it with event_names.",
-    )
 
 
 _NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")

@@ -98,12 +98,12 @@ def problem_of_name(name: str) -> Rejected | None:
         return Rejected(
             "event_name_too_long",
             f"The name has {len(name)} characters; PostHog keeps {MAX_EVENT_NAME_LENGTH}. "
-            "Rename it with event_names.",
+            "Rename it with `event_names`.",
         )
     if name in RESERVED_NAMES:
         return Rejected(
             "reserved_event_name",
-            f"PostHog does not store {name} as an event. Rename it with event_names.",
+            f"PostHog does not store {name} as an event. Rename it with `event_names`.",
         )
     return None
 
