@@ -34,5 +34,9 @@ def _setting(name: str, schema: dict[str, Any], prefix: str) -> str:
         lines.append(f"    Default: {json.dumps(schema['default'], ensure_ascii=False)}")
     lines.append(f"    Environment Variable: {prefix}{name.upper()}")
     words = schema.get("description") or schema.get("title") or ""
-    lines += textwrap.wrap(words, 100, initial_indent="    ", subsequent_indent="    ")
+    # Whole, so that names such as `target-posthog` can be searched for and copied.
+    indent = "    "
+    lines += textwrap.wrap(
+        words, 100, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )
     return "\n".join(lines)

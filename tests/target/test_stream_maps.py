@@ -188,13 +188,3 @@ def test_no_schema_stops_a_run_that_does_not_need_it(
     message = {"type": "SCHEMA", "stream": "orders", "schema": odd}
     (event,) = preview([message, record(ORDER, "orders")], tmp_path, **settings).events
     assert (event["distinct_id"], event["properties"]["id"]) == ("ann", 1)
-
-
-@pytest.mark.parametrize(
-    "module", ["about_text", "checked_mapper", "setting_names", "stream_map_checks"]
-)
-def test_both_plugins_have_the_same_module(module: str) -> None:
-    """They share no package; what differs is its name."""
-    ours = (ROOT / f"target-posthog/target_posthog/{module}.py").read_text()
-    theirs = (ROOT / f"tap-amplitude/tap_amplitude/{module}.py").read_text()
-    assert ours.replace("target_posthog", "tap_amplitude") == theirs
