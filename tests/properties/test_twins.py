@@ -27,5 +27,8 @@ TWINS = (
 @pytest.mark.parametrize("name", TWINS)
 def test_a_twin_is_the_same_in_both_plugins(name: str) -> None:
     """What is fixed in one is fixed in the other."""
-    ours, theirs = (TAP / name).read_text(), (TARGET / name).read_text()
-    assert ours.replace("tap_amplitude", "target_posthog") == theirs
+    ours, theirs = (
+        (package / name).read_text().replace("tap_amplitude", "target_posthog")
+        for package in (TAP, TARGET)
+    )
+    assert ours == theirs
