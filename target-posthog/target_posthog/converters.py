@@ -258,10 +258,10 @@ def _lacking(stream: str, entry: str, mapping: StreamMapping, schema: Json) -> I
     if entry == stream or not NEEDED_PARTS.isdisjoint(part for part, _ in lacking):
         fields = ", ".join(sorted(schema.get("properties") or {}))
         raise FixConfiguration(
-            f"streams, {entry}: the stream {stream} has no field for {parts}.",
+            f"`streams`, {entry}: the stream {stream} has no field for {parts}.",
             f"It has {fields}. A constant is written {{value: …}}.",
         )
-    yield f"streams, {entry}: the stream {stream} has no field for {parts}."
+    yield f"`streams`, {entry}: the stream {stream} has no field for {parts}."
 
 
 def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:

@@ -71,7 +71,7 @@ def read_mappings(streams: Any) -> tuple[StreamMappings, list[str]]:
             _check_entry(number, stream, mapping)
             if any(name == stream for name, _ in entries):
                 raise FixConfiguration(
-                    f"streams: there are two entries for {stream}, of which the second would not "
+                    f"`streams`: there are two entries for {stream}, of which the second would not "
                     "act.",
                     "",
                 )
@@ -80,7 +80,7 @@ def read_mappings(streams: Any) -> tuple[StreamMappings, list[str]]:
                 if value is None or part == "stream":
                     continue
                 with _noted(problems):
-                    parts[part] = _part(f"streams, {stream}, {part}", part, value)
+                    parts[part] = _part(f"`streams`, {stream}, {part}", part, value)
             entries.append((stream, StreamMapping(**parts)))
     return StreamMappings(tuple(entries)), problems
 
@@ -105,9 +105,9 @@ def _noted(problems: list[str]) -> Iterator[None]:
 def _check_entry(number: int, stream: Any, mapping: Any) -> None:
     # Its name is not shown: a secret may have been put into the wrong setting.
     if not isinstance(mapping, dict):
-        raise FixConfiguration(f"streams: entry {number} is not an object.", "")
+        raise FixConfiguration(f"`streams`: entry {number} is not an object.", "")
     if not isinstance(stream, str) or not stream:
-        raise FixConfiguration(f"streams: entry {number} does not name its stream.", "")
+        raise FixConfiguration(f"`streams`: entry {number} does not name its stream.", "")
 
 
 def _part(where: str, part: str, value: Any) -> Any:

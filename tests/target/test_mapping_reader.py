@@ -82,23 +82,23 @@ def test_null_is_the_usual_way() -> None:
 def test_a_mistake_is_told_with_its_place(parts: Any, problem: str) -> None:
     """And nothing else."""
     _, (told,) = read_mappings({"orders": parts})
-    assert f"streams, orders, {problem}" in told
+    assert f"`streams`, orders, {problem}" in told
 
 
 def test_a_stream_has_one_entry() -> None:
     """Of two in a list the second would not act."""
     _, told = read_mappings([{"stream": "a", "event": "x"}, {"stream": "a", "distinct_id": "y"}])
-    assert told == ["streams: there are two entries for a, of which the second would not act."]
+    assert told == ["`streams`: there are two entries for a, of which the second would not act."]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
     """Not one in each try; a value that may be a secret is not shown."""
     _, told = read_mappings([{"stream": "a", "event": 1, "uuid": 2}, "phc_secret", {"uuid": "x"}])
     assert told == [
-        f"streams, a, event {ANY_SOURCE}",
-        f"streams, a, uuid {ANY_SOURCE}",
-        "streams: entry 2 is not an object.",
-        "streams: entry 3 does not name its stream.",
+        f"`streams`, a, event {ANY_SOURCE}",
+        f"`streams`, a, uuid {ANY_SOURCE}",
+        "`streams`: entry 2 is not an object.",
+        "`streams`: entry 3 does not name its stream.",
     ]
 
 

@@ -105,7 +105,7 @@ def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(
     ended = run_target({**config, "streams": streams}, messages, tmp_path)
     assert ended.exit_code == 2
     assert (
-        "streams, shop-orders: the stream shop-orders has no field for event (Order placed); "
+        "`streams`, shop-orders: the stream shop-orders has no field for event (Order placed); "
         "distinct_id (customer, client). It has buyer, company, email"
     ) in ended.stderr
     assert "A constant is written {value: …}." in ended.stderr
@@ -119,8 +119,8 @@ def test_a_mistake_in_a_mapping_is_told_before_the_tap_is_read(
     streams = {"a": {"who": "x"}, "b": {"uuid": {"value": "y"}}}
     ended = run_target({**config, "streams": streams}, [], tmp_path)
     assert ended.exit_code == 2
-    assert "streams, a, who: there is no such part" in ended.stderr
-    assert "streams, b, uuid must be a field" in ended.stderr
+    assert "`streams`, a, who: there is no such part" in ended.stderr
+    assert "`streams`, b, uuid must be a field" in ended.stderr
     assert capture.requests == []
 
 
@@ -188,7 +188,7 @@ def test_a_closed_schema_that_loses_a_mapped_field_stops_the_run_there(
         target.write([narrow, record(order(3), "shop-orders"), state({"at": 3})])
         ended = target.finish()
     assert ended.exit_code == 2
-    assert "streams, shop-*: the stream shop-orders has no field for distinct_id" in ended.stderr
+    assert "`streams`, shop-*: the stream shop-orders has no field for distinct_id" in ended.stderr
     assert ended.messages == [{"at": 2}]
     assert len(events_named(capture, "Order placed")) == 2
 

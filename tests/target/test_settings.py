@@ -228,7 +228,7 @@ _OF_THE_SDK = ("stream_map", "faker_config", "flattening_", "add_record_metadata
             {"event_names": [{"from": "a", "to": "b", "too": "c"}]},
             "There is no setting `event_names.0.too`. Did you mean `to`?",
         ),
-        ({"streams": {"s": {"distinct": "a"}}}, "streams, s, distinct: there is no such part"),
+        ({"streams": {"s": {"distinct": "a"}}}, "`streams`, s, distinct: there is no such part"),
         ({"max_batch_bytes": 99_000_000}, "`max_batch_bytes` can be at most 19922944 with `proto"),
         (
             {"max_batch_bytes": 19_000_000, "protocol": "v1"},

@@ -306,8 +306,8 @@ GLOB = {"shop-*": {"distinct_id": "buyer", "timestamp": "at", "set": ["email"]}}
 @pytest.mark.parametrize(
     ("lacks", "streams", "exit_code", "told"),
     [
-        ("email", GLOB, 0, "streams, shop-*: the stream shop-b has no field for set (email)."),
-        ("buyer", GLOB, 2, "streams, shop-*: the stream shop-b has no field for distinct_id"),
+        ("email", GLOB, 0, "`streams`, shop-*: the stream shop-b has no field for set (email)."),
+        ("buyer", GLOB, 2, "`streams`, shop-*: the stream shop-b has no field for distinct_id"),
         (
             "email",
             dict.fromkeys(("shop-a", "shop-b"), GLOB["shop-*"]),
