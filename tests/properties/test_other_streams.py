@@ -94,7 +94,7 @@ def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) 
     """Whatever stands there, nobody sees a traceback."""
     for setting in (streams, {"s": parts}, [parts]):
         mappings, problems = read_mappings(setting)
-        assert all(problem.startswith("streams") for problem in problems)
+        assert all(problem.startswith("`streams`") for problem in problems)
         check(StreamFields("s", (), mappings.of("s") or StreamMapping()).convert(dict(USUAL)))
 
 

@@ -191,11 +191,11 @@ def test_no_key_is_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("", "not an address"),
-        ("nonsense", "not an address"),
-        ("foo://host/db", "not an address"),
-        ("postgresql+psycopg://user:hushhush@host:port/db", "not an address"),
-        ("sqlite://host/file.db", "not an address"),
+        ("", "not a valid URL"),
+        ("nonsense", "not a valid URL"),
+        ("foo://host/db", "not a valid URL"),
+        ("postgresql+psycopg://user:hushhush@host:port/db", "not a valid URL"),
+        ("sqlite://host/file.db", "not a valid URL"),
         ("postgresql+psycopg://user:hush@hush@host/db", "%40"),
         ("oracle+cx_oracle://user:hushhush@host/db", "driver cx_Oracle"),
     ],
