@@ -273,7 +273,8 @@ def files_of(
     form, compression = encoding.get("format"), encoding.get("compression")
     if form != "jsonl" or compression not in {"gzip", "none", None}:
         raise FixConfiguration(
-            f"The tap's batch files are {form}, compressed by {compression}.",
+            f"The tap's batch files are {form or 'of no format'}, compressed by "
+            f"{compression or 'nothing'}.",
             "Set the tap's `batch_config.encoding` to the format `jsonl`, with `gzip`.",
         )
     names = message.get("names")
