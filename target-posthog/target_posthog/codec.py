@@ -14,7 +14,7 @@ from target_posthog import lenient_json
 
 #: What msgspec raises at a text that it does not read.
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
-#: A record that is as deep as it may be, in its message or in its line of the rejects.
+#: A record that is as deep as it may be, in its line of the rejects.
 _DEEPEST = lenient_json.MAX_DEPTH + 10
 
 

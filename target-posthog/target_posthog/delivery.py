@@ -151,7 +151,7 @@ class Delivery:
             self._pass_on()
 
     def take_unreadable(self, line: bytes, reason: str) -> None:
-        """Take a line of a file that is no record; it goes to the rejects as it is."""
+        """Take a line that is no record, or a record too deep to be read; as it is."""
         self.counts.exported += 1
         self.counts.rejected["bad_line"] += 1
         text = line.decode("utf-8", "backslashreplace")
@@ -405,7 +405,7 @@ class Delivery:
         """Return what to do about the rejects: a line that is no record cannot be sent again."""
         lines = self.counts.rejected["bad_line"]
         if lines == self.counts.rejected.total():
-            next_step = "fix the files that these lines came from, and have the tap read them again"
+            next_step = "fix these lines where they came from, and have the tap read them again"
         else:
             next_step = (
                 "correct the cause, and send the records with `target-posthog-replay`: no run "
@@ -413,8 +413,8 @@ class Delivery:
             )
             if lines:
                 next_step += (
-                    f". {lines:,} of them are lines that are not records (`bad_line`): fix the "
-                    "files that they came from, and have the tap read those again"
+                    f". {lines:,} of them are lines that are not records (`bad_line`): fix them "
+                    "where they came from, and have the tap read those again"
                 )
         return f"{next_step}. All others are delivered."
 

@@ -10,9 +10,9 @@ from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from typing_extensions import override
 
 from target_posthog.attended_input import AttendedInput
-from target_posthog.codec import loads
+from target_posthog.deep_records import deep_record_message
 from target_posthog.errors import BrokenInput
-from target_posthog.lenient_json import MAX_DEPTH, TooDeep
+from target_posthog.lenient_json import MAX_DEPTH, TooDeep, loads
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -86,6 +86,8 @@ class SingerLines(GenericSingerReader[bytes]):
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Return the message of a line.
 
+        Of a RECORD that nests too deep, a `Found` stands in the place of the record.
+
         Raises:
             BrokenInput: it is not a JSON object with a type. The line itself is not shown: it may
                 hold a person's data.
@@ -96,12 +98,10 @@ class SingerLines(GenericSingerReader[bytes]):
                 "A shell wrote it, such as PowerShell with `>`: convert it, and run again.",
             )
         try:
-            message = loads(line)
+            # One level is the message: a line of a batch file is the record alone.
+            message = loads(line, deepest=MAX_DEPTH + 1)
         except TooDeep:
-            raise BrokenInput(
-                f"Line {self._line} of the input nests deeper than {MAX_DEPTH} levels.",
-                "PostHog takes 125: deselect the field in the tap, or the stream, and run again.",
-            ) from None
+            return self._too_deep(line)
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -117,6 +117,17 @@ class SingerLines(GenericSingerReader[bytes]):
                 f"Line {self._line} of the input is not a valid {kind} message: `{unsound}` is "
                 "missing or has the wrong type.",
                 "Fix the tap, and run again.",
+            )
+        return message
+
+    def _too_deep(self, line: bytes | str) -> dict[str, Any]:
+        text = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")
+        message = deep_record_message(text, self._line)
+        if message is None:
+            raise BrokenInput(
+                f"Line {self._line} of the input nests deeper than {MAX_DEPTH} levels.",
+                "It is not a record, which could be kept aside: deselect the stream in the tap, "
+                "and run again.",
             )
         return message
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Every code that can stand in a rejects file, and what it means for the user.
 CODES = MappingProxyType(
     {
-        "bad_line": "a line of a batch file is no record",
+        "bad_line": "a line of a batch file is no record, or a record nests too deep",
         "missing_event_type": "the row has no event name",
         "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
         "reserved_event_name": "PostHog acts on this name instead of storing it; map it",

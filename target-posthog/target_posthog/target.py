@@ -203,10 +203,21 @@ class TargetPosthog(Target):
         if not self._begun:
             self._begin(goes_on=False)
         self._is_closed = False
+        record = message_dict["record"]
+        if isinstance(record, Found):
+            self._take_unreadable(message_dict["stream"], record)
+            return
         exported = self.delivery.counts.exported
         super()._process_record_message(message_dict)
         if self.delivery.counts.exported == exported:
-            self.delivery.take(message_dict["record"], _REMOVED_BY_MAPS)
+            self.delivery.take(record, _REMOVED_BY_MAPS)
+        self._show_progress()
+
+    def _take_unreadable(self, stream: str, found: Found) -> None:
+        """Take a record that cannot be read, as those of batch files are taken."""
+        if stream not in self.mapper.stream_maps:
+            self._assert_sink_exists(stream)
+        self.delivery.take_unreadable(found.text, f"the input, {found.place}: {found.reason}")
         self._show_progress()
 
     @override

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from target_posthog.amplitude.groups import first_groups
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
@@ -101,6 +102,11 @@ class Senders:
         if groups:
             properties.update(first_groups({"groups": groups}))
         properties.update(updates)
+        try:
+            written = orjson.dumps(properties)
+        except TypeError:
+            # An integer beyond 64 bits, or more than 254 levels: what gets through is not too deep.
+            return None
         link, key = person.link, device_id if isinstance(device_id, str) else None
         return Sender(
             person.distinct_id,
@@ -111,7 +117,7 @@ class Senders:
             properties,
             updates,
             b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
-            b",%b}" % dumps(properties)[1:],
+            b",%b}" % written[1:],
         )
 
     def _fields_of(self, values: tuple[Any, ...], session_id: object) -> tuple[Json, Side]:
