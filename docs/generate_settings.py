@@ -45,6 +45,14 @@ _FOR_THE_HUB: dict[str, Any] = {
     "supported_python_versions": ["3.10", "3.11", "3.12", "3.13", "3.14"],
     "keywords": ["meltano_sdk"],
 }
+#: What a variable of each object may hold. Meltano reads these itself (`meltano_setting`).
+OBJECTS: dict[str, dict[str, Any]] = {
+    "batch_config": {"encoding": {"format": "records"}},
+    "faker_config": {"seed": 0},
+    "stream_map_config": {"hash_seed": "01"},
+    "stream_maps": {"events": {"ip_address": None}},
+    "streams": {"orders": {"event": {"value": "Order placed"}, "distinct_id": "customer_id"}},
+}
 _DOMAINS = {"tap-amplitude": "https://amplitude.com", "target-posthog": "https://posthog.com"}
 #: What only this project's own definitions have: where its plugins lie, and its choice of settings.
 _OF_THE_PROJECT = frozenset({"config", "pip_url", "settings"})
@@ -77,7 +85,13 @@ def meltano_setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     passes a variable on as it is, for the plugin to read. Its other kinds end in a traceback of
     Meltano's for what they cannot read (`integer`, `array`, `options`) and for what they can
     (`decimal`), or guess: `boolean` takes `ture` for false, `date_iso8601` takes `2023` for this
-    day of 2023. Objects must be objects, or those in meltano.yml would not reach the commands.
+    day of 2023.
+
+    Objects must be objects. Meltano takes one of meltano.yml apart, into settings such as
+    `streams.orders.event`, and puts only an `object` together again for the environment, which is
+    all that commands are given (`SettingsService.get_with_metadata`). With a text for `streams`
+    beside those parts, `SingerPlugin.process_config` raises TypeError. So a variable that holds no
+    object ends in Meltano (`SettingDefinition._parse_value`), before there is a plugin to speak.
     """
     setting: dict[str, Any] = {
         "name": name,
@@ -86,7 +100,9 @@ def meltano_setting(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     }
     if schema.get("secret"):
         setting["sensitive"] = True
-    setting["description"] = " ".join([schema["description"], *_choice(schema)])
+    setting["description"] = " ".join(
+        [schema["description"], *_choice(schema), *_variable_of_object(name, schema)]
+    )
     return setting
 
 
@@ -116,8 +132,10 @@ def settings_page() -> str:
         "`--config`. The environment wins over `.env`, and `.env` over `meltano.yml`. With "
         "Meltano, secrets belong in `.env` (see `.env.example`).\n\n"
         "In a variable a list or an object is JSON, and a boolean is `true` or `false`. An empty "
-        "variable counts as not set. Meltano takes a dot in a name of an object for the way into "
-        "it; write such a dot as `\\\\.` there.\n"
+        "variable counts as not set, but not to Meltano where an object belongs: it reads objects "
+        "itself, and [ends with a traceback](troubleshooting.md#meltano) for any text that is no "
+        "JSON object, the empty one too. Meltano takes a dot in a name of an object for the way "
+        "into it; write such a dot as `\\\\.` there.\n"
     )
     parts = [head]
     parts += [f"## {one.name}\n\n{_table(one, settings_of(one))}" for one in PLUGINS]
@@ -166,6 +184,13 @@ def _choice(schema: dict[str, Any]) -> list[str]:
     return [f"One of {', '.join(f'`{option}`' for option in options)}."] if options else []
 
 
+def _variable_of_object(name: str, schema: dict[str, Any]) -> list[str]:
+    """Return a sentence on the variable of a setting that is an object, if it is one."""
+    if "object" not in schema["type"]:
+        return []
+    return [f"In a variable a JSON object, such as `{json.dumps(OBJECTS[name])}`; never empty."]
+
+
 def _table(plugin: Any, settings: dict[str, dict[str, Any]]) -> str:
     rows = [_row(plugin, name, schema) for name, schema in settings.items()]
     return "| setting | default | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -178,7 +203,7 @@ def _row(plugin: Any, name: str, schema: dict[str, Any]) -> str:
         if default is None
         else f"`{default if isinstance(default, str) else json.dumps(default)}`"
     )
-    notes = [schema["description"], *_choice(schema)]
+    notes = [schema["description"], *_choice(schema), *_variable_of_object(name, schema)]
     if schema.get("secret"):
         notes.append("Secret.")
     return f"| `{name}`<br>`{variable_of(plugin, name)}` | {shown} | {' '.join(notes)} |"

@@ -11,6 +11,7 @@ import yaml
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 from docs.generate_settings import (
+    OBJECTS,
     PLUGINS,
     SDK_NAMES,
     all_settings_of,
@@ -23,6 +24,7 @@ from target_posthog import ledger, rejects
 from target_posthog.amplitude.fields import FIELDS
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from target_posthog.amplitude.property_names import ACTING_NAMES
+from target_posthog.given_settings import typed
 from target_posthog.posthog_columns import COLUMNS, SOURCE
 from target_posthog.progress import Counts
 from target_posthog.stream_fields import TIME_NAMES
@@ -122,6 +124,32 @@ def test_meltano_knows_each_setting_and_hides_the_secrets(plugin: Any) -> None:
         allowed = {str(value).lower() for value in schema.get("enum", ()) if value is not None}
         assert all(f"`{value}`" in shown["description"] for value in allowed), name
         assert shown["label"], name
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_each_object_has_an_example_and_a_remedy(plugin: Any) -> None:
+    """Meltano names no variable when one of an object cannot be read: the documents do."""
+    schema = {"properties": all_settings_of(plugin)}
+    objects = {name for name, one in schema["properties"].items() if "object" in one["type"]}
+    assert objects
+    for name in objects:
+        text = json.dumps(OBJECTS[name])
+        assert typed({name: text}, schema) == ({name: OBJECTS[name]}, [])
+        validator = JSONSchemaValidator(schema)
+        assert list(validator.iter_errors({name: OBJECTS[name]})) == []
+        (row,) = (
+            one
+            for one in document("docs/settings.md").text.splitlines()
+            if f"`{variable_of(plugin, name)}`" in one
+        )
+        assert f"`{text}`" in row
+    (cause,) = (
+        row[1]
+        for row in document("docs/troubleshooting.md").rows("## Meltano")
+        if row[0] == "Failed to parse JSON object from string"
+    )
+    assert f"`{variable_of(plugin, '')}`" in cause
+    assert {f"`{name.upper()}`" for name in objects} <= set(re.findall("`[A-Z_]+`", cause))
 
 
 def test_the_secrets_are_marked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from docs.generate_settings import PLUGINS, all_settings_of, variable_of
+from tests.docs.documents import document
+from tests.docs.messages import plain
 from tests.end_to_end.meltano_project import REPOSITORY, MeltanoFolder
 from tests.fakes.posthog_capture import PosthogCapture
 
@@ -75,7 +78,7 @@ class Recorder({name}):
             with open({path!r}, "w") as file:
                 json.dump(dict(self._config), file)
     _open = classmethod(lambda cls: None)
-arguments = sys.argv[1:]
+arguments = " ".join(sys.argv[1:]).replace("=", " ").split()
 if "--discover" in arguments:
     print('{{"streams": []}}')
 else:
@@ -91,6 +94,31 @@ def definition() -> Json:
     for plugin in (*whole["plugins"]["extractors"], *whole["plugins"]["loaders"]):
         del plugin["pip_url"]
     return whole
+
+
+def record_settings(folder: Path, whole: Json) -> dict[str, Path]:
+    """Put a recorder in the place of each plugin and its commands.
+
+    Args:
+        folder: Where the recorders lie.
+        whole: The definition to change.
+
+    Returns:
+        The files that they write, by the plugin's name.
+    """
+    seen = {}
+    for plugin, kind in zip(PLUGINS, ("extractors", "loaders"), strict=True):
+        seen[plugin.name] = folder / f"{plugin.name}.json"
+        script = folder / f"{plugin.name}-recorder"
+        code = _RECORDER.format(
+            module=plugin.__module__, name=plugin.__name__, path=str(seen[plugin.name])
+        )
+        script.write_text(f"#!{sys.executable}\n{code}")
+        script.chmod(0o755)
+        (own,) = whole["plugins"][kind]
+        for started in (own, *own["commands"].values()):
+            started["executable"] = str(script)
+    return seen
 
 
 def given_and_meant(plugin: Any) -> dict[str, tuple[str, Any]]:
@@ -110,16 +138,9 @@ def test_every_documented_variable_reaches_its_plugin(tmp_path: Path) -> None:
     The test of a new setting is this one: it needs a text in `_TEXTS` where its type is an array
     or an object, or where its type does not say enough.
     """
-    whole, variables, seen = definition(), {}, {}
-    for plugin, kind in zip(PLUGINS, ("extractors", "loaders"), strict=True):
-        seen[plugin.name] = tmp_path / f"{plugin.name}.json"
-        script = tmp_path / f"{plugin.name}-recorder"
-        code = _RECORDER.format(
-            module=plugin.__module__, name=plugin.__name__, path=str(seen[plugin.name])
-        )
-        script.write_text(f"#!{sys.executable}\n{code}")
-        script.chmod(0o755)
-        whole["plugins"][kind][0]["executable"] = str(script)
+    whole, variables = definition(), {}
+    seen = record_settings(tmp_path, whole)
+    for plugin in PLUGINS:
         for name, (text, _) in given_and_meant(plugin).items():
             variables[variable_of(plugin, name)] = text
     documented = (REPOSITORY / "docs/settings.md").read_text()
@@ -132,6 +153,133 @@ def test_every_documented_variable_reaches_its_plugin(tmp_path: Path) -> None:
         for name, (_, meant) in given_and_meant(plugin).items():
             assert (name, received[name]) == (name, meant)
             assert type(received[name]) is type(meant), name
+
+
+_MAPS: Json = {"orders": {"city": "city.upper()", "zip": None}}
+_STORAGE: Json = {
+    "encoding": {"format": "jsonl", "compression": "gzip"},
+    "storage": {"root": "file:///b", "params": {"anon": True}},
+}
+#: What each plugin has to see of `project_with_objects`.
+_OBJECTS: dict[str, Json] = {
+    "tap-amplitude": {
+        "batch_config": _STORAGE,
+        "stream_maps": {"events": {"city": "city.upper()"}},
+        "stream_map_config": {"hash_seed": "01", "of": {"an": "environment"}},
+        "faker_config": {"seed": 1},
+    },
+    "target-posthog": {
+        "streams": {"orders": {"event": {"value": "a.b"}, "timestamp": "at"}},
+        "stream_maps": _MAPS,
+        "stream_map_config": {"hash_seed": "02"},
+        "faker_config": {"seed": 2},
+    },
+}
+
+
+def project_with_objects(folder: Path) -> tuple[MeltanoFolder, dict[str, Path]]:
+    """Return a project that has objects in each way in which Meltano takes them, and its records.
+
+    `config` as an object, with dotted keys and as JSON text, an environment's `config`, `.env`,
+    `env`, `meltano config set` with JSON and with a dotted key; the shell's variables come later.
+    """
+    whole = definition()
+    seen = record_settings(folder, whole)
+    (tap,), (target,) = whole["plugins"]["extractors"], whole["plugins"]["loaders"]
+    tap["config"] = {
+        "batch_config": _STORAGE,
+        "stream_maps.events.city": "city.upper()",
+        "stream_map_config": {"hash_seed": "of-the-root"},
+    }
+    target["config"] = {"stream_map_config": '{"hash_seed": "02"}'}
+    target["env"] = {"TARGET_POSTHOG_FAKER_CONFIG": '{"seed": 2}'}
+    in_prod = {"stream_map_config": {"hash_seed": "01", "of": {"an": "environment"}}}
+    whole["environments"] = [
+        {
+            "name": "prod",
+            "config": {"plugins": {"extractors": [{"name": tap["name"], "config": in_prod}]}},
+        }
+    ]
+    (folder / ".env").write_text("TAP_AMPLITUDE_FAKER_CONFIG='{\"seed\": 1}'\n")
+    project = MeltanoFolder(folder, yaml.safe_dump(whole))
+    for name, value in (
+        ("streams", '{"orders": {"event": {"value": "a.b"}}}'),
+        ("streams.orders.timestamp", "at"),
+    ):
+        project.meltano("config", "set", "target-posthog", name, value).checked()
+    return project, seen
+
+
+def test_an_object_arrives_whole_in_every_way(tmp_path: Path) -> None:
+    """However it is given, `run`, `el`, `invoke` and the commands see the same."""
+    project, seen = project_with_objects(tmp_path)
+    variables = {
+        "TARGET_POSTHOG_API_KEY": "phc_0123",
+        "TAP_AMPLITUDE_ARCHIVE_PATH": _EXPORT,
+        "TARGET_POSTHOG_STREAM_MAPS": json.dumps(_MAPS),
+    }
+    for starts in (
+        ["run tap-amplitude target-posthog"],
+        ["el tap-amplitude target-posthog"],
+        ["invoke tap-amplitude", "invoke target-posthog"],
+        ["invoke tap-amplitude:test", "invoke target-posthog:replay"],
+    ):
+        for start in starts:
+            project.meltano(*shlex.split(start), settings=variables).checked()
+        for name, objects in _OBJECTS.items():
+            received = json.loads(seen[name].read_text())
+            assert (starts, {one: received.get(one) for one in objects}) == (starts, objects)
+            seen[name].unlink()
+
+
+@pytest.mark.parametrize(
+    ("start", "variable", "text", "row"),
+    [
+        ("run tap-amplitude target-posthog", "TARGET_POSTHOG_STREAMS", "orders: x", 0),
+        ("run tap-amplitude target-posthog", "TAP_AMPLITUDE_BATCH_CONFIG", "", 0),
+        ("invoke target-posthog:replay", "TARGET_POSTHOG_STREAM_MAPS", '{"a":', 1),
+    ],
+)
+def test_meltanos_words_for_a_variable_that_is_no_object_are_explained(
+    tmp_path: Path, start: str, variable: str, text: str, row: int
+) -> None:
+    """Meltano reads objects itself and ends before the plugins start; the documents quote it."""
+    whole = definition()
+    seen = record_settings(tmp_path, whole)
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    end = project.meltano(*shlex.split(start), settings={variable: text})
+    assert end.exit_code == 1
+    (error,) = (line for line in end.stderr.splitlines() if "[error" in line)
+    explained = [
+        [plain(part) for part in cells[0].split("…")]
+        for cells in document("docs/troubleshooting.md").rows("## Meltano")
+    ]
+    met = [parts for parts in explained if all(part in error for part in parts)]
+    words = "Failed to parse JSON object from string"
+    assert met == [[[words], ["No such file or directory:", ".config.json"]][row]]
+    assert f"{words}: {text!r}" in end.stderr
+    assert not any(path.exists() for path in seen.values())
+
+
+def test_an_object_that_is_a_text_to_meltano_is_lost(tmp_path: Path) -> None:
+    """Why objects are no `kind: string`: Meltano itself ends, and the commands see nothing.
+
+    When this test fails, Meltano has learned it, and `meltano_setting` may declare texts alone.
+    """
+    whole = definition()
+    seen = record_settings(tmp_path, whole)
+    (target,) = whole["plugins"]["loaders"]
+    target["config"] = {"streams": {"orders": {"event": {"value": "a.b"}}}}
+    next(one for one in target["settings"] if one["name"] == "streams")["kind"] = "string"
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    variables = {"TARGET_POSTHOG_API_KEY": "phc_0123"}
+    project.meltano("invoke", "target-posthog:replay", settings=variables).checked()
+    assert json.loads(seen["target-posthog"].read_text()).get("streams") in (None, {})
+
+    variables["TARGET_POSTHOG_STREAMS"] = '{"users": {"event": {"value": "c"}}}'
+    end = project.meltano("invoke", "target-posthog", settings=variables)
+    assert end.exit_code == 1
+    assert "TypeError: 'str' object does not support item assignment" in end.stderr
 
 
 _WRONG_FOR_THE_TAP = {
