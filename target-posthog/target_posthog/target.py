@@ -56,6 +56,7 @@ from target_posthog.reader import SingerLines
 from target_posthog.reject_names import PREVIEW, owner_of
 from target_posthog.rejects import Rejects, rejects_at
 from target_posthog.schemas import usable_schema
+from target_posthog.setting_conflicts import parts_kept_back
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
@@ -529,6 +530,8 @@ class TargetPosthog(Target):
         load_variables()
         for problem in misspelt_variables(schema, cls._env_var_prefix, os.environ):
             raise FixConfiguration(problem, "Correct the name of the variable.")
+        for problem in parts_kept_back(schema, cls._env_var_prefix, os.environ):
+            raise FixConfiguration(problem, "Give the whole object in one of the two.")
         return from_variables(schema, cls._env_var_prefix, os.environ)
 
     @classmethod

@@ -33,6 +33,7 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_in_words",
         "misspelt_variables",
         "not_passed_on",
+        "parts_kept_back",
         "_url_problems",
         "problems_of",
         "typed",

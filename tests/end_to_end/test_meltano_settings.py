@@ -355,6 +355,25 @@ def test_commands_see_what_a_run_sees(
         assert [(one["event"], one["distinct_id"]) for one in scratch.events] == [("Placed", "ann")]
 
 
+def test_a_command_that_would_see_half_an_object_stops(tmp_path: Path) -> None:
+    """A run merges the objects of variable and file; a replay must not map by one of them alone."""
+    whole = definition()
+    (loader,) = whole["plugins"]["loaders"]
+    in_file = {"public\\.orders*": {"event": {"value": "Placed"}, "set": {}}}
+    loader["config"] = {"streams": in_file}
+    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    variables = {"TARGET_POSTHOG_API_KEY": "phc_0123"}
+    project.meltano("invoke", "target-posthog:replay", settings=variables).checked()
+
+    variables["TARGET_POSTHOG_STREAMS"] = '{"users": {"event": {"value": "Joined"}}}'
+    end = project.meltano("invoke", "target-posthog:replay", settings=variables)
+    assert end.exit_code == 2
+    assert "more of `streams` (`TARGET_POSTHOG_STREAMS_PUBLIC__ORDERS" in end.stderr
+
+    variables["TARGET_POSTHOG_STREAMS"] = json.dumps(in_file)
+    project.meltano("invoke", "target-posthog:replay", settings=variables).checked()
+
+
 def test_a_setting_that_meltano_drops_stops_the_run(
     tmp_path: Path, posthog: PosthogCapture
 ) -> None:

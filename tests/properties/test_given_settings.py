@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.given_settings import misspelt_variables, not_passed_on, typed
+from target_posthog.setting_conflicts import parts_kept_back
 
 SCHEMA: dict[str, Any] = {
     "properties": {
@@ -115,6 +117,29 @@ def test_without_meltano_nothing_is_missed() -> None:
     other = {"TARGET_X_FLAG": "1", "MELTANO_LOADER_NAME": "target-y"}
     assert list(not_passed_on({}, SCHEMA, "TARGET_X_", other)) == []
     assert list(misspelt_variables(SCHEMA, "TARGET_X_", {"TARGET_X_SHAER": "1"}))
+
+
+@given(value=st.dictionaries(_NAMES.filter(lambda name: "." not in name), _JSON, max_size=4))
+def test_an_object_that_a_command_gets_whole_is_no_half(value: dict[str, Any]) -> None:
+    """Meltano gives it beside a variable for each of its parts."""
+    flat = _flat(value)
+    parts = {re.sub("[^A-Za-z0-9]", "_", f"TARGET_X_TREE.{name}").upper(): "" for name in flat}
+    whole = {"TARGET_X_TREE": json.dumps(flat)}
+    assert list(parts_kept_back(SCHEMA, "TARGET_X_", MELTANO | whole | parts)) == []
+
+
+def test_an_object_of_which_a_command_gets_half_is_named() -> None:
+    """Once, by the first part that is missing; a text that is no object is told elsewhere."""
+    half = {"TARGET_X_TREE": '{"a": {"b": 1}}', "TARGET_X_TREE_A_B": "", "TARGET_X_TREE_A_C": ""}
+    (problem,) = parts_kept_back(SCHEMA, "TARGET_X_", MELTANO | half | {"TARGET_X_TREE_D": ""})
+    assert "`TARGET_X_TREE` is set" in problem
+    assert "(`TARGET_X_TREE_A_C`)" in problem
+    assert list(parts_kept_back(SCHEMA, "TARGET_X_", half)) == []
+    for text in ("", "a", "[1]"):
+        assert (
+            list(parts_kept_back(SCHEMA, "TARGET_X_", MELTANO | half | {"TARGET_X_TREE": text}))
+            == []
+        )
 
 
 def _flat(value: dict[str, Any]) -> dict[str, Any]:
