@@ -19,16 +19,21 @@ from benchmarks.environment import described
 from benchmarks.export import EVENTS_OF_AN_HOUR
 from benchmarks.projects import REPOSITORY
 from benchmarks.rounds import Bench, Case
-from benchmarks.table import Row, growth, start, table
+from benchmarks.table import Row, deliveries, growth, start, table
 from benchmarks.usage import Failed
-from benchmarks.ways import ready
+from benchmarks.ways import exports, ready, records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_WAYS = "abcde"
+_WAYS = "abcdefg"
 #: The ways that are measured on fewer events, because they are slow.
 _SLOW = "ab"
+#: The ways that move records of another tap, in a table of their own.
+_OTHER = "fg"
+#: The ways of these plugins, and those of them that Meltano runs with a state: a second run of
+#: them has nothing to move. The others start with an empty input.
+_OURS, _STATEFUL = "cdg", "cd"
 _GROWTH, _LARGEST = (50_000, 500_000), 5_000_000
 _DELAY_MS = 100
 #: Enough to compile all bytecode before the clock runs.
@@ -67,6 +72,7 @@ def _options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--events", type=int, default=500_000, help="how many each way moves")
     add("--slow-events", type=int, default=50_000, help="how many (a) and (b) move")
+    add("--records", type=int, default=200_000, help="how many (f) and (g) move")
     add("--rounds", type=int, default=3, help="how often; medians are printed")
     add("--ways", default=_WAYS, help="which letters, such as cd")
     add("--growth", type=int, nargs="*", default=list(_GROWTH), help="numbers of events for (d)")
@@ -86,29 +92,37 @@ def _options() -> argparse.ArgumentParser:
 def _measured(options: argparse.Namespace, scratch: Path, load: float) -> str:
     """Run everything, and return the result."""
     _say("installing the plugins")
-    ways, project = ready(options.ways, scratch)
-    bench = Bench(ways, options.cache, options.events_of_an_hour, _say)
+    exported = exports(options.cache, options.events_of_an_hour)
+    ways, project = ready(options.ways, scratch, exported, records(options.cache))
+    bench = Bench(ways, _say)
     for way in ways:
         _say(f"warming up ({way})")
         bench.measure(Case(way, min(_WARM_UP, options.slow_events)))
     measured = bench.rounds(_cases(options), options.rounds)
-    rows = [
-        Row(
-            ways[case.way].title + (f", {case.delay_ms} ms away" if case.delay_ms else ""),
-            case,
-            runs,
-            measured.get(Case(case.way, 0)),
-            options.events,
+
+    def row(case: Case) -> Row:
+        title = ways[case.way].title + (f", {case.delay_ms} ms away" if case.delay_ms else "")
+        return Row(title, case, measured[case], measured[_start_of(case.way, options)])
+
+    rows = [row(case) for case in _main_cases(options)]
+    parts = [
+        table(some)
+        for some in (
+            [row for row in rows if row.case.way not in _OTHER],
+            [row for row in rows if row.case.way in _OTHER],
         )
-        for case, runs in measured.items()
-        if case.events == _events_of(case.way, options) and not case.goes_on
+        if some
     ]
-    parts = [table(rows)]
-    for case, runs in measured.items():
-        if case.goes_on:
-            parts.append(f"`meltano run` with nothing to do: {start(runs)}.")
-            grown = {one: runs for one, runs in measured.items() if one.way == case.way}
-            parts.append(f"Growth of ({case.way}), start taken off: {growth(grown)}.")
+    if delivered := deliveries([row for row in rows if row.case.way in _OURS]):
+        parts.append(f"CPU of the target's one process for an event: {delivered}.")
+    for way in options.ways:
+        if way in _STATEFUL:
+            nothing = start(measured[_start_of(way, options)])
+            parts.append(f"`meltano run` with nothing to do, ({way}): {nothing}.")
+    if "d" in options.ways:
+        near = [case for case in measured if case.way == "d" and not case.delay_ms]
+        grown = growth(row(case) for case in near if not case.goes_on)
+        parts.append(f"Growth of (d): {grown}.")
     parts.append(f"Medians of {options.rounds} rounds. {described(project, load)}")
     return "\n\n".join(parts)
 
@@ -116,23 +130,37 @@ def _measured(options: argparse.Namespace, scratch: Path, load: float) -> str:
 def _cases(options: argparse.Namespace) -> list[Case]:
     """Return what is run in each round, in order."""
     cases: list[Case] = []
-    for way in options.ways:
-        cases.append(Case(way, _events_of(way, options)))
-        if way in _SLOW:
-            cases.append(Case(way, 0))
-        if way == "d":
-            cases.append(Case(way, options.events, goes_on=True))
-    if options.delay_ms:
-        far = [way for way in options.ways if way in "cd"]
-        cases += [Case(way, options.events, options.delay_ms) for way in far]
+    for case in _main_cases(options):
+        cases.append(case)
+        if not case.delay_ms:
+            # Some go on where a run stopped, so they come right after it.
+            cases.append(_start_of(case.way, options))
     if "d" in options.ways:
         grown = [*options.growth, *([_LARGEST] if options.large else [])]
         cases += [Case("d", events) for events in grown]
     return list(dict.fromkeys(cases))
 
 
+def _main_cases(options: argparse.Namespace) -> list[Case]:
+    """Return what has a row of the table, in order."""
+    near = [Case(way, _events_of(way, options)) for way in options.ways]
+    far = [way for way in options.ways if way in _STATEFUL and options.delay_ms]
+    return near + [Case(way, options.events, options.delay_ms) for way in far]
+
+
+def _start_of(way: str, options: argparse.Namespace) -> Case:
+    """Return the run of a way that has nothing to move."""
+    if way in _STATEFUL:
+        return Case(way, options.events, goes_on=True)
+    return Case(way, 0)
+
+
 def _events_of(way: str, options: argparse.Namespace) -> int:
-    events: int = options.slow_events if way in _SLOW else options.events
+    events: int = options.events
+    if way in _SLOW:
+        events = options.slow_events
+    if way in _OTHER:
+        events = options.records
     return events
 
 

@@ -13,16 +13,16 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from benchmarks import events as events_module
-from benchmarks.events import Portion, lines
+from benchmarks.events import Portion, lines, row_number
 from tests.fakes.amplitude_archive import member_name
 from tests.fixtures.sample_rows import APP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: An ordinary hour of a project with 36 million events a month.
 EVENTS_OF_AN_HOUR = 50_000
@@ -64,6 +64,13 @@ def export(events: int, cache: Path, events_of_an_hour: int = EVENTS_OF_AN_HOUR)
         unfinished.unlink(missing_ok=True)
         raise
     return path
+
+
+def exported_row(event: Mapping[str, Any]) -> int:
+    """Return the number of the row that an event stands for, or one that no row has."""
+    # The ways that send the row as it is, or all its fields as properties, have it there.
+    fields = event.get("properties", event)
+    return row_number(fields.get("uuid") or event["uuid"])
 
 
 def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:

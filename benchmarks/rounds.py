@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.export import export
 from benchmarks.sink import Sink
 from benchmarks.usage import Failed, run
 
@@ -55,20 +54,11 @@ class Bench:
 
     Args:
         ways: by letter.
-        cache: where exports are kept.
-        events_of_an_hour: of the exports.
         say: takes a line about each run.
     """
 
-    def __init__(
-        self,
-        ways: Mapping[str, Way],
-        cache: Path,
-        events_of_an_hour: int,
-        say: Callable[[str], None],
-    ) -> None:
-        self._ways, self._cache, self._events_of_an_hour = ways, cache, events_of_an_hour
-        self._say = say
+    def __init__(self, ways: Mapping[str, Way], say: Callable[[str], None]) -> None:
+        self._ways, self._say = ways, say
         self._runs = 0
         self._last_name: dict[str, str] = {}
 
@@ -92,7 +82,8 @@ class Bench:
         Raises:
             Failed: it did not end well, or rows were lost or doubled.
         """
-        source = export(case.events, self._cache, self._events_of_an_hour)
+        way = self._ways[case.way]
+        source = way.moves.made(case.events)
         if case.goes_on:
             name = self._last_name[case.way]
         else:
@@ -102,10 +93,10 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
             folder = Path(scratch)
             with Sink(folder, case.delay_ms) as sink:
-                command = self._ways[case.way].command(source, sink.url, name)
+                command = way.command(source, sink.url, name)
                 usage = run(command, folder / "log")
                 received = sink.stop()
-                delivered = sink.delivered(case.events)
+                delivered = sink.delivered(case.events, way.moves.number)
         _check(case, delivered)
         return Measured(usage, received, delivered)
 
@@ -120,6 +111,6 @@ def _check(case: Case, delivered: Delivered) -> None:
 
 def _told(one: Measured) -> str:
     return (
-        f"{one.usage.seconds:.1f} s, {one.delivered.rows / one.usage.seconds:,.0f}/s, "
+        f"{one.usage.seconds:.1f} s, start included, {one.delivered.rows:,} rows, "
         f"{one.delivered.added:,} more events, {one.received.requests:,} requests"
     )

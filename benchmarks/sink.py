@@ -23,10 +23,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from isal import igzip
 
-from benchmarks.events import row_number
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from typing_extensions import Self
 
@@ -57,7 +55,7 @@ class Delivered:
     """What was in the bodies of one run.
 
     Attributes:
-        rows: how many different rows of the export.
+        rows: how many different rows of the input.
         repeated: how many events stand for a row that came before.
         added: how many other events, such as those that join a device to its user.
     """
@@ -102,18 +100,17 @@ class Sink:
         out, _ = self._process.communicate(input="")
         return Received(**json.loads(out))
 
-    def delivered(self, rows: int) -> Delivered:
+    def delivered(self, rows: int, number_of: Callable[[Mapping[str, Any]], int]) -> Delivered:
         """Look into the kept bodies; only after `stop`.
 
         Args:
-            rows: how many rows the export has.
+            rows: how many rows the input has.
+            number_of: gives the number of the row that an event stands for.
         """
         seen = bytearray(rows)
         events = added = 0
-        for event in self._events():
-            # The ways that send the row as it is, or all its fields as properties, have it there.
-            fields = event.get("properties", event)
-            number = row_number(fields.get("uuid") or event["uuid"])
+        for event in self.events():
+            number = number_of(event)
             if number < rows:
                 events += 1
                 seen[number] = 1
@@ -121,7 +118,8 @@ class Sink:
                 added += 1
         return Delivered(sum(seen), events - sum(seen), added)
 
-    def _events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield all events of the kept bodies; only after `stop`."""
         with self._kept.open("rb") as kept:
             while head := kept.read(_HEAD.size):
                 packed, length = _HEAD.unpack(head)

@@ -1,8 +1,7 @@
-"""The result as one Markdown table, with what it was measured on. Pure.
+"""The result as Markdown, with what it was measured on. Pure.
 
-Every rate is that of a whole run, with its start. Ways that are slow are measured on fewer events;
-their time for all events is then start + events times the cost of each, so that the start does not
-weigh more on them than on the others.
+Every rate and every cost is of the time after the start: what an empty run of the same way takes
+is taken off, because it would weigh the more the quicker the work is.
 """
 
 from __future__ import annotations
@@ -12,27 +11,36 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from benchmarks.rounds import Case, Measured
 
 _HEADS = (
     "way",
-    "events measured",
+    "events",
+    "start s (CPU s)",
     "events/s (lowest to highest)",
     "CPU µs per event",
     "of these",
     "sink's own",
     "peak MB of a process",
-    "times (a)",
-    "times (b)",
-    "% of (e)",
 )
 _MB = 1_000_000
 #: No Python process is so small; libraries start tools of the system to learn about it.
 _SMALLEST = 5 * _MB
 #: The share of the CPU below which a process is left out.
 _NOTHING = 0.002
+#: The share from which on workers are said to convert.
+_SOME = 0.05
+#: The rates that others are compared with: way, head of the column, form.
+_COMPARED = (
+    ("a", "times (a)", "{:.1f}"),
+    ("b", "times (b)", "{:.1f}"),
+    ("e", "% of (e)", "{:.0%}"),
+    ("f", "times (f)", "{:.1f}"),
+)
+_DELIVERING, _CONVERTING = "target", "worker"
+_MANY_WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -43,101 +51,128 @@ class Row:
         title: what it is.
         case: what was run.
         measured: once for each round.
-        start: an empty run of the same way in the same rounds; None when nothing is reckoned.
-        events: the number of events that the rate is for.
+        start: empty runs of the same way in the same rounds.
     """
 
     title: str
     case: Case
     measured: Sequence[Measured]
-    start: Sequence[Measured] | None
-    events: int
+    start: Sequence[Measured]
 
     @property
     def rates(self) -> list[float]:
-        """Events a second in each round."""
-        return [self.events / value for value in self._for_all(lambda one: one.usage.seconds)]
+        """Events a second in each round; none when a round took no longer than a start."""
+        seconds = self._worked(lambda one: one.usage.seconds)
+        return [self.case.events / value for value in seconds] if min(seconds) > 0 else []
 
     @property
-    def rate(self) -> float:
-        """Their median."""
-        return median(self.rates)
+    def rate(self) -> float | None:
+        """Their median, if there are any."""
+        return median(self.rates) if self.rates else None
 
-    @property
-    def cpu(self) -> float:
-        """CPU microseconds for each event, start included."""
-        return _micros(self._for_all(lambda one: one.usage.cpu_seconds), self.events)
-
-    def cells(self, ratios: Mapping[str, float]) -> list[str]:
-        """Return its line of the table.
-
-        Args:
-            ratios: the rates of (a), (b) and (e).
-        """
+    def cells(self) -> list[str]:
+        """Return its line of the table, without comparisons."""
         return [
             self.title,
             f"{self.case.events:,}",
-            f"{self.rate:,.0f} ({min(self.rates):,.0f} to {max(self.rates):,.0f})",
-            f"{self.cpu:.1f}",
+            f"{_seconds(self.start):.1f} ({_cpu_seconds(self.start):.1f})",
+            f"{self.rate:,.0f} ({min(self.rates):,.0f} to {max(self.rates):,.0f})"
+            if self.rate
+            else "too few events to tell",
+            f"{self._cpu:.1f}",
             ", ".join(f"{role} {value:.1f}" for role, value in self._cpu_of().items()),
-            f"{_micros([one.received.cpu_seconds for one in self.measured], self.case.events):.1f}",
+            f"{self._micros(lambda one: one.received.cpu_seconds):.1f}",
             peaks(self.measured),
-            *(f"{self.rate / ratios[way]:.1f}" if way in ratios else "" for way in "ab"),
-            f"{self.rate / ratios['e']:.0%}".rstrip("%") if "e" in ratios else "",
         ]
 
-    def _for_all(self, value: Callable[[Measured], float]) -> list[float]:
-        """Return what each round took, or would have taken for all events."""
-        if self.start is None:
-            return [value(one) for one in self.measured]
-        start = median(map(value, self.start))
-        return [
-            start + (value(one) - start) * self.events / self.case.events for one in self.measured
-        ]
+    def delivery(self) -> str | None:
+        """Return how fast one target process could deliver, or None if there is none.
+
+        Reckoned from its CPU: however many workers convert for it, its main thread cannot do more
+        than fill one processor.
+        """
+        whole = self._micros_of(_DELIVERING)
+        main = self._micros(lambda one: one.usage.main_thread_of.get(_DELIVERING, 0.0))
+        if main <= 0:
+            return None
+        said = (
+            f"({self.case.way}) main thread {main:.1f} µs, other threads {whole - main:.1f} µs: "
+            f"at most {1e6 / main:,.0f} events/s"
+        )
+        converting = self._micros_of(_CONVERTING)
+        if converting <= _SOME * self._cpu:
+            return said
+        return (
+            f"{said}, where {_MANY_WORKERS} workers with a processor each convert "
+            f"{_MANY_WORKERS * 1e6 / converting:,.0f}"
+        )
+
+    def grown(self) -> str:
+        """Return what an event took with so many of them."""
+        return (
+            f"{self.case.events:,} events: {self._micros(lambda one: one.usage.seconds):.1f} µs, "
+            f"CPU {self._cpu:.1f} µs, peak MB {peaks(self.measured)}"
+        )
+
+    @property
+    def _cpu(self) -> float:
+        return self._micros(lambda one: one.usage.cpu_seconds)
 
     def _cpu_of(self) -> dict[str, float]:
         """Return the CPU by role; a role that does next to nothing is not worth a word."""
         roles = dict.fromkeys(role for one in self.measured for role in one.usage.cpu_of)
         cpu = {role: self._micros_of(role) for role in roles}
-        return {role: value for role, value in cpu.items() if value > _NOTHING * self.cpu}
+        return {role: value for role, value in cpu.items() if value > _NOTHING * self._cpu}
 
     def _micros_of(self, role: str) -> float:
-        return _micros(self._for_all(lambda one: one.usage.cpu_of.get(role, 0.0)), self.events)
+        return self._micros(lambda one: one.usage.cpu_of.get(role, 0.0))
+
+    def _micros(self, value: Callable[[Measured], float]) -> float:
+        """Return how many microseconds of something an event took, start taken off."""
+        return median(self._worked(value)) / self.case.events * 1_000_000
+
+    def _worked(self, value: Callable[[Measured], float]) -> list[float]:
+        """Return what each round took, start taken off; not less than nothing, which is noise."""
+        start = median(map(value, self.start))
+        return [max(value(one) - start, 0.0) for one in self.measured]
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the table."""
-    rates = {row.case.way: row.rate for row in reversed(rows) if not row.case.delay_ms}
-    lines = [list(_HEADS), *(row.cells(rates) for row in rows)]
-    return markdown(lines)
+    """Return the rows as a table, compared with those ways that are among them."""
+    near = {row.case.way: row.rate for row in rows if not row.case.delay_ms}
+    lines = [(row, row.cells()) for row in rows]
+    heads = list(_HEADS)
+    for way, head, form in _COMPARED:
+        if way in near:
+            heads.append(head)
+            for row, cells in lines:
+                cells.append(_compared(row.rate, near[way], form))
+    if any(row.case.delay_ms for row in rows):
+        heads.append("% of near")
+        for row, cells in lines:
+            beside = near.get(row.case.way) if row.case.delay_ms else None
+            cells.append(_compared(row.rate, beside, "{:.0%}"))
+    return markdown([heads, *(cells for _, cells in lines)])
 
 
-def growth(grown: Mapping[Case, Sequence[Measured]]) -> str:
+def deliveries(rows: Sequence[Row]) -> str:
+    """Return what the target's one process can deliver in each near row, on one line."""
+    said = [row.delivery() for row in rows if not row.case.delay_ms]
+    return "; ".join(one for one in said if one is not None)
+
+
+def growth(rows: Iterable[Row]) -> str:
     """Return how the cost of an event changes with the number of events, on one line.
 
     Args:
-        grown: runs of one way with different numbers of events; one that had nothing to do among
-            them tells what the start costs.
+        rows: one way with different numbers of events.
     """
-    starts = [one for case, runs in grown.items() if case.goes_on for one in runs]
-    first = median(one.usage.seconds for one in starts)
-    first_cpu = median(one.usage.cpu_seconds for one in starts)
-    near = {case: runs for case, runs in grown.items() if not case.goes_on and not case.delay_ms}
-    return "; ".join(
-        f"{case.events:,} events: "
-        f"{_micros([one.usage.seconds - first for one in runs], case.events):.1f} µs, "
-        f"CPU {_micros([one.usage.cpu_seconds - first_cpu for one in runs], case.events):.1f} µs, "
-        f"peak MB {peaks(runs)}"
-        for case, runs in sorted(near.items(), key=lambda one: one[0].events)
-    )
+    return "; ".join(row.grown() for row in sorted(rows, key=lambda row: row.case.events))
 
 
 def start(runs: Sequence[Measured]) -> str:
     """Return what a run with nothing to do takes."""
-    return (
-        f"{median(one.usage.seconds for one in runs):.1f} s, "
-        f"CPU {median(one.usage.cpu_seconds for one in runs):.1f} s"
-    )
+    return f"{_seconds(runs):.1f} s, CPU {_cpu_seconds(runs):.1f} s"
 
 
 def peaks(measured: Iterable[Measured]) -> str:
@@ -161,5 +196,13 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
 
 
-def _micros(seconds: Iterable[float], events: int) -> float:
-    return median(seconds) / events * 1_000_000
+def _compared(rate: float | None, other: float | None, form: str) -> str:
+    return form.format(rate / other).rstrip("%") if rate and other else ""
+
+
+def _seconds(runs: Sequence[Measured]) -> float:
+    return median(one.usage.seconds for one in runs)
+
+
+def _cpu_seconds(runs: Sequence[Measured]) -> float:
+    return median(one.usage.cpu_seconds for one in runs)

@@ -7,14 +7,15 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from tests.processes import clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -37,12 +38,14 @@ class Usage:
         seconds: from its start to its end.
         cpu_seconds: of it and every process below it.
         cpu_of: the same by role, as seen at most a twentieth of a second before a process ended.
+        main_thread_of: the part of it that is the main threads'.
         peak_of: the largest resident memory of any one process of a role, in bytes.
     """
 
     seconds: float
     cpu_seconds: float
     cpu_of: Mapping[str, float]
+    main_thread_of: Mapping[str, float]
     peak_of: Mapping[str, int]
 
 
@@ -53,14 +56,16 @@ class Command:
     Attributes:
         arguments: the command line.
         folder: its working directory.
-        environment: variables besides those of the shell.
         role: what to call its first process.
+        environment: variables besides those of the shell.
+        stdin: a file that another process writes to its standard input; None gives it nothing.
     """
 
     arguments: Sequence[str]
     folder: Path
     role: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    stdin: Path | None = None
 
 
 @dataclass
@@ -69,6 +74,7 @@ class _Seen:
 
     role: str
     cpu_seconds: float
+    main_thread: float
     peak: int
 
 
@@ -82,13 +88,14 @@ def run(command: Command, log: Path) -> Usage:
     Raises:
         Failed: it ended with an error.
     """
-    with log.open("wb") as out:
+    with log.open("wb") as out, ExitStack() as stack:
+        stdin = subprocess.DEVNULL if command.stdin is None else _piped(command.stdin, stack)
         started = time.perf_counter()
         process = subprocess.Popen(
             command.arguments,
             cwd=command.folder,
             env=users_environment() | dict(command.environment),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=out,
             stderr=subprocess.STDOUT,
         )
@@ -100,10 +107,11 @@ def run(command: Command, log: Path) -> Usage:
     if process.returncode != 0:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
         raise Failed(f"{' '.join(command.arguments)} ended with {process.returncode}:\n{last}")
-    cpu_of = watch.cpu_of()
+    cpu_of = watch.sums(lambda seen: seen.cpu_seconds)
+    main_thread_of = watch.sums(lambda seen: seen.main_thread)
     # The kernel's sum is exact, but knows only processes that their parents have waited for.
     cpu_seconds = max(used.ru_utime + used.ru_stime, sum(cpu_of.values()))
-    return Usage(seconds, cpu_seconds, cpu_of, watch.peak_of())
+    return Usage(seconds, cpu_seconds, cpu_of, main_thread_of, watch.peak_of())
 
 
 def users_environment() -> dict[str, str]:
@@ -112,6 +120,13 @@ def users_environment() -> dict[str, str]:
     for name in _NOT_A_USERS:
         environment.pop(name, None)
     return environment
+
+
+def _piped(path: Path, stack: ExitStack) -> IO[bytes]:
+    """Return a pipe that a file is written to, as a tap writes to a target."""
+    writer = stack.enter_context(subprocess.Popen(["/bin/cat", str(path)], stdout=subprocess.PIPE))
+    assert writer.stdout is not None  # noqa: S101 - it is a pipe
+    return writer.stdout
 
 
 class _Watch:
@@ -131,10 +146,10 @@ class _Watch:
         self._ended.set()
         self._thread.join()
 
-    def cpu_of(self) -> dict[str, float]:
+    def sums(self, value: Callable[[_Seen], float]) -> dict[str, float]:
         sums: dict[str, float] = defaultdict(float)
         for seen in self._seen.values():
-            sums[seen.role] += seen.cpu_seconds
+            sums[seen.role] += value(seen)
         return dict(sums)
 
     def peak_of(self) -> dict[str, int]:
@@ -181,11 +196,19 @@ def _role_of(pid: int, parent: str) -> str:
 def _look(pid: int, role: str) -> _Seen | None:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
-        numbers = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        cpu_seconds = _cpu_seconds(Path(f"/proc/{pid}/stat"))
+        # The main thread has the number of its process; what is not its is the other threads',
+        # also of those that have ended.
+        main_thread = _cpu_seconds(Path(f"/proc/{pid}/task/{pid}/stat"))
     except OSError:
         return None
     peak = next((line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")), None)
     if peak is None:  # it has ended, and nobody has asked how
         return None
+    return _Seen(role, cpu_seconds, main_thread, int(peak) * 1024)
+
+
+def _cpu_seconds(stat: Path) -> float:
+    numbers = stat.read_text().rpartition(")")[2].split()
     # utime and stime are fields 14 and 15 of proc(5); the first two are cut off.
-    return _Seen(role, (int(numbers[11]) + int(numbers[12])) / _TICKS, int(peak) * 1024)
+    return (int(numbers[11]) + int(numbers[12])) / _TICKS
