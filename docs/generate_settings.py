@@ -135,7 +135,8 @@ def settings_page() -> str:
         "variable counts as not set, but not to Meltano where an object belongs: it reads objects "
         "itself, and [ends with a traceback](troubleshooting.md#meltano) for any text that is no "
         "JSON object, the empty one too. To an object in a variable it adds what `meltano.yml` "
-        "has of it. It takes a dot in a name of an object for the way into it; write such a dot as `\\\\.` there.\n"
+        "has of it. It takes a dot in a name of an object for the way into it; write such a dot "
+        "as `\\\\.` there.\n"
     )
     parts = [head]
     parts += [f"## {one.name}\n\n{_table(one, settings_of(one))}" for one in PLUGINS]
