@@ -104,27 +104,26 @@ def _measured(options: argparse.Namespace, scratch: Path, load: float) -> str:
         title = ways[case.way].title + (f", {case.delay_ms} ms away" if case.delay_ms else "")
         return Row(title, case, measured[case], measured[_start_of(case.way, options)])
 
-    rows = [row(case) for case in _main_cases(options)]
-    parts = [
-        table(some)
-        for some in (
-            [row for row in rows if row.case.way not in _OTHER],
-            [row for row in rows if row.case.way in _OTHER],
-        )
-        if some
-    ]
-    if delivered := deliveries([row for row in rows if row.case.way in _OURS]):
-        parts.append(f"CPU of the target's one process for an event: {delivered}.")
-    for way in options.ways:
-        if way in _STATEFUL:
-            nothing = start(measured[_start_of(way, options)])
-            parts.append(f"`meltano run` with nothing to do, ({way}): {nothing}.")
-    if "d" in options.ways:
-        near = [case for case in measured if case.way == "d" and not case.delay_ms]
-        grown = growth(row(case) for case in near if not case.goes_on)
-        parts.append(f"Growth of (d): {grown}.")
+    parts = _tables([row(case) for case in _main_cases(options)])
+    idle = [case for case in measured if case.goes_on]
+    if idle:
+        starts = "; ".join(f"({case.way}) {start(measured[case])}" for case in idle)
+        parts.append(f"`meltano run` with nothing to do: {starts}.")
+    grown = [case for case in measured if case.way == "d" and not (case.delay_ms or case.goes_on)]
+    if len(grown) > 1:
+        parts.append(f"Growth of (d): {growth(map(row, grown))}.")
     parts.append(f"Medians of {options.rounds} rounds. {described(project, load)}")
     return "\n\n".join(parts)
+
+
+def _tables(rows: Sequence[Row]) -> list[str]:
+    """Return the table of an export and that of other taps, and what one target can deliver."""
+    exported = [row for row in rows if row.case.way not in _OTHER]
+    other = [row for row in rows if row.case.way in _OTHER]
+    parts = [table(some) for some in (exported, other) if some]
+    if delivered := deliveries([row for row in rows if row.case.way in _OURS]):
+        parts.append(f"CPU of the target's one process for an event: {delivered}.")
+    return parts
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:

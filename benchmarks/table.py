@@ -39,6 +39,8 @@ _COMPARED = (
     ("e", "% of (e)", "{:.0%}"),
     ("f", "times (f)", "{:.1f}"),
 )
+#: What stands for a rate when a round took no longer than a start.
+_TOO_FEW = "too few events to tell"
 _DELIVERING, _CONVERTING = "target", "worker"
 _MANY_WORKERS = 4
 
@@ -78,7 +80,7 @@ class Row:
             f"{_seconds(self.start):.1f} ({_cpu_seconds(self.start):.1f})",
             f"{self.rate:,.0f} ({min(self.rates):,.0f} to {max(self.rates):,.0f})"
             if self.rate
-            else "too few events to tell",
+            else _TOO_FEW,
             f"{self._cpu:.1f}",
             ", ".join(f"{role} {value:.1f}" for role, value in self._cpu_of().items()),
             f"{self._micros(lambda one: one.received.cpu_seconds):.1f}",
@@ -91,12 +93,12 @@ class Row:
         Reckoned from its CPU: however many workers convert for it, its main thread cannot do more
         than fill one processor.
         """
-        whole = self._micros_of(_DELIVERING)
         main = self._micros(lambda one: one.usage.main_thread_of.get(_DELIVERING, 0.0))
         if main <= 0:
             return None
+        others = max(self._micros_of(_DELIVERING) - main, 0.0)
         said = (
-            f"({self.case.way}) main thread {main:.1f} µs, other threads {whole - main:.1f} µs: "
+            f"({self.case.way}) main thread {main:.1f} µs, other threads {others:.1f} µs: "
             f"at most {1e6 / main:,.0f} events/s"
         )
         converting = self._micros_of(_CONVERTING)
@@ -109,9 +111,10 @@ class Row:
 
     def grown(self) -> str:
         """Return what an event took with so many of them."""
+        took = f"{1e6 / self.rate:.1f} µs" if self.rate else _TOO_FEW
         return (
-            f"{self.case.events:,} events: {self._micros(lambda one: one.usage.seconds):.1f} µs, "
-            f"CPU {self._cpu:.1f} µs, peak MB {peaks(self.measured)}"
+            f"{self.case.events:,} events: {took}, CPU {self._cpu:.1f} µs, "
+            f"peak MB {peaks(self.measured)}"
         )
 
     @property

@@ -247,8 +247,9 @@ def test_the_targets_threads_tell_how_much_it_can_deliver() -> None:
 
 def test_growth_takes_the_start_off() -> None:
     """A million microseconds of start are not a microsecond of each of a million events."""
-    line = growth([_row("d", 1_000_000, [31.0]), _row("d", 100_000, [4.0])])
+    line = growth([_row("d", 1_000_000, [31.0]), _row("d", 100_000, [4.0]), _row("d", 9, [1.0])])
     assert line == (
+        "9 events: too few events to tell, CPU 0.0 µs, peak MB it 50; "
         "100,000 events: 30.0 µs, CPU 30.0 µs, peak MB it 50; "
         "1,000,000 events: 30.0 µs, CPU 30.0 µs, peak MB it 50"
     )
