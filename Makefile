@@ -2,7 +2,7 @@
 #
 #   make demo    move the bundled sample export, without any account
 #   make test    set up and pass every test
-#   make bench   measure the speed: about 15 minutes, with nothing else running
+#   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
 #   make help    this list
