@@ -1,6 +1,7 @@
 """Runs the tap and turns every failure into one clear line.
 
-Exit codes: 0 done; 1 stopped, run again; 2 configuration or credentials.
+Exit codes: 0 done; 1 stopped, run again; 2 configuration or credentials; 3 rejects passed the
+limit.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
     else:
         found += _api_problems(config)
     found += _place_problems(config)
+    found += _ratio_problems(config)
     found += _date_problems(config)
     found += _batch_problems(config.get("batch_config") or {})
     return [_without_secrets(problem, config) for problem in found]
@@ -131,6 +132,12 @@ def _place_problems(config: Mapping[str, Any]) -> Iterable[str]:
             f"`rejects_path` cannot be used ({problem}). Set it to a folder, or install the "
             "driver: an extra of the tap (`s3`, `gcs` or `azure`)."
         )
+
+
+def _ratio_problems(config: Mapping[str, Any]) -> Iterable[str]:
+    # Not the schema's bounds, which NaN is within.
+    if not 0 <= config["max_reject_ratio"] <= 1:
+        yield "`max_reject_ratio` must be from 0 to 1."
 
 
 def _file_problems(path: Path, fix: str) -> Iterable[str]:

@@ -13,7 +13,7 @@
         ├── ForeignArchive           an archive holds what it should not hold
         ├── ForeignAnswer            an answer holds what was not asked for
         ├── BadLine                  a line of a file is not a JSON object
-        └── OnlyRejects exit 3       no line of the run is one
+        └── TooManyRejects exit 3    rejects passed the limit; look at them before going on
 
     Stopped (SystemExit)    exit 1   Ctrl-C or SIGTERM
 
@@ -102,8 +102,8 @@ class BadLine(FixSource):
     """A line of an export file is not a JSON object."""
 
 
-class OnlyRejects(FixSource):
-    """The run came to its end, and every line that it read was rejected."""
+class TooManyRejects(FixSource):
+    """More lines were rejected than `max_reject_ratio` allows."""
 
     exit_code = 3
 

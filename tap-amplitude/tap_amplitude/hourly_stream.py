@@ -18,13 +18,16 @@ from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_amplitude.archive_source import ArchiveSource
 from tap_amplitude.bookmark import Bookmark
-from tap_amplitude.errors import Stopped, TapError
+from tap_amplitude.errors import Stopped, TapError, TooManyRejects
 from tap_amplitude.file_plan import plan_files
 from tap_amplitude.left_out import LeftOut
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.new_fields import NewFields
 from tap_amplitude.notes import count, not_listed
 from tap_amplitude.reach import Reach
+from tap_amplitude.reject_share import RejectLimit, RejectShare
+from tap_amplitude.rejects import Rejects, rejects_at
+from tap_amplitude.settings import Settings
 from tap_amplitude.small_talk import says_something
 from tap_amplitude.windows import HOUR, Window, hour_text
 
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
     from tap_amplitude.file_plan import Step
     from tap_amplitude.members import Member
     from tap_amplitude.notes import Note
-    from tap_amplitude.settings import Settings
+    from tap_amplitude.object_cutter import Found
 
 
 class HourlyStream(Stream):
@@ -61,6 +64,8 @@ class HourlyStream(Stream):
         super().__init__(tap)
         self._read_until: datetime | None = None
         self._left_out = LeftOut()
+        self._records = 0
+        self._rejects: Rejects | None = None
         self.logger.addFilter(is_news)
 
     def read_bookmark(self) -> Bookmark | None:
@@ -82,8 +87,49 @@ class HourlyStream(Stream):
         # Leaves out a state that did not change.
         self._tap.state_writer.write_state(self.tap_state)
 
+    @property
+    def reject_share(self) -> RejectShare | None:
+        """How much the run read and rejected so far; None when nothing was."""
+        if self._rejects is None or not self._rejects.count:
+            return None
+        return self._share_of(self._rejects, self._records)
+
+    def _share_of(self, rejects: Rejects, records: int) -> RejectShare:
+        return RejectShare(self.name, rejects.count, records, rejects.place)
+
+    @cached_property
+    def _limit(self) -> RejectLimit:
+        return RejectLimit(Settings.read(self.config))
+
+    def _open_rejects(self, settings: Settings, now: datetime) -> None:
+        """Make ready for bad lines, if they are to be kept."""
+        if settings.rejects_path:
+            self._rejects = rejects_at(settings.rejects_path, now)
+
+    def _keep(self, rejects: Rejects, member: Member, bad: Found, *, records: int) -> None:
+        """Keep a bad line aside; stop when there are too many.
+
+        Args:
+            rejects: Where it goes.
+            member: The file that it stands in.
+            bad: The line.
+            records: How many records the run has read so far.
+
+        Raises:
+            TapError: It cannot be kept, or the run must not go on.
+        """
+        rejects.add(bad.text, reason=f"{member.name!r}, {bad.place}: {bad.reason}")
+        try:
+            self._limit.stop_at_too_many_rejects(self._share_of(rejects, records))
+        except TooManyRejects:
+            rejects.sync()
+            rejects.close()
+            raise
+
     def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
         """Write the state when all hours of this run before one are out."""
+        if self._rejects:
+            self._rejects.sync()
         self.write_bookmark(bookmark, read_until)
 
     def _read_files(

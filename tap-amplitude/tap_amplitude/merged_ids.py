@@ -21,7 +21,6 @@ from tap_amplitude.left_out import Why
 from tap_amplitude.lenient_json import usual_object
 from tap_amplitude.notes import count
 from tap_amplitude.object_cutter import Found, as_it_is
-from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.settings import Settings
 from tap_amplitude.windows import HOUR
 
@@ -72,16 +71,13 @@ class MergedIdsStream(HourlyStream):
             self.logger.log(level, sentence)
 
     def _read(self, settings: Settings, now: datetime) -> Iterator[Record]:
-        rejects = rejects_at(settings.rejects_path, now) if settings.rejects_path else None
-        merges = hours = 0
+        self._open_rejects(settings, now)
+        hours = 0
         for step, members in self._read_files(settings, now, merged_ids=True):
             for member in members:
-                for record in self._merges(member, rejects):
-                    merges += 1
-                    yield record
-            if rejects:
-                rejects.sync()
+                yield from self._merges(member)
             hours += (step.hour + HOUR - step.since) // HOUR
+        rejects = self._rejects
         if hours:
             kept = ""
             if rejects and rejects.count:
@@ -89,7 +85,7 @@ class MergedIdsStream(HourlyStream):
             self.logger.log(
                 logging.WARNING if kept else logging.INFO,
                 "Exported %s of %s%s.",
-                count(merges, "merged user"),
+                count(self._records, "merged user"),
                 count(hours, "hour"),
                 kept,
             )
@@ -98,16 +94,16 @@ class MergedIdsStream(HourlyStream):
         if rejects:
             rejects.close()
 
-    def _merges(self, member: Member, rejects: Rejects | None) -> Iterator[Record]:
+    def _merges(self, member: Member) -> Iterator[Record]:
         for merge in member.take(usual_object, as_it_is):
             if not isinstance(merge, Found):
+                self._records += 1
                 yield merge
-                continue
-            place = f"{member.name!r}, {merge.place}"
-            if rejects is None:
+            elif self._rejects is None:
                 raise BadLine(
-                    f"{place}, is not a merge: {merge.reason}.",
+                    f"{member.name!r}, {merge.place}, is not a merge: {merge.reason}.",
                     remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the "
                     "file.",
                 )
-            rejects.add(merge.text, reason=f"{place}: {merge.reason}")
+            else:
+                self._keep(self._rejects, member, merge, records=self._records)

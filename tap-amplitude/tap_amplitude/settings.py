@@ -127,6 +127,16 @@ SETTINGS = th.PropertiesList(
         "`gcs`, `azure`).",
     ),
     th.Property(
+        "max_reject_ratio",
+        th.NumberType,
+        default=0.1,
+        title="Largest share of rejects",
+        description="The run ends with exit code 3 when more than this share of the lines of a "
+        "stream was rejected: it stops when that is so after the first 10,000, and is judged at "
+        "its end however short it was. 1 allows any. The lines of files that are handed over by "
+        "`batch_config` are judged by the target's own `max_reject_ratio`.",
+    ),
+    th.Property(
         "spool_path",
         th.StringType,
         title="Spool folder",
@@ -217,6 +227,7 @@ class Settings:
     parallel_downloads: int
     lookback_hours: int
     rejects_path: str | None
+    max_reject_ratio: float
     spool_path: Path | None
     max_spool_bytes: int
     max_member_bytes: int
@@ -248,6 +259,7 @@ class Settings:
             parallel_downloads=config["parallel_downloads"],
             lookback_hours=config["lookback_hours"],
             rejects_path=rejects or None,
+            max_reject_ratio=config["max_reject_ratio"],
             spool_path=Path(spool).expanduser() if spool else None,
             max_spool_bytes=config["max_spool_gb"] * _GIB,
             max_member_bytes=config["max_member_gb"] * _GIB,

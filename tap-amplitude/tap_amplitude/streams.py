@@ -14,7 +14,7 @@ from singer_sdk.schema.source import SchemaDirectory
 from tap_amplitude import schemas
 from tap_amplitude.bookmark import Bookmark, project_digest
 from tap_amplitude.config_checks import rounded_dates
-from tap_amplitude.errors import BadLine, OnlyRejects
+from tap_amplitude.errors import BadLine
 from tap_amplitude.hand_over import FilesMessage, HandOver
 from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.lines import json_of, usual_json, usual_row
@@ -22,7 +22,6 @@ from tap_amplitude.messages import MessageWriter
 from tap_amplitude.notes import count
 from tap_amplitude.object_cutter import Found
 from tap_amplitude.planning import plan_project
-from tap_amplitude.rejects import Rejects, rejects_at
 from tap_amplitude.rows import row_of
 from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources import ApiSource
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 class _Tally:
     """What a run did so far."""
 
-    events: int = 0
     files: int = 0
     hours: int = 0
     hours_with_events: int = 0
@@ -61,7 +59,6 @@ class EventsStream(HourlyStream):
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
         self._tally = _Tally()
-        self._rejects: Rejects | None = None
         self._handed_over: Sequence[Member] = ()
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
@@ -109,13 +106,13 @@ class EventsStream(HourlyStream):
         look = self._look_at
         for done in member.take(partial(usual_json, look=look), partial(json_of, look=look)):
             if isinstance(done, Found):
-                self._reject(member, done)
+                self._reject(member, done, records=self._records + events)
                 continue
             record, odd = done
             writer.write_record(frame, record)
             events += 1
             odd_times += odd
-        self._tally.events += events
+        self._records += events
         self._tally.odd_times += odd_times
         return events
 
@@ -190,18 +187,10 @@ class EventsStream(HourlyStream):
         settings = Settings.read(self.config)
         for sentence in rounded_dates(self.config):
             self.logger.info(sentence)
-        if settings.rejects_path:
-            self._rejects = rejects_at(settings.rejects_path, now)
+        self._open_rejects(settings, now)
         read = self._hours_of_files if settings.archive_path else self._hours_of_project
         yield from read(settings, now, as_stored=as_stored)
         self._report(settings)
-        if self._rejects and self._rejects.count and not self._tally.events:
-            raise OnlyRejects(
-                f"All {count(self._rejects.count, 'line')} of the run were rejected: none of "
-                "them is an event.",
-                remedy=f"Look at {self._rejects.place} and fix the files. The state is past their "
-                "hours: read them with another state id.",
-            )
 
     def _hours_of_project(
         self, settings: Settings, now: datetime, *, as_stored: bool
@@ -247,29 +236,25 @@ class EventsStream(HourlyStream):
         )
 
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
-        tally = self._tally
         for member in members:
             for row in member.take(usual_row, row_of):
                 if isinstance(row, Found):
-                    self._reject(member, row)
+                    self._reject(member, row, records=self._records)
                     continue
-                tally.events += 1
-                tally.odd_times += row.odd_times
+                self._records += 1
+                self._tally.odd_times += row.odd_times
                 yield row.record
 
-    def _reject(self, member: Member, bad: Found) -> None:
-        place = f"{member.name!r}, {bad.place}"
+    def _reject(self, member: Member, bad: Found, *, records: int) -> None:
         if self._rejects is None:
             raise BadLine(
-                f"{place}, is not an event: {bad.reason}.",
+                f"{member.name!r}, {bad.place}, is not an event: {bad.reason}.",
                 remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
             )
-        self._rejects.add(bad.text, reason=f"{place}: {bad.reason}")
+        self._keep(self._rejects, member, bad, records=records)
 
     def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
         """Write the state when all hours of this run before one are out."""
-        if self._rejects:
-            self._rejects.sync()
         self._tally.next_hour = bookmark.next_export_hour
         super()._advance(bookmark, read_until)
 
@@ -292,8 +277,8 @@ class EventsStream(HourlyStream):
     def _results(self) -> Iterator[str]:
         tally, rejects = self._tally, self._rejects
         what = [count(tally.files, "file")] if tally.files else []
-        if tally.events or not tally.files:
-            what.append(count(tally.events, "event"))
+        if self._records or not tally.files:
+            what.append(count(self._records, "event"))
         yield f"Exported {' and '.join(what)} of {count(tally.hours, 'hour')}"
         yield f"{count(tally.hours - tally.hours_with_events, 'hour')} without events"
         if rejects and rejects.count:

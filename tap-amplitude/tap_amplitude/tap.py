@@ -28,12 +28,14 @@ from tap_amplitude.given_settings import (
     not_passed_on,
     typed,
 )
+from tap_amplitude.hourly_stream import HourlyStream
 from tap_amplitude.merged_ids import MergedIdsStream
 from tap_amplitude.messages import MessageWriter
 from tap_amplitude.notes import count
 from tap_amplitude.project import Project
 from tap_amplitude.project_streams import LISTS, ProjectStream
-from tap_amplitude.settings import SETTINGS
+from tap_amplitude.reject_share import RejectLimit, RejectShare
+from tap_amplitude.settings import SETTINGS, Settings
 from tap_amplitude.streams import EventsStream
 
 if TYPE_CHECKING:
@@ -83,12 +85,14 @@ class TapAmplitude(Tap):
         """Sync what is selected; refuse, before hours are exported, what cannot be read.
 
         Raises:
-            TapError: A selected stream lacks a setting, or cannot be read.
+            TapError: A selected stream lacks a setting, or cannot be read; or the run is done, and
+                too many lines were rejected.
         """
         for stream in self.streams.values():
             if stream.selected and isinstance(stream, ProjectStream):
                 stream.check_needs()
         super().sync_all()
+        RejectLimit(Settings.read(self.config)).stop_at_the_end(self._reject_shares())
 
     # Final in the SDK, which would test every stream, selected or not.
     def run_connection_test(self) -> bool:  # type: ignore[misc]
@@ -98,7 +102,13 @@ class TapAmplitude(Tap):
             Whether it worked; it raises when it did not.
         """
         selected = [stream for stream in self.streams.values() if stream.selected]
-        return self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
+        worked = self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
+        RejectLimit(Settings.read(self.config)).stop_after_a_test(self._reject_shares())
+        return worked
+
+    def _reject_shares(self) -> list[RejectShare]:
+        hourly = [one for one in self.streams.values() if isinstance(one, HourlyStream)]
+        return [stream.reject_share for stream in hourly if stream.reject_share is not None]
 
     def setup_mapper(self) -> None:
         """Make the stream maps.

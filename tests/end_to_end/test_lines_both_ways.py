@@ -42,6 +42,7 @@ CUT = b'{"event_type":"cut'
 #: A character in two halves, and a byte of another coding.
 HALVES = line(80, city="\ud83d\ude00")
 LATIN = line(81).replace(b"Utrecht", b"Utr\xe9cht")
+WAYS = ["records", "batch files", "batch files through the SDK"]
 
 #: Content of a file, the numbers of its events, and what is rejected of it by which reason.
 FILES: list[tuple[bytes, list[int], list[tuple[str, str]]]] = [
@@ -82,17 +83,23 @@ def place_of(reject: Json) -> str:
     return found[1]
 
 
-@pytest.mark.parametrize("way", ["records", "batch files", "batch files through the SDK"])
-def test_files_of_any_form_become_the_events_that_they_are(
-    way: str, tmp_path: Path, archive: Path, pipeline: Pipeline, posthog: PosthogCapture
-) -> None:
-    """Each way takes the same events and rejects, at the same places."""
+def set_up(pipeline: Pipeline, way: str, archive: Path, *, max_reject_ratio: float) -> None:
+    """Let a pipeline keep bad lines aside, on one of the ways that files take."""
     pipeline.tap = {"archive_path": str(archive), "on_bad_line": "reject"}
+    for plugin in (pipeline.tap, pipeline.target):
+        plugin["max_reject_ratio"] = max_reject_ratio
     if way != "records":
-        pipeline.tap |= by_batch(tmp_path / "batches")
+        pipeline.tap |= by_batch(pipeline.folder / "batches")
     if way.endswith("SDK"):
         pipeline.target["add_record_metadata"] = True
-    pipeline.target["max_reject_ratio"] = 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_files_of_any_form_become_the_events_that_they_are(
+    way: str, archive: Path, pipeline: Pipeline, posthog: PosthogCapture
+) -> None:
+    """Each way takes the same events and rejects, at the same places."""
+    set_up(pipeline, way, archive, max_reject_ratio=1)
     pipeline.run_well()
 
     names = [event["event"] for event in posthog.events if event["event"][0] == "n"]
@@ -105,6 +112,59 @@ def test_files_of_any_form_become_the_events_that_they_are(
     assert cities == {"n80": "\U0001f600", "n81": "Utr\ufffdcht"}
     kept = [(place_of(one), one["record"]) for one in pipeline.rejects()]
     assert kept == [bad for _, _, rejects in FILES for bad in rejects]
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_judges_the_same_share_of_bad_lines(
+    way: str, archive: Path, pipeline: Pipeline, posthog: PosthogCapture, *, is_allowed: bool
+) -> None:
+    """Whoever reads the lines ends with 3 above the limit, with all the rest out and in the state.
+
+    The limit is a hair above the share, or below it: so they count the same lines.
+    """
+    bad = sum(len(rejects) for _, _, rejects in FILES)
+    good = [number for _, numbers, _ in FILES for number in numbers]
+    share = bad / (bad + len(good))
+    limit = share + 1e-9 if is_allowed else share - 1e-9
+    set_up(pipeline, way, archive, max_reject_ratio=limit)
+    end = pipeline.run()
+
+    judged = 0 if is_allowed else 3
+    assert end.exit_codes == ((judged, 0) if way == "records" else (0, judged)), end.logs
+    judge = end.tap if way == "records" else end.target
+    assert (f"{bad} of {bad + len(good)} " in judge.stderr) != is_allowed
+    names = {event["event"] for event in posthog.events if event["event"][0] == "n"}
+    assert names == {f"n{number}" for number in good}
+    assert len(pipeline.rejects()) == bad
+    assert pipeline.next_export_hour == f"2024-01-01T{len(FILES):02}:00:00Z"
+
+    again = pipeline.run()
+    assert again.exit_codes == (0, 0), again.logs
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_long_file_of_bad_lines_stops_before_its_hour(
+    way: str, tmp_path: Path, pipeline: Pipeline
+) -> None:
+    """After the first 10,000 lines, whoever reads them; the state holds no hour but those before.
+
+    The target stops at once, whether or not the hours before are delivered yet.
+    """
+    wrong = gzip.compress(b"no event\n" * 30_000)
+    files = {file_name(0): packed([typical_row(START, 1)]), file_name(1): wrong}
+    archive = write_files(tmp_path / "archive", files)
+    set_up(pipeline, way, archive, max_reject_ratio=0.1)
+    end = pipeline.run()
+
+    judge = end.tap if way == "records" else end.target
+    assert judge.exit_code == 3, end.logs
+    assert "more than `max_reject_ratio` (0.1) allows" in judge.stderr
+    assert pipeline.next_export_hour <= "2024-01-01T01:00:00Z"
+    if way == "records":
+        assert end.target.exit_code == 0, end.logs
+        assert pipeline.next_export_hour == "2024-01-01T01:00:00Z"
+        assert len(pipeline.rejects()) == 10_000
 
 
 @pytest.mark.parametrize("through_sdk", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from tests.end_to_end.faithful import assert_migrated
 from tests.end_to_end.meltano_project import MeltanoProject
 from tests.end_to_end.support import hours_between, hours_of
 from tests.fakes.posthog_capture import Fault
+from tests.tap.running import file_name, packed, rows, write_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +82,35 @@ def test_the_state_is_kept_over_failed_and_good_runs(
     # The other streams are off until they are selected.
     assert amplitude.project.requests == []
     assert_migrated(posthog, export.rows, export.truth)
+
+
+@pytest.mark.parametrize(("form", "who"), [("records", "Extractor"), ("jsonl", "Loader")])
+def test_a_run_that_rejected_too_much_keeps_its_state(
+    project: MeltanoProject, posthog: PosthogCapture, form: str, who: str
+) -> None:
+    """Meltano tells of the failure, and goes on behind these hours, which are out."""
+    text = packed(rows(0))
+    wrong = gzip.compress(b"no event\n")
+    export = project.folder / "export"
+    write_files(export, {file_name(0): text + wrong, file_name(1): packed([])})
+    settings = {
+        "TAP_AMPLITUDE_ARCHIVE_PATH": str(export),
+        "TAP_AMPLITUDE_ON_BAD_LINE": "reject",
+        "TAP_AMPLITUDE_BATCH_CONFIG": json.dumps({"encoding": {"format": form}}),
+        "TARGET_POSTHOG_API_KEY": posthog.api_key,
+        "TARGET_POSTHOG_HOST": posthog.url,
+    }
+    failed = project.meltano(*_RUN, settings=settings)
+    assert failed.exit_code == 1
+    assert "1 of 4 " in failed.stderr
+    assert "more than `max_reject_ratio` (0.1) allows" in failed.stderr
+    assert f"{who} failed" in failed.stderr
+    _assert_clear(failed.stderr, settings)
+    assert len({one["uuid"] for one in posthog.events if one["event"] == "opened"}) == 3
+    assert '"next_export_hour":"2024-01-01T02:00:00Z"' in _state(project)
+
+    again = project.meltano(*_RUN, settings=settings).checked()
+    assert "max_reject_ratio" not in again.stderr
 
 
 def test_keys_can_be_tried_before_anything_is_moved(

@@ -93,6 +93,7 @@ def test_the_tap_keeps_rejects_in_a_bucket(tmp_path: Path, bucket: Bucket) -> No
         "archive_path": str(export),
         "on_bad_line": "reject",
         "rejects_path": f"{bucket.url}/tap",
+        "max_reject_ratio": 0.5,
     }
     run_tap(config, tmp_path, environment=bucket.environment).checked()
 

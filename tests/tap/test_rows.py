@@ -244,7 +244,12 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
     path = write_files(tmp_path / "a", files)
     run = run_tap(
         tmp_path,
-        {"archive_path": str(path), "on_bad_line": "reject", "rejects_path": "kept/here"},
+        {
+            "archive_path": str(path),
+            "on_bad_line": "reject",
+            "rejects_path": "kept/here",
+            "max_reject_ratio": 1,
+        },
     )
 
     assert run.code == 0
@@ -268,8 +273,8 @@ def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
 
     (error,) = run.lines("ERROR")
     assert run.code == 3
-    assert "All 50 lines of the run were rejected" in error
-    assert "rejects" in error
+    assert "50 of 50 lines of `events` (100 %) were rejected" in error
+    assert "rejects/tap-amplitude-" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
@@ -280,6 +285,7 @@ def test_rejected_merges_are_told(tmp_path: Path) -> None:
     config = {
         "archive_path": str(write_files(tmp_path / "a", lists)),
         "on_bad_line": "reject",
+        "max_reject_ratio": 0.5,
     }
     run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
 
