@@ -50,6 +50,9 @@ class Item(msgspec.Struct, gc=False):
         link: the pair that the record shows, or for an identity event the pair that it joins.
         groups: the group states that the record shows, or that a group event tells.
         user: the user that the record names, with or without a device.
+        order: of two records of a person or a group, the one of the greater order is the newer
+            one; empty when the record has no place in an order.
+        sets: the event sets properties on its person.
         told: true for an event that we add: an identity or a group event.
         also: further pairs that the record shows.
         joins: the event of the record itself asks PostHog to join the pair of `link`.
@@ -65,6 +68,8 @@ class Item(msgspec.Struct, gc=False):
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
     user: str | None = None
+    order: bytes = b""
+    sets: bool = False
     told: bool = False
     also: tuple[Link, ...] = ()
     joins: bool = False
@@ -215,7 +220,7 @@ def item_of(
     key, user = _key_and_user(event, link)
     return Item(
         event["uuid"], event["event"], person, event["timestamp"], body, record,
-        key, link, converted.groups, user or converted.user,
+        key, link, converted.groups, user or converted.user, converted.order, converted.sets,
         also=converted.also, joins=converted.joins,
     )  # fmt: skip
 

@@ -71,6 +71,8 @@ class Converted(NamedTuple):
             its event.
         also: further pairs that the record shows.
         joins: the event itself asks PostHog to join the pair.
+        order: the row's place among the rows of its person and groups; see `Item`.
+        sets: the event sets properties on its person.
     """
 
     event: Json
@@ -79,6 +81,8 @@ class Converted(NamedTuple):
     user: str | None = None
     also: tuple[Link, ...] = ()
     joins: bool = False
+    order: bytes = b""
+    sets: bool = False
 
 
 @dataclass(frozen=True)

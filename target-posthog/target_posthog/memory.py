@@ -42,3 +42,9 @@ class Recent(Generic[K, V]):
         self._young.update(values)
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
+
+    def remember(self, key: K, value: V) -> None:
+        """Remember one value."""
+        self._young[key] = value
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}

@@ -22,6 +22,7 @@ from target_posthog.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
 from target_posthog.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.amplitude.groups import fits as groups_fit
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of
+from target_posthog.amplitude.newness import NO_STATE, place_of, state_of
 from target_posthog.amplitude.person import (
     UserProperties,
     first_values,
@@ -33,12 +34,14 @@ from target_posthog.amplitude.property_names import (
     ACTING_NAMES,
     OWN_NAMES,
     PropertyNames,
+    free_name,
     granted,
 )
 from target_posthog.amplitude.sessions import session_uuid
 from target_posthog.amplitude.shapes import Table
 from target_posthog.amplitude.times import any_time, event_time, is_too_late
 from target_posthog.amplitude.values import is_empty
+from target_posthog.codec import dumps
 from target_posthog.conversion import (
     Conversion,
     Converted,
@@ -173,8 +176,8 @@ def _event(
     personal: bool,
 ) -> Conversion:
     own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
-    timestamp = own_time
-    if own_time is None or is_too_late(own_time, any_time(row.get("server_upload_time"))):
+    timestamp, uploaded = own_time, any_time(row.get("server_upload_time"))
+    if own_time is None or is_too_late(own_time, uploaded):
         timestamp = event_time(row)
     if timestamp is None:
         return _BAD_TIME
@@ -185,19 +188,24 @@ def _event(
         kept["$amplitude_uuid"] = row.get("uuid")
     if name != row["event_type"]:
         kept["$amplitude_event_type"] = row["event_type"]
+    properties = _properties(read, timestamp, kept, options, personal=personal)
     event: Json = {
         "uuid": own_uuid or event_uuid(read.origin),
         "event": name,
         "distinct_id": person.distinct_id,
         "timestamp": timestamp,
-        "properties": _properties(read, timestamp, kept, options, personal=personal),
+        "properties": properties,
     }
     # PostHog drops merges and group updates of events without a person profile.
     if not personal:
         return Converted(event)
-    if not row.get("group_properties"):
-        return Converted(event, person.link)
-    return Converted(event, person.link, group_states(row, options.properties))
+    has_groups = row.get("group_properties")
+    groups = group_states(row, options.properties) if has_groups else ()
+    # With `user_properties: set_once` or `ignore` no event has `$set`.
+    sets = "$set" in properties or "$unset" in properties
+    state = state_of(dumps(properties.get("$set"))) if sets else NO_STATE
+    order = place_of(uploaded, timestamp, row.get("event_id"), state)
+    return Converted(event, person.link, groups, order=order, sets=sets)
 
 
 _NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
@@ -319,7 +327,7 @@ def _add_customer(row: Mapping[str, Any], shape: Shape, properties: Json, kept: 
     properties.update({**fields, **sent})
     _make_room(properties, row, fields, sent)
     for name, value in sorted(crowded, key=itemgetter(0)):
-        properties[_free_name(name, properties)] = value
+        properties[free_name(name, properties)] = value
 
 
 def _wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
@@ -341,11 +349,4 @@ def _make_room(
         if name in acting and not is_empty(row.get(source)):
             properties[name] = row[source]
     for name, value in sorted(moved, key=itemgetter(0)):
-        properties[_free_name(name, properties)] = value
-
-
-def _free_name(name: str, taken: Mapping[str, Any]) -> str:
-    free = f"$amplitude_{name}"
-    while free in taken:
-        free = f"$amplitude_{free}"
-    return free
+        properties[free_name(name, properties)] = value

@@ -101,3 +101,11 @@ def granted(wishes: Wishes, properties: Mapping[str, Any]) -> Mapping[str, Any]:
     if wishes is None:
         return properties
     return {new: properties[old] for old, new in wishes}
+
+
+def free_name(name: str, taken: Mapping[str, Any]) -> str:
+    """Return under what name a value stands beside the property that has its own."""
+    free = f"$amplitude_{name}"
+    while free in taken:
+        free = f"$amplitude_{free}"
+    return free

@@ -16,6 +16,7 @@ import orjson
 from target_posthog.amplitude.groups import first_groups
 from target_posthog.amplitude.identity import MIGRATION_MARKS, person_of_ids
 from target_posthog.amplitude.names import remember
+from target_posthog.amplitude.newness import NO_STATE, state_of
 from target_posthog.amplitude.person import first_values, person_updates
 from target_posthog.amplitude.sessions import session_at
 from target_posthog.amplitude.shapes import DEVICE_FIELDS, PLACE_FIELDS, RARE_FIELDS, Shape
@@ -56,6 +57,8 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
         updates: those of them that go before its own.
         between: the JSON of an event between its name and its time.
         end: the JSON of the properties, up to the event's end.
+        sets: they set properties on the person.
+        state: what tells these from others; see `newness`.
     """
 
     distinct_id: str
@@ -67,6 +70,8 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     updates: Json
     between: bytes
     end: bytes
+    sets: bool
+    state: bytes
 
 
 class Senders:
@@ -103,7 +108,8 @@ class Senders:
             properties.update(first_groups({"groups": groups}))
         properties.update(updates)
         try:
-            written = orjson.dumps(properties)
+            written, sets = orjson.dumps(properties), "$set" in updates
+            state = state_of(orjson.dumps(updates["$set"])) if sets else NO_STATE
         except TypeError:
             # An integer beyond 64 bits, or more than 254 levels: what gets through is not too deep.
             return None
@@ -118,6 +124,8 @@ class Senders:
             updates,
             b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
             b",%b}" % written[1:],
+            sets,
+            state,
         )
 
     def _fields_of(self, values: tuple[Any, ...], session_id: object) -> tuple[Json, Side]:

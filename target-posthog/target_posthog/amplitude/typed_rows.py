@@ -102,6 +102,8 @@ _TIMES = Struct(f"2x{_ROW_BYTES - 2 - _BEFORE_LAST - _LAST}s{_BEFORE_LAST}x{len(
 #: Where in a row's times but the event's own the time of its upload stands, when it has one: it is
 #: the last.
 UPLOADED = slice(-len(f'{_TIME}",'), None)
+#: The length of all of a row's times but the event's own: no other number of them is as long.
+_ALL_BYTES = _ROW_BYTES - 2 - _BEFORE_LAST - _LAST
 _UPLOADED = re.compile(rb'"server_upload_time":"([^"]*)",$')
 
 
@@ -154,6 +156,14 @@ def _unusual_times(times: dict[str, datetime | None]) -> _Told | None:
     if own is None:
         return None
     return orjson.dumps(there)[1:-1] + (b"," if there else b""), own.encode()
+
+
+def uploaded_of(others: bytes) -> bytes:
+    """Return when a row was uploaded, of its times but the event's own; empty when it has none."""
+    if len(others) == _ALL_BYTES:
+        return others[UPLOADED][: len(_TIME)]
+    uploaded = _UPLOADED.search(others)
+    return b"" if uploaded is None else uploaded[1]
 
 
 def are_too_late(others: bytes, own: bytes) -> bool:

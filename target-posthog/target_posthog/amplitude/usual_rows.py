@@ -15,6 +15,7 @@ import orjson
 
 from target_posthog.amplitude.event_ids import canonical_uuids
 from target_posthog.amplitude.names import remember
+from target_posthog.amplitude.newness import id_bytes
 from target_posthog.amplitude.senders import Senders
 from target_posthog.amplitude.shapes import MAX_KEY_LENGTH, Shape
 from target_posthog.amplitude.typed_rows import (
@@ -25,6 +26,7 @@ from target_posthog.amplitude.typed_rows import (
     sender_keys,
     shared_values,
     told_times,
+    uploaded_of,
 )
 from target_posthog.batches import MAX_NAME_UNITS, Item
 from target_posthog.codec import UNREADABLE
@@ -66,9 +68,9 @@ class _Head(msgspec.Struct, gc=False):
     names: Names | None = None
 
 
-#: An event's uuid, what follows from its name, its own fields, the customer's properties, and what
-#: follows from their names.
-_Own: TypeAlias = "tuple[str, _Head, Json, Json, Names]"
+#: An event's uuid, what follows from its name, its own fields, the customer's properties, what
+#: follows from their names, and its `event_id` as it compares.
+_Own: TypeAlias = "tuple[str, _Head, Json, Json, Names, bytes]"
 
 
 class UsualRows:
@@ -137,7 +139,7 @@ class UsualRows:
             fields["$insert_key"] = row.insert_key
         if head.was is not None:
             fields["$amplitude_event_type"] = head.was
-        return uuid, head, fields, customer, names
+        return uuid, head, fields, customer, names, id_bytes(row.event_id)
 
     def _names_of(self, head: _Head, customer: Json) -> Names:
         """Return what follows from the names of an event's properties: mostly the last ones."""
@@ -187,7 +189,7 @@ def _event_of(
     """Return the event of a line from its parts, or None when it is not usual."""
     if told is None or own is None or sender is None:
         return None
-    (times, time), (uuid, head, fields, customer, names) = told, own
+    (times, time), (uuid, head, fields, customer, names, event_id) = told, own
     # Nearly all events were before they were uploaded, which one look at the two texts tells.
     if time > times[UPLOADED] and are_too_late(times, time):
         return None
@@ -203,9 +205,12 @@ def _event_of(
         b'{"uuid":"', uuid.encode(), head.json, sender.between, time,
         b'","properties":{', times, *properties,
     )  # fmt: skip
+    uploaded = uploaded_of(times)
+    order = b"%b%b%b%b" % (uploaded, time, event_id, sender.state) if uploaded else b""
     return Item(
         uuid, head.name, sender.distinct_id, timestamp,
         b"".join(parts), line, sender.key, sender.link, (), sender.user,
+        order, sender.sets,
     )  # fmt: skip
 
 
