@@ -36,6 +36,8 @@ _LEVEL = 1
 _GZIP = 16 + isal_zlib.MAX_WBITS
 #: How many events are compressed at a time: few enough to be still in the processor's cache.
 FED_TOGETHER = 100
+#: The `$set` of an event of which only is known that it has one; see `Item`.
+SOMEWHERE = -1
 
 
 class Item(msgspec.Struct, gc=False):
@@ -52,7 +54,8 @@ class Item(msgspec.Struct, gc=False):
         user: the user that the record names, with or without a device.
         order: of two records of a person or a group, the one of the greater order is the newer
             one; empty when the record has no place in an order.
-        sets: the event sets properties on its person.
+        sets: at how many bytes before its end the body has the event's own `$set`; `SOMEWHERE` when
+            that is not known, 0 when it sets nothing on its person.
         told: true for an event that we add: an identity or a group event.
         also: further pairs that the record shows.
         joins: the event of the record itself asks PostHog to join the pair of `link`.
@@ -69,7 +72,7 @@ class Item(msgspec.Struct, gc=False):
     groups: tuple[GroupState, ...] = ()
     user: str | None = None
     order: bytes = b""
-    sets: bool = False
+    sets: int = 0
     told: bool = False
     also: tuple[Link, ...] = ()
     joins: bool = False
@@ -220,7 +223,8 @@ def item_of(
     key, user = _key_and_user(event, link)
     return Item(
         event["uuid"], event["event"], person, event["timestamp"], body, record,
-        key, link, converted.groups, user or converted.user, converted.order, converted.sets,
+        key, link, converted.groups, user or converted.user,
+        converted.order, SOMEWHERE if converted.sets else 0,
         also=converted.also, joins=converted.joins,
     )  # fmt: skip
 

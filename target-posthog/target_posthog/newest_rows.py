@@ -14,6 +14,7 @@ import msgspec
 
 from target_posthog.amplitude.newness import STATE_BYTES
 from target_posthog.amplitude.property_names import free_name
+from target_posthog.batches import SOMEWHERE
 from target_posthog.codec import dumps, loads
 from target_posthog.memory import Recent
 
@@ -57,59 +58,55 @@ class NewestRows:
         self._groups: Recent[int, bytes] = Recent(groups)
         self._devices = _DeviceSets(device_bytes)
 
-    def is_outdated(self, person: str, item: Item) -> bool:
+    def is_outdated(self, person: str, item: Item, *, is_joined: bool = False) -> bool:
         """Tell whether a newer row told PostHog something else; else remember this one.
 
         Such an event goes out as `demoted` makes it.
 
         Args:
-            person: whose person PostHog has for the event's `distinct_id` by now: the user's if it
-                is a device that was joined to one, by a link that was accepted, or that goes out
-                before this event; else the `distinct_id`. That a link is only claimed, or comes
-                after this event, does not count.
+            person: whose the event is: the user that owns its device, else its `distinct_id`.
             item: the event of the row.
+            is_joined: PostHog has joined the device to that user, or will before this event.
         """
         order = item.order
         # Without `$set`, as with `user_properties: set_once` or `ignore`, nothing can be outdated.
         if not order or not item.sets:
             return False
         key = hash(person)
-        newest = self._people.get(key)
-        if newest is not None and newest > order:
+        newest = self._people.get(key) or b""
+        if person != item.person and not is_joined:
+            newest = max(newest, self._people.get(hash(item.person)) or b"")
+        if newest > order:
             return newest[-STATE_BYTES:] != order[-STATE_BYTES:]
         self._people.remember(key, order)
-        if item.user is None and person == item.person:
-            # A device that nobody is known of: a user may come.
-            self._devices.keep(key, item.body)
+        if item.user is None and not is_joined:
+            self._devices.keep(hash(item.person), item)
         return False
 
     def join(self, link: Link, item: Item) -> Json | None:
-        """Let a user have what is known of a device, as PostHog does at the event of a link.
+        """Return what the event of a link must set, after which the device's rows are the user's.
 
-        Of a property that both have PostHog keeps the user's value, then it applies the `$set` of
-        the link's event (nodejs person-merge-service.ts, `mergePeople`).
+        Of a property that both have, PostHog keeps the user's value, then applies the `$set` of the
+        link's event (nodejs person-merge-service.ts, `mergePeople`).
 
         Args:
-            link: the user and the device, of a link that goes out now.
-            item: the event of the row that shows it; just before it or just after.
+            link: the user and the device.
+            item: the event of the row that shows them; it goes out just before or just after.
 
         Returns:
-            What the link's event must set: the properties of the newest row of the two, when that
-            was the device's. None when nothing: the person ends right without.
+            The properties of the device's newest row when no row of the user is newer; else None.
         """
-        device, user = hash(link.device_id), hash(link.user_id)
-        of_device, kept = self._people.get(device), self._devices.take(device)
-        # Without its properties the device's place is worth nothing: the user's next row counts.
-        if of_device is None or kept is None:
+        user = hash(link.user_id)
+        kept = self._devices.take(hash(link.device_id))
+        if kept is None:
             return None
-        newest = max(self._people.get(user) or b"", item.order if item.sets else b"")
-        if of_device <= newest:
+        order, state = kept
+        of_user = self._people.get(user) or b""
+        if order < of_user or (item.sets and order < item.order):
             return None
-        self._people.remember(user, of_device)
-        # The row says the same, and will.
-        if newest[-STATE_BYTES:] == of_device[-STATE_BYTES:]:
-            return None
-        return kept
+        self._people.remember(user, order)
+        says_the_same = item.sets and item.order[-STATE_BYTES:] == order[-STATE_BYTES:]
+        return None if says_the_same else _read_value(state.decode())[0]
 
     def outdated_groups(self, item: Item) -> Sequence[GroupState]:
         """Return the group states of an event that are older than what PostHog was told of them.
@@ -133,10 +130,14 @@ def demoted(item: Item) -> Item:
     """Return an event with its user's properties as the event's, instead of as the person's.
 
     What counts only the first time (`$set_once`) stays.
+
+    Args:
+        item: one that sets something.
     """
-    body = item.body
-    if _is_plain(body) and _PROPERTY not in body:
-        body = body.replace(_SET, _AS_PROPERTY)
+    body, start = item.body, _own_set(item)
+    # Where it is known from the conversion, no property has the other name.
+    if start is not None and (item.sets > 0 or _PROPERTY not in body):
+        body = b"".join((body[:start], _AS_PROPERTY, body[start + len(_SET) :]))
     else:
         event = loads(body)
         properties = event["properties"]
@@ -146,7 +147,7 @@ def demoted(item: Item) -> Item:
         if state is not None:
             _add(properties, "user_properties", state)
         body = dumps(event)
-    return msgspec.structs.replace(item, body=body, sets=False)
+    return msgspec.structs.replace(item, body=body, sets=0)
 
 
 def with_group_properties(item: Item, groups: Sequence[GroupState]) -> Item:
@@ -162,7 +163,8 @@ def with_group_properties(item: Item, groups: Sequence[GroupState]) -> Item:
         by_type.setdefault(group.group_type, {})[group.group_key] = group.properties
     _add(event["properties"], "group_properties", by_type)
     left = tuple(group for group in item.groups if group not in groups)
-    return msgspec.structs.replace(item, body=dumps(event), groups=left)
+    sets = SOMEWHERE if item.sets else 0
+    return msgspec.structs.replace(item, body=dumps(event), groups=left, sets=sets)
 
 
 def _add(properties: Json, name: str, value: Any) -> None:
@@ -170,12 +172,15 @@ def _add(properties: Json, name: str, value: Any) -> None:
     properties[free_name(name, properties) if name in properties else name] = value
 
 
-def _is_plain(body: bytes) -> bool:
-    """Tell whether an event that sets something does so by the one `$set` in its JSON.
+def _own_set(item: Item) -> int | None:
+    """Return where in an event's JSON its own `$set` is, or None when only reading all tells.
 
     Another object in it may have a key of that name. In a text each quote has a backslash.
     """
-    return body.count(_SET) == 1 and _UNSET not in body
+    body = item.body
+    if item.sets > 0:
+        return len(body) - item.sets
+    return body.index(_SET) if body.count(_SET) == 1 and _UNSET not in body else None
 
 
 class _DeviceSets:
@@ -188,29 +193,33 @@ class _DeviceSets:
     def __init__(self, size: int) -> None:
         self._size = size
         self._held = 0
-        self._young: dict[int, bytes] = {}
-        self._old: dict[int, bytes] = {}
+        self._young: dict[int, tuple[bytes, bytes]] = {}
+        self._old: dict[int, tuple[bytes, bytes]] = {}
 
-    def keep(self, device: int, body: bytes) -> None:
-        """Remember what an event sets."""
-        state = _set_and_more(body)
-        before = self._young.get(device)
-        self._held += len(state) + _ENTRY_BYTES if before is None else len(state) - len(before)
-        self._young[device] = state
+    def keep(self, device: int, item: Item) -> None:
+        """Remember what an event of a device sets."""
+        state, before = _set_and_more(item), self._young.get(device)
+        self._held += len(state) + _ENTRY_BYTES
+        if before is not None:
+            self._held -= len(before[1]) + _ENTRY_BYTES
+        self._young[device] = item.order, state
         if self._held >= self._size:
             self._old, self._young, self._held = self._young, {}, 0
 
-    def take(self, device: int) -> Json | None:
-        """Return what was remembered of a device, and forget it."""
+    def take(self, device: int) -> tuple[bytes, bytes] | None:
+        """Return the place of a device's newest row and the JSON of what it set; forget both.
+
+        Something may follow behind the JSON.
+        """
         old, young = self._old.pop(device, None), self._young.pop(device, None)
         if young is not None:
-            self._held -= len(young) + _ENTRY_BYTES
-        state = old if young is None else young
-        return None if state is None else _read_value(state.decode())[0]
+            self._held -= len(young[1]) + _ENTRY_BYTES
+        return young or old
 
 
-def _set_and_more(body: bytes) -> bytes:
+def _set_and_more(item: Item) -> bytes:
     """Return the JSON of what an event sets, with whatever follows behind it."""
-    if _is_plain(body):
-        return body[body.index(_SET) + len(_SET) - 1 :]
-    return dumps(loads(body)["properties"].get("$set", {}))
+    start = _own_set(item)
+    if start is not None:
+        return item.body[start + len(_SET) - 1 :]
+    return dumps(loads(item.body)["properties"].get("$set", {}))

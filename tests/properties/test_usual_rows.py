@@ -20,6 +20,7 @@ from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.batches import Item, item_of
 from target_posthog.codec import loads
 from target_posthog.conversion import Conversion, Converted, Json
+from target_posthog.newest_rows import demoted
 from target_posthog.protocols import wire_of
 from tests.properties.amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.tap.typical_rows import typical_row
@@ -71,7 +72,10 @@ def agrees(usual: Item | None, line: bytes, outcome: Conversion) -> bool:
     assert as_json(loads(usual.body)) == as_json(outcome.event)
     expected = item_of(outcome, line, BATCH, FAR_AHEAD)
     assert isinstance(expected, Item)
-    usual.body = expected.body
+    assert bool(usual.sets) == bool(expected.sets)
+    if usual.sets:
+        assert as_json(loads(demoted(usual).body)) == as_json(loads(demoted(expected).body))
+    usual.body, usual.sets = expected.body, expected.sets
     assert usual == expected
     return True
 

@@ -8,15 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from target_posthog import newest_rows
 from target_posthog.amplitude.convert import Options, convert
+from target_posthog.amplitude.usual_rows import UsualRows
 from target_posthog.batches import Item, item_of
 from target_posthog.conversion import Converted, GroupState, Json, Link
 from target_posthog.newest_rows import NewestRows, demoted, with_group_properties
-from target_posthog.protocols import Wire, wire_of
+from target_posthog.protocols import wire_of
 
 FAR_AHEAD = "9999-12-31T23:59:59.999999Z"
-BATCH, V1 = wire_of("batch", "phc_x", "tests/1"), wire_of("v1", "phc_x", "tests/1")
-BOTH_WIRES = pytest.mark.parametrize("wire", [BATCH, V1], ids=["batch", "v1"])
+WIRES = {"batch": wire_of("batch", "phc_x", "tests/1"), "v1": wire_of("v1", "phc_x", "tests/1")}
+#: The ways to an event: the readable rules and either protocol, and the fast one.
+WAYS = pytest.mark.parametrize("way", ["batch", "v1", "fast"])
 LINK = Link("u1", "d1")
 
 
@@ -24,7 +27,7 @@ def event(
     minute: int = 0,
     user_id: str | None = None,
     *,
-    wire: Wire = BATCH,
+    way: str = "batch",
     options: Options | None = None,
     **fields: Any,
 ) -> Item:
@@ -38,10 +41,16 @@ def event(
         "server_upload_time": f"2024-01-01 10:{minute:02}:00.000000",
         "event_id": 1,
         "user_properties": {"minute": minute},
+        **fields,
     }
-    converted = convert({**row, **fields}, options or Options())
+    options = options or Options()
+    line, converted = json.dumps(row).encode(), convert(row, options)
+    if way == "fast":
+        (usual,) = UsualRows(options).events_of([line])
+        if usual is not None:
+            return usual
     assert isinstance(converted, Converted)
-    item = item_of(converted, b"{}", wire, FAR_AHEAD)
+    item = item_of(converted, line, WIRES["v1" if way == "v1" else "batch"], FAR_AHEAD)
     assert isinstance(item, Item)
     return item
 
@@ -133,20 +142,20 @@ def test_memory_is_bounded_and_keeps_those_of_late() -> None:
     assert len(rows._people) <= 20
 
 
-@BOTH_WIRES
-def test_a_demoted_event_has_the_users_properties_as_its_own(wire: Wire) -> None:
+@WAYS
+def test_a_demoted_event_has_the_users_properties_as_its_own(way: str) -> None:
     """All else is as it was."""
-    whole = event(wire=wire, user_properties={"plan": "free", "initial_referrer": "a"})
+    whole = event(way=way, user_properties={"plan": "free", "initial_referrer": "a"})
     less = demoted(whole)
     expected = properties_of(whole)
     expected["user_properties"] = expected.pop("$set")
     assert properties_of(less) == expected
     assert expected["$set_once"] == {"$initial_referrer": "a"}
     assert not less.sets
-    assert msgspec.structs.replace(less, body=whole.body, sets=True) == whole
+    assert msgspec.structs.replace(less, body=whole.body, sets=whole.sets) == whole
 
 
-@BOTH_WIRES
+@WAYS
 @pytest.mark.parametrize(
     "customer",
     [
@@ -159,9 +168,9 @@ def test_a_demoted_event_has_the_users_properties_as_its_own(wire: Wire) -> None
         {'"$set":{': 1, '"user_properties"': 1},
     ],
 )
-def test_no_property_of_a_customer_is_renamed_or_overwritten(customer: Json, wire: Wire) -> None:
+def test_no_property_of_a_customer_is_renamed_or_overwritten(customer: Json, way: str) -> None:
     """Whatever in the event is called as what is looked for."""
-    whole = event(wire=wire, event_properties=customer, user_properties={"plan": "free"})
+    whole = event(way=way, event_properties=customer, user_properties={"plan": "free"})
     found = properties_of(demoted(whole))
     name = "$amplitude_user_properties" if "user_properties" in customer else "user_properties"
     assert found.pop(name) == {"plan": "free"}
@@ -197,10 +206,11 @@ def test_values_are_not_bent_on_the_slow_way() -> None:
     assert b'"exact":0.1,"whole":1.0' in found
 
 
-def test_the_newest_row_of_a_device_wins_over_its_users_older_one() -> None:
+@WAYS
+def test_the_newest_row_of_a_device_wins_over_its_users_older_one(way: str) -> None:
     """PostHog keeps the user's value at a merge, and applies the event's `$set` after it."""
     rows = NewestRows()
-    rows.is_outdated("d1", event(59))
+    rows.is_outdated("d1", event(59, way=way))
     rows.is_outdated("u1", event(1, "u1", device_id="d2"))
     late = event(30, "u1")
     assert rows.join(LINK, late) == {"minute": 59}
@@ -244,6 +254,7 @@ def test_a_row_of_a_device_and_its_user_is_the_users() -> None:
     assert rows.join(LINK, event(30, "u1")) is None
 
 
+@WAYS
 @pytest.mark.parametrize(
     "fields",
     [
@@ -252,10 +263,10 @@ def test_a_row_of_a_device_and_its_user_is_the_users() -> None:
         {"user_properties": {"text": "é\u2028\U0001f600", "initial_referrer": "a"}},
     ],
 )
-def test_a_link_carries_exactly_what_the_row_set(fields: Json) -> None:
+def test_a_link_carries_exactly_what_the_row_set(fields: Json, way: str) -> None:
     """It is found in the JSON, whatever stands around it."""
     rows = NewestRows()
-    newest = event(59, **fields)
+    newest = event(59, way=way, **fields)
     rows.is_outdated("d1", newest)
     assert rows.join(LINK, event(1, "u1")) == properties_of(newest)["$set"]
 
@@ -293,11 +304,11 @@ def test_groups_of_other_types_are_other_groups() -> None:
     assert rows.outdated_groups(event(20, group_properties={"team": {"acme": {"a": 1}}})) == []
 
 
-@BOTH_WIRES
-def test_outdated_group_properties_stand_on_the_event(wire: Wire) -> None:
+@WAYS
+def test_outdated_group_properties_stand_on_the_event(way: str) -> None:
     """In the form that Amplitude has them in; the others are still told."""
     groups = {"org": {"acme": {"a": 1}, "other": {"b": 2}}, "team": {"x": {"c": 3}}}
-    whole = event(wire=wire, group_properties=groups)
+    whole = event(way=way, group_properties=groups)
     outdated = [one for one in whole.groups if one.group_key != "other"]
     less = with_group_properties(whole, outdated)
     assert [one.group_key for one in less.groups] == ["other"]
@@ -315,3 +326,26 @@ def test_a_customers_own_group_properties_stay() -> None:
     found = properties_of(with_group_properties(whole, whole.groups))
     assert found["group_properties"] == "our own"
     assert found["$amplitude_group_properties"] == {"org": {"acme": {"a": 1}}}
+
+
+def test_the_usual_row_is_demoted_without_reading_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each such event costs as much as its conversion."""
+    monkeypatch.delattr(newest_rows, "loads")
+    usual = event(way="fast", event_properties={"nested": {"$set": {"a": 1}}})
+    assert usual.sets > 0
+    assert b'"user_properties":{"minute":0}' in demoted(usual).body
+    assert not NewestRows().is_outdated("d1", usual)
+
+
+def test_a_property_of_the_event_that_covers_ours_changes_nothing() -> None:
+    """Then the event's JSON is written anew, and `$set` stands elsewhere in it."""
+    clash = event(
+        way="fast",
+        platform="Web",
+        user_properties={"utm_source": "a"},
+        event_properties={"utm_source": "b"},
+    )
+    found = properties_of(demoted(clash))
+    assert found["user_properties"] == {"utm_source": "a"}
+    assert found["utm_source"] == "b"
+    assert "$set" not in found

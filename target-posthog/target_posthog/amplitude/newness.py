@@ -44,4 +44,4 @@ def place_of(uploaded: str | None, timestamp: str, event_id: object, state: byte
     """
     if uploaded is None:
         return b""
-    return b"%b%b%b%b" % (uploaded.encode(), timestamp.encode(), id_bytes(event_id), state)
+    return b"".join((uploaded.encode(), timestamp.encode(), id_bytes(event_id), state))

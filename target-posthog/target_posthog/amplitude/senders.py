@@ -57,8 +57,8 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
         updates: those of them that go before its own.
         between: the JSON of an event between its name and its time.
         end: the JSON of the properties, up to the event's end.
-        sets: they set properties on the person.
-        state: what tells these from others; see `newness`.
+        sets: how long `end` is from its `$set` on; 0 when they set nothing on the person.
+        state: what tells that from other states; see `newness`.
     """
 
     distinct_id: str
@@ -70,7 +70,7 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     updates: Json
     between: bytes
     end: bytes
-    sets: bool
+    sets: int
     state: bytes
 
 
@@ -108,7 +108,9 @@ class Senders:
             properties.update(first_groups({"groups": groups}))
         properties.update(updates)
         try:
-            written, sets = orjson.dumps(properties), "$set" in updates
+            written = orjson.dumps(properties)
+            # What goes before other properties is written behind them, `$set` first.
+            sets = len(orjson.dumps(updates)) if "$set" in updates else 0
             state = state_of(orjson.dumps(updates["$set"])) if sets else NO_STATE
         except TypeError:
             # An integer beyond 64 bits, or more than 254 levels: what gets through is not too deep.

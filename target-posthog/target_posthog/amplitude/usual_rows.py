@@ -28,7 +28,7 @@ from target_posthog.amplitude.typed_rows import (
     told_times,
     uploaded_of,
 )
-from target_posthog.batches import MAX_NAME_UNITS, Item
+from target_posthog.batches import MAX_NAME_UNITS, SOMEWHERE, Item
 from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ _MOST, _LONGEST = 2048, 4000
 #: How many rows go from step to step together. One by one, each step's code would have left the
 #: processor's cache before the next row needs it; of many more, the rows themselves would.
 TOGETHER = 16
+#: The end of an event that does not end as its sender's others do.
+_CLOSED = b"}"
 #: What stands for a sender that was not met before; None is one whose rows are not usual.
 _UNKNOWN: Any = object()
 
@@ -205,12 +207,14 @@ def _event_of(
         b'{"uuid":"', uuid.encode(), head.json, sender.between, time,
         b'","properties":{', times, *properties,
     )  # fmt: skip
-    uploaded = uploaded_of(times)
-    order = b"%b%b%b%b" % (uploaded, time, event_id, sender.state) if uploaded else b""
+    uploaded, sets = uploaded_of(times), sender.sets
+    order = b"".join((uploaded, time, event_id, sender.state)) if uploaded else b""
+    if sets and properties[-1] is _CLOSED:
+        sets = SOMEWHERE
     return Item(
         uuid, head.name, sender.distinct_id, timestamp,
         b"".join(parts), line, sender.key, sender.link, (), sender.user,
-        order, sender.sets,
+        order, sets,
     )  # fmt: skip
 
 
@@ -238,5 +242,5 @@ def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> t
     own.update(customer)
     if clash:
         own.update(sender.updates)
-        return orjson.dumps(own)[1:], b"}"
+        return orjson.dumps(own)[1:], _CLOSED
     return (orjson.dumps(own)[1:-1], sender.end) if own else (sender.end[1:],)
