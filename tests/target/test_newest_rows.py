@@ -223,7 +223,7 @@ def test_a_link_sets_nothing_when_the_user_or_the_row_is_newer() -> None:
     rows.is_outdated("d1", event(10))
     rows.is_outdated("u1", event(20, "u1", device_id="d2"))
     assert rows.join(LINK, event(5, "u1")) is None
-    rows.is_outdated("d3", event(30))
+    rows.is_outdated("d3", event(30, device_id="d3"))
     newest = event(40, "u1", device_id="d3")
     assert rows.join(Link("u1", "d3"), newest) is None
     assert not rows.is_outdated("u1", newest)
@@ -235,6 +235,31 @@ def test_a_device_of_which_nothing_is_known_changes_nothing() -> None:
     rows.is_outdated("u1", event(20, "u1"))
     assert rows.join(LINK, event(30, "u1")) is None
     assert rows.is_outdated("u1", event(10, "u1"))
+
+
+def test_a_claimed_device_counts_under_its_user_before_the_link_is_told() -> None:
+    """PostHog may have joined them already: an earlier try may have told the link."""
+    rows = NewestRows()
+    assert not rows.is_outdated("u1", event(20, "u1", device_id="d2"))
+    assert rows.is_outdated("u1", event(10))
+    assert not rows.is_outdated("u1", event(59))
+    assert rows.is_outdated("u1", event(30, "u1", device_id="d2"))
+    assert rows.join(LINK, event(40, "u1")) == {"minute": 59}
+
+
+def test_what_a_device_told_before_it_was_claimed_still_counts() -> None:
+    """The user's place is not that of its device yet."""
+    rows = NewestRows()
+    assert not rows.is_outdated("d1", event(59))
+    assert rows.is_outdated("u1", event(10))
+    assert rows.join(LINK, event(20, "u1")) == {"minute": 59}
+
+
+def test_nothing_is_kept_of_a_device_that_is_joined() -> None:
+    """Its events go to the user's person; there is no link to come."""
+    rows = NewestRows()
+    assert not rows.is_outdated("u1", event(59), is_joined=True)
+    assert rows.join(LINK, event(20, "u1")) is None
 
 
 def test_a_link_says_nothing_that_its_row_says_anyway() -> None:
