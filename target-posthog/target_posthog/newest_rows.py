@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_posthog.amplitude.newness import STATE_BYTES
+from target_posthog.amplitude.newness import STATE_BYTES, state_of
 from target_posthog.amplitude.property_names import free_name
 from target_posthog.batches import SOMEWHERE
 from target_posthog.codec import dumps, loads
@@ -90,7 +90,7 @@ class NewestRows:
         link's event (nodejs person-merge-service.ts, `mergePeople`).
 
         Args:
-            link: the user and the device.
+            link: the user and the device. No earlier event of either may arrive after the link's.
             item: the event of the row that shows them; it goes out just before or just after.
 
         Returns:
@@ -109,20 +109,19 @@ class NewestRows:
         return None if says_the_same else _read_value(state.decode())[0]
 
     def outdated_groups(self, item: Item) -> Sequence[GroupState]:
-        """Return the group states of an event that are older than what PostHog was told of them.
+        """Return the group states of an event of which a newer row told another; keep the others.
 
-        They are not told; `with_group_properties` leaves them on the event. The others are
-        remembered.
+        They are not told; `with_group_properties` leaves them on the event.
         """
         outdated = []
-        order = item.order
-        for group in item.groups if order else ():
+        for group in item.groups if item.order else ():
             key = hash((group.group_type, group.group_key))
-            newest = self._groups.get(key)
-            if newest is not None and newest > order:
-                outdated.append(group)
-            else:
+            order = item.order[:-STATE_BYTES] + state_of(dumps(group.properties))
+            newest = self._groups.get(key) or b""
+            if newest <= order:
                 self._groups.remember(key, order)
+            elif newest[-STATE_BYTES:] != order[-STATE_BYTES:]:
+                outdated.append(group)
         return outdated
 
 

@@ -11,9 +11,13 @@ from target_posthog import ledger
 from target_posthog.amplitude.identity import ILLEGAL_IDS
 from tests.docs.documents import document
 from tests.docs.people import Story, people_after
+from tests.properties.person_model import World, old_people
+from tests.properties.reference_delivery import ReferenceDelivery
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from target_posthog.conversion import Json
 
 #: How the page writes an event without a user.
 NOBODY = "\N{EN DASH}"
@@ -58,6 +62,33 @@ def test_the_page_lists_every_table_of_the_ledger() -> None:
     """What the ledger remembers is what the page says."""
     named = {row[0].strip("`") for row in PAGE.rows("## The ledger")}
     assert named == set(ledger._METADATA.tables)
+
+
+def test_the_person_ends_with_its_newest_row_as_the_page_shows() -> None:
+    """The example of a device whose newest row is newer than its user's."""
+    section = "## What a person ends with"
+    shown = rows_of(PAGE.rows(section), 5)
+    plans = {number: plan for number, *_, plan in shown}
+    rows: list[Json] = [
+        {
+            "event_type": "Play",
+            "uuid": f"00000000-0000-4000-8000-{int(number):012}",
+            "user_id": None if user == NOBODY else user,
+            "device_id": device,
+            "event_time": "2024-01-01 10:00:00.000000",
+            "server_upload_time": f"2024-01-01 {uploaded}:00.000000",
+            "event_id": int(number),
+            "user_properties": {"plan": plan},
+        }
+        for number, user, device, uploaded, plan in shown
+    ]
+    world = World()
+    assert ReferenceDelivery(world).read([rows], dies_at=None, saves=True)
+    links = [event for event in world.events if event["event"] == "$create_alias"]
+    assert [event["properties"].get("$set") for event in links] == [None, {"plan": plans["2"]}]
+    assert world.events[-1]["properties"]["user_properties"] == {"plan": plans["3"]}
+    assert old_people(world, rows) == []
+    assert world.people.person_properties("u1") == {"plan": plans["2"]}
 
 
 def rows_of(rows: list[list[str]], cells: int) -> list[list[str]]:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.identity import legal_id
+from target_posthog.amplitude.times import event_time
 from tests.fakes.posthog_person_properties import LIFTED_PROPERTIES
 from tests.fakes.posthog_persons import PersonModel
 
@@ -52,7 +53,7 @@ def old_people(world: World, rows: Iterable[Row]) -> list[tuple[frozenset[str], 
 
     Args:
         world: PostHog after the run.
-        rows: all rows that were delivered, in any order.
+        rows: all rows that were delivered, in any order, as Amplitude exports them.
 
     Returns:
         Of each its ids, its newest row, and what it has instead. Names that PostHog takes over from
@@ -60,8 +61,9 @@ def old_people(world: World, rows: Iterable[Row]) -> list[tuple[frozenset[str], 
     """
     by_id: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        person = legal_id(row["user_id"]) or legal_id(row["device_id"])
-        if person is not None and row["user_properties"]:
+        person = legal_id(row.get("user_id")) or legal_id(row.get("device_id"))
+        has_state = isinstance(row["user_properties"], dict) and row["user_properties"]
+        if person is not None and has_state:
             by_id[person].append(row)
     old = []
     for ids in world.people.people():
@@ -100,5 +102,8 @@ def old_groups(world: World, rows: Iterable[Row]) -> list[tuple[Group, Json, Jso
 
 def _newest(rows: Sequence[Row]) -> Row | None:
     """Return the row that Amplitude processed last; see docs/decisions/0011-newest-row.md."""
-    places = ("server_upload_time", "event_time", "event_id")
-    return max(rows, key=lambda row: [row[name] for name in places], default=None)
+    return max(rows, key=_place, default=None)
+
+
+def _place(row: Row) -> tuple[str, str, int]:
+    return row["server_upload_time"], event_time(row) or "", row.get("event_id") or 0

@@ -1,35 +1,28 @@
 """Whatever order the rows of an hour come in: every person and group ends with its newest row.
 
 Made-up lives of several users on several devices go, file by file and hour by hour, through the
-real conversion and the real decisions to a model of PostHog's people and groups. A small driver
-stands for the delivery. A run may die at any event; then the hour is read again, in another order.
+real conversion and the real decisions to a model of PostHog's people and groups. A run may die at
+any event; then the hour is read again, in another order.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.amplitude.convert import Options, convert
-from target_posthog.amplitude.groups import group_event
-from target_posthog.amplitude.identity import IdentityEvents, identity_event
-from target_posthog.batches import Item, item_of
-from target_posthog.codec import loads
-from target_posthog.conversion import Converted, Json
-from target_posthog.newest_rows import NewestRows, demoted, with_group_properties
 from tests.properties.person_model import World, old_groups, old_people
-from tests.target.deliveries import WIRE
+from tests.properties.reference_delivery import ReferenceDelivery
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+
+    from target_posthog.conversion import Json
 
 USERS, DEVICES, GROUPS = ["u1", "u2"], ["d1", "d2"], ["acme", "other"]
-FAR_AHEAD = "9999-12-31T23:59:59.999999Z"
 FILES = 3
 
 
@@ -75,7 +68,7 @@ def rows_of(hours: Sequence[Sequence[Step]]) -> list[list[list[Json]]]:
         files: list[list[Json]] = [[] for _ in range(FILES)]
         for step in steps:
             number += 1
-            groups = {"org": {step.group: {"level": number}}} if step.group else {}
+            groups = {"org": {step.group: {"level": number % 4}}} if step.group else {}
             files[step.file].append(
                 {
                     "event_type": "Play",
@@ -92,106 +85,6 @@ def rows_of(hours: Sequence[Sequence[Step]]) -> list[list[list[Json]]]:
             )
         export.append(files)
     return export
-
-
-@dataclass
-class Driver:
-    """Does what a delivery does, without requests.
-
-    Attributes:
-        world: PostHog.
-        kind: how it is told who is who.
-        knows_ahead: claims all devices of a file before its first event is told, as a stretch of
-            rows is looked up at once.
-        after: tells a link just after the row that shows it.
-        owners: whose each device is: what the ledger knows.
-        accepted: the devices whose link PostHog took, as far as the ledger knows.
-    """
-
-    world: World
-    kind: IdentityEvents = "alias"
-    knows_ahead: bool = False
-    after: bool = False
-    owners: dict[str, str] = field(default_factory=dict)
-    accepted: set[str] = field(default_factory=set)
-    rows: NewestRows = field(default_factory=NewestRows)
-    joined: set[str] = field(default_factory=set)
-
-    def read(self, files: Sequence[Sequence[Json]], *, dies_at: int | None, saves: bool) -> bool:
-        """Read an hour in one try; tell whether it came to its end.
-
-        Args:
-            files: the rows of each file.
-            dies_at: at which event the process is killed.
-            saves: whether the ledger then knows all links that PostHog took.
-        """
-        told = (one for file in files for one in self._told_of(list(map(_item, file))))
-        for count, one in enumerate(told):
-            if count == dies_at:
-                self._begin_anew()
-                return False
-            self.world.receive([one])
-            if saves:
-                self.accepted |= self.joined & self.world.people.who_is_who().keys()
-        self.accepted |= self.joined
-        return True
-
-    def _begin_anew(self) -> None:
-        """Go on as a new process, which knows only what is in the ledger."""
-        self.rows, self.joined = NewestRows(), set(self.accepted)
-
-    def _told_of(self, items: Sequence[Item]) -> Iterator[Json]:
-        if self.knows_ahead:
-            for item in items:
-                self._claim(item)
-        for item in items:
-            yield from self._told(item)
-
-    def _told(self, item: Item) -> Iterator[Json]:
-        """Yield the events that PostHog gets for one row."""
-        self._claim(item)
-        if not self.after:
-            yield from self._links_of(item)
-        person = self.owners.get(item.person, item.person)
-        if self.rows.is_outdated(person, item, is_joined=item.person in self.joined):
-            note("outdated")
-            item = demoted(item)
-        outdated = self.rows.outdated_groups(item)
-        if outdated:
-            note("outdated group")
-            item = with_group_properties(item, outdated)
-        yield loads(item.body)
-        for group in item.groups:
-            yield group_event(group, item.person, item.timestamp)
-        if self.after:
-            yield from self._links_of(item)
-
-    def _claim(self, item: Item) -> None:
-        if item.link is not None and self.kind != "none":
-            self.owners.setdefault(item.link.device_id, item.link.user_id)
-
-    def _links_of(self, item: Item) -> Iterator[Json]:
-        """Yield the event that joins the row's device to its owner, if it is to be told now."""
-        link = item.link
-        if link is None or self.kind == "none" or link.device_id in self.joined:
-            return
-        if self.owners[link.device_id] != link.user_id:
-            return
-        event = identity_event(self.kind, link, item.timestamp)
-        state = self.rows.join(link, item)
-        if state is not None:
-            note("a link sets something")
-            event["properties"] = {**event["properties"], "$set": state}
-        self.joined.add(link.device_id)
-        yield event
-
-
-def _item(row: Json) -> Item:
-    converted = convert(row, Options())
-    assert isinstance(converted, Converted)
-    item = item_of(converted, json.dumps(row).encode(), WIRE, FAR_AHEAD)
-    assert isinstance(item, Item)
-    return item
 
 
 @settings(max_examples=1500, deadline=None)
@@ -214,15 +107,17 @@ def test_everybody_ends_with_the_newest_row(
         # What was told before a crash is known for sure only by the next row.
         hours = [[replace(one, state=one.state or 0) for one in steps] for steps in hours]
     world, export, crashes = World(), rows_of(hours), list(crashes)
-    driver = Driver(world, kind, knows_ahead, after)
+    delivery = ReferenceDelivery(world, kind, knows_ahead, after)
     for files in export:
         while crashes:
             dies_at, saves = crashes.pop()
-            if driver.read(files, dies_at=dies_at, saves=saves):
+            if delivery.read(files, dies_at=dies_at, saves=saves):
                 break
             files = files[::-1]  # noqa: PLW2901 - read again in another order
         else:
-            assert driver.read(files, dies_at=None, saves=True)
+            assert delivery.read(files, dies_at=None, saves=True)
+    for what in delivery.noted:
+        note(what)
     rows = [row for files in export for file in files for row in file]
     assert old_people(world, rows) == []
     assert old_groups(world, rows) == []

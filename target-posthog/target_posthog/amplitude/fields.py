@@ -134,8 +134,8 @@ ELSEWHERE: Mapping[str, str] = {
     "user_id": "the event's distinct_id; `$amplitude_user_id`",
     "device_id": "the event's distinct_id without a user; `$device_id`, `$amplitude_device_id`",
     "event_properties": "each one a property under its own name",
-    "user_properties": "person properties: `$set`, the initial_* ones also `$set_once`",
-    "group_properties": "`$groupidentify`, once per group and change",
+    "user_properties": "person properties: `$set` of the newest row, the initial_* ones also `$set_once`",
+    "group_properties": "`$groupidentify` of the newest row, once per group and change",
 }
 
 MOBILE_PLATFORMS = frozenset({"ios", "android", "ipados", "tvos", "watchos", "windows phone"})

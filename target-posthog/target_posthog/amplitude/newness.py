@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-#: How many bytes at the end of a place tell what the row sets on its person.
+#: How many bytes at the end of a place tell what the row sets.
 STATE_BYTES = 8
 _ID_BYTES = 8
 NO_STATE = bytes(STATE_BYTES)
@@ -16,7 +16,7 @@ _NO_ID = bytes(_ID_BYTES)
 
 
 def state_of(json: bytes) -> bytes:
-    """Return what tells one state of a person from another, of its JSON."""
+    """Return what tells one state of a person or group from another, of its JSON."""
     return blake2b(json, digest_size=STATE_BYTES).digest()
 
 
