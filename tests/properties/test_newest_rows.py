@@ -7,13 +7,19 @@ any event; then the hour is read again, in another order.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_posthog.amplitude.convert import Options, convert
+from target_posthog.conversion import Converted
+from tests.fixtures.sample_export import generate
 from tests.properties.person_model import World, old_groups, old_people
 from tests.properties.reference_delivery import ReferenceDelivery
 
@@ -122,3 +128,21 @@ def test_everybody_ends_with_the_newest_row(
     assert old_people(world, rows) == []
     assert old_groups(world, rows) == []
     assert all(event["properties"] for event in world.events)
+
+
+@pytest.mark.parametrize("knows_ahead", [False, True])
+def test_everybody_in_the_sample_export_ends_with_the_newest_row(*, knows_ahead: bool) -> None:
+    """Its rows lie in several files an hour, as Amplitude's do, and hold every odd value."""
+    by_hour: dict[str, list[list[Json]]] = defaultdict(lambda: [[] for _ in range(FILES)])
+    rng = Random(1)
+    for row in generate(days=1, people=200).rows:
+        if isinstance(convert(row, Options()), Converted):
+            by_hour[row["server_upload_time"][:13]][rng.randrange(FILES)].append(row)
+    world = World()
+    delivery = ReferenceDelivery(world, knows_ahead=knows_ahead)
+    for hour in sorted(by_hour):
+        assert delivery.read(by_hour[hour], dies_at=None, saves=True)
+    rows = [row for files in by_hour.values() for file in files for row in file]
+    assert old_people(world, rows) == []
+    assert old_groups(world, rows) == []
+    assert min(delivery.noted["outdated"], delivery.noted["a link that sets"]) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -383,3 +384,28 @@ def test_a_property_of_the_event_that_covers_ours_changes_nothing() -> None:
     assert found["user_properties"] == {"utm_source": "a"}
     assert found["utm_source"] == "b"
     assert "$set" not in found
+
+
+def test_an_event_can_be_outdated_for_its_person_and_its_group() -> None:
+    """One after the other, whichever comes first."""
+    whole = event(group_properties={"org": {"acme": {"a": 1}}})
+    expected = properties_of(whole)
+    expected["user_properties"] = expected.pop("$set")
+    expected["group_properties"] = {"org": {"acme": {"a": 1}}}
+    assert properties_of(demoted(with_group_properties(whole, whole.groups))) == expected
+    assert properties_of(with_group_properties(demoted(whole), whole.groups)) == expected
+
+
+def test_a_person_takes_less_than_200_bytes() -> None:
+    """200,000 at most are remembered: 40 MB."""
+    rows, row = NewestRows(), event(1, "u1")
+    tracemalloc.start()
+    try:
+        for number in range(99_999):
+            order = row.order[:-16] + number.to_bytes(16, "big")
+            rows.is_outdated(f"user-{number:032}", msgspec.structs.replace(row, order=order))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(rows._people) == 99_999
+    assert held < 200 * 99_999
