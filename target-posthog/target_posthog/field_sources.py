@@ -3,6 +3,9 @@
 Names go into objects, and into texts that are the JSON of objects, by dots: `customer.email` is
 `email` of the object `customer`, unless the record has a field that is itself called
 `customer.email`.
+
+A name is taken apart once, when a stream begins: what stands for it from then on is a function of
+a record.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import translate
 from functools import cached_property
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.values import is_empty
@@ -18,9 +22,13 @@ from target_posthog.codec import loads
 from target_posthog.schemas import can_have, declares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from target_posthog.conversion import Json
+
+    #: Gives what a record holds in one place; None when there is no such place.
+    Reader = Callable[[Mapping[str, Any]], Any]
+    Picker = Callable[[Mapping[str, Any]], Json]
 
 
 @dataclass(frozen=True)
@@ -36,10 +44,16 @@ class Together:
 
     names: tuple[str, ...]
 
-    def of(self, record: Mapping[str, Any]) -> list[Any] | None:
-        """Return what the fields hold, or None when none of them holds something."""
-        values = [field_of(record, name) for name in self.names]
-        return None if all(map(is_empty, values)) else values
+    @cached_property
+    def of(self) -> Reader:
+        """Gives what the fields hold, or None when none of them holds something."""
+        readers = tuple(map(reader_of, self.names))
+
+        def together(record: Mapping[str, Any]) -> list[Any] | None:
+            values = [read(record) for read in readers]
+            return None if all(map(is_empty, values)) else values
+
+        return together
 
 
 Candidate = str | Constant | Together
@@ -56,20 +70,41 @@ class Source:
 
     candidates: tuple[Candidate, ...]
 
+    @cached_property
+    def readers(self) -> tuple[tuple[Candidate, Reader], ...]:
+        """Each candidate, and what gives its value."""
+        return tuple((one, _reader_of_candidate(one)) for one in self.candidates)
+
     def found(self, record: Mapping[str, Any]) -> Iterator[tuple[Candidate, Any]]:
         """Yield candidates and what they hold, in their order, without null and empty values."""
-        for one in self.candidates:
-            value = _value_of(record, one)
-            if not is_empty(value):
+        for one, read in self.readers:
+            value = read(record)
+            if value or not is_empty(value):
                 yield one, value
 
     def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
         """Yield what the candidates hold, in their order, without null and empty values."""
         return (value for _, value in self.found(record))
 
-    def first(self, record: Mapping[str, Any]) -> Any:
-        """Return the first value that there is, or None."""
-        return next(self.values(record), None)
+    @cached_property
+    def first(self) -> Reader:
+        """Gives the first value that a record has, or None."""
+        readers = tuple(read for _, read in self.readers)
+
+        def first(record: Mapping[str, Any]) -> Any:
+            for read in readers:
+                value = read(record)
+                if value or not is_empty(value):
+                    return value
+            return None
+
+        return first
+
+    @property
+    def field(self) -> str | None:
+        """The field of a record that this is, when it is no more than that."""
+        name = self.candidates[0] if len(self.candidates) == 1 else None
+        return name if isinstance(name, str) and "." not in name else None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -106,11 +141,6 @@ class Pick:
     to: str
     source: Source
 
-    def of(self, record: Mapping[str, Any]) -> Json:
-        """Return `{name: value}`, or nothing when the record has no value."""
-        value = self.source.first(record)
-        return {} if value is None else {self.to: value}
-
     def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields that a schema's records cannot have."""
         return self.source.lacking_in(schema)
@@ -126,30 +156,70 @@ class PickAll:
 
     glob: str
 
-    def of(self, record: Mapping[str, Any]) -> Json:
-        """Return the fields that match and hold something."""
-        inside, _, _ = self.glob.rpartition(".")
-        found = object_in(field_of(record, inside)) if inside else record
-        return {
-            name: value
-            for name, value in (found.items() if isinstance(found, dict) else ())
-            if self._pattern.fullmatch(name) and not is_empty(value)
-        }
+    @cached_property
+    def of(self) -> Picker:
+        """Gives the fields that match and hold something, by their names."""
+        inside, _, glob = self.glob.rpartition(".")
+        matches = None if glob == "*" else re.compile(translate(glob)).fullmatch
+        read = reader_of(inside) if inside else None
+
+        def found(record: Mapping[str, Any]) -> Json:
+            fields = record if read is None else object_in(read(record))
+            return {
+                name: value
+                for name, value in (fields.items() if isinstance(fields, dict) else ())
+                if (value or not is_empty(value)) and (matches is None or matches(name))
+            }
+
+        return found
 
     def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the object around the fields when a schema's records cannot have it."""
         inside, _, _ = self.glob.rpartition(".")
         return (inside,) if inside and not can_have(schema, inside) else ()
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile(translate(self.glob.rpartition(".")[2]))
+
+Picks = tuple[Pick | PickAll, ...]
 
 
-def _value_of(record: Mapping[str, Any], candidate: Candidate) -> Any:
-    if isinstance(candidate, str):
-        return field_of(record, candidate)
-    return candidate.value if isinstance(candidate, Constant) else candidate.of(record)
+def picker(picks: Picks) -> Picker:
+    """Return what gives the picked properties of a record; of two of one name the first counts."""
+    one_by_one = [pick for pick in picks if isinstance(pick, Pick)]
+    if len({pick.to for pick in one_by_one}) == len(picks):
+        return _picker_of_names(one_by_one)
+    readers = tuple(
+        _picker_of_names([pick]) if isinstance(pick, Pick) else pick.of for pick in picks
+    )
+
+    def picked(record: Mapping[str, Any]) -> Json:
+        properties: Json = {}
+        for read in readers:
+            properties = {**read(record), **properties}
+        return properties
+
+    return picked
+
+
+def _picker_of_names(picks: Sequence[Pick]) -> Picker:
+    """Return the same for properties that each have a name of their own."""
+    fields = tuple((pick.to, pick.source.field) for pick in picks if pick.source.field is not None)
+    others = tuple((pick.to, pick.source.first) for pick in picks if pick.source.field is None)
+
+    def picked(record: Mapping[str, Any]) -> Json:
+        get = record.get
+        # Most properties are fields, for which there is no call.
+        properties = {
+            to: value
+            for to, field in fields
+            if (value := get(field)) or (value is not None and not is_empty(value))
+        }
+        for to, read in others:
+            value = read(record)
+            if value is not None:
+                properties[to] = value
+        return properties
+
+    return picked
 
 
 def _names_of(candidate: Candidate) -> tuple[str, ...]:
@@ -163,13 +233,29 @@ def is_glob(name: str) -> bool:
     return any(wildcard in name for wildcard in "*?[")
 
 
-def field_of(record: Mapping[str, Any], name: str) -> Any:
-    """Return a field of a record, or of an object in it; None when there is none."""
-    if name in record:
-        return record[name]
+def reader_of(name: str) -> Reader:
+    """Return what gives a field of a record, or of an object in it."""
     head, dot, rest = name.partition(".")
-    inner = object_in(record.get(head)) if dot else None
-    return field_of(inner, rest) if isinstance(inner, dict) else None
+    if not dot:
+        return methodcaller("get", name)
+    read_inside = reader_of(rest)
+
+    def read(record: Mapping[str, Any]) -> Any:
+        if name in record:
+            return record[name]
+        inner = object_in(record.get(head))
+        return read_inside(inner) if isinstance(inner, dict) else None
+
+    return read
+
+
+def _reader_of_candidate(candidate: Candidate) -> Reader:
+    if isinstance(candidate, str):
+        return reader_of(candidate)
+    if isinstance(candidate, Together):
+        return candidate.of
+    value = candidate.value
+    return lambda _: value
 
 
 def object_in(value: Any) -> Any:

@@ -7,9 +7,10 @@ field may be somebody else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.identity import legal_id, stored_id
+from target_posthog.amplitude.values import is_empty
 from target_posthog.conversion import Rejected
 from target_posthog.field_sources import object_in
 
@@ -27,24 +28,19 @@ class UnfitError(Exception):
         self.rejected = rejected
 
 
-class FoundId(NamedTuple):
-    """An id, and which candidate held it."""
-
-    id: str
-    source: Candidate
-
-
-def first_id(source: Source, record: Mapping[str, Any]) -> FoundId | None:
-    """Return the first legal id that a source finds in a record.
+def first_id(source: Source, record: Mapping[str, Any]) -> tuple[str, Candidate] | None:
+    """Return the first legal id that a source finds in a record, and the candidate that held it.
 
     Raises:
         UnfitError: what comes before it is no id.
     """
-    for candidate, value in source.found(record):
-        _check(candidate, value, "no_distinct_id")
-        found = legal_id(value)
-        if found is not None:
-            return FoundId(found, candidate)
+    for candidate, read in source.readers:
+        value = read(record)
+        if value or not is_empty(value):
+            _check(candidate, value, "no_distinct_id")
+            found = legal_id(value)
+            if found is not None:
+                return found, candidate
     return None
 
 

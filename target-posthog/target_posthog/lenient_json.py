@@ -151,6 +151,8 @@ def _without_surrogates(value: Any) -> Any:
 
 def _openings(text: bytes | str) -> int:
     """Return how many levels a text can have at most."""
+    if len(text) <= 2 * MAX_DEPTH:
+        return len(text) // 2  # each takes two brackets
     if isinstance(text, str):
         return text.count("{") + text.count("[")
     return text.count(b"{") + text.count(b"[")

@@ -14,6 +14,7 @@ NAME = "target-posthog"
 OWN_LIB: Json = {"$lib": NAME, "$lib_version": version(NAME)}
 
 
-def with_lib(properties: Json) -> Json:
-    """Return properties that name a library: their own, else this program."""
-    return properties if not is_empty(properties.get("$lib")) else {**properties, **OWN_LIB}
+def add_lib(properties: Json) -> None:
+    """Have properties name a library: their own, else this program."""
+    if is_empty(properties.get("$lib")):
+        properties |= OWN_LIB

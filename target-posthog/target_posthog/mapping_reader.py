@@ -16,6 +16,7 @@ from target_posthog.field_sources import (
     Constant,
     Pick,
     PickAll,
+    Picks,
     Source,
     Together,
     is_glob,
@@ -24,7 +25,6 @@ from target_posthog.stream_mappings import (
     NOBODY,
     PARTS,
     MappedGroup,
-    Picks,
     StreamMapping,
     StreamMappings,
 )

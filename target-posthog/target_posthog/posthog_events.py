@@ -12,7 +12,7 @@ from target_posthog.amplitude.event_ids import canonical_uuid
 from target_posthog.amplitude.identity import joined, legal_id, problem_of_person, stored_id
 from target_posthog.any_time import any_time
 from target_posthog.conversion import Conversion, Converted, Json, Rejected, Skipped
-from target_posthog.lib import with_lib
+from target_posthog.lib import add_lib
 from target_posthog.posthog_columns import NoObjectError, placed
 from target_posthog.record_ids import uuid_of_record
 from target_posthog.sightings import merged_by
@@ -54,11 +54,13 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
         return problem or Rejected(
             "bad_time", "The record's timestamp cannot be read, or lies before 1900."
         )
+    properties = {"$geoip_disable": True, **event["properties"]}
+    add_lib(properties)
     event |= {
         "uuid": canonical_uuid(event["uuid"]) or uuid_of_record("posthog", record),
         "distinct_id": person,
         "timestamp": timestamp,
-        "properties": with_lib({"$geoip_disable": True, **event["properties"]}),
+        "properties": properties,
     }
     return _with_people(event)
 

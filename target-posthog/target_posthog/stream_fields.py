@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.amplitude.convert import Options
 from target_posthog.amplitude.event_ids import canonical_uuid
-from target_posthog.amplitude.event_names import problem_of_name
+from target_posthog.amplitude.event_names import MAX_EVENT_NAME_LENGTH, problem_of_name
 from target_posthog.amplitude.groups import group_event
 from target_posthog.amplitude.identity import joined, legal_id
+from target_posthog.amplitude.names import remember
+from target_posthog.amplitude.values import is_empty
 from target_posthog.any_time import any_time
 from target_posthog.conversion import (
     Conversion,
@@ -25,21 +27,27 @@ from target_posthog.conversion import (
     Rejected,
     Skipped,
 )
-from target_posthog.field_sources import Source
+from target_posthog.field_sources import Source, picker
 from target_posthog.ids import UnfitError, described
-from target_posthog.lib import with_lib
+from target_posthog.lib import add_lib
 from target_posthog.property_settings import problem_without_person
 from target_posthog.record_ids import uuid_of_record, uuid_of_value
 from target_posthog.sightings import merged_by
-from target_posthog.stream_mappings import Picks, StreamMapping
+from target_posthog.stream_mappings import StreamMapping
 from target_posthog.stream_people import PERSON, Group, People, Who, check_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from target_posthog.field_sources import Picker, Reader
+
 TIME_NAMES = ("timestamp", "event_time", "occurred_at", "created_at", "time", "updated_at", "date")
 
 _TIME = Source(TIME_NAMES)
+#: For how many names of events the answer is remembered.
+_MOST_NAMES = 1024
+#: What PostHog takes of a person and of groups from the properties.
+_OBJECTS = ("$set", "$set_once", "$groups")
 
 
 @dataclass(frozen=True)
@@ -107,25 +115,45 @@ class StreamFields:
         key = self.key_properties
         return Source(() if len(key) > 1 and "uuid" in key else ("uuid",))
 
+    @cached_property
+    def _known_names(self) -> dict[str, str]:
+        """What events are called whose name was met before."""
+        return {}
+
+    @cached_property
+    def _own_id(self) -> Reader:
+        return (self.mapping.uuid or self._own_ids).first
+
+    @cached_property
+    def _picked(self) -> Picker:
+        """Gives the properties of a record, as an object of their own."""
+        picks = self.mapping.properties
+        return dict if picks is None else picker(picks)
+
+    @cached_property
+    def _tells(self) -> tuple[tuple[str, Picker], ...]:
+        """What the mapping tells of the person, and what gives it."""
+        parts = (("$set", self.mapping.set), ("$set_once", self.mapping.set_once))
+        return tuple((name, picker(picks)) for name, picks in parts if picks)
+
     def _converted(self, record: Mapping[str, Any]) -> Conversion:
-        name = self._name(record)
-        if self.options.names.skips(name):
+        named = self._name(record)
+        name = self._known_names.get(named) or self._called(named)
+        if name is None:
             return Skipped("skip_events")
-        name = self.options.names.name_of(name)
-        problem = problem_of_name(name)
-        if problem is not None:
-            raise UnfitError(problem)
         if not self._people.are_nobodys(record):
-            return self._event(name, record, self._people.who(record))
+            who = self._people.who(record)
+            return self._event(name, record, who, personal=self._is_personal(who))
         groups = self._people.groups(record)
         if self.mapping.event is None:
             return self._group_update(record, groups)
         # Under an id that is nobody else's.
         nobody = groups[0].representative if groups else self._uuid(record)
+        check_person(nobody)
         return self._event(name, record, Who(nobody), personal=False)
 
     def _event(
-        self, name: str, record: Mapping[str, Any], who: Who, *, personal: bool | None = None
+        self, name: str, record: Mapping[str, Any], who: Who, *, personal: bool
     ) -> Converted:
         """Return the event of a record.
 
@@ -133,12 +161,9 @@ class StreamFields:
             name: the event's name.
             record: the record.
             who: whom it names.
-            personal: whether PostHog is to make a person of it; None as the user wants it.
+            personal: whether PostHog is to make a person of it.
         """
-        check_person(who.person)
         timestamp, groups = self._timestamp(record), self._people.groups(record)
-        if personal is None:
-            personal = self._is_personal(who)
         event: Json = {
             "uuid": self._uuid(record),
             "event": name,
@@ -152,8 +177,9 @@ class StreamFields:
             if problem is not None:
                 raise UnfitError(problem)
             return Converted(event)
-        links, states = who.links, tuple(_states(groups, record))
-        merged = legal_id(merged_by(event))
+        links, states = who.links, tuple(_states(groups, record)) if groups else ()
+        merged = merged_by(event)
+        merged = None if merged is None else legal_id(merged)
         own = None if merged is None else joined(who.person, merged, source=None)
         if own is not None:
             # The event itself joins them, by the rules for all.
@@ -172,12 +198,28 @@ class StreamFields:
             raise UnfitError(Rejected("no_distinct_id", "The record names no person and no group."))
         first, *others = groups
         check_person(first.representative)
-        told = _picked(first.mapped.properties, record) or self._picked_properties(record)
+        told = first.mapped.told(record) or self._picked(record)
         state = GroupState(first.mapped.group_type, first.key, told, source=None)
         event = group_event(state, first.representative, self._timestamp(record))
         return Converted(
             {**event, "uuid": self._uuid(record)}, None, tuple(_states(others, record))
         )
+
+    def _called(self, named: str) -> str | None:
+        """Return what the user calls an event of this name, or None when it is left out.
+
+        Raises:
+            UnfitError: PostHog would not store it.
+        """
+        if self.options.names.skips(named):
+            return None
+        name = self.options.names.name_of(named)
+        problem = problem_of_name(name)
+        if problem is not None:
+            raise UnfitError(problem)
+        if len(named) <= MAX_EVENT_NAME_LENGTH:
+            remember(self._known_names, named, name, _MOST_NAMES)
+        return name
 
     def _name(self, record: Mapping[str, Any]) -> str:
         """Return the event's name.
@@ -187,8 +229,8 @@ class StreamFields:
         """
         if self.mapping.event is None:
             return self.stream
-        for value in self.mapping.event.values(record):
-            name = _name_of(value)
+        for _, read in self.mapping.event.readers:
+            name = _name_of(read(record))
             if name is not None:
                 return name
         reason = f"None of {self.mapping.event} names the event."
@@ -200,16 +242,16 @@ class StreamFields:
         Raises:
             UnfitError: there is none, or it cannot be read.
         """
-        reason = f"None of {self._when} holds a time."
-        for candidate, value in self._when.found(record):
-            if value is False or (isinstance(value, str) and not value.strip()):
-                continue
+        for candidate, read in self._when.readers:
+            value = read(record)
             time = any_time(value)
             if time is not None:
                 return time
+            if is_empty(value) or value is False or (isinstance(value, str) and value.isspace()):
+                continue
             reason = f"{described(candidate)} is not a time that can be read, or lies before 1900."
-            break
-        raise UnfitError(Rejected("bad_time", reason))
+            raise UnfitError(Rejected("bad_time", reason))
+        raise UnfitError(Rejected("bad_time", f"None of {self._when} holds a time."))
 
     def _is_personal(self, who: Who) -> bool:
         """Tell whether PostHog is to make a person of the event (setting `person_profiles`)."""
@@ -219,8 +261,8 @@ class StreamFields:
 
     def _uuid(self, record: Mapping[str, Any]) -> str:
         """Return the record's own uuid, or a UUIDv5 of its own id, or of all of it."""
-        own = (self.mapping.uuid or self._own_ids).first(record)
-        found = canonical_uuid(own)
+        own = self._own_id(record)
+        found = None if own is None else canonical_uuid(own)
         if found is None and self.mapping.uuid is not None and own is not None:
             found = uuid_of_value(f"id {self.stream}", own)
         return found or uuid_of_record(f"record {self.stream}", record, self.key_properties)
@@ -233,45 +275,39 @@ class StreamFields:
         Raises:
             UnfitError: one that PostHog acts on is no object.
         """
-        properties = self._picked_properties(record)
-        for name, told in (
-            ("$set", _picked(self.mapping.set, record)),
-            ("$set_once", _picked(self.mapping.set_once, record)),
-            ("$groups", {group.mapped.group_type: group.key for group in groups}),
-        ):
-            there = properties.get(name) or {}
-            if not isinstance(there, dict):
+        properties = self._picked(record)
+        for name in _OBJECTS:
+            there = properties.get(name)
+            if there and not isinstance(there, dict):
                 reason = "The record's $set, $set_once or $groups is no object."
                 raise UnfitError(Rejected("bad_event", reason))
-            if told:
-                properties[name] = {**there, **told}
+        for name, tell in self._tells:
+            _add(properties, name, tell(record))
+        if groups:
+            told = {group.mapped.group_type: group.key for group in groups}
+            _add(properties, "$groups", told)
         if not personal:
             properties["$process_person_profile"] = False
-        return with_lib({**properties, "$geoip_disable": True})
+        properties["$geoip_disable"] = True
+        add_lib(properties)
+        return properties
 
-    def _picked_properties(self, record: Mapping[str, Any]) -> Json:
-        picks = self.mapping.properties
-        return dict(record) if picks is None else _picked(picks, record)
+
+def _add(properties: Json, name: str, told: Json) -> None:
+    if told:
+        properties[name] = {**(properties.get(name) or {}), **told}
 
 
 def _states(groups: Sequence[Group], record: Mapping[str, Any]) -> Iterator[GroupState]:
     """Yield what a record tells of groups."""
     for group in groups:
-        told = _picked(group.mapped.properties, record)
+        told = group.mapped.told(record)
         if told:
             yield GroupState(group.mapped.group_type, group.key, told, source=None)
 
 
-def _picked(picks: Picks, record: Mapping[str, Any]) -> Json:
-    """Return the picked properties; of two of one name the first counts."""
-    found: Json = {}
-    for pick in picks:
-        found = {**pick.of(record), **found}
-    return found
-
-
 def _name_of(value: Any) -> str | None:
     """Return an event's name; numbers are names, too."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    return str(value) if str(value).strip() else None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

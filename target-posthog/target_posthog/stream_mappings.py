@@ -8,12 +8,12 @@ from fnmatch import translate
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.field_sources import Pick, PickAll, Source, is_glob
+from target_posthog.field_sources import Pick, PickAll, Picks, Source, is_glob, picker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Picks = tuple[Pick | PickAll, ...]
+    from target_posthog.field_sources import Picker
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class MappedGroup:
     group_type: str
     key: Source
     properties: Picks = ()
+
+    @cached_property
+    def told(self) -> Picker:
+        """Gives what a record tells PostHog about the group."""
+        return picker(self.properties)
 
 
 @dataclass(frozen=True)

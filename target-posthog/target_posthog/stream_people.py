@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.amplitude.identity import joined, problem_of_person, stored_id
+from target_posthog.amplitude.names import remember
 from target_posthog.conversion import Rejected
 from target_posthog.field_sources import Source
 from target_posthog.ids import UnfitError, all_ids, first_id, group_key
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_posthog.conversion import Link
-    from target_posthog.field_sources import Candidate
-    from target_posthog.ids import FoundId
+    from target_posthog.field_sources import Candidate, Reader
 
 #: The names of ids that devices have, before anybody is known.
 ANONYMOUS_NAMES = ("anonymous_id", "device_id")
@@ -28,6 +28,8 @@ PERSON, _ANONYMOUS = Source(PERSON_NAMES), Source(ANONYMOUS_NAMES)
 _ANONYMOUS_LETTERS = frozenset(name.replace("_", "") for name in ANONYMOUS_NAMES)
 
 
+#: How many users are remembered.
+_MOST_MET = 16_384
 #: How the `distinct_id` begins of who is not known to Mixpanel yet.
 _MIXPANELS_DEVICE = "$device:"
 
@@ -90,17 +92,27 @@ class People:
         Raises:
             UnfitError: nobody, or somebody whom PostHog would not find again.
         """
+        value = self._first(record)
+        known = self._met.get(value) if isinstance(value, str) else None
+        if known is not None:
+            return known
         found = first_id(self._source, record)
         if found is None:
             raise UnfitError(Rejected("no_distinct_id", f"None of {self._source} names a person."))
-        check_person(found.id)
+        person, source = found
+        check_person(person)
         alias = self.mapping.alias
         others = () if alias is None else all_ids(alias, record)
-        if not self._is_user(found, record, others):
+        if not self._is_user(person, source, record, others):
             # A device belongs to its first user, and to no other device before.
-            return Who(found.id)
-        links = [joined(found.id, other, source=None) for other in others]
-        return Who(found.id, found.id, tuple(link for link in links if link is not None))
+            return Who(person)
+        if not others:
+            who = Who(person, person)
+            if value == person and self._is_told_by_id:
+                remember(self._met, person, who, _MOST_MET)
+            return who
+        links = [joined(person, other, source=None) for other in others]
+        return Who(person, person, tuple(link for link in links if link is not None))
 
     def groups(self, record: Mapping[str, Any]) -> Sequence[Group]:
         """Return the groups that a record names.
@@ -108,16 +120,18 @@ class People:
         Raises:
             UnfitError: a key is none.
         """
+        if not self.mapping.groups:
+            return ()
         found = [(mapped, group_key(mapped.key, record)) for mapped in self.mapping.groups]
         return [Group(mapped, key) for mapped, key in found if key is not None]
 
     def are_nobodys(self, record: Mapping[str, Any]) -> bool:
         """Tell whether no person is meant to have done what a record tells."""
         if self.mapping.distinct_id is not None:
-            return self.mapping.distinct_id == NOBODY
+            return not self._is_named
         return self.may_tell_groups_only and record.keys().isdisjoint(PERSON_NAMES)
 
-    @property
+    @cached_property
     def may_tell_groups_only(self) -> bool:
         """Whether records may tell only of groups: nothing asks for an event of a person.
 
@@ -128,7 +142,7 @@ class People:
             return False
         return mapping.distinct_id == NOBODY or self.declared.isdisjoint(PERSON_NAMES)
 
-    @property
+    @cached_property
     def _is_named(self) -> bool:
         return self.mapping.distinct_id is not None and self.mapping.distinct_id != NOBODY
 
@@ -136,25 +150,46 @@ class People:
     def _source(self) -> Source:
         return PERSON if self.mapping.distinct_id is None else self.mapping.distinct_id
 
-    def _is_user(self, found: FoundId, record: Mapping[str, Any], others: Sequence[str]) -> bool:
+    def _is_user(
+        self, person: str, source: Candidate, record: Mapping[str, Any], others: Sequence[str]
+    ) -> bool:
         """Tell whether an id is a user's, by the field that holds it.
 
         A `distinct_id` may be either: it is a device's when the record's device is the same, or
         when Mixpanel says so (docs.mixpanel.com, "Simplified ID merge").
         """
-        if not isinstance(found.source, str) or self._is_anonymous(found.source):
+        if not isinstance(source, str) or source not in self._of_users:
             return False
-        if found.source.rpartition(".")[2] != "distinct_id":
+        if not source.endswith("distinct_id") or source.rpartition(".")[2] != "distinct_id":
             return True
-        if found.id.startswith(_MIXPANELS_DEVICE):
+        if person.startswith(_MIXPANELS_DEVICE):
             return False
-        return found.id not in {*others, *map(stored_id, _ANONYMOUS.values(record))}
-
-    def _is_anonymous(self, name: Candidate) -> bool:
-        letters = str(name).rpartition(".")[2].replace("_", "").lower()
-        return name in self._aliases or letters in _ANONYMOUS_LETTERS
+        return person not in {*others, *map(stored_id, _ANONYMOUS.values(record))}
 
     @cached_property
-    def _aliases(self) -> frozenset[str]:
+    def _met(self) -> dict[str, Who]:
+        """Users who were met before, by their id: one has many records."""
+        return {}
+
+    @cached_property
+    def _first(self) -> Reader:
+        return self._source.readers[0][1] if self._source.readers else lambda _: None
+
+    @cached_property
+    def _is_told_by_id(self) -> bool:
+        """Whether the id in the first field alone tells who it is."""
+        name = self._source.candidates[0]
+        is_user = isinstance(name, str) and name in self._of_users
+        return is_user and self.mapping.alias is None and not str(name).endswith("distinct_id")
+
+    @cached_property
+    def _of_users(self) -> frozenset[str]:
+        """The fields that hold users, and no devices or other ids of them."""
         own = self.mapping.alias
-        return self.aliases if own is None else self.aliases.union(own.fields)
+        others = self.aliases if own is None else self.aliases.union(own.fields)
+        return frozenset(
+            name
+            for name in self._source.fields
+            if name not in others
+            and name.rpartition(".")[2].replace("_", "").lower() not in _ANONYMOUS_LETTERS
+        )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from copy import deepcopy
+from datetime import datetime
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_posthog.amplitude import times
 from target_posthog.amplitude.convert import Options
 from target_posthog.any_time import any_time
 from target_posthog.batches import item_of
@@ -114,3 +116,20 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
     """In one form, which reads as itself."""
     time = any_time(loads(json.dumps(value)))
     assert time is None or any_time(time) == time
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    moment=st.datetimes(min_value=datetime(1900, 1, 1)),  # noqa: DTZ001 - the zone is below
+    between=st.sampled_from("T t"),
+    digits=st.sampled_from(["", ".", ".5", ".789", ".789012", ".7890129", ",5", ".७"]),
+    zone=st.sampled_from(["", "Z", "z", "+00:00", "+00:00Z", "Z+00:00", "+0000", "-00:30", " "]),
+    length=st.sampled_from([10, 16, 19, 19, 19]),
+)
+def test_a_usual_time_is_what_it_is_read_as_one_by_one(
+    moment: datetime, between: str, digits: str, zone: str, length: int
+) -> None:
+    """The short way reads no text otherwise."""
+    text = f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}"[:length] + digits + zone
+    assert any_time(text) in {times.any_time(text), None}
+    assert (any_time(text) is None) == ((times.any_time(text) or "") < "1900")

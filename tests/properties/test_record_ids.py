@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from target_posthog.amplitude.event_ids import NAMESPACE
 from target_posthog.codec import loads
-from target_posthog.record_ids import canonical, uuid_of_record
+from target_posthog.record_ids import canonical, uuid_of_record, uuid_of_value
 from tests.properties.test_fuzz_target import VALUES
 
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
@@ -67,3 +70,36 @@ def test_the_order_of_keys_and_the_form_of_numbers_do_not_count(record: Any) -> 
 def test_two_numbers_have_one_form_when_they_are_equal(one: float, other: float) -> None:
     """However large or small they are."""
     assert (canonical(one) == canonical(other)) == (one == other)
+
+
+@given(value=VALUES)
+def test_the_uuid_is_a_version_5_of_the_canonical_form(value: Any) -> None:
+    """As Python's own `uuid` makes it."""
+    read = loads(json.dumps(value))
+    made = uuid_of_value("orders", read)
+    assert made == str(uuid.uuid5(NAMESPACE, canonical(["orders", read]).decode()))
+
+
+@pytest.mark.parametrize(
+    ("line", "made"),
+    [
+        ('{"id": 7, "total": 12.5, "note": null}', "c5a5609a-c321-5521-a57f-90c25f0342e8"),
+        (
+            '{"note": null, "total": 12.50, "id": 7.0, "_sdc_batched_at": "2024-01-01"}',
+            "c5a5609a-c321-5521-a57f-90c25f0342e8",
+        ),
+        (
+            '{"n": [1, 1.0, 1e16, 1e22, -0.0, 123456789012345678901234567890, 0.1]}',
+            "1e2eab41-dc54-51d0-a06c-49c96c0f2710",
+        ),
+        (
+            '{"text": "J\\u00fcrgen 1.0 e+ _sdc_", "deep": {"b": [], "a": {"c": true}}, "": ""}',
+            "547afa62-b739-52fe-9247-bfc3b708cf4e",
+        ),
+        ('{"_sdc_source_lineno": 3, "id": "7"}', "43bc8254-88e5-50ac-9c75-7f95ab4391d1"),
+        ('{"big": 5e300, "small": 1e-7, "plus": "+1e+5"}', "67464588-bb83-5ccd-bbf9-c3bd086e855e"),
+    ],
+)
+def test_a_record_has_the_uuid_that_it_had_in_0_1(line: str, made: str) -> None:
+    """Another one would double everything that was sent before."""
+    assert uuid_of_record("record orders", loads(line), ("_sdc_source_lineno",)) == made
