@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from target_posthog.amplitude.identity import legal_id
 from target_posthog.codec import dumps
-from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected
+from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected, StreamLine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +66,7 @@ class Item(msgspec.Struct, gc=False):
     person: str
     timestamp: str
     body: bytes
-    record: Json | bytes
+    record: Json | bytes | StreamLine
     key: str
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
@@ -198,7 +198,7 @@ class Filling:
 
 
 def item_of(
-    converted: Converted, record: Json | bytes, wire: Wire, latest_time: str
+    converted: Converted, record: Json | bytes | StreamLine, wire: Wire, latest_time: str
 ) -> Item | Rejected:
     """Serialise an event, or return why PostHog would refuse or bend it.
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+import msgspec
+
+from target_posthog.codec import loads
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,6 +36,19 @@ class StreamRecord(dict[str, Any]):
         super().__init__(record)
         self.stream = stream
         self.key_properties = key_properties
+
+
+class StreamLine(msgspec.Struct, gc=False):
+    """The JSON of such a record. Of thousands on their way it is a fraction of what they are read.
+
+    Attributes:
+        line: the JSON.
+        stream, key_properties: as of a `StreamRecord`.
+    """
+
+    line: bytes
+    stream: str
+    key_properties: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -106,3 +123,10 @@ class Rejected:
 
 
 Conversion = Converted | Skipped | Rejected
+
+
+def whole_record(record: Json | bytes | StreamLine) -> Json:
+    """Return a record that may be its JSON."""
+    if isinstance(record, StreamLine):
+        return StreamRecord(loads(record.line), record.stream, record.key_properties)
+    return loads(record) if isinstance(record, bytes) else record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from target_posthog import posthog_events
 from target_posthog.amplitude.convert import Options
@@ -17,17 +17,19 @@ from target_posthog.amplitude.foreign_rows import field_name
 from target_posthog.amplitude.names import remember
 from target_posthog.amplitude.shapes import MAX_KEY_LENGTH
 from target_posthog.amplitude.usual_rows import UsualRows
-from target_posthog.conversion import Converted, Skipped, StreamRecord
+from target_posthog.conversion import Converted, Skipped, StreamLine, StreamRecord
 from target_posthog.entries_met import EntriesMet, hint
 from target_posthog.errors import FixConfiguration
 from target_posthog.mapping_reader import read_mappings
 from target_posthog.property_settings import PropertySettings
 from target_posthog.stream_fields import StreamFields
 from target_posthog.stream_mappings import NEEDED_PARTS, StreamMapping
+from target_posthog.usual_records import UsualRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from target_posthog.batches import Item
     from target_posthog.conversion import Conversion, Json
     from target_posthog.field_sources import Source
     from target_posthog.stream_mappings import StreamMappings
@@ -48,8 +50,32 @@ _ARE_POSTHOGS = (
     "Stream {0}: its records look like PostHog's own events, and each becomes an event called {0}. "
     "To send them as what they are, set `source_format` to `posthog`."
 )
+#: What the SDK takes out of the records of RECORD messages, unless it is to add it (singer_sdk
+#: sinks/core.py, `_remove_sdc_metadata_from_record`). The records of BATCH files are the same.
+METADATA = frozenset(
+    {
+        "_sdc_batched_at",
+        "_sdc_deleted_at",
+        "_sdc_extracted_at",
+        "_sdc_received_at",
+        "_sdc_sequence",
+        "_sdc_sync_started_at",
+        "_sdc_table_version",
+    }
+)
 #: For how many sets of names the answer is remembered.
 _MAX_SPELLINGS = 32
+
+
+class UsualEvents(Protocol):
+    """Converts lines of one stream together."""
+
+    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+        """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
+
+        Args:
+            lines: records as JSON.
+        """
 
 
 class Conversions:
@@ -62,6 +88,8 @@ class Conversions:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.options = Options.of(config)
         self.source_format: str = config["source_format"]
+        #: Whether the SDK adds columns to records, which then are the user's.
+        self.adds_metadata: bool = config.get("add_record_metadata") or False
         self.mappings: StreamMappings
         self.mappings, _ = read_mappings(config["streams"])
         self.property_settings = PropertySettings(self.options)
@@ -106,6 +134,7 @@ class Converter:
         self._spellings: dict[tuple[str, ...], bool] = {}
         self._property_settings = conversions.property_settings
         self._entries = conversions.entries
+        self._adds_metadata = conversions.adds_metadata
         mapping, self._is_left_out = self._mapping_of(conversions)
         self._fields = StreamFields(
             stream,
@@ -125,32 +154,46 @@ class Converter:
             return convert_amplitude(record, self._options)
         if self._is_left_out:
             return _UNMAPPED
-        conversion: Conversion
-        if self._format == "posthog":
-            conversion = posthog_events.convert(record, self._options)
-            if isinstance(conversion, Converted):
-                conversion = self._property_settings.with_person(conversion)
-        else:
-            self._introduce(record)
-            self._note_fields(record)
-            conversion = self._fields.convert(record)
+        if not self._adds_metadata and not METADATA.isdisjoint(record):
+            record = {name: value for name, value in record.items() if name not in METADATA}
+        conversion = self._by_format(record)
         if isinstance(conversion, Converted):
             return self._property_settings.applied(conversion)
         return conversion
 
+    def _by_format(self, record: Json) -> Conversion:
+        """Return what becomes of a record that is no Amplitude row."""
+        if self._format == "posthog":
+            conversion = posthog_events.convert(record, self._options)
+            if isinstance(conversion, Converted):
+                return self._property_settings.with_person(conversion)
+            return conversion
+        if not self._introduced:
+            self._introduce(record)
+        if self._unmet:
+            self._note_fields(record)
+        return self._fields.convert(record)
+
     @cached_property
-    def usual_rows(self) -> UsualRows | None:
-        """The quick way for Amplitude rows, when all records of the stream are some."""
-        is_amplitude = self.is_amplitude({}) and self._stream != MELTANO_TEST_STREAM
-        if is_amplitude and UsualRows.fit(self._options):
-            return UsualRows(self._options)
-        return None
+    def usual_rows(self) -> UsualEvents | None:
+        """The quick way for the stream's records, if there is one for them."""
+        if self._stream == MELTANO_TEST_STREAM or self._is_left_out:
+            return None
+        if not self.is_amplitude({}):
+            return UsualRecords(self, self._fields.key_properties)
+        return UsualRows(self._options) if UsualRows.fit(self._options) else None
 
     def known(self, record: Json) -> Json:
         """Return a record for the rejects: with its stream, where its event depends on that."""
         if self._format == "posthog" or self.is_amplitude(record):
             return record
         return StreamRecord(record, self._stream, self._fields.key_properties)
+
+    def known_line(self, line: bytes, record: Json) -> bytes | StreamLine:
+        """Return the JSON of a record likewise."""
+        if self._format == "posthog" or self.is_amplitude(record):
+            return line
+        return StreamLine(line, self._stream, self._fields.key_properties)
 
     def is_amplitude(self, record: Json) -> bool:
         """Tell whether a record is an Amplitude row."""
@@ -201,20 +244,18 @@ class Converter:
 
     def _note_fields(self, record: Json) -> None:
         """Note which fields came that the schema does not name."""
-        if self._unmet:
-            came = [part for part, one in self._unmet.items() if one.first(record) is not None]
-            for part in came:
-                del self._unmet[part]
-                self._entries.meet("streams", part)
+        came = [part for part, one in self._unmet.items() if one.first(record) is not None]
+        for part in came:
+            del self._unmet[part]
+            self._entries.meet("streams", part)
 
     def _introduce(self, record: Json) -> None:
         """Say at the first record what the mapping left open, and what stands for it."""
-        if not self._introduced:
-            self._introduced = True
-            for level, text in _defaults(self._fields, self._schema):
-                self._say(level, text)
-            if self._fields.mapping.event is None and _is_posthogs(record):
-                self._say(logging.WARNING, _ARE_POSTHOGS.format(self._stream))
+        self._introduced = True
+        for level, text in _defaults(self._fields, self._schema):
+            self._say(level, text)
+        if self._fields.mapping.event is None and _is_posthogs(record):
+            self._say(logging.WARNING, _ARE_POSTHOGS.format(self._stream))
 
 
 def _is_posthogs(record: Json) -> bool:

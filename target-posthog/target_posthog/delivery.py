@@ -15,8 +15,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from target_posthog.batches import FED_TOGETHER, MAX_EVENT_BYTES, Item, Limits, item_of
-from target_posthog.codec import loads
-from target_posthog.conversion import Conversion, Json, Rejected, Skipped
+from target_posthog.conversion import Conversion, Json, Rejected, Skipped, whole_record
 from target_posthog.errors import RejectsAtTheEnd, TooManyRejects
 from target_posthog.kept import Kept, fingerprints_of
 from target_posthog.lanes import Lanes, Patience
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from target_posthog.answers import Answer
     from target_posthog.batches import Batch
+    from target_posthog.conversion import StreamLine
     from target_posthog.delivery_needs import (
         DeliverySettings,
         KeptEvents,
@@ -364,13 +364,12 @@ class Delivery:
             self._links.refuse([item.link])
         self._write(reason, "send", item.record)
 
-    def _reject(self, rejected: Rejected, stage: str, record: Json | bytes) -> None:
+    def _reject(self, rejected: Rejected, stage: str, record: Json | bytes | StreamLine) -> None:
         self._write(rejected, stage, record)
         self.counts.rejected[rejected.code] += 1
 
-    def _write(self, rejected: Rejected, stage: str, record: Json | bytes) -> None:
-        whole: Json = loads(record) if isinstance(record, bytes) else record
-        self._rejects.write(rejected, stage, whole)
+    def _write(self, rejected: Rejected, stage: str, record: Json | bytes | StreamLine) -> None:
+        self._rejects.write(rejected, stage, whole_record(record))
 
     def stop_at_too_many_rejects(self) -> None:
         """Stop the run when the share of rejects is above the limit.

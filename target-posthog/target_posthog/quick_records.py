@@ -1,12 +1,13 @@
-"""RECORD lines of usual Amplitude rows, taken without the SDK's way through each of them.
+"""RECORD lines of usual records, taken without the SDK's way through each of them.
 
 The SDK copies each record, passes it through maps, counts it and asks whether the sink is full.
-Where none of that changes anything, a usual row goes from its line straight to the delivery; every
-other line goes the SDK's way.
+Where none of that changes anything, a usual record goes from its line straight to the delivery;
+every other line goes the SDK's way.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,13 +16,10 @@ from target_posthog.amplitude.usual_rows import TOGETHER
 from target_posthog.codec import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from target_posthog.amplitude.usual_rows import UsualRows
+    from target_posthog.converters import UsualEvents
     from target_posthog.target import TargetPosthog
-
-#: How a RECORD line begins, by the writers of the Meltano SDK and of others.
-_BEGINNINGS = (b'{"type":"RECORD"', b'{"type": "RECORD"')
 
 #: A line that is longer, in bytes, does not wait: what waits must stay small.
 _LONG = 65_536
@@ -35,12 +33,26 @@ class _Record(msgspec.Struct, gc=False):
     record: msgspec.Raw
 
 
+@dataclass
+class _Block:
+    """Lines that wait for each other: RECORDs of one stream.
+
+    Attributes:
+        converter: of the stream's records; None only of an empty block.
+        lines: as they came.
+        records: the record in each.
+    """
+
+    converter: UsualEvents | None = None
+    lines: list[bytes] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
+
+
 class QuickRecords:
     """Takes lines for a target.
 
-    A line that begins and ends as the last one did is the same message with another record between:
-    of JSON, only that record has to be read. Such lines wait for each other, because rows are
-    converted faster together.
+    Only the message around a record is read here. Lines of one stream wait for each other, because
+    records are converted faster together.
 
     Args:
         target: whose sinks and delivery it uses.
@@ -53,65 +65,83 @@ class QuickRecords:
         self.taken = 0
         self._target = target
         self._decode = msgspec.json.Decoder(_Record).decode
-        self._rows: UsualRows | None = None
+        #: What converts the records of a stream, by its name.
+        self._converters: dict[str, UsualEvents | None] = {}
+        #: The same for the line that was learned, and what stands around its record.
+        self._first: UsualEvents | None = None
         self._before = self._behind = b""
 
     def others(self, lines: Iterable[Any]) -> Iterator[Any]:
-        """Take the lines whose rows are usual, and yield the others; all in their order."""
-        waiting: list[bytes] = []
+        """Take the lines whose records are usual, and yield the others; all in their order."""
+        block = _Block()
         for line in lines:
-            if not self._is_as_before(line):
-                yield from self._others_of(waiting)
-                waiting = []
-                if not self._learn(line):
-                    yield line
-                    continue
-            waiting.append(line)
-            if len(waiting) >= TOGETHER or len(line) > _LONG:
-                yield from self._others_of(waiting)
-                waiting = []
-        yield from self._others_of(waiting)
+            converter, record = self._read(line)
+            if converter is not block.converter:
+                yield from self._others_of(block)
+                block = _Block(converter)
+            if converter is None:
+                yield line
+                continue
+            block.lines.append(line)
+            block.records.append(record)
+            if len(block.lines) >= TOGETHER or len(line) > _LONG:
+                yield from self._others_of(block)
+                block = _Block(converter)
+        yield from self._others_of(block)
 
-    def _others_of(self, lines: Sequence[bytes]) -> Iterator[bytes]:
-        """Do it for lines that are as the last one that was learned."""
-        rows = self._rows
-        if rows is None or not lines:
+    def _others_of(self, block: _Block) -> Iterator[bytes]:
+        if block.converter is None or not block.lines:
             return
-        before, behind = len(self._before), len(self._behind)
-        items = rows.events_of([line[before : len(line) - behind] for line in lines])
+        items = block.converter.events_of(block.records)
         usual = [item for item in items if item is not None]
-        if len(usual) == len(lines) and self._target.take_usual(usual):
-            self.taken += len(lines)
+        if len(usual) == len(items) and self._target.take_usual(usual):
+            self.taken += len(items)
             return
-        for line, item in zip(lines, items, strict=True):
+        for line, item in zip(block.lines, items, strict=True):
             if item is not None and self._target.take_usual([item]):
                 self.taken += 1
             else:
                 yield line
 
-    def _is_as_before(self, line: Any) -> bool:
-        return (
-            self._rows is not None
-            and isinstance(line, bytes)
-            and line.startswith(self._before)
-            and line.endswith(self._behind)
-        )
+    def _read(self, line: Any) -> tuple[UsualEvents | None, bytes]:
+        """Return what converts a line's record, and the record; nothing when it is not usual.
 
-    def _learn(self, line: Any) -> bool:
-        """Remember what stands around a line's record; tell whether its row may be usual.
-
-        After a line of another kind nothing is remembered: it may be a new schema.
+        A line that begins and ends as the first one did is the same message with another record
+        between. Where lines differ, as by `time_extracted`, the message is read.
         """
-        self._rows = None
-        if not isinstance(line, bytes) or not line.startswith(_BEGINNINGS):
-            return False
+        if not isinstance(line, bytes):
+            self._forget()
+            return None, b""
+        if self._first and line.startswith(self._before) and line.endswith(self._behind):
+            return self._first, line[len(self._before) : len(line) - len(self._behind)]
         try:
             message = self._decode(line)
         except UNREADABLE:
-            return False
-        self._before, _, self._behind = line.partition(bytes(message.record))
+            message = None
+        if message is None or message.type != "RECORD":
+            # It may be a new schema.
+            self._forget()
+            return None, b""
+        record = bytes(message.record)
+        converter = self._converter_of(message.stream)
+        if not self._before:
+            self._learn(line, record, converter)
+        return converter, record
+
+    def _converter_of(self, stream: str) -> UsualEvents | None:
+        if stream not in self._converters:
+            sink = self._target.plain_sink(stream)
+            self._converters[stream] = None if sink is None else sink.converter.usual_rows
+        return self._converters[stream]
+
+    def _learn(self, line: bytes, record: bytes, converter: UsualEvents | None) -> None:
+        """Remember what stands around the record of the first line."""
+        self._before, _, self._behind = line.partition(record)
         # Else the same text also stands somewhere before the record.
-        if message.type == "RECORD" and self._before.rstrip().endswith(b'"record":'):
-            sink = self._target.plain_sink(message.stream)
-            self._rows = None if sink is None else sink.converter.usual_rows
-        return self._rows is not None
+        if self._before.rstrip().endswith(b'"record":'):
+            self._first = converter
+
+    def _forget(self) -> None:
+        self._converters = {}
+        self._first = None
+        self._before = self._behind = b""

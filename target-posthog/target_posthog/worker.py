@@ -21,6 +21,7 @@ from typing_extensions import override
 from target_posthog.asked import AskedLinks, AskedTurns, SentRejects, log_to
 from target_posthog.capture_api import CaptureApi
 from target_posthog.codec import loads
+from target_posthog.conversion import StreamLine
 from target_posthog.converters import Conversions, Converter
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import MAX_LANES, DeliverySettings
@@ -308,8 +309,9 @@ class _Line:
             return
         for item in items:
             if not self._delivery.take_usual([item]):
-                assert isinstance(item.record, bytes)  # noqa: S101 - the line itself
-                self._take_record(converter, item.record, loads(item.record))
+                line = item.record.line if isinstance(item.record, StreamLine) else item.record
+                assert isinstance(line, bytes)  # noqa: S101 - the line itself
+                self._take_record(converter, line, loads(line))
 
     def _take_line(self, reading: _Reading, number: int, row: bytes) -> int:
         """Take a line that is not usual; return how many lines end in it."""

@@ -9,6 +9,7 @@ import pytest
 
 from target_posthog.lib import OWN_LIB
 from tests.processes import run_target, start
+from tests.target.field_cases import batches_of
 from tests.target.singer import counts_in, record, records, row, schema, state, uuid_of
 
 if TYPE_CHECKING:
@@ -265,3 +266,18 @@ def test_the_uuid_of_a_record_is_its_streams_and_its_own(
     assert len(capture.events) == 4
     assert len({event["uuid"] for event in capture.events}) == 2
     assert uuid_of(1) not in {event["uuid"] for event in capture.events}
+
+
+@pytest.mark.parametrize("way", ["records", "batch"])
+def test_columns_that_the_sdk_takes_out_are_no_properties(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """By files as by records; the tap's own columns of Singer stay."""
+    more = {"_sdc_batched_at": "2024-01-02", "_sdc_deleted_at": None, "_sdc_source_row": 7}
+    messages = [ORDERS, *records([order(1, **more)], "shop-orders")]
+    if way == "batch":
+        messages = batches_of(messages, tmp_path)
+    streams: Json = {"shop-*": {"distinct_id": "buyer", "timestamp": "ordered_at"}}
+    run_target({**config, "streams": streams}, [*messages, state({"at": 1})], tmp_path).checked()
+    (event,) = events_named(capture, "shop-orders")
+    assert event["properties"] == order(1) | {"_sdc_source_row": 7} | OURS

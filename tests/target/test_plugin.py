@@ -317,12 +317,12 @@ def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Js
 
 
 _WITH_A_BUG = """
-from target_posthog import __main__, sinks
+from target_posthog import __main__, converters
 
 def boom(*_):
     raise KeyError("jane@example.com")
 
-sinks.PosthogSink.process_record = boom
+converters.Converter.convert = boom
 __main__.main()
 """
 
@@ -341,5 +341,5 @@ def test_a_bug_of_ours_shows_where_and_not_what(tmp_path: Path, config: Json) ->
     assert finished.exit_code == 1
     assert finished.stdout == ""
     assert "This is a bug in target-posthog (KeyError): please report it" in finished.stderr
-    assert "process_record" in finished.stderr
+    assert "events_of" in finished.stderr
     assert "jane" not in finished.stderr
