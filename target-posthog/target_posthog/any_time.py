@@ -9,8 +9,8 @@ from target_posthog.amplitude import times
 #: PostHog's database holds no earlier time (clickhouse.com, docs, DateTime64). Programs write
 #: `0001-01-01` for none.
 _FIRST = "1900"
-#: The lengths of `2024-01-31` and `2024-01-31T12:34:56`, and how many digits microseconds have.
-_DAY, _SECOND, _DIGITS = 10, 19, 6
+#: The length of `2024-01-31`.
+_DAY = 10
 
 
 def any_time(value: object) -> str | None:
@@ -20,24 +20,23 @@ def any_time(value: object) -> str | None:
 
 
 def _usual_time(text: str) -> str | None:
-    """Return the time of a day, or of a text in UTC with seconds; None for any other text."""
+    """Return the time of a day, or of a text with seconds, as most taps write it; else None."""
+    bare = text
+    if text.endswith("Z"):
+        bare = text[:-1]
+    elif text.endswith("+00:00"):
+        bare = text[:-6]
     try:
-        second = datetime.fromisoformat(text[:_SECOND]).isoformat()
-    except ValueError:
+        moment = datetime.fromisoformat(bare)
+        written = moment.isoformat()
+        if text == written[:_DAY]:
+            return f"{written}.000000Z"
+        # What is written as it was read has this form, and no other that Python knows.
+        if bare.replace(" ", "T").ljust(len(written), "0") != written:
+            return None
+        if moment.tzinfo is None:
+            return f"{written}Z" if moment.microsecond else f"{written}.000000Z"
+        # Python also knows zones with seconds.
+        return times.to_text(moment) if bare == text and text[-6] in "+-" else None
+    except (ValueError, OverflowError):
         return None
-    if text == second[:_DAY]:
-        return f"{second}.000000Z"
-    # What reads as it is written has this form, and no other that Python knows.
-    if text[:_SECOND].replace(" ", "T") != second:
-        return None
-    fraction = text[_SECOND:]
-    if fraction.endswith("Z"):
-        fraction = fraction[:-1]
-    elif fraction.endswith("+00:00"):
-        fraction = fraction[:-6]
-    if not fraction:
-        return f"{second}.000000Z"
-    digits = fraction[1:]
-    if fraction[0] == "." and len(digits) <= _DIGITS and digits.isdecimal() and digits.isascii():
-        return f"{second}.{digits:0<6}Z"
-    return None

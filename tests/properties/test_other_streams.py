@@ -122,8 +122,22 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
 @given(
     moment=st.datetimes(min_value=datetime(1900, 1, 1)),  # noqa: DTZ001 - the zone is below
     between=st.sampled_from("T t"),
-    digits=st.sampled_from(["", ".", ".5", ".789", ".789012", ".7890129", ",5", ".७"]),
-    zone=st.sampled_from(["", "Z", "z", "+00:00", "+00:00Z", "Z+00:00", "+0000", "-00:30", " "]),
+    digits=st.sampled_from(["", ".000000", ".", ".5", ".789", ".789012", ".7890129", ",5", ".७"]),
+    zone=st.sampled_from(
+        [
+            "",
+            "Z",
+            "z",
+            "+00:00",
+            "+00:00Z",
+            "Z+00:00",
+            "+0000",
+            "-00:30",
+            " ",
+            "+02:00",
+            "+02:00:01",
+        ]
+    ),
     length=st.sampled_from([10, 16, 19, 19, 19]),
 )
 def test_a_usual_time_is_what_it_is_read_as_one_by_one(
