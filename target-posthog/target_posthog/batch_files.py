@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec  # type: ignore[import-untyped]
 from isal import igzip, igzip_lib
 
+from target_posthog.blocks import in_blocks
 from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
 from target_posthog.lenient_json import usual_object
 from target_posthog.line_blocks import Lines
@@ -138,6 +139,17 @@ class BatchFile:
                 number = lines.number
                 yield number, lines.feed(block)
             yield lines.number, lines.end()
+
+    def raw_blocks(self) -> Iterator[tuple[bytes, bool]]:
+        """Yield the file's lines in blocks; see `blocks.in_blocks`.
+
+        Raises:
+            TargetPosthogError: see `blocks`.
+        """
+        with _told(self):
+            yield from in_blocks(
+                self._verified() if self.is_gzip else self._unpacked(), LONG_LINE_BYTES
+            )
 
     def records(self) -> Iterator[Json | Found]:
         """Yield each record, and each text that is none.

@@ -9,17 +9,20 @@ they are found when PostHog refuses them.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from isal import isal_zlib
 
 from target_posthog.amplitude.identity import legal_id
+from target_posthog.blocks import BlockOfLines
 from target_posthog.codec import dumps
-from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected, StreamLine
+from target_posthog.conversion import Converted, GroupState, Json, Link, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from target_posthog.protocols import Wire
 
@@ -40,15 +43,18 @@ FED_TOGETHER = 100
 SOMEWHERE = -1
 
 
-class Item(msgspec.Struct, gc=False):
-    """One event on its way, serialised once. Not frozen, because that costs time; never changed.
+class Item(msgspec.Struct, gc=False, array_like=True):
+    """One event on its way, serialised once.
+
+    Not frozen, because that costs time: `record`, `index` and `key` are set as it moves on.
 
     Attributes:
         uuid, name, person, timestamp: of the event; what PostHog knows it by.
         body: the event as the protocol wants it, JSON.
-        record: the record that it was made from, or its JSON, for the rejects file. Of an event
-            that we add, the event itself.
-        key: what must keep its order; see `lanes`.
+        record: the record that it was made from, or its JSON, or the block of lines that holds it,
+            for the rejects file. Of an event that we add, the event itself.
+        key: what must keep its order; see `lanes`. A worker gives the device, else the person; the
+            target puts the user in its place that owns the device.
         link: the pair that the record shows, or for an identity event the pair that it joins.
         groups: the group states that the record shows, or that a group event tells.
         user: the user that the record names, with or without a device.
@@ -59,6 +65,9 @@ class Item(msgspec.Struct, gc=False):
         told: true for an event that we add: an identity or a group event.
         also: further pairs that the record shows.
         joins: the event of the record itself asks PostHog to join the pair of `link`.
+        fingerprint: 64 bits of what PostHog keeps one event of; see `kept`.
+        index: which line of its block the record is.
+        shows: it may show what no event before it in its block has shown of people and groups.
     """
 
     uuid: str
@@ -66,7 +75,7 @@ class Item(msgspec.Struct, gc=False):
     person: str
     timestamp: str
     body: bytes
-    record: Json | bytes | StreamLine
+    record: Any
     key: str
     link: Link | None = None
     groups: tuple[GroupState, ...] = ()
@@ -76,6 +85,9 @@ class Item(msgspec.Struct, gc=False):
     told: bool = False
     also: tuple[Link, ...] = ()
     joins: bool = False
+    fingerprint: int = 0
+    index: int = 0
+    shows: bool = True
 
 
 @dataclass(frozen=True)
@@ -98,57 +110,73 @@ class Batch:
 
     Attributes:
         items: the events, in order; no uuid twice.
+        wire: the protocol.
         historical: they go as a historical migration.
         created_at: when the batch was begun, RFC 3339; the same in every try.
-        packed: the request body, gzip; the same in every try.
         size: how many bytes its events have before compression, with a comma each.
+        epoch: see `state_gate`; that of its first event.
+        keys: what its events must keep their order with; more may be in it.
     """
 
     items: Sequence[Item]
+    wire: Wire
     historical: bool
     created_at: str
-    packed: bytes
     size: int
+    epoch: int = 0
+    keys: AbstractSet[str] = frozenset()
 
-    def of(self, items: Sequence[Item], wire: Wire) -> Batch:
-        """Return a part of this batch, packed anew unless it is all of it."""
+    @cached_property
+    def packed(self) -> bytes:
+        """The request body, gzip; the same in every try.
+
+        Compression lets go of the interpreter, so the thread of the request is the one to ask.
+        """
+        compressor = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
+        head = self.wire.head(historical=self.historical, created_at=self.created_at)
+        packed = [compressor.compress(head)]
+        bodies = [item.body for item in self.items]
+        for start in range(0, len(bodies), FED_TOGETHER):
+            together = bodies[start : start + FED_TOGETHER]
+            packed.append(compressor.compress(b",".join([b"", *together] if start else together)))
+        return b"".join([*packed, compressor.compress(b"]}"), compressor.flush()])
+
+    def of(self, items: Sequence[Item]) -> Batch:
+        """Return a part of this batch."""
         if len(items) == len(self.items):
             return self
-        filling = Filling(wire, historical=self.historical, created_at=self.created_at)
-        for item in items:
-            filling.add(item)
-        return filling.sealed()
+        return replace(self, items=items, size=_size_of(items))
 
-    def halves(self, wire: Wire) -> tuple[Batch, Batch]:
+    def halves(self) -> tuple[Batch, Batch]:
         """Return the two halves of a batch of at least two events."""
         middle = len(self.items) // 2
-        return self.of(self.items[:middle], wire), self.of(self.items[middle:], wire)
+        return self.of(self.items[:middle]), self.of(self.items[middle:])
 
 
-class Filling:
-    """A batch that still grows. Its body is compressed meanwhile, a piece at a time.
+class BatchBuilder:
+    """A batch that still grows.
 
     Args:
         wire: the protocol.
         historical: its events go as a historical migration.
         created_at: now, RFC 3339.
+        epoch: see `state_gate`.
 
     Attributes:
         by_uuid: the events so far, by uuid.
         size: how many bytes they have before compression, with a comma each.
+        epoch: that of the first event.
+        keys: what they must keep their order with.
     """
 
-    def __init__(self, wire: Wire, *, historical: bool, created_at: str) -> None:
+    def __init__(self, wire: Wire, *, historical: bool, created_at: str, epoch: int = 0) -> None:
         self.by_uuid: dict[str, Item] = {}
         self.size = 0
+        self.epoch = epoch
+        self.keys: set[str] = set()
+        self._wire = wire
         self._historical = historical
         self._created_at = created_at
-        self._compressor = isal_zlib.compressobj(_LEVEL, wbits=_GZIP)
-        head = wire.head(historical=historical, created_at=created_at)
-        self._packed = [self._compressor.compress(head)]
-        self._unpacked: list[bytes] = []
-        self._wire = wire
-        self._is_stale = False
 
     def add(self, item: Item) -> None:
         """Add an event, of a uuid that is not there."""
@@ -162,49 +190,33 @@ class Filling:
             size: how many bytes they have before compression, with a comma each.
         """
         self.by_uuid.update(by_uuid)
+        self.keys.update([item.key for item in by_uuid.values()])
         self.size += size
-        self._unpacked += [item.body for item in by_uuid.values()]
-        if len(self._unpacked) >= FED_TOGETHER:
-            self._feed()
 
     def replace(self, item: Item) -> None:
-        """Put an event at the end, in place of the one of its uuid.
-
-        What is compressed already is not taken apart: the batch is packed anew at its end, however
-        many events were replaced.
-        """
+        """Put an event at the end, in place of the one of its uuid."""
         self.size += len(item.body) - len(self.by_uuid.pop(item.uuid).body)
         self.by_uuid[item.uuid] = item
-        self._is_stale = True
+        self.keys.add(item.key)
 
-    def sealed(self) -> Batch:
+    def build(self) -> Batch:
         """Return the batch as it is now; nothing may be added any more."""
-        if self._is_stale:
-            anew = Filling(self._wire, historical=self._historical, created_at=self._created_at)
-            anew.add_all(self.by_uuid, self.size)
-            return anew.sealed()
-        self._feed()
-        self._packed += [self._compressor.compress(b"]}"), self._compressor.flush()]
-        items = list(self.by_uuid.values())
-        packed = b"".join(self._packed)
-        return Batch(items, self._historical, self._created_at, packed, self.size)
-
-    def _feed(self) -> None:
-        if len(self.by_uuid) > len(self._unpacked):
-            # There is an event before these.
-            self._unpacked.insert(0, b"")
-        self._packed.append(self._compressor.compress(b",".join(self._unpacked)))
-        self._unpacked.clear()
+        return Batch(
+            list(self.by_uuid.values()), self._wire, self._historical, self._created_at,
+            self.size, self.epoch, self.keys,
+        )  # fmt: skip
 
 
-def item_of(
-    converted: Converted, record: Json | bytes | StreamLine, wire: Wire, latest_time: str
-) -> Item | Rejected:
+def _size_of(items: Sequence[Item]) -> int:
+    return sum(len(item.body) for item in items) + len(items)
+
+
+def item_of(converted: Converted, record: Any, wire: Wire, latest_time: str) -> Item | Rejected:
     """Serialise an event, or return why PostHog would refuse or bend it.
 
     Args:
         converted: the event, and what it tells about people and groups.
-        record: the record that it was made from.
+        record: see `Item.record`; None when it is set later.
         wire: the protocol.
         latest_time: RFC 3339; PostHog puts its own clock in place of a time that lies more than
             23 hours ahead (rust/common/types/src/timestamp.rs).
@@ -239,8 +251,14 @@ def stored_once(item: Item) -> tuple[str, str, str, str]:
 
 def is_repeat(item: Item, twin: Item) -> bool:
     """Tell whether two events of one uuid are the same byte for byte, or were the same line."""
-    is_line = isinstance(item.record, bytes) and item.record == twin.record
-    return is_line or item.body == twin.body
+    return item.body == twin.body or _line_of(item) == _line_of(twin) != b""
+
+
+def _line_of(item: Item) -> bytes:
+    """Return the line that an event was made from, or none."""
+    record = item.record
+    line = record.line(item.index) if isinstance(record, BlockOfLines) else record
+    return line if isinstance(line, bytes) else b""
 
 
 def group_order(group_type: object, group_key: object) -> str:

@@ -79,10 +79,10 @@ class _Sending:
         self.taken = Taken()
         self.seconds = 0.0
 
-    def go_on_with(self, again: frozenset[str], wire: Wire) -> None:
+    def go_on_with(self, again: frozenset[str]) -> None:
         """Go on with these events alone."""
         left = [item for item in self.batch.items if item.uuid in again]
-        self.batch = self.batch.of(left, wire)
+        self.batch = self.batch.of(left)
 
 
 class CaptureApi:
@@ -242,7 +242,7 @@ class CaptureApi:
         sending.taken = sending.taken.then(taken)
         self._has_taken = True
         if taken.again:
-            sending.go_on_with(taken.again, self._wire)
+            sending.go_on_with(taken.again)
             raise Retryable(f"it deferred {len(taken.again)} events", _wait_of(answer))
 
     def _foreign(self, answer: HttpAnswer) -> Retryable:

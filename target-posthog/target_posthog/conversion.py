@@ -51,8 +51,7 @@ class StreamLine(msgspec.Struct, gc=False):
     key_properties: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(msgspec.Struct, frozen=True, eq=False, gc=False, array_like=True):
     """One legal (user, device) pair that a record shows: the device may be joined to the user.
 
     Attributes:
@@ -63,7 +62,17 @@ class Link:
 
     user_id: str
     device_id: str
-    source: Source = field(default="amplitude", compare=False)
+    source: Source = "amplitude"
+
+    def __eq__(self, other: object) -> bool:
+        """Return True if both are of the same ids, whatever the source."""
+        if not isinstance(other, Link):
+            return NotImplemented
+        return (self.user_id, self.device_id) == (other.user_id, other.device_id)
+
+    def __hash__(self) -> int:
+        """Return the hash of the ids."""
+        return hash((self.user_id, self.device_id))
 
 
 @dataclass(frozen=True)
@@ -116,10 +125,12 @@ class Rejected:
     Attributes:
         code: one of `rejects.CODES`.
         reason: one sentence for the user; goes to the rejects file, never to a log.
+        stage: where it was rejected, for the rejects file.
     """
 
     code: str
     reason: str
+    stage: str = field(default="convert", compare=False)
 
 
 Conversion = Converted | Skipped | Rejected

@@ -9,6 +9,7 @@ from target_posthog.batches import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from target_posthog.conversion import GroupState, Json, Link, Rejected
     from target_posthog.sightings import News, Sighting
@@ -21,13 +22,13 @@ MAX_LANES = 4
 
 
 class ToldLinks(Protocol):
-    """What must be told and what was: `links.Links`, or a worker's way to ask for it."""
+    """What must be told and what was: `links.Links`."""
 
-    def ask(self, sightings: Sequence[Sighting]) -> None:
-        """Ask what PostHog must be told because of a stretch of records."""
+    def news(self, sightings: Sequence[Sighting]) -> News:
+        """Return what PostHog must be told because of a stretch of records."""
 
-    def answer(self, *, wait: bool) -> News | None:
-        """Return the answer to what was asked last; None when it is not there, unless `wait`."""
+    def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
+        """Return the user of each device that has one, and whether PostHog was told or will be."""
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
         """Remember links and group states that PostHog took."""
@@ -36,15 +37,8 @@ class ToldLinks(Protocol):
         """Do not tell these links again in this run."""
 
 
-class KeptEvents(Protocol):
-    """Which events PostHog keeps: `kept.Kept`, or a worker's notes for it."""
-
-    def repeats(self, fingerprints: Sequence[int]) -> int:
-        """Remember accepted events; return how many of them replace an older version."""
-
-
 class RejectsFile(Protocol):
-    """Where refused records go: `rejects.Rejects`, or a worker's way to it."""
+    """Where refused records go: `rejects.Rejects`."""
 
     @property
     def place(self) -> str:

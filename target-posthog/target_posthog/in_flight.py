@@ -1,16 +1,20 @@
 """Requests under way: threads that wait on sockets, and the answers back in the main thread.
 
-Everything else stays in the main thread: conversion, compression, counts, ledger and rejects. Two
-threads of Python do not compute at once, so there is nothing to win by sharing that.
+A batch is compressed in the thread that sends it: compression lets go of the interpreter. Counts,
+ledger and rejects stay in the main thread: two threads of Python do not compute at once.
 """
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_posthog.answers import Answer, Sender
     from target_posthog.batches import Batch
 
@@ -23,6 +27,9 @@ class InFlight(Protocol):
 
     def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:
         """Return what became of a request, with its lane; None when none ends in time."""
+
+    def descriptors(self) -> Sequence[int]:
+        """Return what can be read from once a request has ended."""
 
     def close(self) -> None:
         """Begin nothing more, and let go of the threads."""
@@ -43,6 +50,10 @@ class OneByOne:
         """Return what became of the oldest request."""
         return self._done.pop(0) if self._done else None
 
+    def descriptors(self) -> Sequence[int]:
+        """Return none: a request has ended when `begin` returns."""
+        return ()
+
     def close(self) -> None:
         """Do nothing: there are no threads."""
 
@@ -60,6 +71,9 @@ class SideBySide:
         self._sender = sender
         self._done: queue.SimpleQueue[tuple[int, Answer | Exception]] = queue.SimpleQueue()
         self._inboxes: dict[int, queue.SimpleQueue[Batch | None]] = {}
+        self._wake, self._waker = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._waker, False)
 
     def begin(self, lane: int, batch: Batch) -> None:
         """Hand a request to the thread of its lane."""
@@ -73,10 +87,16 @@ class SideBySide:
 
     def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:
         """Return what became of a request; wait for it, at most so many seconds."""
+        with suppress(BlockingIOError):
+            os.read(self._wake, 4096)
         try:
             return self._done.get(block=timeout != 0, timeout=timeout or None)
         except queue.Empty:
             return None
+
+    def descriptors(self) -> Sequence[int]:
+        """Return the end of a pipe that gets a byte for each request that ends."""
+        return (self._wake,)
 
     def close(self) -> None:
         """End the threads, each after the try that it is in."""
@@ -87,6 +107,8 @@ class SideBySide:
     def _serve(self, lane: int, inbox: queue.SimpleQueue[Batch | None]) -> None:
         while (batch := inbox.get()) is not None:
             self._done.put((lane, _outcome(self._sender, batch)))
+            with suppress(BlockingIOError):  # full: there is enough to wake up for
+                os.write(self._waker, b".")
 
 
 def _outcome(sender: Sender, batch: Batch) -> Answer | Exception:

@@ -44,27 +44,15 @@ class Kept:
         return len(fingerprints) - new
 
 
-class NotedKept:
-    """The fingerprints of what a worker's deliveries had accepted, for the target to look up."""
-
-    def __init__(self) -> None:
-        self._noted = array("q")
-
-    def repeats(self, fingerprints: Sequence[int]) -> int:
-        """Note accepted events; the target will find the older versions among them."""
-        self._noted.extend(fingerprints)
-        return 0
-
-    def take(self) -> Sequence[int]:
-        """Return what was noted since the last time."""
-        noted, self._noted = self._noted, array("q")
-        return noted
-
-
 def fingerprints_of(items: Sequence[Item]) -> Sequence[int]:
-    """Return 64 bits for each event.
+    """Return 64 bits for each event, mostly those that a worker found."""
+    return array("q", [item.fingerprint or fingerprint_of(item) for item in items])
+
+
+def fingerprint_of(item: Item) -> int:
+    """Return 64 bits of what PostHog keeps one event of.
 
     Hashes of texts are the same in a process and its copies, such as workers are; started anew
     (where processes cannot be copied), each worker finds its own repeats only.
     """
-    return array("q", map(hash, map(stored_once, items)))
+    return hash(stored_once(item))

@@ -1,6 +1,6 @@
 """Which event waits for which: lanes that go side by side, each in order with one batch under way.
 
-Pure. All events of a device share a lane, so its order is kept however many requests are under
+Pure. All events of a person share a lane, so their order is kept however many requests are under
 way and however they end. One lane at first, so that all rows keep their order and a small run
 makes few requests; more once waiting for answers has cost time.
 """
@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from target_posthog.batches import Filling, is_repeat, stored_once
+from target_posthog.batches import BatchBuilder, is_repeat, stored_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +29,10 @@ Put = Literal["added", "repeats", "replaces"]
 #: meanwhile. Seconds.
 _SLOW_ANSWER = 0.05
 #: How much waiting for slow answers is put up with before the lanes double. Seconds.
-_PATIENCE = 1.0
+_PATIENCE = 0.2
+#: How many keys may be in other lanes than their own before those are forgotten of which nothing
+#: waits.
+_MOST_MOVED = 10_000
 
 
 @dataclass
@@ -36,13 +40,8 @@ class _Lane:
     """One lane: sealed batches go before those that still grow, historical ones before live."""
 
     sealed: deque[Batch] = field(default_factory=deque)
-    growing: dict[bool, Filling] = field(default_factory=dict)
+    growing: dict[bool, BatchBuilder] = field(default_factory=dict)
     under_way: Batch | None = None
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether a batch must go that cannot, because another is under way."""
-        return self.under_way is not None and bool(self.sealed)
 
     @property
     def can_begin(self) -> bool:
@@ -57,7 +56,13 @@ class _Lane:
         for historical in (True, False) if live else (True,):
             filling = self.growing.pop(historical, None)
             if filling is not None:
-                self.sealed.append(filling.sealed())
+                self.sealed.append(filling.build())
+
+    @property
+    def waiting(self) -> Iterator[Batch | BatchBuilder]:
+        """All that is not settled."""
+        under_way = () if self.under_way is None else (self.under_way,)
+        return chain(under_way, self.sealed, self.growing.values())
 
 
 class _Run:
@@ -97,41 +102,83 @@ class Lanes:
         self.count = count
         self.are_pressed = False
         self._lanes = [_Lane() for _ in range(count)]
-        self._max_events, self._max_bytes = limits.max_events, limits.max_bytes
+        self._limits = limits
         self._wire = wire
         self._room_events = limits.max_events * (count + 1)
         self._room_bytes = limits.max_bytes * (count + 1)
         self._held_events = self._held_bytes = 0
+        #: The lanes of what follows something into another one than its own.
+        self._moved: dict[str, int] = {}
 
-    def add(self, item: Item, *, historical: bool, created_at: str) -> Put:
+    def bound(self, max_bytes: int) -> None:
+        """Make no batch larger than this from now on; those that wait go in parts."""
+        self._limits = replace(self._limits, max_bytes=max_bytes)
+
+    @property
+    def oldest(self) -> int | None:
+        """The lowest epoch of what is not settled, None when all is."""
+        return min((one.epoch for lane in self._lanes for one in lane.waiting), default=None)
+
+    def join(self, first: str, second: str) -> bool:
+        """Let what is still to come of `second` go behind all that waits of `first`.
+
+        Returns:
+            False when that needs an empty lane, because events of both wait in different ones.
+        """
+        behind, own = self._number_of(first), self._number_of(second)
+        if behind == own or not self._holds(behind, first):
+            return True
+        if self._holds(own, second):
+            return False
+        self._moved[second] = behind
+        return True
+
+    def forget_moved(self) -> None:
+        """Forget, if they are many, the keys in other lanes than their own of which nothing waits.
+
+        Not while something is joined: what is to follow has not come yet.
+        """
+        if len(self._moved) >= _MOST_MOVED:
+            self._moved = {
+                key: number for key, number in self._moved.items() if self._holds(number, key)
+            }
+
+    def seal_all(self) -> None:
+        """Let all that waits go out, full or not."""
+        for lane in self._lanes:
+            lane.seal()
+
+    def add(self, item: Item, *, historical: bool, created_at: str, epoch: int = 0) -> Put:
         """Put an event at the end of its lane.
 
         No uuid stands in a batch twice: v1 refuses a request that holds one twice
         (rust/capture v1/analytics/process.rs, `duplicate_event_uuid`). Of two versions of an event
         the later one stays; two events of one uuid that PostHog would both keep go out both.
         """
-        lane = self._lanes[0 if self.count == 1 else _place(item.key, self.count)]
+        lane = self._lanes[self._number_of(item.key)]
         size = len(item.body) + 1
         filling = lane.growing.get(historical)
         if any(item.uuid in one.by_uuid for one in lane.growing.values()):
             put = self._put_beside_twin(lane, item, historical=historical)
             if put != "added":
                 return put
-        elif filling is not None and filling.size + size > self._max_bytes + 1:
+        elif filling is not None and filling.size + size > self._limits.max_bytes + 1:
             self._seal(lane, historical=historical)
         filling = lane.growing.get(historical)
         if filling is None:
-            filling = self._begun(lane, historical=historical, created_at=created_at)
+            filling = self._begun(lane, historical, created_at, epoch)
         filling.add(item)
         self._held_events += 1
         self._held_bytes += size
-        if len(filling.by_uuid) >= self._max_events or filling.size >= self._max_bytes:
+        if self._is_full(len(filling.by_uuid), filling.size):
             self._seal(lane, historical=historical)
         elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
             self.are_pressed = True
         return "added"
 
-    def add_all(self, items: Sequence[Item], *, historical: bool, created_at: str) -> bool:
+    def add_all(
+        self, items: Sequence[Item], *, historical: bool, created_at: str, epoch: int = 0
+    ) -> bool:
         """Do what `add` does for each of these events, when it would do nothing else.
 
         Returns:
@@ -149,7 +196,7 @@ class Lanes:
         for run in runs:
             filling = run.lane.growing.get(historical)
             if filling is None:
-                filling = self._begun(run.lane, historical=historical, created_at=created_at)
+                filling = self._begun(run.lane, historical, created_at, epoch)
             filling.add_all(run.by_uuid, run.size)
         self._held_events += len(items)
         self._held_bytes += size
@@ -163,8 +210,6 @@ class Lanes:
     @property
     def must_wait(self) -> bool:
         """Whether nothing may be added before a batch that is under way is done."""
-        if any(lane.is_blocked for lane in self._lanes):
-            return True
         return not self._has_room and self.under_way > 0
 
     @property
@@ -206,11 +251,32 @@ class Lanes:
         for batch in batches:
             self._hold(batch, +1)
 
-    def _begun(self, lane: _Lane, *, historical: bool, created_at: str) -> Filling:
+    def _begun(
+        self,
+        lane: _Lane,
+        historical: bool,  # noqa: FBT001 - a key of the lane's
+        created_at: str,
+        epoch: int,
+    ) -> BatchBuilder:
         """Begin a batch in a lane, and return it."""
-        filling = Filling(self._wire, historical=historical, created_at=created_at)
+        filling = BatchBuilder(
+            self._wire, historical=historical, created_at=created_at, epoch=epoch
+        )
         lane.growing[historical] = filling
         return filling
+
+    def _number_of(self, key: str) -> int:
+        """Return the number of a key's lane."""
+        if self.count == 1:
+            return 0
+        moved = self._moved.get(key)
+        return _place(key, self.count) if moved is None else moved
+
+    def _holds(self, number: int, key: str) -> bool:
+        return any(key in one.keys for one in self._lanes[number].waiting)
+
+    def _is_full(self, events: int, size: int) -> bool:
+        return events >= self._limits.max_events or size >= self._limits.max_bytes
 
     def _put_beside_twin(self, lane: _Lane, item: Item, *, historical: bool) -> Put:
         """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
@@ -223,7 +289,7 @@ class Lanes:
             if item.told or is_repeat(item, twin):
                 return "repeats"
             more = len(item.body) - len(twin.body)
-            if not twin.told and filling.size + more <= self._max_bytes:
+            if not twin.told and filling.size + more <= self._limits.max_bytes:
                 filling.replace(item)
                 self._held_bytes += more
                 self.are_pressed |= not self._has_room
@@ -235,7 +301,7 @@ class Lanes:
         """Return the lanes of these events, and which go there."""
         of_lanes: dict[int, list[Item]] = {}
         for item in items:
-            of_lanes.setdefault(_place(item.key, self.count), []).append(item)
+            of_lanes.setdefault(self._number_of(item.key), []).append(item)
         return [_Run(self._lanes[number], of_lane) for number, of_lane in of_lanes.items()]
 
     def _takes(self, run: _Run, *, historical: bool) -> bool:
@@ -248,8 +314,7 @@ class Lanes:
         return (
             all(one.by_uuid.keys().isdisjoint(run.by_uuid) for one in growing.values())
             and len(run.by_uuid) == run.events
-            and events < self._max_events
-            and size < self._max_bytes
+            and not self._is_full(events, size)
         )
 
     @property
@@ -263,6 +328,9 @@ class Lanes:
     def _start(self, lane: _Lane) -> Batch:
         if not lane.sealed:
             lane.seal()
+        # The last comma is not sent.
+        while lane.sealed[0].size > self._limits.max_bytes + 1 and len(lane.sealed[0].items) > 1:
+            lane.sealed.extendleft(reversed(lane.sealed.popleft().halves()))
         lane.under_way = lane.sealed.popleft()
         return lane.under_way
 

@@ -20,7 +20,8 @@ from target_posthog.memory import Recent
 from target_posthog.sightings import Added, News, Sighting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 #: How many owners and groups are remembered in memory, at some 300 bytes each; the ledger knows
 #: the others.
@@ -44,7 +45,6 @@ class Links:
         self._on_the_way: set[str] = set()
         self._refused: set[str] = set()
         self._after_the_record = False
-        self._answer = News()
 
     def be_careful(self) -> None:
         """Tell each link just after its record instead of just before it.
@@ -55,13 +55,22 @@ class Links:
         """
         self._after_the_record = True
 
-    def ask(self, sightings: Sequence[Sighting]) -> None:
-        """Work out the news; `answer` gives them."""
-        self._answer = self.news(sightings)
-
-    def answer(self, *, wait: bool) -> News | None:  # noqa: ARG002 - it is always there
-        """Return the news that were asked for last."""
-        return self._answer
+    def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
+        """Return the user of each device that has one, and whether PostHog was told or will be."""
+        if self._kind == "none":
+            return {}
+        owners = {device: self._owners.get(device) for device in devices}
+        unknown = [device for device, owner in owners.items() if owner is None]
+        if unknown:
+            known = self._ledger.owners(unknown)
+            # One that has none yet is asked about again: any other run may give it one.
+            self._owners.put(known)
+            owners.update(known)
+        return {
+            device: (owner.user_id, owner.accepted or device in self._on_the_way)
+            for device, owner in owners.items()
+            if owner is not None
+        }
 
     def news(self, sightings: Sequence[Sighting]) -> News:
         """Return what PostHog must be told, after the ledger knows that it will be.

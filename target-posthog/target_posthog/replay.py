@@ -19,6 +19,7 @@ import click
 from typing_extensions import override
 
 from target_posthog import progress
+from target_posthog.batches import item_of
 from target_posthog.conversion import Converted, Json, Link, Skipped
 from target_posthog.converters import AMPLITUDE_FIELDS
 from target_posthog.errors import RunAgain, TargetPosthogError
@@ -237,9 +238,10 @@ class Replay(TargetPosthog):
         sent: list[AddedLine] = []
         for line in added:
             if self._links.is_told(line.tells):
-                self.delivery.take(line.event, Skipped("already_told"))
+                self.delivery.take(Skipped("already_told"), line.event)
             else:
-                self.delivery.take(line.event, Converted(line.event))
+                item = item_of(Converted(line.event), None, self.wire, self.delivery.latest_time)
+                self.delivery.take(item, line.event)
                 sent.append(line)
         self.delivery.flush()
         refused = self._remaining.uuids

@@ -1,6 +1,6 @@
 """What the records of a stretch show of people and groups, and what PostHog is told because of it.
 
-Plain data: the two halves, `delivery` and `links`, may be in different processes.
+Plain data between the two: `identity_stage` shows, `links` decides.
 """
 
 from __future__ import annotations
@@ -74,11 +74,27 @@ class News(msgspec.Struct, frozen=True):
     apart: Sequence[int] = ()
 
 
+def note_what_is_shown(item: Item, shown: set[tuple[str | None, str]]) -> None:
+    """Note of an event whether it may show something that those before it did not.
+
+    Args:
+        item: the event.
+        shown: what those before it did; is added to.
+    """
+    # Of other taps, a person keeps the order of all its ids.
+    pair = item.user, item.key if item.link is None else item.link.device_id
+    if pair not in shown:
+        shown.add(pair)
+    elif not (item.groups or item.joins or item.also):
+        item.shows = False
+        item.link = None
+
+
 def sightings_of(items: Sequence[Item]) -> list[Sighting]:
     """Return what a stretch of records shows; those that show nothing new in it are left out."""
     sightings = []
     shown: set[tuple[str | None, str | None]] = set()
-    for index, item in enumerate(items):
+    for index, item in [(index, item) for index, item in enumerate(items) if item.shows]:
         user, link, groups = item.user, item.link, item.groups
         if user is None and link is None and not groups:
             continue
@@ -94,38 +110,19 @@ def sightings_of(items: Sequence[Item]) -> list[Sighting]:
     return sightings
 
 
-def told_beside(items: Sequence[Item], news: News, wire: Wire) -> list[Item]:
-    """Return a stretch of records with the events to add in their places."""
-    if not news.added and not news.apart:
-        return list(items)
-    if news.apart:
-        items = list(items)
-        for index in news.apart:
-            items[index] = _apart(items[index])
-    beside: dict[int, list[Item]] = {}
-    for one in news.added:
-        beside.setdefault(one.index, []).append(_item(one, wire))
-    result: list[Item] = []
-    for index, item in enumerate(items):
-        added = beside.get(index, ())
-        result += [item, *added] if news.after else [*added, item]
-    return result
-
-
-def _item(added: Added, wire: Wire) -> Item:
+def added_item(added: Added, wire: Wire) -> Item:
     """Return an event to add, on its way.
 
-    An identity event keeps its order with what the record keeps it that showed it: its device, of
-    other taps its user. A group
-    event keeps it with its group: two states of one group must not change places, whoever showed
-    them, and no other event depends on them.
+    An identity event keeps its order with its user, whose events the device's are from now on. A
+    group event keeps it with its group: two states of one group must not change places, whoever
+    showed them, and no other event depends on them.
     """
     event, link = added.event, added.link
     if link is None:
         (group,) = added.groups
         key = group_order(group.group_type, group.group_key)
     else:
-        key = link.user_id if link.source is None else link.device_id
+        key = link.user_id
     return Item(
         event["uuid"], event["event"], event["distinct_id"], event["timestamp"],
         _body(event, wire), event, key, added.link, added.groups, told=True,
@@ -148,7 +145,7 @@ def merged_by(event: Json) -> Any:
     return event["properties"].get(_MERGED.get(event["event"]))
 
 
-def _apart(item: Item) -> Item:
+def apart(item: Item) -> Item:
     """Return the event of a record without its wish to join two users; the id stays on it."""
     event = loads(item.body)
     properties = event["properties"]

@@ -9,6 +9,7 @@ from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from target_posthog.converters import Converter
+from target_posthog.intake import Intake
 from target_posthog.plugin import RecordWithoutKey
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ class PosthogSink(Sink):
         key_properties: Sequence[str] | None,
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
-        self._take = target.delivery.take
+        self._delivery = target.delivery
         self.converter = Converter(
             target.conversions, stream_name, schema, key_properties or (), target.say_once
         )
+        self.intake = Intake(self.converter, target.wire)
         for warning in self.converter.warnings:
             target.say_once(logging.WARNING, warning)
 
@@ -58,7 +60,8 @@ class PosthogSink(Sink):
 
     @override
     def process_record(self, record: Json, context: Mapping[str, Any]) -> None:
-        self._take(self.converter.known(record), self.converter.convert(record))
+        outcome = self.intake.outcome_of(record, self._delivery.latest_time)
+        self._delivery.take(outcome, self.converter.known(record))
 
     @override
     def process_batch(self, context: Mapping[str, Any]) -> None:

@@ -26,7 +26,8 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.about_text import AboutText
-from target_posthog.batch_files import files_of
+from target_posthog.batch_files import BatchFile, files_of
+from target_posthog.batch_intake import BatchIntake
 from target_posthog.capture_api import CaptureApi
 from target_posthog.checked_mapper import CheckedMapper
 from target_posthog.conversion import Skipped
@@ -42,13 +43,14 @@ from target_posthog.given_settings import (
 )
 from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.in_flight import OneByOne, SideBySide
+from target_posthog.intake import fits
 from target_posthog.key_check import AfterKeyCheck, KeyCheck
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
 from target_posthog.object_cutter import Found
 from target_posthog.pace import Pace
 from target_posthog.plugin import RecordWithoutSchema, StateNotWritten, checked_config
-from target_posthog.pool import Pool
+from target_posthog.pool import OwnProcess, Pool
 from target_posthog.preview import PreviewFile
 from target_posthog.protocols import wire_of
 from target_posthog.quick_records import QuickRecords
@@ -67,10 +69,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
-    from target_posthog.batch_files import BatchFile
     from target_posthog.batches import Item
     from target_posthog.conversion import Json
+    from target_posthog.intake import Intake
     from target_posthog.pace import SharedTurns
+    from target_posthog.pool import Workers
 
 #: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
 #: run sends again.
@@ -102,7 +105,7 @@ class TargetPosthog(Target):
         super().__init__(**arguments)
         self._started = time.monotonic()
         self._progress = progress.Progress(self._started)
-        self._state_written = float("-inf")
+        self._state_written = self._hurried = float("-inf")
         self._begun = False
         #: Streams whose schema names no fields.
         self._bare_streams: list[str] = []
@@ -110,12 +113,11 @@ class TargetPosthog(Target):
         self._is_closed = False
         self._said: set[str] = set()
         self._safe_state: Json | None = None
-        self._files_read: list[BatchFile] = []
         self._streams_of_files: dict[str, StreamOfFiles] = {}
         self._program = f"{self.name}/{self.plugin_version}"
         self.conversions = Conversions(self.config)
         self._open()
-        self._pool: Pool | None = None
+        self._batches: BatchIntake | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
         self.message_reader.attend = self._attend
         if self.config["protocol"] == "batch":
@@ -139,7 +141,7 @@ class TargetPosthog(Target):
         if self._preview is None and self.config["check_api_key"]:
             self._key_check = KeyCheck.of(self.config, api_key, self._program)
             self._pace = AfterKeyCheck(self._key_check, self._pace)
-        wire = wire_of(self.config["protocol"], api_key, self._program)
+        self.wire = wire = wire_of(self.config["protocol"], api_key, self._program)
         self._sender = self._preview or CaptureApi.of(
             self.config, wire, api_key=api_key, sender=self._program, turns=self._pace
         )
@@ -153,6 +155,7 @@ class TargetPosthog(Target):
             links=self._links,
             rejects=self._rejects,
             utc_now=lambda: datetime.now(timezone.utc),
+            on_settled=self._note_settled,
         )
 
     def _open_rejects(self, started: datetime) -> Rejects:
@@ -201,25 +204,26 @@ class TargetPosthog(Target):
 
     @override
     def _process_record_message(self, message_dict: Json) -> None:
+        record = message_dict["record"]
+        self._take_up_records()
+        exported = self.delivery.counts.exported
+        if isinstance(record, Found):
+            self._assert_sink_exists(message_dict["stream"])
+            self.delivery.take_unreadable(
+                record.text, f"the input, {record.place}: {record.reason}"
+            )
+        else:
+            super()._process_record_message(message_dict)
+        if self.delivery.counts.exported == exported:
+            self.delivery.take(_REMOVED_BY_MAPS, record)
+        self._show_progress()
+
+    def _take_up_records(self) -> None:
+        """Begin with records, behind all files that came before."""
         if not self._begun:
             self._begin(goes_on=False)
         self._is_closed = False
-        record = message_dict["record"]
-        if isinstance(record, Found):
-            self._take_unreadable(message_dict["stream"], record)
-            return
-        exported = self.delivery.counts.exported
-        super()._process_record_message(message_dict)
-        if self.delivery.counts.exported == exported:
-            self.delivery.take(record, _REMOVED_BY_MAPS)
-        self._show_progress()
-
-    def _take_unreadable(self, stream: str, found: Found) -> None:
-        """Take a record that cannot be read, as those of batch files are taken."""
-        if stream not in self.mapper.stream_maps:
-            self._assert_sink_exists(stream)
-        self.delivery.take_unreadable(found.text, f"the input, {found.place}: {found.reason}")
-        self._show_progress()
+        self._take_files()
 
     @override
     def _process_state_message(self, message_dict: Json) -> None:
@@ -227,14 +231,12 @@ class TargetPosthog(Target):
             self._begin(goes_on=tells_of_an_earlier_run(message_dict.get("value")))
         super()._process_state_message(message_dict)
         self._is_closed = True
-        if self._pool is not None and not self._pool.is_idle:
-            self._pool.note(copy.deepcopy(self._latest_state or {}))
-            return
-        self._safe_state = copy.deepcopy(self._latest_state) if self._pool is not None else None
-        self._progress.reached(self._latest_state)
-        if time.monotonic() - self._state_written >= _STATE_SECONDS:
-            self.drain_all()
-        self._show_progress()
+        state = copy.deepcopy(self._latest_state or {})
+        if self._batches is None or self._batches.is_idle:
+            self.delivery.note(state)
+        else:
+            self._batches.note(state)
+        self._attend()
 
     def say_once(self, level: int, text: str) -> None:
         """Log what a stream has to say, unless it was said in this run."""
@@ -269,17 +271,15 @@ class TargetPosthog(Target):
 
     def _deliver_all(self) -> None:
         """Wait until everything that came so far is delivered, and on the disk."""
-        while self._pool is not None and not self._pool.is_idle:
-            descriptors, seconds = self._attend()
-            if descriptors:
-                select.select(descriptors, [], [], seconds)
-        self._flush()
-
-    def _flush(self) -> None:
+        self._take_files()
         self.delivery.flush()
-        for file in self._files_read:
-            file.remove()
-        self._files_read.clear()
+        self._pass_marks()
+
+    def _take_files(self) -> None:
+        """Wait until the delivery has all lines of the files so far."""
+        while self._batches is not None and not self._batches.is_idle:
+            descriptors, seconds = self._attend()
+            select.select(descriptors, [], [], seconds)
 
     def _write_now(self, state: Json) -> None:
         """Write a state before which everything is delivered."""
@@ -293,35 +293,71 @@ class TargetPosthog(Target):
         self._safe_state = None
 
     def _attend(self) -> tuple[list[int], float | None]:
-        """Let the workers go on, and write the state that is safe by now; see `Pool.attend`."""
-        if self._pool is None:
-            return [], None
-        try:
-            descriptors, seconds = self._pool.attend()
-        except TargetPosthogError:
-            self._keep_what_is_safe(self._pool)
-            raise
-        state = self._pool.safe_state()
-        if state is not None:
-            self._safe_state = state
-            self._progress.reached(state)
-        if self._safe_state is not None:
-            due = self._state_written + _STATE_SECONDS - time.monotonic()
-            if due <= 0:
-                self._flush()
-                self._write_now(self._safe_state)
-            else:
-                seconds = due if seconds is None else min(due, seconds)
-        self._show_progress()
-        return descriptors, seconds
+        """Let the delivery go on, and write the state that is safe by now.
 
-    def _keep_what_is_safe(self, pool: Pool) -> None:
+        Returns:
+            See `attended_input.Attend`.
+        """
+        descriptors: list[int] = []
+        seconds: float | None = None
+        try:
+            if self._batches is not None:
+                descriptors, seconds = self._batches.attend()
+            self.delivery.attend()
+            self._pass_marks()
+        except TargetPosthogError:
+            self._keep_what_is_safe()
+            raise
+        due = self._write_what_is_due()
+        if due is not None:
+            seconds = due if seconds is None else min(due, seconds)
+        self._show_progress()
+        return [*descriptors, *self.delivery.descriptors()], seconds
+
+    def _write_what_is_due(self) -> float | None:
+        """Write a safe state, if it is time; let batches go that a state waits for.
+
+        Returns:
+            After how many seconds to look again; None when no state waits.
+        """
+        left = self._write_safe_state()
+        if not self.delivery.holds_state:
+            return None if self._safe_state is None else left
+        left = max(left, self._hurried + _STATE_SECONDS - time.monotonic())
+        if left <= 0:
+            self._hurried = time.monotonic()
+            self.delivery.hurry()
+            left = _STATE_SECONDS
+        return left
+
+    def _write_safe_state(self) -> float:
+        """Write a safe state if it is time; return after how many seconds it will be."""
+        left = self._state_written + _STATE_SECONDS - time.monotonic()
+        if self._safe_state is None or left > 0:
+            return left
+        self._write_now(self._safe_state)
+        return _STATE_SECONDS
+
+    def _note_settled(self) -> None:
+        """Let a state go on while records wait for PostHog."""
+        self._pass_marks()
+        self._write_safe_state()
+
+    def _pass_marks(self) -> None:
+        """See what everything before is settled of: files go, and a state is safe."""
+        for mark in self.delivery.passed():
+            if isinstance(mark, BatchFile):
+                mark.remove()
+            else:
+                self._safe_state = mark
+                self._progress.reached(mark)
+
+    def _keep_what_is_safe(self) -> None:
         """Write the last state before which everything is delivered, at the end of a run."""
-        state = pool.safe_state() or self._safe_state
-        if state is not None:
-            with suppress(TargetPosthogError):  # the first failure is the one to tell
-                self._flush()
-                self._write_now(state)
+        with suppress(TargetPosthogError):  # the first failure is the one to tell
+            self._pass_marks()
+            if self._safe_state is not None:
+                self._write_now(self._safe_state)
 
     @override
     def _assert_sink_exists(self, stream_name: str) -> None:
@@ -350,18 +386,27 @@ class TargetPosthog(Target):
             self._assert_sink_exists(message_dict["stream"])
         stream = self._stream_for_workers(message_dict["stream"])
         if stream is None:
+            self._take_files()
             self._read_here(message_dict["stream"], files)
             return
-        if self._pool is None:
-            self._pool = Pool(
-                self.config,
-                self._program,
-                delivery=self.delivery,
-                links=self._links,
-                rejects=self._rejects,
-                pace=self._pace,
-            )
-        self._pool.add(stream, files)
+        if self._batches is None:
+            self._batches = BatchIntake(self._workers(), self.delivery, self._intake_of)
+        try:
+            self._batches.add(stream, files)
+        except TargetPosthogError:
+            self.drain_all()  # writes the state of what came before this message
+            raise
+
+    def _workers(self) -> Workers:
+        """Return what converts blocks: processes, unless nothing is to be sent."""
+        if self._preview is not None or sys.platform == "win32":
+            return OwnProcess(self.config, self.wire)
+        return Pool(self.config, self.wire)
+
+    def _intake_of(self, stream: str) -> Intake:
+        sink = self._sinks_active[stream]
+        assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
+        return sink.intake
 
     def plain_sink(self, stream: str) -> PosthogSink | None:
         """Return the sink of a stream whose records it takes as they come; None for others.
@@ -378,31 +423,22 @@ class TargetPosthog(Target):
         return sink
 
     def take_usual(self, items: Sequence[Item]) -> bool:
-        """Take the events of usual rows; see `Delivery.take_usual`."""
-        if not self._begun:
-            self._begin(goes_on=False)
-        self._is_closed = False
-        taken = self.delivery.take_usual(items)
+        """Take the events of usual rows, if each can be taken as it is; tell whether they were."""
+        self._take_up_records()
+        taken = all(fits(item, self.delivery.latest_time) for item in items)
+        if taken:
+            self.delivery.take_events(items)
         self._show_progress()
         return taken
 
     def _stream_for_workers(self, name: str) -> StreamOfFiles | None:
-        """Return what workers must know of a stream; None when its records pass through the SDK.
-
-        A preview keeps the order of the rows.
-        """
+        """Return what workers must know of a stream; None when its records pass through the SDK."""
         sink = self.plain_sink(name)
-        if sink is None or self._preview is not None or sys.platform == "win32":
+        if sink is None:
             return None
         known = self._streams_of_files.get(name)
         if known is None or known.schema is not sink.schema:
-            known = StreamOfFiles(
-                name,
-                sink.schema,
-                tuple(sink.key_properties),
-                # A file of Amplitude's holds an event once, and those of an hour have no order.
-                in_order=not sink.converter.is_amplitude({}),
-            )
+            known = StreamOfFiles(name, sink.schema, tuple(sink.key_properties))
             self._streams_of_files[name] = known
         return known
 
@@ -420,7 +456,7 @@ class TargetPosthog(Target):
             except BrokenInput:
                 self.drain_all()  # writes the state of what came before this file's message
                 raise
-            self._files_read.append(file)
+            self.delivery.note(file)
 
     @override
     def process_endofpipe(self) -> None:
@@ -434,7 +470,7 @@ class TargetPosthog(Target):
         self._deliver_all()
         super().process_endofpipe()
         self._finish()
-        self.delivery.stop_at_the_end(is_preview=self._preview is not None)
+        self.delivery.fates.stop_at_the_end(is_preview=self._preview is not None)
 
     def _finish(self) -> None:
         counts = self.delivery.counts
@@ -485,14 +521,14 @@ class TargetPosthog(Target):
                         ", ".join(came),
                     )
         if self.delivery.counts.exported:
-            elsewhere = () if self._pool is None else self._pool.met
+            elsewhere = () if self._batches is None else self._batches.met
             for warning in self.conversions.entries.told(elsewhere):
                 self.logger.warning(warning)
 
     def close(self) -> None:
         """Close files and connections, and end the workers."""
-        if self._pool is not None:
-            self._pool.close()
+        if self._batches is not None:
+            self._batches.close()
         if self._key_check is not None:
             self._key_check.close()
         self.delivery.close()
@@ -505,8 +541,8 @@ class TargetPosthog(Target):
     def _show_progress(self) -> None:
         now, counts = time.monotonic(), self.delivery.counts
         stalls = self.delivery.stalls
-        if self._pool is not None:
-            stalls.watch(now, counts.accepted, is_waiting=not self._pool.is_idle)
+        if self._batches is not None:
+            stalls.watch(now, counts.accepted, is_waiting=not self._batches.is_idle)
         line = self._progress.line(now, counts, stalled=stalls.seconds(now))
         if line is not None:
             self.logger.info(line)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.batches import Item, item_of
 from target_posthog.conversion import Converted
+from target_posthog.identity_stage import IdentityStage
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
+from target_posthog.progress import Counts
 from target_posthog.protocols import BatchWire
-from target_posthog.sightings import sightings_of, told_beside
 from tests.fakes.posthog_persons import PersonModel
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
     ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")
     try:
         sound = [item for item in items if isinstance(item, Item)]
-        news = Links(ledger, way).news(sightings_of(sound))
-        return [json.loads(item.body) for item in told_beside(sound, news, WIRE)]
+        stage = IdentityStage(Links(ledger, way), WIRE, Counts())
+        return [json.loads(item.body) for item in stage.completed(sound)]
     finally:
         ledger.close()
 

@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 from target_posthog.amplitude.convert import Options, convert
 from target_posthog.batches import Item, item_of
 from target_posthog.conversion import Converted
+from target_posthog.identity_stage import IdentityStage
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
-from target_posthog.sightings import sightings_of, told_beside
+from target_posthog.progress import Counts
 from tests.fakes.posthog_persons import PersonModel
 from tests.target.deliveries import WIRE
 
@@ -100,7 +101,7 @@ def worker(
         crash = crashes.pop() if crashes else "done"
         with closing(Ledger(url, "phc_test")) as ledger:
             links = Links(ledger, kind)
-            todo = told_beside(items, links.news(sightings_of(items)), WIRE)
+            todo = IdentityStage(links, WIRE, Counts()).completed(list(items))
             yield "claimed"
             if crash != "claimed":
                 half = len(todo) // 2 if crash == "sent" else len(todo)

@@ -23,6 +23,7 @@ from tests.target.deliveries import (
     delivery_to,
     item,
     rejected_lines,
+    take,
 )
 from tests.target.singer import uuid_of
 
@@ -124,7 +125,7 @@ class Run:
         if outcome == 0:
             self.lanes.put_back(number, [batch])
         elif outcome == 1 and len(batch.items) > 1:
-            self.lanes.put_back(number, batch.halves(WIRE))
+            self.lanes.put_back(number, batch.halves())
         else:
             self.delivered += [(one, batch.historical) for one in batch.items]
         self.begin()
@@ -253,6 +254,10 @@ class AnyOrder:
         self.now += 2.0
         return lane, Answer(answer.taken, answer.refused, answer.left, seconds=2.0)
 
+    def descriptors(self) -> Sequence[int]:
+        """Return none: nobody waits."""
+        return ()
+
     def close(self) -> None:
         """Have nothing to close."""
 
@@ -290,7 +295,7 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
         ) as delivery:
             for number, device in enumerate(devices):
                 properties = {"$device_id": f"d{device}", "number": number}
-                delivery.take({"row": number}, converted(number, properties=properties))
+                take(delivery, {"row": number}, converted(number, properties=properties))
                 if number in flush_after:
                     delivery.flush()
                     assert delivery.counts.open == 0
@@ -328,7 +333,7 @@ def test_what_holds_up_the_end_of_a_job_makes_more_lanes_worth_it(
     ) as delivery:
         for job in range(5):
             for number in range(events):
-                delivery.take({}, converted(10 * job + number))
+                take(delivery, {}, converted(10 * job + number))
             delivery.flush()
         assert delivery.lanes == lanes
     assert len(sender.accepted) == 5 * events

@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.answers import Answer, Refused
-from target_posthog.batches import Batch, Item, Limits, item_of
+from target_posthog.batches import Batch, BatchBuilder, Item, Limits, item_of
 from target_posthog.conversion import Converted
 from target_posthog.delivery import Delivery
 from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.in_flight import OneByOne
+from target_posthog.intake import Intake
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
 from target_posthog.protocols import BatchWire
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.amplitude.identity import IdentityEvents
-    from target_posthog.conversion import GroupState, Json, Link
+    from target_posthog.conversion import Conversion, GroupState, Json, Link
     from target_posthog.delivery_needs import ToldLinks
     from target_posthog.in_flight import InFlight
     from target_posthog.protocols import Wire
-    from target_posthog.sightings import News
 
 WIRE = BatchWire("phc_test")
 LATEST = "2024-06-02T11:00:00.000000Z"
@@ -44,8 +44,11 @@ class FakeSender:
     """Takes bodies as PostHog does, and refuses all that hold a culprit or are too large."""
 
     culprits: frozenset[str] = frozenset()
+    status: int = 400
     max_bytes: int | None = None
+    max_wire_bytes: int | None = None
     bodies: list[bytes] = field(default_factory=list)
+    wire_sizes: list[int] = field(default_factory=list)
     accepted: list[Json] = field(default_factory=list)
     raises: Exception | None = None
 
@@ -53,13 +56,16 @@ class FakeSender:
         """Accept or refuse one batch."""
         body = gzip.decompress(batch.packed)
         self.bodies.append(body)
+        self.wire_sizes.append(len(batch.packed))
         if self.raises is not None:
             raise self.raises
         events = json.loads(body)["batch"]
         if self.max_bytes is not None and len(body) > self.max_bytes:
             return Answer(refused=Refused(413, "too large"), left=batch.items)
+        if self.max_wire_bytes is not None and len(batch.packed) > self.max_wire_bytes:
+            return Answer(refused=Refused(413, "too large"), left=batch.items)
         if any(event["uuid"] in self.culprits for event in events):
-            return Answer(refused=Refused(400, "bad event"), left=batch.items)
+            return Answer(refused=Refused(self.status, "bad event"), left=batch.items)
         self.accepted += events
         return Answer()
 
@@ -97,8 +103,11 @@ def item(number: int, wire: Wire = WIRE, **changes: Any) -> Item:
 
 def batch_of(*items: Item, wire: Wire = WIRE, historical: bool = True) -> Batch:
     """Return a batch with these events."""
-    empty = Batch((), historical, f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z", b"", 0)
-    return empty.of(items, wire)
+    created_at = f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z"
+    builder = BatchBuilder(wire, historical=historical, created_at=created_at)
+    for one in items:
+        builder.add(one)
+    return builder.build()
 
 
 def events_of(batch: Batch) -> list[Json]:
@@ -125,12 +134,23 @@ class Clock:
         self.now += seconds
 
 
-class LateLinks(Links):
-    """Links whose answer is never there before somebody waits for it, as a worker's may be."""
+class _Becomes:
+    """A converter of one conversion, whatever the record is."""
 
-    def answer(self, *, wait: bool) -> News | None:
-        """Return the news to who waits."""
-        return super().answer(wait=wait) if wait else None
+    usual_rows = None
+
+    def __init__(self, conversion: Conversion) -> None:
+        self._conversion = conversion
+
+    def convert(self, record: Json) -> Conversion:  # noqa: ARG002 - see above
+        """Return the conversion."""
+        return self._conversion
+
+
+def take(delivery: Delivery, record: Json, conversion: Conversion) -> None:
+    """Hand over what becomes of a record, as a sink does."""
+    intake = Intake(_Becomes(conversion), WIRE)  # type: ignore[arg-type] # all that it is asked
+    delivery.take(intake.outcome_of(record, delivery.latest_time), record)
 
 
 @contextmanager

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from target_posthog.batches import MAX_EVENT_BYTES, Filling, Item, Limits, item_of
+from target_posthog.batches import MAX_EVENT_BYTES, Item, Limits, item_of
 from target_posthog.conversion import Link, Rejected
 from tests.target.deliveries import LATEST, WIRE, batch_of, converted, events_of, item
 
@@ -128,25 +129,33 @@ def test_the_body_is_posthogs_envelope_without_sent_at() -> None:
 
 @pytest.mark.parametrize("count", [1, 99, 100, 101, 200, 250])
 def test_a_body_is_whole_however_many_pieces_it_was_packed_in(count: int) -> None:
-    """Events are compressed by the hundred while the batch grows."""
+    """Events are compressed by the hundred."""
     batch = batch_of(*map(item, range(count)))
     assert events_of(batch) == [converted(number).event for number in range(count)]
     assert batch.size == sum(len(one.body) + 1 for one in batch.items)
 
 
-def test_a_growing_batch_is_compressed_as_it_grows() -> None:
-    """So a ready request need not be made out of megabytes that have left the cache."""
-    filling = Filling(WIRE, historical=True, created_at="")
-    for number in range(1_000):
-        filling.add(item(number))
-    assert len(filling._unpacked) < 100
+def test_a_body_is_packed_once_and_is_the_same_in_every_try() -> None:
+    """A try that PostHog has stored already must be told apart from none."""
+    batch = batch_of(*map(item, range(5)))
+    assert batch.packed is batch.packed
+
+
+def test_a_part_is_packed_as_itself_and_keeps_what_it_waits_for() -> None:
+    """Also of a batch that was packed and sent already."""
+    batch = replace(batch_of(*map(item, range(5))), epoch=7)
+    assert len(events_of(batch)) == 5
+    for part in batch.halves():
+        assert events_of(part) == [json.loads(one.body) for one in part.items]
+        assert part.size == sum(len(one.body) + 1 for one in part.items)
+        assert (part.epoch, part.keys, part.created_at) == (7, batch.keys, batch.created_at)
 
 
 def test_halves_are_never_empty_and_keep_the_order() -> None:
     """Else halving would not come to an end."""
     for size in range(2, 6):
         items = [item(number) for number in range(size)]
-        first, second = batch_of(*items).halves(WIRE)
+        first, second = batch_of(*items).halves()
         assert first.items
         assert second.items
         assert [*first.items, *second.items] == items

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_posthog.kept import Kept, NotedKept, fingerprints_of
+from target_posthog.kept import Kept, fingerprint_of, fingerprints_of
 from tests.target.deliveries import item
 
 
@@ -40,9 +40,9 @@ def test_what_posthog_keeps_both_of_is_told_apart(changes: Any) -> None:
     assert one == version != other
 
 
-def test_what_a_worker_notes_is_taken_once() -> None:
-    """The target counts it."""
-    noted = NotedKept()
-    assert noted.repeats([1, 2]) == 0
-    assert list(noted.take()) == [1, 2]
-    assert list(noted.take()) == []
+def test_what_a_worker_found_is_believed_and_the_rest_found_here() -> None:
+    """A hash costs as much as the rest of the count."""
+    one, other = item(1), item(1)
+    one.fingerprint = 5
+    assert list(fingerprints_of([one, other])) == [5, fingerprint_of(other)]
+    assert fingerprint_of(one) == fingerprint_of(other)

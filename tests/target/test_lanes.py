@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.batches import Limits
-from target_posthog.lanes import Lanes, Patience
+from target_posthog.lanes import Lanes, Patience, _place
 from tests.target.deliveries import OLD, WIRE, item
 from tests.target.singer import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_posthog.batches import Batch
+    from target_posthog.batches import Batch, Item
 
 WIDE = Limits(1000, 10**6)
 
@@ -117,9 +117,10 @@ def test_lanes_go_side_by_side() -> None:
     assert sorted(begun(lanes)) == [(0, [0, 1]), (1, [2, 3])]
     assert lanes.under_way == 2
     add(lanes, [4, 5], key=second)
-    assert begun(lanes) == []
-    lanes.done(0)
     assert lanes.must_wait
+    lanes.done(0)
+    assert not lanes.must_wait
+    assert begun(lanes, everything=True) == []
     lanes.done(1)
     assert begun(lanes) == [(1, [4, 5])]
 
@@ -240,7 +241,7 @@ def test_what_is_put_back_goes_before_all_that_waits() -> None:
     ((_, batch),) = lanes.ready(everything=False)
     add(lanes, range(4, 8))
     lanes.done(0)
-    lanes.put_back(0, batch.halves(WIRE))
+    lanes.put_back(0, batch.halves())
     for expected in ([0, 1], [2, 3], [4, 5, 6, 7]):
         assert begun(lanes) == [(0, expected)]
         lanes.done(0)
@@ -321,3 +322,148 @@ def test_waiting_for_an_agreed_speed_costs_no_patience() -> None:
     for _ in range(9):
         patience.waited(30, answer_took=0.1)
     assert patience.count == 1
+
+
+def keyed(number: int, key: str) -> Item:
+    """Return an event that keeps its order with a key."""
+    made = item(number)
+    made.key = key
+    return made
+
+
+def key_in(lane: int, kind: str, count: int = 4) -> str:
+    """Return a key whose own lane is this one."""
+    return next(key for key in (f"{kind}{n}" for n in range(1000)) if _place(key, count) == lane)
+
+
+def put(lanes: Lanes, number: int, key: str) -> None:
+    """Put an event of a key into its lane."""
+    assert lanes.add(keyed(number, key), historical=True, created_at=OLD) == "added"
+
+
+def test_what_follows_a_device_goes_behind_what_waits_of_it() -> None:
+    """In whichever state that is: growing, full or under way."""
+    device, user = key_in(0, "d"), key_in(1, "u")
+    for waits in ("growing", "full", "under way"):
+        lanes = lanes_of(4, Limits(1 if waits != "growing" else 9, 10**6))
+        put(lanes, 0, device)
+        if waits == "under way":
+            assert begun(lanes) == [(0, [0])]
+        assert lanes.join(device, user)
+        put(lanes, 1, user)
+        if waits == "growing":
+            assert begun(lanes, everything=True) == [(0, [0, 1])]
+            continue
+        if waits == "full":
+            assert begun(lanes) == [(0, [0])]
+        assert begun(lanes, everything=True) == []
+        lanes.done(0)
+        assert begun(lanes, everything=True) == [(0, [1])]
+
+
+def test_a_half_that_is_put_back_is_waited_for_too() -> None:
+    """The device's event may stand in the other one; to wait for both is safe."""
+    device, user = key_in(0, "d"), key_in(1, "u")
+    lanes = lanes_of(4, Limits(2, 10**6))
+    put(lanes, 0, device)
+    put(lanes, 1, key_in(0, "other"))
+    ((_, batch),) = lanes.ready(everything=False)
+    lanes.done(0)
+    lanes.put_back(0, batch.halves())
+    assert lanes.join(device, user)
+    put(lanes, 2, user)
+    assert begun(lanes, everything=True) == [(0, [0])]
+
+
+def test_what_follows_nothing_that_waits_keeps_its_own_lane() -> None:
+    """Else all would end in one lane."""
+    device, user = key_in(0, "d"), key_in(1, "u")
+    lanes = lanes_of(4)
+    assert lanes.join(device, user)
+    put(lanes, 0, user)
+    assert begun(lanes, everything=True) == [(1, [0])]
+
+
+def test_two_that_wait_in_different_lanes_cannot_be_joined() -> None:
+    """Whoever asks must let them go first; one of them alone may wait."""
+    device, user = key_in(0, "d"), key_in(1, "u")
+    lanes = lanes_of(4, Limits(1, 10**6))
+    put(lanes, 0, device)
+    put(lanes, 1, user)
+    assert sorted(begun(lanes)) == [(0, [0]), (1, [1])]
+    assert not lanes.join(device, user)
+    lanes.done(1)
+    assert lanes.join(device, user)
+    put(lanes, 2, user)
+    assert begun(lanes) == []
+    lanes.done(0)
+    assert begun(lanes) == [(0, [2])]
+
+
+def test_a_key_that_was_moved_is_forgotten_once_nothing_of_it_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run may see millions of people; while something waits, the lane stays."""
+    monkeypatch.setattr("target_posthog.lanes._MOST_MOVED", 1)
+    lanes = lanes_of(4, Limits(100, 10**6))
+    users = [key for key in (f"u{n}" for n in range(100)) if _place(key, 4) == 1][:3]
+    put(lanes, 0, key_in(0, "d"))
+    for user in users:
+        assert lanes.join(key_in(0, "d"), user)
+    put(lanes, 1, users[0])
+    lanes.forget_moved()
+    for number, user in enumerate(users[:2], 2):
+        put(lanes, number, user)
+    assert sorted(begun(lanes, everything=True)) == [(0, [0, 1, 2]), (1, [3])]
+    assert set(lanes._moved) == {users[0]}
+
+
+def test_few_keys_that_were_moved_are_not_looked_at() -> None:
+    """It costs time, and they may not have come yet."""
+    lanes = lanes_of(4)
+    put(lanes, 0, key_in(0, "d"))
+    assert lanes.join(key_in(0, "d"), key_in(1, "u"))
+    lanes.forget_moved()
+    put(lanes, 1, key_in(1, "u"))
+    assert begun(lanes, everything=True) == [(0, [0, 1])]
+
+
+@pytest.mark.parametrize("is_growing", [False, True])
+def test_what_waits_goes_in_parts_once_a_bound_is_known(*, is_growing: bool) -> None:
+    """Also what was full before, and nothing new grows beyond it."""
+    size = len(keyed(0, "d").body) + 1
+    lanes = lanes_of(limits=Limits(100 if is_growing else 8, 10**6))
+    for number in range(8):
+        put(lanes, number, "d")
+    lanes.bound(2 * size)
+    sent = []
+    for _ in range(4):
+        ((_, batch),) = lanes.ready(everything=True)
+        assert batch.size <= 2 * size
+        sent += numbers_in(batch)
+        lanes.done(0)
+    assert sent == list(range(8))
+    for number in range(8, 13):
+        put(lanes, number, "d")
+    while batches := list(lanes.ready(everything=True)):
+        ((_, batch),) = batches
+        assert len(batch.items) <= 2
+        sent += numbers_in(batch)
+        lanes.done(0)
+    assert sent == list(range(13))
+
+
+def test_the_oldest_epoch_is_that_of_whatever_is_not_settled() -> None:
+    """Growing, sealed, under way or put back."""
+    lanes, (first, second) = lanes_of(2, Limits(2, 10**6)), keys_of_two_lanes()
+    assert lanes.oldest is None
+    for number, (key, epoch) in enumerate([(first, 3), (first, 4), (second, 5), (second, 6)]):
+        lanes.add(keyed(number, key), historical=True, created_at=OLD, epoch=epoch)
+    assert lanes.oldest == 3
+    batches = dict(lanes.ready(everything=True))
+    assert lanes.oldest == 3
+    lane = next(lane for lane, batch in batches.items() if numbers_in(batch) == [0, 1])
+    lanes.done(lane)
+    assert lanes.oldest == 5
+    lanes.put_back(lane, batches[lane].halves())
+    assert lanes.oldest == 3

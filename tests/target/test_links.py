@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.conversion import GroupState, Link
+from target_posthog.identity_stage import IdentityStage
 from target_posthog.ledger import Ledger
 from target_posthog.links import Links
-from target_posthog.sightings import sightings_of, told_beside
+from target_posthog.progress import Counts
+from target_posthog.sightings import sightings_of
 from tests.target import deliveries
 from tests.target.deliveries import OLD, WIRE
 
@@ -45,8 +47,9 @@ def item(number: int, link: Link | None = None, **groups: Any) -> Item:
 
 def added_to(links: Links, *items: Item) -> tuple[list[Item], int]:
     """Return what goes out for a stretch, and how many shared devices are new in it."""
-    news = links.news(sightings_of(items))
-    return told_beside(items, news, WIRE), news.newly_shared
+    counts = Counts()
+    completed = IdentityStage(links, WIRE, counts).completed(list(items))
+    return completed, counts.shared_devices
 
 
 def sent(links: Links, *items: Item) -> list[Item]:

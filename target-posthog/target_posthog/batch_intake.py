@@ -1,0 +1,317 @@
+"""Batch files in, delivered in the order of their lines.
+
+A thread reads blocks of lines, workers convert them, and here they are taken back in order: file
+after file, line after line. So BATCH gives the order of RECORD, however many workers there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.batch_files import hold
+from target_posthog.block_reader import (
+    BlockReader,
+    EndOfFile,
+    Mark,
+    RawBlock,
+    StartOfFile,
+    Unreadable,
+)
+from target_posthog.blocks import BlockOfLines
+from target_posthog.conversion import Rejected, Skipped
+from target_posthog.errors import BrokenInput
+from target_posthog.object_cutter import NotUtf8, ObjectCutter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from target_posthog.batch_files import BatchFile
+    from target_posthog.delivery import Delivery
+    from target_posthog.intake import Intake
+    from target_posthog.object_cutter import Found
+    from target_posthog.pool import Workers
+    from target_posthog.worker_messages import ConvertedBlock, LeftOut, StreamOfFiles
+
+logger = logging.getLogger("target-posthog")
+
+#: How many blocks may be converted and not taken yet. What PostHog takes a while for is made up
+#: for by what is converted meanwhile; at some 600 KB each with what came of them.
+_MOST_BLOCKS = 64
+#: The same words from several workers, or again and again, are said once in this time.
+_SAID_AGAIN_SECONDS = 10.0
+#: How long the target may wait for its input while files are read. Seconds.
+_LONGEST_WAIT = 1.0
+
+
+class _File:
+    """A file whose lines are taken.
+
+    Attributes:
+        file: itself.
+        stream: whose records it holds.
+        intake: converts what workers leave.
+        cutter: takes its unusual lines apart.
+        line: the number of the line that comes next.
+    """
+
+    def __init__(self, start: StartOfFile, intake: Intake) -> None:
+        self.file = start.file
+        self.stream = start.stream
+        self.intake = intake
+        self.cutter = ObjectCutter()
+        self.line = 1
+
+    def known(self, record: Any) -> Any:
+        """Return a record as the rejects file wants it."""
+        converter = self.intake.converter
+        return record if converter.is_amplitude(record) else converter.known(record)
+
+
+class _Block:
+    """A block on its way."""
+
+    def __init__(self, file: _File, lines: BlockOfLines) -> None:
+        self.file = file
+        self.lines = lines
+        self.result: ConvertedBlock | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.result is not None or not self.lines.is_whole
+
+
+class BatchIntake:
+    """Takes the files of BATCH messages.
+
+    Args:
+        workers: convert blocks.
+        delivery: takes the events.
+        intake_of: returns what converts a stream's records in this process.
+    """
+
+    def __init__(
+        self, workers: Workers, delivery: Delivery, intake_of: Callable[[str], Intake]
+    ) -> None:
+        self._workers = workers
+        self._delivery = delivery
+        self._intake_of = intake_of
+        self._reader = BlockReader()
+        self._waiting: deque[_Block | EndOfFile | Mark | Unreadable] = deque()
+        self._given: dict[int, _Block] = {}
+        self._blocks = self._numbered = 0
+        #: The files whose ends were not taken yet; the last is the one that is read.
+        self._files: deque[_File] = deque()
+        self._held: dict[Path, int] = {}
+        self._said: dict[str, float] = {}
+        #: The entries of settings that rows met something for; see `entries_met`.
+        self.met: set[tuple[str, str]] = set()
+
+    def add(self, stream: StreamOfFiles, files: Sequence[BatchFile]) -> None:
+        """Take the files of a BATCH message.
+
+        Raises:
+            TargetPosthogError: one of them is not there.
+        """
+        for folder in {folder for file in files if (folder := file.run_folder)} - self._held.keys():
+            lock = hold(folder)
+            if lock is not None:
+                self._held[folder] = lock
+        for file in files:
+            file.size()
+        for file in files:
+            self._reader.add(StartOfFile(stream, file))
+
+    def note(self, mark: Any) -> None:
+        """Take a mark behind the files so far; see `Delivery.note`."""
+        self._reader.add(Mark(mark))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the delivery has everything."""
+        return self._reader.is_idle and not self._waiting
+
+    def attend(self) -> tuple[list[int], float | None]:
+        """Do what can be done now, without waiting.
+
+        Returns:
+            The descriptors that have news for this next, and the seconds after which to call it
+            again in any case; None when there is nothing to do.
+
+        Raises:
+            TargetPosthogError: a file cannot be read, or a worker cannot go on. What came before
+                is delivered.
+        """
+        while self._receive() | self._give() | self._take():
+            pass
+        if self.is_idle:
+            return [], None
+        descriptors = list(self._workers.descriptors())
+        if self._has_space:
+            descriptors.append(self._reader.descriptor())
+        return descriptors, _LONGEST_WAIT
+
+    def close(self) -> None:
+        """End the work; what is under way is not waited for."""
+        self._reader.close()
+        self._workers.close()
+        for lock in self._held.values():
+            os.close(lock)
+        self._held.clear()
+
+    @property
+    def _has_space(self) -> bool:
+        return self._blocks < _MOST_BLOCKS and self._workers.has_room
+
+    def _receive(self) -> bool:
+        """Take what workers have done; tell whether there was anything."""
+        received = False
+        for number, block in self._workers.done():
+            self._given.pop(number).result = block
+            received = True
+        return received
+
+    def _give(self) -> bool:
+        """Give workers what was read; tell whether there was anything."""
+        given = False
+        while self._has_space and (read := self._reader.next()) is not None:
+            given = True
+            if isinstance(read, StartOfFile):
+                self._files.append(_File(read, self._intake_of(read.stream.name)))
+            elif isinstance(read, RawBlock):
+                self._give_block(read)
+            else:
+                self._waiting.append(read)
+        return given
+
+    def _give_block(self, read: RawBlock) -> None:
+        file = self._files[-1]
+        block = _Block(file, BlockOfLines(read.raw, is_whole=read.is_whole, known=file.known))
+        self._waiting.append(block)
+        self._blocks += 1
+        if read.is_whole:
+            self._numbered += 1
+            self._given[self._numbered] = block
+            self._workers.give(self._numbered, file.stream, read.raw, self._delivery.latest_time)
+
+    def _take(self) -> bool:
+        """Take what is next in order, as long as the delivery has room; tell whether any was."""
+        taken = False
+        self._delivery.attend()
+        while self._waiting and self._delivery.has_room:
+            first = self._waiting[0]
+            if isinstance(first, _Block) and not first.is_ready:
+                break
+            self._waiting.popleft()
+            taken = True
+            if isinstance(first, Unreadable):
+                self._stop(first.error)
+            elif isinstance(first, Mark):
+                self._delivery.note(first.value)
+            elif isinstance(first, EndOfFile):
+                self._end_file(first)
+            else:
+                self._blocks -= 1
+                self._take_block(first)
+        return taken
+
+    def _stop(self, error: Exception) -> None:
+        """Deliver what came before something that cannot be read.
+
+        Raises:
+            Exception: the error.
+        """
+        self._delivery.flush()
+        raise error
+
+    def _take_block(self, block: _Block) -> None:
+        result, file, lines = block.result, block.file, block.lines
+        if result is None or result.unread or file.cutter.is_open:
+            with self._stopping(file):
+                self._take_lines(block, result)
+            return
+        for item in result.items:
+            item.record = lines
+        if result.left_out:
+            for one in result.left_out:
+                self._leave_out(one, lines)
+        if result.items:
+            self._delivery.take_events(result.items)
+        file.line += result.lines
+        self._hear(result)
+
+    def _take_lines(self, block: _Block, result: ConvertedBlock | None) -> None:
+        """Take lines one by one: some of them are not one JSON object each.
+
+        Raises:
+            BrokenInput: one is no record, and its tap wants to stop there.
+            NotUtf8: the file is text of another coding.
+        """
+        file, lines = block.file, block.lines
+        items = {} if result is None else {item.index: item for item in result.items}
+        left_out = {} if result is None else {one.index: one for one in result.left_out}
+        for index, line in enumerate(lines.lines()):
+            if not file.cutter.is_open and index in items:
+                items[index].record = lines
+                self._delivery.take_events([items[index]])
+            elif not file.cutter.is_open and index in left_out:
+                self._leave_out(left_out[index], lines)
+            else:
+                self._take_found(file, file.cutter.feed(file.line, line))
+            file.line += line.count(b"\n")
+        if result is not None:
+            self._hear(result)
+
+    def _take_found(self, file: _File, found: Sequence[Found]) -> None:
+        """Take what was cut out of unusual lines.
+
+        Raises:
+            BrokenInput: one is no record, and its tap wants to stop there.
+        """
+        for one in found:
+            if one.record is None:
+                self._delivery.take_unreadable(*file.file.rejected(one))
+            else:
+                outcome = file.intake.outcome_of(one.record, self._delivery.latest_time)
+                self._delivery.take(outcome, file.known(one.record))
+
+    def _end_file(self, end: EndOfFile) -> None:
+        file = self._files.popleft()
+        with self._stopping(file):
+            self._take_found(file, file.cutter.end())
+        self._delivery.note(end.file)
+
+    @contextmanager
+    def _stopping(self, file: _File) -> Iterator[None]:
+        """Stop at a file that cannot be read on.
+
+        Raises:
+            BrokenInput: it cannot.
+        """
+        try:
+            yield
+        except NotUtf8 as error:
+            self._stop(file.file.not_utf8(error))
+        except BrokenInput as error:
+            self._stop(error)
+
+    def _leave_out(self, one: LeftOut, lines: BlockOfLines) -> None:
+        self._delivery.counts.exported += 1
+        if one.stage:
+            rejected = Rejected(one.code, one.reason, one.stage)
+            self._delivery.reject(rejected, lines, one.index)
+        else:
+            self._delivery.fates.skip(Skipped(one.code))
+
+    def _hear(self, result: ConvertedBlock) -> None:
+        self.met.update(result.met)
+        now = time.monotonic()
+        for level, text in result.said:
+            if now >= self._said.get(text, 0.0):
+                self._said[text] = now + _SAID_AGAIN_SECONDS
+                logger.log(level, "%s", text)

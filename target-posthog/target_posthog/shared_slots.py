@@ -1,0 +1,53 @@
+"""Memory that the target shares with one worker: slots for lines, and for what became of them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+#: How many blocks a worker has at a time: the next is there when it is done with one.
+SLOTS = 3
+#: A block has some 256 KB, and what began before it, at most a line of 1 MiB. Only what is used
+#: takes memory.
+MAX_LINES_BYTES = 2 * 1024 * 1024
+_MAX_ANSWER_BYTES = 4 * 1024 * 1024
+_SLOT_BYTES = MAX_LINES_BYTES + _MAX_ANSWER_BYTES
+MEMORY_BYTES = SLOTS * _SLOT_BYTES
+#: How long an answer is; a longer message is the answer itself.
+_LENGTH = struct.Struct("<I")
+
+
+class Slots:
+    """Reads and writes the memory.
+
+    Args:
+        memory: `MEMORY_BYTES` that both processes have.
+    """
+
+    def __init__(self, memory: Any) -> None:
+        self._view = memoryview(memory).cast("B")
+
+    def put_lines(self, slot: int, lines: bytes) -> None:
+        """Write lines, at most `MAX_LINES_BYTES`."""
+        start = slot * _SLOT_BYTES
+        self._view[start : start + len(lines)] = lines
+
+    def lines(self, slot: int, size: int) -> bytes:
+        """Read so many bytes of lines."""
+        start = slot * _SLOT_BYTES
+        return bytes(self._view[start : start + size])
+
+    def put_answer(self, slot: int, answer: bytes) -> bytes:
+        """Write an answer; return what to send so that it is found."""
+        if len(answer) > _MAX_ANSWER_BYTES:
+            return answer
+        start = slot * _SLOT_BYTES + MAX_LINES_BYTES
+        self._view[start : start + len(answer)] = answer
+        return _LENGTH.pack(len(answer))
+
+    def answer(self, slot: int, message: bytes) -> bytes | memoryview:
+        """Return the answer that a message tells of, until the slot is used again."""
+        if len(message) > _LENGTH.size:
+            return message
+        start = slot * _SLOT_BYTES + MAX_LINES_BYTES
+        return self._view[start : start + _LENGTH.unpack(message)[0]]
