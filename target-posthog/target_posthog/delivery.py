@@ -48,10 +48,10 @@ class Delivery:
         rejects: where refused events go.
         utc_now: the clock.
         clock: seconds that only go forward.
-        on_settled: called after each request that was waited for.
 
     Attributes:
         fates: what became of the records.
+        on_settled: called after each request that was waited for.
     """
 
     def __init__(
@@ -64,11 +64,10 @@ class Delivery:
         rejects: RejectsFile,
         utc_now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
-        on_settled: Callable[[], None] = lambda: None,
     ) -> None:
         self.fates = Fates(rejects, settings.max_reject_ratio)
         self._gate: StateGate[Any] = StateGate()
-        self._on_settled = on_settled
+        self.on_settled: Callable[[], object] = _nothing
         self._historical = settings.historical_migration
         self._utc_now = utc_now
         self._identity = IdentityStage(links, wire, self.fates.counts)
@@ -234,7 +233,7 @@ class Delivery:
         while not self._dispatcher.has_room:
             self._dispatcher.settle_next()
             self._dispatcher.fill(self._policy)
-            self._on_settled()
+            self.on_settled()
 
     def _warn_of_recent(self, items: Sequence[Item]) -> None:
         if not self._warned_of_recent and self._policy.may_be_billed(
@@ -246,3 +245,7 @@ class Delivery:
                 "`historical_migration` is on. `historical_migration: auto` sends them as live "
                 "events; an earlier `end_date` leaves them out."
             )
+
+
+def _nothing() -> None:
+    """Do nothing."""

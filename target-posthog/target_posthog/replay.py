@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from target_posthog.conversion import Rejected
+    from target_posthog.runtime import Runtime
 
 NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
@@ -111,10 +112,10 @@ class Replay(TargetPosthog):
         return command
 
     @override
-    def _open(self) -> None:
+    def _open(self) -> Runtime:
         # A replay writes no more than it reads, so it cannot fill the disk.
         self._config["max_reject_ratio"] = 1.0
-        super()._open()
+        return super()._open()
 
     @override
     def _open_rejects(self, started: datetime) -> Rejects:
@@ -237,23 +238,24 @@ class Replay(TargetPosthog):
         """Send identity and group events that PostHog was not told since."""
         sent: list[AddedLine] = []
         for line in added:
-            if self._links.is_told(line.tells):
+            if self.runtime.links.is_told(line.tells):
                 self.delivery.take(Skipped("already_told"), line.event)
             else:
-                item = item_of(Converted(line.event), None, self.wire, self.delivery.latest_time)
+                latest = self.delivery.latest_time
+                item = item_of(Converted(line.event), None, self.runtime.wire, latest)
                 self.delivery.take(item, line.event)
                 sent.append(line)
         self.delivery.flush()
         refused = self._remaining.uuids
         told = [one.tells for one in sent if one.event["uuid"] not in refused]
-        self._links.accept(
+        self.runtime.links.accept(
             [one for one in told if isinstance(one, Link)],
             [one for one in told if not isinstance(one, Link)],
         )
 
     def _put_in_place(self, path: Path, part: Path, done: _File) -> None:
         """Let a file hold what remains of it, and keep what it was as `….replayed`."""
-        if self._preview is not None or not done.sent:
+        if self.runtime.preview is not None or not done.sent:
             return
         if not self._remaining.lines:
             path.rename(free_name(path))
@@ -289,7 +291,7 @@ class Replay(TargetPosthog):
             self.logger.info("There are no rejects; nothing to do.")
             return
         destination = f"replayed {files} rejects files"
-        if self._preview is not None:
+        if self.runtime.preview is not None:
             destination += f" to {self.config['preview_path']}, nothing was sent"
         block = progress.summary(
             self.delivery.counts,

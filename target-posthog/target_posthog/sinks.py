@@ -44,7 +44,7 @@ class PosthogSink(Sink):
         self.converter = Converter(
             target.conversions, stream_name, schema, key_properties or (), target.say_once
         )
-        self.intake = Intake(self.converter, target.wire)
+        self.intake = Intake(self.converter, target.runtime.wire)
         for warning in self.converter.warnings:
             target.say_once(logging.WARNING, warning)
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
 import copy
 import os
 import select
-import shutil
 import sys
-import tempfile
 import time
-from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,12 +23,9 @@ from target_posthog import progress
 from target_posthog.about_text import AboutText
 from target_posthog.batch_files import BatchFile, files_of
 from target_posthog.batch_intake import BatchIntake
-from target_posthog.capture_api import CaptureApi
 from target_posthog.checked_mapper import CheckedMapper
 from target_posthog.conversion import Skipped
 from target_posthog.converters import MELTANO_TEST_STREAM, Conversions
-from target_posthog.delivery import Delivery
-from target_posthog.delivery_needs import DeliverySettings
 from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogError
 from target_posthog.given_settings import (
     from_variables,
@@ -42,42 +34,34 @@ from target_posthog.given_settings import (
     not_passed_on,
 )
 from target_posthog.hosts import ingestion_host, without_credentials
-from target_posthog.in_flight import OneByOne, SideBySide
 from target_posthog.intake import fits
-from target_posthog.key_check import AfterKeyCheck, KeyCheck
-from target_posthog.ledger import Ledger
-from target_posthog.links import Links
 from target_posthog.object_cutter import Found
-from target_posthog.pace import Pace
 from target_posthog.plugin import RecordWithoutSchema, StateNotWritten, checked_config
 from target_posthog.pool import OwnProcess, Pool
-from target_posthog.preview import PreviewFile
-from target_posthog.protocols import wire_of
 from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
 from target_posthog.reject_names import PREVIEW, owner_of
 from target_posthog.rejects import Rejects, rejects_at
+from target_posthog.runtime import Runtime
 from target_posthog.schemas import usable_schema
 from target_posthog.setting_conflicts import parts_kept_back
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
+from target_posthog.state_writer import StateWriter
 from target_posthog.tap_end import early_end, tells_of_an_earlier_run
 from target_posthog.worker_messages import StreamOfFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from types import FrameType
 
     from target_posthog.batches import Item
     from target_posthog.conversion import Json
     from target_posthog.intake import Intake
-    from target_posthog.pace import SharedTurns
     from target_posthog.pool import Workers
 
-#: A STATE waits this long for the batch that it stands behind to fill up. It bounds what a killed
-#: run sends again.
-_STATE_SECONDS = 2.0
 _REMOVED_BY_MAPS = Skipped("stream_maps")
 _EARLIER_PREVIEWS = (
     "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
@@ -105,61 +89,30 @@ class TargetPosthog(Target):
         super().__init__(**arguments)
         self._started = time.monotonic()
         self._progress = progress.Progress(self._started)
-        self._state_written = self._hurried = float("-inf")
         self._begun = False
         #: Streams whose schema names no fields.
         self._bare_streams: list[str] = []
         #: Whether a STATE stands behind all that came.
         self._is_closed = False
         self._said: set[str] = set()
-        self._safe_state: Json | None = None
         self._streams_of_files: dict[str, StreamOfFiles] = {}
-        self._program = f"{self.name}/{self.plugin_version}"
         self.conversions = Conversions(self.config)
-        self._open()
+        self.runtime = self._open()
+        self.delivery = self.runtime.delivery
+        self._states = StateWriter(self.delivery, self._write_state, self._progress.reached)
+        self.delivery.on_settled = self._states.write_safe
         self._batches: BatchIntake | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
         self.message_reader.attend = self._attend
         if self.config["protocol"] == "batch":
             self.message_reader.quick = QuickRecords(self)
 
-    def _open(self) -> None:
-        """Open what the events go to and what remembers them."""
-        started = datetime.now(timezone.utc)
-        api_key = api_key_of(self.config)
-        self._preview: PreviewFile | None = None
-        self._scratch: Path | None = None
-        ledger_url = self.config["ledger_url"]
-        if self.config.get("preview_path"):
-            self._scratch = Path(tempfile.mkdtemp(prefix="target-posthog-"))
-            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
-            ledger_url = f"sqlite:///{self._scratch}/ledger.db"
-            self._preview = PreviewFile(Path(self.config["preview_path"]), started)
-        self._ledger = Ledger(ledger_url, api_key)
-        self._pace: SharedTurns = Pace(self.config.get("max_events_per_second"))
-        self._key_check: KeyCheck | None = None
-        if self._preview is None and self.config["check_api_key"]:
-            self._key_check = KeyCheck.of(self.config, api_key, self._program)
-            self._pace = AfterKeyCheck(self._key_check, self._pace)
-        self.wire = wire = wire_of(self.config["protocol"], api_key, self._program)
-        self._sender = self._preview or CaptureApi.of(
-            self.config, wire, api_key=api_key, sender=self._program, turns=self._pace
-        )
-        self._links = Links(self._ledger, self.config["identity_events"])
-        self._rejects = self._open_rejects(started)
-        self.delivery = Delivery(
-            # A preview keeps the order, whatever the disk does.
-            DeliverySettings.of(self.config, **({"max_lanes": 1} if self._preview else {})),
-            wire=wire,
-            in_flight=SideBySide(self._sender) if self._preview is None else OneByOne(self._sender),
-            links=self._links,
-            rejects=self._rejects,
-            utc_now=lambda: datetime.now(timezone.utc),
-            on_settled=self._note_settled,
-        )
+    def _open(self) -> Runtime:
+        program = f"{self.name}/{self.plugin_version}"
+        return Runtime(self.config, program, open_rejects=self._open_rejects)
 
     def _open_rejects(self, started: datetime) -> Rejects:
-        if self._preview is None:
+        if not self.config.get("preview_path"):
             owner = owner_of(api_key_of(self.config))
             return rejects_at(self.config["rejects_path"], started, owner)
         own = Path(self.config["preview_path"], "rejects")
@@ -247,17 +200,7 @@ class TargetPosthog(Target):
     def _begin(self, *, goes_on: bool) -> None:
         """See at the first message whether the ledger knows what the state says was sent."""
         self._begun = True
-        if self._preview is not None:
-            return
-        ledger = self._ledger.begin(goes_on=goes_on)
-        if not ledger.is_complete:
-            self._links.be_careful()
-        if ledger.is_first and not ledger.is_complete:
-            self.logger.warning(
-                "An earlier run had another ledger than the one at `ledger_url`. Links that it "
-                "told are told again, each after its record, so that no device joins two users. "
-                "Keep the ledger between runs."
-            )
+        self.runtime.begin(goes_on=goes_on)
 
     @override
     def _write_state_message(self, state: Json) -> None:
@@ -267,13 +210,13 @@ class TargetPosthog(Target):
         writes none: PostHog accepted nothing, and the run that sends must begin where it did.
         """
         self._deliver_all()
-        self._write_now(state)
+        self._states.write_now(state)
 
     def _deliver_all(self) -> None:
         """Wait until everything that came so far is delivered, and on the disk."""
         self._take_files()
         self.delivery.flush()
-        self._pass_marks()
+        self._states.pass_marks()
 
     def _take_files(self) -> None:
         """Wait until the delivery has all lines of the files so far."""
@@ -281,16 +224,13 @@ class TargetPosthog(Target):
             descriptors, seconds = self._attend()
             select.select(descriptors, [], [], seconds)
 
-    def _write_now(self, state: Json) -> None:
-        """Write a state before which everything is delivered."""
-        if state != self._drained_state and self._preview is None:
+    def _write_state(self, state: Json) -> None:
+        if state != self._drained_state and self.runtime.preview is None:
             try:
                 super()._write_state_message(state)
             except OSError as error:
                 raise StateNotWritten(error) from error
             self._drained_state = state
-        self._state_written = time.monotonic()
-        self._safe_state = None
 
     def _attend(self) -> tuple[list[int], float | None]:
         """Let the delivery go on, and write the state that is safe by now.
@@ -304,60 +244,14 @@ class TargetPosthog(Target):
             if self._batches is not None:
                 descriptors, seconds = self._batches.attend()
             self.delivery.attend()
-            self._pass_marks()
+            due = self._states.attend()
         except TargetPosthogError:
-            self._keep_what_is_safe()
+            self._states.keep_what_is_safe()
             raise
-        due = self._write_what_is_due()
         if due is not None:
             seconds = due if seconds is None else min(due, seconds)
         self._show_progress()
         return [*descriptors, *self.delivery.descriptors()], seconds
-
-    def _write_what_is_due(self) -> float | None:
-        """Write a safe state, if it is time; let batches go that a state waits for.
-
-        Returns:
-            After how many seconds to look again; None when no state waits.
-        """
-        left = self._write_safe_state()
-        if not self.delivery.holds_state:
-            return None if self._safe_state is None else left
-        left = max(left, self._hurried + _STATE_SECONDS - time.monotonic())
-        if left <= 0:
-            self._hurried = time.monotonic()
-            self.delivery.hurry()
-            left = _STATE_SECONDS
-        return left
-
-    def _write_safe_state(self) -> float:
-        """Write a safe state if it is time; return after how many seconds it will be."""
-        left = self._state_written + _STATE_SECONDS - time.monotonic()
-        if self._safe_state is None or left > 0:
-            return left
-        self._write_now(self._safe_state)
-        return _STATE_SECONDS
-
-    def _note_settled(self) -> None:
-        """Let a state go on while records wait for PostHog."""
-        self._pass_marks()
-        self._write_safe_state()
-
-    def _pass_marks(self) -> None:
-        """See what everything before is settled of: files go, and a state is safe."""
-        for mark in self.delivery.passed():
-            if isinstance(mark, BatchFile):
-                mark.remove()
-            else:
-                self._safe_state = mark
-                self._progress.reached(mark)
-
-    def _keep_what_is_safe(self) -> None:
-        """Write the last state before which everything is delivered, at the end of a run."""
-        with suppress(TargetPosthogError):  # the first failure is the one to tell
-            self._pass_marks()
-            if self._safe_state is not None:
-                self._write_now(self._safe_state)
 
     @override
     def _assert_sink_exists(self, stream_name: str) -> None:
@@ -399,9 +293,9 @@ class TargetPosthog(Target):
 
     def _workers(self) -> Workers:
         """Return what converts blocks: processes, unless nothing is to be sent."""
-        if self._preview is not None or sys.platform == "win32":
-            return OwnProcess(self.config, self.wire)
-        return Pool(self.config, self.wire)
+        if self.runtime.preview is not None or sys.platform == "win32":
+            return OwnProcess(self.config, self.runtime.wire)
+        return Pool(self.config, self.runtime.wire)
 
     def _intake_of(self, stream: str) -> Intake:
         sink = self._sinks_active[stream]
@@ -470,7 +364,7 @@ class TargetPosthog(Target):
         self._deliver_all()
         super().process_endofpipe()
         self._finish()
-        self.delivery.fates.stop_at_the_end(is_preview=self._preview is not None)
+        self.delivery.fates.stop_at_the_end(is_preview=self.runtime.preview is not None)
 
     def _finish(self) -> None:
         counts = self.delivery.counts
@@ -479,14 +373,15 @@ class TargetPosthog(Target):
             destination = "there was nothing to send"
         elif not counts.accepted:
             destination = "nothing was delivered"
-        if self._preview is not None:
-            self._preview.summarise(counts.as_json())
+        preview = self.runtime.preview
+        if preview is not None:
+            preview.summarise(counts.as_json())
             destination = f"previewed in {self.config['preview_path']}, nothing was sent"
         block = progress.summary(
             counts,
             seconds=time.monotonic() - self._started,
             destination=destination,
-            rejects=self._rejects.place,
+            rejects=self.runtime.rejects.place,
             early=early_end(
                 is_closed=self._is_closed,
                 has_records=counts.exported > 0,
@@ -496,9 +391,9 @@ class TargetPosthog(Target):
         self._tell_wishes_in_vain()
         for line in block.splitlines():
             self.logger.info(line)
-        if self._preview is not None:
-            if earlier := self._preview.count_earlier():
-                self.logger.warning(_EARLIER_PREVIEWS, earlier, self._preview.path)
+        if preview is not None:
+            if earlier := preview.count_earlier():
+                self.logger.warning(_EARLIER_PREVIEWS, earlier, preview.path)
             self.logger.info(_AFTER_PREVIEW)
         self.close()
 
@@ -529,14 +424,7 @@ class TargetPosthog(Target):
         """Close files and connections, and end the workers."""
         if self._batches is not None:
             self._batches.close()
-        if self._key_check is not None:
-            self._key_check.close()
-        self.delivery.close()
-        self._sender.close()
-        self._rejects.close()
-        self._ledger.close()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+        self.runtime.close()
 
     def _show_progress(self) -> None:
         now, counts = time.monotonic(), self.delivery.counts

@@ -72,7 +72,7 @@ def test_states_come_in_the_taps_order_and_the_last_one_always(
 ) -> None:
     """Some may be left out, as a later one says the same and more."""
     sent = rows(range(40))
-    capture.fail(Fault.SLOW, times=100, seconds=0.6)
+    capture.fail(Fault.SLOW, times=100, seconds=1.5)
     ended = run_target({**config, "max_batch_events": 5}, with_states(sent, every=5), tmp_path)
     places = [value["at"] for value in ended.checked().messages]
     assert places == sorted(set(places))

@@ -1,0 +1,122 @@
+"""What a run has open: the ledger, the way to PostHog, the rejects, the delivery.
+
+The same for the target, for its preview and for `target-posthog-replay`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.capture_api import CaptureApi
+from target_posthog.delivery import Delivery
+from target_posthog.delivery_needs import DeliverySettings
+from target_posthog.in_flight import OneByOne, SideBySide
+from target_posthog.key_check import AfterKeyCheck, KeyCheck
+from target_posthog.ledger import Ledger
+from target_posthog.links import Links
+from target_posthog.pace import Pace
+from target_posthog.preview import PreviewFile
+from target_posthog.protocols import wire_of
+from target_posthog.settings import api_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_posthog.pace import SharedTurns
+    from target_posthog.rejects import Rejects
+
+logger = logging.getLogger("target-posthog")
+
+
+class Runtime:
+    """Opens what the settings ask for.
+
+    Args:
+        config: the target's settings.
+        program: name and version of this program.
+        open_rejects: opens the rejects of a run that began at this time.
+
+    Attributes:
+        preview: the file of a preview; None when events are sent.
+        wire: the protocol.
+        links: whom PostHog must be told of.
+        rejects: the rejects file.
+        delivery: takes the events.
+
+    Raises:
+        TargetPosthogError: something cannot be opened.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        program: str,
+        *,
+        open_rejects: Callable[[datetime], Rejects],
+    ) -> None:
+        started = datetime.now(timezone.utc)
+        api_key = api_key_of(config)
+        self.preview: PreviewFile | None = None
+        self._scratch: Path | None = None
+        ledger_url = config["ledger_url"]
+        if config.get("preview_path"):
+            self._scratch = Path(tempfile.mkdtemp(prefix="target-posthog-"))
+            atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
+            ledger_url = f"sqlite:///{self._scratch}/ledger.db"
+            self.preview = PreviewFile(Path(config["preview_path"]), started)
+        self._ledger = Ledger(ledger_url, api_key)
+        turns: SharedTurns = Pace(config.get("max_events_per_second"))
+        self._key_check: KeyCheck | None = None
+        if self.preview is None and config["check_api_key"]:
+            self._key_check = KeyCheck.of(config, api_key, program)
+            turns = AfterKeyCheck(self._key_check, turns)
+        self.wire = wire_of(config["protocol"], api_key, program)
+        self._sender = self.preview or CaptureApi.of(
+            config, self.wire, api_key=api_key, sender=program, turns=turns
+        )
+        self.links = Links(self._ledger, config["identity_events"])
+        self.rejects = open_rejects(started)
+        self.delivery = Delivery(
+            # A preview keeps the order, whatever the disk does.
+            DeliverySettings.of(config, **({"max_lanes": 1} if self.preview else {})),
+            wire=self.wire,
+            in_flight=SideBySide(self._sender) if self.preview is None else OneByOne(self._sender),
+            links=self.links,
+            rejects=self.rejects,
+            utc_now=lambda: datetime.now(timezone.utc),
+        )
+
+    def begin(self, *, goes_on: bool) -> None:
+        """See whether the ledger knows what was sent before.
+
+        Args:
+            goes_on: the run goes on from the state of an earlier one.
+        """
+        if self.preview is not None:
+            return
+        ledger = self._ledger.begin(goes_on=goes_on)
+        if not ledger.is_complete:
+            self.links.be_careful()
+        if ledger.is_first and not ledger.is_complete:
+            logger.warning(
+                "An earlier run had another ledger than the one at `ledger_url`. Links that it "
+                "told are told again, each after its record, so that no device joins two users. "
+                "Keep the ledger between runs."
+            )
+
+    def close(self) -> None:
+        """Close files and connections; what is under way is not waited for."""
+        if self._key_check is not None:
+            self._key_check.close()
+        self.delivery.close()
+        self._sender.close()
+        self.rejects.close()
+        self._ledger.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
