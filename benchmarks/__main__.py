@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.delivery import measured
 from benchmarks.environment import described
-from benchmarks.export import EVENTS_OF_AN_HOUR
+from benchmarks.export import EVENTS_OF_AN_HOUR, export
 from benchmarks.projects import REPOSITORY
 from benchmarks.rounds import Bench, Case
 from benchmarks.table import Row, deliveries, growth, start, table
@@ -36,6 +37,8 @@ _OTHER = "fg"
 _OURS, _STATEFUL = "cdg", "cd"
 _GROWTH, _LARGEST = (50_000, 500_000), 5_000_000
 _DELAY_MS = 100
+#: How many events one delivery is fed with: what was converted of them is kept in memory.
+_CEILING_EVENTS = 100_000
 #: Enough to compile all bytecode before the clock runs.
 _WARM_UP = 1_000
 _PAGE = REPOSITORY / "docs" / "performance.md"
@@ -98,22 +101,36 @@ def _measured(options: argparse.Namespace, scratch: Path, load: float) -> str:
     for way in ways:
         _say(f"warming up ({way})")
         bench.measure(Case(way, min(_WARM_UP, options.slow_events)))
-    measured = bench.rounds(_cases(options), options.rounds)
+    runs = bench.rounds(_cases(options), options.rounds)
 
     def row(case: Case) -> Row:
         title = ways[case.way].title + (f", {case.delay_ms} ms away" if case.delay_ms else "")
-        return Row(title, case, measured[case], measured[_start_of(case.way, options)])
+        return Row(title, case, runs[case], runs[_start_of(case.way, options)])
 
     parts = _tables([row(case) for case in _main_cases(options)])
-    idle = [case for case in measured if case.goes_on]
+    idle = [case for case in runs if case.goes_on]
     if idle:
-        starts = "; ".join(f"({case.way}) {start(measured[case])}" for case in idle)
+        starts = "; ".join(f"({case.way}) {start(runs[case])}" for case in idle)
         parts.append(f"`meltano run` with nothing to do: {starts}.")
-    grown = [case for case in measured if case.way == "d" and not (case.delay_ms or case.goes_on)]
+    grown = [case for case in runs if case.way == "d" and not (case.delay_ms or case.goes_on)]
     if len(grown) > 1:
         parts.append(f"Growth of (d): {growth(map(row, grown))}.")
+    if "d" in ways:
+        parts.append(_ceiling(options, scratch))
     parts.append(f"Medians of {options.rounds} rounds. {described(project, load)}")
     return "\n\n".join(parts)
+
+
+def _ceiling(options: argparse.Namespace, scratch: Path) -> str:
+    """Return what one delivery can take when conversion is free."""
+    _say("feeding one delivery")
+    archive = export(options.events, options.cache, options.events_of_an_hour)
+    taken = [
+        measured(archive, min(options.events, _CEILING_EVENTS), scratch)
+        for _ in range(options.rounds)
+    ]
+    best = max(taken, key=lambda one: one.events / one.seconds)
+    return f"One delivery, fed with blocks that were converted before: {best.described()}."
 
 
 def _tables(rows: Sequence[Row]) -> list[str]:
