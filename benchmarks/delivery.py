@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
+from benchmarks.sink import Sink
 from target_posthog.batch_files import BatchFile
 from target_posthog.batch_intake import BatchIntake
 from target_posthog.block_conversion import BlockConversion
@@ -30,12 +31,10 @@ from target_posthog.intake import Intake
 from target_posthog.target import TargetPosthog
 from target_posthog.worker_messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
 
-from benchmarks.sink import Sink
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_SCHEMA = {"properties": {"event_type": {}, "amplitude_id": {}, "uuid": {}}}
+_SCHEMA: dict[str, Any] = {"properties": {"event_type": {}, "amplitude_id": {}, "uuid": {}}}
 _STREAM = StreamOfFiles("events", _SCHEMA, ("uuid",))
 #: How many blocks are on their way to workers that have a processor each.
 _ON_THE_WAY = 12
@@ -97,8 +96,11 @@ class _Replayed:
 def measured(export: Path, events: int, scratch: Path) -> Ceiling:
     """Return what a delivery of its own process takes of the first files of an export."""
     with Sink(scratch) as sink:
-        command = [sys.executable, "-m", "benchmarks.delivery", export, sink.url, str(events)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - see above
+        command = [
+            *(sys.executable, "-m", "benchmarks.delivery"),
+            *(str(export), sink.url, str(events)),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
     return Ceiling(**json.loads(done.stdout.splitlines()[-1]))
 
 
