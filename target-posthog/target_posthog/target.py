@@ -220,9 +220,13 @@ class TargetPosthog(Target):
 
     def _take_files(self) -> None:
         """Wait until the delivery has all lines of the files so far."""
-        while self._batches is not None and not self._batches.is_idle:
-            descriptors, seconds = self._attend()
+        if self._batches is None:
+            return
+        descriptors, seconds = self._attend()
+        # Not once all is taken: nothing may be under way then whose end would be heard.
+        while not self._batches.is_idle:
             select.select(descriptors, [], [], seconds)
+            descriptors, seconds = self._attend()
 
     def _write_state(self, state: Json) -> None:
         if state != self._drained_state and self.runtime.preview is None:

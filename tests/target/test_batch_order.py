@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target
+from tests.processes import run_target, start
 from tests.target.singer import counts_in, record, row, rows, schema, state
 from tests.target.test_batch_messages import RUN_FOLDER, batch, put
 from tests.target.unusual_files import Part, Writer, text_of
@@ -264,3 +264,23 @@ def test_a_run_that_goes_on_behind_a_bad_file_has_everything_once(
     run_target(own, again, tmp_path).checked()
     of_rows = [event["uuid"] for event in capture.events if event["event"] == "viewed"]
     assert of_rows == [one["uuid"] for part in parts for one in part]
+
+
+@pytest.mark.parametrize("ends", ["a state behind them", "nothing behind them"])
+@pytest.mark.parametrize("content", [b"\n" * 9_000_000, b" \n" * 1_000_000])
+def test_files_without_records_end_as_others_do(
+    tmp_path: Path, folder: Path, config: Json, content: bytes, ends: str
+) -> None:
+    """Nothing is under way then whose end would wake the target."""
+    path = folder / "a.json.gz"
+    # So large that the input ends before it is read.
+    path.write_bytes(gzip.compress(content))
+    messages = [HEAD, batch([path])]
+    if ends == "a state behind them":
+        messages.append(state({"at": 1}))
+    with start("target-posthog", config | {"workers": 2}, tmp_path) as target:
+        target.write(messages)
+        assert target.process.stdin is not None
+        target.process.stdin.close()
+        assert target.process.wait(30) == 0, target.stderr
+    assert not folder.exists()
