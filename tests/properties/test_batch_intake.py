@@ -18,7 +18,6 @@ from target_posthog.batch_files import BatchFile
 from target_posthog.batch_intake import BatchIntake
 from target_posthog.batches import Limits
 from target_posthog.block_conversion import BlockConversion
-from target_posthog.conversion import Json
 from target_posthog.converters import Conversions, Converter
 from target_posthog.intake import Intake
 from target_posthog.worker_messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
@@ -29,6 +28,7 @@ from tests.target.unusual_files import Part, Writer, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from target_posthog.conversion import Json
     from target_posthog.delivery import Delivery
 
 SECONDS = 30.0
@@ -124,7 +124,7 @@ class Outcome(NamedTuple):
     """What a delivery came to."""
 
     accepted: list[Json]
-    rejects: list[tuple[object, ...]]
+    rejects: Sequence[tuple[object, ...]]
     counts: Json
 
 

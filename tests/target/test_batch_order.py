@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -284,3 +285,19 @@ def test_files_without_records_end_as_others_do(
         target.process.stdin.close()
         assert target.process.wait(30) == 0, target.stderr
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("behind", ["nothing", "records"])
+def test_files_without_a_state_behind_them_are_not_waited_for_in_vain(
+    tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture, behind: str
+) -> None:
+    """Once all is taken there may be neither a request under way nor a state: none to wait for."""
+    sent = rows(range(20))
+    messages = [HEAD, batch([put(folder, "a", sent[:10])])]
+    if behind == "records":
+        messages += map(record, sent[10:])
+    began = time.monotonic()
+    run_target(config | {"workers": 2}, messages, tmp_path).checked()
+    assert time.monotonic() - began < 30
+    order = [event["uuid"] for event in capture.events]
+    assert order == [one["uuid"] for one in (sent if behind == "records" else sent[:10])]
