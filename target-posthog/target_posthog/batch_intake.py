@@ -105,6 +105,8 @@ class BatchIntake:
         self._waiting: deque[_Block | EndOfFile | Mark | Unreadable] = deque()
         self._given: dict[int, _Block] = {}
         self._blocks = self._numbered = 0
+        #: Of the files that are not begun: a stream may have another schema by then.
+        self._intakes: deque[Intake] = deque()
         #: The files whose ends were not taken yet; the last is the one that is read.
         self._files: deque[_File] = deque()
         self._held: dict[Path, int] = {}
@@ -124,7 +126,9 @@ class BatchIntake:
                 self._held[folder] = lock
         for file in files:
             file.size()
+        intake = self._intake_of(stream.name)
         for file in files:
+            self._intakes.append(intake)
             self._reader.add(StartOfFile(stream, file))
 
     def note(self, mark: Any) -> None:
@@ -182,7 +186,7 @@ class BatchIntake:
         while self._has_space and (read := self._reader.next()) is not None:
             given = True
             if isinstance(read, StartOfFile):
-                self._files.append(_File(read, self._intake_of(read.stream.name)))
+                self._files.append(_File(read, self._intakes.popleft()))
             elif isinstance(read, RawBlock):
                 self._give_block(read)
             else:
@@ -237,11 +241,11 @@ class BatchIntake:
             return
         for item in result.items:
             item.record = lines
-        if result.left_out:
-            for one in result.left_out:
-                self._leave_out(one, lines)
         if result.items:
             self._delivery.take_events(result.items)
+        # Behind the events, so that their share is never larger than line by line.
+        for one in result.left_out:
+            self._leave_out(one, lines)
         file.line += result.lines
         self._hear(result)
 

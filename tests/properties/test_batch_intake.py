@@ -262,3 +262,23 @@ def check_same(
 def texts_of(events: Sequence[Json]) -> list[str]:
     """Return events as texts: 1 and 1.0 are different, the order of properties says nothing."""
     return [json.dumps(event, sort_keys=True) for event in events]
+
+
+def test_unusual_lines_are_read_by_the_schema_that_came_before_their_file(tmp_path: Path) -> None:
+    """As workers read the usual ones, although the tap has sent another schema meanwhile."""
+    path = tmp_path / "a.json"
+    record = {"id": 1, "user_id": "u", "timestamp": "2024-01-01T00:00:00Z"}
+    path.write_bytes(json.dumps([record]).encode() + b"\n")
+    sender, kinds = FakeSender(), [AMPLITUDE, OTHER]
+    with delivery_to(sender, tmp_path, max_reject_ratio=1) as delivery:
+        workers = AnyWorkers(OTHER, random.Random(1).randrange, 1)
+        batches = BatchIntake(workers, delivery, lambda _: kinds[-1].intake())
+        batches.add(OTHER.stream, [BatchFile(str(path), is_gzip=False)])
+        kinds.pop()
+        end = time.monotonic() + SECONDS
+        while not batches.is_idle:
+            assert time.monotonic() < end
+            batches.attend()
+        delivery.flush()
+        batches.close()
+    assert [event["event"] for event in sender.accepted] == ["orders"]

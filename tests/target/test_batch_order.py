@@ -301,3 +301,19 @@ def test_files_without_a_state_behind_them_are_not_waited_for_in_vain(
     assert time.monotonic() - began < 30
     order = [event["uuid"] for event in capture.events]
     assert order == [one["uuid"] for one in (sent if behind == "records" else sent[:10])]
+
+
+def test_the_share_of_rejects_is_judged_as_of_records(
+    tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The rejects of a block stand between its events, and are no larger share of the run."""
+    # 980 rejects of 10,000; then a block of which nearly a tenth are rejects at its end.
+    sent = rows(range(12_000))
+    bad = [*range(0, 9_800, 10), *range(11_820, 12_000)]
+    for number in bad:
+        sent[number] |= {"event_time": "never", "server_upload_time": "never"}
+    messages = [HEAD, batch([put(folder, "a", sent)]), state({"at": 1})]
+    own = config | {"workers": 1, "max_reject_ratio": 0.1}
+    by_files = run_target(own, messages, tmp_path).checked()
+    assert counts_in(by_files.stderr)["rejected"] == len(bad)
+    assert len(capture.events) == len(sent) - len(bad)
