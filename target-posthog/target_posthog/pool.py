@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import pickle
 import select
 import sys
 import threading
@@ -206,8 +207,11 @@ class _Worker:
         else:
             task = Task(slot, len(raw), known, latest_time)
         self.numbers.append((number, slot))
+        # Through the memory as well: a worker that writes a long answer does not read, and a schema
+        # may be larger than what the pipe holds.
+        message = self._slots.put_beside(slot, pickle.dumps(task))
         with suppress(OSError):  # it is gone, which its pipe will tell
-            self.pipe.send(task)
+            self.pipe.send_bytes(bytes([slot]) + message)
 
     def take(self) -> tuple[int, ConvertedBlock]:
         """Return the block that came back, which `descriptors` told."""
@@ -216,7 +220,7 @@ class _Worker:
         except (EOFError, OSError):
             raise self._ended() from None
         number, slot = self.numbers.popleft()
-        block = _block_of(decoded(self._slots.answer(slot, message)))
+        block = _block_of(decoded(self._slots.beside(slot, message)))
         self._free.append(slot)
         return number, block
 

@@ -10,10 +10,10 @@ SLOTS = 3
 #: A block has some 256 KB, and what began before it, at most a line of 1 MiB. Only what is used
 #: takes memory.
 MAX_LINES_BYTES = 2 * 1024 * 1024
-_MAX_ANSWER_BYTES = 4 * 1024 * 1024
-_SLOT_BYTES = MAX_LINES_BYTES + _MAX_ANSWER_BYTES
+_MAX_BESIDE_BYTES = 4 * 1024 * 1024
+_SLOT_BYTES = MAX_LINES_BYTES + _MAX_BESIDE_BYTES
 MEMORY_BYTES = SLOTS * _SLOT_BYTES
-#: How long an answer is; a longer message is the answer itself.
+#: How long it is; a longer message is the text itself.
 _LENGTH = struct.Struct("<I")
 
 
@@ -37,16 +37,16 @@ class Slots:
         start = slot * _SLOT_BYTES
         return bytes(self._view[start : start + size])
 
-    def put_answer(self, slot: int, answer: bytes) -> bytes:
-        """Write an answer; return what to send so that it is found."""
-        if len(answer) > _MAX_ANSWER_BYTES:
-            return answer
+    def put_beside(self, slot: int, text: bytes) -> bytes:
+        """Write a task or its answer beside the lines; return what to send so that it is found."""
+        if len(text) > _MAX_BESIDE_BYTES:
+            return text
         start = slot * _SLOT_BYTES + MAX_LINES_BYTES
-        self._view[start : start + len(answer)] = answer
-        return _LENGTH.pack(len(answer))
+        self._view[start : start + len(text)] = text
+        return _LENGTH.pack(len(text))
 
-    def answer(self, slot: int, message: bytes) -> bytes | memoryview:
-        """Return the answer that a message tells of, until the slot is used again."""
+    def beside(self, slot: int, message: bytes) -> bytes | memoryview:
+        """Return what a message tells of, until the slot is used again."""
         if len(message) > _LENGTH.size:
             return message
         start = slot * _SLOT_BYTES + MAX_LINES_BYTES

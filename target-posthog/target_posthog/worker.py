@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -51,9 +52,10 @@ def serve(
     slots = Slots(memory)
     try:
         while True:
-            task: Task = target.recv()
+            message = target.recv_bytes()
+            task: Task = pickle.loads(slots.beside(message[0], message[1:]))  # noqa: S301 - ours
             answer = encoded(_answer(conversion, task, slots.lines(task.slot, task.size)))
-            target.send_bytes(slots.put_answer(task.slot, answer))
+            target.send_bytes(slots.put_beside(task.slot, answer))
     except (EOFError, OSError):
         pass  # the target is gone
     # Nothing is left to do, and nothing that the target's copy had open is this process's to close.

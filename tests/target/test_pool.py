@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 from functools import partial
 from multiprocessing import connection
@@ -142,6 +143,28 @@ def test_large_blocks_go_there_and_back_at_the_same_time(pool_of: Callable[..., 
         results.update(pool.done())
     assert {len(results[number].items) for number in rows} == {5}
     assert {len(results[number].left_out) for number in rejects} == {LARGE // 3}
+
+
+def test_a_large_schema_is_told_while_a_worker_writes_a_long_answer(
+    pool_of: Callable[..., Pool],
+) -> None:
+    """It does not read before the target does, which must not wait for it."""
+    fields = {f"field_{number}": {"description": f"{number}" * 50} for number in range(10_000)}
+    other = StreamOfFiles("orders", {"properties": fields}, ())
+    pool = pool_of(1)
+    pool.give(1, EVENTS, b"{}\n" * (LARGE // 3), LATEST)
+    connection.wait(list(pool.descriptors()), SECONDS)
+    giving = threading.Thread(
+        target=pool.give, args=(2, other, b'{"event_type":"a"}\n', LATEST), daemon=True
+    )
+    giving.start()
+    giving.join(SECONDS / 2)
+    assert not giving.is_alive()
+    results: dict[int, ConvertedBlock] = {}
+    while len(results) < 2:
+        connection.wait(list(pool.descriptors()), SECONDS)
+        results.update(pool.done())
+    assert [len(results[number].left_out) for number in (1, 2)] == [LARGE // 3, 1]
 
 
 def test_a_worker_has_few_blocks_at_a_time(pool_of: Callable[..., Pool]) -> None:
