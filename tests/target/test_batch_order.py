@@ -317,3 +317,20 @@ def test_the_share_of_rejects_is_judged_as_of_records(
     by_files = run_target(own, messages, tmp_path).checked()
     assert counts_in(by_files.stderr)["rejected"] == len(bad)
     assert len(capture.events) == len(sent) - len(bad)
+
+
+def test_rejects_of_lines_amid_a_block_hold_their_own_records(
+    tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """PostHog says of single events that it dropped them; their blocks are at hand until then."""
+    sent = rows(range(900), event_properties={"filling": "y" * 1000})
+    bad = [0, 7, 8, 333, 334, 700, 899]
+    capture.judge_v1([sent[number]["uuid"] for number in bad], "drop", "for a reason")
+    text = b"".join(json.dumps(one).encode() + b"\n" for one in sent[:800])
+    array = b"[" + b",\n".join(json.dumps(one).encode() for one in sent[800:]) + b"]"
+    path = folder / "a.json.gz"
+    path.write_bytes(gzip.compress(text + array))
+    own = config | {"workers": 2, "protocol": "v1", "max_batch_events": 100}
+    run = run_target(own, [HEAD, batch([path]), state({"at": 1})], tmp_path).checked()
+    assert counts_in(run.stderr)["rejected"] == len(bad)
+    assert [one for _, one in rejects_in(tmp_path)] == [sent[number] for number in bad]

@@ -51,11 +51,12 @@ def test_every_line_has_one_fate_in_its_place() -> None:
     lines = [dumps(one) + b"\n" for one in rows]
     lines[3:3] = [b"\n", b"[1]\n", b'{"a":1} {"b":2}\n', b"{\n"]
     lines.append(dumps(row(7, event_properties={"text": "x" * MAX_EVENT_BYTES})))
-    assert [fate_of(one) for one in intake.outcomes_of(lines, LATEST)] == [
-        row(1)["uuid"], "skip_events", "bad_time (convert)",
-        "none", "none", "none", "none",
-        row(4)["uuid"], "future_time (check)", row(6)["uuid"], "event_too_large (check)",
-    ]  # fmt: skip
+    for _ in range(2):  # names are met once before they go the fast way
+        assert [fate_of(one) for one in intake.outcomes_of(lines, LATEST)] == [
+            row(1)["uuid"], "skip_events", "bad_time (convert)",
+            "none", "none", "none", "none",
+            row(4)["uuid"], "future_time (check)", row(6)["uuid"], "event_too_large (check)",
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("neighbours", [0, 3])
