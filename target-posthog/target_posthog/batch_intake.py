@@ -109,6 +109,8 @@ class BatchIntake:
         self._intakes: deque[Intake] = deque()
         #: The files whose ends were not taken yet; the last is the one that is read.
         self._files: deque[_File] = deque()
+        #: Whether something cannot be read, and nothing behind it is taken.
+        self.is_stopped = False
         self._held: dict[Path, int] = {}
         self._said: dict[str, float] = {}
         #: The entries of settings that rows met something for; see `entries_met`.
@@ -230,6 +232,7 @@ class BatchIntake:
         Raises:
             Exception: the error.
         """
+        self.is_stopped = True
         self._delivery.flush()
         raise error
 

@@ -7,8 +7,9 @@ import os
 import select
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk import Target
@@ -256,6 +257,19 @@ class TargetPosthog(Target):
             seconds = due if seconds is None else min(due, seconds)
         self._show_progress()
         return [*descriptors, *self.delivery.descriptors()], seconds
+
+    @override  # type: ignore[misc] # final
+    def listen(self, file_input: IO[str] | None = None) -> None:
+        try:
+            super().listen(file_input)
+        except BrokenInput:
+            # What came before is sound, and so is a state that stands behind it.
+            with suppress(TargetPosthogError):
+                if self._batches is None or not self._batches.is_stopped:
+                    self._take_files()
+                self.delivery.flush()
+                self._states.keep_what_is_safe()
+            raise
 
     @override
     def _assert_sink_exists(self, stream_name: str) -> None:
