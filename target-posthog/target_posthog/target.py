@@ -258,8 +258,8 @@ class TargetPosthog(Target):
         self._show_progress()
         return [*descriptors, *self.delivery.descriptors()], seconds
 
-    @override
-    def listen(self, file_input: IO[str] | None = None) -> None:  # type: ignore[misc] # final
+    @override  # type: ignore[misc] # final
+    def listen(self, file_input: IO[str] | None = None) -> None:
         try:
             super().listen(file_input)
         except BrokenInput:
