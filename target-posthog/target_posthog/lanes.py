@@ -109,6 +109,8 @@ class Lanes:
         self._held_events = self._held_bytes = 0
         #: The lanes of what follows something into another one than its own.
         self._moved: dict[str, int] = {}
+        #: What each of these is to follow in its lane, since `forget_moved`.
+        self._followed: dict[str, list[str]] = {}
 
     def bound(self, max_bytes: int) -> None:
         """Make no batch larger than this from now on; those that wait go in parts."""
@@ -126,11 +128,14 @@ class Lanes:
             False when that needs an empty lane, because events of both wait in different ones.
         """
         behind, own = self._number_of(first), self._number_of(second)
-        if behind == own or not self._holds(behind, first):
+        if self.count == 1 or not self._holds(behind, first):
             return True
-        if self._holds(own, second):
-            return False
-        self._moved[second] = behind
+        if behind != own:
+            followed = self._followed.pop(second, ())
+            if any(self._holds(own, key) for key in (second, *followed)):
+                return False
+            self._moved[second] = behind
+        self._followed.setdefault(second, []).append(first)
         return True
 
     def forget_moved(self) -> None:
@@ -138,6 +143,7 @@ class Lanes:
 
         Not while something is joined: what is to follow has not come yet.
         """
+        self._followed.clear()
         if len(self._moved) >= _MOST_MOVED:
             self._moved = {
                 key: number for key, number in self._moved.items() if self._holds(number, key)

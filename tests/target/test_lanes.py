@@ -361,6 +361,24 @@ def test_what_follows_a_device_goes_behind_what_waits_of_it() -> None:
         assert begun(lanes, everything=True) == [(0, [1])]
 
 
+@pytest.mark.parametrize("own", [0, 1])
+def test_what_follows_two_devices_in_different_lanes_waits_for_both(own: int) -> None:
+    """Behind the second it would not wait for the first, even before anything of it has come."""
+    first, second, user = key_in(0, "d"), key_in(2, "d"), key_in(own, "u")
+    lanes = lanes_of(4, Limits(1, 10**6))
+    put(lanes, 0, first)
+    put(lanes, 1, second)
+    assert sorted(begun(lanes)) == [(0, [0]), (2, [1])]
+    assert lanes.join(first, user)
+    assert not lanes.join(second, user)
+    lanes.done(0)
+    assert lanes.join(second, user)
+    put(lanes, 2, user)
+    assert begun(lanes) == []
+    lanes.done(2)
+    assert begun(lanes) == [(2, [2])]
+
+
 def test_a_half_that_is_put_back_is_waited_for_too() -> None:
     """The device's event may stand in the other one; to wait for both is safe."""
     device, user = key_in(0, "d"), key_in(1, "u")
