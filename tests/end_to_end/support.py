@@ -74,6 +74,10 @@ class Pipe:
         for victim in victims:
             self._processes[victim].send_signal(signum)
 
+    def has_ended(self, plugin: Plugin) -> bool:
+        """Return True if one of the two is done."""
+        return self._processes[plugin].poll() is not None
+
     def wait_for(self, seen: Callable[[], object]) -> None:
         """Wait until something is true; fail with the logs when the run ends before it is."""
         end = time.monotonic() + _SECONDS

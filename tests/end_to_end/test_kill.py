@@ -81,6 +81,9 @@ class Killer:
     def _kill(self, seen: Callable[[], bool], victims: tuple[Plugin, ...], signum: int) -> None:
         with self._pipeline.started() as pipe:
             pipe.wait_for(seen)
+            if signum == signal.SIGKILL and pipe.has_ended("tap"):
+                # The target reads ahead of what it delivers: it is the one that has work left.
+                victims = ("target",)
             pipe.kill(*victims, signum=signum)
         end = self._pipeline.ends[-1]
         if signum == signal.SIGKILL:
