@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,9 @@ def open_engine(url: str) -> sa.Engine:
         )
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
+    # It would show with a traceback what ends the run, such as a signal, while a connection is
+    # given back; the run says it in one line.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     return engine
 
 

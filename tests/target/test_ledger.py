@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -12,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 
 from target_posthog.conversion import Link
+from target_posthog.database import open_engine
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.ledger import Ledger, Owner
+from target_posthog.signals import StoppedBySignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -248,6 +251,21 @@ def test_a_read_only_database_says_so(tmp_path: Path) -> None:
         opened(f"sqlite:///file:{tmp_path}/ledger.db?mode=ro&uri=true") as ledger,
     ):
         ledger.claim([Link("u1", "d")])
+
+
+def test_a_signal_while_a_connection_is_given_back_is_not_told_by_the_pool(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run says in one line that it was stopped; a traceback beside it looks like a bug."""
+    engine = open_engine(f"sqlite:///{tmp_path}/ledger.db")
+
+    def stop(*_: object) -> None:
+        raise StoppedBySignal(signal.SIGTERM)
+
+    sa.event.listen(engine, "reset", stop)
+    with pytest.raises(StoppedBySignal), engine.connect():
+        pass
+    assert caplog.records == []
 
 
 def test_a_locked_database_says_so(tmp_path: Path) -> None:
