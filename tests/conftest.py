@@ -12,7 +12,10 @@ import sqlalchemy as sa
 
 # Before the imports: these hold assertions, too, and any folder's tests may import them first.
 pytest.register_assert_rewrite(
-    "tests.end_to_end.faithful", "tests.end_to_end.support", "tests.processes"
+    "tests.end_to_end.faithful",
+    "tests.end_to_end.support",
+    "tests.processes",
+    "tests.target.lives",
 )
 
 from tests.fakes.posthog_capture import PosthogCapture  # noqa: E402 - see above

@@ -203,11 +203,14 @@ class PosthogCapture:
     def _respond(self, incoming: Incoming) -> Answer | None:
         if incoming.path.removesuffix("/") == posthog_flags.PATH:
             return self._check_key(incoming)
-        # One request at a time: the order of the records is the order of the effects.
         with self._lock:
             self._under_way += 1
             self.most_under_way = max(self.most_under_way, self._under_way)
             planned = self._faults.take() if _is_capture(incoming) else None
+        if planned is not None:
+            self._running.closing.wait(planned.delay_before)
+        # One request at a time: the order of the records is the order of the effects.
+        with self._lock:
             instead = None if planned is None else planned.instead
             answer = instead or self._handle(incoming)
             is_cut = planned is not None and planned.cuts

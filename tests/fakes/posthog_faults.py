@@ -24,6 +24,7 @@ class Fault(enum.Enum):
         LOSE_ANSWER: The request is handled, then the connection is cut without an answer.
         CUT_BEFORE_STORE: The connection is cut, nothing stored.
         SLOW: The request is handled, then the answer waits. Details: `seconds` (1).
+        LATE: The request waits, then it is handled and answered. Details: `seconds` (1).
         REDIRECT: An answer to go elsewhere, nothing stored. Details: `location`, `status` (307)
             and `body` (none).
     """
@@ -32,6 +33,7 @@ class Fault(enum.Enum):
     LOSE_ANSWER = "lose_answer"
     CUT_BEFORE_STORE = "cut_before_store"
     SLOW = "slow"
+    LATE = "late"
     REDIRECT = "redirect"
 
 
@@ -40,6 +42,7 @@ _DETAILS: dict[Fault, dict[str, Any]] = {
     Fault.LOSE_ANSWER: {},
     Fault.CUT_BEFORE_STORE: {},
     Fault.SLOW: {"seconds": 1.0},
+    Fault.LATE: {"seconds": 1.0},
     Fault.REDIRECT: {"location": None, "status": 307, "body": ""},
 }
 
@@ -74,7 +77,12 @@ class Planned:
     @property
     def delay(self) -> float:
         """Seconds the answer waits."""
-        return float(self.details.get("seconds", 0))
+        return float(self.details["seconds"]) if self.fault is Fault.SLOW else 0.0
+
+    @property
+    def delay_before(self) -> float:
+        """Seconds the request waits before it is handled."""
+        return float(self.details["seconds"]) if self.fault is Fault.LATE else 0.0
 
 
 class FaultPlan:
