@@ -26,6 +26,7 @@ from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
 from target_posthog.lenient_json import usual_object
 from target_posthog.line_blocks import Lines
 from target_posthog.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_is, taken_from
+from target_posthog.remote_lines import keep_drivers_quiet
 
 if sys.platform != "win32":
     import fcntl
@@ -239,6 +240,7 @@ class BatchFile:
         return Path(unquote(urlsplit("file:" + path.removeprefix("localhost")).path))
 
     def _remote(self) -> tuple[Any, str]:
+        keep_drivers_quiet()
         try:
             return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url.replace("%23", "#")))
         except ValueError as error:  # a protocol that nobody knows

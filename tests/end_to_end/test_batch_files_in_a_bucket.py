@@ -1,0 +1,54 @@
+"""Batch files in a bucket, read by the target's own process."""
+
+from __future__ import annotations
+
+import gzip
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.processes import run_target
+from tests.tap.buckets import Bucket, s3_bucket
+from tests.target.lives import Lives, assert_well_told
+from tests.target.singer import state
+from tests.target.test_batch_messages import GZIP, RUN_FOLDER, lines_of
+from tests.target.test_newest_rows_of_runs import HEAD, answer_late
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.target.singer import Json
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Bucket]:
+    """Run a bucket."""
+    yield from s3_bucket()
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_they_are_delivered_in_order_and_the_log_is_the_targets(
+    tmp_path: Path, posthog: PosthogCapture, bucket: Bucket, level: str
+) -> None:
+    """Drivers tell of credentials and, at DEBUG, of signed headers."""
+    lives = Lives.of(3, hours=3, rows=600)
+    messages: list[Json] = [HEAD]
+    for hour, files in enumerate(lives.hours):
+        manifest = []
+        for number, file in enumerate(files):
+            name = f"{RUN_FOLDER}/{hour}#{number}.json.gz"
+            bucket.put({name: gzip.compress(lines_of(file))})
+            manifest.append(f"{bucket.url}/{name}".replace("#", "%23"))
+        message = {"type": "BATCH", "stream": "events", "encoding": GZIP, "manifest": manifest}
+        messages += [message, state({"at": hour + 1})]
+    answer_late(posthog, Random(2), troubles=False)
+    config = {"api_key": posthog.api_key, "host": posthog.url, "max_batch_events": 60}
+    environment = {**bucket.environment, "TARGET_POSTHOG_LOGLEVEL": level}
+    run = run_target(config, messages, tmp_path, environment=environment).checked()
+
+    assert_well_told(posthog.events, lives)
+    assert run.messages[-1] == {"at": 3}
+    assert not any(name in run.stderr for name in ("botocore", "Authorization", "s3fs"))
