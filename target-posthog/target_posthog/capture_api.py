@@ -42,6 +42,8 @@ logger = logging.getLogger("target-posthog")
 #: Of an answer: v1 says up to some 200 bytes of each event.
 _MAX_ANSWER_BYTES, _MAX_BYTES_OF_EVENT = 1024 * 1024, 1024
 _UNAVAILABLE = 503
+#: Several requests that wait for the same say it once in this time. Seconds.
+_SAID_AGAIN_SECONDS = 10.0
 #: v1 says with a status of its own, 429 or 402, that the project is over its quota
 #: (rust/capture v1/error.rs). To wait would not help.
 _BILLING_LIMIT = b'"billing_limit_exceeded"'
@@ -123,6 +125,7 @@ class CaptureApi:
         self._retries = RetryPolicy(max_retry_seconds, sleep)
         self._silence = SilenceWatch(self._host)
         self._has_taken = False
+        self._said: dict[str, float] = {}
 
     @classmethod
     def of(
@@ -281,9 +284,14 @@ class CaptureApi:
         return " If this PostHog has no v1, set `protocol` to `batch`." if may_be else ""
 
     def _say_that_it_waits(self, error: Retryable) -> None:
+        now, words = time.monotonic(), str(error)
+        if now < self._said.get(words, now):
+            return
+        # Only a few statuses and causes are different.
+        self._said[words] = now + _SAID_AGAIN_SECONDS
         logger.warning(
             "PostHog cannot take a batch now: %s. Trying again for up to %.0f s.",
-            error,
+            words,
             self._retries.seconds,
         )
 

@@ -292,6 +292,26 @@ def test_the_user_learns_once_that_it_waits(
     ]
 
 
+def test_several_requests_that_wait_for_the_same_are_told_once(
+    capture: PosthogCapture, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a short outage is a line for each lane; later it is said again."""
+    with (
+        caplog.at_level(logging.WARNING, "target-posthog"),
+        api_to(capture.url, clock) as api,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for at in (100.0, 101.0, 109.0, 111.0):
+            patch.setattr("target_posthog.capture_api.time.monotonic", lambda at=at: at)
+            capture.fail(Fault.STATUS)
+            api.send(body())
+        capture.fail(Fault.STATUS, status=429)
+        api.send(body())
+    said = [record.message.split(".")[0] for record in caplog.records]
+    waits = "PostHog cannot take a batch now: it answered "
+    assert said == [f"{waits}503", f"{waits}503", f"{waits}429"]
+
+
 NOT_A_YES = [
     *("<html>Welcome to the hotel's network</html>", "", "[]", '"Ok"', "1", "null", "{}"),
     *('{"ok": true}', '{"status":"error"}', '{"status":"maintenance"}', '{"status":0}'),
