@@ -20,6 +20,8 @@ def main() -> None:
     from target_posthog.target import TargetPosthog  # noqa: PLC0415
 
     gc.freeze()
+    # Events are trees and die by themselves; to look for rings among them costs time.
+    gc.set_threshold(100_000, 20, 20)
     gc.enable()
     code = run(TargetPosthog.cli, TargetPosthog.name)
     # Nor need it be taken apart at the end, which takes as long.

@@ -245,7 +245,7 @@ class BatchIntake:
         for item in result.items:
             item.record = lines
         if result.items:
-            self._delivery.take_events(result.items)
+            self._delivery.take_measured(result.items, result.size, result.latest)
         # Behind the events, so that their share is never larger than line by line.
         for one in result.left_out:
             self._leave_out(one, lines)

@@ -68,6 +68,7 @@ class Item(msgspec.Struct, gc=False, array_like=True):
         fingerprint: 64 bits of what PostHog keeps one event of; see `kept`.
         index: which line of its block the record is.
         shows: it may show what no event before it in its block has shown of people and groups.
+        size: how many bytes the body has, when its worker has measured it; else 0.
     """
 
     uuid: str
@@ -88,6 +89,7 @@ class Item(msgspec.Struct, gc=False, array_like=True):
     fingerprint: int = 0
     index: int = 0
     shows: bool = True
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Batch:
         """Return a part of this batch."""
         if len(items) == len(self.items):
             return self
-        return replace(self, items=items, size=_size_of(items))
+        return replace(self, items=items, size=size_of(items))
 
     def halves(self) -> tuple[Batch, Batch]:
         """Return the two halves of a batch of at least two events."""
@@ -181,16 +183,16 @@ class BatchBuilder:
     def add(self, item: Item) -> None:
         """Add an event, of a uuid that is not there."""
         self.add_all({item.uuid: item}, len(item.body) + 1)
+        self.keys.add(item.key)
 
     def add_all(self, by_uuid: Mapping[str, Item], size: int) -> None:
-        """Add events.
+        """Add events, without their keys.
 
         Args:
             by_uuid: the events in order, by uuids that are not there.
             size: how many bytes they have before compression, with a comma each.
         """
         self.by_uuid.update(by_uuid)
-        self.keys.update([item.key for item in by_uuid.values()])
         self.size += size
 
     def replace(self, item: Item) -> None:
@@ -207,8 +209,16 @@ class BatchBuilder:
         )  # fmt: skip
 
 
-def _size_of(items: Sequence[Item]) -> int:
-    return sum(len(item.body) for item in items) + len(items)
+def size_of(items: Sequence[Item]) -> int:
+    """Return how many bytes events have before compression, with a comma each."""
+    # What a worker measured stands beside the rest of the event. To ask each body, which lies
+    # elsewhere, is to wait for the memory.
+    return sum([item.size or len(item.body) for item in items]) + len(items)
+
+
+def latest_of(items: Sequence[Item]) -> str:
+    """Return the last time of events, RFC 3339; empty when there are none."""
+    return max([item.timestamp for item in items], default="")
 
 
 def item_of(converted: Converted, record: Any, wire: Wire, latest_time: str) -> Item | Rejected:

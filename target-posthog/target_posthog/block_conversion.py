@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.batches import Item
+from target_posthog.batches import Item, latest_of, size_of
 from target_posthog.blocks import lines_of
 from target_posthog.conversion import Skipped
 from target_posthog.converters import Conversions, Converter
@@ -49,6 +49,8 @@ class BlockConversion:
         block = ConvertedBlock(len(lines) or raw.count(b"\n"), [])
         outcomes = self._intakes[task.stream].outcomes_of(lines, task.latest_time)
         self._sort(lines, outcomes, block)
+        note_what_is_shown(block.items)
+        block.size, block.latest = size_of(block.items), latest_of(block.items)
         self._tell(block)
         return block
 
@@ -65,13 +67,12 @@ class BlockConversion:
     def _sort(
         self, lines: Sequence[bytes], outcomes: Sequence[Outcome | None], block: ConvertedBlock
     ) -> None:
-        shown: set[tuple[str | None, str]] = set()
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Item):
                 outcome.index = index
                 outcome.record = None
                 outcome.fingerprint = fingerprint_of(outcome)
-                note_what_is_shown(outcome, shown)
+                outcome.size = len(outcome.body)
                 block.items.append(outcome)
             elif outcome is None:
                 # Blank lines are nothing, wherever they stand.

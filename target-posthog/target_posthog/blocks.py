@@ -74,7 +74,8 @@ def in_blocks(pieces: Iterator[bytes], longest: int) -> Iterator[tuple[bytes, bo
             begun, size, is_whole = [], 0, True
             piece, end = piece[first:], end - first  # noqa: PLW2901 - what is left of it
         if end:
-            yield b"".join([*begun, piece[:end]]), True
+            # Copied once: a slice would be a copy, too.
+            yield b"".join([*begun, memoryview(piece)[:end]]), True
             begun, size = [], 0
         if end < len(piece):
             begun.append(piece[end:])

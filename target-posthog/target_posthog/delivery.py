@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.batches import Item
+from target_posthog.batches import Item, latest_of, size_of
 from target_posthog.conversion import Rejected, Skipped
 from target_posthog.dispatcher import Dispatcher
 from target_posthog.fates import Fates
@@ -77,6 +77,7 @@ class Delivery:
         limits = settings.limits
         self._stretch: list[Item] = []
         self._stretch_size = 0
+        self._stretch_latest = ""
         self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
         self._stretch_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
         #: The epoch of the stretch's first event.
@@ -140,11 +141,25 @@ class Delivery:
         Raises:
             TargetPosthogError: see `take`.
         """
+        self.take_measured(items, size_of(items), latest_of(items))
+
+    def take_measured(self, items: Sequence[Item], size: int, latest: str) -> None:
+        """Take the events of records without a look at each, for which memory is waited for.
+
+        Args:
+            items: the events.
+            size: see `batches.size_of`.
+            latest: see `batches.latest_of`.
+
+        Raises:
+            TargetPosthogError: see `take`.
+        """
         self.counts.exported += len(items)
         if not self._stretch:
             self._stretch_epoch = self._gate.epoch
         self._stretch += items
-        self._stretch_size += sum([len(item.body) for item in items]) + len(items)
+        self._stretch_size += size
+        self._stretch_latest = max(self._stretch_latest, latest)
         if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
             self._pass_on()
 
@@ -222,11 +237,11 @@ class Delivery:
         self._dispatcher.settle_what_ended()
         self._policy = TimePolicy(self._historical, self._utc_now())
         if self._stretch:
-            self._warn_of_recent(self._stretch)
+            self._warn_of_recent()
             items = self._identity.completed(self._stretch)
             self._dispatcher.put(items, joined_by(items), self._stretch_epoch, self._policy)
             # Not before: what cannot be passed on holds the states behind it.
-            self._stretch, self._stretch_size = [], 0
+            self._stretch, self._stretch_size, self._stretch_latest = [], 0, ""
 
     def _make_room(self) -> None:
         """Wait until all that was passed on is in the lanes."""
@@ -235,10 +250,8 @@ class Delivery:
             self._dispatcher.fill(self._policy)
             self.on_settled()
 
-    def _warn_of_recent(self, items: Sequence[Item]) -> None:
-        if not self._warned_of_recent and self._policy.may_be_billed(
-            max([item.timestamp for item in items])
-        ):
+    def _warn_of_recent(self) -> None:
+        if not self._warned_of_recent and self._policy.may_be_billed(self._stretch_latest):
             self._warned_of_recent = True
             logger.warning(
                 "Some events are newer than 48 hours: PostHog may bill them although "

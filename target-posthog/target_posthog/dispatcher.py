@@ -6,8 +6,6 @@ Never waits unless asked to: what cannot go into the lanes stays with who wanted
 from __future__ import annotations
 
 import time
-from collections import deque
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from target_posthog.batches import FED_TOGETHER, MAX_EVENT_BYTES, Limits
@@ -62,7 +60,9 @@ class Dispatcher:
         self._limits = Limits(given.max_events, min(given.max_bytes, wire.max_bytes))
         self._lanes = Lanes(1, self._limits, wire)
         self._patience = Patience(settings.max_lanes)
-        self._waiting: deque[Item] = deque()
+        #: What came last and is not all in the lanes, and where in it that begins which is not.
+        self._waiting: list[Item] = []
+        self._next = 0
         self._epoch = 0
         #: The most that the server took in one request, as sent.
         self._most_taken = 0
@@ -115,19 +115,21 @@ class Dispatcher:
         for first, second in joined:
             if not self._lanes.join(first, second):
                 self.drain()
-        self._waiting.extend(items)
+        self._waiting = [*self._waiting[self._next :], *items]
+        self._next = 0
         self._epoch = epoch
         self.fill(policy)
 
     def fill(self, policy: TimePolicy) -> None:
         """Put into the lanes what there is room for, and begin what is full."""
         while self._waiting and not self._lanes.must_wait:
-            run = list(islice(self._waiting, FED_TOGETHER))
+            run = self._waiting[self._next : self._next + FED_TOGETHER]
             if self._add_together(run, policy):
-                for _ in run:
-                    self._waiting.popleft()
+                self._next += len(run)
             else:
-                self._add_singly(len(run), policy)
+                self._add_singly(run, policy)
+            if self._next == len(self._waiting):
+                self._waiting, self._next = [], 0
         self._begin()
         self._note_wait()
 
@@ -192,13 +194,13 @@ class Dispatcher:
             run, historical=historical, created_at=policy.now, epoch=self._epoch
         )
 
-    def _add_singly(self, most: int, policy: TimePolicy) -> None:
+    def _add_singly(self, run: Sequence[Item], policy: TimePolicy) -> None:
         """Put events into the lanes one by one, as long as there is room."""
         counts = self._fates.counts
-        for _ in range(most):
+        for item in run:
             if self._lanes.must_wait:
                 return
-            item = self._waiting.popleft()
+            self._next += 1
             put = self._lanes.add(
                 item,
                 historical=policy.is_historical(item.timestamp),
@@ -273,12 +275,14 @@ class Dispatcher:
                 if item.uuid in dropped:
                     self._refuse(item, dropped[item.uuid])
             items = [one for one in items if one.uuid not in dropped and one.uuid not in left]
-        links: list[Link] = [
-            item.link for item in items if item.link is not None and (item.told or item.joins)
-        ]
-        groups: list[GroupState] = [group for item in items if item.told for group in item.groups]
-        if links or groups:
-            self._links.accept(links, groups)
+        telling = [item for item in items if item.told or item.joins]
+        if telling:
+            links: list[Link] = [item.link for item in telling if item.link is not None]
+            groups: list[GroupState] = [
+                group for item in telling if item.told for group in item.groups
+            ]
+            if links or groups:
+                self._links.accept(links, groups)
         self._fates.accept(items, answer)
 
     def _refuse(self, item: Item, answer: str) -> None:

@@ -74,8 +74,7 @@ class Fates:
 
     def accept(self, items: Sequence[Item], answer: Answer) -> None:
         """Count what PostHog took; of two versions of an event it keeps one, the later."""
-        told = [item for item in items if item.told]
-        if told:
+        if told := [item for item in items if item.told]:
             links = sum(item.link is not None for item in told)
             self.counts.links += links
             self.counts.groups += len(told) - links

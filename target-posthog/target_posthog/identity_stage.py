@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.newest_rows import NewestRows, demoted, with_group_properties
+from target_posthog.newest_rows import NewestRows, with_group_properties
 from target_posthog.sightings import added_item, apart, sightings_of
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class IdentityStage:
 
         The key of each event is its person afterwards: the user, also of a device that has one.
         """
-        for index, item in enumerate(items):
-            if item.groups and (outdated := self._newest.outdated_groups(item)):
-                items[index] = with_group_properties(item, outdated)
+        for index in [index for index, item in enumerate(items) if item.groups]:
+            if outdated := self._newest.outdated_groups(items[index]):
+                items[index] = with_group_properties(items[index], outdated)
         news = self._links.news(sightings_of(items))
         self._counts.shared_devices += news.newly_shared
         for index in news.apart:
@@ -59,24 +59,15 @@ class IdentityStage:
             beside.setdefault(one.index, []).append(one)
         # These are joined at their places in the stretch, not before.
         apart_yet = {one.link.device_id for one in news.added if one.link is not None}
-        is_outdated = self._newest.is_outdated
         result: list[Item] = []
-        for index, item in enumerate(items):
-            added = beside.get(index)
-            if added is not None and not news.after:
-                result += self._added(added, item, apart_yet)
-            is_joined = False
-            if item.user is not None:
-                item.key = item.user
-            elif item.key in users:
-                device = item.key
-                item.key, is_joined = users[device]
-                is_joined = is_joined and device not in apart_yet
-            if item.sets and is_outdated(item.key, item, is_joined=is_joined):
-                item = demoted(item)  # noqa: PLW2901 - the same event
-            result.append(item)
-            if added is not None and news.after:
-                result += self._added(added, item, apart_yet)
+        begin = 0
+        for index, added in beside.items():
+            end = index + news.after
+            result += self._newest.told(items[begin:end], users, apart_yet)
+            result += self._added(added, result[-1] if news.after else items[index], apart_yet)
+            begin = end
+        result += self._newest.told(items[begin:], users, apart_yet)
+        self._newest.settle()
         return result
 
     def _added(self, added: Sequence[Added], item: Item, apart_yet: set[str]) -> Iterator[Item]:

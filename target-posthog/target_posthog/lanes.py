@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from target_posthog.batches import BatchBuilder, is_repeat, stored_once
+from target_posthog.batches import BatchBuilder, is_repeat, size_of, stored_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ class _Run:
     def __init__(self, lane: _Lane, items: Sequence[Item]) -> None:
         self.lane = lane
         self.events = len(items)
-        self.size = sum([len(item.body) for item in items]) + len(items)
+        self.size = size_of(items)
         self.by_uuid = {item.uuid: item for item in items}
 
 
@@ -204,6 +204,9 @@ class Lanes:
             if filling is None:
                 filling = self._begun(run.lane, historical, created_at, epoch)
             filling.add_all(run.by_uuid, run.size)
+            # In a lane that is the only one, nobody looks for what waits of a key.
+            if self.count > 1:
+                filling.keys.update([item.key for item in run.by_uuid.values()])
         self._held_events += len(items)
         self._held_bytes += size
         return True

@@ -19,32 +19,36 @@ class Recent(Generic[K, V]):
 
     Args:
         size: how many things a generation holds.
+
+    Attributes:
+        young: the young generation, for a loop to look into. What is there may be replaced; a key
+            that is not there goes through `remember`.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._young: dict[K, V] = {}
+        self.young: dict[K, V] = {}
         self._old: dict[K, V] = {}
 
     def __len__(self) -> int:
         """Return how many things are held, those of both generations twice."""
-        return len(self._young) + len(self._old)
+        return len(self.young) + len(self._old)
 
     def get(self, key: K) -> V | None:
         """Return what is remembered of a key, or None."""
-        value = self._young.get(key)
+        value = self.young.get(key)
         if value is None and (value := self._old.get(key)) is not None:
             self.put({key: value})
         return value
 
     def put(self, values: Mapping[K, V]) -> None:
         """Remember values by their keys."""
-        self._young.update(values)
-        if len(self._young) >= self._size:
-            self._old, self._young = self._young, {}
+        self.young.update(values)
+        if len(self.young) >= self._size:
+            self._old, self.young = self.young, {}
 
     def remember(self, key: K, value: V) -> None:
         """Remember one value."""
-        self._young[key] = value
-        if len(self._young) >= self._size:
-            self._old, self._young = self._young, {}
+        self.young[key] = value
+        if len(self.young) >= self._size:
+            self._old, self.young = self.young, {}

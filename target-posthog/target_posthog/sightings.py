@@ -74,20 +74,17 @@ class News(msgspec.Struct, frozen=True):
     apart: Sequence[int] = ()
 
 
-def note_what_is_shown(item: Item, shown: set[tuple[str | None, str]]) -> None:
-    """Note of an event whether it may show something that those before it did not.
-
-    Args:
-        item: the event.
-        shown: what those before it did; is added to.
-    """
-    # Of other taps, a person keeps the order of all its ids.
-    pair = item.user, item.key if item.link is None else item.link.device_id
-    if pair not in shown:
-        shown.add(pair)
-    elif not (item.groups or item.joins or item.also):
-        item.shows = False
-        item.link = None
+def note_what_is_shown(items: Sequence[Item]) -> None:
+    """Note of each event whether it may show something that those before it do not."""
+    shown: set[tuple[str | None, str]] = set()
+    for item in items:
+        # Of other taps, a person keeps the order of all its ids.
+        pair = item.user, item.key if (link := item.link) is None else link.device_id
+        if pair not in shown:
+            shown.add(pair)
+        elif not (item.groups or item.joins or item.also):
+            item.shows = False
+            item.link = None
 
 
 def sightings_of(items: Sequence[Item]) -> list[Sighting]:
@@ -150,4 +147,4 @@ def apart(item: Item) -> Item:
     event = loads(item.body)
     properties = event["properties"]
     properties["not_joined_id"] = properties.pop(_MERGED[item.name])
-    return msgspec.structs.replace(item, body=dumps(event), link=None, joins=False)
+    return msgspec.structs.replace(item, body=dumps(event), link=None, joins=False, size=0)

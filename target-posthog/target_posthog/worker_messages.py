@@ -81,6 +81,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
         unread: the lines that are not one JSON object each.
         met: the entries of settings that the worker's rows met something for, when there are new.
         said: what to log, each a level and a text.
+        size, latest: how large the events are, and the last time of one; see `batches`.
     """
 
     lines: int
@@ -89,6 +90,8 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
     unread: list[int] = msgspec.field(default_factory=list)
     met: list[tuple[str, str]] = msgspec.field(default_factory=list)
     said: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    size: int = 0
+    latest: str = ""
 
 
 class Failed(msgspec.Struct, array_like=True, tag=2):

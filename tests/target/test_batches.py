@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from target_posthog.batches import MAX_EVENT_BYTES, Item, Limits, item_of
-from target_posthog.conversion import Link, Rejected
+from target_posthog.batches import MAX_EVENT_BYTES, SOMEWHERE, Item, Limits, item_of, size_of
+from target_posthog.conversion import GroupState, Link, Rejected
+from target_posthog.newest_rows import demoted, with_group_properties
+from target_posthog.sightings import apart
 from tests.target.deliveries import LATEST, WIRE, batch_of, converted, events_of, item
 
 
@@ -149,6 +151,18 @@ def test_a_part_is_packed_as_itself_and_keeps_what_it_waits_for() -> None:
         assert events_of(part) == [json.loads(one.body) for one in part.items]
         assert part.size == sum(len(one.body) + 1 for one in part.items)
         assert (part.epoch, part.keys, part.created_at) == (7, batch.keys, batch.created_at)
+
+
+def test_an_event_that_was_changed_is_measured_anew() -> None:
+    """Its worker measured what it was before."""
+    group = GroupState("org", "acme", {"plan": "a"})
+    properties = {"$set": {"plan": "a"}, "$anon_distinct_id": "d"}
+    before = item(1, event="$identify", properties=properties)
+    before.groups, before.sets, before.size = (group,), SOMEWHERE, len(before.body)
+    assert size_of([before]) == len(before.body) + 1
+    for after in (demoted(before), apart(before), with_group_properties(before, [group])):
+        assert len(after.body) != len(before.body)
+        assert size_of([after]) == len(after.body) + 1
 
 
 def test_halves_are_never_empty_and_keep_the_order() -> None:

@@ -309,6 +309,50 @@ def test_what_is_kept_of_devices_is_bounded_and_then_the_users_rows_count() -> N
     assert rows.join(Link("u1", "d99"), event(20, "u1", device_id="d99")) == {"minute": 59}
 
 
+def test_a_stretch_goes_out_as_its_rows_one_by_one_would() -> None:
+    """However many rows of a person are in it, under whichever id."""
+    named = [(30, None), (10, None), (40, "u1"), (20, None), (35, "u1"), (50, None), (45, None)]
+    owned: list[dict[str, tuple[str, bool]]] = [{}, {"d1": ("u1", False)}, {"d1": ("u1", True)}]
+    for users in owned:
+        alone, together = NewestRows(), NewestRows()
+        items = [event(minute, user) for minute, user in named]
+        people = [
+            (one.user, False) if one.user else users.get("d1", ("d1", False)) for one in items
+        ]
+        outdated = [
+            alone.is_outdated(person, one, is_joined=is_joined)
+            for one, (person, is_joined) in zip(items, people, strict=True)
+        ]
+        told = list(together.told(items, users, set()))
+        assert [not one.sets for one in told] == outdated
+        assert [one.key for one in told] == [person for person, _ in people]
+        together.settle()
+        late = event(1, "u2", device_id="d1")
+        assert together.join(Link("u2", "d1"), late) == alone.join(Link("u2", "d1"), late)
+
+
+def test_a_device_of_a_stretch_is_joined_with_its_newest_row_there() -> None:
+    """Before the stretch is settled, as after it."""
+    for is_settled in (False, True):
+        rows = NewestRows()
+        list(rows.told([event(minute) for minute in (10, 20, 30)], {}, set()))
+        if is_settled:
+            rows.settle()
+        assert rows.join(LINK, event(5, "u1")) == {"minute": 30}
+
+
+def test_no_event_of_a_stretch_is_held_once_it_is_settled() -> None:
+    """Only what it set is, within the bound."""
+    rows = NewestRows()
+    named = [*((minute, None) for minute in (10, 20, 30)), (40, "u1"), (50, "u1")]
+    list(rows.told([event(minute, user) for minute, user in named], {}, set()))
+    # What a user's row sets needs no joining.
+    assert list(rows._devices.unsettled) == [hash("d1")]
+    rows.settle()
+    assert not rows._devices.unsettled
+    assert 0 < rows._devices._held < 1000
+
+
 def with_group(minute: int, **properties: Any) -> Item:
     """Make the event of a row of a group."""
     groups = {"org": {"acme": {"minute": minute}}}
