@@ -1,14 +1,14 @@
-"""Batch files in, delivered in the order of their lines.
+"""Batch files and blocks of RECORD lines in, delivered in the order of their lines.
 
-A thread reads blocks of lines, workers convert them, and here they are taken back in order: file
-after file, line after line. So BATCH gives the order of RECORD, however many workers there are.
+A thread reads blocks of lines of files, workers convert them, and here they are taken back in
+order: file after file, line after line. So BATCH gives the order of RECORD, however many workers
+there are. Blocks of RECORD lines, and the states between them, go the same way.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import time
+from bisect import bisect_left
 from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,19 +32,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.batch_files import BatchFile
+    from target_posthog.batches import Item
     from target_posthog.delivery import Delivery
     from target_posthog.intake import Intake
     from target_posthog.object_cutter import Found
-    from target_posthog.pool import Workers
+    from target_posthog.pool import OwnProcess, Workers
+    from target_posthog.record_block import RecordBlock
     from target_posthog.worker_messages import ConvertedBlock, LeftOut, StreamOfFiles
-
-logger = logging.getLogger("target-posthog")
 
 #: How many blocks may be converted and not taken yet. What PostHog takes a while for is made up
 #: for by what is converted meanwhile; at some 600 KB each with what came of them.
 _MOST_BLOCKS = 64
-#: The same words from several workers, or again and again, are said once in this time.
-_SAID_AGAIN_SECONDS = 10.0
 #: How long the target may wait for its input while files are read. Seconds.
 _LONGEST_WAIT = 1.0
 
@@ -86,24 +84,57 @@ class _Block:
         return self.result is not None or not self.lines.is_whole
 
 
+class _Records:
+    """A block of RECORD lines on its way.
+
+    Attributes:
+        messages: the lines as they came.
+        number: the number of the first one in the input.
+        lines: the records.
+    """
+
+    def __init__(self, messages: Sequence[bytes], number: int, lines: BlockOfLines) -> None:
+        self.messages = messages
+        self.number = number
+        self.lines = lines
+        self.result: ConvertedBlock | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.result is not None
+
+
 class BatchIntake:
-    """Takes the files of BATCH messages.
+    """Takes the files of BATCH messages, and blocks of RECORD lines.
 
     Args:
         workers: convert blocks.
+        here: converts small ones.
         delivery: takes the events.
         intake_of: returns what converts a stream's records in this process.
+        take_line: takes a RECORD line with its number, as the SDK does.
+        say: logs what workers have to say, a level and a text, once.
     """
 
     def __init__(
-        self, workers: Workers, delivery: Delivery, intake_of: Callable[[str], Intake]
+        self,
+        workers: Workers,
+        here: OwnProcess,
+        delivery: Delivery,
+        intake_of: Callable[[str], Intake],
+        *,
+        take_line: Callable[[bytes, int], None],
+        say: Callable[[int, str], None],
     ) -> None:
         self._workers = workers
+        self._here = here
+        self._take_line = take_line
+        self._say = say
         self._delivery = delivery
         self._intake_of = intake_of
         self._reader = BlockReader()
-        self._waiting: deque[_Block | EndOfFile | Mark | Unreadable] = deque()
-        self._given: dict[int, _Block] = {}
+        self._waiting: deque[_Block | _Records | EndOfFile | Mark | Unreadable] = deque()
+        self._given: dict[int, _Block | _Records] = {}
         self._blocks = self._numbered = 0
         #: Of the files that are not begun: a stream may have another schema by then.
         self._intakes: deque[Intake] = deque()
@@ -112,7 +143,6 @@ class BatchIntake:
         #: Whether something cannot be read, and nothing behind it is taken.
         self.is_stopped = False
         self._held: dict[Path, int] = {}
-        self._said: dict[str, float] = {}
         #: The entries of settings that rows met something for; see `entries_met`.
         self.met: set[tuple[str, str]] = set()
 
@@ -133,14 +163,37 @@ class BatchIntake:
             self._intakes.append(intake)
             self._reader.add(StartOfFile(stream, file))
 
+    def add_records(self, stream: StreamOfFiles, block: RecordBlock) -> None:
+        """Take RECORD lines, when there is room and no file is read."""
+        raw = block.raw()
+        known = self._intake_of(stream.name).converter.known
+        records = _Records(block.lines, block.number, BlockOfLines(raw, known=known))
+        self._waiting.append(records)
+        self._blocks += 1
+        if block.is_for_workers:
+            self._numbered += 1
+            self._given[self._numbered] = records
+            self._workers.give(self._numbered, stream, raw, self._delivery.latest_time)
+        else:
+            self._here.give(0, stream, raw, self._delivery.latest_time)
+            ((_, records.result),) = self._here.done()
+
     def note(self, mark: Any) -> None:
-        """Take a mark behind the files so far; see `Delivery.note`."""
-        self._reader.add(Mark(mark))
+        """Take a mark behind all that came so far; see `Delivery.note`."""
+        if self._reader.is_idle:
+            self._waiting.append(Mark(mark))
+        else:
+            self._reader.add(Mark(mark))
 
     @property
     def is_idle(self) -> bool:
-        """Whether the delivery has everything."""
-        return self._reader.is_idle and not self._waiting
+        """Whether the delivery has everything, or takes nothing more."""
+        return self.is_stopped or (self._reader.is_idle and not self._waiting)
+
+    @property
+    def has_room_for_records(self) -> bool:
+        """Whether a block of records can be taken: files come before it, and not too much waits."""
+        return self.is_stopped or (self._reader.is_idle and self._has_space)
 
     def attend(self) -> tuple[list[int], float | None]:
         """Do what can be done now, without waiting.
@@ -153,7 +206,7 @@ class BatchIntake:
             TargetPosthogError: a file cannot be read, or a worker cannot go on. What came before
                 is delivered.
         """
-        while self._receive() | self._give() | self._take():
+        while not self.is_idle and self._receive() | self._give() | self._take():
             pass
         if self.is_idle:
             return [], None
@@ -211,7 +264,7 @@ class BatchIntake:
         self._delivery.attend()
         while self._waiting and self._delivery.has_room:
             first = self._waiting[0]
-            if isinstance(first, _Block) and not first.is_ready:
+            if isinstance(first, (_Block, _Records)) and not first.is_ready:
                 break
             self._waiting.popleft()
             taken = True
@@ -221,13 +274,16 @@ class BatchIntake:
                 self._delivery.note(first.value)
             elif isinstance(first, EndOfFile):
                 self._end_file(first)
+            elif isinstance(first, _Records):
+                self._blocks -= 1
+                self._take_records(first)
             else:
                 self._blocks -= 1
                 self._take_block(first)
         return taken
 
     def _stop(self, error: Exception) -> None:
-        """Deliver what came before something that cannot be read.
+        """Deliver what came before something that cannot be read, and take nothing more.
 
         Raises:
             Exception: the error.
@@ -235,6 +291,38 @@ class BatchIntake:
         self.is_stopped = True
         self._delivery.flush()
         raise error
+
+    def _take_records(self, records: _Records) -> None:
+        """Take a block of RECORD lines; what is not converted goes the SDK's way, at its place."""
+        result, lines = records.result, records.lines
+        assert result is not None  # noqa: S101 - it is ready
+        for item in result.items:
+            item.record = lines
+        others: dict[int, LeftOut | None] = {one.index: one for one in result.left_out}
+        others.update(dict.fromkeys(result.unread))
+        places = [item.index for item in result.items] if others else []
+        taken = 0
+        for index in sorted(others):
+            before = bisect_left(places, index, taken)
+            self._take_items(result.items[taken:before])
+            taken = before
+            left_out = others[index]
+            if left_out is not None:
+                self._leave_out(left_out, lines)
+                continue
+            try:
+                self._take_line(records.messages[index], records.number + index)
+            except BrokenInput as error:
+                self._stop(error)
+        if taken:
+            self._take_items(result.items[taken:])
+        elif result.items:
+            self._delivery.take_measured(result.items, result.size, result.latest)
+        self._hear(result)
+
+    def _take_items(self, items: Sequence[Item]) -> None:
+        if items:
+            self._delivery.take_events(items)
 
     def _take_block(self, block: _Block) -> None:
         result, file, lines = block.result, block.file, block.lines
@@ -317,8 +405,5 @@ class BatchIntake:
 
     def _hear(self, result: ConvertedBlock) -> None:
         self.met.update(result.met)
-        now = time.monotonic()
         for level, text in result.said:
-            if now >= self._said.get(text, 0.0):
-                self._said[text] = now + _SAID_AGAIN_SECONDS
-                logger.log(level, "%s", text)
+            self._say(level, text)

@@ -44,11 +44,15 @@ class BlockConversion:
         """
         if task.introduces is not None:
             self._intakes[task.stream] = self._intake_of(task.introduces)
+        intake = self._intakes[task.stream]
         # A few bytes of a gzip file make millions of blank lines.
-        lines = [] if raw.isspace() else lines_of(raw)
+        lines = [] if raw.isspace() and not intake.of_records else lines_of(raw)
         block = ConvertedBlock(len(lines) or raw.count(b"\n"), [])
-        outcomes = self._intakes[task.stream].outcomes_of(lines, task.latest_time)
-        self._sort(lines, outcomes, block)
+        outcomes = intake.outcomes_of(lines, task.latest_time)
+        self._sort(outcomes, block)
+        if not intake.of_records:
+            # Blank lines of files are nothing, wherever they stand.
+            block.unread = [index for index in block.unread if not lines[index].isspace()]
         note_what_is_shown(block.items)
         block.size, block.latest = size_of(block.items), latest_of(block.items)
         self._tell(block)
@@ -62,11 +66,9 @@ class BlockConversion:
             stream.key_properties,
             lambda level, text: self._said.append((level, text)),
         )
-        return Intake(converter, self._wire)
+        return Intake(converter, self._wire, of_records=stream.of_records)
 
-    def _sort(
-        self, lines: Sequence[bytes], outcomes: Sequence[Outcome | None], block: ConvertedBlock
-    ) -> None:
+    def _sort(self, outcomes: Sequence[Outcome | None], block: ConvertedBlock) -> None:
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, Item):
                 outcome.index = index
@@ -75,9 +77,7 @@ class BlockConversion:
                 outcome.size = len(outcome.body)
                 block.items.append(outcome)
             elif outcome is None:
-                # Blank lines are nothing, wherever they stand.
-                if not lines[index].isspace():
-                    block.unread.append(index)
+                block.unread.append(index)
             elif isinstance(outcome, Skipped):
                 block.left_out.append(LeftOut(index, "", outcome.rule))
             else:

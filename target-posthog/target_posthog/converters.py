@@ -195,6 +195,15 @@ class Converter:
             return line
         return StreamLine(line, self._stream, self._fields.key_properties)
 
+    def needs_sdk(self, record: Json) -> bool:
+        """Tell whether the SDK refuses a RECORD, or takes columns out that are not taken out here.
+
+        See `PosthogSink` and `convert`.
+        """
+        if self.is_amplitude(record):
+            return not METADATA.isdisjoint(record)
+        return not all(name in record for name in self._fields.key_properties)
+
     def is_amplitude(self, record: Json) -> bool:
         """Tell whether a record is an Amplitude row."""
         if self._format == "auto":

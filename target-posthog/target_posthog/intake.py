@@ -29,13 +29,16 @@ class Intake:
     Args:
         converter: of the stream.
         wire: the protocol.
+        of_records: lines came as RECORD messages: what the SDK would do more with than to have it
+            converted counts as no object.
 
     Attributes:
-        converter: as given.
+        converter, of_records: as given.
     """
 
-    def __init__(self, converter: Converter, wire: Wire) -> None:
+    def __init__(self, converter: Converter, wire: Wire, *, of_records: bool = False) -> None:
         self.converter = converter
+        self.of_records = of_records
         self._wire = wire
         # It writes events as `/batch/` takes them.
         self._fast = converter.usual_rows if isinstance(wire, BatchWire) else None
@@ -86,7 +89,9 @@ class Intake:
 
     def _outcome_of_line(self, line: bytes, latest_time: str) -> Outcome | None:
         record = usual_object(line)
-        return None if record is None else self.outcome_of(record, latest_time)
+        if record is None or (self.of_records and self.converter.needs_sdk(record)):
+            return None
+        return self.outcome_of(record, latest_time)
 
 
 def fits(item: Item, latest_time: str) -> bool:

@@ -49,8 +49,8 @@ def fingerprints_of(items: Sequence[Item]) -> Sequence[int]:
 def fingerprint_of(item: Item) -> int:
     """Return 64 bits of what PostHog keeps one event of.
 
-    Hashes of texts are the same in a process and its copies, such as workers are; started anew
-    (where processes cannot be copied), each worker finds its own repeats only.
+    Hashes of texts are the same in a process and its copies, such as workers are where processes
+    can be copied.
     """
     # As `stored_once` has it, without a call for each event.
     return hash((item.uuid, item.name, item.person, item.timestamp[:10]))

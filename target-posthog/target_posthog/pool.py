@@ -117,15 +117,22 @@ class Pool:
     """
 
     def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
-        # A copy of this process starts in no time. A process with threads must not be copied.
-        can_fork = sys.platform == "linux" and threading.active_count() == 1
+        can_fork = Pool.can_fork()
         self._workers: list[_Worker] = []
         # Else a signal could reach a copy before it is a worker.
         with HeldBack():
-            for _ in range(config.get("workers") or processors()):
+            for _ in range(workers_of(config)):
                 inherited = [one.pipe for one in self._workers]
                 self._workers.append(_Worker(config, wire, inherited, can_fork=can_fork))
         self._by_pipe = {worker.pipe: worker for worker in self._workers}
+
+    @staticmethod
+    def can_fork() -> bool:
+        """Tell whether workers can be copies of this process, which start in no time.
+
+        A process with threads must not be copied.
+        """
+        return sys.platform == "linux" and threading.active_count() == 1
 
     @property
     def has_room(self) -> bool:
@@ -173,6 +180,7 @@ class _Worker:
         *,
         can_fork: bool,
     ) -> None:
+        self._is_copy = can_fork
         context: Any = multiprocessing.get_context("fork" if can_fork else "spawn")
         # A copy has what is mapped here; another process gets it by its descriptor.
         memory = mmap(-1, MEMORY_BYTES) if can_fork else context.RawArray("B", MEMORY_BYTES)
@@ -221,6 +229,10 @@ class _Worker:
             raise self._ended() from None
         number, slot = self.numbers.popleft()
         block = _block_of(decoded(self._slots.beside(slot, message)))
+        if not self._is_copy:
+            for item in block.items:
+                # Its hashes of texts are others; see `kept`.
+                item.fingerprint = 0
         self._free.append(slot)
         return number, block
 
@@ -254,6 +266,11 @@ def _block_of(answer: Answer) -> ConvertedBlock:
         logger.error("A worker met a %s:\n%s", answer.kind, answer.place)
         raise WorkerBroke(answer.kind)
     return answer
+
+
+def workers_of(config: Mapping[str, Any]) -> int:
+    """Return how many workers a pool has: by default one for each processor."""
+    return config.get("workers") or processors()
 
 
 def processors() -> int:

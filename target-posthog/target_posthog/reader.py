@@ -42,6 +42,7 @@ class SingerLines(GenericSingerReader[bytes]):
         self.attend: Attend | None = None
         #: What takes usual records without the SDK's way through each of them.
         self.quick: QuickRecords | None = None
+        self._earlier: int | None = None
 
     @override
     def process_lines(
@@ -72,8 +73,8 @@ class SingerLines(GenericSingerReader[bytes]):
 
     @property
     def _line(self) -> int:
-        """The number of the line that was read last."""
-        return self._read + self._taken
+        """The number of the line that is looked at: mostly the one that was read last."""
+        return self._earlier or self._read + self._taken
 
     @property
     @override
@@ -81,6 +82,26 @@ class SingerLines(GenericSingerReader[bytes]):
         if self.attend is None or sys.platform == "win32":
             return sys.stdin.buffer
         return cast("IO[bytes]", AttendedInput(sys.stdin.buffer, self.attend))
+
+    def record_message(self, line: bytes, number: int) -> dict[str, Any]:
+        """Return the RECORD message of a line that was read earlier.
+
+        Args:
+            line: the line.
+            number: its number.
+
+        Raises:
+            BrokenInput: it is none.
+        """
+        self._earlier = number
+        try:
+            message = self.deserialize_json(line)
+            if message["type"] != "RECORD":
+                # Such as one that names its type twice.
+                raise self._no_message()
+        finally:
+            self._earlier = None
+        return message
 
     @override
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
@@ -105,11 +126,7 @@ class SingerLines(GenericSingerReader[bytes]):
         except ValueError:
             message = None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise BrokenInput(
-                f"Line {self._line} of the input is not a Singer message.",
-                "The tap writes something else to its standard output, or was cut off: see its "
-                "log, and run again.",
-            )
+            raise self._no_message()
         kind = message["type"]
         unsound = next(_unsound_parts(kind, message), None)
         if unsound is not None:
@@ -119,6 +136,13 @@ class SingerLines(GenericSingerReader[bytes]):
                 "Fix the tap, and run again.",
             )
         return message
+
+    def _no_message(self) -> BrokenInput:
+        return BrokenInput(
+            f"Line {self._line} of the input is not a Singer message.",
+            "The tap writes something else to its standard output, or was cut off: see its "
+            "log, and run again.",
+        )
 
     def _too_deep(self, line: bytes | str) -> dict[str, Any]:
         text = line if isinstance(line, bytes) else line.encode("utf-8", "surrogatepass")

@@ -38,7 +38,7 @@ from target_posthog.hosts import ingestion_host, without_credentials
 from target_posthog.intake import fits
 from target_posthog.object_cutter import Found
 from target_posthog.plugin import RecordWithoutSchema, StateNotWritten, checked_config
-from target_posthog.pool import OwnProcess, Pool
+from target_posthog.pool import OwnProcess, Pool, workers_of
 from target_posthog.quick_records import QuickRecords
 from target_posthog.reader import SingerLines
 from target_posthog.reject_names import PREVIEW, owner_of
@@ -54,7 +54,7 @@ from target_posthog.tap_end import early_end, tells_of_an_earlier_run
 from target_posthog.worker_messages import StreamOfFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from types import FrameType
 
@@ -62,7 +62,13 @@ if TYPE_CHECKING:
     from target_posthog.conversion import Json
     from target_posthog.intake import Intake
     from target_posthog.pool import Workers
+    from target_posthog.record_block import RecordBlock
 
+#: From how many records, or bytes of them, workers convert them; they are copies of this process.
+#: Some taps write a state after each thousand, and it begins the first request.
+_MANY_RECORDS, _MANY_BYTES = 1_000, 4 * 1024 * 1024
+#: The same where a worker is a new process, which takes half a second of CPU to start.
+_MANY_MORE = 50_000
 _REMOVED_BY_MAPS = Skipped("stream_maps")
 _EARLIER_PREVIEWS = (
     "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
@@ -96,7 +102,7 @@ class TargetPosthog(Target):
         #: Whether a STATE stands behind all that came.
         self._is_closed = False
         self._said: set[str] = set()
-        self._streams_of_files: dict[str, StreamOfFiles] = {}
+        self._streams_of_files: dict[tuple[str, bool], StreamOfFiles] = {}
         self.conversions = Conversions(self.config)
         self.runtime = self._open()
         self.delivery = self.runtime.delivery
@@ -104,9 +110,10 @@ class TargetPosthog(Target):
         self.delivery.on_settled = self._states.write_safe
         self._batches: BatchIntake | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
-        self.message_reader.attend = self._attend
+        self._reader = self.message_reader
+        self._reader.attend = self._attend_input
         if self.config["protocol"] == "batch":
-            self.message_reader.quick = QuickRecords(self)
+            self._reader.quick = QuickRecords(self)
 
     def _open(self) -> Runtime:
         program = f"{self.name}/{self.plugin_version}"
@@ -137,6 +144,8 @@ class TargetPosthog(Target):
         schema = usable_schema(message_dict["schema"])
         if self._is_known(stream, schema, keys):
             return
+        # What came before is of another schema.
+        self._take_files()
         if stream == MELTANO_TEST_STREAM:
             # A map could give it another name, and so let it out.
             self.mapper.stream_maps[stream] = [SameRecordTransform(stream, schema, keys, None)]
@@ -158,8 +167,12 @@ class TargetPosthog(Target):
 
     @override
     def _process_record_message(self, message_dict: Json) -> None:
-        record = message_dict["record"]
         self._take_up_records()
+        self._take_record(message_dict)
+        self._show_progress()
+
+    def _take_record(self, message_dict: Json) -> None:
+        record = message_dict["record"]
         exported = self.delivery.counts.exported
         if isinstance(record, Found):
             self._assert_sink_exists(message_dict["stream"])
@@ -170,14 +183,24 @@ class TargetPosthog(Target):
             super()._process_record_message(message_dict)
         if self.delivery.counts.exported == exported:
             self.delivery.take(_REMOVED_BY_MAPS, record)
-        self._show_progress()
+
+    def _take_line(self, line: bytes, number: int) -> None:
+        """Take a RECORD line that was read earlier, and that workers left."""
+        self._take_record(self._reader.record_message(line, number))
+
+    @override
+    def _handle_max_record_age(self) -> None:
+        """Drain nothing: the delivery lets nothing grow old, and other lines may be on the way."""
 
     def _take_up_records(self) -> None:
-        """Begin with records, behind all files that came before."""
+        """Begin with records, behind all that came before."""
+        self._come_upon_records()
+        self._take_files()
+
+    def _come_upon_records(self) -> None:
         if not self._begun:
             self._begin(goes_on=False)
         self._is_closed = False
-        self._take_files()
 
     @override
     def _process_state_message(self, message_dict: Json) -> None:
@@ -220,14 +243,15 @@ class TargetPosthog(Target):
         self._states.pass_marks()
 
     def _take_files(self) -> None:
-        """Wait until the delivery has all lines of the files so far."""
-        if self._batches is None:
-            return
-        descriptors, seconds = self._attend()
-        # Not once all is taken: nothing may be under way then whose end would be heard.
-        while not self._batches.is_idle:
-            select.select(descriptors, [], [], seconds)
+        """Wait until the delivery has all lines that are on the way."""
+        self._wait_until(lambda: self._batches is None or self._batches.is_idle)
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
             descriptors, seconds = self._attend()
+            # Else nothing may be left that would wake this up.
+            if not is_so():
+                select.select(descriptors, [], [], seconds)
 
     def _write_state(self, state: Json) -> None:
         if state != self._drained_state and self.runtime.preview is None:
@@ -236,6 +260,14 @@ class TargetPosthog(Target):
             except OSError as error:
                 raise StateNotWritten(error) from error
             self._drained_state = state
+
+    def _attend_input(self) -> tuple[list[int], float | None]:
+        """Do what must not wait for the next line; see `attended_input.Attend`."""
+        quick = None if self._reader.quick is None else self._reader.quick.attend()
+        descriptors, seconds = self._attend()
+        if quick is not None:
+            seconds = quick if seconds is None else min(quick, seconds)
+        return descriptors, seconds
 
     def _attend(self) -> tuple[list[int], float | None]:
         """Let the delivery go on, and write the state that is safe by now.
@@ -286,9 +318,7 @@ class TargetPosthog(Target):
     @override
     def _process_batch_message(self, message_dict: Json) -> None:
         """Have the workers deliver the files; read them here when records have to be changed."""
-        if not self._begun:
-            self._begin(goes_on=False)
-        self._is_closed = False
+        self._come_upon_records()
         files = files_of(
             message_dict,
             remove_all=self.config["remove_batch_files"],
@@ -301,13 +331,23 @@ class TargetPosthog(Target):
             self._take_files()
             self._read_here(message_dict["stream"], files)
             return
-        if self._batches is None:
-            self._batches = BatchIntake(self._workers(), self.delivery, self._intake_of)
         try:
-            self._batches.add(stream, files)
+            self._blocks().add(stream, files)
         except TargetPosthogError:
             self.drain_all()  # writes the state of what came before this message
             raise
+
+    def _blocks(self) -> BatchIntake:
+        if self._batches is None:
+            self._batches = BatchIntake(
+                self._workers(),
+                OwnProcess(self.config, self.runtime.wire),
+                self.delivery,
+                self._intake_of,
+                take_line=self._take_line,
+                say=self.say_once,
+            )
+        return self._batches
 
     def _workers(self) -> Workers:
         """Return what converts blocks: processes, unless nothing is to be sent."""
@@ -343,15 +383,42 @@ class TargetPosthog(Target):
         self._show_progress()
         return taken
 
-    def _stream_for_workers(self, name: str) -> StreamOfFiles | None:
+    def can_share(self, records: int, size: int) -> bool:
+        """Tell whether records go to workers from now on.
+
+        A short run must not pay for them. Later, the first request has a thread.
+
+        Args:
+            records: how many lines came.
+            size: how many bytes they have.
+        """
+        if self.runtime.preview is not None or sys.platform == "win32":
+            return False
+        if self._batches is None:
+            enough = size >= _MANY_BYTES or records >= _MANY_RECORDS
+            if not enough or (records < _MANY_MORE and not Pool.can_fork()):
+                return False
+        return workers_of(self.config) > 1
+
+    def give_records(self, block: RecordBlock) -> None:
+        """Take a block of records that workers are to convert."""
+        self._come_upon_records()
+        blocks = self._blocks()
+        self._wait_until(lambda: blocks.has_room_for_records)
+        stream = self._stream_for_workers(block.stream, of_records=True)
+        assert stream is not None  # noqa: S101 - `QuickRecords` has asked
+        blocks.add_records(stream, block)
+
+    def _stream_for_workers(self, name: str, *, of_records: bool = False) -> StreamOfFiles | None:
         """Return what workers must know of a stream; None when its records pass through the SDK."""
         sink = self.plain_sink(name)
         if sink is None:
             return None
-        known = self._streams_of_files.get(name)
+        known = self._streams_of_files.get((name, of_records))
         if known is None or known.schema is not sink.schema:
-            known = StreamOfFiles(name, sink.schema, tuple(sink.key_properties))
-            self._streams_of_files[name] = known
+            keys = tuple(sink.key_properties)
+            known = StreamOfFiles(name, sink.schema, keys, of_records=of_records)
+            self._streams_of_files[name, of_records] = known
         return known
 
     def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:

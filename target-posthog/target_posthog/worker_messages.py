@@ -29,11 +29,13 @@ class StreamOfFiles:
         name: its name.
         schema: its JSON schema.
         key_properties: its key.
+        of_records: its lines came as RECORD messages; see `intake.Intake`.
     """
 
     name: str
     schema: Json
     key_properties: tuple[str, ...]
+    of_records: bool = False
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from target_posthog.batches import Limits
 from target_posthog.block_conversion import BlockConversion
 from target_posthog.converters import Conversions, Converter
 from target_posthog.intake import Intake
+from target_posthog.pool import OwnProcess
 from target_posthog.worker_messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
 from tests.target.deliveries import WIRE, FakeSender, delivery_to, rejected_lines
 from tests.target.test_pool import DEFAULTS
@@ -166,7 +167,14 @@ def by_files(
         delivery_to(sender, Path(name), limits=limits, max_reject_ratio=1) as delivery,
     ):
         kind = workers.kind
-        batches = BatchIntake(workers, delivery, lambda _: kind.intake())
+        batches = BatchIntake(
+            workers,
+            OwnProcess(kind.config, WIRE),
+            delivery,
+            lambda _: kind.intake(),
+            take_line=lambda *_: None,
+            say=lambda *_: None,
+        )
         made = []
         for number, parts in enumerate(files):
             path = Path(name, f"{number}.json")

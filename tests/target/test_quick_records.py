@@ -277,6 +277,10 @@ class AnyTarget:
         """Return a sink of these records."""
         return self._sink
 
+    def can_share(self, *_: int) -> bool:
+        """Have no workers."""
+        return False
+
     def take_usual(self, items: Sequence[Item]) -> bool:
         """Take records; each must be one."""
         for item in items:
