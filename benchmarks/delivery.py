@@ -28,6 +28,7 @@ from target_posthog.batch_intake import BatchIntake
 from target_posthog.block_conversion import BlockConversion
 from target_posthog.converters import Converter
 from target_posthog.intake import Intake
+from target_posthog.pool import OwnProcess
 from target_posthog.target import TargetPosthog
 from target_posthog.worker_messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
 
@@ -116,7 +117,14 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
     wire, delivery = target.runtime.wire, target.delivery
     converter = Converter(target.conversions, _STREAM.name, _SCHEMA, ("uuid",), _say_nothing)
     workers: Any = _Replayed(_converted(target.config, wire, files))
-    batches = BatchIntake(workers, delivery, lambda _: Intake(converter, wire))
+    batches = BatchIntake(
+        workers,
+        OwnProcess(target.config, wire),
+        delivery,
+        lambda _: Intake(converter, wire),
+        take_line=lambda *_: None,
+        say=_say_nothing,
+    )
     batches.add(_STREAM, files)
     began, main, every = time.perf_counter(), time.thread_time(), time.process_time()
     while not batches.is_idle:

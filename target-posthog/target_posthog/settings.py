@@ -234,8 +234,8 @@ SETTINGS = th.PropertiesList(
         "workers",
         th.IntegerType(nullable=True),
         title="Workers",
-        description="How many processes convert and send the tap's batch files. By default one for "
-        "each processor. Records that come one by one are converted in the target itself.",
+        description="How many processes convert the tap's batch files, and its records once there "
+        "are many. By default one for each processor.",
     ),
     th.Property(
         "max_batch_bytes",

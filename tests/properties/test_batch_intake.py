@@ -156,6 +156,16 @@ def by_records(kind: Kind, files: Sequence[Sequence[Part]], limits: Limits) -> O
         return outcome_of(delivery, sender, Path(name))
 
 
+def intake_by(
+    workers: AnyWorkers, delivery: Delivery, intake_of: Callable[[str], Intake]
+) -> BatchIntake:
+    """Return what takes files, and has nothing to say."""
+    here = OwnProcess(workers.kind.config, WIRE)
+    return BatchIntake(
+        workers, here, delivery, intake_of, take_line=lambda *_: None, say=lambda *_: None
+    )
+
+
 def by_files(
     files: Sequence[Sequence[Part]], limits: Limits, workers: AnyWorkers, block_bytes: int
 ) -> Outcome:
@@ -167,14 +177,7 @@ def by_files(
         delivery_to(sender, Path(name), limits=limits, max_reject_ratio=1) as delivery,
     ):
         kind = workers.kind
-        batches = BatchIntake(
-            workers,
-            OwnProcess(kind.config, WIRE),
-            delivery,
-            lambda _: kind.intake(),
-            take_line=lambda *_: None,
-            say=lambda *_: None,
-        )
+        batches = intake_by(workers, delivery, lambda _: kind.intake())
         made = []
         for number, parts in enumerate(files):
             path = Path(name, f"{number}.json")
@@ -280,7 +283,7 @@ def test_unusual_lines_are_read_by_the_schema_that_came_before_their_file(tmp_pa
     sender, kinds = FakeSender(), [AMPLITUDE, OTHER]
     with delivery_to(sender, tmp_path, max_reject_ratio=1) as delivery:
         workers = AnyWorkers(OTHER, random.Random(1).randrange, 1)
-        batches = BatchIntake(workers, delivery, lambda _: kinds[-1].intake())
+        batches = intake_by(workers, delivery, lambda _: kinds[-1].intake())
         batches.add(OTHER.stream, [BatchFile(str(path), is_gzip=False)])
         kinds.pop()
         end = time.monotonic() + SECONDS

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def message_of(number: int, stream: str) -> Json | str:
     if number // 1_500 % 2:
         made["time_extracted"] = f"{number}"
     return odd.get(number % 397, made)
+
+
+def ends_with(target: Running, text: str) -> bool:
+    """Tell whether a state was written last."""
+    return target.stdout.endswith(text)
 
 
 def mixed(seed: int, count: int) -> Iterator[Json | str]:
@@ -178,7 +184,8 @@ def test_a_silent_tap_has_what_came_delivered_and_its_states_written(
             target.write(records(map(order, range(done, done + more)), "orders"))
             done += more
             target.write([state({"at": at})])
-            target.wait_for(lambda at=at: target.stdout.endswith(f'{{"at": {at}}}\n'), seconds=20)
+            written = f'{{"at": {at}}}\n'
+            target.wait_for(partial(ends_with, target, written), seconds=20)
             assert ids_in(capture) == list(range(done))
         assert len(children_of(target)) == 2
         assert target.finish().exit_code == 0
