@@ -153,9 +153,7 @@ def assert_groups_told(posthog: PosthogCapture, pairs: Iterable[tuple[Row, Json]
     updates = [event["properties"] for event in posthog.events if event["event"] == GROUP]
     told = {(one["$group_type"], one["$group_key"], _text(one["$group_set"])) for one in updates}
     kept = {
-        (*group, state)
-        for _, event in pairs
-        for group, state in _group_states(event["properties"])
+        (*group, state) for _, event in pairs for group, state in _group_states(event["properties"])
     }
     said = {(*group, state) for row, _ in pairs for group, state in _group_states(row)}
     assert said - told - kept == set()

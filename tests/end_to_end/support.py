@@ -74,6 +74,10 @@ class Pipe:
         for victim in victims:
             self._processes[victim].send_signal(signum)
 
+    def has_written(self, plugin: Plugin) -> bool:
+        """Return True if one of the two has written something whole."""
+        return b"\n" in (self._folder / f"{plugin}.out").read_bytes()
+
     def has_ended(self, plugin: Plugin) -> bool:
         """Return True if one of the two is done."""
         return self._processes[plugin].poll() is not None
