@@ -129,9 +129,11 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
     began, main, every = time.perf_counter(), time.thread_time(), time.process_time()
     while not batches.is_idle:
         descriptors, seconds = batches.attend()
-        select.select([*descriptors, *delivery.descriptors()], [], [], seconds)
         for _ in delivery.passed():
             pass
+        # Once all is taken nothing may be left that would wake this up.
+        if not batches.is_idle:
+            select.select([*descriptors, *delivery.descriptors()], [], [], seconds)
     delivery.flush()
     ceiling = Ceiling(
         delivery.counts.accepted,

@@ -83,6 +83,7 @@ class Killer:
                 # The target reads ahead of what it delivers: it is the one that has work left.
                 victims = ("target",)
             pipe.kill(*victims, signum=signum)
+        self._posthog.be_well()
         end = self._pipeline.ends[-1]
         if signum == signal.SIGKILL:
             for victim in victims:

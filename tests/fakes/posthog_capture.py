@@ -149,6 +149,10 @@ class PosthogCapture:
         """
         self._faults.add(fault, times, details)
 
+    def be_well(self) -> None:
+        """Let no coming request meet a fault that is planned."""
+        self._faults.clear()
+
     @property
     def faults_left(self) -> int:
         """How many planned faults no request has met yet."""

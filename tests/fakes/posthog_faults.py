@@ -112,6 +112,11 @@ class FaultPlan:
         with self._lock:
             return self._planned.popleft() if self._planned else None
 
+    def clear(self) -> None:
+        """Forget what is planned and was not met."""
+        with self._lock:
+            self._planned.clear()
+
     @property
     def left(self) -> int:
         """How many faults no request has met yet."""
