@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("target-posthog")
 
+#: How many blocks in a row go to one worker: what it has worked out for the rows of one device
+#: serves the next of them.
+_RUN = 12
+
 
 class WorkerBroke(Exception):
     """A worker met a bug; the log says where."""
@@ -124,6 +128,8 @@ class Pool:
             for _ in range(workers_of(config)):
                 inherited = [one.pipe for one in self._workers]
                 self._workers.append(_Worker(config, wire, inherited, can_fork=can_fork))
+        self._last: _Worker | None = None
+        self._run = 0
         self._by_pipe = {worker.pipe: worker for worker in self._workers}
 
     @staticmethod
@@ -140,8 +146,12 @@ class Pool:
         return any(worker.has_room for worker in self._workers)
 
     def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
-        """Give a block to the worker that has the fewest."""
-        worker = min(self._workers, key=lambda one: len(one.numbers))
+        """Give a block to the worker that has the one before, else to the one that has the fewest."""
+        worker = self._last
+        if worker is None or self._run == _RUN or not worker.has_room:
+            worker = self._last = min(self._workers, key=lambda one: len(one.numbers))
+            self._run = 0
+        self._run += 1
         worker.give(number, stream, raw, latest_time)
 
     def done(self) -> Iterator[tuple[int, ConvertedBlock]]:
