@@ -146,7 +146,7 @@ class Pool:
         return any(worker.has_room for worker in self._workers)
 
     def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
-        """Give a block to the worker that has the one before, else to the one that has the fewest."""
+        """Give a block to the worker of the one before, else to the one that has the fewest."""
         worker = self._last
         if worker is None or self._run == _RUN or not worker.has_room:
             worker = self._last = min(self._workers, key=lambda one: len(one.numbers))

@@ -21,6 +21,7 @@ from target_posthog.block_conversion import BlockConversion
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.pool import OwnProcess, Pool, WorkerBroke
 from target_posthog.settings import SETTINGS
+from target_posthog.shared_slots import SLOTS
 from target_posthog.worker_messages import StreamOfFiles
 from tests.target.deliveries import LATEST, WIRE
 from tests.target.singer import row, schema
@@ -175,7 +176,7 @@ def test_a_worker_has_few_blocks_at_a_time(pool_of: Callable[..., Pool]) -> None
         pool.give(given, EVENTS, block(given, filling=LARGE), LATEST)
         given += 1
         assert given < 200
-    assert given == 2 * 3
+    assert given == 2 * SLOTS
 
 
 def test_a_worker_that_is_killed_is_told_by_how_it_ended(pool_of: Callable[..., Pool]) -> None:
