@@ -60,6 +60,7 @@ format: $(VENV)/ready-to-test
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: $(VENV)/ready-to-test
 	$(BIN)/mypy

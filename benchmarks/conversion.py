@@ -22,9 +22,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from target_posthog.amplitude.convert import Options, convert
-from target_posthog.codec import dumps, loads
-from target_posthog.conversion import Converted
+from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.json_codec import dumps, loads
+from target_posthog.model import Converted
 from tests.fixtures.sample_export import generate
 
 _ROUNDS = 7

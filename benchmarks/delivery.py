@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from benchmarks.sink import Sink
-from target_posthog.batch_files import BatchFile
-from target_posthog.batch_intake import BatchIntake
-from target_posthog.block_conversion import BlockConversion
-from target_posthog.converters import Converter
-from target_posthog.intake import Intake
-from target_posthog.pool import OwnProcess
+from target_posthog.formats.converter import Converter
+from target_posthog.input.batch_files import BatchFile
+from target_posthog.input.intake import Intake
 from target_posthog.target import TargetPosthog
-from target_posthog.worker_messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
+from target_posthog.workers.batch_intake import BatchIntake
+from target_posthog.workers.conversion import BlockConversion
+from target_posthog.workers.messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
+from target_posthog.workers.pool import OwnProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

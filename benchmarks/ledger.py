@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from target_posthog.conversion import Link
-from target_posthog.database import open_engine
-from target_posthog.ledger import Ledger
+from target_posthog.identity.database import open_engine
+from target_posthog.identity.ledger import Ledger
+from target_posthog.model import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -32,7 +32,7 @@ from benchmarks.usage import Command, Failed, run
 from tests.fakes.amplitude_answers import NO_DATA_TEXT
 from tests.fakes.amplitude_archive import member_name
 from tests.fixtures.sample_rows import APP
-from tests.processes import SCRIPTS
+from tests.support.processes import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from benchmarks.usage import Command, Failed, users_environment
-from tests.processes import SCRIPTS
+from tests.support.processes import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from benchmarks.inputs import Input
 from benchmarks.orders import MAPPING, STREAM, order_number, orders
 from benchmarks.projects import REPOSITORY, MeltanoProject, without_batches
 from benchmarks.usage import Command
-from tests.processes import SCRIPTS
+from tests.support.processes import SCRIPTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,30 +11,30 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.amplitude import fields, values
-from target_posthog.amplitude.event_names import (
-    MAX_EVENT_NAME_LENGTH,
-    RESERVED_NAMES,
-    STANDARD_EVENTS,
-)
-from target_posthog.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
-from target_posthog.amplitude.foreign_rows import (
+from target_posthog.formats.amplitude import fields, values
+from target_posthog.formats.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
+from target_posthog.formats.amplitude.foreign_rows import (
     BOOLEAN_FIELDS,
     INTEGER_FIELDS,
     OBJECT_FIELDS,
 )
-from target_posthog.amplitude.identity import (
+from target_posthog.formats.amplitude.identity import (
     ILLEGAL_IDS,
     MAX_DISTINCT_ID_LENGTH,
     MIGRATION_MARKS,
 )
-from target_posthog.amplitude.property_names import ACTING_NAMES
-from target_posthog.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
+from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
+from target_posthog.formats.event_names import (
+    MAX_EVENT_NAME_LENGTH,
+    RESERVED_NAMES,
+    STANDARD_EVENTS,
+)
+from target_posthog.formats.property_names import ACTING_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_posthog.amplitude.fields import Field
+    from target_posthog.formats.amplitude.fields import Field
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/mapping.md"

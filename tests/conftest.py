@@ -12,10 +12,10 @@ import sqlalchemy as sa
 
 # Before the imports: these hold assertions, too, and any folder's tests may import them first.
 pytest.register_assert_rewrite(
-    "tests.end_to_end.faithful",
-    "tests.end_to_end.support",
-    "tests.processes",
-    "tests.target.lives",
+    "tests.support.faithful",
+    "tests.support.pipeline",
+    "tests.support.processes",
+    "tests.support.lives",
 )
 
 from tests.fakes.posthog_capture import PosthogCapture  # noqa: E402 - see above

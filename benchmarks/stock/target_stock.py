@@ -14,9 +14,9 @@ from singer_sdk import typing as th
 from singer_sdk.sinks import BatchSink
 from typing_extensions import override
 
-from target_posthog.amplitude.convert import Options, convert
-from target_posthog.amplitude.identity import identity_event
-from target_posthog.conversion import Converted
+from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.identity import identity_event
+from target_posthog.model import Converted
 
 _OPTIONS = Options()
 _HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}

@@ -33,7 +33,7 @@ def main() -> None:
     os.umask(0o077)
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
-    from tap_amplitude.command import run  # noqa: PLC0415 - see above
+    from tap_amplitude.cli import run  # noqa: PLC0415 - see above
 
     gc.freeze()
     gc.enable()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from tap_amplitude.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import usual_object
 from tap_amplitude.rows import Row, complete, row_of
 
 if TYPE_CHECKING:

@@ -15,28 +15,28 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 
-from tap_amplitude.about_text import AboutText
-from tap_amplitude.bookmark import Bookmark
-from tap_amplitude.checked_mapper import CheckedMapper
-from tap_amplitude.config_checks import problems
-from tap_amplitude.daily_streams import FIGURES
-from tap_amplitude.errors import FixConfiguration, Stopped
-from tap_amplitude.given_settings import (
+from tap_amplitude.common.about_text import AboutText
+from tap_amplitude.common.checked_mapper import CheckedMapper
+from tap_amplitude.common.given_settings import (
     from_variables,
     load_variables,
     misspelt_variables,
     not_passed_on,
     typed,
 )
-from tap_amplitude.hourly_stream import HourlyStream
-from tap_amplitude.merged_ids import MergedIdsStream
-from tap_amplitude.messages import MessageWriter
-from tap_amplitude.notes import count
-from tap_amplitude.project import Project
-from tap_amplitude.project_streams import LISTS, ProjectStream
-from tap_amplitude.reject_share import RejectLimit, RejectShare
+from tap_amplitude.errors import FixConfiguration, Stopped
+from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.settings import SETTINGS, Settings
-from tap_amplitude.streams import EventsStream
+from tap_amplitude.state.bookmark import Bookmark
+from tap_amplitude.state.notes import count
+from tap_amplitude.streams.base import HourlyStream
+from tap_amplitude.streams.daily import FIGURES
+from tap_amplitude.streams.events import EventsStream
+from tap_amplitude.streams.lists import LISTS, ProjectStream
+from tap_amplitude.streams.merged_ids import MergedIdsStream
+from tap_amplitude.streams.project import Project
+from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
+from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ def main() -> None:
     SIGNALS.listen()
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
-    from target_posthog.plugin import run  # noqa: PLC0415 - see above
+    from target_posthog.cli import run  # noqa: PLC0415 - see above
     from target_posthog.target import TargetPosthog  # noqa: PLC0415
 
     gc.freeze()

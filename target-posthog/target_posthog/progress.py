@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from target_posthog.conversion import Json
+    from target_posthog.model import Json
 
 
 @dataclass

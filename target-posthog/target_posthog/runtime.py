@@ -13,23 +13,23 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture_api import CaptureApi
-from target_posthog.delivery import Delivery
-from target_posthog.delivery_needs import DeliverySettings
-from target_posthog.in_flight import OneByOne, SideBySide
-from target_posthog.key_check import AfterKeyCheck, KeyCheck
-from target_posthog.ledger import Ledger
-from target_posthog.links import Links
-from target_posthog.pace import Pace
-from target_posthog.preview import PreviewFile
-from target_posthog.protocols import wire_of
+from target_posthog.capture.client import CaptureApi
+from target_posthog.capture.key_check import AfterKeyCheck, KeyCheck
+from target_posthog.capture.preview import PreviewFile
+from target_posthog.capture.protocols import wire_of
+from target_posthog.capture.rate_limit import Pace
+from target_posthog.delivery.delivery import Delivery
+from target_posthog.delivery.interfaces import DeliverySettings
+from target_posthog.delivery.requests import OneByOne, SideBySide
+from target_posthog.identity.ledger import Ledger
+from target_posthog.identity.resolver import Links
 from target_posthog.settings import api_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_posthog.pace import SharedTurns
-    from target_posthog.rejects import Rejects
+    from target_posthog.capture.rate_limit import SharedTurns
+    from target_posthog.rejects.writer import Rejects
 
 logger = logging.getLogger("target-posthog")
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
 
-from target_posthog.amplitude.property_names import ACTING_NAMES
-from target_posthog.batch_files import DEFAULT_MAX_GB
+from target_posthog.capture.hosts import ingestion_host
+from target_posthog.capture.project_token import token_in
+from target_posthog.common.remote_lines import is_address, problem_of
+from target_posthog.common.stream_map_checks import stream_map_problems
 from target_posthog.errors import FixConfiguration
-from target_posthog.hosts import ingestion_host
-from target_posthog.mapping_reader import read_mappings
-from target_posthog.project_token import token_in
-from target_posthog.remote_lines import is_address, problem_of
-from target_posthog.setting_conflicts import setting_conflicts
-from target_posthog.stream_map_checks import stream_map_problems
+from target_posthog.formats.mapping_reader import read_mappings
+from target_posthog.formats.property_names import ACTING_NAMES
+from target_posthog.input.batch_files import DEFAULT_MAX_GB
+from target_posthog.validation import setting_conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
-from target_posthog.converters import Converter
-from target_posthog.intake import Intake
-from target_posthog.plugin import RecordWithoutKey
+from target_posthog.cli import RecordWithoutKey
+from target_posthog.formats.converter import Converter
+from target_posthog.input.intake import Intake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from target_posthog.conversion import Json
+    from target_posthog.model import Json
     from target_posthog.target import TargetPosthog
 
 

@@ -21,48 +21,48 @@ from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from target_posthog import progress
-from target_posthog.about_text import AboutText
-from target_posthog.batch_files import BatchFile, files_of
-from target_posthog.batch_intake import BatchIntake
-from target_posthog.checked_mapper import CheckedMapper
-from target_posthog.conversion import Skipped
-from target_posthog.converters import MELTANO_TEST_STREAM, Conversions
-from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogError
-from target_posthog.given_settings import (
+from target_posthog.capture.hosts import ingestion_host, without_credentials
+from target_posthog.cli import RecordWithoutSchema, StateNotWritten, checked_config
+from target_posthog.common.about_text import AboutText
+from target_posthog.common.checked_mapper import CheckedMapper
+from target_posthog.common.given_settings import (
     from_variables,
     load_variables,
     misspelt_variables,
     not_passed_on,
 )
-from target_posthog.hosts import ingestion_host, without_credentials
-from target_posthog.intake import fits
-from target_posthog.object_cutter import Found
-from target_posthog.plugin import RecordWithoutSchema, StateNotWritten, checked_config
-from target_posthog.pool import OwnProcess, Pool, workers_of
-from target_posthog.quick_records import QuickRecords
-from target_posthog.reader import SingerLines
-from target_posthog.reject_names import PREVIEW, owner_of
-from target_posthog.rejects import Rejects, rejects_at
+from target_posthog.common.object_cutter import Found
+from target_posthog.delivery.state_writer import StateWriter
+from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogError
+from target_posthog.formats.converter import MELTANO_TEST_STREAM, Conversions
+from target_posthog.formats.schemas import usable_schema
+from target_posthog.input.batch_files import BatchFile, files_of
+from target_posthog.input.fast_records import QuickRecords
+from target_posthog.input.intake import fits
+from target_posthog.input.reader import SingerLines
+from target_posthog.input.tap_end import early_end, tells_of_an_earlier_run
+from target_posthog.model import Skipped
+from target_posthog.rejects.names import PREVIEW, owner_of
+from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
-from target_posthog.schemas import usable_schema
-from target_posthog.setting_conflicts import parts_kept_back
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
-from target_posthog.state_writer import StateWriter
-from target_posthog.tap_end import early_end, tells_of_an_earlier_run
-from target_posthog.worker_messages import StreamOfFiles
+from target_posthog.validation import parts_kept_back
+from target_posthog.workers.batch_intake import BatchIntake
+from target_posthog.workers.messages import StreamOfFiles
+from target_posthog.workers.pool import OwnProcess, Pool, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
     from types import FrameType
 
-    from target_posthog.batches import Item
-    from target_posthog.conversion import Json
-    from target_posthog.intake import Intake
-    from target_posthog.pool import Workers
-    from target_posthog.record_block import RecordBlock
+    from target_posthog.capture.batches import Item
+    from target_posthog.input.intake import Intake
+    from target_posthog.model import Json
+    from target_posthog.workers.pool import Workers
+    from target_posthog.workers.record_blocks import RecordBlock
 
 #: From how many records, or bytes of them, workers convert them; they are copies of this process.
 #: Some taps write a state after each thousand, and it begins the first request.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.docs.documents import ROOT, document, documents
-from tests.docs.project import Project
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fixtures.sample_export import generate
+from tests.support.documented_project import Project
+from tests.support.documents import ROOT, document, documents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

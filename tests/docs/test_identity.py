@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog import ledger
-from target_posthog.amplitude.identity import ILLEGAL_IDS
-from tests.docs.documents import document
-from tests.docs.people import Story, people_after
-from tests.properties.person_model import World, old_people
-from tests.properties.reference_delivery import ReferenceDelivery
+from target_posthog.formats.amplitude.identity import ILLEGAL_IDS
+from target_posthog.identity import ledger
+from tests.support.documented_people import Story, people_after
+from tests.support.documents import document
+from tests.support.person_model import World, old_people
+from tests.support.reference_delivery import ReferenceDelivery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from target_posthog.conversion import Json
+    from target_posthog.model import Json
 
 #: How the page writes an event without a user.
 NOBODY = "\N{EN DASH}"

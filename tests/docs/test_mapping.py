@@ -12,12 +12,20 @@ import pytest
 
 from docs import generate_mapping
 from docs.generate_mapping import mapping_page
-from target_posthog.amplitude.event_names import RESERVED_NAMES, STANDARD_EVENTS
-from target_posthog.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB, Field
-from target_posthog.amplitude.foreign_rows import exported_row, fields_of
-from target_posthog.amplitude.property_names import ACTING_NAMES
-from tests.docs.documents import ROOT, document
-from tests.target.amplitude.golden_pairs import load_all
+from target_posthog.formats.amplitude.fields import (
+    ANY,
+    ELSEWHERE,
+    FIELDS,
+    MOBILE,
+    SERVER,
+    WEB,
+    Field,
+)
+from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
+from target_posthog.formats.event_names import RESERVED_NAMES, STANDARD_EVENTS
+from target_posthog.formats.property_names import ACTING_NAMES
+from tests.support.documents import ROOT, document
+from tests.support.golden_pairs import load_all
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.docs.documents import ROOT, Document, document, documents, tracked_files
+from tests.support.documents import ROOT, Document, document, documents, tracked_files
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 #: Written in pieces, so that this file does not hold what it looks for.

@@ -20,16 +20,17 @@ from docs.generate_settings import (
     variable_of,
 )
 from tap_amplitude.rows import TIME_FIELDS
-from target_posthog import ledger, rejects
-from target_posthog.amplitude.fields import FIELDS
-from target_posthog.amplitude.identity import ILLEGAL_IDS
-from target_posthog.amplitude.property_names import ACTING_NAMES
-from target_posthog.given_settings import typed
-from target_posthog.posthog_columns import COLUMNS, SOURCE
+from target_posthog.common.given_settings import typed
+from target_posthog.formats.amplitude.fields import FIELDS
+from target_posthog.formats.amplitude.identity import ILLEGAL_IDS
+from target_posthog.formats.fields import TIME_NAMES
+from target_posthog.formats.posthog_columns import COLUMNS, SOURCE
+from target_posthog.formats.property_names import ACTING_NAMES
+from target_posthog.formats.stream_people import PERSON_NAMES
+from target_posthog.identity import ledger
 from target_posthog.progress import Counts
-from target_posthog.stream_fields import TIME_NAMES
-from target_posthog.stream_people import PERSON_NAMES
-from tests.docs.documents import ROOT, Document, document, documents, tracked_files
+from target_posthog.rejects import writer as rejects
+from tests.support.documents import ROOT, Document, document, documents, tracked_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,9 +6,9 @@ import pytest
 
 from tap_amplitude import errors as tap_errors
 from target_posthog import errors as target_errors
-from target_posthog.rejects import CODES
-from tests.docs.documents import document
-from tests.docs.messages import PACKAGES, messages_of, plain
+from target_posthog.rejects.writer import CODES
+from tests.support.documents import document
+from tests.support.plugin_messages import PACKAGES, messages_of, plain
 
 PAGE = document("docs/troubleshooting.md")
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.meltano_project import MeltanoProject
-from tests.end_to_end.support import Migrated, Pipeline
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.fixtures.sample_export import SampleExport, generate
+from tests.support.meltano_project import MeltanoProject
+from tests.support.pipeline import Migrated, Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.faithful import assert_migrated
-from tests.end_to_end.support import hours_between, hours_of
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.support.faithful import assert_migrated
+from tests.support.pipeline import hours_between, hours_of
 
 if TYPE_CHECKING:
-    from tests.end_to_end.support import Pipeline
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fixtures.sample_export import SampleExport
+    from tests.support.pipeline import Pipeline
 
 #: What one run meets, each on an hour of its own so that every wait is a first and short one.
 _PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.faithful import assert_people_known, differences, matched
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.fakes import posthog_capture as posthog_api
+from tests.support.faithful import assert_people_known, differences, matched
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.end_to_end.support import Pipeline, Plugin
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fixtures.sample_export import SampleExport
+    from tests.support.pipeline import Pipeline, Plugin
 
 
 @pytest.fixture(name="batches")

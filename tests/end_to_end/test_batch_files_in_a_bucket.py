@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.processes import run_target
-from tests.tap.buckets import Bucket, s3_bucket
-from tests.target.lives import Lives, assert_well_told
-from tests.target.singer import state
+from tests.support.buckets import Bucket, s3_bucket
+from tests.support.lives import Lives, assert_well_told
+from tests.support.processes import run_target
+from tests.support.singer import state
 from tests.target.test_batch_messages import GZIP, RUN_FOLDER, lines_of
 from tests.target.test_newest_rows_of_runs import HEAD, answer_late
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 
 @pytest.fixture(scope="module")

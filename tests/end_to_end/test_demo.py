@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import requests
 
-from tests.end_to_end.faithful import assert_migrated
-from tests.end_to_end.meltano_project import REPOSITORY, MeltanoProject
-from tests.end_to_end.support import Pipeline
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.fixtures.sample_export import DEMO, generate
+from tests.support.faithful import assert_migrated
+from tests.support.meltano_project import REPOSITORY, MeltanoProject
+from tests.support.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

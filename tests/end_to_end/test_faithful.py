@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.faithful import GROUP, LINK, assert_migrated
 from tests.fakes.posthog_capture import PosthogCapture
+from tests.support.faithful import GROUP, LINK, assert_migrated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.end_to_end.support import Migrated
     from tests.fixtures.sample_export import SampleExport
+    from tests.support.pipeline import Migrated
 
 Events = list[dict[str, Any]]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from tests.end_to_end.faithful import GROUP, LINK, assert_migrated
-from tests.end_to_end.support import hours_between, hours_of
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
+from tests.support.faithful import GROUP, LINK, assert_migrated
+from tests.support.pipeline import hours_between, hours_of
 
 if TYPE_CHECKING:
-    from tests.end_to_end.support import Migrated, Pipeline
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fixtures.sample_export import Row, SampleExport
+    from tests.support.pipeline import Migrated, Pipeline
 
 
 def test_a_day_arrives_whole(migrated: Migrated, export: SampleExport) -> None:

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.faithful import assert_migrated
-from tests.end_to_end.support import BOTH, Plugin
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.fakes import posthog_capture as posthog_api
+from tests.support.faithful import assert_migrated
+from tests.support.pipeline import BOTH, Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.end_to_end.support import Pipe, Pipeline
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fixtures.sample_export import SampleExport
+    from tests.support.pipeline import Pipe, Pipeline
 
 _VICTIMS: tuple[tuple[Plugin, ...], ...] = (("tap",), ("target",), BOTH)
 #: Longer than any test: the answer does not come before the kill.

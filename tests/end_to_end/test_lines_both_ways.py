@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.tap.running import START, file_name, packed, write_files
-from tests.tap.typical_rows import typical_row
+from tests.support.tap_runs import START, file_name, packed, write_files
+from tests.support.typical_rows import typical_row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.end_to_end.support import Pipeline
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.pipeline import Pipeline
 
 Json = dict[str, Any]
 

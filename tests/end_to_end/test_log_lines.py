@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.processes import run_target
-from tests.target.singer import record
+from tests.support.processes import run_target
+from tests.support.singer import record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 #: Would colour the terminal, clear it, and begin a line that the plugin seems to have written.
 ODD = "x\x1b[31m\x1b[2J\n2026-01-01 | INFO | all is well\u202e"

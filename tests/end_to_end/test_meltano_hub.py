@@ -10,8 +10,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from tests.docs.documents import document
-from tests.end_to_end.meltano_project import REPOSITORY, MeltanoFolder
+from tests.support.documents import document
+from tests.support.meltano_project import REPOSITORY, MeltanoFolder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.end_to_end.meltano_project import MeltanoProject
+from tests.support.meltano_project import MeltanoProject
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.faithful import assert_migrated
-from tests.end_to_end.meltano_project import MeltanoProject
-from tests.end_to_end.support import hours_between, hours_of
 from tests.fakes.posthog_capture import Fault
-from tests.tap.running import file_name, packed, rows, write_files
+from tests.support.faithful import assert_migrated
+from tests.support.meltano_project import MeltanoProject
+from tests.support.pipeline import hours_between, hours_of
+from tests.support.tap_runs import file_name, packed, rows, write_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from docs.generate_settings import PLUGINS, all_settings_of, variable_of
-from tests.docs.documents import document
-from tests.docs.messages import plain
-from tests.end_to_end.meltano_project import REPOSITORY, MeltanoFolder
 from tests.fakes.posthog_capture import PosthogCapture
+from tests.support.documents import document
+from tests.support.meltano_project import REPOSITORY, MeltanoFolder
+from tests.support.plugin_messages import plain
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.support import Pipeline
-from tests.target.lives import Lives, assert_well_told
+from tests.support.lives import Lives, assert_well_told
+from tests.support.pipeline import Pipeline
 from tests.target.test_batch_messages import lines_of
 from tests.target.test_newest_rows_of_runs import answer_late
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.end_to_end.support import Json
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.pipeline import Json
 
 HOURS = 4
 

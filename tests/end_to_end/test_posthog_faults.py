@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.end_to_end.faithful import assert_migrated, matched
 from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.support.faithful import assert_migrated, matched
 
 if TYPE_CHECKING:
-    from tests.end_to_end.support import Pipeline
     from tests.fixtures.sample_export import SampleExport
+    from tests.support.pipeline import Pipeline
 
 _PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {
     "rate limits": [

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.processes import run_tap, run_target
-from tests.tap.running import file_name, packed, rows, write_zip
-from tests.target.singer import record, row, schema, state
+from tests.support.processes import run_tap, run_target
+from tests.support.singer import record, row, schema, state
+from tests.support.tap_runs import file_name, packed, rows, write_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.faithful import assert_migrated
 from tests.fixtures.sample_export import Outcome, SampleExport, generate, write_folder, write_zip
+from tests.support.faithful import assert_migrated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tests.end_to_end.support import Pipeline
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fixtures.sample_export import Row
+    from tests.support.pipeline import Pipeline
 
 #: What each kind of trouble that must be rejected is called in the rejects.
 _CODES = {

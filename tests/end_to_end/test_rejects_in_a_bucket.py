@@ -13,10 +13,10 @@ from tap_amplitude.errors import FixConfiguration as FixTapsConfiguration
 from tap_amplitude.tap import TapAmplitude
 from target_posthog.errors import FixConfiguration
 from target_posthog.target import TargetPosthog
-from tests.processes import run_tap, run_target, start
-from tests.tap.buckets import BUCKET, Bucket, s3_bucket
-from tests.tap.running import file_name, packed, rows, write_files
-from tests.target.singer import record, row, schema, state
+from tests.support.buckets import BUCKET, Bucket, s3_bucket
+from tests.support.processes import run_tap, run_target, start
+from tests.support.singer import record, row, schema, state
+from tests.support.tap_runs import file_name, packed, rows, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.end_to_end.meltano_project import REPOSITORY
 from tests.fixtures.sample_export import DEMO, generate
-from tests.processes import SCRIPTS, clean_environment
+from tests.support.meltano_project import REPOSITORY
+from tests.support.processes import SCRIPTS, clean_environment
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import pytest
 
 from tap_amplitude.windows import floor_to_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.tap.running import (
+from tests.support.tap_runs import (
     HOUR,
     START,
     command,

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tap_amplitude import command as program
+from tap_amplitude import cli as program
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.tap.running import (
+from tests.support.tap_runs import (
     COMMAND,
     HOUR,
     START,
@@ -536,7 +536,7 @@ def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
     """What is not expected comes with a traceback, for the report."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
     broken = (
-        "import tap_amplitude.streams as s; s.usual_json = lambda *_, **__: 1 / 0;"
+        "import tap_amplitude.streams.events as s; s.usual_json = lambda *_, **__: 1 / 0;"
         "from tap_amplitude.__main__ import main; main()"
     )
     arguments = command(tmp_path, {"archive_path": str(folder)})[len(COMMAND) :]
@@ -584,7 +584,7 @@ def test_too_many_open_files_are_told_as_such(
         raise error
 
     failing = SimpleNamespace(cli=SimpleNamespace(main=work), name="tap-amplitude")
-    monkeypatch.setattr("tap_amplitude.command.TapAmplitude", failing)
+    monkeypatch.setattr("tap_amplitude.cli.TapAmplitude", failing)
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
 
     assert program.run([]) == 1

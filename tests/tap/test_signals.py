@@ -14,7 +14,7 @@ from tap_amplitude.__main__ import main
 
 class Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == "tap_amplitude.command":
+        if name == "tap_amplitude.cli":
             signal.raise_signal(signal.{signal})
 
 sys.meta_path.insert(0, Finder())
@@ -26,7 +26,7 @@ main()
 WHILE_TIDYING = """
 import signal, time
 from types import SimpleNamespace
-from tap_amplitude import command
+from tap_amplitude import cli as command
 from tap_amplitude.errors import Stopped
 
 def stop(signum, frame):
@@ -49,7 +49,7 @@ raise SystemExit(command.run([]))
 TWICE = """
 import logging, signal
 from types import SimpleNamespace
-from tap_amplitude import command
+from tap_amplitude import cli as command
 from tap_amplitude.errors import Stopped
 
 def stop(signum, frame):

@@ -14,8 +14,9 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi
-from tests.tap.project import a_project
-from tests.tap.running import (
+from tests.support.amplitude_project import a_project
+from tests.support.selecting import TAP, catalog_with
+from tests.support.tap_runs import (
     COMMAND,
     HOUR,
     START,
@@ -27,8 +28,7 @@ from tests.tap.running import (
     write_files,
     write_zip,
 )
-from tests.tap.selecting import TAP, catalog_with
-from tests.tap.typical_rows import typical_row
+from tests.support.typical_rows import typical_row
 
 MERGE = {
     "scope": 9,

@@ -14,10 +14,10 @@ import requests
 import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
-from tests.docs.documents import ROOT, document
-from tests.tap.running import START, file_name, packed, write_files
-from tests.tap.third_party_targets import Json, Snippet, ThirdPartyTarget, extracted
-from tests.tap.typical_rows import typical_row
+from tests.support.documents import ROOT, document
+from tests.support.tap_runs import START, file_name, packed, write_files
+from tests.support.third_party_targets import Json, Snippet, ThirdPartyTarget, extracted
+from tests.support.typical_rows import typical_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

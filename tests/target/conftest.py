@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.target.deliveries import Clock
+from tests.support.deliveries import Clock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 
 @pytest.fixture

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog import batch_files
-from target_posthog.codec import dumps
 from target_posthog.errors import BrokenInput
+from target_posthog.input import batch_files
+from target_posthog.json_codec import dumps
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target, start
-from tests.target.histories import held_events, identities, keys_of, people
-from tests.target.singer import counts_in, records, row, rows, schema, state
+from tests.support.histories import held_events, identities, keys_of, people
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, records, row, rows, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 GZIP = {"format": "jsonl", "compression": "gzip"}
 RUN_FOLDER = "tap-amplitude-20240101T000000-0123abcd"

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target, start
-from tests.target.singer import counts_in, record, row, rows, schema, state
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, record, row, rows, schema, state
+from tests.support.unusual_files import Part, Writer, text_of
 from tests.target.test_batch_messages import RUN_FOLDER, batch, put
-from tests.target.unusual_files import Part, Writer, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.processes import Finished
-    from tests.target.singer import Json
+    from tests.support.processes import Finished
+    from tests.support.singer import Json
 
 BOTH = pytest.mark.parametrize("protocol", ["batch", "v1"])
 SETTINGS: Json = {"skip_events": ["left out"], "max_reject_ratio": 1}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.target.field_cases import run_case
-from tests.target.singer import counts_in
+from tests.support.field_cases import run_case
+from tests.support.singer import counts_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 WAYS = ["records", "batch"]
 

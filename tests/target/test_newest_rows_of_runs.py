@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target, start
-from tests.target.lives import Lives, assert_well_told
-from tests.target.singer import counts_in, record, schema, state
+from tests.support.lives import Lives, assert_well_told
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, record, schema, state
 from tests.target.test_batch_messages import RUN_FOLDER, batch, children_of, lines_of
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.processes import Running
-    from tests.target.singer import Json
+    from tests.support.processes import Running
+    from tests.support.singer import Json
 
 HEAD = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
 #: How many kills there are before a run may come to its end.

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.lib import OWN_LIB
-from tests.processes import run_target, start
-from tests.target.field_cases import batches_of
-from tests.target.singer import counts_in, record, records, row, schema, state, uuid_of
+from target_posthog.posthog.library import OWN_LIB
+from tests.support.field_cases import batches_of
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, record, records, row, schema, state, uuid_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 #: What each event says of us.
 OURS = {"$geoip_disable": True, **OWN_LIB}

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from target_posthog.cli import checked_config
 from target_posthog.errors import FixConfiguration
-from target_posthog.plugin import checked_config
 from target_posthog.settings import SETTINGS, api_key_of, problems_of
 
 if TYPE_CHECKING:
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 SOUND: dict[str, Any] = {"api_key": "phc_test"}
 

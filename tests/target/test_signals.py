@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import start
-from tests.target.histories import in_stretches
+from tests.support.histories import in_stretches
+from tests.support.processes import start
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 #: Another failure and a second signal, each at a moment of its own, in place of the SDK's command.
 _RUN = """
 import logging, os, signal, sys, time
 from types import SimpleNamespace
-from target_posthog import plugin
+from target_posthog import cli as plugin
 from target_posthog.signals import SIGNALS, StoppedBySignal
 
 SIGNALS.listen()

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target
-from tests.target.histories import IDENTITIES, held_events, keys_of, people, with_states
-from tests.target.singer import counts_in, rows, uuid_of
+from tests.support.histories import IDENTITIES, held_events, keys_of, people, with_states
+from tests.support.processes import run_target
+from tests.support.singer import counts_in, rows, uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 #: A request may be this late at the stand-in, and the one behind it less: two processes share a
 #: processor here, with other tests. Seconds.

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.target.in_process import preview
-from tests.target.singer import Json, record, schema
+from tests.support.singer import Json, record, schema
+from tests.support.target_in_process import preview
 
 ROOT = Path(__file__).parents[2]
 ORDERS = schema(

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.processes import run_target, start
-from tests.target.histories import (
+from tests.support.histories import (
     IDENTITIES,
     check_the_repeat,
     held_events,
@@ -21,15 +20,16 @@ from tests.target.histories import (
     people,
     with_states,
 )
-from tests.target.singer import counts_in, record, records, row, rows, schema, state
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, record, records, row, rows, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.processes import Running
-    from tests.target.singer import Json
+    from tests.support.processes import Running
+    from tests.support.singer import Json
 
 
 def test_no_state_is_written_before_posthog_has_answered(

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.lib import OWN_LIB
-from tests.processes import run_target
-from tests.target.singer import counts_in, record, records, row, rows, schema, state, uuid_of
+from target_posthog.posthog.library import OWN_LIB
+from tests.support.processes import run_target
+from tests.support.singer import counts_in, record, records, row, rows, schema, state, uuid_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 
 def minutes_ago(minutes: float) -> str:

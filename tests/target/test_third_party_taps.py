@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from tests.processes import run_target
-from tests.target.singer import counts_in
-from tests.target.third_party import Snippet, ThirdPartyTap
+from tests.support.processes import run_target
+from tests.support.singer import counts_in
+from tests.support.third_party_taps import Snippet, ThirdPartyTap
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 #: What the target adds to each event of another tap.
 _OURS = {

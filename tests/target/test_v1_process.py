@@ -11,8 +11,7 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.fakes.posthog_v1_envelope import V1_PATH
-from tests.processes import run_target, start
-from tests.target.histories import (
+from tests.support.histories import (
     check_the_repeat,
     held_events,
     identities,
@@ -20,15 +19,16 @@ from tests.target.histories import (
     people,
     with_states,
 )
-from tests.target.singer import counts_in, row, rows, uuid_of
+from tests.support.processes import run_target, start
+from tests.support.singer import counts_in, row, rows, uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tests.fakes.posthog_capture import Request
-    from tests.processes import Running
-    from tests.target.singer import Json
+    from tests.support.processes import Running
+    from tests.support.singer import Json
 
 
 @pytest.fixture

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.processes import run_target
-from tests.target.field_cases import run_case
-from tests.target.in_process import preview
-from tests.target.singer import counts_in, record, records, row, schema, state
+from tests.support.field_cases import run_case
+from tests.support.processes import run_target
+from tests.support.singer import counts_in, record, records, row, schema, state
+from tests.support.target_in_process import preview
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.target.singer import Json
+    from tests.support.singer import Json
 
 WAYS = ["records", "batch"]
 ORDER = {"id": 1, "user_id": "ann", "created_at": "2024-01-01", "email": "ann@x.example"}

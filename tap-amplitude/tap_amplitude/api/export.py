@@ -1,0 +1,238 @@
+"""Amplitude's Export API: one window → one verified archive on disk.
+
+`GET {api_url}/api/2/export?start=…&end=…` with Basic authentication answers with a .zip of gzip
+files (https://amplitude.com/docs/apis/analytics/export). What each answer means is one table,
+`answers.RULES`; an answer that can get better is asked for again, within a bounded time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import requests
+
+from tap_amplitude.api.bodies import blocks
+from tap_amplitude.api.connection import ADDRESS_TRIES, answered, refused_keys
+from tap_amplitude.api.responses import (
+    PROVEN_RULES,
+    RULES,
+    Action,
+    action_for,
+    error_in,
+    seconds_to_wait,
+    sentence,
+)
+from tap_amplitude.api.results import Downloaded, NoEvents, TooLarge
+from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.errors import (
+    DamagedArchive,
+    FixConfiguration,
+    FixSource,
+    TapError,
+    no_room,
+)
+from tap_amplitude.files.archive import open_download
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_amplitude.api.connection import Connection
+    from tap_amplitude.api.results import Answer, Lease
+    from tap_amplitude.windows import Window
+
+logger = logging.getLogger("tap-amplitude.export_api")
+
+_PATH = "/api/2/export"
+_WORDS_BYTES = 64 * 1024
+
+BUCKET_REMEDY = (
+    "Let Amplitude export these hours to a bucket (Amazon S3, Google Cloud Storage or Azure), "
+    "download the files, and read them with `archive_path`."
+)
+
+
+class ExportApi:
+    """A client of the Export API of one project; threads may share it.
+
+    Args:
+        connection: The connection to Amplitude.
+        spool: An existing folder for downloads.
+        max_member_bytes: What one file of an archive may unpack to.
+        as_stored: Check archives by their checksums alone; see `Member.verify`.
+        retry_seconds: How long to go on trying a window after its first failure.
+        sleep: Waits some seconds, for a fetch without a lease.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        spool: Path,
+        max_member_bytes: int,
+        as_stored: bool = False,
+        retry_seconds: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = connection
+        self._spool = spool
+        self._max_member_bytes = max_member_bytes
+        self._as_stored = as_stored
+        #: Whether address and keys have brought an answer in this run.
+        self._is_proven = False
+        self._patience = Patience(
+            retry_seconds,
+            remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
+            sleep=sleep,
+        )
+
+    def fetch(self, window: Window, lease: Lease | None = None) -> Answer:
+        """Get the events of a window.
+
+        Args:
+            window: At most 365 days.
+            lease: What the download may use; without one, whatever it needs.
+
+        Returns:
+            A verified archive, `NoEvents`, or `TooLarge` for a window of several hours.
+
+        Raises:
+            TapError: The window cannot be had: wrong keys or address, refused, one hour too large,
+                or it failed for longer than `retry_seconds`.
+        """
+        return self._patience.keep_trying(
+            lambda: self._try_once(window, lease), str(window), lease.pause if lease else None
+        )
+
+    def _try_once(self, window: Window, lease: Lease | None) -> Answer:
+        try:
+            response = self._connection.get(_PATH, window.as_parameters())
+        except requests.ReadTimeout as error:
+            reason = f"no answer within {self._connection.answer_seconds:g} seconds."
+            return self._split(window, reason, retry=TryAgain(reason), cause=error)
+        except requests.RequestException as error:
+            raise self._connection.failure(error) from error
+        with response:
+            answer = self._handle(window, response, lease)
+        self._is_proven = True
+        return answer
+
+    def _handle(self, window: Window, response: requests.Response, lease: Lease | None) -> Answer:
+        status = response.status_code
+        if action_for(status, "") is Action.READ:
+            return self._save(window, response, lease)
+        body = self._connection.error_text(response)
+        told = answered(status, body)
+        action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
+        if action is Action.EMPTY:
+            return NoEvents()
+        if action is Action.SPLIT:
+            # A gateway time-out of a single hour may pass; "too large" will not.
+            retry = TryAgain(told) if status == requests.codes.gateway_timeout else None
+            return self._split(window, told, retry=retry)
+        if action is Action.WAIT:
+            if action is not action_for(status, body):
+                told = (
+                    f"{told[:-1]}, although these keys and this address worked earlier in this run."
+                )
+            asked = response.headers.get("Retry-After")
+            wait = seconds_to_wait(asked, datetime.now(timezone.utc))
+            raise TryAgain(told, at_least=wait)
+        if action is Action.CHECK_ADDRESS:
+            address = f"{self._connection.base_url}{_PATH}"
+            final = FixConfiguration(
+                f"{address} is not the address of Amplitude's Export API: {told}",
+                remedy="Check `api_url`, or leave it out and set `region`.",
+            )
+            raise TryAgain(told, tries=ADDRESS_TRIES, final=final)
+        raise self._refusal(window, told, action)
+
+    def _split(
+        self,
+        window: Window,
+        reason: str,
+        *,
+        retry: TryAgain | None,
+        cause: Exception | None = None,
+    ) -> TooLarge:
+        if window.can_be_split:
+            return TooLarge(reason)
+        raise retry or FixSource(
+            f"A single hour is too large for Amplitude's Export API ({window}): {reason}",
+            remedy=BUCKET_REMEDY,
+        ) from cause
+
+    def _refusal(self, window: Window, told: str, action: Action) -> TapError:
+        if action is Action.UNAUTHORIZED:
+            return refused_keys(told)
+        return FixConfiguration(
+            f"Amplitude refused the request for {window}: {told}",
+            remedy="Check `start_date`, `end_date` and `api_url`.",
+        )
+
+    def _save(self, window: Window, response: requests.Response, lease: Lease | None) -> Downloaded:
+        name = "-".join(window.as_parameters().values())
+        part, whole = self._spool / f"{name}.zip.part", self._spool / f"{name}.zip"
+        try:
+            try:
+                self._write_to(part, window, response, lease)
+                part.replace(whole)
+                archive = open_download(
+                    whole,
+                    window,
+                    max_member_bytes=self._max_member_bytes,
+                    as_stored=self._as_stored,
+                )
+            except (requests.RequestException, DamagedArchive) as error:
+                raise self._broken_download(whole, response, error) from error
+        except BaseException:
+            part.unlink(missing_ok=True)
+            whole.unlink(missing_ok=True)
+            raise
+        return Downloaded(archive, whole, whole.stat().st_size)
+
+    def _write_to(
+        self, path: Path, window: Window, response: requests.Response, lease: Lease | None
+    ) -> None:
+        size = 0
+        patience = self._connection.answer_seconds
+        try:
+            with path.open("wb") as file:
+                for block in blocks(response, patience_seconds=patience, what=str(window)):
+                    # Counted, not taken from Content-Length: it may be missing.
+                    size += len(block)
+                    if lease:
+                        lease.hold(size)
+                    file.write(block)
+        except requests.RequestException:  # an OSError, but not one of the disk
+            raise
+        except OSError as error:
+            raise no_room(error, "the download") or FixConfiguration(
+                f"The download cannot be written to {path.parent} ({error.strerror}).",
+                remedy="Set `spool_path` to a folder that can be written.",
+            ) from error
+
+    def _broken_download(
+        self, path: Path, response: requests.Response, error: Exception
+    ) -> TryAgain:
+        if isinstance(error, requests.RequestException):
+            return self._connection.failure(error)
+        if words := self._connection.redact(_words_in(path)):
+            return TryAgain(sentence(f"it answered 200, but with an error: {words}"))
+        kind = response.headers.get("Content-Type", "no content type")
+        # Never the body: what is no whole archive may still be somebody's events.
+        return TryAgain(
+            f"the archive arrived damaged, or is not a .zip ({self._connection.redact(kind)})."
+        )
+
+
+def _words_in(path: Path) -> str:
+    """Return what a file that should be an archive says, when it is an error's text."""
+    try:
+        with path.open("rb") as file:
+            return error_in(file.read(_WORDS_BYTES).decode("utf-8", "replace"))
+    except OSError:
+        return ""

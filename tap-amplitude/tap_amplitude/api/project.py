@@ -1,0 +1,222 @@
+"""Amplitude's endpoints that answer with JSON: lists of a project, and its figures day by day.
+
+    Behavioral Cohorts API  /api/3/cohorts           https://amplitude.com/docs/apis/analytics/behavioral-cohorts
+    Chart Annotations API   /api/3/annotations       https://amplitude.com/docs/apis/analytics/chart-annotations
+    Dashboard REST API      /api/2/events/list …     https://amplitude.com/docs/apis/analytics/dashboard-rest
+    Taxonomy API            /api/2/taxonomy/…        https://amplitude.com/docs/apis/analytics/taxonomy
+
+None of them has pages: one answer is the whole list. What each answer means is one table,
+`answers.JSON_RULES`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import requests
+
+from tap_amplitude.api.bodies import TooLong, blocks
+from tap_amplitude.api.connection import ADDRESS_TRIES, answered, refused_keys
+from tap_amplitude.api.responses import (
+    JSON_RULES,
+    Action,
+    action_for,
+    error_in,
+    seconds_to_wait,
+    sentence,
+)
+from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.errors import FixConfiguration, ForeignAnswer
+from tap_amplitude.streams.days import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
+
+    from tap_amplitude.api.connection import Connection
+    from tap_amplitude.errors import TapError
+
+_T = TypeVar("_T")
+
+logger = logging.getLogger("tap-amplitude.project_api")
+
+#: A wait that is worth a line in the log.
+_LONG_SECONDS = 10
+#: The largest answer: a list of 10,000 entries has some megabytes.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+class ProjectApi:
+    """A client of the endpoints that tell about one project.
+
+    Args:
+        connection: The connection to Amplitude.
+        retry_seconds: How long to go on trying a request after its first failure.
+        sleep: Waits some seconds; for tests.
+        clock: Tells seconds that never go back; for tests.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        retry_seconds: float,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connection = connection
+        self._budget = Budget()
+        self._sleep = sleep
+        self._clock = clock
+        self._patience = Patience(
+            retry_seconds,
+            remedy="Run the same command again later. Amplitude's limits on requests hold for the "
+            "whole project: other programs that use its keys count, too.",
+            sleep=sleep,
+        )
+
+    def rows(
+        self, path: str, parameters: Mapping[str, str], *, inside: str, key: str, what: str
+    ) -> list[dict[str, Any]]:
+        """Get a list.
+
+        Args:
+            path: The endpoint's path.
+            parameters: The query.
+            inside: Under which name the answer holds the list.
+            key: The field that every entry must have.
+            what: What is asked for, for messages.
+
+        Returns:
+            The objects of the list, as they are.
+
+        Raises:
+            TapError: The list cannot be had.
+        """
+
+        def read(content: Any) -> list[dict[str, Any]]:
+            found = content[inside]
+            if not isinstance(found, list) or any(row[key] is None for row in found):
+                raise ValueError(inside)
+            return found
+
+        return self._get(path, parameters, read, what)
+
+    def daily(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        days: Sequence[date],
+        *,
+        points: int,
+        what: str,
+    ) -> list[float | None]:
+        """Get one figure a day.
+
+        Args:
+            path: The endpoint's path.
+            parameters: The query, without its days.
+            days: Which days, without a gap.
+            points: What a day costs, of `days.POINTS`.
+            what: What is asked for, for messages.
+
+        Returns:
+            The figure of each day, in order; None where Amplitude has none.
+
+        Raises:
+            TapError: The figures cannot be had.
+        """
+        query = {**parameters, "start": f"{days[0]:%Y%m%d}", "end": f"{days[-1]:%Y%m%d}"}
+
+        def read(content: Any) -> list[float | None]:
+            series = content["data"]["series"]
+            if series == []:  # a project without a single event in these days
+                return [None] * len(days)
+            (figures,) = series
+            if content["data"]["xValues"] != [day.isoformat() for day in days]:
+                raise ValueError("xValues")
+            if len(figures) != len(days) or not all(map(_is_figure, figures)):
+                raise ValueError("series")
+            return list(figures)
+
+        self._pay(points * len(days))
+        return self._get(path, query, read, f"{what} of {days[0]} to {days[-1]}")
+
+    def _pay(self, points: int) -> None:
+        wait = self._budget.seconds_until(points, self._clock())
+        if wait > _LONG_SECONDS:
+            logger.info("Waiting %.0f seconds, to stay below Amplitude's limit on figures.", wait)
+        if wait > 0:
+            self._sleep(wait)
+        self._budget.spend(points, self._clock())
+
+    def _get(
+        self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
+    ) -> _T:
+        return self._patience.keep_trying(
+            lambda: self._try_once(path, parameters, read, what), what
+        )
+
+    def _try_once(
+        self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
+    ) -> _T:
+        try:
+            with self._connection.get(path, parameters) as response:
+                if action_for(response.status_code, "", JSON_RULES) is not Action.READ:
+                    raise self._refusal(response, path, what)
+                body = self._body_of(response, what)
+        except TooLong as error:
+            raise self._foreign_answer(what, f"{error}.") from error
+        except requests.RequestException as error:
+            raise self._connection.failure(error) from error
+        try:
+            return read(msgspec.json.decode(body))
+        except (LookupError, TypeError, ValueError, RecursionError) as error:
+            words = self._connection.redact(error_in(body.decode("utf-8", "replace")))
+            told = f"it said: {words}" if words else "its answer is not what was asked for."
+            raise self._foreign_answer(what, sentence(told)) from error
+
+    def _body_of(self, response: requests.Response, what: str) -> bytes:
+        patience = self._connection.answer_seconds
+        return b"".join(
+            blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)
+        )
+
+    @staticmethod
+    def _foreign_answer(what: str, told: str) -> TryAgain:
+        final = ForeignAnswer(
+            f"Amplitude answered the request for {what} with something else: {told}",
+            remedy="Check `api_url`; if it is right, report this with the stream's name.",
+        )
+        return TryAgain(told, tries=ADDRESS_TRIES, final=final)
+
+    def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | TryAgain:
+        status = response.status_code
+        body = self._connection.error_text(response)
+        told = answered(status, body)
+        action = action_for(status, body, JSON_RULES)
+        if action is Action.WAIT:
+            asked = response.headers.get("Retry-After")
+            wait = seconds_to_wait(asked, datetime.now(timezone.utc))
+            return TryAgain(told, at_least=wait)
+        if action is Action.ABSENT:
+            final = FixConfiguration(
+                f"Amplitude has no {what} for these keys at {path}: {told}",
+                remedy="Deselect the stream, or check `api_url` and the project's plan. The "
+                "Taxonomy API needs an Enterprise plan.",
+            )
+            return TryAgain(told, tries=ADDRESS_TRIES, final=final)
+        if action is Action.UNAUTHORIZED:
+            return refused_keys(told)
+        return FixConfiguration(
+            f"Amplitude refused the request for {what}: {told}",
+            remedy="Check `start_date`, `end_date` and `api_url`, or deselect the stream.",
+        )
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))

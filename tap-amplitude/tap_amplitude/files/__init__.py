@@ -1,0 +1,3 @@
+"""Exported files: listed, opened, verified, and read by line."""
+
+from __future__ import annotations

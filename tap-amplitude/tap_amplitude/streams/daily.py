@@ -1,0 +1,131 @@
+"""Figures of a project, day by day: complete days only, each one once.
+
+They are off until they are selected.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timezone
+from typing import TYPE_CHECKING, ClassVar
+
+from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.streams.days import (
+    DAY,
+    first_day_again,
+    last_complete_day,
+    last_day_before,
+    spans,
+)
+from tap_amplitude.streams.lists import ProjectStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from singer_sdk.helpers.types import Context, Record
+
+
+class DailyStream(ProjectStream):
+    """Figures of each day, in the time zone of the project."""
+
+    primary_keys = ("date",)
+    replication_key = "date"
+    is_sorted = True
+    needs = ("api_key", "secret_key", "start_date")
+    path: ClassVar[str]
+    #: What a day of one figure costs, of `days.POINTS`.
+    points: ClassVar[int] = 1
+    #: The field of each figure, and what to ask for to get it.
+    figures: ClassVar[Mapping[str, Mapping[str, str]]]
+    _saved_day: date | None = None
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Read day after day; a STATE goes out for all days of one answer.
+
+        Args:
+            context: Not used, the stream has no partitions.
+
+        Yields:
+            One record for each complete day.
+        """
+        for days in spans(self._first_day(context), self._last_day()):
+            columns = {
+                field: self.project.api.daily(
+                    self.path, parameters, days, points=self.points, what=field
+                )
+                for field, parameters in self.figures.items()
+            }
+            for number, day in enumerate(days):
+                values = {field: column[number] for field, column in columns.items()}
+                yield {"date": day.isoformat(), **values}
+            self._write_state_message()
+            self._saved_day = days[-1]
+
+    def saved(self) -> str:
+        """Say what is safe when the run fails now."""
+        if self._saved_day is None:
+            return f"No days of `{self.name}` were finished in this run; its state is as it was."
+        return (
+            f"The days of `{self.name}` up to {self._saved_day} are out; the state keeps those "
+            "that the target has taken."
+        )
+
+    def _first_day(self, context: Context | None) -> date:
+        settings = self.project.settings
+        assert settings.start is not None  # noqa: S101 - `check_needs`
+        start = settings.start.date()
+        done = self.get_starting_replication_key_value(context)
+        if done is None:
+            return start
+        try:
+            following = date.fromisoformat(str(done)[:10]) + DAY
+        except ValueError as error:
+            raise FixConfiguration(
+                f"The state cannot be read: {done!r} is not a date (bookmark of `{self.name}`).",
+                remedy="Correct it with `meltano state set` (or in the file of `--state`), or "
+                "start over from `start_date` with `--full-refresh`.",
+            ) from error
+        # Never further back than `start_date`, and never ahead of the next day.
+        return min(following, max(start, first_day_again(following, settings.lookback_hours)))
+
+    def _last_day(self) -> date:
+        last, end = last_complete_day(datetime.now(timezone.utc)), self.project.settings.end
+        return min(last, last_day_before(end)) if end else last
+
+    def _increment_stream_state(
+        self, latest_record: Record, *, context: Context | None = None
+    ) -> None:
+        """Move the state on, but not back over days that `lookback_hours` brings again."""
+        if latest_record["date"] > str(self.stream_state.get("replication_key_value") or ""):
+            super()._increment_stream_state(latest_record, context=context)
+
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Take the day of the state; the SDK would take `start_date` for one that is done."""
+        del context
+        state = self.stream_state
+        state.pop("starting_replication_value", None)
+        if done := state.get("replication_key_value"):
+            state["starting_replication_value"] = done
+
+
+class ActiveUsersStream(DailyStream):
+    """How many users were active on a day, and how many were new."""
+
+    name = "active_users"
+    path = "/api/2/users"
+    figures: ClassVar[Mapping[str, Mapping[str, str]]] = {
+        "active_users": {"m": "active", "i": "1"},
+        "new_users": {"m": "new", "i": "1"},
+    }
+
+
+class AverageSessionLengthStream(DailyStream):
+    """How long a session of a day took on average."""
+
+    name = "average_session_length"
+    path = "/api/2/sessions/average"
+    #: The cost of Amplitude's chart "User Sessions".
+    points = 4
+    figures: ClassVar[Mapping[str, Mapping[str, str]]] = {"average_session_length": {}}
+
+
+FIGURES: Sequence[type[DailyStream]] = (ActiveUsersStream, AverageSessionLengthStream)

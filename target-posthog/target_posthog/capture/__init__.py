@@ -1,0 +1,3 @@
+"""PostHog's ingestion API over HTTP."""
+
+from __future__ import annotations

@@ -1,0 +1,212 @@
+"""Does PostHog know the project token? Asked once in a run, before its first event is sent.
+
+The ingestion answers 200 for any well-formed token and drops the events of an unknown one later.
+`/flags/` looks the token up, answers 401 for an unknown one, and makes no event
+(PostHog/posthog rust/feature-flags, issue #54670).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from target_posthog.capture.bounded_http import BadAnswer, Http, HttpAnswer
+from target_posthog.capture.hosts import ingestion_host, without_credentials, wrong_host
+from target_posthog.capture.http_answers import is_of_a_gate, retry_after
+from target_posthog.capture.network_errors import (
+    network_words,
+    unreadable_certificates,
+    untrusted,
+    unusable_proxy,
+)
+from target_posthog.capture.retries import Retryable, RetryPolicy
+from target_posthog.capture.silence import SilenceWatch
+from target_posthog.common.peer_words import PeerWords
+from target_posthog.errors import FixConfiguration, RunAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_posthog.capture.rate_limit import SharedTurns
+
+logger = logging.getLogger("target-posthog")
+
+_PATH = "/flags/?v=2"
+_MAX_BYTES = 4 * 1024 * 1024
+_OK, _UNKNOWN, _TIME_OUT, _TOO_MANY = 200, 401, 408, 429
+#: The service of the flags may be down while events are taken; nobody has to wait for it long.
+_PATIENCE_SECONDS = 10.0
+
+
+class KeyCheck:
+    """Asks PostHog whether it knows the token, until it has an answer.
+
+    Args:
+        host: the ingestion host, as `ingestion_host` returns it.
+        api_key: the project token.
+        user_agent: name and version of this program.
+        max_retry_seconds: how long to try while the network fails.
+        sleep: waits; tests give their own.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        api_key: str,
+        *,
+        user_agent: str,
+        max_retry_seconds: float,
+        sleep: Callable[[float], None] | None = None,
+    ) -> None:
+        self._url = f"{host}{_PATH}"
+        self._host = without_credentials(host)
+        self._body = json.dumps({"api_key": api_key, "distinct_id": "target-posthog"}).encode()
+        self._words = PeerWords(api_key)
+        self._http = Http({"Content-Type": "application/json", "User-Agent": user_agent})
+        self._network = RetryPolicy(max_retry_seconds, sleep)
+        self._service = RetryPolicy(min(_PATIENCE_SECONDS, max_retry_seconds), sleep)
+        self._silence = SilenceWatch(self._host)
+        self._asking = threading.Lock()
+        self._is_done = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], api_key: str, sender: str) -> KeyCheck:
+        """Return one as the settings want it; see `KeyCheck`."""
+        return cls(
+            ingestion_host(config["host"]),
+            api_key,
+            user_agent=sender,
+            max_retry_seconds=config["max_retry_seconds"],
+        )
+
+    def run_once(self) -> None:
+        """Return when the question is settled for this run.
+
+        Raises:
+            FixConfiguration: PostHog does not know the token, or nobody can be reached this way.
+            RunAgain: the network failed for too long.
+        """
+        if self._is_done:
+            return
+        with self._asking:
+            if not self._is_done:
+                self._ask()
+                self._is_done = True
+                self.close()
+
+    def stop(self) -> None:
+        """Try nothing more."""
+        self._network.stop()
+        self._service.stop()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.stop()
+        self._silence.close()
+        self._http.close()
+
+    def _ask(self) -> None:
+        try:
+            self._service.call(self._ask_service, lambda _: None)
+        except Retryable as error:
+            self._warn(str(error))
+
+    def _ask_service(self) -> None:
+        try:
+            answer = self._network.call(self._post, self._say_that_it_waits)
+        except Retryable as error:
+            raise RunAgain(
+                f"PostHog could not be reached for {self._network.seconds:.0f} s: {error}.",
+                "Run again when it is well (`max_retry_seconds` sets how long to wait).",
+            ) from None
+        if answer is not None:
+            self._judge(answer)
+
+    def _post(self) -> HttpAnswer | None:
+        try:
+            with self._silence.waiting():
+                return self._http.post(self._url, self._body, max_bytes=_MAX_BYTES)
+        except BadAnswer as error:
+            self._warn(str(error))
+            return None
+        except ValueError as error:
+            raise unusable_proxy(error, self._host) or wrong_host(
+                self._host, "the address cannot be read"
+            ) from None
+        except requests.RequestException as error:
+            raise untrusted(error, self._host) or Retryable(
+                network_words(error, self._host)
+            ) from None
+        except OSError:
+            raise unreadable_certificates(self._host) from None
+
+    def _judge(self, answer: HttpAnswer) -> None:
+        status = answer.status
+        if status == _OK and _has_flags(answer.body):
+            return
+        shown = self._words.shown(answer.body)
+        # The words differ: JSON since 2026-06, plain text before, JSON of Django before that.
+        if status == _UNKNOWN and not is_of_a_gate(answer.headers, answer.body):
+            raise FixConfiguration(
+                f"PostHog at {self._host} does not know the project token ({status}: {shown}).",
+                "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Project), and "
+                "`host` to the project's region.",
+            )
+        said = f"it answered {status}" + (f" ({shown})" if shown else "")
+        if status in {_TIME_OUT, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - 5xx
+            wait = retry_after(answer.headers.get("Retry-After"), time.time())
+            raise Retryable(said, wait, status)
+        self._warn(said)
+
+    def _say_that_it_waits(self, error: Retryable) -> None:
+        logger.warning(
+            "PostHog cannot be reached now: %s. Trying again for up to %.0f s.",
+            error,
+            self._network.seconds,
+        )
+
+    def _warn(self, why: str) -> None:
+        logger.warning(
+            "Whether PostHog knows the project token could not be checked at %s/flags/: %s. The "
+            "run goes on; events of an unknown token vanish, so compare `api_key` with PostHog, "
+            "Settings, Project. `check_api_key: false` leaves the check out.",
+            self._host,
+            why,
+        )
+
+
+class AfterKeyCheck:
+    """The agreed speed, for requests that begin once the token is known.
+
+    Args:
+        check: asks for the token.
+        pace: the speed.
+    """
+
+    def __init__(self, check: KeyCheck, pace: SharedTurns) -> None:
+        self._check = check
+        self._pace = pace
+
+    def ask(self, events: int) -> float:
+        """Take a turn when it is time, else tell how many seconds are left."""
+        self._check.run_once()
+        return self._pace.ask(events)
+
+    def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Return when so many events may go."""
+        self._check.run_once()
+        self._pace.wait(events, stopped=stopped)
+
+
+def _has_flags(body: bytes) -> bool:
+    """Tell whether an answer is that of PostHog's flags, in its second form or the first."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and not told.keys().isdisjoint({"flags", "featureFlags"})

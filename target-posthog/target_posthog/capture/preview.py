@@ -1,0 +1,77 @@
+"""The preview: the very bodies that would be sent, as lines of a file, and a summary."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+import orjson
+from isal import igzip
+
+from target_posthog.capture.results import Answer
+from target_posthog.errors import RunAgain
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from target_posthog.capture.batches import Batch
+    from target_posthog.model import Json
+
+
+class PreviewFile:
+    """A `Sender` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
+
+    Args:
+        folder: where the file and `summary.json` go.
+        started: the start of the run, UTC.
+    """
+
+    def __init__(self, folder: Path, started: datetime) -> None:
+        self._folder = folder
+        self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
+        self._file: IO[bytes] | None = None
+
+    def send(self, batch: Batch) -> Answer:
+        """Write one body; it is always accepted."""
+        try:
+            if self._file is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+            body: bytes = igzip.decompress(batch.packed)  # type: ignore[no-untyped-call]
+            self._file.write(body + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return Answer()
+
+    def stop(self) -> None:
+        """Do nothing: nothing is waited for."""
+
+    def summarise(self, counts: Json) -> None:
+        """Write what the run came to, as `summary.json`."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            text = orjson.dumps(counts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+            (self._folder / "summary.json").write_bytes(text)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def count_earlier(self) -> int:
+        """Return how many previews of other runs the folder holds."""
+        return sum(path != self.path for path in self._folder.glob("preview-*.jsonl"))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            # What was not flushed is what `send` has failed on, and told.
+            with suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _unwritable(self, error: OSError) -> RunAgain:
+        return RunAgain(
+            f"The preview in {self._folder} cannot be written: {error.strerror}.",
+            "Make room or set `preview_path` to another folder, and run again.",
+        )

@@ -1,0 +1,56 @@
+"""What became of a batch that was sent, and what sends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from target_posthog.capture.protocols import Taken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_posthog.capture.batches import Batch, Item
+
+
+@dataclass(frozen=True)
+class Refused:
+    """PostHog does not take this body: one of its events, or its size, is the cause."""
+
+    status: int
+    answer: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a batch.
+
+    Attributes:
+        taken: what PostHog said of events that it took; `again` is empty.
+        refused: why the events in `left` were not taken, as one of them is bad.
+        left: the events that are neither taken nor dropped; empty unless `refused` is set.
+        seconds: how long the last try was on its way.
+    """
+
+    taken: Taken = field(default_factory=Taken)
+    refused: Refused | None = None
+    left: Sequence[Item] = ()
+    seconds: float = 0.0
+
+
+class Sender(Protocol):
+    """Takes batches: PostHog itself, or the preview's file."""
+
+    def send(self, batch: Batch) -> Answer:
+        """Deliver one batch; return once it is settled. Called in several threads.
+
+        Raises:
+            FixConfiguration: no batch will ever be accepted this way.
+            RunAgain: it was not accepted in time.
+        """
+
+    def stop(self) -> None:
+        """Try nothing more: what is under way ends with the try that it is in."""
+
+    def close(self) -> None:
+        """Let go of what is open."""

@@ -1,0 +1,273 @@
+"""How the plugin speaks as a command: what it says when it fails, and with which exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import sys
+import time
+import traceback
+from contextlib import suppress
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import click
+from singer_sdk.exceptions import (
+    InvalidInputLine,
+    MissingKeyPropertiesError,
+    RecordsWithoutSchemaException,
+)
+from singer_sdk.metrics import get_metrics_logger
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from target_posthog.common.given_settings import typed, types_of
+from target_posthog.common.lenient_json import RECURSION_LIMIT
+from target_posthog.common.peer_words import one_line
+from target_posthog.common.setting_names import unknown_settings
+from target_posthog.common.stream_map_checks import without_map_parts
+from target_posthog.errors import (
+    BrokenInput,
+    FixConfiguration,
+    RunAgain,
+    TargetPosthogError,
+    exhausted_system,
+)
+from target_posthog.signals import SIGNALS, StoppedBySignal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from jsonschema import ValidationError
+
+#: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
+_CHATTER = (
+    "Found '%s' filter rule",  # with the expression, which may hold a secret
+    "Parsing env var",
+    "Parsing '%s' config from env",
+    "Skipping parse of env var",
+    "Reader '%s' completed",
+    "Schema has changed for stream",
+    "Schema or key properties for",
+)
+
+_TYPES_IN_WORDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "an object",
+    "string": "text",
+}
+
+#: After a failure: how long to take what the tap still writes, and how long a silence ends that.
+_READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
+
+
+class StateNotWritten(RunAgain):
+    """Standard output, where the states go, is closed or full."""
+
+    def __init__(self, error: OSError) -> None:
+        closed = isinstance(error, BrokenPipeError)
+        super().__init__(
+            "Standard output was closed by its reader."
+            if closed
+            else f"The state cannot be written to standard output: {error.strerror}.",
+            "Run again.",
+        )
+        # What could not be written waits in the buffer: Python would try, and fail, once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
+    """A record lacks what the tap says its key is."""
+
+
+class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):
+    """A record came of whose stream nothing is known."""
+
+
+#: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
+_IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (InvalidInputLine, "The tap sent a message without a required part."),
+)
+
+
+def checked_config(
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    problems_of: Callable[[Mapping[str, Any]], list[str]],
+    *,
+    lost: Iterable[str] = (),
+    raise_errors: bool,
+) -> list[str]:
+    """Return everything that is wrong with the settings, after filling in the defaults.
+
+    The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
+    setting that is null or an empty text counts as not set; a text may stand for what the schema
+    wants, a truth value for a text.
+
+    Raises:
+        FixConfiguration: something is wrong, and `raise_errors` is set.
+    """
+    given, unreadable = typed(config, schema)
+    problems = [*lost, *unreadable]
+    config.clear()
+    for name, value in given.items():
+        types = schema["properties"].get(name, {}).get("type", ())
+        is_text = isinstance(value, bool) and "string" in types
+        config[name] = str(value).lower() if is_text else _plain(value)
+    problems += unknown_settings(config, schema)
+    refused = [
+        _in_words(error)
+        for error in JSONSchemaValidator(without_map_parts(schema)).iter_errors(config)
+    ]
+    problems += refused or problems_of(config)
+    if problems and raise_errors:
+        raise FixConfiguration(
+            " ".join(problems), "`target-posthog --about` explains every setting."
+        )
+    return problems
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without decimals, which the SDK reads from a file of settings."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
+def _in_words(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.absolute_path)
+    setting = f"`{path}`" if path else "The configuration"
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
+    if error.validator == "required":
+        return f"{setting} must have {' and '.join(f'`{name}`' for name in wanted)}."
+    if error.validator == "enum":
+        choices = [f"`{value}`" for value in wanted if value is not None]
+    else:
+        choices = [_TYPES_IN_WORDS[name] for name in sorted(types_of(schema))]
+    first, last = ", ".join(choices[:-1]), choices[-1]
+    return f"{setting} must be {f'{first} or {last}' if first else last}."
+
+
+def run(
+    command: click.Command,
+    name: str,
+    arguments: list[str] | None = None,
+    *,
+    reads_a_tap: bool = True,
+) -> int:
+    """Run the plugin's command and return its exit code; every failure is said in one line.
+
+    Args:
+        command: the SDK's command.
+        name: the plugin's name, which is its logger's too.
+        arguments: of the command line; None takes them from the process.
+        reads_a_tap: standard input is a tap that may still write when the command fails.
+    """
+    sys.setrecursionlimit(RECURSION_LIMIT)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(one_line)
+    _leave_out_small_talk()
+    SIGNALS.begin()
+    try:
+        code = _run(command, name, arguments, reads_a_tap=reads_a_tap)
+    except StoppedBySignal as late:
+        # It came while another failure was about to be said.
+        SIGNALS.end()
+        code = _say(late, name)
+    SIGNALS.leave_with(code)
+    return code
+
+
+def _run(
+    command: click.Command, name: str, arguments: list[str] | None, *, reads_a_tap: bool
+) -> int:
+    try:
+        result = command.main(args=arguments, standalone_mode=False)
+        SIGNALS.end()
+    except (Exception, StoppedBySignal, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last one to hear of it
+        SIGNALS.end()
+        code = _say(failure, name)
+        SIGNALS.leave_with(code)
+        if reads_a_tap and isinstance(failure, Exception):
+            _read_on()
+        return code
+    return result if isinstance(result, int) else 0
+
+
+def _say(failure: BaseException, name: str) -> int:
+    """Log why the run ends, in one message, and return its exit code."""
+    logger = logging.getLogger(name)
+    known = _known(failure)
+    if known is not None:
+        logger.error("%s", known)
+        return known.exit_code
+    # Only where it happened: what it says may hold a record or a secret.
+    logger.error(
+        "This is a bug in %s (%s): please report it. %s\n%s",
+        name,
+        type(failure).__name__,
+        RunAgain.saved,
+        "".join(traceback.format_tb(failure.__traceback__)),
+    )
+    return RunAgain.exit_code
+
+
+def _read_on() -> None:
+    """Take and forget what the tap still writes, for a short while.
+
+    A target that ends with its input unread makes Meltano bury the one line that matters under
+    three tracebacks of its own (github.com/meltano/meltano/issues/7047).
+    """
+    with suppress(OSError, ValueError):  # closed, or nothing that can be waited for
+        descriptor = sys.stdin.fileno()
+        if os.isatty(descriptor):
+            return
+        end = time.monotonic() + _READ_ON_SECONDS
+        while (left := end - time.monotonic()) > 0:
+            ready, _, _ = select.select([descriptor], [], [], min(left, _SILENCE_SECONDS))
+            if not ready or not os.read(descriptor, 1 << 20):
+                return
+
+
+def _known(failure: BaseException) -> TargetPosthogError | None:
+    """Return a failure in the user's words, or None when it is our bug."""
+    if isinstance(failure, TargetPosthogError):
+        return failure
+    if isinstance(failure, click.ClickException):
+        return FixConfiguration(failure.format_message(), "See --help.")
+    if isinstance(failure, (StoppedBySignal, KeyboardInterrupt, click.Abort)):
+        return RunAgain(f"Stopped by {str(failure) or 'the user'}.", "Run again to go on.")
+    exhausted = exhausted_system(failure)
+    if exhausted is not None:
+        return exhausted
+    happened = next((words for kind, words in _IN_WORDS if isinstance(failure, kind)), None)
+    if happened is None:
+        return None
+    return BrokenInput(happened, "Fix the tap or its catalog, and run again.")
+
+
+def _leave_out_small_talk() -> None:
+    """Keep the SDK's chatter out of a log that a person reads, unless it is at level DEBUG."""
+    if logging.getLogger().isEnabledFor(logging.DEBUG):
+        return
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_says_something)
+    metrics = get_metrics_logger()
+    # Somebody who has set it up, as SINGER_SDK_LOG_CONFIG can, wants to have the metrics. Not by
+    # its level: the SDK sets that itself.
+    if metrics.level == logging.NOTSET and not metrics.handlers:
+        metrics.addFilter(_is_no_metric)
+
+
+def _is_no_metric(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("METRIC")
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or not str(record.msg).startswith(_CHATTER)

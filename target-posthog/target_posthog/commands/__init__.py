@@ -1,0 +1,3 @@
+"""The commands beside the target itself."""
+
+from __future__ import annotations

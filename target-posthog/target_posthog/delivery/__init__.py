@@ -1,0 +1,3 @@
+"""Events in, what became of them out."""
+
+from __future__ import annotations

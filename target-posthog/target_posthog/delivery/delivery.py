@@ -1,0 +1,264 @@
+"""From conversions to what PostHog took: collect, add links, pack, send, write down.
+
+The order of the steps is what keeps the first promise: claims in the ledger → accepted by PostHog
+or in the rejects → written to the disk → only then may the state move on. A crash between any two
+steps leads to the same uuids being sent again, never to a gap.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.capture.batches import Item, latest_of, size_of
+from target_posthog.delivery.dispatcher import Dispatcher
+from target_posthog.delivery.fates import Fates
+from target_posthog.delivery.identity_stage import IdentityStage, joined_by
+from target_posthog.delivery.state_gate import StateGate
+from target_posthog.delivery.time_policy import TimePolicy
+from target_posthog.model import Rejected, Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.capture.silence import Stalls
+    from target_posthog.delivery.interfaces import DeliverySettings, RejectsFile, ToldLinks
+    from target_posthog.delivery.requests import InFlight
+    from target_posthog.input.intake import Outcome
+    from target_posthog.progress import Counts
+
+logger = logging.getLogger("target-posthog")
+
+#: How much is looked up in the ledger at once: enough that its commits, each of which waits for
+#: the disk, cost little.
+_STRETCH_EVENTS, _STRETCH_BYTES = 4000, 8 * 1024 * 1024
+
+
+class Delivery:
+    """Takes what became of records, in order, and delivers the events.
+
+    Args:
+        settings: the user's decisions.
+        wire: the protocol.
+        in_flight: carries the requests.
+        links: which events to add.
+        rejects: where refused events go.
+        utc_now: the clock.
+        clock: seconds that only go forward.
+
+    Attributes:
+        fates: what became of the records.
+        on_settled: called after each request that was waited for.
+    """
+
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        *,
+        wire: Wire,
+        in_flight: InFlight,
+        links: ToldLinks,
+        rejects: RejectsFile,
+        utc_now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fates = Fates(rejects, settings.max_reject_ratio)
+        self._gate: StateGate[Any] = StateGate()
+        self.on_settled: Callable[[], object] = _nothing
+        self._historical = settings.historical_migration
+        self._utc_now = utc_now
+        self._identity = IdentityStage(links, wire, self.fates.counts)
+        self._dispatcher = Dispatcher(
+            settings, wire=wire, in_flight=in_flight, links=links, fates=self.fates, clock=clock
+        )
+        limits = settings.limits
+        self._stretch: list[Item] = []
+        self._stretch_size = 0
+        self._stretch_latest = ""
+        self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
+        self._stretch_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
+        #: The epoch of the stretch's first event.
+        self._stretch_epoch = 0
+        self._warned_of_recent = False
+        self._policy = TimePolicy(self._historical, utc_now())
+
+    @property
+    def counts(self) -> Counts:
+        """One number per fate of a record."""
+        return self.fates.counts
+
+    @property
+    def stalls(self) -> Stalls:
+        """How long PostHog took nothing."""
+        return self._dispatcher.stalls
+
+    @property
+    def lanes(self) -> int:
+        """How many requests may be under way at once by now."""
+        return self._dispatcher.lanes
+
+    @property
+    def latest_time(self) -> str:
+        """The last time that PostHog takes as it is, RFC 3339."""
+        return self._policy.latest
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more can be taken without waiting for an answer."""
+        return self._dispatcher.has_room
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was taken is settled."""
+        return not self._stretch and self._dispatcher.is_idle
+
+    def take(self, outcome: Outcome, record: Any) -> None:
+        """Take what became of one record; send when a batch is full.
+
+        Args:
+            outcome: what became of it.
+            record: the record, or its JSON.
+
+        Raises:
+            TargetPosthogError: nothing after the last accepted batch was delivered.
+        """
+        if isinstance(outcome, Item):
+            outcome.record = record
+            self.take_events([outcome])
+            return
+        self.counts.exported += 1
+        if isinstance(outcome, Skipped):
+            self.fates.skip(outcome)
+        else:
+            self.reject(outcome, record)
+
+    def take_events(self, items: Sequence[Item]) -> None:
+        """Take the events of records.
+
+        Raises:
+            TargetPosthogError: see `take`.
+        """
+        self.take_measured(items, size_of(items), latest_of(items))
+
+    def take_measured(self, items: Sequence[Item], size: int, latest: str) -> None:
+        """Take the events of records without a look at each, for which memory is waited for.
+
+        Args:
+            items: the events.
+            size: see `batches.size_of`.
+            latest: see `batches.latest_of`.
+
+        Raises:
+            TargetPosthogError: see `take`.
+        """
+        self.counts.exported += len(items)
+        if not self._stretch:
+            self._stretch_epoch = self._gate.epoch
+        self._stretch += items
+        self._stretch_size += size
+        self._stretch_latest = max(self._stretch_latest, latest)
+        if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
+            self._pass_on()
+
+    def take_unreadable(self, line: bytes, reason: str) -> None:
+        """Take a line that is no record; it goes to the rejects as it is."""
+        self.counts.exported += 1
+        self.fates.reject_line(line, reason)
+        self.fates.stop_at_too_many_rejects()
+
+    def reject(self, rejected: Rejected, record: Any, index: int = 0) -> None:
+        """Write down a record that is counted; see `Fates.reject`."""
+        self.fates.reject(rejected, record, index)
+        self.fates.stop_at_too_many_rejects()
+
+    def note(self, mark: Any) -> None:
+        """Take a mark behind all that came so far; see `passed`."""
+        self._gate.note(mark)
+
+    def passed(self) -> Iterator[Any]:
+        """Take off, in order, the marks that everything before is settled of, and on the disk."""
+        if self._gate.is_open:
+            return
+        marks = list(self._gate.passed(self._oldest()))
+        if marks:
+            self.fates.save()
+        yield from marks
+
+    @property
+    def holds_state(self) -> bool:
+        """Whether a state waits for what came before it."""
+        return self._gate.holds(dict)
+
+    def attend(self) -> None:
+        """Do what can be done without waiting.
+
+        Raises:
+            TargetPosthogError: a batch was not accepted.
+        """
+        self._dispatcher.settle_what_ended()
+        self._dispatcher.fill(self._policy)
+
+    def hurry(self) -> None:
+        """Begin to send everything that was taken, without waiting for the end of it."""
+        self._pass_on()
+        self._dispatcher.hurry()
+
+    def flush(self) -> None:
+        """Deliver everything that was taken, and bring it all to the disk.
+
+        Raises:
+            TargetPosthogError: some of it is not delivered; the state must not move.
+        """
+        self._pass_on()
+        self._make_room()
+        self._dispatcher.drain()
+        self.fates.save()
+
+    def descriptors(self) -> Sequence[int]:
+        """Return what can be read from once a request has ended."""
+        return self._dispatcher.descriptors()
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way is not waited for."""
+        self._dispatcher.close()
+
+    def _oldest(self) -> int | None:
+        oldest = self._dispatcher.oldest
+        if self._stretch:
+            return self._stretch_epoch if oldest is None else min(oldest, self._stretch_epoch)
+        return oldest
+
+    def _pass_on(self) -> None:
+        """Complete the stretch, and put it into the lanes."""
+        self._make_room()
+        self._dispatcher.settle_what_ended()
+        self._policy = TimePolicy(self._historical, self._utc_now())
+        if self._stretch:
+            self._warn_of_recent()
+            items = self._identity.completed(self._stretch)
+            self._dispatcher.put(items, joined_by(items), self._stretch_epoch, self._policy)
+            # Not before: what cannot be passed on holds the states behind it.
+            self._stretch, self._stretch_size, self._stretch_latest = [], 0, ""
+
+    def _make_room(self) -> None:
+        """Wait until all that was passed on is in the lanes."""
+        while not self._dispatcher.has_room:
+            self._dispatcher.settle_next()
+            self._dispatcher.fill(self._policy)
+            self.on_settled()
+
+    def _warn_of_recent(self) -> None:
+        if not self._warned_of_recent and self._policy.may_be_billed(self._stretch_latest):
+            self._warned_of_recent = True
+            logger.warning(
+                "Some events are newer than 48 hours: PostHog may bill them although "
+                "`historical_migration` is on. `historical_migration: auto` sends them as live "
+                "events; an earlier `end_date` leaves them out."
+            )
+
+
+def _nothing() -> None:
+    """Do nothing."""

@@ -1,0 +1,90 @@
+"""Between conversion and lanes: whose each event is, which to add, whose row is not the newest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from target_posthog.identity.newest_rows import NewestRows, with_group_properties
+from target_posthog.identity.observations import added_item, apart, sightings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from target_posthog.capture.batches import Item
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.delivery.interfaces import ToldLinks
+    from target_posthog.identity.observations import Added, News
+    from target_posthog.progress import Counts
+
+
+class IdentityStage:
+    """Completes stretches of events, in order.
+
+    Args:
+        links: knows what PostHog must be told.
+        wire: the protocol.
+        counts: of the run.
+    """
+
+    def __init__(self, links: ToldLinks, wire: Wire, counts: Counts) -> None:
+        self._links = links
+        self._wire = wire
+        self._counts = counts
+        self._newest = NewestRows()
+
+    def completed(self, items: list[Item]) -> list[Item]:
+        """Return a stretch of events as they go out, with those to add in their places.
+
+        The key of each event is its person afterwards: the user, also of a device that has one.
+        """
+        for index in [index for index, item in enumerate(items) if item.groups]:
+            if outdated := self._newest.outdated_groups(items[index]):
+                items[index] = with_group_properties(items[index], outdated)
+        news = self._links.news(sightings_of(items))
+        self._counts.shared_devices += news.newly_shared
+        for index in news.apart:
+            items[index] = apart(items[index])
+        return self._told(items, news, self._users_of(items))
+
+    def _users_of(self, items: Sequence[Item]) -> Mapping[str, tuple[str, bool]]:
+        devices = {item.key for item in items if item.user is None}
+        return self._links.users_of(devices) if devices else {}
+
+    def _told(
+        self, items: Sequence[Item], news: News, users: Mapping[str, tuple[str, bool]]
+    ) -> list[Item]:
+        """Return the events with those to add in their places; what is outdated is demoted."""
+        beside: dict[int, list[Added]] = {}
+        for one in news.added:
+            beside.setdefault(one.index, []).append(one)
+        # These are joined at their places in the stretch, not before.
+        apart_yet = {one.link.device_id for one in news.added if one.link is not None}
+        result: list[Item] = []
+        begin = 0
+        for index, added in beside.items():
+            end = index + news.after
+            result += self._newest.told(items[begin:end], users, apart_yet)
+            result += self._added(added, result[-1] if news.after else items[index], apart_yet)
+            begin = end
+        result += self._newest.told(items[begin:], users, apart_yet)
+        self._newest.settle()
+        return result
+
+    def _added(self, added: Sequence[Added], item: Item, apart_yet: set[str]) -> Iterator[Item]:
+        """Yield the events to add beside one."""
+        for one in added:
+            if one.link is not None:
+                apart_yet.discard(one.link.device_id)
+                state = self._newest.join(one.link, item)
+                if state is not None:
+                    one.event["properties"]["$set"] = state
+            yield added_item(one, self._wire)
+
+
+def joined_by(items: Sequence[Item]) -> list[tuple[str, str]]:
+    """Return the pairs of device and user that PostHog joins because of events."""
+    return [
+        (item.link.device_id, item.link.user_id)
+        for item in items
+        if item.link is not None and (item.told or item.joins)
+    ]

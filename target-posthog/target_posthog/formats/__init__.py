@@ -1,0 +1,3 @@
+"""One record to one PostHog event, a module for each `source_format`. Pure."""
+
+from __future__ import annotations

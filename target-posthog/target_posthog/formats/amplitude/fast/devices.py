@@ -1,0 +1,180 @@
+"""What all rows of one sender have in common: a device, its user, and the session that they are in.
+
+Most of a row says nothing about the event itself: the device and the place, who it is, what is
+known of the user. It is the same text in row after row, so what becomes of it is worked out once,
+and kept as the JSON that goes into each of the sender's events. Pure.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from target_posthog.formats.amplitude.compiled_fields import remember
+from target_posthog.formats.amplitude.groups import first_groups
+from target_posthog.formats.amplitude.identity import MIGRATION_MARKS, person_of_ids
+from target_posthog.formats.amplitude.newness import NO_STATE, state_of
+from target_posthog.formats.amplitude.person_properties import first_values, person_updates
+from target_posthog.formats.amplitude.row_plans import (
+    DEVICE_FIELDS,
+    PLACE_FIELDS,
+    RARE_FIELDS,
+    Shape,
+)
+from target_posthog.formats.amplitude.sessions import session_at
+from target_posthog.json_codec import UNREADABLE, dumps
+
+if TYPE_CHECKING:
+    from target_posthog.formats.amplitude.compiled_fields import Side
+    from target_posthog.formats.amplitude.convert import Options
+    from target_posthog.formats.amplitude.sessions import Session
+    from target_posthog.model import Json, Link
+
+#: The fields of the sender, but for `user_properties`.
+SENDER_FIELDS = (
+    *DEVICE_FIELDS,
+    *PLACE_FIELDS,
+    *("amplitude_id", "app", "data", "device_id", "groups", "ip_address", "location_lat"),
+    *("location_lng", "plan", "session_id", "user_creation_time", "user_id"),
+    *RARE_FIELDS,
+)
+#: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and is made faster. Raw JSON
+#: stands in it as it is.
+encoded = msgspec.msgpack.Encoder().encode
+_IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
+#: How many devices are remembered, and how long what they are known by may be.
+_MOST, _LONGEST = 2048, 2000
+
+
+class Sender(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of the fields that all rows of a sender share.
+
+    Attributes:
+        distinct_id: whose the events are.
+        link: the pair of user and device, when PostHog can join the two.
+        user: the user, when the rows name one.
+        key: what the events must keep their order with: the device, else the person.
+        session: the session, when they have one that PostHog can have.
+        properties: of each event; its own go before them.
+        updates: those of them that go before its own.
+        between: the JSON of an event between its name and its time.
+        end: the JSON of the properties, up to the event's end.
+        sets: how long `end` is from its `$set` on; 0 when they set nothing on the person.
+        state: what tells that from other states; see `newness`.
+    """
+
+    distinct_id: str
+    link: Link | None
+    user: str | None
+    key: str
+    session: Session | None
+    properties: Json
+    updates: Json
+    between: bytes
+    end: bytes
+    sets: int
+    state: bytes
+
+
+class Senders:
+    """Works senders out.
+
+    Args:
+        options: the user's decisions.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._shape = shape = Shape(options.table, SENDER_FIELDS)
+        self._ids = itemgetter(*map(SENDER_FIELDS.index, _IDS))
+        self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
+        self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
+        self._session = SENDER_FIELDS.index("session_id")
+        self._session_names = [name for _, name in options.table.copies_of(("session_id",))]
+        self._devices: dict[bytes, tuple[Json, Side]] = {}
+
+    def work_out(self, values: tuple[Any, ...], user_properties: bytes) -> Sender | None:
+        """Return a sender, or None when its rows are not usual.
+
+        Args:
+            values: those of `SENDER_FIELDS`.
+            user_properties: the JSON of the row's.
+        """
+        user_id, device_id, amplitude_id, session_id, groups = self._ids(values)
+        person, user = person_of_ids(user_id, device_id, amplitude_id), _object(user_properties)
+        if person.problem is not None or user is None:
+            return None
+        properties, side = self._fields_of(values, session_id)
+        updates = self._add_user(properties, side, user)
+        if groups:
+            properties.update(first_groups({"groups": groups}))
+        properties.update(updates)
+        try:
+            written = orjson.dumps(properties)
+            # What goes before other properties is written behind them, `$set` first.
+            sets = len(orjson.dumps(updates)) if "$set" in updates else 0
+            state = state_of(orjson.dumps(updates["$set"])) if sets else NO_STATE
+        except TypeError:
+            # An integer beyond 64 bits, or more than 254 levels: what gets through is not too deep.
+            return None
+        link, key = person.link, device_id if isinstance(device_id, str) else None
+        return Sender(
+            person.distinct_id,
+            link,
+            person.distinct_id if person.is_user else None,
+            (key if link is None else link.device_id) or person.distinct_id,
+            session_at(session_id, device_id),
+            properties,
+            updates,
+            b',"distinct_id":%b,"timestamp":"' % dumps(person.distinct_id),
+            b",%b}" % written[1:],
+            sets,
+            state,
+        )
+
+    def _fields_of(self, values: tuple[Any, ...], session_id: object) -> tuple[Json, Side]:
+        """Return the properties that follow from all fields, and the side of the table.
+
+        Two senders in three are a known device in its next session, or with other properties of
+        its user.
+        """
+        if not isinstance(session_id, int):
+            return self._converted_fields(values)
+        key = encoded((values[: self._session], values[self._session + 1 :]))
+        known = self._devices.get(key)
+        if known is None:
+            known = self._converted_fields(values)
+            if len(key) <= _LONGEST:
+                remember(self._devices, key, known, _MOST)
+        fields, side = known
+        properties = fields.copy()
+        for name in self._session_names:
+            properties[name] = session_id
+        return properties, side
+
+    def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
+        converted = zip(self._shape.converted, self._converted(values), strict=True)
+        row = {name: value for name, value in converted if value is not None}
+        return self._shape.properties_of(row, self._found(values))
+
+    def _add_user(self, properties: Json, side: Side, user: Json) -> Json:
+        """Add what the user's properties tell about the events; return what goes before that."""
+        names = self._options.table.user_names(side, user)
+        if names.adds:
+            names.add_to(properties, user)
+        first = first_values(user, names.initial)
+        return {**person_updates(user, first, self._options.user_properties), **MIGRATION_MARKS}
+
+
+def _object(text: bytes) -> Json | None:
+    """Return the object of a text, an empty one for null; None when it is something else."""
+    try:
+        value = msgspec.json.decode(text)
+    except UNREADABLE:
+        return None
+    if value is None:
+        return {}
+    return value if isinstance(value, dict) else None

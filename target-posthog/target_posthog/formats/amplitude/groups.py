@@ -1,0 +1,131 @@
+"""Amplitude's groups → PostHog's: the first key on the event, the properties by `$groupidentify`.
+
+Amplitude: `groups` is `{type: [key, …]}`, `group_properties` is `{type: {key: {name: value}}}`
+(Amplitude docs, "Export API"). PostHog: one key per type on an event, and a group exists only
+after a `$groupidentify` (posthog.com, docs/product-analytics/group-analytics).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.formats.amplitude.event_ids import derived_uuid
+from target_posthog.formats.amplitude.identity import marks_of, stored_id
+from target_posthog.formats.amplitude.person_properties import OPERATIONS
+from target_posthog.model import GroupState, Json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.formats.property_names import PropertyNames
+
+
+def first_groups(row: Mapping[str, Any]) -> Json:
+    """Return `$groups`, `{type: key}` with the first key of each type, when there is one.
+
+    The other keys stay in `groups`.
+    """
+    groups = row.get("groups")
+    first: Json = {}
+    for group_type, keys in groups.items() if isinstance(groups, dict) else ():
+        key = group_key(keys[0] if isinstance(keys, list) and keys else keys)
+        if key is not None:
+            first[group_type] = key
+    return {"$groups": first} if first else {}
+
+
+def group_key(value: object) -> str | None:
+    """Return a group's key as text, or None when the value names no group."""
+    key = stored_id(value)
+    return None if key is None or not key.strip() else key
+
+
+def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupState, ...]:
+    """Return the groups whose properties the row carries, as the user wants them."""
+    by_type = row.get("group_properties")
+    if not isinstance(by_type, dict):
+        return ()
+    if _has_operations(row):
+        properties = by_type.get("$set")
+        return tuple(
+            GroupState(group_type, key, dict(names.applied(properties)))
+            for group_type, key in _groups_of(row)
+            if isinstance(properties, dict) and properties
+        )
+    return tuple(
+        GroupState(group_type, key, dict(names.applied(properties)))
+        for group_type, groups in by_type.items()
+        for name, properties in (groups.items() if isinstance(groups, dict) else ())
+        if (key := group_key(name)) is not None and isinstance(properties, dict)
+    )
+
+
+def fits(row: Mapping[str, Any]) -> bool:
+    """Tell whether the row's group properties are `{type: {key: {name: value}}}` all the way down.
+
+    Operations are not: only what they set can be told to PostHog.
+    """
+    group_properties = row.get("group_properties")
+    return group_properties is None or (
+        isinstance(group_properties, dict)
+        and not _has_operations(row)
+        and all(
+            isinstance(groups, dict)
+            and all(key.strip() and isinstance(one, dict) for key, one in groups.items())
+            for groups in group_properties.values()
+        )
+    )
+
+
+def wanted_groups(group_properties: Any, names: PropertyNames) -> Any:
+    """Return group properties without what the user leaves out, wherever they stand."""
+    if not isinstance(group_properties, dict):
+        return group_properties
+    return {
+        name: wanted_groups(names.applied(value), names) if isinstance(value, dict) else value
+        for name, value in group_properties.items()
+    }
+
+
+def _has_operations(row: Mapping[str, Any]) -> bool:
+    """Tell whether these are the Group Identify API's operations on the groups of the row.
+
+    An export holds the resulting properties, but a `$groupidentify` row may be one as it was sent.
+    """
+    return row["event_type"] == "$groupidentify" and not OPERATIONS.isdisjoint(
+        row["group_properties"]
+    )
+
+
+def _groups_of(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    groups = row.get("groups")
+    for group_type, keys in groups.items() if isinstance(groups, dict) else ():
+        for one in keys if isinstance(keys, list) else [keys]:
+            key = group_key(one)
+            if key is not None:
+                yield group_type, key
+
+
+def group_event(group: GroupState, person: str, timestamp: str) -> Json:
+    """Return the event that tells PostHog a group's properties.
+
+    Args:
+        group: which group, and its properties.
+        person: the `distinct_id` of the record that showed them, as PostHog's browser SDK sends
+            it; an id made up for the group would become a person of its own.
+        timestamp: the record's time, RFC 3339.
+    """
+    return {
+        "uuid": derived_uuid(
+            "$groupidentify", group.group_type, group.group_key, group.properties, timestamp
+        ),
+        "event": "$groupidentify",
+        "distinct_id": person,
+        "timestamp": timestamp,
+        "properties": {
+            "$group_type": group.group_type,
+            "$group_key": group.group_key,
+            "$group_set": group.properties,
+        }
+        | marks_of(group.source),
+    }

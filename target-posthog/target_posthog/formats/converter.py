@@ -1,0 +1,328 @@
+"""The records of one stream into events, by the format that they have.
+
+The target's process and its workers convert with the same: `sinks` gives it single records,
+`worker` the lines of batch files.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from target_posthog.errors import FixConfiguration
+from target_posthog.formats import posthog_events
+from target_posthog.formats.amplitude.compiled_fields import remember
+from target_posthog.formats.amplitude.convert import Options
+from target_posthog.formats.amplitude.convert import convert as convert_amplitude
+from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.amplitude.foreign_rows import field_name
+from target_posthog.formats.amplitude.row_plans import MAX_KEY_LENGTH
+from target_posthog.formats.entries_met import EntriesMet, hint
+from target_posthog.formats.fast_fields import UsualRecords
+from target_posthog.formats.fields import StreamFields
+from target_posthog.formats.mapping_reader import read_mappings
+from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
+from target_posthog.formats.property_settings import PropertySettings
+from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from target_posthog.capture.batches import Item
+    from target_posthog.formats.mappings import StreamMappings
+    from target_posthog.formats.selectors import Source
+    from target_posthog.model import Conversion, Json
+
+#: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
+MELTANO_TEST_STREAM = "meltano_test_stream"
+
+_UNMAPPED = Skipped("unmapped_streams")
+#: Formats for which `streams` does not act.
+_OWN_FORMATS = frozenset({"amplitude", "posthog"})
+
+#: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
+#: in any spelling that `foreign_rows` reads.
+AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
+#: What events of PostHog's exports and API always have.
+POSTHOG_FIELDS = frozenset({"event", "distinct_id", "timestamp", "properties"})
+_ARE_POSTHOGS = (
+    "Stream {0}: its records look like PostHog's own events, and each becomes an event called {0}. "
+    "To send them as what they are, set `source_format` to `posthog`."
+)
+#: What the SDK takes out of the records of RECORD messages, unless it is to add it (singer_sdk
+#: sinks/core.py, `_remove_sdc_metadata_from_record`). The records of BATCH files are the same.
+METADATA = frozenset(
+    {
+        "_sdc_batched_at",
+        "_sdc_deleted_at",
+        "_sdc_extracted_at",
+        "_sdc_received_at",
+        "_sdc_sequence",
+        "_sdc_sync_started_at",
+        "_sdc_table_version",
+    }
+)
+#: For how many sets of names the answer is remembered.
+_MAX_SPELLINGS = 32
+
+
+class UsualEvents(Protocol):
+    """Converts lines of one stream together."""
+
+    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+        """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
+
+        Args:
+            lines: records as JSON.
+        """
+
+
+class Conversions:
+    """What the settings say of the conversion, for all streams.
+
+    Args:
+        config: the target's settings.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.options = Options.of(config)
+        self.source_format: str = config["source_format"]
+        #: Whether the SDK adds columns to records, which then are the user's.
+        self.adds_metadata: bool = config.get("add_record_metadata") or False
+        self.mappings: StreamMappings
+        self.mappings, _ = read_mappings(config["streams"])
+        self.property_settings = PropertySettings(self.options)
+        usual = "fail" if self.mappings.entries else "guess"
+        #: What becomes of a stream without an entry: `fail`, `skip` or `guess`.
+        self.unmapped: str = config.get("unmapped_streams") or usual
+        self.entries = EntriesMet.of(config, self.options)
+
+
+class Converter:
+    """Converts the records of one stream.
+
+    Args:
+        conversions: what the settings say.
+        stream: its name.
+        schema: its JSON schema.
+        key_properties: its key.
+        say: logs what the user should know of the stream, a level and a text.
+
+    Attributes:
+        warnings: what the user should know before the first record.
+
+    Raises:
+        FixConfiguration: the stream's mapping cannot act, or it has none and must.
+    """
+
+    def __init__(
+        self,
+        conversions: Conversions,
+        stream: str,
+        schema: Json,
+        key_properties: Sequence[str],
+        say: Callable[[int, str], None],
+    ) -> None:
+        self._stream = stream
+        self._schema = schema
+        self._options = conversions.options
+        self._format = conversions.source_format
+        self._say = say
+        # A row without its event_type is an Amplitude row all the same, and is rejected as one.
+        self._names_amplitude = _are_amplitudes(schema.get("properties") or {})
+        self._spellings: dict[tuple[str, ...], bool] = {}
+        self._property_settings = conversions.property_settings
+        self._entries = conversions.entries
+        self._adds_metadata = conversions.adds_metadata
+        mapping, self._is_left_out = self._mapping_of(conversions)
+        self._fields = StreamFields(
+            stream,
+            tuple(key_properties),
+            mapping,
+            self._options,
+            aliases=conversions.mappings.aliases,
+            declared=frozenset(schema.get("properties") or ()),
+        )
+        self._introduced = False
+
+    def convert(self, record: Json) -> Conversion:
+        """Return what becomes of a record."""
+        if self._stream == MELTANO_TEST_STREAM:
+            return Skipped(MELTANO_TEST_STREAM)
+        if self.is_amplitude(record):
+            return convert_amplitude(record, self._options)
+        if self._is_left_out:
+            return _UNMAPPED
+        if not self._adds_metadata and not METADATA.isdisjoint(record):
+            record = {name: value for name, value in record.items() if name not in METADATA}
+        conversion = self._by_format(record)
+        if isinstance(conversion, Converted):
+            return self._property_settings.applied(conversion)
+        return conversion
+
+    def _by_format(self, record: Json) -> Conversion:
+        """Return what becomes of a record that is no Amplitude row."""
+        if self._format == "posthog":
+            conversion = posthog_events.convert(record, self._options)
+            if isinstance(conversion, Converted):
+                return self._property_settings.with_person(conversion)
+            return conversion
+        if not self._introduced:
+            self._introduce(record)
+        if self._unmet:
+            self._note_fields(record)
+        return self._fields.convert(record)
+
+    @cached_property
+    def usual_rows(self) -> UsualEvents | None:
+        """The quick way for the stream's records, if there is one for them."""
+        if self._stream == MELTANO_TEST_STREAM or self._is_left_out:
+            return None
+        if not self.is_amplitude({}):
+            return UsualRecords(self, self._fields.key_properties)
+        return UsualRows(self._options) if UsualRows.fit(self._options) else None
+
+    def known(self, record: Json) -> Json:
+        """Return a record for the rejects: with its stream, where its event depends on that."""
+        if self._format == "posthog" or self.is_amplitude(record):
+            return record
+        return StreamRecord(record, self._stream, self._fields.key_properties)
+
+    def known_line(self, line: bytes, record: Json) -> bytes | StreamLine:
+        """Return the JSON of a record likewise."""
+        if self._format == "posthog" or self.is_amplitude(record):
+            return line
+        return StreamLine(line, self._stream, self._fields.key_properties)
+
+    def needs_sdk(self, record: Json) -> bool:
+        """Tell whether the SDK refuses a RECORD, or takes columns out that are not taken out here.
+
+        See `PosthogSink` and `convert`.
+        """
+        if self.is_amplitude(record):
+            return not METADATA.isdisjoint(record)
+        return not all(name in record for name in self._fields.key_properties)
+
+    def is_amplitude(self, record: Json) -> bool:
+        """Tell whether a record is an Amplitude row."""
+        if self._format == "auto":
+            return self._names_amplitude or self._is_spelt_as_amplitudes(record)
+        return self._format == "amplitude"
+
+    def _is_spelt_as_amplitudes(self, record: Json) -> bool:
+        """Tell whether a record has Amplitude's fields; once for all records of its names."""
+        names = tuple(record)
+        known = self._spellings.get(names)
+        if known is None:
+            known = _are_amplitudes(names)
+            if len(names) <= MAX_KEY_LENGTH:
+                remember(self._spellings, names, known, _MAX_SPELLINGS)
+        return known
+
+    def _mapping_of(self, conversions: Conversions) -> tuple[StreamMapping, bool]:
+        """Return what the user says of the stream, and whether its records are left out.
+
+        Raises:
+            FixConfiguration: it has no entry and must have one, or an entry that cannot act.
+        """
+        self._unmet: dict[str, Source] = {}
+        self.warnings: list[str] = []
+        if self._stream == MELTANO_TEST_STREAM or self._format in _OWN_FORMATS:
+            return StreamMapping(), False
+        entry = conversions.mappings.entry_of(self._stream)
+        if self.is_amplitude({}):
+            _check_amplitude(self._stream, entry)
+            return StreamMapping(), False
+        if entry is None:
+            if conversions.unmapped == "fail":
+                raise _without_entry(self._stream, conversions.mappings)
+            return StreamMapping(), conversions.unmapped == "skip"
+        name, mapping = entry
+        self._entries.meet("streams", name)
+        self.warnings = list(_lacking(self._stream, name, mapping, self._schema))
+        where = f"{self._stream}: "
+        self._unmet = {
+            f"{where}{part}": source for part, source in mapping.unnamed_in(self._schema).items()
+        }
+        self._entries.want("streams", self._unmet)
+        for part in mapping.named_in(self._schema):
+            # Also of a schema that grew: what an earlier one did not name was no mistake.
+            self._entries.meet("streams", f"{where}{part}")
+        return mapping, False
+
+    def _note_fields(self, record: Json) -> None:
+        """Note which fields came that the schema does not name."""
+        came = [part for part, one in self._unmet.items() if one.first(record) is not None]
+        for part in came:
+            del self._unmet[part]
+            self._entries.meet("streams", part)
+
+    def _introduce(self, record: Json) -> None:
+        """Say at the first record what the mapping left open, and what stands for it."""
+        self._introduced = True
+        for level, text in _defaults(self._fields, self._schema):
+            self._say(level, text)
+        if self._fields.mapping.event is None and _is_posthogs(record):
+            self._say(logging.WARNING, _ARE_POSTHOGS.format(self._stream))
+
+
+def _is_posthogs(record: Json) -> bool:
+    return POSTHOG_FIELDS.issubset(map(str.lower, record))
+
+
+def _are_amplitudes(names: Iterable[str]) -> bool:
+    return AMPLITUDE_FIELDS.issubset(map(field_name, names))
+
+
+def _check_amplitude(stream: str, entry: tuple[str, StreamMapping] | None) -> None:
+    if entry is not None and entry[0] == stream:
+        raise FixConfiguration(
+            f"`streams`, {stream}: the stream has Amplitude rows, which have a mapping of their "
+            "own.",
+            "Take the entry out, or set `source_format` to `fields`.",
+        )
+
+
+def _without_entry(stream: str, mappings: StreamMappings) -> FixConfiguration:
+    there = [name for name, _ in mappings.entries]
+    return FixConfiguration(
+        f"The stream {stream} has no entry in `streams`{hint(stream, there)} There are entries "
+        f"for {', '.join(there) or 'no stream'}.",
+        "Add one, deselect the stream in the tap, or set `unmapped_streams` to `skip` or `guess`.",
+    )
+
+
+def _lacking(stream: str, entry: str, mapping: StreamMapping, schema: Json) -> Iterator[str]:
+    """Yield what to warn of: fields that a closed schema cannot have.
+
+    A glob is for several streams: not each must have all fields that it names.
+
+    Raises:
+        FixConfiguration: the entry is the stream's own, or no record could be an event.
+    """
+    lacking = mapping.lacking_in(schema)
+    if not lacking:
+        return
+    parts = "; ".join(f"{part} ({fields})" for part, fields in lacking)
+    if entry == stream or not NEEDED_PARTS.isdisjoint(part for part, _ in lacking):
+        fields = ", ".join(sorted(schema.get("properties") or {}))
+        raise FixConfiguration(
+            f"`streams`, {entry}: the stream {stream} has no field for {parts}.",
+            f"It has {fields}. A constant is written {{value: …}}.",
+        )
+    yield f"`streams`, {entry}: the stream {stream} has no field for {parts}."
+
+
+def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
+    """Yield what to log of the parts that a stream's mapping left open, and how loud."""
+    left_open = fields.left_open(schema)
+    found = [f"{part} is {words}" for part, words in left_open.items() if words]
+    missing = [part for part, words in left_open.items() if not words]
+    if found:
+        text = f"by default {', '.join(found)}. The setting `streams` can say otherwise."
+        yield logging.INFO, f"Stream {fields.stream}: {text}"
+    if missing:
+        parts = " and ".join(missing)
+        text = f"its schema has no field of a usual name for {parts}: records without are rejected"
+        yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting `streams`."

@@ -1,0 +1,98 @@
+"""Which entries of the settings a run met something for: what met nothing was a wish in vain."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from target_posthog.formats.amplitude.convert import Options
+
+#: A setting, and one of its entries.
+Entry = tuple[str, str]
+
+#: What an entry is for.
+_WANTED = {
+    "event_names": "no event had the name",
+    "skip_events": "no event had a name like",
+    "property_names": "no property had the name",
+    "skip_properties": "no property had a name like",
+}
+
+
+class EntriesMet:
+    """The entries of lists in the settings, and which of them met something.
+
+    Args:
+        wanted: all entries.
+        options: they note themselves what they met.
+    """
+
+    def __init__(self, wanted: Iterable[Entry], options: Options) -> None:
+        self._wanted = set(wanted)
+        self._options = options
+        self._met: set[Entry] = set()
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], options: Options) -> EntriesMet:
+        """Return the entries of all lists."""
+        renames = [
+            (name, one["from"])
+            for name in ("event_names", "property_names")
+            for one in config[name]
+        ]
+        skips = [(name, one) for name in ("skip_events", "skip_properties") for one in config[name]]
+        return cls([*renames, *skips], options)
+
+    def want(self, setting: str, entries: Iterable[str]) -> None:
+        """Take in more entries."""
+        self._wanted.update((setting, entry) for entry in entries)
+
+    def meet(self, setting: str, entry: str) -> None:
+        """Note that an entry met something."""
+        self._met.add((setting, entry))
+
+    def of_setting(self, setting: str) -> set[str]:
+        """Return the entries of a setting that met something here."""
+        return {entry for name, entry in self.met() if name == setting}
+
+    def met(self) -> frozenset[Entry]:
+        """Return the entries that met something so far."""
+        names, properties = self._options.names.met, self._options.properties.met
+        found = [
+            *((setting, one) for setting in ("event_names", "skip_events") for one in names),
+            *(
+                (setting, one)
+                for setting in ("property_names", "skip_properties")
+                for one in properties
+            ),
+        ]
+        return frozenset(self._met.union(found))
+
+    def told(self, met_elsewhere: Iterable[Entry]) -> Iterator[str]:
+        """Yield a sentence for each setting of which some entries met nothing.
+
+        Args:
+            met_elsewhere: what other processes met.
+        """
+        unmet = sorted(self._wanted - self.met() - set(met_elsewhere))
+        for setting, why in _WANTED.items():
+            entries = [entry for name, entry in unmet if name == setting]
+            if entries:
+                yield f"`{setting}` did not act everywhere: {why} {', '.join(entries)}."
+        fields = [entry for name, entry in unmet if name == "streams"]
+        if fields:
+            shown = ", ".join(fields)
+            yield f"`streams` did not act everywhere: no record had a field for {shown}."
+
+
+def hint(name: str, there: Iterable[str]) -> str:
+    """Return the end of a sentence about a name, with the nearest one that there is.
+
+    Warehouses have the names of streams in capitals.
+    """
+    names = {one.lower(): one for one in there}
+    like = difflib.get_close_matches(name.lower(), names, n=1)
+    return f". Did you mean `{names[like[0]]}`?" if like else "."

@@ -1,0 +1,184 @@
+"""The settings of properties and people, for events that are no Amplitude rows.
+
+Amplitude rows have them on their way (`amplitude/convert.py`); here they come last, over what the
+mapping of a stream or a PostHog event says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.json_codec import dumps, loads
+from target_posthog.model import Converted, GroupState, Json, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_posthog.formats.amplitude.convert import Options
+
+#: What tells people, groups and their merges: it stays under its name, whatever is left out.
+_STAYS = frozenset(
+    {
+        "$anon_distinct_id",
+        "$cookieless_mode",
+        "$geoip_disable",
+        "$group_key",
+        "$group_type",
+        "$ignore_sent_at",
+        "$process_person_profile",
+    }
+)
+_MERGES = frozenset({"$create_alias", "$merge_dangerously"})
+#: The names of both ids of a merge, which PostHog looks for in the properties.
+_IDS_OF_A_MERGE = frozenset({"alias", "distinct_id"})
+#: Objects that hold properties of a person or a group.
+_HOLDERS = ("$set", "$set_once", "$group_set")
+#: PostHog drops these without a person (nodejs, person-merge-service.ts,
+#: `invalid_event_when_process_person_profile_is_false`).
+_NEED_A_PERSON = frozenset({"$groupidentify", "$identify", *_MERGES})
+#: Names of the ids that browsers and devices have.
+_ANONYMOUS = ("$device_id", "device_id", "anonymous_id")
+
+
+class PropertySettings:
+    """`skip_properties`, `property_names`, `user_properties` and `person_profiles`.
+
+    Args:
+        options: the user's decisions.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._names = options.properties
+        self._user = options.user_properties
+        self._people = options.person_profiles
+        skipped = options.properties.skipped
+        self._has_paths = any("." in glob for glob in options.properties.globs)
+        self._renames = bool(options.properties.renames) or skipped is not None
+
+    def applied(self, converted: Converted) -> Converted:
+        """Return an event, and what it tells about groups, as the user wants them."""
+        if not self._renames and self._user == "set":
+            return converted
+        event = converted.event
+        properties = dict(event["properties"])
+        if self._renames:
+            properties = self._named(properties, is_merge=event["event"] in _MERGES)
+        if self._user != "set":
+            _hold_back(properties, keep_on_event=self._user == "ignore")
+        groups = tuple(
+            GroupState(one.group_type, one.group_key, told, one.source)
+            for one in converted.groups
+            if (told := self._wanted(one.properties))
+        )
+        return converted._replace(event={**event, "properties": properties}, groups=groups)
+
+    def with_person(self, converted: Converted) -> Converted | Rejected:
+        """Return an event of PostHog's own form with the person that `person_profiles` wants.
+
+        With `always` the event itself says it.
+        """
+        event = converted.event
+        properties: Json = event["properties"]
+        is_personal = self._people == "always" or (
+            self._people == "identified_only" and _is_identified(event)
+        )
+        if is_personal:
+            return converted
+        problem = problem_without_person(event["event"])
+        if problem is not None:
+            return problem
+        marked = {**properties, "$process_person_profile": False}
+        return Converted({**event, "properties": marked})
+
+    def _named(self, properties: Json, *, is_merge: bool) -> Json:
+        """Return the properties without what is left out, and with their new names."""
+        stays = _STAYS | _IDS_OF_A_MERGE if is_merge else _STAYS
+        own = {name: value for name, value in properties.items() if name in stays}
+        free = {
+            name: value
+            for name, value in properties.items()
+            if name not in stays and name not in _HOLDERS
+        }
+        named = {**self._wanted(free), **own}
+        for name in _HOLDERS:
+            held = properties.get(name)
+            if held is None or self._names.skips(name):
+                continue
+            named[name] = self._wanted(held) if isinstance(held, dict) else held
+        return named
+
+    def _wanted(self, properties: Mapping[str, Any]) -> Json:
+        if self._has_paths:
+            properties = {name: self._within(one, f"{name}.") for name, one in properties.items()}
+        return dict(self._names.applied(properties)) if self._renames else dict(properties)
+
+    def _within(self, value: Any, inside: str) -> Any:
+        """Return a value without the parts whose path is left out, such as `customer.email`.
+
+        A text may be JSON, as databases hold objects.
+        """
+        if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+            whole = _parsed(value)
+            wanted = self._within(whole, inside)
+            return value if wanted == whole else dumps(wanted).decode()
+        if isinstance(value, list):
+            return [self._within(item, inside) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: self._within(item, f"{inside}{name}.")
+            for name, item in value.items()
+            if not self._names.skips(f"{inside}{name}")
+        }
+
+
+def problem_without_person(name: str) -> Rejected | None:
+    """Return why PostHog would not store an event of this name and of no person."""
+    if name not in _NEED_A_PERSON:
+        return None
+    return Rejected(
+        "reserved_event_name",
+        f"PostHog does not store {name} as an event of no person. Rename it with `event_names`.",
+    )
+
+
+def _hold_back(properties: Json, *, keep_on_event: bool) -> None:
+    """Keep history from overwriting what a live project knows of a person.
+
+    Args:
+        properties: is changed.
+        keep_on_event: the person is told nothing; else what it does not have yet.
+    """
+    state, first = (_object(properties.pop(name, None)) for name in ("$set", "$set_once"))
+    gone = properties.pop("$unset", None)
+    told = {**state, **first}
+    if keep_on_event:
+        told |= {} if gone is None else {"$unset": gone}
+        name = "user_properties"
+        while name in properties:
+            name = f"${name}"
+        if told:
+            properties[name] = told
+    elif told:
+        properties["$set_once"] = told
+
+
+def _is_identified(event: Json) -> bool:
+    """Tell whether a PostHog event is somebody's who is known, by what PostHog's SDKs write."""
+    properties: Json = event["properties"]
+    told = properties.get("$is_identified")
+    if isinstance(told, bool) and event["event"] not in _NEED_A_PERSON:
+        return told
+    return event["distinct_id"] not in [properties.get(name) for name in _ANONYMOUS]
+
+
+def _parsed(text: str) -> Any:
+    """Return what a text says when it is JSON, else None."""
+    try:
+        return loads(text)
+    except ValueError:
+        return None
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,3 @@
+"""Who is who, decided against the ledger."""
+
+from __future__ import annotations

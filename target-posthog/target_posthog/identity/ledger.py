@@ -1,0 +1,332 @@
+"""What PostHog was told across runs: which device belongs to whom, and the state of each group.
+
+A claim is written before the event that tells PostHog of it is sent, and accepted after PostHog
+took it. So a run that dies in between sends the same claim again, and two workers that meet the
+same device agree on its one user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+
+from target_posthog.capture.retries import Retryable, RetryPolicy
+from target_posthog.common.peer_words import escaped
+from target_posthog.errors import RunAgain
+from target_posthog.identity.database import (
+    begin_alone,
+    insert_into,
+    insert_new,
+    is_restart,
+    open_engine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from target_posthog.model import Link
+
+logger = logging.getLogger("target-posthog")
+
+#: How long a server may be away: a restart takes seconds, a change to another server minutes.
+_AWAY_SECONDS = 300.0
+
+_METADATA = sa.MetaData()
+
+#: SQLite keeps rows in the tree of their key. Otherwise each id would be stored twice, and each
+#: look-up would go through two trees (sqlite.org/withoutrowid.html).
+_ONE_TREE: dict[str, Any] = {"sqlite_with_rowid": False}
+
+_PROJECTS = sa.Table(
+    "projects",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("complete", sa.Boolean, nullable=False),
+)
+_DEVICES = sa.Table(
+    "device_users",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("device_id", sa.String(200), primary_key=True),
+    sa.Column("user_id", sa.String(200), nullable=False),
+    sa.Column("accepted", sa.Boolean, nullable=False),
+    **_ONE_TREE,
+)
+_SHARED = sa.Table(
+    "shared_devices",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("device_id", sa.String(200), primary_key=True),
+    sa.Column("user_id", sa.String(200), primary_key=True),
+    **_ONE_TREE,
+)
+_GROUPS = sa.Table(
+    "group_states",
+    _METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    # A digest of type and key: those may be longer than PostgreSQL indexes (2,704 bytes), and
+    # hold what it does not store (NUL).
+    sa.Column("group_id", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    **_ONE_TREE,
+)
+
+
+def _one_of_these(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of a project, and its column has one of some values."""
+    is_of_project = column.table.c.project == sa.bindparam("of_project")
+    return sa.and_(is_of_project, column.in_(sa.bindparam("these", expanding=True)))
+
+
+# Made once: to put a statement together takes as long as to execute it.
+_THESE_DEVICES = _one_of_these(_DEVICES.c.device_id)
+_FIND_OWNERS = sa.select(_DEVICES.c.device_id, _DEVICES.c.user_id, _DEVICES.c.accepted).where(
+    _THESE_DEVICES
+)
+_ACCEPT = sa.update(_DEVICES).where(_THESE_DEVICES).values(accepted=True)
+_LOCK = (
+    sa.select(_DEVICES.c.device_id)
+    .where(_THESE_DEVICES)
+    .order_by(_DEVICES.c.device_id)
+    .with_for_update()
+)
+_FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
+    _one_of_these(_GROUPS.c.group_id)
+)
+
+GroupKey = tuple[str, str]
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
+
+#: Rows of one statement. A statement of four parameters a row stays below SQLite's limit of 32,766
+#: parameters and PostgreSQL's of 65,535, and one batch of 5,000 events is one statement.
+_CHUNK = 5000
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The one user of a device, and whether PostHog was already told."""
+
+    user_id: str
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What the ledger knows when a run begins.
+
+    Attributes:
+        is_first: no run of this project had this ledger before.
+        is_complete: no run of this project had another ledger before this one.
+    """
+
+    is_first: bool
+    is_complete: bool
+
+
+class Ledger:
+    """The tables in the database behind an SQLAlchemy URL; made when they are not there.
+
+    Args:
+        url: SQLite or PostgreSQL.
+        api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
+            several projects, and what one was told the others were not.
+
+    Raises:
+        FixConfiguration: the URL is not one, or names another kind of database.
+        RunAgain: the database cannot be opened.
+    """
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        self._engine = open_engine(url)
+        self._retries = RetryPolicy(_AWAY_SECONDS)
+        self._was_there = False
+        self._transact(_make_tables)
+
+    def begin(self, *, goes_on: bool) -> Beginning:
+        """Note a run, and tell whether the ledger knows every link that PostHog was told.
+
+        Args:
+            goes_on: the run goes on from the state of an earlier one.
+        """
+        is_first = self._insert(_PROJECTS, [{"complete": not goes_on}]) > 0
+        query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self._project)
+        is_complete = self._transact(lambda connection: connection.execute(query).scalar_one())
+        return Beginning(is_first, is_complete=bool(is_complete))
+
+    def owners(self, devices: Sequence[str]) -> dict[str, Owner]:
+        """Return the owner of each device that has one."""
+
+        def find(connection: sa.Connection) -> dict[str, Owner]:
+            found: dict[str, Owner] = {}
+            for chunk in _chunks(devices):
+                rows = connection.execute(_FIND_OWNERS, self._these(chunk))
+                found |= {device: Owner(user, accepted) for device, user, accepted in rows}
+            return found
+
+        return self._transact(find)
+
+    def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
+        """Claim devices for users, first come first served, and return who owns each.
+
+        Args:
+            links: one per device.
+        """
+        known = self.owners([link.device_id for link in links])
+        new = [link for link in links if link.device_id not in known]
+        if not new:
+            return known
+        # In one order for all workers: two that insert crosswise would block each other.
+        new.sort(key=lambda link: link.device_id)
+        inserted = self._insert(
+            _DEVICES,
+            [
+                {"device_id": link.device_id, "user_id": link.user_id, "accepted": False}
+                for link in new
+            ],
+        )
+        if inserted == len(new):
+            return known | {link.device_id: Owner(link.user_id, accepted=False) for link in new}
+        # Another worker was faster with some of them.
+        return known | self.owners([link.device_id for link in new])
+
+    def accept(self, devices: Sequence[str]) -> None:
+        """Remember that PostHog took the link of each device to its owner."""
+
+        def accept(connection: sa.Connection) -> None:
+            for chunk in _chunks(sorted(devices)):
+                if self._engine.dialect.name == "postgresql":
+                    # Locked in one order by all workers, or two could wait for each other.
+                    connection.execute(_LOCK, self._these(chunk))
+                connection.execute(_ACCEPT, self._these(chunk))
+
+        self._transact(accept)
+
+    def note_shared(self, links: Sequence[Link]) -> int:
+        """Remember further users of owned devices; return how many pairs are new."""
+        return self._insert(
+            _SHARED,
+            [
+                {"device_id": link.device_id, "user_id": link.user_id}
+                for link in sorted(links, key=lambda link: (link.device_id, link.user_id))
+            ],
+        )
+
+    def group_digests(self, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
+        """Return the digest of the properties that PostHog last took, of each known group."""
+        by_id = {_group_id(key): key for key in keys}
+
+        def find(connection: sa.Connection) -> dict[GroupKey, str]:
+            found: dict[GroupKey, str] = {}
+            for chunk in _chunks(list(by_id)):
+                rows = connection.execute(_FIND_DIGESTS, self._these(chunk))
+                found |= {by_id[group_id]: digest for group_id, digest in rows}
+            return found
+
+        return self._transact(find)
+
+    def accept_groups(self, digests: Mapping[GroupKey, str]) -> None:
+        """Remember the digest of the properties that PostHog took, of each group."""
+        rows = [
+            {"project": self._project, "group_id": group_id, "digest": digest}
+            for group_id, digest in sorted((_group_id(key), one) for key, one in digests.items())
+        ]
+
+        def accept(connection: sa.Connection) -> None:
+            for chunk in _chunks(rows):
+                statement = insert_into(self._engine, _GROUPS).values(chunk)
+                connection.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=list(_GROUPS.primary_key),
+                        set_={"digest": statement.excluded.digest},
+                    )
+                )
+
+        self._transact(accept)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
+        """Insert what is not there yet; return how many rows that was."""
+
+        def insert(connection: sa.Connection) -> int:
+            inserted = 0
+            for chunk in _chunks(rows):
+                named = [{"project": self._project, **row} for row in chunk]
+                inserted += connection.execute(
+                    insert_new(self._engine, table),
+                    named,
+                    execution_options={"preserve_rowcount": True},
+                ).rowcount
+            return inserted
+
+        return self._transact(insert)
+
+    def _these(self, values: Sequence[str]) -> dict[str, Any]:
+        """Return what `_one_of_these` needs to know: this project, and the values."""
+        return {"of_project": self._project, "these": values}
+
+    @property
+    def _shown(self) -> str:
+        """Return the URL without the parts that can hold a password."""
+        return repr(self._engine.url.set(query={}))
+
+    def _transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Return what some work in a transaction returns; a restart of the server is waited out.
+
+        The work may be done again when nobody knows whether it was committed: each of the
+        ledger's transactions leaves the same behind when it is done twice.
+
+        Raises:
+            RunAgain: the database failed, or was away for too long.
+        """
+
+        def attempt() -> _Result:
+            try:
+                with self._engine.begin() as connection:
+                    self._was_there = True
+                    return work(connection)
+            except sa.exc.DBAPIError as error:
+                failed = self._failed(error)
+                if is_restart(error, was_there=self._was_there):
+                    raise Retryable(failed.happened) from error
+                raise failed from error
+
+        try:
+            return self._retries.call(attempt, self._say_that_it_waits)
+        except Retryable as error:
+            raise RunAgain(str(error), _REMEDY) from error
+
+    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
+        # Only the driver's first line: what follows are people's ids.
+        words = escaped(str(error.orig).partition("\n")[0])
+        return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
+
+    def _say_that_it_waits(self, error: Retryable) -> None:
+        logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)
+
+
+def _make_tables(connection: sa.Connection) -> None:
+    begin_alone(connection)
+    _METADATA.create_all(connection)
+
+
+def _group_id(key: GroupKey) -> str:
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()
+
+
+def _chunks(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -1,0 +1,150 @@
+"""What the records of a stretch show of people and groups, and what PostHog is told because of it.
+
+Plain data between the two: `identity_stage` shows, `links` decides.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_posthog.capture.batches import Item, group_order
+from target_posthog.json_codec import dumps, loads
+from target_posthog.model import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.model import GroupState, Json, Link
+
+
+class Sighting(msgspec.Struct, frozen=True, gc=False):
+    """What one record shows.
+
+    Attributes:
+        index: which record of the stretch.
+        person: the event's `distinct_id`.
+        timestamp: the event's time, RFC 3339.
+        user: the user, when the record names one, with or without a device.
+        link: the pair of user and device, when both are legal.
+        groups: the groups whose properties the record carries.
+        joins: the record's own event asks PostHog to join the pair.
+    """
+
+    index: int
+    person: str
+    timestamp: str
+    user: str | None = None
+    link: Link | None = None
+    groups: tuple[GroupState, ...] = ()
+    joins: bool = False
+
+
+class Added(msgspec.Struct, frozen=True, gc=False):
+    """An event to send beside the record of this index: an identity or a group event.
+
+    Attributes:
+        index: which record of the stretch showed it.
+        event: the event.
+        link: the pair that it joins.
+        groups: the group state that it tells.
+    """
+
+    index: int
+    event: Json
+    link: Link | None = None
+    groups: tuple[GroupState, ...] = ()
+
+
+class News(msgspec.Struct, frozen=True):
+    """What PostHog must be told because of a stretch of records.
+
+    Attributes:
+        added: the events to add, in the order of their records.
+        after: each goes just behind its record, else just before it.
+        newly_shared: how many (device, further user) pairs were seen for the first time.
+        apart: the records whose own event would join two users, and must not.
+    """
+
+    added: Sequence[Added] = ()
+    after: bool = False
+    newly_shared: int = 0
+    apart: Sequence[int] = ()
+
+
+def note_what_is_shown(items: Sequence[Item]) -> None:
+    """Note of each event whether it may show something that those before it do not."""
+    shown: set[tuple[str | None, str]] = set()
+    for item in items:
+        # Of other taps, a person keeps the order of all its ids.
+        pair = item.user, item.key if (link := item.link) is None else link.device_id
+        if pair not in shown:
+            shown.add(pair)
+        elif not (item.groups or item.joins or item.also):
+            item.shows = False
+            item.link = None
+
+
+def sightings_of(items: Sequence[Item]) -> list[Sighting]:
+    """Return what a stretch of records shows; those that show nothing new in it are left out."""
+    sightings = []
+    shown: set[tuple[str | None, str | None]] = set()
+    for index, item in [(index, item) for index, item in enumerate(items) if item.shows]:
+        user, link, groups = item.user, item.link, item.groups
+        if user is None and link is None and not groups:
+            continue
+        pair = user, None if link is None else link.device_id
+        if groups or item.joins or pair not in shown:
+            shown.add(pair)
+            seen = Sighting(index, item.person, item.timestamp, user, link, groups, item.joins)
+            sightings.append(seen)
+        for link in item.also:
+            if (user, link.device_id) not in shown:
+                shown.add((user, link.device_id))
+                sightings.append(Sighting(index, item.person, item.timestamp, user, link))
+    return sightings
+
+
+def added_item(added: Added, wire: Wire) -> Item:
+    """Return an event to add, on its way.
+
+    An identity event keeps its order with its user, whose events the device's are from now on. A
+    group event keeps it with its group: two states of one group must not change places, whoever
+    showed them, and no other event depends on them.
+    """
+    event, link = added.event, added.link
+    if link is None:
+        (group,) = added.groups
+        key = group_order(group.group_type, group.group_key)
+    else:
+        key = link.user_id
+    return Item(
+        event["uuid"], event["event"], event["distinct_id"], event["timestamp"],
+        _body(event, wire), event, key, added.link, added.groups, told=True,
+    )  # fmt: skip
+
+
+def _body(event: Json, wire: Wire) -> bytes:
+    """Return an event to add as JSON; its person is that of a record that fits."""
+    shaped = wire.fitted(event)
+    return dumps(event if isinstance(shaped, Rejected) else shaped)
+
+
+#: What PostHog merges into the event's person, by the event's name (nodejs,
+#: person-merge-service.ts).
+_MERGED = {"$identify": "$anon_distinct_id", "$create_alias": "alias"}
+
+
+def merged_by(event: Json) -> Any:
+    """Return the id that an event asks PostHog to merge into its person, or None."""
+    return event["properties"].get(_MERGED.get(event["event"]))
+
+
+def apart(item: Item) -> Item:
+    """Return the event of a record without its wish to join two users; the id stays on it."""
+    event = loads(item.body)
+    properties = event["properties"]
+    properties["not_joined_id"] = properties.pop(_MERGED[item.name])
+    return msgspec.structs.replace(item, body=dumps(event), link=None, joins=False, size=0)

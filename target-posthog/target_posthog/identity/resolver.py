@@ -1,0 +1,188 @@
+"""Which identity and group events go out, and before which record; decided against the ledger.
+
+One device is joined to one user, the first that was seen on it; one event per changed group. An id
+that was seen as a user belongs to that user: when another user's device has the same id, joining
+it would join two users.
+The events themselves are made in `amplitude/`, what was told is kept in `ledger`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from target_posthog.cache import Recent
+from target_posthog.formats.amplitude.event_ids import canonical_json
+from target_posthog.formats.amplitude.groups import group_event
+from target_posthog.formats.amplitude.identity import IdentityEvents, identity_event
+from target_posthog.identity.ledger import GroupKey, Ledger, Owner
+from target_posthog.identity.observations import Added, News, Sighting
+from target_posthog.model import GroupState, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+#: How many owners and groups are remembered in memory, at some 300 bytes each; the ledger knows
+#: the others.
+_REMEMBERED = 100_000
+
+
+class Links:
+    """Says what PostHog must be told because of a stretch of records, once.
+
+    Args:
+        ledger: what it was told in earlier runs, and by other workers.
+        kind: how it is told who is who.
+    """
+
+    def __init__(self, ledger: Ledger, kind: IdentityEvents) -> None:
+        self._ledger = ledger
+        self._kind = kind
+        self._owners: Recent[str, Owner] = Recent(_REMEMBERED)
+        self._digests: Recent[GroupKey, str] = Recent(_REMEMBERED)
+        # Devices whose link is on its way in this run, and those whose link PostHog refused.
+        self._on_the_way: set[str] = set()
+        self._refused: set[str] = set()
+        self._after_the_record = False
+
+    def be_careful(self) -> None:
+        """Tell each link just after its record instead of just before it.
+
+        For a run that goes on without the ledger of the runs before: a device may already be
+        somebody's. PostHog refuses to join it to a second user only when it knows that user
+        (person-merge-service.ts, "one known"), and after the record it does.
+        """
+        self._after_the_record = True
+
+    def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
+        """Return the user of each device that has one, and whether PostHog was told or will be."""
+        if self._kind == "none":
+            return {}
+        owners = {device: self._owners.get(device) for device in devices}
+        unknown = [device for device, owner in owners.items() if owner is None]
+        if unknown:
+            known = self._ledger.owners(unknown)
+            # One that has none yet is asked about again: any other run may give it one.
+            self._owners.put(known)
+            owners.update(known)
+        return {
+            device: (owner.user_id, owner.accepted or device in self._on_the_way)
+            for device, owner in owners.items()
+            if owner is not None
+        }
+
+    def news(self, sightings: Sequence[Sighting]) -> News:
+        """Return what PostHog must be told, after the ledger knows that it will be.
+
+        Args:
+            sightings: what a stretch of records shows, in order.
+        """
+        owners, digests = self._owners_of(sightings), self._digests_of(sightings)
+        shared: dict[tuple[str, str], Link] = {}
+        added: list[Added] = []
+        apart: list[int] = []
+        for seen in sightings:
+            added += _group_news(seen, digests)
+            link = seen.link
+            if link is None or self._kind == "none":
+                continue
+            owner = owners[link.device_id]
+            if owner.user_id != link.user_id:
+                shared[link.device_id, link.user_id] = link
+                if seen.joins:
+                    apart.append(seen.index)
+            elif not seen.joins and self._is_news(owner, link):
+                self._on_the_way.add(link.device_id)
+                event = identity_event(self._kind, link, seen.timestamp)
+                added.append(Added(seen.index, event, link=link))
+        self._digests.put(digests)
+        newly_shared = self._ledger.note_shared(list(shared.values())) if shared else 0
+        return News(added, after=self._after_the_record, newly_shared=newly_shared, apart=apart)
+
+    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
+        """Remember links and group states that PostHog took."""
+        if links:
+            devices = [link.device_id for link in links]
+            self._ledger.accept(devices)
+            self._owners.put({link.device_id: Owner(link.user_id, accepted=True) for link in links})
+            self._on_the_way.difference_update(devices)
+        if groups:
+            self._ledger.accept_groups(
+                {(one.group_type, one.group_key): _digest(one) for one in groups}
+            )
+
+    def refuse(self, links: Sequence[Link]) -> None:
+        """Do not tell these links again in this run; the next one tries them once more."""
+        self._refused.update(link.device_id for link in links)
+
+    def is_told(self, tells: Link | GroupState) -> bool:
+        """Tell whether an event that PostHog once refused must not be sent any more.
+
+        The device has another user by now, or its link was accepted since. PostHog has some state
+        of the group: whether an older or a newer one, nobody knows, and the next record of the
+        group tells its own anyway.
+        """
+        if isinstance(tells, GroupState):
+            return bool(self._ledger.group_digests([(tells.group_type, tells.group_key)]))
+        owner = self._ledger.claim([tells])[tells.device_id]
+        return owner.accepted or owner.user_id != tells.user_id
+
+    def _is_news(self, owner: Owner, link: Link) -> bool:
+        device = link.device_id
+        return not (owner.accepted or device in self._on_the_way or device in self._refused)
+
+    def _owners_of(self, sightings: Sequence[Sighting]) -> dict[str, Owner]:
+        """Return whose every id of these sightings is, after claiming those that are nobody's yet.
+
+        Users claim their own ids before any device is claimed: a device id that is a user's, too,
+        is never joined to another user.
+        """
+        if self._kind == "none":
+            return {}
+        owners: dict[str, Owner] = {}
+        unknown: list[Link] = []
+        for one, link in _claims_of(sightings).items():
+            known = self._owners.get(one)
+            if known is None:
+                unknown.append(link)
+            else:
+                owners[one] = known
+        if unknown:
+            claimed = self._ledger.claim(unknown)
+            self._owners.put(claimed)
+            owners |= claimed
+        return owners
+
+    def _digests_of(self, sightings: Sequence[Sighting]) -> dict[GroupKey, str]:
+        """Return what PostHog last took of every known group of these sightings."""
+        keys = {(one.group_type, one.group_key) for seen in sightings for one in seen.groups}
+        known = {key: digest for key in keys if (digest := self._digests.get(key)) is not None}
+        unknown = sorted(keys - known.keys())
+        return known | self._ledger.group_digests(unknown) if unknown else known
+
+
+def _claims_of(sightings: Sequence[Sighting]) -> dict[str, Link]:
+    """Return who wants which id: users their own, then each device its first user."""
+    first: dict[str, Link] = {}
+    for seen in sightings:
+        if seen.user is not None and seen.user not in first:
+            first[seen.user] = Link(seen.user, seen.user)
+    for seen in sightings:
+        if seen.link is not None:
+            first.setdefault(seen.link.device_id, seen.link)
+    return first
+
+
+def _group_news(seen: Sighting, digests: dict[GroupKey, str]) -> Iterator[Added]:
+    """Yield an event for each group that is not as PostHog last took it; note the new digests."""
+    for group in seen.groups:
+        key, digest = (group.group_type, group.group_key), _digest(group)
+        if digests.get(key) != digest:
+            digests[key] = digest
+            event = group_event(group, seen.person, seen.timestamp)
+            yield Added(seen.index, event, groups=(group,))
+
+
+def _digest(group: GroupState) -> str:
+    return hashlib.sha256(canonical_json(group.properties).encode()).hexdigest()

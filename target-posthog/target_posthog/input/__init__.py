@@ -1,0 +1,3 @@
+"""Singer messages in: lines, records and batch files."""
+
+from __future__ import annotations

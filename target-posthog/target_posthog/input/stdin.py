@@ -1,0 +1,61 @@
+"""Standard input as lines, with other work done while it is silent.
+
+A tap can be silent for minutes. Workers must not wait for it, and neither must a state that could
+be written by now.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from target_posthog.common.line_blocks import Lines
+
+if sys.platform == "linux":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Called before each wait; returns the descriptors whose news must not wait, and how many seconds
+#: of silence may pass before it wants to be called again.
+Attend = Callable[[], tuple[Sequence[int], float | None]]
+
+_BLOCK_BYTES = 256 * 1024
+#: A pipe holds 64 KiB, which wakes writer and reader for each 30 rows. Linux gives anybody this
+#: much (man 7 pipe, `/proc/sys/fs/pipe-max-size`).
+_PIPE_BYTES = 1024 * 1024
+
+
+class AttendedInput:
+    """The lines of a pipe, a socket or a file.
+
+    Args:
+        file: what to read; only its descriptor is used, nothing may have been read from it.
+        attend: see `Attend`.
+    """
+
+    def __init__(self, file: IO[bytes], attend: Attend) -> None:
+        self._descriptor = file.fileno()
+        if sys.platform == "linux":
+            with suppress(OSError):  # no pipe, or the system gives no more
+                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        self._attend = attend
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the lines with their ends, until the input is closed."""
+        lines = Lines()
+        while block := self._next_block():
+            yield from lines.feed(block)
+        yield from lines.end()
+
+    def _next_block(self) -> bytes:
+        while True:
+            others, seconds = self._attend()
+            ready, _, _ = select.select([self._descriptor, *others], [], [], seconds)
+            if self._descriptor in ready:
+                return os.read(self._descriptor, _BLOCK_BYTES)

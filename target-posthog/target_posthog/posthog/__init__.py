@@ -1,0 +1,3 @@
+"""What PostHog makes of an event, whatever its source. Pure."""
+
+from __future__ import annotations

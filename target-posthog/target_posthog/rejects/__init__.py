@@ -1,0 +1,3 @@
+"""What PostHog cannot have: written, read, replayed."""
+
+from __future__ import annotations

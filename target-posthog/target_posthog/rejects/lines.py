@@ -1,0 +1,93 @@
+"""What a line of a rejects file is: a record, an event that we added, or nothing to send. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.formats.amplitude.groups import group_event
+from target_posthog.formats.amplitude.identity import identity_event
+from target_posthog.json_codec import loads
+from target_posthog.model import GroupState, Json, Link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class RecordLine:
+    """A record that was rejected; where it came from and its key, when the line says so."""
+
+    record: Json
+    stream: str | None
+    key_properties: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AddedLine:
+    """An identity or group event that the target had added and PostHog refused."""
+
+    event: Json
+    tells: Link | GroupState
+
+
+@dataclass(frozen=True)
+class OtherLine:
+    """A line with nothing to send.
+
+    Attributes:
+        is_bad_line: it is a line of a source that is not a record, rejected by `tap-amplitude` or
+            out of a batch file; else it is not a line of a rejects file at all.
+    """
+
+    is_bad_line: bool
+
+
+def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
+    """Return what a line is; any bytes will do."""
+    try:
+        line = loads(raw)
+    except ValueError:
+        return OtherLine(is_bad_line=False)
+    if not isinstance(line, dict) or not isinstance(line.get("code"), str):
+        return OtherLine(is_bad_line=False)
+    record, stream = line.get("record"), line.get("stream")
+    if not isinstance(record, dict):
+        return OtherLine(is_bad_line=line["code"] == "bad_line")
+    tells = _told_by(record) if line.get("stage") == "send" else None
+    if tells is not None:
+        return AddedLine(record, tells)
+    return RecordLine(record, stream if isinstance(stream, str) else None, _key(line))
+
+
+def _key(line: Mapping[str, Any]) -> tuple[str, ...]:
+    names = line.get("key_properties")
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _told_by(event: Json) -> Link | GroupState | None:
+    """Return the pair or group of an event that the target made, known by its own uuid."""
+    properties = event.get("properties")
+    if not isinstance(properties, dict):
+        return None
+    person, time = event.get("distinct_id"), event.get("timestamp")
+    if not isinstance(person, str) or not isinstance(time, str):
+        return None
+    device = properties.get("alias", properties.get("$anon_distinct_id"))
+    if isinstance(device, str):
+        link = Link(user_id=person, device_id=device)
+        made = (identity_event("alias", link, time), identity_event("identify", link, time))
+        return link if any(_same(event, one) for one in made) else None
+    group = _group_of(properties)
+    return group if group and _same(event, group_event(group, person, time)) else None
+
+
+def _group_of(properties: Mapping[str, Any]) -> GroupState | None:
+    kind, key, state = (properties.get(f"$group_{part}") for part in ("type", "key", "set"))
+    if isinstance(kind, str) and isinstance(key, str) and isinstance(state, dict):
+        return GroupState(kind, key, state)
+    return None
+
+
+def _same(event: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    return all(event.get(part) == made[part] for part in ("uuid", "event"))

@@ -1,0 +1,97 @@
+"""Rejects files in a bucket, replayed as files of this machine and put back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import fsspec  # type: ignore[import-untyped]
+
+from target_posthog.common.remote_lines import keep_drivers_quiet
+from target_posthog.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_ENDING = ".jsonl"
+
+
+class RemoteRejectFiles:
+    """The rejects files at an address.
+
+    Args:
+        place: a file or a folder, for fsspec.
+        folder: an empty folder of this machine.
+
+    Raises:
+        FixConfiguration: the storage cannot be reached.
+    """
+
+    def __init__(self, place: str, folder: Path) -> None:
+        self._place = place
+        self._folder = folder
+        keep_drivers_quiet()
+        with self._explained():
+            self._files, self._root = fsspec.core.url_to_fs(place)
+
+    def names(self) -> Sequence[str]:
+        """Return the files in the order of the runs.
+
+        Raises:
+            FixConfiguration: they cannot be listed.
+        """
+        if self._root.endswith(_ENDING):
+            return [self._root]
+        with self._explained():
+            self._files.invalidate_cache()
+            try:
+                found = self._files.ls(self._root, detail=False)
+            except FileNotFoundError:
+                return []  # without rejects no run makes it
+            return sorted(name for name in found if name.endswith(_ENDING))
+
+    def fetch(self, name: str) -> Path:
+        """Return a copy of a file.
+
+        Raises:
+            FixConfiguration: it cannot be read.
+        """
+        path = self._local(name)
+        with self._explained():
+            path.write_bytes(self._files.cat_file(name))
+        return path
+
+    def put_back(self, name: str) -> None:
+        """Do with a file what became of its copy: it went, or holds fewer lines, or is as it was.
+
+        What it was stays as `<name>.replayed`.
+
+        Raises:
+            FixConfiguration: it cannot be written.
+        """
+        path = self._local(name)
+        with self._explained():
+            before = self._files.cat_file(name)
+            left = path.read_bytes() if path.exists() else b""
+            if left == before:
+                return
+            self._files.pipe_file(f"{name}.replayed", before)
+            if left:
+                self._files.pipe_file(name, left)
+            else:
+                self._files.rm_file(name)
+
+    def _local(self, name: str) -> Path:
+        return self._folder / name.rpartition("/")[2]
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # the drivers' errors have no common class
+            reason = str(error) or type(error).__name__
+            raise FixConfiguration(
+                f"The rejects at {self._place} cannot be replayed: {reason}.",
+                "Check the address, the bucket's credentials, and that its driver is installed.",
+            ) from error

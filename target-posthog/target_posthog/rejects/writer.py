@@ -1,0 +1,213 @@
+"""The rejects file: what PostHog cannot have, with the reason, ready to be sent again."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO, TYPE_CHECKING
+
+from typing_extensions import override
+
+from target_posthog.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
+from target_posthog.errors import RunAgain
+from target_posthog.json_codec import dumps
+from target_posthog.model import StreamRecord
+from target_posthog.rejects.names import PREVIEW, name_of
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from target_posthog.model import Json, Rejected
+
+#: Every code that can stand in a rejects file, and what it means for the user.
+CODES = MappingProxyType(
+    {
+        "bad_line": "a line of a batch file is no record, or a record nests too deep",
+        "missing_event_type": "the row has no event name",
+        "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
+        "reserved_event_name": "PostHog acts on this name instead of storing it; map it",
+        "bad_object": "text that is not JSON stands where Amplitude has an object",
+        "no_distinct_id": "the record names no person at all",
+        "distinct_id_too_long": "PostHog keeps 200 characters of an id",
+        "bad_time": "none of the record's times can be read",
+        "future_time": "the time lies more than 23 hours ahead; PostHog would replace it",
+        "event_too_large": "the event is larger than 900 kB",
+        "bad_event": "a part of the event has a type that PostHog refuses",
+        "refused_by_posthog": "PostHog refused this one event when it was sent alone",
+    }
+)
+
+
+class Rejects:
+    """Appends to one file per run, `<folder>/target-posthog-….jsonl`, made when needed.
+
+    Args:
+        folder: where the file goes.
+        started: the start of the run, UTC.
+        owner: whose rejects they are; see `reject_names`.
+    """
+
+    def __init__(self, folder: Path, started: datetime, owner: str = PREVIEW) -> None:
+        self.path = folder / f"{name_of(started, os.getpid(), owner)}.jsonl"
+        self._file: IO[bytes] | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the lines are, for messages."""
+        return str(self.path)
+
+    def write_to(self, path: Path) -> None:
+        """Go on in another file, which is made new when needed; `target-posthog-replay` does.
+
+        Raises:
+            RunAgain: the disk does not take what was written before, or an old file is in the way.
+        """
+        self.close()
+        self.path = path
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
+        """Append one line `{code, stage, reason, record}`; more when the stream matters.
+
+        Args:
+            rejected: why.
+            stage: `read`, `convert`, `check` or `send`.
+            record: the record as it came, so that it can be sent again; or the text of a line that
+                is none.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
+        line = dumps(
+            {
+                "code": rejected.code,
+                "stage": stage,
+                "reason": rejected.reason,
+                "record": record,
+                **_origin(record),
+            }
+        )
+        self.keep(line)
+
+    def keep(self, line: bytes) -> None:
+        """Append a line as it is.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
+        try:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("ab")
+                is_ours(self._file)
+            self._file.write(line + b"\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def save(self) -> None:
+        """Bring every line to the disk; state may move on only after this.
+
+        Raises:
+            RunAgain: the disk does not take it.
+        """
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def close(self) -> None:
+        """Close the file; what is not saved may be lost, and is then rejected again."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            finally:
+                self._file = None
+
+    def _unwritable(self, error: OSError) -> RunAgain:
+        return RunAgain(
+            f"The rejects file {self.path} cannot be written: {error.strerror}.",
+            "Make room or set `rejects_path` to another folder, and run again.",
+        )
+
+
+class RemoteRejects(Rejects):
+    """The same in a bucket: an object each time that they are saved.
+
+    Args:
+        place: its address for fsspec.
+        started: the start of the run, UTC.
+        owner: whose rejects they are; see `reject_names`.
+    """
+
+    def __init__(self, place: str, started: datetime, owner: str) -> None:
+        super().__init__(Path(), started, owner)
+        self._lines = RemoteLines(place, name_of(started, os.getpid(), owner))
+
+    @property
+    @override
+    def place(self) -> str:
+        return f"{self._lines.address}-*.jsonl"
+
+    @override
+    def keep(self, line: bytes) -> None:
+        with self._explained():
+            self._lines.add(line)
+
+    @override
+    def save(self) -> None:
+        with self._explained():
+            self._lines.save()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except CannotWrite as error:
+            raise RunAgain(
+                f"The rejects cannot be written to {self._lines.address}: {error}.",
+                "Check `rejects_path` and the credentials of the bucket, and run again.",
+            ) from error
+
+
+def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
+    """Return the rejects of a run, in a folder or at an address; see `rejects_path`."""
+    if is_address(place):
+        return RemoteRejects(place, started, owner)
+    return Rejects(Path(folder_of(place)), started, owner)
+
+
+def _origin(record: Json | str) -> Json:
+    if not isinstance(record, StreamRecord):
+        return {}
+    return {"stream": record.stream, "key_properties": list(record.key_properties)}
+
+
+def is_ours(file: IO[bytes]) -> bool:
+    """Lock a rejects file until it is closed; tell whether no other process had done so.
+
+    A run holds the lock of the file that it writes, so that a replay does not take the file away
+    under it. Where the disk knows no locks, nobody is kept out.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+    return True

@@ -1,0 +1,3 @@
+"""Conversion in worker processes, and their results back in order."""
+
+from __future__ import annotations

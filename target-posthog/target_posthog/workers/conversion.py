@@ -1,0 +1,92 @@
+"""Blocks of lines → what became of them: all that a worker does. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.capture.batches import Item, latest_of, size_of
+from target_posthog.delivery.kept_events import fingerprint_of
+from target_posthog.formats.converter import Conversions, Converter
+from target_posthog.identity.observations import note_what_is_shown
+from target_posthog.input.blocks import lines_of
+from target_posthog.input.intake import Intake
+from target_posthog.model import Skipped
+from target_posthog.workers.messages import ConvertedBlock, LeftOut
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.input.intake import Outcome
+    from target_posthog.workers.messages import StreamOfFiles, Task
+
+
+class BlockConversion:
+    """Converts blocks of lines, of any stream.
+
+    Args:
+        config: the target's settings.
+        wire: the protocol.
+    """
+
+    def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
+        self._conversions = Conversions(config)
+        self._wire = wire
+        self._intakes: dict[int, Intake] = {}
+        self._said: list[tuple[int, str]] = []
+        self._met: frozenset[tuple[str, str]] = frozenset()
+
+    def converted(self, task: Task, raw: bytes) -> ConvertedBlock:
+        """Return what became of each line of a block.
+
+        Raises:
+            FixConfiguration: the mapping of the stream cannot act.
+        """
+        if task.introduces is not None:
+            self._intakes[task.stream] = self._intake_of(task.introduces)
+        intake = self._intakes[task.stream]
+        # A few bytes of a gzip file make millions of blank lines.
+        lines = [] if raw.isspace() and not intake.of_records else lines_of(raw)
+        block = ConvertedBlock(len(lines) or raw.count(b"\n"), [])
+        outcomes = intake.outcomes_of(lines, task.latest_time)
+        self._sort(outcomes, block)
+        if not intake.of_records:
+            # Blank lines of files are nothing, wherever they stand.
+            block.unread = [index for index in block.unread if not lines[index].isspace()]
+        note_what_is_shown(block.items)
+        block.size, block.latest = size_of(block.items), latest_of(block.items)
+        self._tell(block)
+        return block
+
+    def _intake_of(self, stream: StreamOfFiles) -> Intake:
+        converter = Converter(
+            self._conversions,
+            stream.name,
+            stream.schema,
+            stream.key_properties,
+            lambda level, text: self._said.append((level, text)),
+        )
+        return Intake(converter, self._wire, of_records=stream.of_records)
+
+    def _sort(self, outcomes: Sequence[Outcome | None], block: ConvertedBlock) -> None:
+        for index, outcome in enumerate(outcomes):
+            if isinstance(outcome, Item):
+                outcome.index = index
+                outcome.record = None
+                outcome.fingerprint = fingerprint_of(outcome)
+                outcome.size = len(outcome.body)
+                block.items.append(outcome)
+            elif outcome is None:
+                block.unread.append(index)
+            elif isinstance(outcome, Skipped):
+                block.left_out.append(LeftOut(index, "", outcome.rule))
+            else:
+                left_out = LeftOut(index, outcome.stage, outcome.code, outcome.reason)
+                block.left_out.append(left_out)
+
+    def _tell(self, block: ConvertedBlock) -> None:
+        block.said, self._said = self._said, []
+        met = self._conversions.entries.met()
+        if met != self._met:
+            self._met = met
+            block.met = sorted(met)

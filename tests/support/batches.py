@@ -1,0 +1,72 @@
+"""Runs of the tap that hand files over: their settings, and what they gave."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support.tap_runs import HOUR, START, Run, file_name, packed, row, rows
+
+if TYPE_CHECKING:
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+
+FILES = {
+    file_name(0, 70): packed(rows(0)),
+    file_name(0, 627): packed([row(START, 9)]),
+    file_name(2, 1): packed(rows(2)),
+}
+
+
+def batch(root: Path | str, **encoding: str) -> dict[str, Any]:
+    """The setting that hands files over in a folder."""
+    where = root if isinstance(root, str) else f"file://{root}"
+    form = {"format": "jsonl", "compression": "gzip"} | encoding
+    return {"batch_config": {"encoding": form, "storage": {"root": where}}}
+
+
+def api_settings(api: AmplitudeExportApi, root: Path, **more: Any) -> dict[str, Any]:
+    """Settings that hand over three hours of the API, one request an hour."""
+    return {
+        "api_key": api.api_key,
+        "secret_key": api.secret_key,
+        "api_url": api.url,
+        "start_date": START.isoformat(),
+        "end_date": (START + 3 * HOUR).isoformat(),
+        "max_window_hours": 1,
+        "max_retry_seconds": 1,
+        **batch(root),
+        **more,
+    }
+
+
+def kinds(run: Run) -> list[str]:
+    """The types of the messages."""
+    return [message["type"] for message in run.messages]
+
+
+def manifests(run: Run) -> list[list[Path]]:
+    """The files that each BATCH message names."""
+    return [
+        [Path(url.removeprefix("file://")) for url in message["manifest"]]
+        for message in run.messages
+        if message["type"] == "BATCH"
+    ]
+
+
+def contents(run: Run) -> list[list[bytes]]:
+    """The content of the files that each BATCH message names."""
+    return [[path.read_bytes() for path in paths] for paths in manifests(run)]
+
+
+def the_error(run: Run) -> str:
+    """The one ERROR line of a run that failed without a traceback."""
+    assert "Traceback" not in run.log
+    (error,) = run.lines("ERROR")
+    return error
+
+
+def lines_in(content: bytes) -> list[dict[str, Any]]:
+    """The rows in a file."""
+    return [json.loads(line) for line in gzip.decompress(content).splitlines()]

@@ -1,0 +1,70 @@
+"""Inputs of other people's taps and settings, as `tests/fixtures/field_cases` holds them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.processes import run_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tests.support.processes import Finished
+    from tests.support.singer import Json
+
+_FOLDER = Path(__file__).parents[1] / "fixtures" / "field_cases"
+
+
+def run_case(name: str, config: Json, folder: Path, way: str = "records", **more: Json) -> Finished:
+    """Run the target on a case.
+
+    Args:
+        name: the case's file.
+        config: settings of the target beside those of the case.
+        folder: where it runs.
+        way: `records` as the case has them, or `batch`: BATCH files of two records each, two files
+            a message, for workers.
+        more: settings in place of those of the case.
+    """
+    settings = json.loads((_FOLDER / f"{name}.json").read_text())
+    lines = (_FOLDER / f"{name}.jsonl").read_text().splitlines()
+    messages = [json.loads(line) for line in lines]
+    if way == "batch":
+        messages = batches_of(messages, folder)
+    return run_target({**config, **settings, **more}, messages, folder)
+
+
+def batches_of(messages: Iterable[Json], folder: Path, *, records: int = 2) -> list[Json]:
+    """Return messages with BATCH instead of RECORD."""
+    result: list[Json] = []
+    for stream, alike in groupby(
+        messages, key=lambda one: one["stream"] if one["type"] == "RECORD" else None
+    ):
+        if stream is None:
+            result += alike
+            continue
+        contents = [one["record"] for one in alike]
+        files = [
+            _put(folder / f"{len(result)}-{at}.json.gz", contents[at : at + records])
+            for at in range(0, len(contents), records)
+        ]
+        result += [_batch(stream, files[at : at + 2]) for at in range(0, len(files), 2)]
+    return result
+
+
+def _put(path: Path, contents: Sequence[Json]) -> Path:
+    path.write_bytes(gzip.compress(b"".join(json.dumps(one).encode() + b"\n" for one in contents)))
+    return path
+
+
+def _batch(stream: str, files: Sequence[Path]) -> Json:
+    return {
+        "type": "BATCH",
+        "stream": stream,
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [file.as_uri() for file in files],
+    }

@@ -1,0 +1,232 @@
+"""Runs `tap-amplitude | target-posthog` as a shell or a runner does, run after run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from tests.support.processes import SCRIPTS, Finished, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi, Request
+    from tests.fakes.posthog_capture import PosthogCapture
+
+Json = dict[str, Any]
+Plugin = Literal["tap", "target"]
+
+BOTH: tuple[Plugin, ...] = ("tap", "target")
+_PROGRAMS: dict[Plugin, str] = {"tap": "tap-amplitude", "target": "target-posthog"}
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PipeEnd:
+    """What one run left behind.
+
+    Attributes:
+        tap: How the tap ended; its standard output went into the target.
+        target: How the target ended.
+        states: The states that the target wrote, in order.
+    """
+
+    tap: Finished
+    target: Finished
+    states: list[Json]
+
+    @property
+    def exit_codes(self) -> tuple[int, int]:
+        """How the tap and the target ended."""
+        return self.tap.exit_code, self.target.exit_code
+
+    @property
+    def logs(self) -> str:
+        """What both logged, for the message of a failed test."""
+        parts = (("tap", self.tap), ("target", self.target))
+        return "".join(f"--- {name} {end.exit_code}\n{end.stderr}" for name, end in parts)
+
+
+class Pipe:
+    """A tap whose output is a target's input, both at work."""
+
+    def __init__(self, folder: Path, commands: dict[Plugin, list[str]]) -> None:
+        self._folder = folder
+        self._processes: dict[Plugin, subprocess.Popen[bytes]] = {}
+        tap = self._start("tap", commands["tap"], stdin=None)
+        self._start("target", commands["target"], stdin=tap)
+        # The target alone must hold the reading end, so that the tap learns of its death.
+        assert tap.stdout is not None
+        tap.stdout.close()
+
+    def kill(self, *victims: Plugin, signum: int = signal.SIGKILL) -> None:
+        """Send a signal to some, all at once."""
+        for victim in victims:
+            assert self._processes[victim].poll() is None, f"the {victim} ended before its kill"
+        for victim in victims:
+            self._processes[victim].send_signal(signum)
+
+    def has_written(self, plugin: Plugin) -> bool:
+        """Return True if one of the two has written something whole."""
+        return b"\n" in (self._folder / f"{plugin}.out").read_bytes()
+
+    def has_ended(self, plugin: Plugin) -> bool:
+        """Return True if one of the two is done."""
+        return self._processes[plugin].poll() is not None
+
+    def wait_for(self, seen: Callable[[], object]) -> None:
+        """Wait until something is true; fail with the logs when the run ends before it is."""
+        end = time.monotonic() + _SECONDS
+        while not seen():
+            assert time.monotonic() < end, f"not seen in {_SECONDS} s\n{self._end().logs}"
+            alive = self._processes["target"].poll() is None
+            assert alive or seen(), f"the run ended before\n{self._end().logs}"
+            time.sleep(0.002)
+
+    def finish(self) -> PipeEnd:
+        """Wait for the end of both."""
+        for process in self._processes.values():
+            process.wait(_SECONDS)
+        return self._end()
+
+    def stop(self) -> None:
+        """Leave nothing running, whatever happened."""
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def _start(
+        self, plugin: Plugin, command: list[str], stdin: subprocess.Popen[bytes] | None
+    ) -> subprocess.Popen[bytes]:
+        out, err = self._folder / f"{plugin}.out", self._folder / f"{plugin}.err"
+        with out.open("wb") as output, err.open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if stdin is None else stdin.stdout,
+                stdout=subprocess.PIPE if plugin == "tap" else output,
+                stderr=log,
+                cwd=self._folder,
+                env=clean_environment(),
+            )
+        self._processes[plugin] = process
+        return process
+
+    def _end(self) -> PipeEnd:
+        tap, target = (self._finished(plugin) for plugin in BOTH)
+        # A killed target may have written half of its last line, which no reader takes.
+        whole, _, _ = target.stdout.rpartition("\n")
+        return PipeEnd(tap, target, [json.loads(line) for line in whole.splitlines()])
+
+    def _finished(self, plugin: Plugin) -> Finished:
+        code = self._processes[plugin].poll()
+        out, err = (self._folder / f"{plugin}.{kind}" for kind in ("out", "err"))
+        return Finished(-99 if code is None else code, out.read_text(), err.read_text())
+
+
+@dataclass
+class Pipeline:
+    """A tap and a target that are run again and again; the state is kept between the runs.
+
+    Attributes:
+        folder: Where they run; the target's ledger and the rejects are in it.
+        tap: The tap's settings.
+        target: The target's settings.
+        state: The last state that a target wrote: all that a runner keeps.
+    """
+
+    folder: Path
+    tap: Json
+    target: Json
+    state: Json | None = None
+    ends: list[PipeEnd] = field(default_factory=list)
+
+    @contextmanager
+    def started(self) -> Iterator[Pipe]:
+        """Run in the background; at the end of the block it must have finished."""
+        pipe = Pipe(self.folder, {"tap": self._command("tap"), "target": self._command("target")})
+        try:
+            yield pipe
+            self._keep(pipe.finish())
+        finally:
+            pipe.stop()
+
+    def run(self) -> PipeEnd:
+        """Run to the end."""
+        with self.started():
+            pass
+        return self.ends[-1]
+
+    def run_well(self) -> PipeEnd:
+        """Run to the end, which must be a good one."""
+        end = self.run()
+        assert end.exit_codes == (0, 0), end.logs
+        return end
+
+    @property
+    def next_export_hour(self) -> str:
+        """The hour that the state names, as it stands there; "" when there is no state."""
+        if self.state is None:
+            return ""
+        hour: str = self.state["bookmarks"]["events"]["next_export_hour"]
+        return hour
+
+    def rejects(self) -> list[Json]:
+        """Every whole line of every rejects file so far."""
+        texts = [path.read_text() for path in sorted((self.folder / "rejects").glob("*.jsonl"))]
+        return [json.loads(line) for text in texts for line in text.rpartition("\n")[0].split("\n")]
+
+    def _command(self, plugin: Plugin) -> list[str]:
+        config = self.tap if plugin == "tap" else self.target
+        path = self.folder / f"{plugin}.json"
+        path.write_text(json.dumps(config))
+        command = [str(SCRIPTS / _PROGRAMS[plugin]), "--config", str(path)]
+        if plugin == "tap" and self.state is not None:
+            state = self.folder / "state.json"
+            state.write_text(json.dumps(self.state))
+            command += ["--state", str(state)]
+        return command
+
+    def _keep(self, end: PipeEnd) -> None:
+        self.ends.append(end)
+        if end.states:
+            self.state = end.states[-1]
+        self.assert_quiet(end.tap.stderr + end.target.stdout + end.target.stderr)
+
+    def assert_quiet(self, text: str) -> None:
+        """Hold what a user can see to two rules: no traceback, and none of the keys."""
+        assert "Traceback" not in text, text
+        for config in (self.tap, self.target):
+            keys = [config[name] for name in ("api_key", "secret_key") if config.get(name)]
+            assert [key for key in keys if key in text] == [], text
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A whole run that went well, to be looked at by several tests."""
+
+    pipeline: Pipeline
+    amplitude: AmplitudeExportApi
+    posthog: PosthogCapture
+
+
+def hours_between(start: datetime, end: datetime) -> list[datetime]:
+    """Give every hour from the first to the last, exclusive."""
+    return [start + timedelta(hours=n) for n in range((end - start) // timedelta(hours=1))]
+
+
+def hours_of(requests: Iterable[Request]) -> list[datetime]:
+    """Give the hours of all requests that Amplitude answered with events or "no events"."""
+    return [
+        hour
+        for request in requests
+        if request.status in {200, 404}
+        for hour in hours_between(request.start_hour, request.end_hour + timedelta(hours=1))
+    ]

@@ -1,0 +1,152 @@
+"""What the plugins can say when they stop, read out of their code.
+
+A message is a text with gaps: `PostHog answered {status}` becomes `PostHog answered …`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tap_amplitude.errors import Stopped, TapError
+from target_posthog.cli import StateNotWritten
+from target_posthog.errors import TargetPosthogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = {
+    "tap-amplitude": ROOT / "tap-amplitude/tap_amplitude",
+    "target-posthog": ROOT / "target-posthog/target_posthog",
+}
+#: Functions that list what is wrong with the settings, each problem as a text of its own.
+_LISTS_OF_PROBLEMS = frozenset(
+    {
+        "_api_problems",
+        "_archive_problems",
+        "bucket_problems",
+        "_batch_problems",
+        "_date_problems",
+        "_in_words",
+        "misspelt_variables",
+        "not_passed_on",
+        "parts_kept_back",
+        "_url_problems",
+        "problems_of",
+        "typed",
+        "setting_conflicts",
+        "stream_map_problems",
+        "unknown_settings",
+        "_expression_problems",
+        "_file_problems",
+        "_flattening_problems",
+        "_map_problems",
+        "_option_problems",
+        "_too_many_rejects",
+        "__str__",
+    }
+)
+#: What follows a message: what to do.
+_REMEDY = re.compile(r"(?:Run|Set|See) ")
+#: The table of the SDK's errors in the target's words.
+_TABLES_OF_MESSAGES = frozenset({"_IN_WORDS"})
+
+
+def messages_of(plugin: str) -> set[str]:
+    """Return every text with which a plugin says what happened.
+
+    Args:
+        plugin: `tap-amplitude` or `target-posthog`.
+
+    Returns:
+        The texts, with `…` for what is filled in, without backticks.
+    """
+    found: set[str] = set()
+    for path in sorted(PACKAGES[plugin].rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found.update(_messages(tree))
+    return {text for text in found if re.search(r"[a-z]{3}", text) and not _REMEDY.match(text)}
+
+
+def plain(text: str) -> str:
+    """Return a text as it is compared: no backticks, gaps as one `…`, single blanks."""
+    gaps = re.sub(r"…(?:[\s']*…)*", "…", text.replace("`", ""))
+    return " ".join(gaps.split())
+
+
+def _messages(tree: ast.Module) -> Iterator[str]:
+    names = _names_of(TapError) | _names_of(TargetPosthogError)
+    names |= {Stopped.__name__, StateNotWritten.__name__}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _called(node) in names and node.args:
+            yield from _texts(node.args[0])
+        elif isinstance(node, ast.ClassDef) and node.name in names:
+            for one in _own_messages(node):
+                yield from _texts(one)
+        elif _is_list_of_texts(node):
+            yield from _sentences(node)
+
+
+def _is_list_of_texts(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name in _LISTS_OF_PROBLEMS
+    return isinstance(node, (ast.Assign, ast.AnnAssign)) and _target(node) in _TABLES_OF_MESSAGES
+
+
+def _own_messages(error: ast.ClassDef) -> Iterator[ast.AST]:
+    """Return the messages that an error's class brings itself: `super().__init__(…)`."""
+    for node in ast.walk(error):
+        if isinstance(node, ast.Call) and _called(node) == "__init__" and node.args:
+            yield node.args[0]
+
+
+def _names_of(error: type[BaseException]) -> set[str]:
+    names = {error.__name__}
+    for kind in error.__subclasses__():
+        names |= _names_of(kind)
+    return names
+
+
+def _called(call: ast.Call) -> str:
+    name = call.func
+    return name.id if isinstance(name, ast.Name) else getattr(name, "attr", "")
+
+
+def _target(node: ast.Assign | ast.AnnAssign) -> str:
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def _sentences(node: ast.AST) -> Iterator[str]:
+    """Return the texts below a node that end as a sentence does."""
+    inside: set[ast.AST] = set()
+    for child in ast.walk(node):
+        if child in inside or not isinstance(child, (ast.JoinedStr, ast.Constant)):
+            continue
+        inside.update(ast.walk(child))
+        text = plain(_template(child))
+        if text.endswith((".", "?", ". …")) and " " in text and child is not _docstring(node):
+            yield text
+
+
+def _docstring(node: ast.AST) -> ast.AST | None:
+    first = node.body[0] if isinstance(node, ast.FunctionDef) else None
+    return first.value if isinstance(first, ast.Expr) else None
+
+
+def _texts(message: ast.AST) -> Iterator[str]:
+    """Return a message, or both sides of one that is chosen."""
+    sides = [message.body, message.orelse] if isinstance(message, ast.IfExp) else [message]
+    for side in sides:
+        yield plain(_template(side))
+
+
+def _template(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_template(part) for part in node.values)
+    return "…"

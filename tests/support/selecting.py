@@ -1,0 +1,81 @@
+"""Runs of the tap with some streams selected, against a stand-in that knows a project."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tap_amplitude.tap import TapAmplitude
+from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
+from tests.support.tap_runs import run_tap
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.support.tap_runs import Run
+
+TAP = TapAmplitude(config={}, validate_config=False)
+
+
+def config_for(service: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
+    """Settings that read two hours, and 200 days, from the stand-in."""
+    return {
+        "api_key": API_KEY,
+        "secret_key": SECRET_KEY,
+        "api_url": service.url,
+        "start_date": "2024-01-01",
+        "end_date": "2024-07-19",
+        **changes,
+    }
+
+
+def catalog_with(selected: Collection[str], *, full_table: bool = False) -> dict[str, Any]:
+    """A catalog in which some streams are selected, and no other.
+
+    Args:
+        selected: Their names.
+        full_table: Whether to force the full table on each.
+
+    Returns:
+        The catalog.
+    """
+    catalog: dict[str, Any] = json.loads(TAP.catalog_json_text)
+    for entry in catalog["streams"]:
+        if full_table:
+            entry["replication_method"] = "FULL_TABLE"
+        for part in entry["metadata"]:
+            part["metadata"]["selected"] = entry["tap_stream_id"] in selected
+    return catalog
+
+
+def run_with(
+    folder: Path,
+    config: dict[str, Any],
+    *selected: str,
+    state: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
+    full_table: bool = False,
+) -> Run:
+    """Run the tap with some streams selected.
+
+    Args:
+        folder: Where its files go.
+        config: Its settings.
+        selected: Names of streams.
+        state: The state of the last run.
+        environment: Further environment variables.
+        full_table: Whether to force the full table on each.
+
+    Returns:
+        What it gave.
+    """
+    path = folder / "catalog.json"
+    path.write_text(json.dumps(catalog_with(selected, full_table=full_table)))
+    return run_tap(folder, config, "--catalog", str(path), state=state, environment=environment)
+
+
+def records_of(run: Run, name: str) -> list[dict[str, Any]]:
+    """The records of one stream."""
+    return [m["record"] for m in run.messages if m["type"] == "RECORD" and m["stream"] == name]

@@ -1,0 +1,70 @@
+"""Runs the tap in this process, where a process is not the subject: a start takes its time."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING, Any
+
+from tap_amplitude.errors import TapError
+from tap_amplitude.output.messages import MessageWriter
+from tap_amplitude.tap import TapAmplitude
+from tests.support.batches import contents, lines_in
+from tests.support.tap_runs import Run, ids, read_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = None) -> Run:
+    """Run the tap to its end.
+
+    Args:
+        config: Its settings.
+        state: The state of the last run.
+
+    Returns:
+        What it gave.
+    """
+    output, log = io.BytesIO(), io.StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter("| %(levelname)s | %(message)s"))
+    logger = logging.getLogger("tap-amplitude")
+    level = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    code = 0
+    try:
+        writer = MessageWriter()
+        writer._out = output
+        TapAmplitude(
+            config=dict(config), state=dict(state) if state else None, message_writer=writer
+        ).sync_all()
+    except TapError as failure:
+        logger.error("%s", failure)  # noqa: TRY400 - as `command` does
+        code = failure.exit_code
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    return Run(code, read_messages(output.getvalue()), log.getvalue())
+
+
+def both_ways(folder: Path, config: Mapping[str, Any]) -> tuple[Run, Run]:
+    """Run the tap by records and by batch files.
+
+    Args:
+        folder: Where the batch files go.
+        config: The settings.
+
+    Returns:
+        Both runs.
+    """
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    files = {"encoding": encoding, "storage": {"root": f"file://{folder / 'batch'}"}}
+    return run_here(config), run_here({**config, "batch_config": files})
+
+
+def batch_ids(run: Run) -> list[str]:
+    """The uuids in the files of BATCH messages, in order."""
+    return [one for files in contents(run) for content in files for one in ids(lines_in(content))]

@@ -1,0 +1,382 @@
+"""Exported files in a .zip or a folder: what is read, in which order, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+import sys
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.object_cutter import Found, as_it_is
+from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
+from tap_amplitude.files.archive import Archive, open_archive
+from tests.support.tap_runs import (
+    HOUR,
+    START,
+    file_name,
+    ids,
+    packed,
+    rows,
+    run_tap,
+    write_files,
+    write_zip,
+)
+
+BOUND = 1024**3
+
+
+def opened(path: Path, max_member_bytes: int = BOUND) -> Archive:
+    """Open and verify."""
+    archive = open_archive(path, max_member_bytes=max_member_bytes)
+    archive.verify()
+    return archive
+
+
+def test_a_zip_and_a_folder_of_the_same_files_give_the_same(tmp_path: Path) -> None:
+    """Where the files lie makes no difference: nested or not, zipped or not."""
+    files = {f"export/123/{file_name(n)}": packed(rows(n)) for n in (0, 3)}
+    flat = {name.split("/")[-1]: content for name, content in files.items()}
+    places = [
+        write_zip(tmp_path / "nested.zip", files),
+        write_zip(tmp_path / "flat.zip", flat),
+        write_files(tmp_path / "nested", files),
+        write_files(tmp_path / "flat", flat),
+    ]
+
+    runs = [run_tap(tmp_path, {"archive_path": str(place)}) for place in places]
+
+    for run in runs:
+        assert run.code == 0
+        assert run.ids == ids(rows(0, 3))
+        assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
+
+
+def test_files_are_read_by_hour_and_then_by_number(tmp_path: Path) -> None:
+    """`_9` comes before `_10` and `#70` before `#627`, although text sorts them otherwise."""
+    names = [file_name(10, 5), file_name(9, 627), file_name(9, 70), file_name(10, 40)]
+    archive = opened(write_files(tmp_path / "a", {name: packed(rows(0)) for name in names}))
+
+    assert [m.name for m in archive.members] == [
+        file_name(9, 70),
+        file_name(9, 627),
+        file_name(10, 5),
+        file_name(10, 40),
+    ]
+
+
+def test_padded_hours_plain_json_and_quoted_names_are_read(tmp_path: Path) -> None:
+    """Variants that tools leave behind are the same files."""
+    plain = gzip.decompress(packed(rows(0)))
+    archive = opened(
+        write_files(
+            tmp_path / "a",
+            {
+                "123_2024-01-01_05#1.json.gz": packed(rows(5)),
+                "123_2024-01-01_6#1.json": plain,
+                "123_2024-01-01_7%231.json.gz": packed(rows(7)),
+                "my_app_2024-01-01_8#1.json.gz": packed(rows(8)),
+            },
+        )
+    )
+
+    assert [hour.hour for hour, _ in archive.hours()] == [5, 6, 7, 8]
+
+
+def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None:
+    """Markers, merged ids and litter are known; anything else is said in one line."""
+    folder = write_files(
+        tmp_path / "a",
+        {
+            file_name(0): packed(rows(0)),
+            "123_2024-01-01_1_complete": b"",
+            "-189524_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
+            "187520_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
+            ".DS_Store": b"x",
+            "__MACOSX/._a": b"x",
+            "notes.txt": b"x",
+            "readme.md": b"x",
+        },
+    )
+    run = run_tap(tmp_path, {"archive_path": str(folder)})
+
+    assert run.code == 0
+    assert len(run.records) == 3
+    warnings = run.lines("WARNING")
+    assert len(warnings) == 1
+    assert "2 files" in warnings[0]
+    assert "2 files of merged users" in run.log
+    assert "'notes.txt'" in warnings[0] or "'readme.md'" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "events.json.gz",
+        "123_2024-01-01#1.json.gz",
+        "123_2024-01-01_24#1.json.gz",
+        "123_2024-02-30_1#1.json.gz",
+    ],
+)
+def test_a_file_whose_name_tells_no_hour_is_refused(tmp_path: Path, name: str) -> None:
+    """Guessing would put its events at a wrong place, or leave them out."""
+    folder = write_files(tmp_path / "a", {name: packed(rows(0))})
+
+    with pytest.raises(ForeignArchive, match="tells no export hour"):
+        opened(folder)
+
+
+def test_a_file_of_a_whole_old_day_counts_as_its_last_hour(tmp_path: Path) -> None:
+    """So that the state moves past the day when all of it is out."""
+    folder = write_files(tmp_path / "a", {"123_2014-11-01#7.json.gz": packed(rows(0))})
+
+    assert opened(folder).members[0].hour == datetime(2014, 11, 1, 23, tzinfo=timezone.utc)
+
+
+def test_an_archive_without_event_files_is_refused(tmp_path: Path) -> None:
+    """Success without a single event would hide a wrong path."""
+    run = run_tap(tmp_path, {"archive_path": str(write_files(tmp_path / "a", {"photo.jpg": b"x"}))})
+
+    assert run.code == 1
+    assert "holds no export files" in run.lines("ERROR")[0]
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "garbage", "empty"])
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
+    tmp_path: Path, damage: str, kind: str
+) -> None:
+    """The checksums of an hour are compared before its first event is handed on."""
+    whole = packed(rows(1, each=500))
+    damaged = {
+        "cut": whole[: len(whole) // 2],
+        "flipped": whole[:900] + bytes([whole[900] ^ 1]) + whole[901:],
+        "garbage": b"no gzip at all",
+        "empty": b"",
+    }[damage]
+    files = {
+        file_name(0): packed(rows(0)),
+        # Large enough to leave the tap's own buffer, if it were read before the check.
+        file_name(1, 5): packed(rows(1, each=2000)),
+        file_name(1, 70): damaged,
+    }
+    place = (
+        write_zip(tmp_path / "a.zip", files)
+        if kind == "zip"
+        else write_files(tmp_path / "a", files)
+    )
+    run = run_tap(tmp_path, {"archive_path": str(place)})
+
+    assert run.code == 1
+    assert run.ids == ids(rows(0))
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
+    error = run.lines("ERROR")[0]
+    assert file_name(1, 70) in error
+    assert "Traceback" not in run.log
+
+
+def test_a_wrong_checksum_of_the_zip_alone_is_damage(tmp_path: Path) -> None:
+    """The zip's own checksum is compared, too: a plain member has no other."""
+    plain = gzip.decompress(packed(rows(0)))
+    path = write_zip(tmp_path / "a.zip", {file_name(0).removesuffix(".gz"): plain})
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"user-1", b"user-9"))
+
+    with pytest.raises(DamagedArchive, match="CRC"):
+        opened(path)
+
+
+@pytest.mark.parametrize("cut", [0.2, 0.6, 0.99])
+def test_a_cut_zip_is_damage(tmp_path: Path, cut: float) -> None:
+    """Without its directory a .zip is no .zip."""
+    path = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(9)})
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * cut)])
+
+    with pytest.raises(DamagedArchive):
+        opened(path)
+
+
+def test_an_encrypted_zip_is_told_as_unreadable(tmp_path: Path) -> None:
+    """No password is ever asked for."""
+    path = write_zip(tmp_path / "a.zip", {file_name(0): packed(rows(0))})
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the flag in the member's header
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
+    path.write_bytes(content)
+
+    with pytest.raises(DamagedArchive, match="encrypted"):
+        opened(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"../../{file_name(0)}",
+        f"/absolute-by-mistake/{file_name(0)}",
+        f"..\\..\\{file_name(0)}",
+        f"C:\\{file_name(0)}",
+    ],
+)
+def test_a_hostile_name_is_never_a_path(tmp_path: Path, name: str) -> None:
+    """Events are read from the .zip; nothing is written under a member's name."""
+    inner = tmp_path / "one" / "two"
+    inner.mkdir(parents=True)
+    path = write_zip(inner / "a.zip", {name: packed(rows(0))})
+    run = run_tap(inner, {"archive_path": str(path)})
+
+    assert run.ids == ids(rows(0))
+    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"a.zip", "config.json"}
+    assert not Path("/absolute-by-mistake").exists()
+
+
+def test_a_file_that_unpacks_to_more_than_it_may_is_refused(tmp_path: Path) -> None:
+    """`max_member_gb` bounds what one file may become."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0, each=1000))})
+
+    opened(folder, max_member_bytes=200_000)
+    with pytest.raises(HostileArchive, match="max_member_gb"):
+        opened(folder, max_member_bytes=100_000)
+
+
+def test_a_ratio_no_export_has_is_refused(tmp_path: Path) -> None:
+    """A bomb is stopped long before it reaches `max_member_gb`."""
+    bomb = gzip.compress(b"\n" * 200_000_000)
+    path = write_zip(tmp_path / "a.zip", {file_name(0): bomb})
+
+    with pytest.raises(HostileArchive):
+        opened(path)
+
+
+def test_a_bomb_of_two_layers_is_refused(tmp_path: Path) -> None:
+    """A deflated member of a gzip file multiplies the ratio; the stored size counts."""
+    bomb = gzip.compress(b"\n" * 100_000_000)
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(file_name(0), bomb)
+
+    with pytest.raises(HostileArchive):
+        opened(path)
+
+
+def test_an_endless_line_is_kept_by_its_beginning(tmp_path: Path) -> None:
+    """It takes no memory, says how long it was and where it stands; the rows around it come."""
+    text = b'{"a":1}\n\n' + b"x" * 3_000_000 + b'\n{"a":22}\n{"a":3}'
+    folder = write_files(tmp_path / "a", {file_name(0): gzip.compress(text)})
+    (member,) = opened(folder).members
+
+    first, endless, *others = member.take(usual_object, as_it_is)
+    assert [first, *others] == [{"a": 1}, {"a": 22}, {"a": 3}]
+    assert isinstance(endless, Found)
+    assert endless.place == "line 3"
+    assert endless.text == b"x" * 1024 * 1024
+    assert endless.reason == (
+        "not JSON; only the first 1,048,576 of its 3,000,000 bytes are kept here"
+    )
+
+
+def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
+    """Gzip files may be joined by writing one behind the other."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)) + packed(rows(1))})
+    (member,) = opened(folder).members
+
+    assert len(list(member.take(usual_object, as_it_is))) == 6
+
+
+def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
+    """A dangling link stands for files that cannot be had."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    (folder / file_name(1)).symlink_to(tmp_path / "gone")
+
+    with pytest.raises(DamagedArchive, match=file_name(1)):
+        opened(folder)
+
+
+def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
+    """`start_date` is inclusive and `end_date` exclusive, by the hours of the names."""
+    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(6)})
+    run = run_tap(
+        tmp_path,
+        {
+            "archive_path": str(folder),
+            "start_date": "2024-01-01T02:00:00Z",
+            "end_date": "2024-01-01T04:00:00Z",
+        },
+    )
+
+    assert run.ids == ids(rows(2, 3))
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
+
+
+def test_hours_before_the_state_are_skipped(tmp_path: Path) -> None:
+    """An archive that overlaps the last one adds only what is new."""
+    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(6)})
+    state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T04:00:00Z"}}}
+    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
+    again = run_tap(tmp_path, {"archive_path": str(folder)}, state=run.last_state)
+
+    assert run.ids == ids(rows(4, 5))
+    assert again.records == []
+    assert again.code == 0
+    assert "Nothing to export" in again.log
+
+
+def test_hours_between_two_files_are_empty_and_a_gap_after_the_state_is_said(
+    tmp_path: Path,
+) -> None:
+    """Bucket exports leave no mark for an hour without events."""
+    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (5, 9)})
+    state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T01:00:00Z"}}}
+    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
+
+    assert run.ids == ids(rows(5, 9))
+    assert [s["next_export_hour"][11:13] for s in run.states] == ["01", "06", "10"]
+    assert "hours between" in run.lines("WARNING")[0]
+
+
+def test_hours_that_are_not_ready_are_left_for_later(tmp_path: Path) -> None:
+    """A bucket export of the present hour may still be written to."""
+    this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    old, new = (this_hour - 5 * HOUR - START) // HOUR, (this_hour - START) // HOUR
+    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (old, new)})
+    run = run_tap(tmp_path, {"archive_path": str(folder)})
+
+    assert run.ids == ids(rows(old))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
+def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
+    """Twenty times the events need the same memory, within a few megabytes."""
+    peaks = []
+    for name, each in (("small", 2_000), ("large", 40_000)):
+        content = packed(rows(0, each=each))
+        folder = write_files(tmp_path / name, {file_name(0): content})
+        # Measured in the process itself: a child begins with the peak of its parent.
+        script = (
+            "import sys; from tap_amplitude.tap import TapAmplitude;"
+            "sys.stdout = open('/dev/null', 'w');"
+            "TapAmplitude(config={'archive_path': sys.argv[1]}).sync_all();"
+            "lines = open('/proc/self/status').read().splitlines();"
+            "print(next(l for l in lines if l.startswith('VmHWM')).split()[1], file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(folder)], capture_output=True, check=True
+        )
+        peaks.append(int(done.stderr.split()[-1]))
+
+    assert peaks[1] - peaks[0] < 8 * 1024, peaks
+
+
+def test_a_file_tells_its_app_and_when_it_came(tmp_path: Path) -> None:
+    """Both say whose hours a state holds; an entry of a .zip has no time of coming."""
+    files = {file_name(0): packed(rows(0)), "my_app_2024-01-01_1#1.json.gz": packed(rows(1))}
+    folder = opened(write_files(tmp_path / "a", files))
+    packed_up = opened(write_zip(tmp_path / "a.zip", files))
+
+    assert [member.app for member in folder.members] == ["123", ""]
+    assert all(m.modified and m.modified.tzinfo == timezone.utc for m in folder.members)
+    assert [(m.app, m.modified) for m in packed_up.members] == [("123", None), ("", None)]

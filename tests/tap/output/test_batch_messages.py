@@ -1,0 +1,242 @@
+"""BATCH: Amplitude's files are handed over as they are, hour by hour, and nothing is lost on it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_amplitude.rows import Row
+from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.support.batches import (
+    FILES,
+    api_settings,
+    batch,
+    contents,
+    kinds,
+    lines_in,
+    manifests,
+    the_error,
+)
+from tests.support.reading import read_row
+from tests.support.tap_runs import (
+    HOUR,
+    START,
+    catalog_of,
+    file_name,
+    ids,
+    packed,
+    row,
+    rows,
+    run_tap,
+    write_files,
+    write_zip,
+)
+
+
+@pytest.mark.parametrize("place", ["zip", "deflated", "folder"])
+def test_each_hour_is_one_message_with_its_files_and_then_its_state(
+    tmp_path: Path, place: str
+) -> None:
+    """The files are the archive's, byte for byte and in order, and RECORD's states follow them."""
+    if place == "folder":
+        archive = write_files(tmp_path / "a", FILES)
+    elif place == "zip":
+        archive = write_zip(tmp_path / "a.zip", FILES)
+    else:
+        archive = tmp_path / "b.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packing:
+            for name, content in FILES.items():
+                packing.writestr(name, content)
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+
+    assert run.code == 0, run.log
+    assert kinds(run) == ["SCHEMA", "BATCH", "STATE", "BATCH", "STATE"]
+    first, second, third = FILES.values()
+    assert contents(run) == [[first, second], [third]]
+    message = run.messages[1]
+    assert message["stream"] == "events"
+    assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
+    records = run_tap(tmp_path, {"archive_path": str(archive)})
+    assert run.states == records.states
+    assert len(run.states) == 2
+    read = [
+        read_row(line)
+        for hour in contents(run)
+        for content in hour
+        for line in gzip.decompress(content).splitlines()
+    ]
+    assert [one.record for one in read if isinstance(one, Row)] == records.records
+    assert len(read) == len(records.records)
+    assert "Exported 3 files of 3 hours; 1 hour without events" in run.log
+
+
+def test_downloads_are_handed_over_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    """Every event of the API comes once over two runs, and the spool is empty."""
+    made = rows(0, 2, 3, each=30)
+    spool = tmp_path / "spool"
+    with AmplitudeExportApi(made, rows_per_file=10) as api:
+        config = api_settings(api, tmp_path / "out", spool_path=str(spool))
+        first = run_tap(tmp_path, config)
+        found = [line for hour in contents(first) for one in hour for line in lines_in(one)]
+        later = {"end_date": (START + 4 * HOUR).isoformat(), **batch(tmp_path / "out2")}
+        second = run_tap(tmp_path, config | later, state=first.last_state)
+        found += [line for hour in contents(second) for one in hour for line in lines_in(one)]
+
+    assert [first.code, second.code] == [0, 0]
+    assert kinds(first) == ["SCHEMA", "BATCH", "STATE", "STATE", "BATCH", "STATE"]
+    assert sorted(ids(found)) == sorted(ids(made))
+    assert list(spool.iterdir()) == []
+
+
+def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
+    """A name in a .zip is no path; two names that look alike do not become one file."""
+    evil = {
+        f"../../x/{file_name(0, 1)}": packed(rows(0)),
+        file_name(0, 2).replace("#", "_") + f"/{file_name(0, 3)}": packed([row(START, 7)]),
+        f"{'y' * 200}/é {file_name(0, 4)}": packed([row(START, 8)]),
+    }
+    config = {"archive_path": str(write_zip(tmp_path / "a.zip", evil))} | batch(tmp_path / "out")
+    run = run_tap(tmp_path, config)
+
+    ((one, two, three),) = manifests(run)
+    assert one.parent == two.parent == three.parent
+    assert one.parent.parent == tmp_path / "out"
+    assert len({one, two, three}) == 3
+    assert all(ord(letter) < 128 and letter not in "#% " for letter in three.name)
+    assert one.parent.stat().st_mode & 0o077 == 0
+    assert sorted(contents(run)[0]) == sorted(evil.values())
+
+
+def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
+    """A target deletes what it was given; a link to a file is handed over as the file itself."""
+    first, second = packed(rows(0)), packed(rows(1))
+    archive = write_files(tmp_path / "a", {file_name(0): first})
+    hidden = write_files(tmp_path / "b", {"content": second}) / "content"
+    (archive / file_name(1)).symlink_to(Path("..") / "b" / "content")
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+
+    assert contents(run) == [[first], [second]]
+    for (path,) in manifests(run):
+        assert not path.is_symlink()
+        path.unlink()
+    assert (archive / file_name(0)).read_bytes() == first
+    assert hidden.read_bytes() == second
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "reason"),
+    [
+        ({"stream_maps": {"events": {"user_id": "None"}}}, (), "stream maps"),
+        ({"stream_maps": {"events": {"__alias__": "others"}}}, (), "stream maps"),
+        ({"flattening_enabled": True, "flattening_max_depth": 1}, (), "flattening"),
+        ({}, ("--test",), "a test"),
+        (batch("file://out", compression="none"), (), "`encoding`"),
+        ({}, ("--catalog", "catalog.json"), "the selection of fields"),
+    ],
+)
+def test_what_must_change_goes_out_as_records(
+    tmp_path: Path, change: dict[str, Any], options: tuple[str, ...], reason: str
+) -> None:
+    """The log says once why, and no file is written."""
+    if "--catalog" in options:
+        path = catalog_of(tmp_path, "events")
+        catalog = json.loads(path.read_text())
+        for stream in catalog["streams"]:
+            for entry in stream["metadata"]:
+                if entry["breadcrumb"] == ["properties", "city"]:
+                    entry["metadata"]["selected"] = False
+        path.write_text(json.dumps(catalog))
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    config = {"archive_path": str(archive)} | batch(tmp_path / "out") | change
+    run = run_tap(tmp_path, config, *options)
+
+    assert run.code == 0, run.log
+    assert "RECORD" in kinds(run)
+    assert "BATCH" not in kinds(run)
+    (told,) = [line for line in run.log.splitlines() if "`batch_config`" in line]
+    assert reason in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) -> None:
+    """A reader of BATCH files finds gzip files of JSON lines; the others are the same bytes."""
+    plain = gzip.decompress(packed(rows(1)))
+    files = {file_name(0): packed(rows(0)), "123_2024-01-01_1#1.json": plain}
+    files[file_name(2)] = packed(rows(2))
+    archive = write_zip(tmp_path / "a.zip", files)
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+
+    assert kinds(run) == ["SCHEMA", *(["BATCH", "STATE"] * 3)]
+    (before,), (again,), (after,) = contents(run)
+    assert [before, after] == [files[file_name(0)], files[file_name(2)]]
+    assert gzip.decompress(again) == plain
+    assert "Exported 3 files of 3 hours" in run.log
+
+
+def _damaged_zip(folder: Path) -> Path:
+    """A .zip one bit of whose last member is not what its checksum says."""
+    path = write_zip(folder / "a.zip", FILES)
+    content = bytearray(path.read_bytes())
+    place = content.index(FILES[file_name(2, 1)]) + 40
+    content[place] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def _cut_file(folder: Path) -> Path:
+    """A folder whose last file was cut off."""
+    return write_files(folder / "a", FILES | {file_name(2, 1): packed(rows(2))[:-12]})
+
+
+def _not_gzip(folder: Path) -> Path:
+    """A .zip whose last member is whole, and no gzip file."""
+    return write_zip(folder / "a.zip", FILES | {file_name(2, 1): b"<html></html>"})
+
+
+def _empty(folder: Path) -> Path:
+    """A .zip whose last member is deflated and empty."""
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (FILES | {file_name(2, 1): b""}).items():
+            archive.writestr(name, content)
+    return folder / "a.zip"
+
+
+@pytest.mark.parametrize("damaged", [_damaged_zip, _cut_file, _not_gzip, _empty])
+def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> None:
+    """The hour before it is out; the error names the file."""
+    run = run_tap(tmp_path, {"archive_path": str(damaged(tmp_path))} | batch(tmp_path / "out"))
+
+    assert run.code == 1
+    assert kinds(run) == ["SCHEMA", "BATCH", "STATE"]
+    assert f"The file {file_name(2, 1)!r} of {tmp_path}" in the_error(run)
+    assert "cannot be read" in the_error(run)
+    assert "Copy this file again" in the_error(run)
+    assert "before 2024-01-01T01:00:00Z are out; the state keeps" in the_error(run)
+
+
+def test_a_damaged_download_is_asked_for_again(tmp_path: Path) -> None:
+    """Its checksum is compared before a message names one of its files."""
+    with AmplitudeExportApi(rows(0, each=40), rows_per_file=10) as api:
+        api.fail(Fault.CORRUPT_MEMBER)
+        run = run_tap(tmp_path, api_settings(api, tmp_path / "out", max_retry_seconds=20))
+
+    assert run.code == 0, run.log
+    found = [line for hour in contents(run) for one in hour for line in lines_in(one)]
+    assert sorted(ids(found)) == sorted(ids(rows(0, each=40)))
+
+
+def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
+    """For a target that reads none: Meltano cannot take a setting out for one run."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    off = batch(tmp_path / "out", format="records")
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | off)
+
+    assert run.code == 0, run.log
+    assert set(kinds(run)) == {"SCHEMA", "RECORD", "STATE"}
+    assert "batch_config" not in run.log
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,286 @@
+"""Where handed-over files lie: disks and buckets, full, wrong, left behind, in use."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.support.batches import (
+    FILES,
+    api_settings,
+    batch,
+    contents,
+    kinds,
+    manifests,
+    the_error,
+)
+from tests.support.buckets import Bucket, s3_bucket
+from tests.support.tap_runs import (
+    HOUR,
+    START,
+    catalog_of,
+    command,
+    file_name,
+    packed,
+    row,
+    rows,
+    run_tap,
+    start_tap,
+    write_zip,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@pytest.fixture(name="s3")
+def s3_() -> Iterator[Bucket]:
+    """A bucket of Amazon S3."""
+    yield from s3_bucket()
+
+
+def test_a_bucket_is_copied_through_and_may_be_the_storage(tmp_path: Path, s3: Bucket) -> None:
+    """The files come from one bucket folder and lie in another one, or on the disk, unchanged."""
+    s3.put({f"exports/{name}": content for name, content in FILES.items()})
+    s3.put({"exports/-9_2024-01-01_1.json.gz": packed([{"scope": 1, "amplitude_id": 2}])})
+    config = {"archive_path": f"{s3.url}/exports"}
+    on_disk = run_tap(tmp_path, config | batch(tmp_path / "out"), environment=s3.environment)
+    in_bucket = run_tap(tmp_path, config | batch(f"{s3.url}/hand"), environment=s3.environment)
+    merged = catalog_of(tmp_path, "merged_ids")
+    others = run_tap(
+        tmp_path,
+        config | batch(tmp_path / "out2"),
+        "--catalog",
+        str(merged),
+        environment=s3.environment,
+    )
+
+    first, second, third = FILES.values()
+    assert contents(on_disk) == [[first, second], [third]]
+    urls = [m["manifest"] for m in in_bucket.messages if m["type"] == "BATCH"]
+    keys = [[url.removeprefix(f"{s3.url}/") for url in hour] for hour in urls]
+    assert [[s3.get(key) for key in hour] for hour in keys] == [[first, second], [third]]
+    assert in_bucket.states == on_disk.states
+    assert kinds(others) == ["SCHEMA", "RECORD", "STATE"]
+
+
+def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
+    tmp_path: Path, s3: Bucket
+) -> None:
+    """A bucket that is not there, told in one line without a secret."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    config = {"archive_path": str(archive)} | batch("s3://not-there/x")
+    run = run_tap(tmp_path, config, environment=s3.environment)
+
+    assert run.code == 2
+    assert "The storage of `batch_config` cannot be used" in the_error(run)
+    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in run.log
+
+
+def test_any_folder_can_be_the_root(tmp_path: Path) -> None:
+    """Blanks and letters of other alphabets stay; what would cut a URL is escaped."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    root = tmp_path / "a b#c?d%20é"
+    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(root))
+
+    urls = [url for m in run.messages if m["type"] == "BATCH" for url in m["manifest"]]
+    paths = [Path(unquote(urlsplit(url).path)) for url in urls]
+    assert [path.read_bytes() for path in paths] == list(FILES.values())
+    assert all(path.parent.parent == root for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("storage", "told"),
+    [
+        ({"root": "file://a-file/x"}, "a-file"),
+        ({"root": "tape://x"}, "tape"),
+        ({"root": "file://out", "params": {"nonsense": 1}}, "cannot be used"),
+        ({"prefix": "x"}, "`batch_config` has no `storage.root`"),
+        ({"root": 5}, "`batch_config`"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
+    tmp_path: Path, storage: dict[str, Any], told: str
+) -> None:
+    """Exit code 2 and one line before anything is exported."""
+    (tmp_path / "a-file").write_text("in the way")
+    config = {"archive_path": str(write_zip(tmp_path / "a.zip", FILES))}
+    run = run_tap(tmp_path, config | {"batch_config": {"storage": storage}})
+
+    if storage.get("params"):  # fsspec's local driver takes any option
+        assert run.code == 0
+        return
+    assert run.code == 2
+    assert told in the_error(run)
+    assert kinds(run) in ([], ["SCHEMA"])
+
+
+def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> None:
+    """A file that does not fit is not named, and the setting that moves the storage is."""
+    noise = [row(START, n, filler=os.urandom(200).hex()) for n in range(1000)]
+    archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noise)})
+    config = {"archive_path": str(archive)} | batch(tmp_path / "out")
+    # A limit on the size of files is what a test can have of a full disk.
+    limited = ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command(tmp_path, config)]
+    done = subprocess.run(limited, capture_output=True, check=False)
+
+    assert done.returncode == 1, done.stderr
+    assert b"`batch_config.storage.root`" in done.stderr
+    assert b"Traceback" not in done.stderr
+    assert b'"BATCH"' not in done.stdout
+    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
+
+
+def _left_by_a_kill(folder: Path, config: Mapping[str, Any]) -> Path:
+    """Kill a tap after its first hour, and give the folder of its files."""
+    with start_tap(folder, config) as process:
+        assert process.stdout is not None
+        while b'"STATE"' not in process.stdout.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    (left,) = (folder / "out").iterdir()
+    return left
+
+
+@pytest.fixture(name="killed")
+def killed_(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The folder that a killed tap left, and the configuration to run again."""
+    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+        api.fail(Fault.SLOW, seconds=60, hour=START + HOUR)
+        config = api_settings(api, tmp_path / "out")
+        left = _left_by_a_kill(tmp_path, config)
+        assert list(left.glob("*.gz"))
+        yield left, config
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    tmp_path: Path, killed: tuple[Path, dict[str, Any]]
+) -> None:
+    """Without its state the next run hands everything over, and nothing else is there."""
+    left, config = killed
+    run = run_tap(tmp_path, config)
+
+    assert run.code == 0, run.log
+    assert not left.exists()
+    assert len(manifests(run)) == 3
+    named = {path for paths in manifests(run) for path in paths}
+    assert {path for path in (tmp_path / "out").rglob("*") if path.is_file()} == named
+
+
+def test_files_that_a_target_still_reads_are_left_alone(
+    tmp_path: Path, killed: tuple[Path, dict[str, Any]]
+) -> None:
+    """A shared lock on the folder keeps it, however old it is; without it, it goes."""
+    left, config = killed
+    os.utime(left, (0, 0))
+    lock = os.open(left, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    run_tap(tmp_path, config)
+    assert left.exists()
+
+    os.close(lock)
+    # Touched a moment ago: its target may not have begun to read.
+    os.utime(left)
+    began = time.monotonic()
+    run_tap(tmp_path, config)
+    assert not left.exists()
+    assert time.monotonic() - began > 4
+
+
+def test_a_live_taps_files_are_left_alone(tmp_path: Path) -> None:
+    """A run beside another one in the same root removes nothing of it."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+        api.fail(Fault.SLOW, seconds=60, hour=START + HOUR)
+        with start_tap(tmp_path, api_settings(api, tmp_path / "out")) as process:
+            assert process.stdout is not None
+            while b'"STATE"' not in process.stdout.readline():
+                assert process.poll() is None
+            (live,) = (tmp_path / "out").iterdir()
+            os.utime(live, (0, 0))
+            run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+            assert run.code == 0
+            assert live.exists()
+            process.kill()
+
+
+def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
+    """A run with nothing to hand over leaves nothing behind."""
+    archive = write_zip(tmp_path / "a.zip", FILES)
+    config = {"archive_path": str(archive)} | batch(tmp_path / "out")
+    first = run_tap(tmp_path, config)
+    for paths in manifests(first):
+        for path in paths:
+            path.unlink()
+    manifests(first)[0][0].parent.rmdir()
+    second = run_tap(tmp_path, config, state=first.last_state)
+
+    assert second.code == 0
+    assert "Nothing to export" in second.log
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def _started_with_little_room(folder: Path, config: Mapping[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a tap to which a gigabyte is a byte: its spool is full with the first file."""
+    program = (
+        "import sys; from tap_amplitude import settings; settings._GIB = 1; "
+        "from tap_amplitude.__main__ import main; main()"
+    )
+    arguments = command(folder, config)[3:]
+    start = [sys.executable, "-c", program, *arguments]
+    return subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_the_tap_waits_until_the_target_has_taken_files(tmp_path: Path) -> None:
+    """With a full storage no further hour is named; each file that goes makes room."""
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(3)})
+    big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
+    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
+    with _started_with_little_room(tmp_path, config) as process:
+        assert process.stdout is not None
+        messages = []
+        for _ in range(3):
+            while b'"BATCH"' not in (line := process.stdout.readline()):
+                assert line, process.communicate()
+            messages.append(json.loads(line))
+            time.sleep(0.5)
+            (folder,) = (tmp_path / "out").iterdir()
+            (file,) = folder.glob("*.gz")
+            assert messages[-1]["manifest"] == [f"file://{file}"]
+            file.unlink()
+            # As a target tidies up: the tap keeps its folder as long as it runs.
+            with suppress(OSError):
+                folder.rmdir()
+        assert process.wait(20) == 0
+    assert not folder.exists()
+
+
+def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(tmp_path: Path) -> None:
+    """The tap does not wait for ever for somebody who is gone."""
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(3)})
+    big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
+    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
+    with _started_with_little_room(tmp_path, config) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while b'"STATE"' not in process.stdout.readline():
+            assert process.poll() is None
+        process.stdout.close()
+        log = process.stderr.read().decode()
+        assert process.wait(20) == 1
+
+    (error,) = [line for line in log.splitlines() if "| ERROR" in line]
+    assert "The target ended" in error
+    assert "Traceback" not in log

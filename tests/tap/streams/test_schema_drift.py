@@ -1,0 +1,134 @@
+"""Fields that the schema lacks: it names them before the first record that has them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_amplitude.streams.schema_drift import NewFields
+from tests.support.tap_runs import (
+    START,
+    Run,
+    catalog_of,
+    file_name,
+    packed,
+    row,
+    run_tap,
+    write_files,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(folder: Path, *rows: dict[str, Any], options: tuple[str, ...] = (), **config: Any) -> Run:
+    """Run the tap over rows of one hour."""
+    write_files(folder / "in", {file_name(0): packed(rows)})
+    return run_tap(folder, {"archive_path": str(folder / "in"), **config}, *options)
+
+
+def schemas(done: Run) -> list[tuple[int, dict[str, Any]]]:
+    """Return each SCHEMA's place among the messages, and its properties."""
+    return [
+        (place, message["schema"]["properties"])
+        for place, message in enumerate(done.messages)
+        if message["type"] == "SCHEMA"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (True, "boolean"),
+        (1, "integer"),
+        (2**70, "integer"),
+        (1.5, "number"),
+        ("", "string"),
+        ([], "array"),
+        ({}, "object"),
+    ],
+)
+def test_a_new_field_has_the_type_of_its_value(value: object, kind: str) -> None:
+    """Or null, as any field."""
+    assert NewFields({"a"}).learn({"a": 1, "new": value})["new"]["type"] == [kind, "null"]
+
+
+def test_a_field_is_news_once_and_again_with_another_type() -> None:
+    """Then it has both; a null is no news, before and after."""
+    fields = NewFields({"a"})
+    found = [
+        fields.learn({"new": value}).get("new", {}).get("type") for value in (None, 1, 2, None)
+    ]
+    assert found == [None, ["integer", "null"], None, None]
+    assert fields.learn({"new": "x"})["new"]["type"] == ["integer", "string", "null"]
+    assert not fields.learn({"new": 3, "a": "known, whatever it holds"})
+
+
+def test_the_schema_is_written_again_right_before_the_first_record(tmp_path: Path) -> None:
+    """With all its other fields and its keys as they were."""
+    done = run(tmp_path, row(START, 0), row(START, 1, new=None), row(START, 2, new={"a": 1}))
+
+    (first, before), (again, after) = schemas(done)
+    assert (first, again) == (0, 3)
+    assert after == before | {"new": {"type": ["object", "null"], "additionalProperties": True}}
+    assert done.messages[0]["key_properties"] == done.messages[3]["key_properties"]
+    assert done.messages[4]["record"]["new"] == {"a": 1}
+    assert not done.lines("WARNING")
+
+
+def test_a_deselected_field_stays_deselected(tmp_path: Path) -> None:
+    """Neither the new SCHEMA nor the record has it, nor a new field that is deselected."""
+    path = catalog_of(tmp_path, "events")
+    catalog = json.loads(path.read_text())
+    for entry in catalog["streams"][0]["metadata"]:
+        if entry["breadcrumb"] == ["properties", "city"]:
+            entry["metadata"]["selected"] = False
+    catalog["streams"][0]["metadata"].append(
+        {"breadcrumb": ["properties", "secret"], "metadata": {"selected": False}}
+    )
+    path.write_text(json.dumps(catalog))
+    fields = {"city": "Bern", "secret": 1, "new": 2}
+    done = run(tmp_path, row(START, 0, **fields), options=("--catalog", str(path)))
+
+    assert not {"city", "secret"} & set(schemas(done)[-1][1])
+    assert schemas(done)[-1][1]["new"]["type"] == ["integer", "null"]
+    assert not {"city", "secret"} & set(done.records[0])
+    assert done.records[0]["new"] == 2
+
+
+def test_a_field_that_the_catalog_declares_is_not_new(tmp_path: Path) -> None:
+    """Its declared type stays."""
+    path = catalog_of(tmp_path, "events")
+    catalog = json.loads(path.read_text())
+    catalog["streams"][0]["schema"]["properties"]["new"] = {"type": ["number", "null"]}
+    path.write_text(json.dumps(catalog))
+    done = run(tmp_path, row(START, 0, new=1), options=("--catalog", str(path)))
+
+    ((_, properties),) = schemas(done)
+    assert properties["new"] == {"type": ["number", "null"]}
+
+
+def test_stream_maps_and_flattening_go_on(tmp_path: Path) -> None:
+    """Over the new field, too."""
+    done = run(
+        tmp_path,
+        row(START, 0, new={"a": 1}),
+        flattening_enabled=True,
+        flattening_max_depth=1,
+        stream_maps={"events": {"user_id": "md5(user_id)"}},
+    )
+
+    assert schemas(done)[-1][1]["new"] == {"type": ["string", "null"]}
+    assert json.loads(done.records[0]["new"]) == {"a": 1}
+    assert len(done.records[0]["user_id"]) == 32
+
+
+def test_a_stream_map_can_leave_a_new_field_out(tmp_path: Path) -> None:
+    """As `__NULL__` of `__else__` does with known ones."""
+    maps = {"events": {"uuid": "uuid", "__else__": "__NULL__"}}
+    done = run(tmp_path, row(START, 0, new=1), stream_maps=maps)
+
+    assert [set(properties) for _, properties in schemas(done)][-1] == {"uuid"}
+    assert [set(record) for record in done.records] == [{"uuid"}]

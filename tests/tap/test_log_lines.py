@@ -1,0 +1,66 @@
+"""The log is what the user needs: the SDK's small talk stays at level DEBUG."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.support.tap_runs import file_name, packed, rows, run_tap, write_files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.tap_runs import Run
+
+SMALL_TALK = ("Skipping parse", "Beginning sync", "Skipping deselected", "METRIC")
+
+# The example of the SDK's documentation ("Logging"): metrics go to a file of their own.
+_METRICS_TO_A_FILE = """\
+version: 1
+disable_existing_loggers: false
+handlers:
+  metrics: {class: logging.FileHandler, filename: metrics.log}
+  console: {class: logging.StreamHandler, stream: ext://sys.stderr}
+loggers:
+  singer_sdk.metrics: {level: INFO, handlers: [metrics], propagate: true}
+root: {level: INFO, handlers: [console]}
+"""
+
+
+def run(folder: Path, *, state: dict[str, object] | None = None, **environment: str) -> Run:
+    """Run the tap over one hour."""
+    write_files(folder / "in", {file_name(0): packed(rows(0))})
+    config = {"archive_path": str(folder / "in")}
+    return run_tap(folder, config, state=state, environment=environment)
+
+
+def test_a_run_says_what_it_reads_and_what_it_did(tmp_path: Path) -> None:
+    """Three lines, the first with the versions."""
+    said = [line.split(" | ")[-1] for line in run(tmp_path).lines("INFO")]
+
+    assert [line.split()[0] for line in said] == ["tap-amplitude", "Exporting", "Exported"]
+
+
+def test_settings_from_the_environment_are_no_news(tmp_path: Path) -> None:
+    """Neither are they, nor that there are none."""
+    write_files(tmp_path / "in", {file_name(0): packed(rows(0))})
+    environment = {"TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in")}
+    done = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
+
+    assert (done.code, len(done.lines("INFO"))) == (0, 3)
+
+
+def test_level_debug_shows_everything(tmp_path: Path) -> None:
+    """Whoever looks for a cause wants all that the SDK says."""
+    log = run(tmp_path, TAP_AMPLITUDE_LOGLEVEL="DEBUG").log
+
+    assert all(words in log for words in SMALL_TALK)
+
+
+def test_metrics_that_somebody_has_set_up_are_theirs(tmp_path: Path) -> None:
+    """They arrive where `SINGER_SDK_LOG_CONFIG` sends them, in the log as well."""
+    (tmp_path / "log.yml").write_text(_METRICS_TO_A_FILE)
+    log = run(tmp_path, SINGER_SDK_LOG_CONFIG="log.yml").log
+
+    assert "record_count" in (tmp_path / "metrics.log").read_text()
+    assert "METRIC" in log
+    assert "Skipping parse" not in log

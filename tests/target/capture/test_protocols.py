@@ -1,0 +1,328 @@
+"""How each of PostHog's two protocols writes a request, and how its 200 is read."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.capture.protocols import BatchWire, Taken, V1Wire
+from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.model import Rejected
+from tests.support.deliveries import NOW, batch_of, converted, events_of, item
+from tests.support.singer import uuid_of
+
+if TYPE_CHECKING:
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.model import Json
+
+BATCH = BatchWire("phc_test")
+V1 = V1Wire("phc_test", "target-posthog/1.2.3")
+BOTH = pytest.mark.parametrize("wire", [BATCH, V1], ids=["batch", "v1"])
+ITEMS = [item(number) for number in (0xA0, 0xB1, 0xC2)]
+IDS = [one.uuid for one in ITEMS]
+CREATED_AT = f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def fitted(**changes: Any) -> Json:
+    """Return an event as v1 wants it."""
+    shaped = V1.fitted(converted(1, **changes).event)
+    assert not isinstance(shaped, Rejected)
+    return shaped
+
+
+def code_of(**changes: Any) -> str | None:
+    """Return the code under which v1 would not take an event."""
+    shaped = V1.fitted(converted(1, **changes).event)
+    return shaped.code if isinstance(shaped, Rejected) else None
+
+
+def envelope_of(wire: Wire, *, historical: bool = True) -> Json:
+    """Return the envelope of a request without events."""
+    head = wire.head(historical=historical, created_at=CREATED_AT)
+    envelope: Json = json.loads(head + b"]}")
+    return envelope
+
+
+def answer(*results: Any) -> bytes:
+    """Return v1's answer with these results for `ITEMS`, in their order; None leaves one out."""
+    told = {
+        one.uuid: result for one, result in zip(ITEMS, results, strict=True) if result is not None
+    }
+    return json.dumps({"results": told}).encode()
+
+
+def taken(*results: Any) -> Taken:
+    """Return what is read from v1's answer with these results for `ITEMS`."""
+    read = V1.taken(answer(*results), ITEMS)
+    assert read is not None
+    return read
+
+
+def test_batch_has_the_key_in_the_body_and_nothing_in_the_headers() -> None:
+    """And never a `sent_at`, by which PostHog would shift every time."""
+    assert BATCH.path == "/batch/"
+    assert envelope_of(BATCH) == {
+        "api_key": "phc_test",
+        "historical_migration": True,
+        "batch": [],
+    }
+    assert BATCH.headers_of(attempt=1, request_id=uuid_of(9), now=CREATED_AT) == {}
+
+
+def test_v1_has_the_key_in_the_headers_and_nowhere_else() -> None:
+    """The four headers that it asks for stand beside it; each try counts up."""
+    assert V1.path == "/i/v1/analytics/events"
+    assert envelope_of(V1) == {
+        "created_at": CREATED_AT,
+        "historical_migration": True,
+        "batch": [],
+    }
+    assert V1.headers_of(attempt=3, request_id=uuid_of(9), now="2024-06-01T12:00:01.000000Z") == {
+        "Authorization": "Bearer phc_test",
+        "PostHog-Sdk-Info": "target-posthog/1.2.3",
+        "PostHog-Attempt": "3",
+        "PostHog-Request-Id": uuid_of(9),
+        "PostHog-Request-Timestamp": "2024-06-01T12:00:01.000000Z",
+    }
+
+
+@BOTH
+def test_the_flag_of_a_migration_is_the_envelopes(wire: Wire) -> None:
+    """PostHog reads it nowhere else."""
+    assert envelope_of(wire, historical=True)["historical_migration"] is True
+    assert envelope_of(wire, historical=False)["historical_migration"] is False
+
+
+@BOTH
+def test_a_request_stays_below_what_the_protocol_takes(wire: Wire) -> None:
+    """20 MiB on the wire for batch, 10 for v1; neither has to be reached."""
+    most = {"/batch/": 20, "/i/v1/analytics/events": 10}[wire.path] * 1024 * 1024
+    assert most * 0.8 < wire.max_bytes < most
+
+
+@BOTH
+def test_an_event_arrives_with_all_that_it_says(wire: Wire) -> None:
+    """Whatever the protocol adds, nothing is taken away, and the event itself stays as it is."""
+    event = converted(1).event
+    before = copy.deepcopy(event)
+    (sent,) = events_of(batch_of(item(1, wire), wire=wire))
+    assert event == before
+    assert {name: sent[name] for name in event} == event
+    assert sent.keys() - event.keys() == ({"options"} if wire is V1 else set())
+
+
+def test_v1_is_asked_not_to_move_any_time() -> None:
+    """It would, by the difference of the two clocks."""
+    assert fitted()["options"] == {"disable_skew_correction": True}
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        ("$process_person_profile", "process_person_profile"),
+        ("$cookieless_mode", "cookieless_mode"),
+    ],
+)
+def test_what_v1_reads_beside_the_properties_goes_there(
+    name: str, option: str, value: object
+) -> None:
+    """It writes the property itself."""
+    event = converted(1, properties={name: value, "a": 1}).event
+    before = copy.deepcopy(event)
+    shaped = V1.fitted(event)
+    assert not isinstance(shaped, Rejected)
+    assert shaped["options"] == {"disable_skew_correction": True, option: value}
+    assert shaped["properties"] == {"a": 1}
+    assert event == before
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_an_option_of_another_type_stays_data(value: object) -> None:
+    """PostHog itself acts on booleans alone; as an option v1 might drop the event for it."""
+    shaped = fitted(properties={"$process_person_profile": value})
+    assert shaped["options"] == {"disable_skew_correction": True}
+    assert shaped["properties"] == {"$process_person_profile": value}
+
+
+def test_v1_writes_our_name_over_the_sources_so_that_one_moves() -> None:
+    """Else nobody could tell any more which of the source's libraries sent the event."""
+    shaped = fitted(properties={"$lib": "web", "$lib_version": "1.2"})
+    assert shaped["properties"] == {"source_lib": "web", "source_lib_version": "1.2"}
+
+
+def test_a_name_that_is_taken_is_not_written_over() -> None:
+    """Both values arrive."""
+    shaped = fitted(properties={"$lib": "web", "source_lib": "mine", "_source_lib": "too"})
+    assert shaped["properties"] == {
+        "source_lib": "mine",
+        "_source_lib": "too",
+        "__source_lib": "web",
+    }
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_v1_says_itself_that_a_time_is_not_moved(value: object) -> None:
+    """What the event says of it would be written over."""
+    shaped = fitted(properties={"$ignore_sent_at": value, "a": 1})
+    assert shaped["properties"] == {"a": 1}
+    assert shaped["options"] == {"disable_skew_correction": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"event": "x" * 200}, None),
+        ({"event": "x" * 201}, "event_name_too_long"),
+        ({"event": "é" * 100}, None),
+        ({"event": "é" * 101}, "event_name_too_long"),
+        ({"event": "😀" * 50}, None),
+        ({"event": "😀" * 51}, "event_name_too_long"),
+        ({"distinct_id": "x" * 200}, None),
+        ({"distinct_id": "x" * 201}, "distinct_id_too_long"),
+        ({"distinct_id": "é" * 101}, "distinct_id_too_long"),
+        ({"distinct_id": " "}, "no_distinct_id"),
+        ({"distinct_id": "of two"}, None),
+        ({"distinct_id": " u"}, "bad_event"),
+        ({"distinct_id": "u\n"}, "bad_event"),
+        ({"event": "x" * 200, "distinct_id": "x" * 200}, None),
+    ],
+)
+def test_what_v1_would_drop_or_bend_is_found_first(changes: Json, code: str | None) -> None:
+    """It measures names and ids in bytes, and cuts the spaces around an id."""
+    assert code_of(**changes) == code
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "told",
+    [
+        *(b"", b"<html>", b"[]", b"1", b'"results"', b"{}", b"[" * 100_000, b"\xff", b"null"),
+        *(b'{"status":"error"}', b'{"status":0}', b'{"status":null}', b'{"status":true}'),
+    ],
+)
+def test_a_200_of_somebody_else_is_not_read_as_an_answer(wire: Wire, told: bytes) -> None:
+    """A portal says 200 to everything."""
+    assert wire.taken(told, ITEMS) is None
+
+
+@pytest.mark.parametrize("told", [b'{"status":"Ok"}', b'{"results":[]}', b'{"results":null}'])
+def test_v1_without_results_is_no_answer(told: bytes) -> None:
+    """Also a 200 of the other protocol is none: nothing says that an event was taken."""
+    assert V1.taken(told, ITEMS) is None
+
+
+@pytest.mark.parametrize(
+    "told", [b'{"status":"Ok"}', b'{"status":1}', b'{"status":"Ok","quota_limited":[]}']
+)
+def test_batch_takes_all_or_nothing(told: bytes) -> None:
+    """Its 200 says nothing about single events."""
+    assert BATCH.taken(told, ITEMS) == Taken()
+
+
+def test_a_200_of_batch_that_drops_is_no_acceptance() -> None:
+    """Going on would lose all the rest, with 200s."""
+    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
+        BATCH.taken(b'{"status":"Ok","quota_limited":["events"]}', ITEMS)
+
+
+def test_v1_answers_for_each_event() -> None:
+    """Taken, taken with a remark, or refused for good with the reason."""
+    assert taken(
+        {"result": "ok"},
+        {"result": "warning", "details": "person_processing_disabled"},
+        {"result": "drop", "details": "event_restriction_drop"},
+    ) == Taken(
+        dropped={IDS[2]: "event_restriction_drop"},
+        warned={IDS[1]: "person_processing_disabled"},
+    )
+
+
+def test_a_remark_beside_ok_is_counted_too() -> None:
+    """PostHog tells in this way that an event makes no person."""
+    assert taken(
+        {"result": "ok", "details": "person_processing_disabled"},
+        {"result": "ok"},
+        {"result": "ok"},
+    ) == Taken(warned={IDS[0]: "person_processing_disabled"})
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"result": "retry", "details": "not_persisted"},
+        {"result": "retry"},
+        {"result": "something new"},
+        {"result": None},
+        {},
+        None,
+        "ok",
+        [],
+    ],
+)
+def test_an_event_without_a_word_that_we_know_is_sent_again(result: object) -> None:
+    """To take silence for a yes could lose it; PostHog merges what it has twice."""
+    assert taken({"result": "ok"}, result, {"result": "ok"}) == Taken(again=frozenset({IDS[1]}))
+
+
+def test_a_drop_or_a_warning_may_have_no_details() -> None:
+    """It is refused or counted all the same."""
+    assert taken({"result": "drop"}, {"result": "warning", "details": None}, {"result": "ok"}) == (
+        Taken(dropped={IDS[0]: "no reason given"}, warned={IDS[1]: "no details given"})
+    )
+
+
+def test_an_answer_may_write_a_uuid_in_capitals() -> None:
+    """A uuid is a number; both forms are the same one."""
+    told = {one.uuid.upper(): {"result": "ok"} for one in ITEMS}
+    assert V1.taken(json.dumps({"results": told}).encode(), ITEMS) == Taken()
+
+
+def test_an_answer_about_other_events_is_none_about_ours() -> None:
+    """They are sent again, and the others are left alone."""
+    told = {"results": {uuid_of(99): {"result": "ok"}}}
+    assert V1.taken(json.dumps(told).encode(), ITEMS) == Taken(
+        again=frozenset(one.uuid for one in ITEMS)
+    )
+
+
+def test_a_drop_for_the_quota_stops_the_run() -> None:
+    """It has nothing to do with the event; the rejects would hold the whole history."""
+    drop = {"result": "drop", "details": "billing_limit_exceeded"}
+    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
+        taken({"result": "ok"}, drop, {"result": "ok"})
+
+
+def test_a_limited_event_stops_the_run() -> None:
+    """It must not be sent again, and its quota is used up for those behind it, too."""
+    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
+        taken({"result": "ok"}, {"result": "ok"}, {"result": "limited"})
+
+
+def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
+    """It stands in the rejects and in the end block: one line, bounded, without the token."""
+    said = "for phc_test\n\x1b[31m" + "x" * 5000
+    found = taken(
+        {"result": "drop", "details": said}, {"result": "ok"}, {"result": "warning", "details": [1]}
+    )
+    assert found.dropped[IDS[0]].startswith(r"for *** \x1b[31mxxx")
+    assert len(found.dropped[IDS[0]]) < 400
+    assert found.warned == {IDS[2]: "[1]"}
+
+
+def test_a_drop_for_want_of_the_flag_stops_the_run() -> None:
+    """A setting would mend it for all events."""
+    drop = {"result": "drop", "details": "non_historical_import_drop"}
+    with pytest.raises(FixConfiguration, match="Set `historical_migration` to `true`"):
+        taken(drop, drop, drop)
+
+
+def test_what_is_known_of_a_request_grows_with_each_try() -> None:
+    """Only what is still to be sent is that of the last answer alone."""
+    first = Taken({"a": "x"}, {"b": "y"}, frozenset({"c", "d"}))
+    then = Taken({"c": "z"}, {"d": "w"})
+    assert first.then(then) == Taken({"a": "x", "c": "z"}, {"b": "y", "d": "w"})
+    assert Taken().then(first) == first

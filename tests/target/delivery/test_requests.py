@@ -1,0 +1,176 @@
+"""Requests under way: each goes once, its outcome comes back once, with its lane."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.capture.results import Answer
+from target_posthog.delivery.requests import OneByOne, SideBySide
+from target_posthog.errors import RunAgain
+from tests.support.deliveries import batch_of, item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.capture.batches import Batch
+
+SECONDS = 10.0
+
+
+def batch(number: int) -> Batch:
+    """Return a batch of one event."""
+    return batch_of(item(number))
+
+
+class GatedSender:
+    """Ends a request when its test says so, as `Answer` or as an error."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.errors: dict[str, Exception] = {}
+        self.most_under_way = 0
+        self.stopped = threading.Event()
+        self._gates: dict[str, threading.Event] = {}
+        self._under_way = 0
+        self._lock = threading.Lock()
+
+    def send(self, batch: Batch) -> Answer:
+        """Wait at the gate of the batch's event."""
+        uuid = batch.items[0].uuid
+        with self._lock:
+            self.sent.append(uuid)
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
+        self.gate(batch).wait(SECONDS)
+        with self._lock:
+            self._under_way -= 1
+        if uuid in self.errors:
+            raise self.errors[uuid]
+        record = batch.items[0].record
+        assert isinstance(record, dict)
+        return Answer(seconds=float(record["row"]))
+
+    def stop(self) -> None:
+        """Open all gates."""
+        self.stopped.set()
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+    def gate(self, batch: Batch) -> threading.Event:
+        """Return what a batch waits for."""
+        with self._lock:
+            return self._gates.setdefault(batch.items[0].uuid, threading.Event())
+
+
+@pytest.fixture
+def sender() -> GatedSender:
+    """A sender that waits."""
+    return GatedSender()
+
+
+@pytest.fixture
+def side_by_side(sender: GatedSender) -> Iterator[SideBySide]:
+    """Lanes with threads, ended with the test."""
+    made = SideBySide(sender)
+    yield made
+    made.close()
+
+
+def wait_for_sent(sender: GatedSender, count: int) -> None:
+    """Wait until so many requests are at their gates."""
+    end = time.monotonic() + SECONDS
+    while len(sender.sent) < count:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+
+
+def test_lanes_send_side_by_side_and_come_back_as_they_end(
+    sender: GatedSender, side_by_side: SideBySide
+) -> None:
+    """The quick one does not wait for the slow one."""
+    batches = [batch(number) for number in range(3)]
+    for lane, one in enumerate(batches):
+        side_by_side.begin(lane, one)
+    wait_for_sent(sender, 3)
+    assert sender.most_under_way == 3
+    for lane in (1, 2, 0):
+        sender.gate(batches[lane]).set()
+        assert side_by_side.next_done(SECONDS) == (lane, Answer(seconds=float(lane)))
+
+
+def test_a_lane_sends_one_after_the_other(sender: GatedSender, side_by_side: SideBySide) -> None:
+    """In the order in which they were begun."""
+    batches = [batch(number) for number in range(3)]
+    for one in batches:
+        side_by_side.begin(0, one)
+        sender.gate(one).set()
+    for number in range(3):
+        assert side_by_side.next_done(SECONDS) == (0, Answer(seconds=float(number)))
+    assert sender.sent == [one.items[0].uuid for one in batches]
+    assert sender.most_under_way == 1
+
+
+def test_an_error_comes_back_as_the_outcome(sender: GatedSender, side_by_side: SideBySide) -> None:
+    """The main thread raises it; the thread of the lane lives on."""
+    first, second = batch(1), batch(2)
+    error = RunAgain("It is down.", "Wait.")
+    sender.errors[first.items[0].uuid] = error
+    for one in (first, second):
+        sender.gate(one).set()
+        side_by_side.begin(0, one)
+    assert side_by_side.next_done(SECONDS) == (0, error)
+    assert side_by_side.next_done(SECONDS) == (0, Answer(seconds=2.0))
+
+
+def test_nothing_ended_is_told_at_once_or_in_time(
+    sender: GatedSender, side_by_side: SideBySide
+) -> None:
+    """Without a wait when none is wanted."""
+    assert side_by_side.next_done(timeout=0) is None
+    one = batch(1)
+    side_by_side.begin(0, one)
+    started = time.monotonic()
+    assert side_by_side.next_done(timeout=0) is None
+    assert side_by_side.next_done(timeout=0.05) is None
+    assert time.monotonic() - started >= 0.05
+    sender.gate(one).set()
+    assert side_by_side.next_done() == (0, Answer(seconds=1.0))
+
+
+def test_closing_stops_the_sender_and_ends_the_threads(
+    sender: GatedSender, side_by_side: SideBySide
+) -> None:
+    """Each after the try that it is in; nobody waits for them."""
+    one = batch(1)
+    side_by_side.begin(7, one)
+    wait_for_sent(sender, 1)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "lane-7"]
+    assert thread.daemon
+    side_by_side.close()
+    assert sender.stopped.is_set()
+    sender.gate(one).set()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def test_one_by_one_sends_while_the_caller_waits(sender: GatedSender) -> None:
+    """A preview is written in order."""
+    in_flight = OneByOne(sender)
+    assert in_flight.next_done() is None
+    error = RunAgain("The disk is full.", "Make room.")
+    for number in (1, 2):
+        one = batch(number)
+        sender.gate(one).set()
+        if number == 2:
+            sender.errors[one.items[0].uuid] = error
+        in_flight.begin(number, one)
+    assert len(sender.sent) == 2
+    assert in_flight.next_done(timeout=0) == (1, Answer(seconds=1.0))
+    assert in_flight.next_done() == (2, error)
+    assert in_flight.next_done() is None
+    in_flight.close()

@@ -1,0 +1,117 @@
+"""The conversion against pairs written by hand from Amplitude's and PostHog's documentation."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.formats.amplitude.convert import convert
+from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
+from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
+from target_posthog.formats.event_names import STANDARD_EVENTS
+from target_posthog.rejects.writer import CODES
+from tests.support.golden_pairs import (
+    GoldenPair,
+    as_json,
+    load_all,
+    options_of,
+    outcome_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAIRS = load_all()
+_EVENT, _USER = "event_properties.", "user_properties."
+
+#: What the converter answers for a row alone; the other codes belong to later steps.
+CODES_OF_CONVERSION = {
+    "missing_event_type",
+    "event_name_too_long",
+    "bad_object",
+    "reserved_event_name",
+    "no_distinct_id",
+    "distinct_id_too_long",
+    "bad_time",
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_a_row_becomes_exactly_what_its_pair_says(pair: GoldenPair) -> None:
+    """Event, link and groups, or the rejection or skip: whole, and to the type of each value."""
+    outcome = outcome_of(convert(pair.row, options_of(pair.settings)))
+    assert as_json(outcome) == as_json(pair.expected)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_the_row_is_never_changed(pair: GoldenPair) -> None:
+    """The row goes to the rejects file as it came, so the conversion must leave it alone."""
+    before = copy.deepcopy(pair.row)
+    convert(pair.row, options_of(pair.settings))
+    assert as_json(pair.row) == as_json(before)
+    assert list(pair.row) == list(before)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_every_pair_says_why(pair: GoldenPair) -> None:
+    """An expectation without its fact is only a copy of the code."""
+    assert pair.why
+    assert all(reason.startswith("fact: ") for reason in pair.why)
+
+
+@pytest.mark.parametrize(
+    ("field", "source"),
+    [(field, source) for field in FIELDS for source in field.sources],
+    ids=lambda part: part if isinstance(part, str) else f"{part.name}-{part.when.value}",
+)
+def test_every_source_of_every_rename_fires_in_a_pair(field: Field, source: str) -> None:
+    """No row of the table of renames is without an example that was written by hand."""
+    shown = [value for value, original in _shown_by_pairs(field, source) if value is not None]
+    assert shown, f"no pair shows {field.name} made of {source}"
+    assert all(
+        as_json(value) == as_json(field.convert(original))
+        for value, original in _shown_by_pairs(field, source)
+    )
+
+
+def _shown_by_pairs(field: Field, source: str) -> Iterator[tuple[object, object]]:
+    """Yield the expected value and the source's own, where the source is the one that counts."""
+    earlier = field.sources[: field.sources.index(source)]
+    later = [one for one in FIELDS[FIELDS.index(field) + 1 :] if one.name == field.name]
+    for pair in PAIRS:
+        wished = {"property_names", "skip_properties"} & pair.settings.keys()
+        row, _ = exported_row(pair.row, fields_of(pair.row))
+        platform = platform_of(row)
+        if not pair.properties or wished or platform not in field.when:
+            continue
+        # An event's property goes before the user's.
+        above = [name for one in later if platform in one.when for name in one.sources]
+        values = {
+            **row,
+            **{_EVENT + k: v for k, v in (row["event_properties"] or {}).items()},
+            **{_USER + k: v for k, v in (row["user_properties"] or {}).items()},
+        }
+        if _EVENT + field.name in values or any(values.get(one) for one in (*earlier, *above)):
+            continue
+        if values.get(source) not in (None, ""):
+            yield pair.properties.get(field.name), values[source]
+
+
+@pytest.mark.parametrize(("amplitude", "posthog"), sorted(STANDARD_EVENTS.items()))
+def test_every_standard_name_fires_in_a_pair(amplitude: str, posthog: str) -> None:
+    """No row of the table of event names is without an example that was written by hand."""
+    shown = {
+        pair.expected["event"]["event"]
+        for pair in PAIRS
+        if pair.row.get("event_type") == amplitude and pair.settings.get("standard_events")
+    }
+    assert shown == {posthog}
+
+
+def test_every_rejection_of_the_conversion_has_a_pair() -> None:
+    """Each code that the converter can answer is shown, and is on the closed list."""
+    shown = {pair.expected["rejected"] for pair in PAIRS if "rejected" in pair.expected}
+    assert shown == CODES_OF_CONVERSION
+    assert shown <= CODES.keys()

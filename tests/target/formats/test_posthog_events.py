@@ -1,0 +1,280 @@
+"""Records that already are PostHog events are checked, and left alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from target_posthog.formats.amplitude.convert import Options
+from target_posthog.formats.event_names import EventNames
+from target_posthog.formats.posthog_events import convert as convert_with
+from target_posthog.model import Conversion, Converted, Json, Link, Rejected, Skipped
+from target_posthog.posthog.library import OWN_LIB
+
+UUID = "550e8400-e29b-41d4-a716-446655440000"
+
+
+def convert(record: Json, options: Options | None = None) -> Conversion:
+    """Convert as a target without further settings does."""
+    return convert_with(record, options or Options())
+
+
+def event(**changes: Any) -> Json:
+    """Return a sound event; a change to None leaves a field out."""
+    sound = {
+        "uuid": UUID,
+        "event": "viewed",
+        "distinct_id": "u1",
+        "timestamp": "2024-01-01T10:00:00.5+02:00",
+        "properties": {"a": 1},
+    }
+    return {name: value for name, value in {**sound, **changes}.items() if value is not None}
+
+
+def sent(**changes: Any) -> Json:
+    """Return what is sent for an event."""
+    result = convert(event(**changes))
+    assert isinstance(result, Converted), result
+    return result.event
+
+
+def test_a_sound_event_goes_out_as_it_is() -> None:
+    """Only its time is brought to one form, and our own place is kept out of it."""
+    assert sent() == {
+        "uuid": UUID,
+        "event": "viewed",
+        "distinct_id": "u1",
+        "timestamp": "2024-01-01T08:00:00.500000Z",
+        "properties": {"$geoip_disable": True, "a": 1, **OWN_LIB},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"event": None}, "missing_event_type"),
+        ({"event": ""}, "missing_event_type"),
+        ({"event": 5}, "missing_event_type"),
+        ({"distinct_id": None}, "no_distinct_id"),
+        ({"distinct_id": " "}, "no_distinct_id"),
+        ({"distinct_id": "x" * 201}, "distinct_id_too_long"),
+        ({"timestamp": None}, "bad_time"),
+        ({"timestamp": "yesterday"}, "bad_time"),
+        ({"properties": [1]}, "bad_event"),
+        ({"$set": "x"}, "bad_event"),
+        ({"$set_once": [1]}, "bad_event"),
+        ({"properties": {"$set": 5}, "$set": {"a": 1}}, "bad_event"),
+    ],
+)
+def test_what_posthog_would_refuse_or_bend_is_rejected(changes: Json, code: str) -> None:
+    """Each under its own code."""
+    result = convert(event(**changes))
+    assert isinstance(result, Rejected)
+    assert result.code == code
+
+
+def test_fields_that_posthog_does_not_know_become_properties() -> None:
+    """PostHog would leave them out; the event's own property of the same name wins."""
+    properties = sent(shop="x", id=5, a=2)["properties"]
+    assert properties == {"$geoip_disable": True, "shop": "x", "a": 1, **OWN_LIB}
+    assert sent(shop="x", id=5, uuid=None)["properties"]["id"] == 5
+
+
+def test_the_library_of_the_source_stays() -> None:
+    """It came by that one, and now by this target."""
+    assert sent(properties={"$lib": "web"})["properties"] == {"$geoip_disable": True, "$lib": "web"}
+
+
+CHAIN = 'button.cta:text="Buy";div'
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        # Files: S3 and Azure.
+        {
+            "elements_chain": CHAIN,
+            "person_id": "p",
+            "person_properties": '{"plan": "pro", "$initial_os": "iOS"}',
+            "created_at": "2024-01-01 00:00:01",
+            "team_id": 2,
+        },
+        # BigQuery, PostgreSQL, Redshift: the chain is JSON, once or twice.
+        {
+            "elements": json.dumps(CHAIN),
+            "set": '{"plan": "pro"}',
+            "set_once": '{"$initial_os": "iOS"}',
+            "site_url": "",
+            "team_id": 2,
+            "bq_ingested_timestamp": "2024-01-01",
+        },
+        {
+            "elements": json.dumps(json.dumps(CHAIN)),
+            "set": {"plan": "pro"},
+            "set_once": {"$initial_os": "iOS"},
+            "team_id": 2,
+        },
+        # Snowflake.
+        {
+            "elements": CHAIN,
+            "people_set": {"plan": "pro"},
+            "people_set_once": {"$initial_os": "iOS"},
+            "team_id": 2,
+        },
+        # The API.
+        {
+            "elements_chain": CHAIN,
+            "elements": [{"tag_name": "button"}],
+            "person": {"properties": {"plan": "pro", "$initial_os": "iOS"}},
+            "team_id": 2,
+        },
+    ],
+)
+@pytest.mark.parametrize("capitals", [False, True])
+def test_each_column_of_posthogs_exports_has_its_place(columns: Json, capitals: object) -> None:
+    """As objects or as text, in small letters or, from Snowflake by another tool, in capitals."""
+    record = event(ip="192.0.2.1", properties='{"a": 1}', **columns)
+    if capitals:
+        record = {name.upper(): value for name, value in record.items()}
+    result = convert(record)
+    assert isinstance(result, Converted), result
+    assert result.event["uuid"] == UUID
+    properties = result.event["properties"]
+    assert properties.pop("posthog_source")["team_id"] == 2
+    assert properties == {
+        "$geoip_disable": True,
+        "a": 1,
+        "$ip": "192.0.2.1",
+        "$elements_chain": CHAIN,
+        "$set": {"plan": "pro"},
+        "$set_once": {"$initial_os": "iOS"},
+        **OWN_LIB,
+    }
+
+
+def test_what_an_event_set_goes_before_what_its_person_had() -> None:
+    """And its own properties before the columns of the same meaning."""
+    properties = sent(
+        properties={"$set": {"plan": "pro"}, "$ip": "192.0.2.2", "$elements_chain": "a"},
+        person_properties={"plan": "free", "city": "Ulm"},
+        ip="192.0.2.1",
+        elements_chain="b",
+    )["properties"]
+    assert properties["$set"] == {"plan": "pro", "city": "Ulm"}
+    assert (properties["$ip"], properties["$elements_chain"]) == ("192.0.2.2", "a")
+
+
+def test_an_event_without_a_person_profile_stays_one() -> None:
+    """An export says it in a column."""
+    assert sent(person_mode="propertyless")["properties"]["$process_person_profile"] is False
+    assert "$process_person_profile" not in sent(person_mode="full")["properties"]
+
+
+def test_the_id_of_the_api_is_the_uuid() -> None:
+    """Where there is no other."""
+    assert sent(uuid=None, id=UUID.upper())["uuid"] == UUID
+
+
+@pytest.mark.parametrize(
+    ("changes", "user", "link"),
+    [
+        ({}, None, None),
+        ({"properties": {"$user_id": "u1"}}, "u1", None),
+        ({"properties": {"$is_identified": True}}, "u1", None),
+        ({"properties": {"$is_identified": False}}, None, None),
+        ({"event": "$identify", "properties": {"$anon_distinct_id": "d"}}, "u1", Link("u1", "d")),
+        ({"event": "$create_alias", "properties": {"alias": 7.0}}, None, Link("u1", "7")),
+        ({"event": "$identify", "properties": {"$anon_distinct_id": "null"}}, None, None),
+        ({"event": "$identify"}, None, None),
+    ],
+)
+def test_an_event_shows_its_user_and_whom_it_joins(
+    changes: Json, user: str | None, link: Link | None
+) -> None:
+    """An id alone may be a device's."""
+    result = convert(event(**changes))
+    assert isinstance(result, Converted)
+    assert (result.user, result.link, result.joins) == (user, link, link is not None)
+
+
+def test_person_properties_beside_the_properties_join_those_inside() -> None:
+    """As PostHog joins them itself."""
+    event_sent = sent(**{"$set": {"b": 2}, "properties": {"$set": {"a": 1, "b": 1}}})
+    assert event_sent["properties"]["$set"] == {"a": 1, "b": 2}
+    assert sent(**{"$set_once": {"c": 3}})["properties"]["$set_once"] == {"c": 3}
+
+
+def test_the_user_decides_about_geoip() -> None:
+    """It is only a default."""
+    assert sent(properties={"$geoip_disable": False})["properties"]["$geoip_disable"] is False
+
+
+def test_an_event_without_a_uuid_gets_the_same_one_in_every_run() -> None:
+    """Singer's own columns are new in each run and do not count."""
+    first, second = sent(uuid=None), sent(uuid="no uuid", _sdc_batched_at="2024")
+    assert first["uuid"] == sent(uuid=None, _sdc_batched_at="2025")["uuid"]
+    assert first["uuid"] != second["uuid"]
+    assert first["uuid"] != sent(uuid=None, properties={"a": 2})["uuid"]
+
+
+def test_the_record_is_not_changed() -> None:
+    """It may still have to go to the rejects as it came."""
+    record = event(**{"$set": {"b": 2}, "properties": {"$set": {"a": 1}}})
+    before = repr(record)
+    convert(record)
+    assert repr(record) == before
+
+
+def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
+    """By the settings that Amplitude's names follow, too."""
+    options = Options(names=EventNames.of({"viewed": "seen"}, ["draft_*"]))
+    renamed = convert(event(), options)
+    assert isinstance(renamed, Converted)
+    assert renamed.event["event"] == "seen"
+    assert convert(event(event="draft_1"), options) == Skipped("skip_events")
+
+
+def test_objects_may_be_written_as_text() -> None:
+    """As databases hold them, PostHog's own exports to PostgreSQL first of all."""
+    event_sent = sent(**{"properties": '{"a": [1]}', "$set": '{"b": 2}', "$set_once": ""})
+    assert event_sent["properties"] == {
+        "$geoip_disable": True,
+        "a": [1],
+        "$set": {"b": 2},
+        **OWN_LIB,
+    }
+    for text in ("{", "[1]", '"a"'):
+        result = convert(event(properties=text))
+        assert isinstance(result, Rejected)
+        assert result.code == "bad_event"
+
+
+@pytest.mark.parametrize(
+    ("changes", "person"),
+    [
+        ({"distinct_id": 7}, "7"),
+        ({"distinct_id": None, "properties": {"distinct_id": "p1"}}, "p1"),
+        ({"distinct_id": "", "properties": {"distinct_id": 8}}, "8"),
+        ({"distinct_id": 7.0}, "7"),
+    ],
+)
+def test_the_person_is_found_where_posthog_finds_it(changes: Json, person: str) -> None:
+    """Numbers are ids, too, and an id may stand in the properties (rust/capture v0_request.rs)."""
+    assert sent(**changes)["distinct_id"] == person
+
+
+def test_a_time_may_be_a_number() -> None:
+    """Seconds or milliseconds since 1970, as databases hold them."""
+    for time in (1704103200, 1704103200000):
+        assert sent(timestamp=time)["timestamp"] == "2024-01-01T10:00:00.000000Z"
+
+
+def test_what_posthog_would_answer_with_ok_and_not_keep_is_rejected() -> None:
+    """Or it would count as accepted; its own names for people and groups pass."""
+    result = convert(event(event="$performance_event"))
+    assert isinstance(result, Rejected)
+    assert result.code == "reserved_event_name"
+    for name in ("$identify", "$create_alias", "$groupidentify"):
+        assert sent(event=name)["event"] == name

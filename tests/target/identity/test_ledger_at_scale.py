@@ -1,0 +1,159 @@
+"""Several processes on one ledger, few statements for many pairs; SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from target_posthog.identity.ledger import Ledger, Owner
+from target_posthog.identity.observations import sightings_of
+from target_posthog.identity.resolver import Links
+from target_posthog.model import Link
+from tests.fakes.posthog_persons import PersonModel
+from tests.support.deliveries import item
+from tests.support.processes import clean_environment, encoded, start
+from tests.support.singer import records, row, schema, state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+_CLAIMS = """
+import sys
+from target_posthog.model import Link
+from target_posthog.identity.ledger import Ledger
+url, worker = sys.argv[1], int(sys.argv[2])
+ledger = Ledger(url, "phc_test")
+order = range(2000) if worker % 2 else range(1999, -1, -1)
+devices = [f"device-{number}" for number in order]
+for start in range(0, 2000, 250):
+    part = devices[start : start + 250]
+    claimed = ledger.claim([Link(f"user-{worker}", device) for device in part])
+    ledger.accept(part)
+    for device in part:
+        print(device, claimed[device].user_id)
+"""
+
+
+def test_processes_that_claim_and_accept_crosswise_agree(ledger_url: str) -> None:
+    """None waits for ever, none fails, and each device has one owner for all of them."""
+    command = [sys.executable, "-c", _CLAIMS, ledger_url]
+    workers = [
+        subprocess.Popen(
+            [*command, str(number)], stdout=subprocess.PIPE, text=True, env=clean_environment()
+        )
+        for number in range(4)
+    ]
+    answers = [worker.communicate(timeout=100)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 4
+    owners = [dict(line.split() for line in answer.splitlines()) for answer in answers]
+    assert len(owners[0]) == 2000
+    assert all(one == owners[0] for one in owners)
+
+
+_LINKS = {"alias": ("$create_alias", "alias"), "identify": ("$identify", "$anon_distinct_id")}
+
+
+@pytest.mark.parametrize("kind", ["alias", "identify", "none"])
+def test_targets_that_share_a_ledger_never_join_two_users(
+    tmp_path: Path, config: Json, capture: PosthogCapture, ledger_url: str, kind: str
+) -> None:
+    """Three machines move overlapping hours, in which everybody uses everybody's devices."""
+    settings = {**config, "ledger_url": ledger_url, "max_batch_events": 40}
+    settings["identity_events"] = kind
+    lives = [
+        row(n, user_id=None if n % 7 == 0 else f"user-{n * n % 11}", device_id=f"device-{n % 23}")
+        for n in range(600)
+    ]
+    machines = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        target = start("target-posthog", settings, folder)
+        own = lives[number * 150 :] + lives[: number * 150]
+        machines.append((target, encoded([schema(), *records(own), state({"at": number})])))
+    for target, lines in machines:
+        target.write([lines])
+    for target, _ in machines:
+        with target:
+            target.finish().checked()
+
+    # In the order of arrival; each machine sent every row.
+    model = PersonModel()
+    for event in capture.events:
+        model.process(event)
+    users = {f"user-{number}" for number in range(11)}
+    assert all(len(person & users) <= 1 for person in model.people())
+    name, of_device = _LINKS.get(kind, ("", ""))
+    told = {
+        (event["properties"][of_device], event["distinct_id"])
+        for event in capture.events
+        if event["event"] == name
+    }
+    assert len(told) == len(dict(told)) == (0 if kind == "none" else 23)
+    assert all(kind != "none" or len(person) == 1 for person in model.people())
+    for device, user in told:
+        assert model.person_of(device) == model.person_of(user)
+
+
+@pytest.mark.parametrize("count", [10, 5000])
+def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count: int) -> None:
+    """A look-up for each pair would be the slowest part of a migration."""
+    pairs = [Link(f"user-{number}", f"device-{number}") for number in range(count)]
+    seen = sightings_of([item(number, link=pair) for number, pair in enumerate(pairs)])
+    ledger = Ledger(ledger_url, "phc_test")
+    links = Links(ledger, "alias")
+    statements: list[str] = []
+    sa.event.listen(
+        ledger._engine,
+        "before_cursor_execute",
+        lambda _c, _cursor, statement, *_: statements.append(statement),
+    )
+    news = links.news(seen)
+    assert [one.link for one in news.added] == pairs
+    # Users and devices: two look-ups and two inserts, of 5,000 ids each.
+    assert 1 <= len(statements) <= 4
+    statements.clear()
+    links.accept(pairs, [])
+    assert 1 <= len(statements) <= 2
+    statements.clear()
+    links.news(seen)
+    assert statements == []
+    fresh = Links(ledger, "alias")
+    fresh.news(seen)
+    assert 1 <= len(statements) <= 2
+    ledger.close()
+
+
+def test_sqlite_keeps_a_claim_over_a_power_cut(tmp_path: Path) -> None:
+    """Another user must not get a device that PostHog already gave away."""
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db", "phc_test")
+    with ledger._engine.connect() as connection:
+        assert connection.execute(sa.text("PRAGMA synchronous")).scalar_one() == 2
+        assert connection.execute(sa.text("PRAGMA journal_mode")).scalar_one() == "wal"
+        plan = connection.execute(
+            sa.text(
+                "EXPLAIN QUERY PLAN SELECT user_id FROM device_users "
+                "WHERE project = 'p' AND device_id IN ('a', 'b')"
+            )
+        ).all()
+    assert "SEARCH device_users USING PRIMARY KEY (project=? AND device_id=?)" in str(plan)
+    ledger.close()
+
+
+def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
+    """Apps that set the device id to the user id leave it on the phone after the logout."""
+    ledger = Ledger(ledger_url, "phc_test")
+    links = Links(ledger, "alias")
+    alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
+    bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
+    news = links.news(sightings_of([bob, alice]))
+    assert (news.added, news.newly_shared) == ([], 1)
+    assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
+    ledger.close()

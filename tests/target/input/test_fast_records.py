@@ -1,0 +1,301 @@
+"""Usual records of RECORD messages go a shorter way, with the same result and order."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.cli import checked_config
+from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.converter import Conversions, Converter
+from target_posthog.input.fast_records import QuickRecords
+from target_posthog.model import whole_record
+from target_posthog.settings import SETTINGS, problems_of
+from tests.support.field_cases import batches_of
+from tests.support.processes import run_target
+from tests.support.singer import counts_in, record, records, row, schema, state
+from tests.support.typical_rows import typical_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from target_posthog.capture.batches import Item
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+#: A schema by which the target knows Amplitude's rows.
+AMPLITUDE = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
+
+
+def events(capture: PosthogCapture) -> list[str]:
+    """Return the events in the order in which they came, as text."""
+    return [json.dumps(event, sort_keys=True) for event in capture.events]
+
+
+def test_usual_and_other_rows_keep_their_order_and_their_form(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A field that is not Amplitude's makes a row go the long way; nothing else differs."""
+    sent = [row(number, device_id=f"d-{number % 7}") for number in range(400)]
+    mixed = [one | {"new_field": 1} if number % 3 == 0 else one for number, one in enumerate(sent)]
+    messages = [AMPLITUDE, *map(record, mixed), state({"at": 1})]
+    run = run_target(config, messages, tmp_path).checked()
+
+    assert counts_in(run.stderr)["accepted"] == 400
+    own = [event for event in capture.events if event["event"] == "viewed"]
+    assert [event["uuid"] for event in own] == [one["uuid"] for one in sent]
+    new = [event["properties"].pop("new_field", None) for event in own]
+    assert new == [one.get("new_field") for one in mixed]
+    by_both_ways = events(capture)
+    capture.events.clear()
+    (tmp_path / "target-posthog.db").unlink()
+
+    run_target(config, [AMPLITUDE, *map(record, sent), state({"at": 1})], tmp_path).checked()
+    assert events(capture) == by_both_ways
+
+
+def test_a_usual_row_that_posthog_refuses_is_in_the_rejects_as_it_came(
+    tmp_path: Path, config: Json
+) -> None:
+    """The record stands there as the tap wrote it, to be sent again."""
+    sent = [row(number) for number in range(20)]
+    late = row(20, event_time="2999-01-01 00:00:00.000000")
+    run = run_target(
+        config, [AMPLITUDE, *map(record, [*sent, late]), state({"at": 1})], tmp_path
+    ).checked()
+
+    assert counts_in(run.stderr)["rejected"] == 1
+    (path,) = (tmp_path / "rejects").iterdir()
+    (line,) = map(json.loads, path.read_text().splitlines())
+    assert (line["code"], line["record"]) == ("future_time", late)
+
+
+def test_records_of_two_streams_in_turn_are_all_taken_in_their_order(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """What stands around a record is looked at again when it changes."""
+    streams: list[Json] = [{} if number % 3 else {"stream": "other"} for number in range(40)]
+    records = [record(row(number)) | stream for number, stream in enumerate(streams)]
+    messages = [AMPLITUDE, {**AMPLITUDE, "stream": "other"}, *records]
+    run = run_target(config, [*messages, state({"at": 1})], tmp_path).checked()
+
+    assert counts_in(run.stderr)["accepted"] == 40
+    own = [event["uuid"] for event in capture.events if event["event"] == "viewed"]
+    assert own == [row(number)["uuid"] for number in range(40)]
+
+
+#: A line around a usual row.
+BEFORE, BEHIND = '{"type":"RECORD","stream":"events","record":', ',"time_extracted":"2024"}'
+
+
+@pytest.mark.parametrize(
+    ("before", "behind"),
+    [
+        (BEFORE, ""),
+        (BEFORE, ',"time_extracted":"2024"}}'),
+        (BEFORE, ',"type":"STATE"}'),
+        (BEFORE, ',"record":1}'),
+        (BEFORE[1:], BEHIND),
+        ('{"type":"RECORD","stream":"events","other":', BEHIND),
+    ],
+)
+def test_what_only_looks_like_a_record_is_left_to_the_sdk(before: str, behind: str) -> None:
+    """Also right behind a sound one with the same beginning or end."""
+    quick = QuickRecords(AnyTarget())  # type: ignore[arg-type]
+    line = json.dumps(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1))
+    sound = f"{BEFORE}{line}{BEHIND}".encode()
+    other = f"{before}{line}{behind}".encode()
+    assert list(quick.others([sound, other, sound, other, other])) == [other] * 3
+    assert quick.taken == 2
+
+
+def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
+    """However many they are, and also at the end of the input."""
+    target = AnyTarget()
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
+    rows = [{**row, "event_id": number} for number in range(40)]
+    rows[30]["new_field"] = 1
+    lines: list[Any] = [f"{BEFORE}{json.dumps(one)}{BEHIND}".encode() for one in rows]
+    lines.insert(5, b'{"type":"STATE","value":{}}')
+    lines.insert(36, "not bytes")
+
+    seen = []
+    for other in quick.others(lines):
+        seen.append((other, len(target.taken)))
+        assert quick.taken == len(target.taken)
+    assert seen == [(lines[5], 5), (lines[31], 30), ("not bytes", 34)]
+    assert target.taken == [number for number in range(40) if number != 30]
+
+
+def test_a_long_line_does_not_wait() -> None:
+    """What waits for other lines stays small."""
+    target = AnyTarget()
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
+    long = f"{BEFORE}{json.dumps({**row, 'user_properties': {'a': 'x' * 70_000}})}{BEHIND}"
+
+    def lines() -> Iterator[bytes]:
+        yield long.encode()
+        assert quick.taken == 1
+
+    assert list(quick.others(lines())) == []
+    assert quick.taken == 1
+
+
+def order(number: int, **more: Any) -> Json:
+    """Return a record of another tap."""
+    return {"id": number, "user_id": f"u-{number % 3}", "time": "2024-01-01", **more}
+
+
+#: How taps write a message: the Meltano SDK's, singer-python's, PipelineWise's, and one in Go,
+#: whose objects are in the order of their names.
+WRITERS: dict[str, Callable[[Json], str]] = {
+    "singer-sdk": lambda one: json.dumps(
+        {"type": "RECORD", "stream": "orders", "record": one, "time_extracted": f"{one['id']}Z"},
+        separators=(",", ":"),
+    ),
+    "singer-python": lambda one: json.dumps({"type": "RECORD", "stream": "orders", "record": one}),
+    "pipelinewise": lambda one: json.dumps(
+        {"type": "RECORD", "stream": "orders", "record": one, "version": 17, "time_extracted": "x"}
+    ),
+    "sorted": lambda one: json.dumps({"record": one, "stream": "orders", "type": "RECORD"}),
+    "indented": lambda one: json.dumps({"stream": "orders", "type": "RECORD", "record": one}) + " ",
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_records_of_other_taps_are_usual_however_their_messages_are_written(writer: str) -> None:
+    """Also where two taps write into one pipe, and where the same text stands twice in a line."""
+    target = AnyTarget(fields=True)
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    lines = [WRITERS[writer](order(number)).encode() + b"\n" for number in range(40)]
+    lines += [WRITERS["singer-sdk"](order(number)).encode() + b"\n" for number in range(40, 60)]
+    assert list(quick.others(lines)) == []
+    assert quick.taken == 60
+    assert target.taken == list(range(60))
+
+
+def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream() -> None:
+    """Here one without its key, one that is no event, and one that JSON does not know."""
+    target = AnyTarget(fields=True)
+    quick = QuickRecords(target)  # type: ignore[arg-type]
+    odd = [
+        {"user_id": "u", "time": "2024-01-01"},
+        order(7, time="soon"),
+        order(8, total=float("nan")),
+    ]
+    records = [*map(order, range(5)), *odd, *map(order, range(5, 9))]
+    lines = [WRITERS["singer-sdk"]({"id": 0} | one).encode() for one in records]
+    lines[5] = lines[5].replace(b'"id":0,', b"")
+    seen = [(lines.index(other), len(target.taken)) for other in quick.others(lines)]
+    assert seen == [(5, 5), (6, 5), (7, 5)]
+    assert target.taken == list(range(9))
+
+
+TEXT = {"type": "string"}
+ORDERS = schema("orders", key="id", id={"type": "integer"}, user_id=TEXT, time=TEXT)
+
+
+def test_records_of_streams_in_turn_are_the_same_events_by_both_ways(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """In the tap's order. A stream map that changes nothing has every record go the SDK's way."""
+    messages: list[Json | str] = [ORDERS, {**ORDERS, "stream": "refunds"}]
+    for number in range(60):
+        stream = "refunds" if number % 3 else "orders"
+        made = order(number, total=number / 4, _sdc_batched_at=f"{number}", _sdc_source_row=number)
+        messages.append(record(made, stream) | {"time_extracted": f"{number}"})
+    sent = []
+    for more in ({}, {"stream_maps": {"orders": {"x": None}, "refunds": {"x": None}}}):
+        run_target({**config, **more}, [*messages, state({"at": 1})], tmp_path).checked()
+        sent.append(events(capture))
+        capture.events.clear()
+        (tmp_path / "target-posthog.db").unlink()
+    assert len(sent[0]) == 60
+    assert "_sdc_batched_at" not in sent[0][0]
+    assert "_sdc_source_row" in sent[0][0]
+    assert sent[0] == sent[1]
+
+
+def test_a_record_without_its_key_stops_the_run_behind_usual_ones(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """What came before it is delivered, and the state says so."""
+    lines = [WRITERS["singer-python"](order(number)) for number in range(20)]
+    bad = WRITERS["singer-python"](order(20)).replace('"id": 20, ', "")
+    ended = run_target(config, [ORDERS, *lines, state({"at": 1}), bad], tmp_path)
+    assert "without its key properties (id)" in ended.stderr
+    assert ended.exit_code != 0
+    assert ended.messages == [{"at": 1}]
+    assert len(capture.held()) == 20
+
+
+@pytest.mark.parametrize("way", ["records", "batch"])
+def test_an_event_that_is_refused_late_is_in_the_rejects_with_its_stream(
+    tmp_path: Path, config: Json, way: str
+) -> None:
+    """Without it `target-posthog-replay` could not make the same event of it.
+
+    One nests deeper than PostHog reads, one lies in the future.
+    """
+    deep = json.loads(f"{'[' * 130}{']' * 130}")
+    odd = [order(3, deep=deep), order(7, time="2999-01-01")]
+    sent = [*map(order, range(3)), odd[0], *map(order, range(4, 7)), odd[1]]
+    messages = [ORDERS, *records(sent, "orders")]
+    if way == "batch":
+        messages = batches_of(messages, tmp_path, records=8)
+    ended = run_target(config, [*messages, state({"at": 1})], tmp_path).checked()
+    assert counts_in(ended.stderr)["accepted"] == 6
+    (path,) = (tmp_path / "rejects").iterdir()
+    lines = sorted(map(json.loads, path.read_text().splitlines()), key=lambda one: one["code"])
+    assert [one["code"] for one in lines] == ["future_time", "refused_by_posthog"]
+    assert [one["record"] for one in lines] == [odd[1], odd[0]]
+    assert {(one["stream"], *one["key_properties"]) for one in lines} == {("orders", "id")}
+
+
+class AnyTarget:
+    """A target that takes usual records of any stream.
+
+    Args:
+        fields: they are another tap's, not Amplitude rows.
+    """
+
+    def __init__(self, *, fields: bool = False) -> None:
+        usual = _orders() if fields else _typical()
+        self._sink = SimpleNamespace(converter=SimpleNamespace(usual_rows=usual))
+        self._number = "id" if fields else "event_id"
+        self.taken: list[int] = []
+
+    def plain_sink(self, _: str) -> Any:
+        """Return a sink of these records."""
+        return self._sink
+
+    def can_share(self, *_: int) -> bool:
+        """Have no workers."""
+        return False
+
+    def take_usual(self, items: Sequence[Item]) -> bool:
+        """Take records; each must be one."""
+        for item in items:
+            self.taken.append(whole_record(item.record)[self._number])
+        return True
+
+
+def _typical() -> UsualRows:
+    options = Options()
+    # The quick way takes only names that were met before.
+    convert(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1), options)
+    return UsualRows(options)
+
+
+def _orders() -> Any:
+    config: Json = {"api_key": "phc_x", "source_format": "fields"}
+    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    return Converter(Conversions(config), "orders", {}, ("id",), lambda *_: None).usual_rows

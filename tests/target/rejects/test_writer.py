@@ -1,0 +1,130 @@
+"""What PostHog cannot have is on the disk before the state moves on."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import target_posthog
+from target_posthog.errors import RunAgain
+from target_posthog.model import Rejected
+from target_posthog.rejects.names import name_of, owner_of
+from target_posthog.rejects.writer import CODES, Rejects
+from tests.support.processes import start
+from tests.support.singer import record, row, schema, state
+
+if TYPE_CHECKING:
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
+BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
+
+
+def test_a_reject_is_one_line_with_its_reason_and_its_record(tmp_path: Path) -> None:
+    """So that it can be judged, mended and sent again."""
+    rejects = Rejects(tmp_path, NOW)
+    rejects.write(BAD_TIME, "convert", {"event_type": "a\nb", "huge": 2**70})
+    rejects.save()
+    assert [json.loads(line) for line in rejects.path.read_text().splitlines()] == [
+        {
+            "code": "bad_time",
+            "stage": "convert",
+            "reason": "None of the row's times can be read.",
+            "record": {"event_type": "a\nb", "huge": 2**70},
+        }
+    ]
+    rejects.close()
+
+
+def test_a_run_without_rejects_leaves_no_file(tmp_path: Path) -> None:
+    """An empty file would look like work to do."""
+    rejects = Rejects(tmp_path / "rejects", NOW)
+    rejects.save()
+    rejects.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saved_lines_survive_the_end_of_the_process(tmp_path: Path) -> None:
+    """After `save` nothing waits in a buffer; before it, it may."""
+    rejects = Rejects(tmp_path, NOW)
+    rejects.write(BAD_TIME, "convert", {"row": 1})
+    rejects.save()
+    assert rejects.path.read_text().count("\n") == 1
+    rejects.close()
+
+
+def test_a_second_run_does_not_write_over_the_first(tmp_path: Path) -> None:
+    """Lines are only ever added."""
+    for number in (1, 2):
+        rejects = Rejects(tmp_path, NOW)
+        rejects.write(BAD_TIME, "convert", {"row": number})
+        rejects.close()
+    lines = [line for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
+    assert [json.loads(line)["record"]["row"] for line in lines] == [1, 2]
+
+
+def test_a_folder_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
+    """The message says what to do."""
+    (tmp_path / "rejects").write_text("a file is in the way")
+    with pytest.raises(RunAgain, match="rejects_path"):
+        Rejects(tmp_path / "rejects", NOW).write(BAD_TIME, "convert", {})
+
+
+def test_a_full_disk_stops_at_the_latest_when_the_lines_are_saved(tmp_path: Path) -> None:
+    """A line that only a buffer took is not written down."""
+    rejects = Rejects(tmp_path, NOW)
+    rejects.path.symlink_to("/dev/full")
+    rejects.write(BAD_TIME, "convert", {})
+    with pytest.raises(RunAgain, match=r"No space left on device.*Make room"):
+        rejects.save()
+    with pytest.raises(RunAgain):
+        rejects.close()
+
+
+def test_every_code_that_is_used_is_on_the_list() -> None:
+    """Users and the report group by these codes; a code that is not listed has no explanation."""
+    used = {
+        code
+        for folder in target_posthog.__path__
+        for path in Path(folder).rglob("*.py")
+        for code in re.findall(r'Rejected\(\s*"([a-z_]+)"', path.read_text())
+    }
+    assert len(used) > 5
+    assert used <= CODES.keys()
+
+
+def _fill(folder: Path, pid: int) -> None:
+    """Let there be no room for the rejects file of a process, whenever it was started."""
+    now = datetime.now(timezone.utc)
+    for seconds in range(120):
+        started = now - timedelta(seconds=seconds)
+        name = name_of(started, pid, owner_of("phc_test"))
+        (folder / f"{name}.jsonl").symlink_to("/dev/full")
+
+
+def test_when_the_disk_is_full_the_state_stays(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """A reject that is not on the disk would be lost; so the next run must read it again."""
+    bad = record(row(2, event_time="never", server_upload_time="never"))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    settings = {**config, "rejects_path": str(disk)}
+    with start("target-posthog", settings, tmp_path) as target:
+        target.write([schema(), record(row(1)), state({"at": 1})])
+        target.wait_for(lambda: target.stdout)
+        _fill(disk, target.process.pid)
+        target.write([bad, state({"at": 2})])
+        ended = target.finish()
+    assert ended.exit_code == 1
+    assert ended.messages == [{"at": 1}]
+    assert "No space left on device" in ended.stderr
+    assert "rejects_path" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert [event["event"] for event in capture.events] == ["viewed"]

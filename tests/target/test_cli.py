@@ -1,0 +1,346 @@
+"""How the target speaks as a command: its exit codes, and messages without secrets or records."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.errors import STATE_IS_SAVED, BrokenInput
+from target_posthog.input.reader import SingerLines
+from tests.fakes.posthog_capture import Fault
+from tests.support.processes import SCRIPTS, Running, run_target, start
+from tests.support.singer import record, records, row, rows, schema, state
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.processes import Finished
+    from tests.support.singer import Json
+
+PASSWORD = "hushhush"
+SECRET_KEYS = ("phx_hush", "phc_test")
+PERSONAL = {"user_id": "jane@example.com", "event_properties": {"card": "4111-1111"}}
+
+
+def log_of(finished: Finished) -> str:
+    """Return what was logged, after seeing that it holds nothing that is secret or personal."""
+    for secret in (PASSWORD, *SECRET_KEYS, "jane@example.com", "4111-1111"):
+        assert secret not in finished.stderr
+    assert "Traceback" not in finished.stderr
+    return finished.stderr
+
+
+def errors_in(finished: Finished) -> list[str]:
+    """Return the lines of the log that are errors."""
+    return [line for line in log_of(finished).splitlines() if "ERROR" in line]
+
+
+def test_a_wrong_configuration_is_one_line_and_exit_code_2(
+    tmp_path: Path, capture: PosthogCapture
+) -> None:
+    """Everything that is wrong is told at once, and nothing is sent."""
+    config = {"api_key": f"phx_{PASSWORD}", "host": "ftp://x", "max_batch_events": 0}
+    finished = run_target(config, [schema(), record(row(1))], tmp_path)
+    assert finished.exit_code == 2
+    assert finished.stdout == ""
+    (line,) = errors_in(finished)
+    for words in (
+        "personal API key",
+        "`host` is not",
+        "max_batch_events",
+        "`target-posthog --about`",
+    ):
+        assert words in line
+    assert capture.requests == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file"),
+        ("", "it is not a JSON object"),
+        ("{'api_key': 'hushhush'}", "it is not a JSON object"),
+        ('["hushhush", 5]', "it is not a JSON object"),
+        ("5", "it is not a JSON object"),
+        ("\x00\xff", "it is not a JSON object"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_named(
+    tmp_path: Path, content: str | None, words: str
+) -> None:
+    """With its path, for there may be several."""
+    path = tmp_path / "my.json"
+    if content is not None:
+        path.write_text(content, encoding="latin-1")
+    command = [str(SCRIPTS / "target-posthog"), "--config", str(path)]
+    with Running(command, tmp_path) as target:
+        finished = target.finish()
+    assert finished.exit_code == 2
+    (line,) = errors_in(finished)
+    assert f"The configuration in {path} cannot be read: " in line
+    assert words in line
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--input", "none.jsonl"]])
+def test_a_wrong_command_line_is_exit_code_2(
+    tmp_path: Path, config: Json, arguments: list[str]
+) -> None:
+    """It is a matter of configuration too."""
+    finished = run_target(config, [], tmp_path, *arguments)
+    assert finished.exit_code == 2
+    assert "--help" in errors_in(finished)[0]
+
+
+def test_settings_may_come_from_the_environment(tmp_path: Path, capture: PosthogCapture) -> None:
+    """As Meltano gives them."""
+    environment = {
+        "TARGET_POSTHOG_API_KEY": capture.api_key,
+        "TARGET_POSTHOG_HOST": capture.url,
+        "TARGET_POSTHOG_HISTORICAL_MIGRATION": "auto",
+        "TARGET_POSTHOG_SKIP_EVENTS": '["left*"]',
+        "TARGET_POSTHOG_MAX_REJECT_RATIO": "0.5",
+    }
+    messages = [schema(), *records([row(1), row(2, event_type="left")])]
+    finished = run_target({}, messages, tmp_path, "--config", "ENV", environment=environment)
+    assert finished.exit_code == 0, finished.stderr
+    # As false, the old event would be billed.
+    assert [request.historical_migration for request in capture.requests] == [True]
+    assert len(capture.events) == 1
+    assert "Parsing" not in finished.stderr
+
+
+def test_about_and_version_need_no_configuration(tmp_path: Path) -> None:
+    """Meltano and people ask before there is one."""
+    for arguments, words in ((["--about", "--format", "json"], '"api_key"'), (["--version"], "v0")):
+        with Running([str(SCRIPTS / "target-posthog"), *arguments], tmp_path) as target:
+            finished = target.finish()
+        assert finished.exit_code == 0
+        assert words in finished.stdout
+
+
+_SOUND = [schema(), record(row(1)), state({"at": 1})]
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
+def test_input_in_utf_16_is_called_that(coding: str) -> None:
+    """A shell such as PowerShell writes a tap's output so; nothing else is wrong with it."""
+    text = ("\ufeff" if coding == "utf-16-be" else "") + json.dumps(schema())
+    with pytest.raises(BrokenInput, match="UTF-16 text, not UTF-8"):
+        SingerLines().process_lines(io.BytesIO(text.encode(coding)), {})
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("Traceback: the tap is broken for jane@example.com", "Line 4 of the input is not a"),
+        ('{"type": "RECORD", "stream": "events", "record": {"user_id": "jane@exa', "Line 4 of"),
+        ("[1, 2]", "Line 4 of the input is not a Singer message"),
+        ("5", "Line 4 of the input is not a Singer message"),
+        ('{"stream": "events"}', "Line 4 of the input is not a Singer message"),
+        ("[" * 100_000, "Line 4 of the input nests deeper than 500 levels"),
+        (b"\xff\xfe\n", "Line 4 of the input is not a Singer message"),
+        ({"type": "EVENT", "user": PERSONAL}, "Line 4 of the input is a message of an unknown"),
+        ({"type": "RECORD", "record": PERSONAL}, "not a valid RECORD message: `stream` is missing"),
+        ({"type": "RECORD", "stream": ["events"], "record": {}}, "message: `stream` is missing or"),
+        ({"type": "RECORD", "stream": "events", "record": None}, "message: `record` is missing or"),
+        (
+            {"type": "RECORD", "stream": "events", "record": [PERSONAL]},
+            "message: `record` is missing or",
+        ),
+        (
+            {"type": "RECORD", "stream": "none", "record": PERSONAL},
+            "of the stream none before its schema",
+        ),
+        (
+            {"type": "RECORD", "stream": "events", "record": PERSONAL},
+            "without its key properties (uuid)",
+        ),
+        ({"type": "SCHEMA", "stream": "events", "schema": None}, "message: `schema` is missing or"),
+        ({"type": "STATE", "state": 5}, "not a valid STATE message: `value` is missing"),
+        (
+            {**schema(), "key_properties": "uuid"},
+            "not a valid SCHEMA message: `key_properties` is missing",
+        ),
+        (
+            {**schema(), "key_properties": [["uuid"]]},
+            "not a valid SCHEMA message: `key_properties` is missing",
+        ),
+        (
+            {"type": "BATCH", "stream": "events", "manifest": []},
+            "a BATCH message that is not valid",
+        ),
+    ],
+)
+def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(
+    tmp_path: Path, config: Json, broken: Json | str | bytes, words: str
+) -> None:
+    """The state before it stands, none after it is written, and its content is not shown."""
+    messages = [*_SOUND, broken, state({"at": 2})]
+    finished = run_target(config, messages, tmp_path)
+    assert finished.exit_code == 1
+    assert finished.messages == [{"at": 1}]
+    (line,) = errors_in(finished)
+    assert words in line
+    assert STATE_IS_SAVED in line
+    assert "run again" in line
+
+
+def test_a_last_line_that_is_cut_off_is_not_a_good_end(tmp_path: Path, config: Json) -> None:
+    """The tap was killed; its last record is not whole."""
+    cut = json.dumps(record(row(2))).encode()[:-20]
+    finished = run_target(config, [*_SOUND, cut], tmp_path)
+    assert finished.exit_code == 1
+    assert finished.messages == [{"at": 1}]
+    assert "was cut off" in errors_in(finished)[0]
+
+
+def test_a_last_line_without_its_newline_is_whole(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Some taps end so."""
+    last = json.dumps(state({"at": 2})).encode()
+    assert run_target(config, [*_SOUND, last], tmp_path).checked().messages[-1] == {"at": 2}
+    assert len(capture.events) == 1
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_run_with_exit_code_1_and_no_further_state(
+    tmp_path: Path, config: Json, capture: PosthogCapture, signum: int
+) -> None:
+    """What waited to be sent is not in the state; the next run reads it again."""
+    with start("target-posthog", config, tmp_path) as target:
+        target.write(_SOUND)
+        target.wait_for(lambda: target.stdout)
+        target.write([*records(rows(range(2, 50))), state({"at": 50})])
+        finished = target.stop(signum)
+    assert finished.exit_code == 1
+    first, both = [{"at": 1}], [{"at": 1}, {"at": 50}]
+    assert (len(capture.events), finished.messages) in [(1, first), (49, both)]
+    (line,) = errors_in(finished)
+    assert f"Stopped by {signal.Signals(signum).name}" in line
+    assert "Run again" in line
+
+
+def test_a_signal_while_posthog_is_waited_for_ends_the_run_at_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Nobody wants to wait half an hour for a stop."""
+    capture.fail(Fault.STATUS, times=1000, status=429, retry_after=60)
+    with start("target-posthog", {**config, "max_retry_seconds": 1800}, tmp_path) as target:
+        target.write([*_SOUND])
+        target.wait_for(lambda: "Trying again" in target.stderr)
+        finished = target.stop()
+    assert finished.exit_code == 1
+    assert finished.stdout == ""
+    assert "Stopped by SIGTERM" in errors_in(finished)[0]
+
+
+def test_when_nobody_reads_the_states_the_run_stops(tmp_path: Path, config: Json) -> None:
+    """It could go on and on without ever saving how far it came."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with start("target-posthog", config, tmp_path, stdout=writing) as target:
+        os.close(writing)
+        target.write(_SOUND)
+        finished = target.finish()
+    assert finished.exit_code == 1
+    (line,) = errors_in(finished)
+    assert "Standard output was closed by its reader" in line
+
+
+def test_a_full_disk_below_the_states_stops_the_run(tmp_path: Path, config: Json) -> None:
+    """A state that is not written is not saved."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    with start("target-posthog", config, tmp_path, stdout=full) as target:
+        os.close(full)
+        target.write(_SOUND)
+        finished = target.finish()
+    assert finished.exit_code == 1
+    (line,) = errors_in(finished)
+    assert "No space left on device" in line
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+@pytest.mark.parametrize("status", [200, 401])
+def test_no_log_level_shows_a_secret_or_a_record(
+    tmp_path: Path,
+    config: Json,
+    capture: PosthogCapture,
+    postgresql_url: str,
+    level: str,
+    status: int,
+) -> None:
+    """Neither the key, nor the ledger's password, nor anybody's data."""
+    if status != 200:
+        capture.fail(Fault.STATUS, status=status, body="api_key phc_test is wrong")
+    url = postgresql_url.replace("postgres:@", f"postgres:{PASSWORD}@")
+    assert PASSWORD in url
+    messages = [
+        schema(),
+        record({**row(1, device_id="4111-1111"), **PERSONAL}),
+        record({**row(2, event_time="no", server_upload_time="no"), **PERSONAL}),
+        state({"at": 1}),
+    ]
+    finished = run_target(
+        {**config, "ledger_url": url},
+        messages,
+        tmp_path,
+        environment={"TARGET_POSTHOG_LOGLEVEL": level},
+    )
+    assert finished.exit_code == (0 if status == 200 else 2)
+    assert log_of(finished)
+    assert "jane" not in finished.stdout
+
+
+def test_a_wrong_password_of_the_ledger_is_not_shown(tmp_path: Path, config: Json) -> None:
+    """Exit code 1: the database may only be down."""
+    url = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:1/db"
+    finished = run_target({**config, "ledger_url": url}, _SOUND, tmp_path)
+    assert finished.exit_code == 1
+    assert finished.stdout == ""
+    (line,) = errors_in(finished)
+    assert "postgresql+psycopg://me:***@127.0.0.1:1/db" in line
+
+
+def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Json) -> None:
+    """Before anything is read or sent."""
+    url = f"postgres://me:{PASSWORD}@127.0.0.1:1/db"
+    finished = run_target({**config, "ledger_url": url}, _SOUND, tmp_path)
+    assert finished.exit_code == 2
+    assert "`ledger_url` is not a valid URL" in errors_in(finished)[0]
+
+
+_WITH_A_BUG = """
+from target_posthog import __main__
+from target_posthog.formats import converter as converters
+
+def boom(*_):
+    raise KeyError("jane@example.com")
+
+converters.Converter.convert = boom
+__main__.main()
+"""
+
+
+def test_a_bug_of_ours_shows_where_and_not_what(tmp_path: Path, config: Json) -> None:
+    """Whatever an exception says may be a person's data."""
+    command = [
+        *(str(SCRIPTS / "python"), "-c"),
+        _WITH_A_BUG,
+        *("--config", str(tmp_path / "c.json")),
+    ]
+    (tmp_path / "c.json").write_text(json.dumps(config))
+    with Running(command, tmp_path) as target:
+        target.write(_SOUND)
+        finished = target.finish()
+    assert finished.exit_code == 1
+    assert finished.stdout == ""
+    assert "This is a bug in target-posthog (KeyError): please report it" in finished.stderr
+    assert "events_of" in finished.stderr
+    assert "jane" not in finished.stderr
