@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MELTANO := $(BIN)/meltano --environment=demo
-CODE := tap-amplitude target-posthog tests docs benchmarks
+CODE := tap-amplitude target-posthog tests docs benchmarks tools
 
 # Both make every start of a Python process slower; some shells and images set them.
 export PYTHONDONTWRITEBYTECODE :=

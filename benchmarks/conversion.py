@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Converted
-from tests.fixtures.sample_export import generate
+from tools.sample_export import generate
 
 _ROUNDS = 7
 _PORTION = 50

@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tests.fixtures.sample_devices import (
+from tools.sample_export.devices import (
     Device,
     Generation,
     Platform,
@@ -23,7 +23,7 @@ from tests.fixtures.sample_devices import (
     random_uuid,
     server,
 )
-from tests.fixtures.sample_rows import blank_row, stamp
+from tools.sample_export.rows import blank_row, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from zipfile import ZipFile
 from benchmarks import events as events_module
 from benchmarks.events import Portion, lines, row_number
 from tests.fakes.amplitude_archive import member_name
-from tests.fixtures.sample_rows import APP
+from tools.sample_export.rows import APP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -31,8 +31,8 @@ from benchmarks.events import Portion, lines
 from benchmarks.usage import Command, Failed, run
 from tests.fakes.amplitude_answers import NO_DATA_TEXT
 from tests.fakes.amplitude_archive import member_name
-from tests.fixtures.sample_rows import APP
 from tests.support.processes import SCRIPTS
+from tools.sample_export.rows import APP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
-from tests.fixtures.sample_export import generate
 from tests.support.documented_project import Project
 from tests.support.documents import ROOT, document, documents
+from tools.sample_export import generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

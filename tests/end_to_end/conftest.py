@@ -8,9 +8,9 @@ import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.fixtures.sample_export import SampleExport, generate
 from tests.support.meltano_project import MeltanoProject
 from tests.support.pipeline import Migrated, Pipeline
+from tools.sample_export import SampleExport, generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

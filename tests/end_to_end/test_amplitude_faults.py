@@ -12,8 +12,8 @@ from tests.support.pipeline import hours_between, hours_of
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Pipeline
+    from tools.sample_export import SampleExport
 
 #: What one run meets, each on an hour of its own so that every wait is a first and short one.
 _PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Pipeline, Plugin
+    from tools.sample_export import SampleExport
 
 
 @pytest.fixture(name="batches")

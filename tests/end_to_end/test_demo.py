@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import requests
 
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.fixtures.sample_export import DEMO, generate
 from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import REPOSITORY, MeltanoProject
 from tests.support.pipeline import Pipeline
+from tools.sample_export import generate
+from tools.sample_export.__main__ import DEMO
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from tests.support.faithful import GROUP, LINK, assert_migrated
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Migrated
+    from tools.sample_export import SampleExport
 
 Events = list[dict[str, Any]]
 

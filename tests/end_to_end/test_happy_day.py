@@ -11,8 +11,8 @@ from tests.support.pipeline import hours_between, hours_of
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import Row, SampleExport
     from tests.support.pipeline import Migrated, Pipeline
+    from tools.sample_export import Row, SampleExport
 
 
 def test_a_day_arrives_whole(migrated: Migrated, export: SampleExport) -> None:

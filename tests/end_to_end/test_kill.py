@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Pipe, Pipeline
+    from tools.sample_export import SampleExport
 
 _VICTIMS: tuple[tuple[Plugin, ...], ...] = (("tap",), ("target",), BOTH)
 #: Longer than any test: the answer does not come before the kill.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import SampleExport
+    from tools.sample_export import SampleExport
 
 _RUN = ("run", "tap-amplitude", "target-posthog")
 _STATE_ID = "prod:tap-amplitude-to-target-posthog"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
-    from tests.fixtures.sample_export import SampleExport
+    from tools.sample_export import SampleExport
 
 Json = dict[str, Any]
 

@@ -11,8 +11,8 @@ from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.faithful import assert_migrated, matched
 
 if TYPE_CHECKING:
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Pipeline
+    from tools.sample_export import SampleExport
 
 _PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {
     "rate limits": [

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.sample_export import Outcome, SampleExport, generate, write_folder, write_zip
 from tests.support.faithful import assert_migrated
+from tools.sample_export import Outcome, SampleExport, generate, write_folder, write_zip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import Row
     from tests.support.pipeline import Pipeline
+    from tools.sample_export import Row
 
 #: What each kind of trouble that must be rejected is called in the rejects.
 _CODES = {

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fixtures.sample_export import DEMO, generate
 from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import SCRIPTS, clean_environment
+from tools.sample_export import generate
+from tools.sample_export.__main__ import DEMO
 
 if TYPE_CHECKING:
     from pathlib import Path

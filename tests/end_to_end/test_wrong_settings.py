@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.fixtures.sample_files import write_folder, write_zip
 from tests.support.faithful import assert_migrated
+from tools.sample_export.files import write_folder, write_zip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
-    from tests.fixtures.sample_export import SampleExport
     from tests.support.pipeline import Pipeline
+    from tools.sample_export import SampleExport
 
 _WRONG_KEY = "wrong-secret-of-amplitude"
 _PERSONAL_KEY = "phx_personal-key-of-somebody"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.fixtures.sample_export import Row, Truth
+    from tools.sample_export import Row, Truth
 
 Json = dict[str, Any]
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.model import Converted
-from tests.fixtures.sample_export import generate
 from tests.support.person_model import World, old_groups, old_people
 from tests.support.reference_delivery import ReferenceDelivery
+from tools.sample_export import generate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
