@@ -1,8 +1,5 @@
 """JSON as real files hold it → its value; what strict readers refuse is kept (pure).
 
-This module stands in both packages, `tap_amplitude` and `target_posthog`, byte for byte: both take
-the same bytes for the same events. A test compares the two files.
-
 Files that passed through other programs hold NaN, 1e400, half of an emoji and bytes of another
 coding. None of it is JSON by the letter, and none of it is worth the loss of an event:
 

@@ -1,8 +1,4 @@
-"""Blocks of bytes of any size → lines (pure).
-
-This module stands in both packages, `tap_amplitude` and `target_posthog`, byte for byte: both take
-the same bytes for the same lines. A test compares the two files.
-"""
+"""Blocks of bytes of any size → lines (pure)."""
 
 from __future__ import annotations
 

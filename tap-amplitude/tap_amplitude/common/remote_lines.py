@@ -1,8 +1,6 @@
 """Lines kept in a bucket, or wherever fsspec writes to, as objects that are never changed.
 
 An object cannot be appended to. So each `save` makes a new one, of the lines since the last.
-
-This file is the same in both plugins.
 """
 
 from __future__ import annotations

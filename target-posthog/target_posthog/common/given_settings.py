@@ -2,8 +2,6 @@
 
 Meltano hands a variable's text on as it is: meltano.yml declares most settings as texts, because
 its own reading ends in a traceback, or guesses.
-
-This file is the same in both plugins.
 """
 
 from __future__ import annotations

@@ -1,8 +1,5 @@
 """Lines that are not one JSON object each → the objects that stand in them (pure).
 
-This module stands in both packages, `tap_amplitude` and `target_posthog`, byte for byte: both take
-the same bytes for the same events. A test compares the two files.
-
 One object a line is the rule, and its reader decodes such a line by itself. What it cannot decode
 comes here: a JSON array of objects, on one line or on many; several objects on a line, with or
 without commas; an object over several lines; lines that end in CR; byte order marks, NULs and the

@@ -1,8 +1,6 @@
 """What a peer said, fit for a log: one line, bounded, nothing that acts on a terminal, no secret.
 
 Pure. Some servers and proxies repeat the request in their error pages, in whatever coding.
-
-This file is the same in both plugins.
 """
 
 from __future__ import annotations
