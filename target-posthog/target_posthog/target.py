@@ -111,7 +111,7 @@ class TargetPosthog(Target):
         self._batches: BatchIntake | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
         self._reader = self.message_reader
-        self._reader.attend = self._attend_input
+        self._reader.on_idle = self._on_idle
         if self.config["protocol"] == "batch":
             self._reader.quick = QuickRecords(self)
 
@@ -261,8 +261,8 @@ class TargetPosthog(Target):
                 raise StateNotWritten(error) from error
             self._drained_state = state
 
-    def _attend_input(self) -> tuple[list[int], float | None]:
-        """Do what must not wait for the next line; see `attended_input.Attend`."""
+    def _on_idle(self) -> tuple[list[int], float | None]:
+        """Do what must not wait for the next line; see `stdin.OnIdle`."""
         quick = None if self._reader.quick is None else self._reader.quick.attend()
         descriptors, seconds = self._attend()
         if quick is not None:
@@ -273,7 +273,7 @@ class TargetPosthog(Target):
         """Let the delivery go on, and write the state that is safe by now.
 
         Returns:
-            See `attended_input.Attend`.
+            See `stdin.OnIdle`.
         """
         descriptors: list[int] = []
         seconds: float | None = None

@@ -12,14 +12,14 @@ from typing_extensions import override
 from target_posthog.common.lenient_json import MAX_DEPTH, TooDeep, loads
 from target_posthog.errors import BrokenInput
 from target_posthog.input.deep_records import deep_record_message
-from target_posthog.input.stdin import AttendedInput
+from target_posthog.input.stdin import PollingStdin
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
 
     from target_posthog.input.fast_records import QuickRecords
-    from target_posthog.input.stdin import Attend
+    from target_posthog.input.stdin import OnIdle
 
 #: The parts of a message that the SDK relies on without looking, and their types.
 _PARTS: dict[str, dict[str, type]] = {
@@ -38,8 +38,8 @@ class SingerLines(GenericSingerReader[bytes]):
     def __init__(self) -> None:
         super().__init__()
         self._read = 0
-        #: What must not wait while the input is silent; see `AttendedInput`.
-        self.attend: Attend | None = None
+        #: What must not wait while the input is silent; see `PollingStdin`.
+        self.on_idle: OnIdle | None = None
         #: What takes usual records without the SDK's way through each of them.
         self.quick: QuickRecords | None = None
         self._earlier: int | None = None
@@ -79,9 +79,9 @@ class SingerLines(GenericSingerReader[bytes]):
     @property
     @override
     def default_input(self) -> IO[bytes]:
-        if self.attend is None or sys.platform == "win32":
+        if self.on_idle is None or sys.platform == "win32":
             return sys.stdin.buffer
-        return cast("IO[bytes]", AttendedInput(sys.stdin.buffer, self.attend))
+        return cast("IO[bytes]", PollingStdin(sys.stdin.buffer, self.on_idle))
 
     def record_message(self, line: bytes, number: int) -> dict[str, Any]:
         """Return the RECORD message of a line that was read earlier.

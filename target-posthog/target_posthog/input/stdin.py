@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Called before each wait; returns the descriptors whose news must not wait, and how many seconds
 #: of silence may pass before it wants to be called again.
-Attend = Callable[[], tuple[Sequence[int], float | None]]
+OnIdle = Callable[[], tuple[Sequence[int], float | None]]
 
 _BLOCK_BYTES = 256 * 1024
 #: A pipe holds 64 KiB, which wakes writer and reader for each 30 rows. Linux gives anybody this
@@ -31,20 +31,20 @@ _BLOCK_BYTES = 256 * 1024
 _PIPE_BYTES = 1024 * 1024
 
 
-class AttendedInput:
+class PollingStdin:
     """The lines of a pipe, a socket or a file.
 
     Args:
         file: what to read; only its descriptor is used, nothing may have been read from it.
-        attend: see `Attend`.
+        on_idle: see `OnIdle`.
     """
 
-    def __init__(self, file: IO[bytes], attend: Attend) -> None:
+    def __init__(self, file: IO[bytes], on_idle: OnIdle) -> None:
         self._descriptor = file.fileno()
         if sys.platform == "linux":
             with suppress(OSError):  # no pipe, or the system gives no more
                 fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-        self._attend = attend
+        self._on_idle = on_idle
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the lines with their ends, until the input is closed."""
@@ -55,7 +55,7 @@ class AttendedInput:
 
     def _next_block(self) -> bytes:
         while True:
-            others, seconds = self._attend()
+            others, seconds = self._on_idle()
             ready, _, _ = select.select([self._descriptor, *others], [], [], seconds)
             if self._descriptor in ready:
                 return os.read(self._descriptor, _BLOCK_BYTES)

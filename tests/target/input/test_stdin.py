@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.input.stdin import AttendedInput
+from target_posthog.input.stdin import PollingStdin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def test_a_pipe_is_widened_so_that_its_writer_wakes_less_often() -> None:
     """At 64 KiB tap, Meltano and target would spend a tenth of their time on it."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as pipe:
-        lines = AttendedInput(pipe, nothing_else)
+        lines = PollingStdin(pipe, nothing_else)
         assert fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) == 1024 * 1024
         os.write(writing, b"one\ntwo")
         os.close(writing)
@@ -38,4 +38,4 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "messages"
     path.write_bytes(b"one\ntwo\n")
     with path.open("rb") as file:
-        assert list(AttendedInput(file, nothing_else)) == [b"one\n", b"two\n"]
+        assert list(PollingStdin(file, nothing_else)) == [b"one\n", b"two\n"]
