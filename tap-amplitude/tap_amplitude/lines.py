@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.rows import Row, complete, row_of
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def encode(content: dict[str, Any]) -> bytes:
 
 def usual_row(line: bytes) -> Row | None:
     """Read a line that is one row and nothing else; None when it is unusual. Never raises."""
-    content = usual_object(line)
+    content = strict_object(line)
     return None if content is None else row_of(content)
 
 

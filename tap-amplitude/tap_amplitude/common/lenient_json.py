@@ -67,7 +67,7 @@ def loads(text: bytes | str, *, deepest: int = MAX_DEPTH) -> Any:
     return value
 
 
-def usual_object(line: bytes) -> dict[str, Any] | None:
+def strict_object(line: bytes) -> dict[str, Any] | None:
     """Return the object that a line is, by the letter of JSON; None for any other line."""
     try:
         value = _decode(line)

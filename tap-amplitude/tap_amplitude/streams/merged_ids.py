@@ -15,7 +15,7 @@ from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import Found, as_it_is
 from tap_amplitude.errors import BadLine
 from tap_amplitude.files.left_out import Why
@@ -95,7 +95,7 @@ class MergedIdsStream(HourlyStream):
             rejects.close()
 
     def _merges(self, member: Member) -> Iterator[Record]:
-        for merge in member.take(usual_object, as_it_is):
+        for merge in member.take(strict_object, as_it_is):
             if not isinstance(merge, Found):
                 self._records += 1
                 yield merge

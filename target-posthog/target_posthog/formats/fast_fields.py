@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.capture.batches import Item, item_of
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.common.lenient_json import usual_object
+from target_posthog.common.lenient_json import strict_object
 from target_posthog.model import Converted
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class UsualRecords:
         return list(map(self._event_of, lines))
 
     def _event_of(self, line: bytes) -> Item | None:
-        record = usual_object(line)
+        record = strict_object(line)
         if record is None or not self._key <= record.keys():
             return None
         conversion = self._convert(record)

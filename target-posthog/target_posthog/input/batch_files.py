@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec  # type: ignore[import-untyped]
 from isal import igzip, igzip_lib
 
-from target_posthog.common.lenient_json import usual_object
+from target_posthog.common.lenient_json import strict_object
 from target_posthog.common.line_blocks import Lines
 from target_posthog.common.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_is, taken_from
 from target_posthog.common.remote_lines import keep_drivers_quiet
@@ -159,7 +159,7 @@ class BatchFile:
             TargetPosthogError: see `blocks`; or the file is in another coding.
         """
         try:
-            yield from taken_from(self.blocks(), usual_object, as_it_is)
+            yield from taken_from(self.blocks(), strict_object, as_it_is)
         except NotUtf8 as error:
             raise self.not_utf8(error) from error
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from target_posthog.capture.batches import MAX_EVENT_BYTES, Item, item_of
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.common.lenient_json import usual_object
+from target_posthog.common.lenient_json import strict_object
 from target_posthog.model import Converted, Rejected, Skipped
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Intake:
         return replace(item, stage="check") if isinstance(item, Rejected) else item
 
     def _outcome_of_line(self, line: bytes, latest_time: str) -> Outcome | None:
-        record = usual_object(line)
+        record = strict_object(line)
         if record is None or (self.of_records and self.converter.needs_sdk(record)):
             return None
         return self.outcome_of(record, latest_time)

@@ -22,7 +22,7 @@ from tap_amplitude.api.connection import Connection, _next_url
 from tap_amplitude.api.export import ExportApi
 from tap_amplitude.api.responses import RULES, Action, action_for, seconds_to_wait
 from tap_amplitude.api.results import Downloaded, NoEvents, TooLarge
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.errors import (
     FixConfiguration,
@@ -77,7 +77,7 @@ class Client:
         answer = self.api.fetch(window)
         assert isinstance(answer, Downloaded)
         return sum(
-            1 for member in answer.archive.members for _ in member.take(usual_object, as_it_is)
+            1 for member in answer.archive.members for _ in member.take(strict_object, as_it_is)
         )
 
 
@@ -632,7 +632,7 @@ def test_a_zip_of_zips_is_read_by_the_api_too(tmp_path: Path) -> None:
 
     assert isinstance(answer, Downloaded)
     assert (
-        sum(1 for member in answer.archive.members for _ in member.take(usual_object, as_it_is))
+        sum(1 for member in answer.archive.members for _ in member.take(strict_object, as_it_is))
         == 3
     )
     answer.discard()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import Found, as_it_is
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
 from tap_amplitude.files.archive import Archive, open_archive
@@ -269,7 +269,7 @@ def test_an_endless_line_is_kept_by_its_beginning(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "a", {file_name(0): gzip.compress(text)})
     (member,) = opened(folder).members
 
-    first, endless, *others = member.take(usual_object, as_it_is)
+    first, endless, *others = member.take(strict_object, as_it_is)
     assert [first, *others] == [{"a": 1}, {"a": 22}, {"a": 3}]
     assert isinstance(endless, Found)
     assert endless.place == "line 3"
@@ -284,7 +284,7 @@ def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)) + packed(rows(1))})
     (member,) = opened(folder).members
 
-    assert len(list(member.take(usual_object, as_it_is))) == 6
+    assert len(list(member.take(strict_object, as_it_is))) == 6
 
 
 def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, RunAgain, TapError
 from tap_amplitude.files.archive import by_hour
@@ -275,7 +275,7 @@ def test_an_hour_is_whole_before_its_first_event_comes_out(
     hours = hours_of(source_of(s3.url, spool_bytes, spool_path=str(tmp_path)))
 
     members = next(hours)
-    lines = [row for member in members for row in member.take(usual_object, as_it_is)]
+    lines = [row for member in members for row in member.take(strict_object, as_it_is)]
     copies = sorted(path.name for path in tmp_path.rglob("object-*"))
     with pytest.raises(DamagedArchive, match=r"_1#70\.json\.gz"):
         next(hours)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_amplitude.common.lenient_json import usual_object
+from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive, TapError
 from tap_amplitude.files import zip_stores
@@ -526,7 +526,7 @@ def test_more_zip_files_than_may_be_open_are_read_within_the_disk_they_may_have(
     assert [
         row["uuid"]
         for member in archive.members
-        for row in member.take(usual_object, as_it_is)
+        for row in member.take(strict_object, as_it_is)
         if isinstance(row, dict)
     ] == ids(rows(*range(9)))
     archive.close()
