@@ -37,7 +37,7 @@ from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogEr
 from target_posthog.formats.converter import MELTANO_TEST_STREAM, Conversions
 from target_posthog.formats.schemas import usable_schema
 from target_posthog.input.batch_files import BatchFile, files_of
-from target_posthog.input.fast_records import QuickRecords
+from target_posthog.input.fast_records import FastRecords
 from target_posthog.input.intake import fits
 from target_posthog.input.reader import SingerLines
 from target_posthog.input.tap_end import early_end, tells_of_an_earlier_run
@@ -113,7 +113,7 @@ class TargetPosthog(Target):
         self._reader = self.message_reader
         self._reader.on_idle = self._on_idle
         if self.config["protocol"] == "batch":
-            self._reader.quick = QuickRecords(self)
+            self._reader.fast = FastRecords(self)
 
     def _open(self) -> Runtime:
         program = f"{self.name}/{self.plugin_version}"
@@ -263,10 +263,10 @@ class TargetPosthog(Target):
 
     def _on_idle(self) -> tuple[list[int], float | None]:
         """Do what must not wait for the next line; see `stdin.OnIdle`."""
-        quick = None if self._reader.quick is None else self._reader.quick.attend()
+        fast = None if self._reader.fast is None else self._reader.fast.attend()
         descriptors, seconds = self._attend()
-        if quick is not None:
-            seconds = quick if seconds is None else min(quick, seconds)
+        if fast is not None:
+            seconds = fast if seconds is None else min(fast, seconds)
         return descriptors, seconds
 
     def _attend(self) -> tuple[list[int], float | None]:
@@ -406,7 +406,7 @@ class TargetPosthog(Target):
         blocks = self._blocks()
         self._wait_until(lambda: blocks.has_room_for_records)
         stream = self._stream_for_workers(block.stream, of_records=True)
-        assert stream is not None  # noqa: S101 - `QuickRecords` has asked
+        assert stream is not None  # noqa: S101 - `FastRecords` has asked
         blocks.add_records(stream, block)
 
     def _stream_for_workers(self, name: str, *, of_records: bool = False) -> StreamOfFiles | None:

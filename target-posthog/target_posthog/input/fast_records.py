@@ -41,7 +41,7 @@ class _Record(msgspec.Struct, gc=False):
     record: msgspec.Raw
 
 
-class QuickRecords:
+class FastRecords:
     """Takes lines for a target.
 
     Only the message around a record is read here. Lines of one stream wait for each other, because

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
 
-    from target_posthog.input.fast_records import QuickRecords
+    from target_posthog.input.fast_records import FastRecords
     from target_posthog.input.stdin import OnIdle
 
 #: The parts of a message that the SDK relies on without looking, and their types.
@@ -41,7 +41,7 @@ class SingerLines(GenericSingerReader[bytes]):
         #: What must not wait while the input is silent; see `PollingStdin`.
         self.on_idle: OnIdle | None = None
         #: What takes usual records without the SDK's way through each of them.
-        self.quick: QuickRecords | None = None
+        self.fast: FastRecords | None = None
         self._earlier: int | None = None
 
     @override
@@ -51,8 +51,8 @@ class SingerLines(GenericSingerReader[bytes]):
         callbacks: dict[str, Callable[[dict[str, Any]], None]],
     ) -> Counter[str]:
         lines: Any = file_input or self.default_input
-        if self.quick is not None:
-            lines = self.quick.others(lines)
+        if self.fast is not None:
+            lines = self.fast.others(lines)
         messages: Any = self._messages(lines)
         counts = super().process_lines(messages, callbacks)
         counts["RECORD"] += self._taken
@@ -69,7 +69,7 @@ class SingerLines(GenericSingerReader[bytes]):
 
     @property
     def _taken(self) -> int:
-        return 0 if self.quick is None else self.quick.taken
+        return 0 if self.fast is None else self.fast.taken
 
     @property
     def _line(self) -> int:

@@ -13,7 +13,7 @@ from target_posthog.cli import checked_config
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.formats.amplitude.fast.convert import UsualRows
 from target_posthog.formats.converter import Conversions, Converter
-from target_posthog.input.fast_records import QuickRecords
+from target_posthog.input.fast_records import FastRecords
 from target_posthog.model import whole_record
 from target_posthog.settings import SETTINGS, problems_of
 from tests.support.field_cases import batches_of
@@ -107,18 +107,18 @@ BEFORE, BEHIND = '{"type":"RECORD","stream":"events","record":', ',"time_extract
 )
 def test_what_only_looks_like_a_record_is_left_to_the_sdk(before: str, behind: str) -> None:
     """Also right behind a sound one with the same beginning or end."""
-    quick = QuickRecords(AnyTarget())  # type: ignore[arg-type]
+    fast = FastRecords(AnyTarget())  # type: ignore[arg-type]
     line = json.dumps(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1))
     sound = f"{BEFORE}{line}{BEHIND}".encode()
     other = f"{before}{line}{behind}".encode()
-    assert list(quick.others([sound, other, sound, other, other])) == [other] * 3
-    assert quick.taken == 2
+    assert list(fast.others([sound, other, sound, other, other])) == [other] * 3
+    assert fast.taken == 2
 
 
 def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
     """However many they are, and also at the end of the input."""
     target = AnyTarget()
-    quick = QuickRecords(target)  # type: ignore[arg-type]
+    fast = FastRecords(target)  # type: ignore[arg-type]
     row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
     rows = [{**row, "event_id": number} for number in range(40)]
     rows[30]["new_field"] = 1
@@ -127,9 +127,9 @@ def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
     lines.insert(36, "not bytes")
 
     seen = []
-    for other in quick.others(lines):
+    for other in fast.others(lines):
         seen.append((other, len(target.taken)))
-        assert quick.taken == len(target.taken)
+        assert fast.taken == len(target.taken)
     assert seen == [(lines[5], 5), (lines[31], 30), ("not bytes", 34)]
     assert target.taken == [number for number in range(40) if number != 30]
 
@@ -137,16 +137,16 @@ def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
 def test_a_long_line_does_not_wait() -> None:
     """What waits for other lines stays small."""
     target = AnyTarget()
-    quick = QuickRecords(target)  # type: ignore[arg-type]
+    fast = FastRecords(target)  # type: ignore[arg-type]
     row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
     long = f"{BEFORE}{json.dumps({**row, 'user_properties': {'a': 'x' * 70_000}})}{BEHIND}"
 
     def lines() -> Iterator[bytes]:
         yield long.encode()
-        assert quick.taken == 1
+        assert fast.taken == 1
 
-    assert list(quick.others(lines())) == []
-    assert quick.taken == 1
+    assert list(fast.others(lines())) == []
+    assert fast.taken == 1
 
 
 def order(number: int, **more: Any) -> Json:
@@ -174,18 +174,18 @@ WRITERS: dict[str, Callable[[Json], str]] = {
 def test_records_of_other_taps_are_usual_however_their_messages_are_written(writer: str) -> None:
     """Also where two taps write into one pipe, and where the same text stands twice in a line."""
     target = AnyTarget(fields=True)
-    quick = QuickRecords(target)  # type: ignore[arg-type]
+    fast = FastRecords(target)  # type: ignore[arg-type]
     lines = [WRITERS[writer](order(number)).encode() + b"\n" for number in range(40)]
     lines += [WRITERS["singer-sdk"](order(number)).encode() + b"\n" for number in range(40, 60)]
-    assert list(quick.others(lines)) == []
-    assert quick.taken == 60
+    assert list(fast.others(lines)) == []
+    assert fast.taken == 60
     assert target.taken == list(range(60))
 
 
 def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream() -> None:
     """Here one without its key, one that is no event, and one that JSON does not know."""
     target = AnyTarget(fields=True)
-    quick = QuickRecords(target)  # type: ignore[arg-type]
+    fast = FastRecords(target)  # type: ignore[arg-type]
     odd = [
         {"user_id": "u", "time": "2024-01-01"},
         order(7, time="soon"),
@@ -194,7 +194,7 @@ def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream() 
     records = [*map(order, range(5)), *odd, *map(order, range(5, 9))]
     lines = [WRITERS["singer-sdk"]({"id": 0} | one).encode() for one in records]
     lines[5] = lines[5].replace(b'"id":0,', b"")
-    seen = [(lines.index(other), len(target.taken)) for other in quick.others(lines)]
+    seen = [(lines.index(other), len(target.taken)) for other in fast.others(lines)]
     assert seen == [(5, 5), (6, 5), (7, 5)]
     assert target.taken == list(range(9))
 
@@ -290,7 +290,7 @@ class AnyTarget:
 
 def _typical() -> UsualRows:
     options = Options()
-    # The quick way takes only names that were met before.
+    # The fast way takes only names that were met before.
     convert(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1), options)
     return UsualRows(options)
 
