@@ -30,7 +30,7 @@ from target_posthog.target import TargetPosthog
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
-from target_posthog.workers.pool import OwnProcess
+from target_posthog.workers.pool import InlineWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -119,7 +119,7 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
     workers: Any = _Replayed(_converted(target.config, wire, files))
     batches = BatchIntake(
         workers,
-        OwnProcess(target.config, wire),
+        InlineWorkers(target.config, wire),
         delivery,
         lambda _: Intake(converter, wire),
         take_line=lambda *_: None,

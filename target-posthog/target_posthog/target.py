@@ -51,7 +51,7 @@ from target_posthog.sinks import PosthogSink
 from target_posthog.validation import parts_kept_back
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.messages import StreamOfFiles
-from target_posthog.workers.pool import OwnProcess, Pool, workers_of
+from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -341,7 +341,7 @@ class TargetPosthog(Target):
         if self._batches is None:
             self._batches = BatchIntake(
                 self._workers(),
-                OwnProcess(self.config, self.runtime.wire),
+                InlineWorkers(self.config, self.runtime.wire),
                 self.delivery,
                 self._intake_of,
                 take_line=self._take_line,
@@ -352,7 +352,7 @@ class TargetPosthog(Target):
     def _workers(self) -> Workers:
         """Return what converts blocks: processes, unless nothing is to be sent."""
         if self.runtime.preview is not None or sys.platform == "win32":
-            return OwnProcess(self.config, self.runtime.wire)
+            return InlineWorkers(self.config, self.runtime.wire)
         return Pool(self.config, self.runtime.wire)
 
     def _intake_of(self, stream: str) -> Intake:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
     from target_posthog.workers.messages import ConvertedBlock, LeftOut, StreamOfFiles
-    from target_posthog.workers.pool import OwnProcess, Workers
+    from target_posthog.workers.pool import InlineWorkers, Workers
     from target_posthog.workers.record_blocks import RecordBlock
 
 #: How many blocks may be converted and not taken yet. What PostHog takes a while for is made up
@@ -119,7 +119,7 @@ class BatchIntake:
     def __init__(
         self,
         workers: Workers,
-        here: OwnProcess,
+        here: InlineWorkers,
         delivery: Delivery,
         intake_of: Callable[[str], Intake],
         *,

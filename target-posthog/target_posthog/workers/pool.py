@@ -72,7 +72,7 @@ class Workers(Protocol):
         """End the work; what is under way is not waited for."""
 
 
-class OwnProcess:
+class InlineWorkers:
     """Converts each block at once, here; for a preview.
 
     Args:

@@ -21,7 +21,7 @@ from target_posthog.input.intake import Intake
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
-from target_posthog.workers.pool import OwnProcess
+from target_posthog.workers.pool import InlineWorkers
 from tests.support.deliveries import WIRE, FakeSender, delivery_to, rejected_lines
 from tests.support.unusual_files import Part, Writer, text_of
 from tests.target.workers.test_pool import DEFAULTS
@@ -160,7 +160,7 @@ def intake_by(
     workers: AnyWorkers, delivery: Delivery, intake_of: Callable[[str], Intake]
 ) -> BatchIntake:
     """Return what takes files, and has nothing to say."""
-    here = OwnProcess(workers.kind.config, WIRE)
+    here = InlineWorkers(workers.kind.config, WIRE)
     return BatchIntake(
         workers, here, delivery, intake_of, take_line=lambda *_: None, say=lambda *_: None
     )

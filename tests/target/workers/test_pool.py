@@ -21,7 +21,7 @@ from target_posthog.settings import SETTINGS
 from target_posthog.workers import worker
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import StreamOfFiles
-from target_posthog.workers.pool import OwnProcess, Pool, WorkerBroke
+from target_posthog.workers.pool import InlineWorkers, Pool, WorkerBroke
 from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
 from tests.support.singer import row, schema
@@ -113,7 +113,7 @@ def test_each_block_comes_back_once_and_as_itself(
         for number, size in enumerate(sizes)
     }
     results = results_of(pool_of(workers), blocks)
-    alone = results_of(OwnProcess(DEFAULTS, WIRE), blocks)
+    alone = results_of(InlineWorkers(DEFAULTS, WIRE), blocks)
     assert results == alone
     for number, size in enumerate(sizes):
         assert results[number].lines == size
@@ -295,7 +295,7 @@ def test_what_messages_cannot_hold_goes_as_it_is(pool_of: Callable[..., Pool]) -
         group = row(1, groups={"org": ["acme"]}, group_properties=properties)
         raw = json.dumps(group).encode() + b"\n"
         results = results_of(pool, {1: raw})
-        assert results == results_of(OwnProcess(DEFAULTS, WIRE), {1: raw})
+        assert results == results_of(InlineWorkers(DEFAULTS, WIRE), {1: raw})
         (item,) = results[1].items
         assert item.groups[0].properties["value"] == value
 
@@ -316,7 +316,7 @@ def test_a_stream_is_introduced_once(pool_of: Callable[..., Pool], *, is_own: bo
     """Else its converter would be made anew for each block, and say again what it has to say."""
     stream = StreamOfFiles("orders", {"properties": {"user_id": {}, "timestamp": {}}}, ())
     config = {**DEFAULTS, "source_format": "fields"}
-    workers: Workers = OwnProcess(config, WIRE) if is_own else pool_of(1, **config)
+    workers: Workers = InlineWorkers(config, WIRE) if is_own else pool_of(1, **config)
     raw = b'{"user_id":"u","timestamp":"2024-01-01T00:00:00Z"}\n'
     said = []
     for number in range(3):
