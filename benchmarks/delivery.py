@@ -29,14 +29,14 @@ from target_posthog.input.intake import Intake
 from target_posthog.target import TargetPosthog
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.conversion import BlockConversion
-from target_posthog.workers.messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
+from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
 from target_posthog.workers.pool import InlineWorkers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 _SCHEMA: dict[str, Any] = {"properties": {"event_type": {}, "amplitude_id": {}, "uuid": {}}}
-_STREAM = StreamOfFiles("events", _SCHEMA, ("uuid",))
+_STREAM = BlockStream("events", _SCHEMA, ("uuid",))
 #: How many blocks are on their way to workers that have a processor each.
 _ON_THE_WAY = 12
 
@@ -77,7 +77,7 @@ class _Replayed:
     def has_room(self) -> bool:
         return len(self._done) < _ON_THE_WAY
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:  # noqa: ARG002 - as workers have it
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:  # noqa: ARG002 - as workers have it
         self._done.append((number, self._answers[raw]))
 
     def done(self) -> Iterator[tuple[int, ConvertedBlock]]:
@@ -166,7 +166,7 @@ def _converted(
 ) -> dict[bytes, bytes]:
     conversion = BlockConversion(config, wire)
     answers: dict[bytes, bytes] = {}
-    introduces: StreamOfFiles | None = _STREAM
+    introduces: BlockStream | None = _STREAM
     for file in files:
         for raw, _ in file.raw_blocks():
             task = Task(0, len(raw), 0, "2100-01-01T00:00:00.000000Z", introduces)

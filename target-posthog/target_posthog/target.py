@@ -50,7 +50,7 @@ from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
 from target_posthog.validation import parts_kept_back
 from target_posthog.workers.batch_intake import BatchIntake
-from target_posthog.workers.messages import StreamOfFiles
+from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class TargetPosthog(Target):
         #: Whether a STATE stands behind all that came.
         self._is_closed = False
         self._said: set[str] = set()
-        self._streams_of_files: dict[tuple[str, bool], StreamOfFiles] = {}
+        self._block_streams: dict[tuple[str, bool], BlockStream] = {}
         self.conversions = Conversions(self.config)
         self.runtime = self._open()
         self.delivery = self.runtime.delivery
@@ -409,16 +409,16 @@ class TargetPosthog(Target):
         assert stream is not None  # noqa: S101 - `FastRecords` has asked
         blocks.add_records(stream, block)
 
-    def _stream_for_workers(self, name: str, *, of_records: bool = False) -> StreamOfFiles | None:
+    def _stream_for_workers(self, name: str, *, of_records: bool = False) -> BlockStream | None:
         """Return what workers must know of a stream; None when its records pass through the SDK."""
         sink = self.plain_sink(name)
         if sink is None:
             return None
-        known = self._streams_of_files.get((name, of_records))
+        known = self._block_streams.get((name, of_records))
         if known is None or known.schema is not sink.schema:
             keys = tuple(sink.key_properties)
-            known = StreamOfFiles(name, sink.schema, keys, of_records=of_records)
-            self._streams_of_files[name, of_records] = known
+            known = BlockStream(name, sink.schema, keys, of_records=of_records)
+            self._block_streams[name, of_records] = known
         return known
 
     def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
-    from target_posthog.workers.messages import ConvertedBlock, LeftOut, StreamOfFiles
+    from target_posthog.workers.messages import BlockStream, ConvertedBlock, LeftOut
     from target_posthog.workers.pool import InlineWorkers, Workers
     from target_posthog.workers.record_blocks import RecordBlock
 
@@ -146,7 +146,7 @@ class BatchIntake:
         #: The entries of settings that rows met something for; see `entries_met`.
         self.met: set[tuple[str, str]] = set()
 
-    def add(self, stream: StreamOfFiles, files: Sequence[BatchFile]) -> None:
+    def add(self, stream: BlockStream, files: Sequence[BatchFile]) -> None:
         """Take the files of a BATCH message.
 
         Raises:
@@ -163,7 +163,7 @@ class BatchIntake:
             self._intakes.append(intake)
             self._reader.add(StartOfFile(stream, file))
 
-    def add_records(self, stream: StreamOfFiles, block: RecordBlock) -> None:
+    def add_records(self, stream: BlockStream, block: RecordBlock) -> None:
         """Take RECORD lines, when there is room and no file is read."""
         raw = block.raw()
         known = self._intake_of(stream.name).converter.known

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from target_posthog.input.batch_files import BatchFile
-    from target_posthog.workers.messages import StreamOfFiles
+    from target_posthog.workers.messages import BlockStream
 
 #: How many blocks are read ahead, at some 256 KB each.
 _AHEAD = 16
@@ -26,7 +26,7 @@ _AHEAD = 16
 class StartOfFile:
     """A file begins."""
 
-    stream: StreamOfFiles
+    stream: BlockStream
     file: BatchFile
 
 

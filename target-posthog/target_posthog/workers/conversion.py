@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.protocols import Wire
     from target_posthog.input.intake import Outcome
-    from target_posthog.workers.messages import StreamOfFiles, Task
+    from target_posthog.workers.messages import BlockStream, Task
 
 
 class BlockConversion:
@@ -58,7 +58,7 @@ class BlockConversion:
         self._tell(block)
         return block
 
-    def _intake_of(self, stream: StreamOfFiles) -> Intake:
+    def _intake_of(self, stream: BlockStream) -> Intake:
         converter = Converter(
             self._conversions,
             stream.name,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class StreamOfFiles:
+class BlockStream:
     """What a worker must know of a stream to convert its records.
 
     Attributes:
@@ -54,7 +54,7 @@ class Task:
     size: int
     stream: int
     latest_time: str
-    introduces: StreamOfFiles | None = None
+    introduces: BlockStream | None = None
 
 
 class LeftOut(msgspec.Struct, array_like=True, gc=False):

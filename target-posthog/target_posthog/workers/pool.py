@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
     from target_posthog.capture.protocols import Wire
-    from target_posthog.workers.messages import Answer, StreamOfFiles
+    from target_posthog.workers.messages import Answer, BlockStream
 
 logger = logging.getLogger("target-posthog")
 
@@ -48,7 +48,7 @@ class Workers(Protocol):
     def has_room(self) -> bool:
         """Whether a block would be taken up soon."""
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
         """Give a block of lines to convert.
 
         Args:
@@ -82,7 +82,7 @@ class InlineWorkers:
 
     def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
         self._conversion = BlockConversion(config, wire)
-        self._streams: list[StreamOfFiles] = []
+        self._streams: list[BlockStream] = []
         self._done: deque[tuple[int, ConvertedBlock]] = deque()
 
     @property
@@ -90,7 +90,7 @@ class InlineWorkers:
         """Whether the block before was taken."""
         return not self._done
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
         """Convert a block."""
         introduces = None
         if stream not in self._streams:
@@ -145,7 +145,7 @@ class Pool:
         """Whether a worker has few blocks to do."""
         return any(worker.has_room for worker in self._workers)
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
         """Give a block to the worker of the one before, else to the one that has the fewest."""
         worker = self._last
         if worker is None or self._run == _RUN or not worker.has_room:
@@ -198,7 +198,7 @@ class _Worker:
         self.numbers: deque[tuple[int, int]] = deque()
         self._free = list(range(SLOTS))
         self._slots = Slots(memory)
-        self._streams: dict[int, tuple[int, StreamOfFiles]] = {}
+        self._streams: dict[int, tuple[int, BlockStream]] = {}
         closes = [*inherited, self.pipe] if can_fork else []
         self._process: BaseProcess = context.Process(
             target=serve,
@@ -213,7 +213,7 @@ class _Worker:
     def has_room(self) -> bool:
         return bool(self._free)
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
         slot = self._free.pop()
         self._slots.put_lines(slot, raw)
         known, _ = self._streams.get(id(stream), (None, None))

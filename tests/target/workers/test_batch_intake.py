@@ -20,7 +20,7 @@ from target_posthog.input.batch_files import BatchFile
 from target_posthog.input.intake import Intake
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.conversion import BlockConversion
-from target_posthog.workers.messages import ConvertedBlock, StreamOfFiles, Task, decoded, encoded
+from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
 from target_posthog.workers.pool import InlineWorkers
 from tests.support.deliveries import WIRE, FakeSender, delivery_to, rejected_lines
 from tests.support.unusual_files import Part, Writer, text_of
@@ -39,7 +39,7 @@ class Kind(NamedTuple):
     """Whose records they are: the settings, and the stream."""
 
     config: Json
-    stream: StreamOfFiles
+    stream: BlockStream
 
     def intake(self) -> Intake:
         """Return what converts the records here."""
@@ -53,7 +53,7 @@ class Kind(NamedTuple):
 
 AMPLITUDE = Kind(
     {**DEFAULTS, "skip_events": ["left out"]},
-    StreamOfFiles("events", {"properties": {"event_type": {}, "amplitude_id": {}}}, ("uuid",)),
+    BlockStream("events", {"properties": {"event_type": {}, "amplitude_id": {}}}, ("uuid",)),
 )
 OTHER = Kind(
     {
@@ -66,7 +66,7 @@ OTHER = Kind(
             }
         },
     },
-    StreamOfFiles(
+    BlockStream(
         "orders",
         {"properties": {"id": {}, "user_id": {}, "anonymous_id": {}, "device": {}, "org": {},
                         "seats": {}, "timestamp": {}}},
@@ -97,7 +97,7 @@ class AnyWorkers:
         """Whether a worker is idle."""
         return len(self._under_way) < self._most
 
-    def give(self, number: int, stream: StreamOfFiles, raw: bytes, latest_time: str) -> None:
+    def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
         """Convert a block; what comes of it is there at some time."""
         assert self.has_room
         introduces = None if self._is_introduced else stream

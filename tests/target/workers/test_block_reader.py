@@ -21,13 +21,13 @@ from target_posthog.workers.block_reader import (
     StartOfFile,
     Unreadable,
 )
-from target_posthog.workers.messages import StreamOfFiles
+from target_posthog.workers.messages import BlockStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-EVENTS = StreamOfFiles("events", {}, ("uuid",))
+EVENTS = BlockStream("events", {}, ("uuid",))
 SECONDS = 30.0
 
 

@@ -20,7 +20,7 @@ from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.settings import SETTINGS
 from target_posthog.workers import worker
 from target_posthog.workers.conversion import BlockConversion
-from target_posthog.workers.messages import StreamOfFiles
+from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, WorkerBroke
 from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
@@ -40,7 +40,7 @@ DEFAULTS: Json = {
     for name, declared in SETTINGS["properties"].items()
     if "default" in declared
 }
-EVENTS = StreamOfFiles("events", schema()["schema"], ("uuid",))
+EVENTS = BlockStream("events", schema()["schema"], ("uuid",))
 SECONDS = 60.0
 #: More than a pipe of Linux holds (64 KiB), whichever way it goes.
 LARGE = 900_000
@@ -151,7 +151,7 @@ def test_a_large_schema_is_told_while_a_worker_writes_a_long_answer(
 ) -> None:
     """It does not read before the target does, which must not wait for it."""
     fields = {f"field_{number}": {"description": f"{number}" * 50} for number in range(10_000)}
-    other = StreamOfFiles("orders", {"properties": fields}, ())
+    other = BlockStream("orders", {"properties": fields}, ())
     pool = pool_of(1)
     pool.give(1, EVENTS, b"{}\n" * (LARGE // 3), LATEST)
     connection.wait(list(pool.descriptors()), SECONDS)
@@ -266,8 +266,8 @@ def test_a_stream_that_changes_is_introduced_again(pool_of: Callable[..., Pool])
     """To each worker, whatever it knew under the name before."""
     amplitude: Json = {"properties": {"event_type": {}, "amplitude_id": {}}}
     streams = [
-        StreamOfFiles("events", amplitude, ()),
-        StreamOfFiles("events", {"properties": {"id": {}}}, ("id",)),
+        BlockStream("events", amplitude, ()),
+        BlockStream("events", {"properties": {"id": {}}}, ("id",)),
     ]
     raw = b'{"id":1,"user_id":"u","timestamp":"2024-01-01T00:00:00Z"}\n'
     pool = pool_of(2)
@@ -314,7 +314,7 @@ def test_a_closed_pool_leaves_no_process(pool_of: Callable[..., Pool]) -> None:
 @pytest.mark.parametrize("is_own", [False, True])
 def test_a_stream_is_introduced_once(pool_of: Callable[..., Pool], *, is_own: bool) -> None:
     """Else its converter would be made anew for each block, and say again what it has to say."""
-    stream = StreamOfFiles("orders", {"properties": {"user_id": {}, "timestamp": {}}}, ())
+    stream = BlockStream("orders", {"properties": {"user_id": {}, "timestamp": {}}}, ())
     config = {**DEFAULTS, "source_format": "fields"}
     workers: Workers = InlineWorkers(config, WIRE) if is_own else pool_of(1, **config)
     raw = b'{"user_id":"u","timestamp":"2024-01-01T00:00:00Z"}\n'
