@@ -149,7 +149,7 @@ class Batch:
             return self
         return replace(self, items=items, size=size_of(items))
 
-    def halves(self) -> tuple[Batch, Batch]:
+    def split(self) -> tuple[Batch, Batch]:
         """Return the two halves of a batch of at least two events."""
         middle = len(self.items) // 2
         return self.of(self.items[:middle]), self.of(self.items[middle:])

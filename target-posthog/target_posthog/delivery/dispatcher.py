@@ -161,7 +161,7 @@ class Dispatcher:
 
     def hurry(self) -> None:
         """Let everything in the lanes go out, full or not."""
-        self._lanes.seal_all()
+        self._lanes.build_all()
         self._begin()
 
     def drain(self) -> None:
@@ -250,7 +250,7 @@ class Dispatcher:
                 # Else one of its events is what is too large.
                 if refused.status == _TOO_LARGE and len(left.packed) > self._most_taken:
                     self._bound(left.size // 2)
-                self._lanes.put_back(number, left.halves())
+                self._lanes.put_back(number, left.split())
             else:
                 self._refuse(left.items[0], f"{refused.status}: {refused.answer}")
         else:

@@ -37,32 +37,32 @@ _MOST_MOVED = 10_000
 
 @dataclass
 class _Lane:
-    """One lane: sealed batches go before those that still grow, historical ones before live."""
+    """One lane: built batches go before those that still grow, historical ones before live."""
 
-    sealed: deque[Batch] = field(default_factory=deque)
+    built: deque[Batch] = field(default_factory=deque)
     growing: dict[bool, BatchBuilder] = field(default_factory=dict)
     under_way: Batch | None = None
 
     @property
     def can_begin(self) -> bool:
-        return self.under_way is None and bool(self.sealed or self.growing)
+        return self.under_way is None and bool(self.built or self.growing)
 
     @property
     def size(self) -> int:
-        return sum(filling.size for filling in self.growing.values())
+        return sum(builder.size for builder in self.growing.values())
 
-    def seal(self, *, live: bool = True) -> None:
+    def build(self, *, live: bool = True) -> None:
         """Let the historical events that wait go out, and behind them the live ones."""
         for historical in (True, False) if live else (True,):
-            filling = self.growing.pop(historical, None)
-            if filling is not None:
-                self.sealed.append(filling.build())
+            builder = self.growing.pop(historical, None)
+            if builder is not None:
+                self.built.append(builder.build())
 
     @property
     def waiting(self) -> Iterator[Batch | BatchBuilder]:
         """All that is not settled."""
         under_way = () if self.under_way is None else (self.under_way,)
-        return chain(under_way, self.sealed, self.growing.values())
+        return chain(under_way, self.built, self.growing.values())
 
 
 class _Run:
@@ -149,10 +149,10 @@ class Lanes:
                 key: number for key, number in self._moved.items() if self._holds(number, key)
             }
 
-    def seal_all(self) -> None:
+    def build_all(self) -> None:
         """Let all that waits go out, full or not."""
         for lane in self._lanes:
-            lane.seal()
+            lane.build()
 
     def add(self, item: Item, *, historical: bool, created_at: str, epoch: int = 0) -> Put:
         """Put an event at the end of its lane.
@@ -163,21 +163,21 @@ class Lanes:
         """
         lane = self._lanes[self._number_of(item.key)]
         size = len(item.body) + 1
-        filling = lane.growing.get(historical)
+        builder = lane.growing.get(historical)
         if any(item.uuid in one.by_uuid for one in lane.growing.values()):
             put = self._put_beside_twin(lane, item, historical=historical)
             if put != "added":
                 return put
-        elif filling is not None and filling.size + size > self._limits.max_bytes + 1:
-            self._seal(lane, historical=historical)
-        filling = lane.growing.get(historical)
-        if filling is None:
-            filling = self._begun(lane, historical, created_at, epoch)
-        filling.add(item)
+        elif builder is not None and builder.size + size > self._limits.max_bytes + 1:
+            self._build(lane, historical=historical)
+        builder = lane.growing.get(historical)
+        if builder is None:
+            builder = self._begun(lane, historical, created_at, epoch)
+        builder.add(item)
         self._held_events += 1
         self._held_bytes += size
-        if self._is_full(len(filling.by_uuid), filling.size):
-            self._seal(lane, historical=historical)
+        if self._is_full(len(builder.by_uuid), builder.size):
+            self._build(lane, historical=historical)
         elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
             self.are_pressed = True
         return "added"
@@ -188,7 +188,7 @@ class Lanes:
         """Do what `add` does for each of these events, when it would do nothing else.
 
         Returns:
-            False when it might seal or press on account of them, or one is in a batch already.
+            False when it might build or press on account of them, or one is in a batch already.
             Then none is added.
         """
         runs = [_Run(self._lanes[0], items)] if self.count == 1 else self._runs_of(items)
@@ -200,13 +200,13 @@ class Lanes:
         if not has_room or not all(self._takes(run, historical=historical) for run in runs):
             return False
         for run in runs:
-            filling = run.lane.growing.get(historical)
-            if filling is None:
-                filling = self._begun(run.lane, historical, created_at, epoch)
-            filling.add_all(run.by_uuid, run.size)
+            builder = run.lane.growing.get(historical)
+            if builder is None:
+                builder = self._begun(run.lane, historical, created_at, epoch)
+            builder.add_all(run.by_uuid, run.size)
             # In a lane that is the only one, nobody looks for what waits of a key.
             if self.count > 1:
-                filling.keys.update([item.key for item in run.by_uuid.values()])
+                builder.keys.update([item.key for item in run.by_uuid.values()])
         self._held_events += len(items)
         self._held_bytes += size
         return True
@@ -225,7 +225,7 @@ class Lanes:
     def is_held_up(self) -> bool:
         """Whether something waits only for what is under way in its lane."""
         return any(
-            lane.under_way is not None and (lane.sealed or lane.growing) for lane in self._lanes
+            lane.under_way is not None and (lane.built or lane.growing) for lane in self._lanes
         )
 
     def ready(self, *, everything: bool) -> Iterator[tuple[int, Batch]]:
@@ -235,7 +235,7 @@ class Lanes:
             everything: do not wait until a lane has a full batch.
         """
         for number, lane in enumerate(self._lanes):
-            if lane.can_begin and (everything or lane.sealed):
+            if lane.can_begin and (everything or lane.built):
                 yield number, self._start(lane)
         if not self._has_room:
             idle = [number for number, lane in enumerate(self._lanes) if lane.can_begin]
@@ -256,7 +256,7 @@ class Lanes:
 
     def put_back(self, number: int, batches: Sequence[Batch]) -> None:
         """Put batches at the head of a lane, in this order: they go before all that waits."""
-        self._lanes[number].sealed.extendleft(reversed(batches))
+        self._lanes[number].built.extendleft(reversed(batches))
         for batch in batches:
             self._hold(batch, +1)
 
@@ -268,11 +268,11 @@ class Lanes:
         epoch: int,
     ) -> BatchBuilder:
         """Begin a batch in a lane, and return it."""
-        filling = BatchBuilder(
+        builder = BatchBuilder(
             self._wire, historical=historical, created_at=created_at, epoch=epoch
         )
-        lane.growing[historical] = filling
-        return filling
+        lane.growing[historical] = builder
+        return builder
 
     def _number_of(self, key: str) -> int:
         """Return the number of a key's lane."""
@@ -290,20 +290,20 @@ class Lanes:
     def _put_beside_twin(self, lane: _Lane, item: Item, *, historical: bool) -> Put:
         """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
 
-        Otherwise all that waits there is sealed, so that the later one of the two goes later.
+        Otherwise all that waits there is built, so that the later one of the two goes later.
         """
-        filling = lane.growing.get(historical)
-        twin = None if filling is None else filling.by_uuid.get(item.uuid)
-        if filling is not None and twin is not None and stored_once(twin) == stored_once(item):
+        builder = lane.growing.get(historical)
+        twin = None if builder is None else builder.by_uuid.get(item.uuid)
+        if builder is not None and twin is not None and stored_once(twin) == stored_once(item):
             if item.told or is_repeat(item, twin):
                 return "repeats"
             more = len(item.body) - len(twin.body)
-            if not twin.told and filling.size + more <= self._limits.max_bytes:
-                filling.replace(item)
+            if not twin.told and builder.size + more <= self._limits.max_bytes:
+                builder.replace(item)
                 self._held_bytes += more
                 self.are_pressed |= not self._has_room
                 return "replaces"
-        self._seal(lane, historical=False)
+        self._build(lane, historical=False)
         return "added"
 
     def _runs_of(self, items: Sequence[Item]) -> list[_Run]:
@@ -316,10 +316,10 @@ class Lanes:
     def _takes(self, run: _Run, *, historical: bool) -> bool:
         """Tell whether a run's events are new in the batch that grows there, and do not fill it."""
         growing = run.lane.growing
-        filling = growing.get(historical)
+        builder = growing.get(historical)
         events, size = run.events, run.size
-        if filling is not None:
-            events, size = events + len(filling.by_uuid), size + filling.size
+        if builder is not None:
+            events, size = events + len(builder.by_uuid), size + builder.size
         return (
             all(one.by_uuid.keys().isdisjoint(run.by_uuid) for one in growing.values())
             and len(run.by_uuid) == run.events
@@ -330,17 +330,17 @@ class Lanes:
     def _has_room(self) -> bool:
         return self._held_events < self._room_events and self._held_bytes < self._room_bytes
 
-    def _seal(self, lane: _Lane, *, historical: bool) -> None:
-        lane.seal(live=not historical)
+    def _build(self, lane: _Lane, *, historical: bool) -> None:
+        lane.build(live=not historical)
         self.are_pressed = True
 
     def _start(self, lane: _Lane) -> Batch:
-        if not lane.sealed:
-            lane.seal()
+        if not lane.built:
+            lane.build()
         # The last comma is not sent.
-        while lane.sealed[0].size > self._limits.max_bytes + 1 and len(lane.sealed[0].items) > 1:
-            lane.sealed.extendleft(reversed(lane.sealed.popleft().halves()))
-        lane.under_way = lane.sealed.popleft()
+        while lane.built[0].size > self._limits.max_bytes + 1 and len(lane.built[0].items) > 1:
+            lane.built.extendleft(reversed(lane.built.popleft().split()))
+        lane.under_way = lane.built.popleft()
         return lane.under_way
 
     def _hold(self, batch: Batch, sign: int) -> None:

@@ -154,7 +154,7 @@ def test_a_part_is_packed_as_itself_and_keeps_what_it_waits_for() -> None:
     """Also of a batch that was packed and sent already."""
     batch = replace(batch_of(*map(item, range(5))), epoch=7)
     assert len(events_of(batch)) == 5
-    for part in batch.halves():
+    for part in batch.split():
         assert events_of(part) == [json.loads(one.body) for one in part.items]
         assert part.size == sum(len(one.body) + 1 for one in part.items)
         assert (part.epoch, part.keys, part.created_at) == (7, batch.keys, batch.created_at)
@@ -172,11 +172,11 @@ def test_an_event_that_was_changed_is_measured_anew() -> None:
         assert size_of([after]) == len(after.body) + 1
 
 
-def test_halves_are_never_empty_and_keep_the_order() -> None:
+def test_parts_are_never_empty_and_keep_the_order() -> None:
     """Else halving would not come to an end."""
     for size in range(2, 6):
         items = [item(number) for number in range(size)]
-        first, second = batch_of(*items).halves()
+        first, second = batch_of(*items).split()
         assert first.items
         assert second.items
         assert [*first.items, *second.items] == items

@@ -125,7 +125,7 @@ class Run:
         if outcome == 0:
             self.lanes.put_back(number, [batch])
         elif outcome == 1 and len(batch.items) > 1:
-            self.lanes.put_back(number, batch.halves())
+            self.lanes.put_back(number, batch.split())
         else:
             self.delivered += [(one, batch.historical) for one in batch.items]
         self.begin()

@@ -156,7 +156,7 @@ def add_all(lanes: Lanes, numbers: Iterable[int], *, historical: bool = True) ->
 
 
 def test_many_events_go_into_a_lane_together_as_long_as_no_batch_is_full() -> None:
-    """The last event of a batch seals it, which is `add`'s part."""
+    """The last event of a batch fills it, which is `add`'s part."""
     lanes = lanes_of(limits=Limits(4, 10**6))
     assert add_all(lanes, [0, 1])
     assert add_all(lanes, [2])
@@ -241,7 +241,7 @@ def test_what_is_put_back_goes_before_all_that_waits() -> None:
     ((_, batch),) = lanes.ready(everything=False)
     add(lanes, range(4, 8))
     lanes.done(0)
-    lanes.put_back(0, batch.halves())
+    lanes.put_back(0, batch.split())
     for expected in ([0, 1], [2, 3], [4, 5, 6, 7]):
         assert begun(lanes) == [(0, expected)]
         lanes.done(0)
@@ -387,7 +387,7 @@ def test_a_half_that_is_put_back_is_waited_for_too() -> None:
     put(lanes, 1, key_in(0, "other"))
     ((_, batch),) = lanes.ready(everything=False)
     lanes.done(0)
-    lanes.put_back(0, batch.halves())
+    lanes.put_back(0, batch.split())
     assert lanes.join(device, user)
     put(lanes, 2, user)
     assert begun(lanes, everything=True) == [(0, [0])]
@@ -472,7 +472,7 @@ def test_what_waits_goes_in_parts_once_a_bound_is_known(*, is_growing: bool) -> 
 
 
 def test_the_oldest_epoch_is_that_of_whatever_is_not_settled() -> None:
-    """Growing, sealed, under way or put back."""
+    """Growing, built, under way or put back."""
     lanes, (first, second) = lanes_of(2, Limits(2, 10**6)), keys_of_two_lanes()
     assert lanes.oldest is None
     for number, (key, epoch) in enumerate([(first, 3), (first, 4), (second, 5), (second, 6)]):
@@ -483,5 +483,5 @@ def test_the_oldest_epoch_is_that_of_whatever_is_not_settled() -> None:
     lane = next(lane for lane, batch in batches.items() if numbers_in(batch) == [0, 1])
     lanes.done(lane)
     assert lanes.oldest == 5
-    lanes.put_back(lane, batches[lane].halves())
+    lanes.put_back(lane, batches[lane].split())
     assert lanes.oldest == 3
