@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.capture.batches import FED_TOGETHER, MAX_EVENT_BYTES, Limits
 from target_posthog.capture.silence import Stalls
-from target_posthog.delivery.lanes import Lanes, Patience
+from target_posthog.delivery.lanes import AdaptiveConcurrency, Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ class Dispatcher:
         given = settings.limits
         self._limits = Limits(given.max_events, min(given.max_bytes, wire.max_bytes))
         self._lanes = Lanes(1, self._limits, wire)
-        self._patience = Patience(settings.max_lanes)
+        self._concurrency = AdaptiveConcurrency(settings.max_lanes)
         #: What came last and is not all in the lanes, and where in it that begins which is not.
         self._waiting: list[Item] = []
         self._next = 0
@@ -157,7 +157,7 @@ class Dispatcher:
         is_loss = self._lanes.is_held_up or bool(self._waiting)
         answer = self._settle(*done)
         if is_loss:
-            self._patience.waited(waited, answer_took=answer.seconds)
+            self._concurrency.waited(waited, answer_took=answer.seconds)
 
     def hurry(self) -> None:
         """Let everything in the lanes go out, full or not."""
@@ -211,7 +211,7 @@ class Dispatcher:
                 counts.skipped["duplicate"] += 1
             elif put == "replaces":
                 counts.superseded += 1
-            if self._lanes.are_pressed:
+            if self._lanes.has_full_batch:
                 self._begin()
 
     def _begin(self) -> None:
@@ -227,7 +227,7 @@ class Dispatcher:
 
     def _adapt_lanes(self) -> None:
         """Have as many lanes as are worth it by now."""
-        count = self._patience.count
+        count = self._concurrency.count
         if count != self._lanes.count:
             # What is in the old lanes goes first: no person may change lanes under way.
             self.drain()
@@ -240,7 +240,7 @@ class Dispatcher:
             raise answer
         if self._full_since is not None:
             now = self._clock()
-            self._patience.waited(now - self._full_since, answer_took=answer.seconds)
+            self._concurrency.waited(now - self._full_since, answer_took=answer.seconds)
             self._full_since = now
         self._accept(batch, answer)
         if answer.refused is not None:

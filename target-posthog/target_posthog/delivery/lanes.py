@@ -1,8 +1,9 @@
-"""Which event waits for which: lanes that go side by side, each in order with one batch under way.
+"""Which event waits for which.
 
-Pure. All events of a person share a lane, so their order is kept however many requests are under
-way and however they end. One lane at first, so that all rows keep their order and a small run
-makes few requests; more once waiting for answers has cost time.
+A lane is a queue of events with at most one request under way. Lanes run in parallel; all events
+of a person share one, so their order is kept however many requests are under way and in whatever
+order they end. There is one lane at first, so that all rows keep their order and a small run makes
+few requests; more once waiting for responses has cost time. Pure.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Put = Literal["added", "repeats", "replaces"]
 #: An answer that takes longer comes from far away, and another request could be under way
 #: meanwhile. Seconds.
 _SLOW_ANSWER = 0.05
-#: How much waiting for slow answers is put up with before the lanes double. Seconds.
-_PATIENCE = 0.2
+#: How much waiting for slow answers doubles the lanes. Seconds.
+_LOST_BEFORE_DOUBLING = 0.2
 #: How many keys may be in other lanes than their own before those are forgotten of which nothing
 #: waits.
 _MOST_MOVED = 10_000
@@ -83,7 +84,7 @@ class _Run:
 
 
 class Lanes:
-    """Keeps events in lanes and says which batches may go now.
+    """The queues of events, and which batches may be sent now.
 
     What is held is bounded: over all lanes at most one batch for each, and one more, may wait or
     be under way before something must end.
@@ -95,12 +96,12 @@ class Lanes:
 
     Attributes:
         count: how many lanes there are.
-        are_pressed: something was added because of which a batch should begin.
+        has_full_batch: a batch, or the room for all of them, is full: one should be sent.
     """
 
     def __init__(self, count: int, limits: Limits, wire: Wire) -> None:
         self.count = count
-        self.are_pressed = False
+        self.has_full_batch = False
         self._lanes = [_Lane() for _ in range(count)]
         self._limits = limits
         self._wire = wire
@@ -179,7 +180,7 @@ class Lanes:
         if self._is_full(len(builder.by_uuid), builder.size):
             self._build(lane, historical=historical)
         elif self._held_events >= self._room_events or self._held_bytes >= self._room_bytes:
-            self.are_pressed = True
+            self.has_full_batch = True
         return "added"
 
     def add_all(
@@ -188,7 +189,7 @@ class Lanes:
         """Do what `add` does for each of these events, when it would do nothing else.
 
         Returns:
-            False when it might build or press on account of them, or one is in a batch already.
+            False when it might fill a batch with them, or one is in a batch already.
             Then none is added.
         """
         runs = [_Run(self._lanes[0], items)] if self.count == 1 else self._runs_of(items)
@@ -243,7 +244,7 @@ class Lanes:
                 # Else nothing could be added, and no lane might ever be full.
                 fullest = max(idle, key=lambda number: self._lanes[number].size)
                 yield fullest, self._start(self._lanes[fullest])
-        self.are_pressed = False
+        self.has_full_batch = False
 
     def done(self, number: int) -> Batch:
         """Take the batch that was under way off its lane, and return it."""
@@ -301,7 +302,7 @@ class Lanes:
             if not twin.told and builder.size + more <= self._limits.max_bytes:
                 builder.replace(item)
                 self._held_bytes += more
-                self.are_pressed |= not self._has_room
+                self.has_full_batch |= not self._has_room
                 return "replaces"
         self._build(lane, historical=False)
         return "added"
@@ -332,7 +333,7 @@ class Lanes:
 
     def _build(self, lane: _Lane, *, historical: bool) -> None:
         lane.build(live=not historical)
-        self.are_pressed = True
+        self.has_full_batch = True
 
     def _start(self, lane: _Lane) -> Batch:
         if not lane.built:
@@ -348,14 +349,14 @@ class Lanes:
         self._held_bytes += sign * batch.size
 
 
-class Patience:
-    """Says how many lanes are worth it: twice as many once waiting for slow answers has cost time.
+class AdaptiveConcurrency:
+    """How many lanes to use: twice as many once waiting for slow responses has cost time.
 
     Args:
         most: how many lanes there may be.
 
     Attributes:
-        count: how many there had better be.
+        count: the target number of lanes.
     """
 
     def __init__(self, most: int) -> None:
@@ -373,7 +374,7 @@ class Patience:
         """
         if answer_took > _SLOW_ANSWER:
             self._lost += min(seconds, answer_took)
-        if self._lost > _PATIENCE:
+        if self._lost > _LOST_BEFORE_DOUBLING:
             self._lost = 0.0
             self.count = min(2 * self.count, self._most)
 

@@ -81,7 +81,7 @@ class Run:
             assert replaced[0].body != one.body
             self.added = [pair for pair in self.added if pair[0] is not replaced[0]]
         self.added.append((one, historical))
-        if self.lanes.are_pressed:
+        if self.lanes.has_full_batch:
             self.begin()
         while self.lanes.must_wait:
             self.end()
@@ -95,7 +95,7 @@ class Run:
         """Put events into their lanes together, or one by one when they want more than that."""
         if self.lanes.add_all(items, historical=historical, created_at=OLD):
             self.added += [(one, historical) for one in items]
-            assert not self.lanes.are_pressed
+            assert not self.lanes.has_full_batch
             self.check_bounds()
         else:
             for one in items:

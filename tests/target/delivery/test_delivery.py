@@ -364,7 +364,7 @@ def test_a_bound_that_a_server_shows_holds_for_the_rest_of_the_run(
     sender = FakeSender(max_wire_bytes=1_000_000)
     limits = Limits(5000, 4_000_000)
     with delivery_to(sender, tmp_path, limits=limits, max_lanes=max_lanes) as delivery:
-        delivery._dispatcher._patience.count = max_lanes
+        delivery._dispatcher._concurrency.count = max_lanes
         for number in range(800):
             properties = {"text": hex_text(30_000, number), "number": number}
             take(delivery, {}, converted(number, properties=properties))

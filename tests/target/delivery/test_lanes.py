@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.capture.batches import Limits
-from target_posthog.delivery.lanes import Lanes, Patience, _place
+from target_posthog.delivery.lanes import AdaptiveConcurrency, Lanes, _place
 from tests.support.deliveries import OLD, WIRE, item
 from tests.support.singer import uuid_of
 
@@ -63,12 +63,12 @@ def test_a_batch_goes_when_it_is_full_and_the_rest_when_all_must() -> None:
     """Not one request for each event."""
     lanes = lanes_of(limits=Limits(3, 10**6))
     add(lanes, range(2))
-    assert not lanes.are_pressed
+    assert not lanes.has_full_batch
     assert begun(lanes) == []
     add(lanes, [2])
-    assert lanes.are_pressed
+    assert lanes.has_full_batch
     assert begun(lanes) == [(0, [0, 1, 2])]
-    assert not lanes.are_pressed
+    assert not lanes.has_full_batch
     add(lanes, [3])
     lanes.done(0)
     assert begun(lanes) == []
@@ -161,7 +161,7 @@ def test_many_events_go_into_a_lane_together_as_long_as_no_batch_is_full() -> No
     assert add_all(lanes, [0, 1])
     assert add_all(lanes, [2])
     assert not add_all(lanes, [3])
-    assert not lanes.are_pressed
+    assert not lanes.has_full_batch
     assert begun(lanes, everything=True) == [(0, [0, 1, 2])]
 
 
@@ -192,7 +192,7 @@ def test_another_event_under_the_same_uuid_begins_a_new_batch() -> None:
     lanes = lanes_of()
     for name in ("a", "b"):
         assert lanes.add(item(1, event=name), historical=True, created_at=OLD) == "added"
-    assert lanes.are_pressed
+    assert lanes.has_full_batch
     batches = []
     for _ in range(2):
         ((_, batch),) = lanes.ready(everything=True)
@@ -267,7 +267,7 @@ def test_lanes_that_hold_enough_let_the_fullest_go() -> None:
     add(lanes, range(20, 25), key=first)
     assert not lanes.must_wait
     add(lanes, range(25, 30), key=second)
-    assert lanes.are_pressed
+    assert lanes.has_full_batch
     assert lanes.must_wait
     assert begun(lanes) == []
     lanes.done(0)
@@ -289,39 +289,39 @@ def test_idle_lanes_without_room_begin_the_fullest() -> None:
     assert begun(lanes) == [(1, [1])]
 
 
-def test_patience_ends_once_waiting_for_slow_answers_has_cost_a_fifth_of_a_second() -> None:
+def test_lanes_double_once_waiting_for_slow_answers_has_cost_a_fifth_of_a_second() -> None:
     """Then twice as many requests go side by side, and it is as long again before four do."""
-    patience = Patience(8)
+    concurrency = AdaptiveConcurrency(8)
     counts = []
     for _ in range(12):
-        patience.waited(0.1, answer_took=0.1)
-        counts.append(patience.count)
+        concurrency.waited(0.1, answer_took=0.1)
+        counts.append(concurrency.count)
     assert counts == [1] * 2 + [2] * 3 + [4] * 3 + [8] * 4
 
 
 def test_there_are_never_more_lanes_than_allowed() -> None:
     """However long it takes."""
     for most, counts in ((6, [2, 4, 6, 6]), (1, [1])):
-        patience = Patience(most)
+        concurrency = AdaptiveConcurrency(most)
         for expected in counts:
-            patience.waited(100, answer_took=100)
-            assert patience.count == expected
+            concurrency.waited(100, answer_took=100)
+            assert concurrency.count == expected
 
 
-def test_quick_answers_cost_no_patience() -> None:
+def test_quick_answers_open_no_lane() -> None:
     """A server nearby is busy; more requests at once would not make it quicker."""
-    patience = Patience(8)
+    concurrency = AdaptiveConcurrency(8)
     for _ in range(1000):
-        patience.waited(0.04, answer_took=0.04)
-    assert patience.count == 1
+        concurrency.waited(0.04, answer_took=0.04)
+    assert concurrency.count == 1
 
 
-def test_waiting_for_an_agreed_speed_costs_no_patience() -> None:
+def test_waiting_for_an_agreed_speed_opens_no_lane() -> None:
     """Only the time in which the answer was on its way counts."""
-    patience = Patience(8)
+    concurrency = AdaptiveConcurrency(8)
     for _ in range(2):
-        patience.waited(30, answer_took=0.1)
-    assert patience.count == 1
+        concurrency.waited(30, answer_took=0.1)
+    assert concurrency.count == 1
 
 
 def keyed(number: int, key: str) -> Item:

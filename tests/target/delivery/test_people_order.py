@@ -57,7 +57,7 @@ def run_of(
         ) as delivery,
     ):  # fmt: skip
         # As after long waits.
-        delivery._dispatcher._patience.count = count
+        delivery._dispatcher._concurrency.count = count
         if is_careful:
             delivery._identity._links.be_careful()  # type: ignore[attr-defined] # Links
         for number, (device, user) in enumerate(records):

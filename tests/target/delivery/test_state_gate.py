@@ -125,7 +125,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
             clock=lambda: in_flight.now,
             links=lambda ledger, kind: FailingLinks(ledger, kind, ledger_fails_at),
         ) as delivery:
-            delivery._dispatcher._patience.count = count
+            delivery._dispatcher._concurrency.count = count
             try:
                 for number, device in enumerate(devices):
                     if number == server_fails_at:
