@@ -17,10 +17,10 @@ from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.key_check import AfterKeyCheck, KeyCheck
 from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.protocols import wire_of
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.interfaces import DeliverySettings
-from target_posthog.delivery.requests import OneByOne, SideBySide
+from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
 from target_posthog.settings import api_key_of
@@ -28,7 +28,7 @@ from target_posthog.settings import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_posthog.capture.rate_limit import SharedTurns
+    from target_posthog.capture.rate_limit import RateLimit
     from target_posthog.rejects.writer import Rejects
 
 logger = logging.getLogger("target-posthog")
@@ -71,14 +71,14 @@ class Runtime:
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self.preview = PreviewFile(Path(config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
-        turns: SharedTurns = Pace(config.get("max_events_per_second"))
+        rate_limit: RateLimit = RateLimiter(config.get("max_events_per_second"))
         self._key_check: KeyCheck | None = None
         if self.preview is None and config["check_api_key"]:
             self._key_check = KeyCheck.of(config, api_key, program)
-            turns = AfterKeyCheck(self._key_check, turns)
+            rate_limit = AfterKeyCheck(self._key_check, rate_limit)
         self.wire = wire_of(config["protocol"], api_key, program)
         self._sender = self.preview or CaptureApi.of(
-            config, self.wire, api_key=api_key, sender=program, turns=turns
+            config, self.wire, api_key=api_key, sender=program, rate_limit=rate_limit
         )
         self.links = Links(self._ledger, config["identity_events"])
         self.rejects = open_rejects(started)
@@ -86,7 +86,9 @@ class Runtime:
             # A preview keeps the order, whatever the disk does.
             DeliverySettings.of(config, **({"max_lanes": 1} if self.preview else {})),
             wire=self.wire,
-            in_flight=SideBySide(self._sender) if self.preview is None else OneByOne(self._sender),
+            in_flight=ThreadedRequests(self._sender)
+            if self.preview is None
+            else InlineRequests(self._sender),
             links=self.links,
             rejects=self.rejects,
             utc_now=lambda: datetime.now(timezone.utc),

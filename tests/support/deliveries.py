@@ -15,7 +15,7 @@ from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.results import Answer, Refused
 from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.interfaces import DeliverySettings
-from target_posthog.delivery.requests import OneByOne
+from target_posthog.delivery.requests import InlineRequests
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
 from target_posthog.input.intake import Intake
@@ -173,7 +173,7 @@ def delivery_to(
         yield Delivery(
             DeliverySettings(limits=limits, **decisions),
             wire=WIRE,
-            in_flight=in_flight or OneByOne(sender),
+            in_flight=in_flight or InlineRequests(sender),
             links=links(ledger, identity_events),
             rejects=rejects,
             utc_now=lambda: NOW,

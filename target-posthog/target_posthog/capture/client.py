@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.batches import Batch
     from target_posthog.capture.protocols import Wire
-    from target_posthog.capture.rate_limit import Turns
+    from target_posthog.capture.rate_limit import RateLimit
 
 logger = logging.getLogger("target-posthog")
 
@@ -95,7 +95,7 @@ class CaptureApi:
         wire: the protocol.
         api_key: the project token; it is never shown.
         max_retry_seconds: how long one batch is tried.
-        turns: says when the next try may begin.
+        rate_limit: says when the next try may begin.
         sleep: waits; tests give their own.
     """
 
@@ -107,7 +107,7 @@ class CaptureApi:
         api_key: str,
         max_retry_seconds: float,
         user_agent: str,
-        turns: Turns,
+        rate_limit: RateLimit,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
         self._url = f"{host}{wire.path}"
@@ -121,7 +121,7 @@ class CaptureApi:
                 "User-Agent": user_agent,
             }
         )
-        self._turns = turns
+        self._rate_limit = rate_limit
         self._retries = RetryPolicy(max_retry_seconds, sleep)
         self._silence = SilenceWatch(self._host)
         self._has_taken = False
@@ -129,7 +129,13 @@ class CaptureApi:
 
     @classmethod
     def of(
-        cls, config: Mapping[str, Any], wire: Wire, *, api_key: str, sender: str, turns: Turns
+        cls,
+        config: Mapping[str, Any],
+        wire: Wire,
+        *,
+        api_key: str,
+        sender: str,
+        rate_limit: RateLimit,
     ) -> CaptureApi:
         """Return one as the settings want it; see `CaptureApi`."""
         return cls(
@@ -138,7 +144,7 @@ class CaptureApi:
             api_key=api_key,
             max_retry_seconds=config["max_retry_seconds"],
             user_agent=sender,
-            turns=turns,
+            rate_limit=rate_limit,
         )
 
     def send(self, batch: Batch) -> Answer:
@@ -162,7 +168,7 @@ class CaptureApi:
         self._http.close()
 
     def _try(self, sending: _Sending) -> Refused | None:
-        self._turns.wait(len(sending.batch.items), stopped=lambda: self._retries.is_stopped)
+        self._rate_limit.wait(len(sending.batch.items), stopped=lambda: self._retries.is_stopped)
         sending.attempt += 1
         began = time.monotonic()
         answer = self._post(sending)

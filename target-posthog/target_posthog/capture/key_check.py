@@ -32,7 +32,7 @@ from target_posthog.errors import FixConfiguration, RunAgain
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_posthog.capture.rate_limit import SharedTurns
+    from target_posthog.capture.rate_limit import RateLimit
 
 logger = logging.getLogger("target-posthog")
 
@@ -181,26 +181,21 @@ class KeyCheck:
 
 
 class AfterKeyCheck:
-    """The agreed speed, for requests that begin once the token is known.
+    """A rate limit for requests that begin once the token is known.
 
     Args:
         check: asks for the token.
-        pace: the speed.
+        rate_limit: decides when they may begin.
     """
 
-    def __init__(self, check: KeyCheck, pace: SharedTurns) -> None:
+    def __init__(self, check: KeyCheck, rate_limit: RateLimit) -> None:
         self._check = check
-        self._pace = pace
-
-    def ask(self, events: int) -> float:
-        """Take a turn when it is time, else tell how many seconds are left."""
-        self._check.run_once()
-        return self._pace.ask(events)
+        self._rate_limit = rate_limit
 
     def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Return when so many events may go."""
         self._check.run_once()
-        self._pace.wait(events, stopped=stopped)
+        self._rate_limit.wait(events, stopped=stopped)
 
 
 def _has_flags(body: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The agreed speed: when the next request may begin, over all requests under way."""
+"""The agreed rate: when the next request may begin, over all requests under way."""
 
 from __future__ import annotations
 
@@ -10,28 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Turns(Protocol):
-    """Lets requests begin: the pace itself, or a worker's way to ask for it."""
+class RateLimit(Protocol):
+    """Decides when a request may begin."""
 
     def wait(self, events: int, *, stopped: Callable[[], bool] = ...) -> None:
         """Return when so many events may go. Called in several threads."""
 
 
-class SharedTurns(Turns, Protocol):
-    """Lets requests of this process begin, and of those that ask for theirs."""
-
-    def ask(self, events: int) -> float:
-        """Take a turn when it is time, else tell how many seconds are left."""
-
-
-class Pace:
-    """Lets events pass at a rate.
+class RateLimiter:
+    """Limits the number of events a second.
 
     A request may begin once the events of the one before it are paid for with time. So in any
-    stretch of t seconds at most rate * t events and one batch begin, and idle time is not saved up.
+    interval of t seconds at most rate * t events and one batch begin, and idle time is not saved.
 
     Args:
-        events_per_second: the rate; None lets everything pass.
+        events_per_second: the rate; None for no limit.
         sleep: waits that many seconds, or less when the run is stopped.
         clock: seconds that only go forward.
     """

@@ -35,7 +35,7 @@ class InFlight(Protocol):
         """Begin nothing more, and let go of the threads."""
 
 
-class OneByOne:
+class InlineRequests:
     """Sends each request at once, while the caller waits; for a preview."""
 
     def __init__(self, sender: Sender) -> None:
@@ -58,7 +58,7 @@ class OneByOne:
         """Do nothing: there are no threads."""
 
 
-class SideBySide:
+class ThreadedRequests:
     """Sends the requests of several lanes at once, with a thread for each lane that has any.
 
     The threads are daemons: a run that is told to end does not wait for an answer.

@@ -8,7 +8,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 
 # Not so slow that the clock's own steps show.
 RATES = st.floats(0.01, 1e6)
@@ -45,8 +45,8 @@ class Clock:
             self._now += seconds
 
 
-class Watched(Pace):
-    """A pace that notes each turn when it is taken; `wait` asks under its lock."""
+class Watched(RateLimiter):
+    """A limiter that notes each turn when it is taken; `wait` asks under its lock."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
         super().__init__(rate, sleep=clock.sleep, clock=clock)
@@ -82,12 +82,12 @@ def assert_held(turns: list[tuple[float, int]], rate: float) -> None:
 def test_in_any_stretch_the_rate_is_held(rate: float, sends: list[tuple[float, int]]) -> None:
     """At most rate * t events and one batch, whatever pauses there were."""
     clock = Clock()
-    pace = Watched(rate, clock)
+    limiter = Watched(rate, clock)
     for pause, events in sends:
         clock.sleep(pause)
-        pace.wait(events)
-    assert [events for _, events in pace.turns] == [events for _, events in sends]
-    assert_held(pace.turns, rate)
+        limiter.wait(events)
+    assert [events for _, events in limiter.turns] == [events for _, events in sends]
+    assert_held(limiter.turns, rate)
 
 
 @settings(max_examples=40, deadline=None)
@@ -102,12 +102,12 @@ def test_threads_hold_the_rate_together_and_none_waits_for_ever(
 ) -> None:
     """Every request has its turn once."""
     clock = Clock()
-    pace = Watched(rate, clock)
+    limiter = Watched(rate, clock)
 
     def go(sends: list[tuple[float, int]]) -> None:
         for pause, events in sends:
             clock.sleep(pause)
-            pace.wait(events)
+            limiter.wait(events)
 
     threads = [threading.Thread(target=go, args=(sends,), daemon=True) for sends in senders]
     for thread in threads:
@@ -115,10 +115,10 @@ def test_threads_hold_the_rate_together_and_none_waits_for_ever(
     for thread in threads:
         thread.join(SECONDS)
     assert not any(thread.is_alive() for thread in threads)
-    assert sorted(events for _, events in pace.turns) == sorted(
+    assert sorted(events for _, events in limiter.turns) == sorted(
         events for sends in senders for _, events in sends
     )
-    assert_held(pace.turns, rate)
+    assert_held(limiter.turns, rate)
 
 
 @settings(max_examples=40, deadline=None)
@@ -133,10 +133,10 @@ def test_a_stop_lets_everybody_go(rate: float, counts: list[int], stop_after: in
         # Woken before its time, as by an event that is set.
         clock.sleep(seconds / 2)
 
-    pace = Pace(rate, sleep=sleep, clock=clock)
+    limiter = RateLimiter(rate, sleep=sleep, clock=clock)
     threads = [
         threading.Thread(
-            target=pace.wait,
+            target=limiter.wait,
             args=(events,),
             kwargs={"stopped": lambda: len(slept) >= stop_after},
             daemon=True,

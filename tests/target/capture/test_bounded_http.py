@@ -19,7 +19,7 @@ import pytest
 
 from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.protocols import BatchWire, V1Wire
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.errors import FixConfiguration, RunAgain
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.deliveries import Clock, batch_of, item
@@ -47,7 +47,7 @@ def send(host: str, clock: Clock, wire: Wire = WIRES["batch"], patience: float =
         api_key=KEY,
         max_retry_seconds=patience,
         user_agent="test/1",
-        turns=Pace(None),
+        rate_limit=RateLimiter(None),
         sleep=clock.sleep,
     )
     try:

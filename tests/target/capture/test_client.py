@@ -16,7 +16,7 @@ import pytest
 from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.hosts import ingestion_host
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.capture.results import Refused
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from tests.fakes.posthog_capture import Fault, PosthogCapture
@@ -47,7 +47,7 @@ def api_to(
         api_key=key,
         max_retry_seconds=patience,
         user_agent="test/1",
-        turns=Pace(None),
+        rate_limit=RateLimiter(None),
         sleep=clock.sleep,
     )
     try:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 
 
 class Clock:
@@ -33,87 +33,89 @@ def clock() -> Clock:
     return Clock()
 
 
-def pace_of(rate: float | None, clock: Clock) -> Pace:
-    """Return a pace on that clock."""
-    return Pace(rate, sleep=clock.sleep, clock=clock)
+def limiter_of(rate: float | None, clock: Clock) -> RateLimiter:
+    """Return a limiter on that clock."""
+    return RateLimiter(rate, sleep=clock.sleep, clock=clock)
 
 
 def test_without_a_rate_nothing_waits(clock: Clock) -> None:
     """However many events go."""
-    pace = pace_of(None, clock)
-    assert pace.ask(10**9) == 0
+    limiter = limiter_of(None, clock)
+    assert limiter.ask(10**9) == 0
     for _ in range(5):
-        pace.wait(10**9)
+        limiter.wait(10**9)
     assert clock.waits == []
 
 
 def test_the_first_request_goes_at_once_and_the_next_when_it_is_paid_for(clock: Clock) -> None:
     """300 events at 100 a second are three seconds, whatever the next one holds."""
-    pace = pace_of(100, clock)
-    pace.wait(300)
+    limiter = limiter_of(100, clock)
+    limiter.wait(300)
     assert clock.waits == []
-    pace.wait(1)
+    limiter.wait(1)
     assert clock.waits == [3.0]
-    pace.wait(1)
+    limiter.wait(1)
     assert clock.waits == [3.0, pytest.approx(0.01)]
 
 
 def test_idle_time_is_not_saved_up(clock: Clock) -> None:
     """After an hour without events no burst follows."""
-    pace = pace_of(100, clock)
-    pace.wait(100)
+    limiter = limiter_of(100, clock)
+    limiter.wait(100)
     clock.now += 3600
-    pace.wait(100)
-    pace.wait(100)
+    limiter.wait(100)
+    limiter.wait(100)
     assert clock.waits == [1.0]
 
 
 def test_who_comes_late_pays_from_then_on(clock: Clock) -> None:
     """Else the next one would come too close to it."""
-    pace = pace_of(100, clock)
-    pace.wait(100)
+    limiter = limiter_of(100, clock)
+    limiter.wait(100)
     clock.now += 1.9
-    pace.wait(100)
-    pace.wait(100)
+    limiter.wait(100)
+    limiter.wait(100)
     assert clock.waits == [1.0]
 
 
 def test_asking_tells_how_long_is_left_and_takes_no_turn(clock: Clock) -> None:
     """A worker that asks and waits elsewhere does not push the others back."""
-    pace = pace_of(10, clock)
-    assert pace.ask(5) == 0
-    assert [pace.ask(5) for _ in range(3)] == [0.5] * 3
+    limiter = limiter_of(10, clock)
+    assert limiter.ask(5) == 0
+    assert [limiter.ask(5) for _ in range(3)] == [0.5] * 3
     clock.now += 0.25
-    assert pace.ask(5) == 0.25
+    assert limiter.ask(5) == 0.25
     clock.now += 0.25
-    assert pace.ask(5) == 0
-    assert pace.ask(5) == 0.5
+    assert limiter.ask(5) == 0
+    assert limiter.ask(5) == 0.5
 
 
 def test_a_sleep_that_ends_early_is_gone_on_with(clock: Clock) -> None:
     """A turn is a matter of time, not of sleeps."""
-    pace = Pace(10, sleep=lambda seconds: clock.sleep(seconds / 2 + 0.001), clock=clock)
-    pace.wait(10)
-    pace.wait(10)
+    limiter = RateLimiter(10, sleep=lambda seconds: clock.sleep(seconds / 2 + 0.001), clock=clock)
+    limiter.wait(10)
+    limiter.wait(10)
     assert clock.now >= 1001
     assert len(clock.waits) > 3
 
 
 def test_a_run_that_is_stopped_waits_no_more(clock: Clock) -> None:
     """A turn may be minutes away."""
-    pace = pace_of(0.001, clock)
-    pace.wait(1)
-    pace.wait(1, stopped=lambda: True)
+    limiter = limiter_of(0.001, clock)
+    limiter.wait(1)
+    limiter.wait(1, stopped=lambda: True)
     assert clock.waits == []
 
 
 def test_a_stop_wakes_all_who_wait() -> None:
     """No thread stays behind, in whichever order they came."""
     stop = threading.Event()
-    pace = Pace(0.001, sleep=stop.wait)
-    pace.wait(1)
+    limiter = RateLimiter(0.001, sleep=stop.wait)
+    limiter.wait(1)
     threads = [
-        threading.Thread(target=pace.wait, args=(1,), kwargs={"stopped": stop.is_set}, daemon=True)
+        threading.Thread(
+            target=limiter.wait, args=(1,), kwargs={"stopped": stop.is_set}, daemon=True
+        )
         for _ in range(4)
     ]
     for thread in threads:
@@ -126,11 +128,11 @@ def test_a_stop_wakes_all_who_wait() -> None:
 
 def test_threads_take_turns_on_a_real_clock() -> None:
     """Together they keep the rate, and none is left out."""
-    pace, began = Pace(2000), []
+    limiter, began = RateLimiter(2000), []
 
     def go() -> None:
         for _ in range(5):
-            pace.wait(20)
+            limiter.wait(20)
             began.append(time.monotonic())
 
     threads = [threading.Thread(target=go, daemon=True) for _ in range(4)]
@@ -158,9 +160,9 @@ def test_threads_take_their_turns_one_by_one() -> None:
             together.append(1)
         return 1000.0
 
-    pace = Pace(1, clock=clock, sleep=lambda _: None)
+    limiter = RateLimiter(1, clock=clock, sleep=lambda _: None)
     threads = [
-        threading.Thread(target=pace.wait, args=(1,), kwargs={"stopped": lambda: True})
+        threading.Thread(target=limiter.wait, args=(1,), kwargs={"stopped": lambda: True})
         for _ in range(2)
     ]
     for thread in threads:

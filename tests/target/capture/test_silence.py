@@ -11,7 +11,7 @@ import pytest
 
 from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.capture.rate_limit import Pace
+from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.capture.silence import Stalls
 from target_posthog.progress import Counts, Progress
 from tests.fakes.posthog_capture import Fault
@@ -44,7 +44,7 @@ def test_a_long_silence_is_told_once_in_a_while(
             api_key="phc_test",
             max_retry_seconds=10,
             user_agent="test/1",
-            turns=Pace(None),
+            rate_limit=RateLimiter(None),
         )
         api.send(batch_of(item(1)))
         told = [one.message for one in caplog.records]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.capture.results import Answer
-from target_posthog.delivery.requests import OneByOne, SideBySide
+from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.errors import RunAgain
 from tests.support.deliveries import batch_of, item
 
@@ -74,9 +74,9 @@ def sender() -> GatedSender:
 
 
 @pytest.fixture
-def side_by_side(sender: GatedSender) -> Iterator[SideBySide]:
+def threaded(sender: GatedSender) -> Iterator[ThreadedRequests]:
     """Lanes with threads, ended with the test."""
-    made = SideBySide(sender)
+    made = ThreadedRequests(sender)
     yield made
     made.close()
 
@@ -90,68 +90,70 @@ def wait_for_sent(sender: GatedSender, count: int) -> None:
 
 
 def test_lanes_send_side_by_side_and_come_back_as_they_end(
-    sender: GatedSender, side_by_side: SideBySide
+    sender: GatedSender, threaded: ThreadedRequests
 ) -> None:
     """The quick one does not wait for the slow one."""
     batches = [batch(number) for number in range(3)]
     for lane, one in enumerate(batches):
-        side_by_side.begin(lane, one)
+        threaded.begin(lane, one)
     wait_for_sent(sender, 3)
     assert sender.most_under_way == 3
     for lane in (1, 2, 0):
         sender.gate(batches[lane]).set()
-        assert side_by_side.next_done(SECONDS) == (lane, Answer(seconds=float(lane)))
+        assert threaded.next_done(SECONDS) == (lane, Answer(seconds=float(lane)))
 
 
-def test_a_lane_sends_one_after_the_other(sender: GatedSender, side_by_side: SideBySide) -> None:
+def test_a_lane_sends_one_after_the_other(sender: GatedSender, threaded: ThreadedRequests) -> None:
     """In the order in which they were begun."""
     batches = [batch(number) for number in range(3)]
     for one in batches:
-        side_by_side.begin(0, one)
+        threaded.begin(0, one)
         sender.gate(one).set()
     for number in range(3):
-        assert side_by_side.next_done(SECONDS) == (0, Answer(seconds=float(number)))
+        assert threaded.next_done(SECONDS) == (0, Answer(seconds=float(number)))
     assert sender.sent == [one.items[0].uuid for one in batches]
     assert sender.most_under_way == 1
 
 
-def test_an_error_comes_back_as_the_outcome(sender: GatedSender, side_by_side: SideBySide) -> None:
+def test_an_error_comes_back_as_the_outcome(
+    sender: GatedSender, threaded: ThreadedRequests
+) -> None:
     """The main thread raises it; the thread of the lane lives on."""
     first, second = batch(1), batch(2)
     error = RunAgain("It is down.", "Wait.")
     sender.errors[first.items[0].uuid] = error
     for one in (first, second):
         sender.gate(one).set()
-        side_by_side.begin(0, one)
-    assert side_by_side.next_done(SECONDS) == (0, error)
-    assert side_by_side.next_done(SECONDS) == (0, Answer(seconds=2.0))
+        threaded.begin(0, one)
+    assert threaded.next_done(SECONDS) == (0, error)
+    assert threaded.next_done(SECONDS) == (0, Answer(seconds=2.0))
 
 
 def test_nothing_ended_is_told_at_once_or_in_time(
-    sender: GatedSender, side_by_side: SideBySide
+    sender: GatedSender, threaded: ThreadedRequests
 ) -> None:
     """Without a wait when none is wanted."""
-    assert side_by_side.next_done(timeout=0) is None
+    assert threaded.next_done(timeout=0) is None
     one = batch(1)
-    side_by_side.begin(0, one)
+    threaded.begin(0, one)
     started = time.monotonic()
-    assert side_by_side.next_done(timeout=0) is None
-    assert side_by_side.next_done(timeout=0.05) is None
+    assert threaded.next_done(timeout=0) is None
+    assert threaded.next_done(timeout=0.05) is None
     assert time.monotonic() - started >= 0.05
     sender.gate(one).set()
-    assert side_by_side.next_done() == (0, Answer(seconds=1.0))
+    assert threaded.next_done() == (0, Answer(seconds=1.0))
 
 
 def test_closing_stops_the_sender_and_ends_the_threads(
-    sender: GatedSender, side_by_side: SideBySide
+    sender: GatedSender, threaded: ThreadedRequests
 ) -> None:
     """Each after the try that it is in; nobody waits for them."""
     one = batch(1)
-    side_by_side.begin(7, one)
+    threaded.begin(7, one)
     wait_for_sent(sender, 1)
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "lane-7"]
     assert thread.daemon
-    side_by_side.close()
+    threaded.close()
     assert sender.stopped.is_set()
     sender.gate(one).set()
     thread.join(SECONDS)
@@ -160,7 +162,7 @@ def test_closing_stops_the_sender_and_ends_the_threads(
 
 def test_one_by_one_sends_while_the_caller_waits(sender: GatedSender) -> None:
     """A preview is written in order."""
-    in_flight = OneByOne(sender)
+    in_flight = InlineRequests(sender)
     assert in_flight.next_done() is None
     error = RunAgain("The disk is full.", "Make room.")
     for number in (1, 2):
