@@ -5,12 +5,15 @@
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
+#   make upgrade write the newest versions into constraints.txt
 #   make help    this list
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Exact versions, the same on every machine. They name no package index, so a mirror serves as well.
+PINS := constraints.txt
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --build-constraint $(PINS)
 MELTANO := $(BIN)/meltano --environment=demo
 CODE := tap-amplitude target-posthog tests docs benchmarks tools
 
@@ -20,7 +23,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format lint types docs bench bench-growth bench-memory clean
+.PHONY: help setup demo test check format lint types docs bench bench-growth bench-memory upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -32,10 +35,10 @@ $(VENV)/python:
 		|| { echo "Python 3.10 or newer is needed; set PYTHON to one: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.8"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS) uv
 	@touch $@
 
-$(VENV)/ready: $(VENV)/python pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
+$(VENV)/ready: $(VENV)/python $(PINS) pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
 	@$(UV) --editable ./tap-amplitude --editable ./target-posthog "meltano~=4.4"
 	@touch $@
 
@@ -80,6 +83,11 @@ bench-growth: $(VENV)/ready-to-test
 # Makes the hour first, which needs 1 GB of disk.
 bench-memory: $(VENV)/ready-to-test
 	$(BIN)/python -m benchmarks.memory
+
+upgrade: $(VENV)/python
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
+		--no-annotate --custom-compile-command "make upgrade" --output-file $(PINS) \
+		pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
 
 clean:
 	rm -rf $(VENV) .meltano output

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import tomli
+from packaging.requirements import Requirement
 
 from tests.support.documents import ROOT, Document, document, documents, tracked_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 #: Written in pieces, so that this file does not hold what it looks for.
@@ -72,3 +78,27 @@ def test_every_file_in_the_guide_for_contributors_exists() -> None:
     folders = ("", "target-posthog/target_posthog/")
     for name in named:
         assert any((ROOT / folder / name).exists() for folder in folders), name
+
+
+def test_every_requirement_has_its_exact_versions() -> None:
+    """`constraints.txt` pins what the projects ask for, and says nothing of where it is from."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[^\s;]+(?: ; .+)?", line) for line in lines)
+    pinned = [Requirement(line) for line in lines]
+    for wanted in _requirements():
+        versions = [next(iter(one.specifier)).version for one in pinned if one.name == wanted.name]
+        assert versions, f"{wanted}: run make upgrade"
+        assert all(map(wanted.specifier.contains, versions)), f"{wanted}: run make upgrade"
+
+
+def _requirements() -> Iterator[Requirement]:
+    """Yield what the three projects need to be built, run and tested."""
+    for path in ("pyproject.toml", "tap-amplitude/pyproject.toml", "target-posthog/pyproject.toml"):
+        file: dict[str, Any] = tomli.loads((ROOT / path).read_text(encoding="utf-8"))
+        project = file["project"]
+        yield from map(Requirement, project.get("dependencies", []))
+        yield from map(Requirement, file.get("build-system", {}).get("requires", []))
+        groups = (project.get("optional-dependencies", {}), file.get("dependency-groups", {}))
+        for requirements in (one for group in groups for one in group.values()):
+            yield from (Requirement(one) for one in requirements if isinstance(one, str))

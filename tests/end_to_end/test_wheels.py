@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import SCRIPTS, clean_environment
 from tools.sample_export import generate
@@ -17,19 +18,42 @@ from tools.sample_export.__main__ import DEMO
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.pipeline import Pipeline
+    from tools.sample_export import SampleExport
+
 _PLUGINS = ("tap-amplitude", "target-posthog")
+_PINS = str(REPOSITORY / "constraints.txt")
 
 
 @pytest.fixture(scope="module")
-def clean_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The scripts of an environment that holds the two wheels and what they need."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Both plugins, built."""
     folder = tmp_path_factory.mktemp("wheels")
     for plugin in _PLUGINS:
-        _uv(folder, "build", "--wheel", "--out-dir", str(folder), str(REPOSITORY / plugin))
-    wheels = [str(wheel) for wheel in folder.glob("*.whl")]
-    assert len(wheels) == len(_PLUGINS)
-    _uv(folder, "venv", "--python", sys.executable, str(folder / "venv"))
-    _uv(folder, "pip", "install", "--python", str(folder / "venv"), *wheels)
+        source = str(REPOSITORY / plugin)
+        _uv(folder, "build", "--wheel", "--build-constraint", _PINS, "--out-dir", ".", source)
+    built = [str(wheel) for wheel in folder.glob("*.whl")]
+    assert len(built) == len(_PLUGINS)
+    return built
+
+
+@pytest.fixture(scope="module", params=["pinned", "lowest"])
+def clean_scripts(
+    request: pytest.FixtureRequest, wheels: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The scripts of an environment with the two wheels, and pinned or lowest dependencies."""
+    folder = tmp_path_factory.mktemp(request.param)
+    _uv(folder, "venv", "--python", sys.executable, "venv")
+    install = ("pip", "install", "--python", "venv")
+    if request.param == "pinned":
+        _uv(folder, *install, "--constraint", _PINS, *wheels)
+    else:
+        # Direct dependencies are those of the projects, not those of a wheel. Only what has a
+        # wheel counts: nobody has to have the compilers that these were built with.
+        projects = (f"--requirements={REPOSITORY / name / 'pyproject.toml'}" for name in _PLUGINS)
+        _uv(folder, *install, "--resolution=lowest-direct", "--only-binary=:all:", *projects)
+        _uv(folder, *install, "--no-deps", *wheels)
     return folder / "venv" / SCRIPTS.name
 
 
@@ -59,6 +83,26 @@ def test_the_wheels_preview_an_archive(clean_scripts: Path, tmp_path: Path) -> N
     bodies = [json.loads(line) for line in preview.read_bytes().splitlines()]
     uuids = {event["uuid"] for body in bodies for event in body["batch"]}
     assert {row["uuid"] for row in generate().rows} <= uuids
+
+
+@pytest.mark.parametrize("form", ["jsonl", "records"])
+def test_the_wheels_move_a_day(
+    form: str,
+    clean_scripts: Path,
+    pipeline: Pipeline,
+    export: SampleExport,
+    posthog: PosthogCapture,
+    tmp_path: Path,
+) -> None:
+    """From API to API, with a ledger and workers, by batch files and by records."""
+    pipeline.scripts = clean_scripts
+    pipeline.target["workers"] = 1
+    pipeline.tap["batch_config"] = {
+        "encoding": {"format": form, "compression": "gzip"},
+        "storage": {"root": f"file://{tmp_path / 'batches'}"},
+    }
+    pipeline.run_well()
+    assert_migrated(posthog, export.rows, export.truth)
 
 
 def _uv(folder: Path, *arguments: str) -> None:

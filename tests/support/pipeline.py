@@ -140,12 +140,14 @@ class Pipeline:
         tap: The tap's settings.
         target: The target's settings.
         state: The last state that a target wrote: all that a runner keeps.
+        scripts: Where the commands of both lie.
     """
 
     folder: Path
     tap: Json
     target: Json
     state: Json | None = None
+    scripts: Path = SCRIPTS
     ends: list[PipeEnd] = field(default_factory=list)
 
     @contextmanager
@@ -187,7 +189,7 @@ class Pipeline:
         config = self.tap if plugin == "tap" else self.target
         path = self.folder / f"{plugin}.json"
         path.write_text(json.dumps(config))
-        command = [str(SCRIPTS / _PROGRAMS[plugin]), "--config", str(path)]
+        command = [str(self.scripts / _PROGRAMS[plugin]), "--config", str(path)]
         if plugin == "tap" and self.state is not None:
             state = self.folder / "state.json"
             state.write_text(json.dumps(self.state))
