@@ -77,8 +77,8 @@ class Runtime:
             self._key_check = KeyCheck.of(config, api_key, program)
             rate_limit = AfterKeyCheck(self._key_check, rate_limit)
         self.wire = wire_of(config["protocol"], api_key, program)
-        self._sender = self.preview or CaptureApi.of(
-            config, self.wire, api_key=api_key, sender=program, rate_limit=rate_limit
+        self._transport = self.preview or CaptureApi.of(
+            config, self.wire, api_key=api_key, user_agent=program, rate_limit=rate_limit
         )
         self.links = Links(self._ledger, config["identity_events"])
         self.rejects = open_rejects(started)
@@ -86,9 +86,9 @@ class Runtime:
             # A preview keeps the order, whatever the disk does.
             DeliverySettings.of(config, **({"max_lanes": 1} if self.preview else {})),
             wire=self.wire,
-            in_flight=ThreadedRequests(self._sender)
+            in_flight=ThreadedRequests(self._transport)
             if self.preview is None
-            else InlineRequests(self._sender),
+            else InlineRequests(self._transport),
             links=self.links,
             rejects=self.rejects,
             utc_now=lambda: datetime.now(timezone.utc),
@@ -117,7 +117,7 @@ class Runtime:
         if self._key_check is not None:
             self._key_check.close()
         self.delivery.close()
-        self._sender.close()
+        self._transport.close()
         self.rejects.close()
         self._ledger.close()
         if self._scratch is not None:

@@ -1,4 +1,4 @@
-"""A delivery in memory: a sender that refuses what a test names, and real everything else."""
+"""A delivery in memory: a transport that refuses what a test names, and real everything else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.batches import Batch, BatchBuilder, Item, Limits, item_of
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.capture.results import Answer, Refused
+from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests
@@ -40,7 +40,7 @@ OLD = "2024-01-01T00:00:00.000000Z"
 
 
 @dataclass
-class FakeSender:
+class FakeTransport:
     """Takes bodies as PostHog does, and refuses all that hold a culprit or are too large."""
 
     culprits: frozenset[str] = frozenset()
@@ -52,7 +52,7 @@ class FakeSender:
     accepted: list[Json] = field(default_factory=list)
     raises: Exception | None = None
 
-    def send(self, batch: Batch) -> Answer:
+    def send(self, batch: Batch) -> SendResult:
         """Accept or refuse one batch."""
         body = gzip.decompress(batch.packed)
         self.bodies.append(body)
@@ -61,13 +61,13 @@ class FakeSender:
             raise self.raises
         events = json.loads(body)["batch"]
         if self.max_bytes is not None and len(body) > self.max_bytes:
-            return Answer(refused=Refused(413, "too large"), left=batch.items)
+            return SendResult(refused=BatchRefused(413, "too large"), left=batch.items)
         if self.max_wire_bytes is not None and len(batch.packed) > self.max_wire_bytes:
-            return Answer(refused=Refused(413, "too large"), left=batch.items)
+            return SendResult(refused=BatchRefused(413, "too large"), left=batch.items)
         if any(event["uuid"] in self.culprits for event in events):
-            return Answer(refused=Refused(self.status, "bad event"), left=batch.items)
+            return SendResult(refused=BatchRefused(self.status, "bad event"), left=batch.items)
         self.accepted += events
-        return Answer()
+        return SendResult()
 
     def stop(self) -> None:
         """Have nothing to stop."""
@@ -155,7 +155,7 @@ def take(delivery: Delivery, record: Json, conversion: Conversion) -> None:
 
 @contextmanager
 def delivery_to(
-    sender: FakeSender,
+    transport: FakeTransport,
     folder: Path,
     *,
     limits: Limits = Limits(1000, 1_000_000),  # noqa: B008 - frozen
@@ -173,7 +173,7 @@ def delivery_to(
         yield Delivery(
             DeliverySettings(limits=limits, **decisions),
             wire=WIRE,
-            in_flight=in_flight or InlineRequests(sender),
+            in_flight=in_flight or InlineRequests(transport),
             links=links(ledger, identity_events),
             rejects=rejects,
             utc_now=lambda: NOW,

@@ -42,12 +42,12 @@ _ENCODINGS = ("gzip", "x-gzip", "deflate")
 _ANY_CONTAINER = 47
 
 
-class BadAnswer(Exception):
+class BadResponse(Exception):
     """An answer came that is too long, or is not what it says it is; the text says which."""
 
 
 @dataclass(frozen=True)
-class HttpAnswer:
+class HttpResponse:
     """What a peer answered, whole."""
 
     status: int
@@ -70,7 +70,7 @@ class Http:
 
     def post(
         self, url: str, data: bytes, *, headers: Mapping[str, str] | None = None, max_bytes: int
-    ) -> HttpAnswer:
+    ) -> HttpResponse:
         """Send a request and return the answer to it.
 
         Args:
@@ -82,7 +82,7 @@ class Http:
         Raises:
             ValueError: the URL is not one.
             requests.RequestException: there was no answer, or only a part of one.
-            BadAnswer: it is too long or damaged.
+            BadResponse: it is too long or damaged.
             OSError: the certificates that the environment names cannot be read.
         """
         response = self._session().post(
@@ -101,7 +101,7 @@ class Http:
             if not whole:
                 # What is left of it must not be taken for the next answer.
                 response.close()
-        return HttpAnswer(response.status_code, response.headers, body)
+        return HttpResponse(response.status_code, response.headers, body)
 
     def close(self) -> None:
         """Close the connections."""
@@ -174,11 +174,11 @@ def _unpacked(packed: bytes, max_bytes: int) -> bytes:
             raise _too_long(max_bytes)
         if unpacker.eof:
             return body
-    raise BadAnswer("its answer is damaged gzip")
+    raise BadResponse("its answer is damaged gzip")
 
 
-def _too_long(max_bytes: int) -> BadAnswer:
-    return BadAnswer(f"its answer is longer than {max_bytes:,} bytes")
+def _too_long(max_bytes: int) -> BadResponse:
+    return BadResponse(f"its answer is longer than {max_bytes:,} bytes")
 
 
 class _TimedStream(io.RawIOBase):

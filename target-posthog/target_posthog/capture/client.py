@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from target_posthog.capture.bounded_http import BadAnswer, Http, HttpAnswer
+from target_posthog.capture.bounded_http import BadResponse, Http, HttpResponse
 from target_posthog.capture.hosts import ingestion_host, without_credentials, wrong_host
 from target_posthog.capture.http_answers import is_of_a_gate, redirect_words, retry_after
 from target_posthog.capture.network_errors import (
@@ -23,8 +23,8 @@ from target_posthog.capture.network_errors import (
     untrusted,
     unusable_proxy,
 )
-from target_posthog.capture.protocols import Taken, V1Wire, quota_used_up
-from target_posthog.capture.results import Answer, Refused
+from target_posthog.capture.protocols import Accepted, V1Wire, quota_used_up
+from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.capture.silence import SilenceWatch
 from target_posthog.common.peer_words import PeerWords
@@ -78,7 +78,7 @@ class _Sending:
         self.batch = batch
         self.request_id = request_id
         self.attempt = 0
-        self.taken = Taken()
+        self.accepted = Accepted()
         self.seconds = 0.0
 
     def go_on_with(self, again: frozenset[str]) -> None:
@@ -134,7 +134,7 @@ class CaptureApi:
         wire: Wire,
         *,
         api_key: str,
-        sender: str,
+        user_agent: str,
         rate_limit: RateLimit,
     ) -> CaptureApi:
         """Return one as the settings want it; see `CaptureApi`."""
@@ -143,22 +143,22 @@ class CaptureApi:
             wire,
             api_key=api_key,
             max_retry_seconds=config["max_retry_seconds"],
-            user_agent=sender,
+            user_agent=user_agent,
             rate_limit=rate_limit,
         )
 
-    def send(self, batch: Batch) -> Answer:
-        """Deliver one batch; see `Sender.send`."""
+    def send(self, batch: Batch) -> SendResult:
+        """Deliver one batch; see `Transport.send`."""
         sending = _Sending(batch, str(uuid.uuid4()))
         try:
             refused = self._retries.call(lambda: self._try(sending), self._say_that_it_waits)
         except Retryable as error:
             raise self._gave_up(error) from None
         left = sending.batch.items if refused is not None else ()
-        return Answer(sending.taken, refused, left, sending.seconds)
+        return SendResult(sending.accepted, refused, left, sending.seconds)
 
     def stop(self) -> None:
-        """Try nothing more; see `Sender.stop`."""
+        """Try nothing more; see `Transport.stop`."""
         self._retries.stop()
 
     def close(self) -> None:
@@ -167,15 +167,15 @@ class CaptureApi:
         self._silence.close()
         self._http.close()
 
-    def _try(self, sending: _Sending) -> Refused | None:
+    def _try(self, sending: _Sending) -> BatchRefused | None:
         self._rate_limit.wait(len(sending.batch.items), stopped=lambda: self._retries.is_stopped)
         sending.attempt += 1
         began = time.monotonic()
-        answer = self._post(sending)
+        response = self._post(sending)
         sending.seconds = time.monotonic() - began
-        return self._judge(answer, sending)
+        return self._judge(response, sending)
 
-    def _post(self, sending: _Sending) -> HttpAnswer:
+    def _post(self, sending: _Sending) -> HttpResponse:
         headers = self._wire.headers_of(
             attempt=sending.attempt,
             request_id=sending.request_id,
@@ -187,7 +187,7 @@ class CaptureApi:
                 return self._http.post(
                     self._url, sending.batch.packed, headers=headers, max_bytes=max_bytes
                 )
-        except BadAnswer as error:
+        except BadResponse as error:
             raise Retryable(f"{self._host}: {error}") from None
         except ValueError as error:
             # requests, urllib3 and the idna codec each have their own, for some hosts.
@@ -201,65 +201,65 @@ class CaptureApi:
         except OSError:
             raise unreadable_certificates(self._host) from None
 
-    def _judge(self, answer: HttpAnswer, sending: _Sending) -> Refused | None:
-        status = answer.status
+    def _judge(self, response: HttpResponse, sending: _Sending) -> BatchRefused | None:
+        status = response.status
         action = ACTIONS.get(status, _Action.RETRY if status >= 500 else _Action.WRONG_HOST)  # noqa: PLR2004 - 5xx
         if action is _Action.ACCEPTED:
-            self._read_what_it_took(answer, sending)
+            self._read_what_it_took(response, sending)
             return None
         if action is _Action.REFUSED:
-            return Refused(status, self._words.shown(answer.body))
-        raise self._refusal(answer, action)
+            return BatchRefused(status, self._words.shown(response.body))
+        raise self._refusal(response, action)
 
-    def _refusal(self, answer: HttpAnswer, action: _Action) -> Exception:
+    def _refusal(self, response: HttpResponse, action: _Action) -> Exception:
         """Return the error for an answer that took nothing, whatever the events are."""
-        status = answer.status
-        if _BILLING_LIMIT in answer.body:
+        status = response.status
+        if _BILLING_LIMIT in response.body:
             return quota_used_up()
         if action is _Action.RETRY:
-            return Retryable(f"it answered {status}", _wait_of(answer), status)
-        if action is _Action.WRONG_HOST or is_of_a_gate(answer.headers, answer.body):
-            return self._refusal_of_another(answer)
+            return Retryable(f"it answered {status}", _wait_of(response), status)
+        if action is _Action.WRONG_HOST or is_of_a_gate(response.headers, response.body):
+            return self._refusal_of_another(response)
         if action is _Action.UNPAID:
             return FixConfiguration(
                 "PostHog takes no events for this project until its billing is set up (402).",
                 "Look at the project's billing page.",
             )
         return FixConfiguration(
-            f"PostHog refused the project token ({status}: {self._words.shown(answer.body)}).",
+            f"PostHog refused the project token ({status}: {self._words.shown(response.body)}).",
             "Set `api_key` to the token `phc_…` of the project, and `host` to the project's "
             "region.",
         )
 
-    def _refusal_of_another(self, answer: HttpAnswer) -> Exception:
+    def _refusal_of_another(self, response: HttpResponse) -> Exception:
         """Return the error for a refusal that is not PostHog's: no key is wrong because of it."""
-        status = answer.status
+        status = response.status
         if 300 <= status < 400:  # noqa: PLR2004 - 3xx
-            where = self._words.shown(redirect_words(answer.headers.get("Location")))
+            where = self._words.shown(redirect_words(response.headers.get("Location")))
             return self._wrong_host(f"it answered {status} and {where}")
-        if not is_of_a_gate(answer.headers, answer.body):
+        if not is_of_a_gate(response.headers, response.body):
             return self._wrong_host(f"it answered {status}")
         if self._has_taken:
-            return self._foreign(answer)
-        return self._wrong_host(f"it answered {status} ({self._words.shown(answer.body)})")
+            return self._foreign(response)
+        return self._wrong_host(f"it answered {status} ({self._words.shown(response.body)})")
 
-    def _read_what_it_took(self, answer: HttpAnswer, sending: _Sending) -> None:
-        taken = self._wire.taken(answer.body, sending.batch.items)
-        if taken is None:
+    def _read_what_it_took(self, response: HttpResponse, sending: _Sending) -> None:
+        accepted = self._wire.accepted(response.body, sending.batch.items)
+        if accepted is None:
             # A maintenance page, a login page, a proxy: perhaps PostHog answers again later.
-            raise self._foreign(answer)
-        sending.taken = sending.taken.then(taken)
+            raise self._foreign(response)
+        sending.accepted = sending.accepted.then(accepted)
         self._has_taken = True
-        if taken.again:
-            sending.go_on_with(taken.again)
-            raise Retryable(f"it deferred {len(taken.again)} events", _wait_of(answer))
+        if accepted.again:
+            sending.go_on_with(accepted.again)
+            raise Retryable(f"it deferred {len(accepted.again)} events", _wait_of(response))
 
-    def _foreign(self, answer: HttpAnswer) -> Retryable:
-        said = self._words.shown(answer.body) or "nothing"
+    def _foreign(self, response: HttpResponse) -> Retryable:
+        said = self._words.shown(response.body) or "nothing"
         return Retryable(
-            f"{self._host} answered {answer.status}, but not as PostHog's ingestion does: {said}",
-            _wait_of(answer),
-            answer.status,
+            f"{self._host} answered {response.status}, but not as PostHog's ingestion does: {said}",
+            _wait_of(response),
+            response.status,
         )
 
     def _wrong_host(self, why: str) -> FixConfiguration:
@@ -281,7 +281,7 @@ class CaptureApi:
         )
 
     def _when_v1_is_missing(self, status: int | None) -> str:
-        """Return what else to do when nothing was ever taken and v1 may not be there at all.
+        """Return what else to do when nothing was ever accepted and v1 may not be there at all.
 
         A PostHog that knows v1 and cannot write its events anywhere answers as one that is down
         (rust/capture v1/analytics/process.rs, "v1 sink router not configured", and v1/error.rs).
@@ -302,5 +302,5 @@ class CaptureApi:
         )
 
 
-def _wait_of(answer: HttpAnswer) -> float:
-    return retry_after(answer.headers.get("Retry-After"), time.time())
+def _wait_of(response: HttpResponse) -> float:
+    return retry_after(response.headers.get("Retry-After"), time.time())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from target_posthog.capture.bounded_http import BadAnswer, Http, HttpAnswer
+from target_posthog.capture.bounded_http import BadResponse, Http, HttpResponse
 from target_posthog.capture.hosts import ingestion_host, without_credentials, wrong_host
 from target_posthog.capture.http_answers import is_of_a_gate, retry_after
 from target_posthog.capture.network_errors import (
@@ -49,7 +49,7 @@ class KeyCheck:
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
         api_key: the project token.
-        user_agent: name and version of this program.
+        user_agent: `name/version` of this program.
         max_retry_seconds: how long to try while the network fails.
         sleep: waits; tests give their own.
     """
@@ -75,12 +75,12 @@ class KeyCheck:
         self._is_done = False
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], api_key: str, sender: str) -> KeyCheck:
+    def of(cls, config: Mapping[str, Any], api_key: str, user_agent: str) -> KeyCheck:
         """Return one as the settings want it; see `KeyCheck`."""
         return cls(
             ingestion_host(config["host"]),
             api_key,
-            user_agent=sender,
+            user_agent=user_agent,
             max_retry_seconds=config["max_retry_seconds"],
         )
 
@@ -118,20 +118,20 @@ class KeyCheck:
 
     def _ask_service(self) -> None:
         try:
-            answer = self._network.call(self._post, self._say_that_it_waits)
+            response = self._network.call(self._post, self._say_that_it_waits)
         except Retryable as error:
             raise RunAgain(
                 f"PostHog could not be reached for {self._network.seconds:.0f} s: {error}.",
                 "Run again when it is well (`max_retry_seconds` sets how long to wait).",
             ) from None
-        if answer is not None:
-            self._judge(answer)
+        if response is not None:
+            self._judge(response)
 
-    def _post(self) -> HttpAnswer | None:
+    def _post(self) -> HttpResponse | None:
         try:
             with self._silence.waiting():
                 return self._http.post(self._url, self._body, max_bytes=_MAX_BYTES)
-        except BadAnswer as error:
+        except BadResponse as error:
             self._warn(str(error))
             return None
         except ValueError as error:
@@ -145,13 +145,13 @@ class KeyCheck:
         except OSError:
             raise unreadable_certificates(self._host) from None
 
-    def _judge(self, answer: HttpAnswer) -> None:
-        status = answer.status
-        if status == _OK and _has_flags(answer.body):
+    def _judge(self, response: HttpResponse) -> None:
+        status = response.status
+        if status == _OK and _has_flags(response.body):
             return
-        shown = self._words.shown(answer.body)
+        shown = self._words.shown(response.body)
         # The words differ: JSON since 2026-06, plain text before, JSON of Django before that.
-        if status == _UNKNOWN and not is_of_a_gate(answer.headers, answer.body):
+        if status == _UNKNOWN and not is_of_a_gate(response.headers, response.body):
             raise FixConfiguration(
                 f"PostHog at {self._host} does not know the project token ({status}: {shown}).",
                 "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Project), and "
@@ -159,7 +159,7 @@ class KeyCheck:
             )
         said = f"it answered {status}" + (f" ({shown})" if shown else "")
         if status in {_TIME_OUT, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - 5xx
-            wait = retry_after(answer.headers.get("Retry-After"), time.time())
+            wait = retry_after(response.headers.get("Retry-After"), time.time())
             raise Retryable(said, wait, status)
         self._warn(said)
 
@@ -201,7 +201,7 @@ class AfterKeyCheck:
 def _has_flags(body: bytes) -> bool:
     """Tell whether an answer is that of PostHog's flags, in its second form or the first."""
     try:
-        told = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and not told.keys().isdisjoint({"flags", "featureFlags"})
+    return isinstance(parsed, dict) and not parsed.keys().isdisjoint({"flags", "featureFlags"})

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 import orjson
 from isal import igzip
 
-from target_posthog.capture.results import Answer
+from target_posthog.capture.results import SendResult
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PreviewFile:
-    """A `Sender` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
+    """A `Transport` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
 
     Args:
         folder: where the file and `summary.json` go.
@@ -33,7 +33,7 @@ class PreviewFile:
         self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
         self._file: IO[bytes] | None = None
 
-    def send(self, batch: Batch) -> Answer:
+    def send(self, batch: Batch) -> SendResult:
         """Write one body; it is always accepted."""
         try:
             if self._file is None:
@@ -44,7 +44,7 @@ class PreviewFile:
             self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
-        return Answer()
+        return SendResult()
 
     def stop(self) -> None:
         """Do nothing: nothing is waited for."""

@@ -37,7 +37,7 @@ _V1_AWAY = frozenset({*_V1_OPTION_OF, *_V1_MOVED, _V1_OWN})
 
 
 @dataclass(frozen=True)
-class Taken:
+class Accepted:
     """What PostHog said to a request that it took.
 
     Attributes:
@@ -50,9 +50,9 @@ class Taken:
     warned: Mapping[str, str] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
 
-    def then(self, later: Taken) -> Taken:
+    def then(self, later: Accepted) -> Accepted:
         """Return what is known after a later answer for the events that were sent again."""
-        return Taken(
+        return Accepted(
             {**self.dropped, **later.dropped}, {**self.warned, **later.warned}, later.again
         )
 
@@ -81,7 +81,7 @@ class Wire(Protocol):
     def headers_of(self, *, attempt: int, request_id: str, now: str) -> dict[str, str]:
         """Return the headers of one try beside those that every request has."""
 
-    def taken(self, answer: bytes, items: Sequence[Item]) -> Taken | None:
+    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:
         """Read a 200; None when it is not PostHog's yes.
 
         Raises:
@@ -120,15 +120,15 @@ class BatchWire:
         """Return none."""
         return {}
 
-    def taken(self, answer: bytes, items: Sequence[Item]) -> Taken | None:  # noqa: ARG002 - see Wire
+    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:  # noqa: ARG002 - see Wire
         """See that the 200 is PostHog's own, and not one that means a refusal."""
-        told = _object(answer)
-        if told is None:
+        parsed = _object(body)
+        if parsed is None:
             return None
-        if told.get("quota_limited"):
+        if parsed.get("quota_limited"):
             # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
             raise quota_used_up()
-        return Taken() if _is_yes(told.get("status")) else None
+        return Accepted() if _is_yes(parsed.get("status")) else None
 
 
 class V1Wire:
@@ -136,7 +136,7 @@ class V1Wire:
 
     Args:
         api_key: the project token.
-        sender: name and version of this program, `name/version`. PostHog writes them to `$lib` and
+        user_agent: `name/version` of this program. PostHog writes them to `$lib` and
             `$lib_version` of every event.
     """
 
@@ -144,8 +144,8 @@ class V1Wire:
     # CAPTURE_V1_MAX_COMPRESSED_BODY_BYTES is 10 MiB.
     max_bytes = 9 * _MIB
 
-    def __init__(self, api_key: str, sender: str) -> None:
-        self._fixed = {"Authorization": f"Bearer {api_key}", "PostHog-Sdk-Info": sender}
+    def __init__(self, api_key: str, user_agent: str) -> None:
+        self._fixed = {"Authorization": f"Bearer {api_key}", "PostHog-Sdk-Info": user_agent}
         self._words = PeerWords(api_key)
 
     def fitted(self, event: Json) -> Json | Rejected:
@@ -183,10 +183,10 @@ class V1Wire:
             "PostHog-Request-Timestamp": now,
         }
 
-    def taken(self, answer: bytes, items: Sequence[Item]) -> Taken | None:
+    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:
         """Read the result of each event; one without a result that we know is sent again."""
-        told = _object(answer)
-        results = None if told is None else told.get("results")
+        parsed = _object(body)
+        results = None if parsed is None else parsed.get("results")
         if not isinstance(results, dict):
             return None
         by_uuid = {uuid.lower(): result for uuid, result in results.items()}
@@ -206,7 +206,7 @@ class V1Wire:
             elif details or kind == "warning":
                 warned[item.uuid] = details or "no details given"
         _stop_when_all_would_be_dropped(dropped.values())
-        return Taken(dropped, warned, frozenset(again))
+        return Accepted(dropped, warned, frozenset(again))
 
     def _result(self, value: Any) -> tuple[str, str]:
         if not isinstance(value, dict):
@@ -215,15 +215,15 @@ class V1Wire:
         return str(value.get("result")), "" if details is None else self._words.shown(str(details))
 
 
-def wire_of(protocol: str, api_key: str, sender: str) -> Wire:
+def wire_of(protocol: str, api_key: str, user_agent: str) -> Wire:
     """Return the protocol of a name.
 
     Args:
         protocol: `batch` or `v1`.
         api_key: the project token.
-        sender: name and version of this program.
+        user_agent: `name/version` of this program.
     """
-    return V1Wire(api_key, sender) if protocol == "v1" else BatchWire(api_key)
+    return V1Wire(api_key, user_agent) if protocol == "v1" else BatchWire(api_key)
 
 
 def _v1_misfit(name: str, person: str) -> Rejected | None:
@@ -287,12 +287,12 @@ def _is_yes(status: object) -> bool:
     return status == "Ok" or (type(status) is int and status == 1)
 
 
-def _object(answer: bytes) -> Json | None:
+def _object(body: bytes) -> Json | None:
     try:
-        told = json.loads(answer)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return parsed if isinstance(parsed, dict) else None
 
 
 def _utf8(text: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from target_posthog.capture.protocols import Taken
+from target_posthog.capture.protocols import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,34 +14,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Refused:
+class BatchRefused:
     """PostHog does not take this body: one of its events, or its size, is the cause."""
 
     status: int
-    answer: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class Answer:
+class SendResult:
     """What became of a batch.
 
     Attributes:
-        taken: what PostHog said of events that it took; `again` is empty.
-        refused: why the events in `left` were not taken, as one of them is bad.
+        accepted: what PostHog said of events that it took; `again` is empty.
+        refused: why the events in `left` were not accepted, as one of them is bad.
         left: the events that are neither taken nor dropped; empty unless `refused` is set.
         seconds: how long the last try was on its way.
     """
 
-    taken: Taken = field(default_factory=Taken)
-    refused: Refused | None = None
+    accepted: Accepted = field(default_factory=Accepted)
+    refused: BatchRefused | None = None
     left: Sequence[Item] = ()
     seconds: float = 0.0
 
 
-class Sender(Protocol):
+class Transport(Protocol):
     """Takes batches: PostHog itself, or the preview's file."""
 
-    def send(self, batch: Batch) -> Answer:
+    def send(self, batch: Batch) -> SendResult:
         """Deliver one batch; return once it is settled. Called in several threads.
 
         Raises:

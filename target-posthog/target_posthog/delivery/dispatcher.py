@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.batches import Batch, Item
     from target_posthog.capture.protocols import Wire
-    from target_posthog.capture.results import Answer
+    from target_posthog.capture.results import SendResult
     from target_posthog.delivery.fates import Fates
     from target_posthog.delivery.interfaces import DeliverySettings, ToldLinks
     from target_posthog.delivery.requests import InFlight
@@ -155,9 +155,9 @@ class Dispatcher:
         waited = self._clock() - began
         self.stalls.waited(waited)
         is_loss = self._lanes.is_held_up or bool(self._waiting)
-        answer = self._settle(*done)
+        result = self._settle(*done)
         if is_loss:
-            self._concurrency.waited(waited, answer_took=answer.seconds)
+            self._concurrency.waited(waited, answer_took=result.seconds)
 
     def hurry(self) -> None:
         """Let everything in the lanes go out, full or not."""
@@ -233,30 +233,30 @@ class Dispatcher:
             self.drain()
             self._lanes = Lanes(count, self._limits, self._wire)
 
-    def _settle(self, number: int, answer: Answer | Exception) -> Answer:
+    def _settle(self, number: int, result: SendResult | Exception) -> SendResult:
         batch = self._lanes.done(number)
-        if isinstance(answer, Exception):
+        if isinstance(result, Exception):
             self._lanes.put_back(number, [batch])
-            raise answer
+            raise result
         if self._full_since is not None:
             now = self._clock()
-            self._concurrency.waited(now - self._full_since, answer_took=answer.seconds)
+            self._concurrency.waited(now - self._full_since, answer_took=result.seconds)
             self._full_since = now
-        self._accept(batch, answer)
-        if answer.refused is not None:
-            left = batch.of(answer.left)
-            refused = answer.refused
+        self._accept(batch, result)
+        if result.refused is not None:
+            left = batch.of(result.left)
+            refused = result.refused
             if len(left.items) > 1:
                 # Else one of its events is what is too large.
                 if refused.status == _TOO_LARGE and len(left.packed) > self._most_taken:
                     self._bound(left.size // 2)
                 self._lanes.put_back(number, left.split())
             else:
-                self._refuse(left.items[0], f"{refused.status}: {refused.answer}")
+                self._refuse(left.items[0], f"{refused.status}: {refused.reason}")
         else:
             self._most_taken = max(self._most_taken, len(batch.packed))
         self._fates.stop_at_too_many_rejects()
-        return answer
+        return result
 
     def _bound(self, max_bytes: int) -> None:
         """Make no larger batch in this run: the server has shown that it does not take one."""
@@ -265,12 +265,12 @@ class Dispatcher:
         )
         self._lanes.bound(self._limits.max_bytes)
 
-    def _accept(self, batch: Batch, answer: Answer) -> None:
+    def _accept(self, batch: Batch, result: SendResult) -> None:
         """Write down what PostHog took of a batch, and what it dropped."""
-        dropped = answer.taken.dropped
+        dropped = result.accepted.dropped
         items = batch.items
-        if dropped or answer.left:
-            left = {item.uuid for item in answer.left}
+        if dropped or result.left:
+            left = {item.uuid for item in result.left}
             for item in items:
                 if item.uuid in dropped:
                     self._refuse(item, dropped[item.uuid])
@@ -283,9 +283,9 @@ class Dispatcher:
             ]
             if links or groups:
                 self._links.accept(links, groups)
-        self._fates.accept(items, answer)
+        self._fates.accept(items, result)
 
-    def _refuse(self, item: Item, answer: str) -> None:
+    def _refuse(self, item: Item, reason: str) -> None:
         if item.told and item.link is not None:
             self._links.refuse([item.link])
-        self._fates.refuse(item, answer)
+        self._fates.refuse(item, reason)

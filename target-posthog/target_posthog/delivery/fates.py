@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.capture.batches import Item
-    from target_posthog.capture.results import Answer
+    from target_posthog.capture.results import SendResult
     from target_posthog.delivery.interfaces import RejectsFile
     from target_posthog.model import Skipped
 
@@ -59,20 +59,20 @@ class Fates:
         text = line.decode("utf-8", "backslashreplace")
         self.reject(Rejected("bad_line", reason, "read"), text)
 
-    def refuse(self, item: Item, answer: str) -> None:
+    def refuse(self, item: Item, reason: str) -> None:
         """Write down an event that PostHog refused.
 
         What stands beside an event is delivered on its own: of an event that we added, only that
         one is lost.
         """
-        rejected = Rejected("refused_by_posthog", f"PostHog answered {answer}", "send")
+        rejected = Rejected("refused_by_posthog", f"PostHog answered {reason}", "send")
         if item.told:
             self.counts.added_rejected[rejected.code] += 1
             self._write(rejected, item.record, item.index)
         else:
             self.reject(rejected, item.record, item.index)
 
-    def accept(self, items: Sequence[Item], answer: Answer) -> None:
+    def accept(self, items: Sequence[Item], result: SendResult) -> None:
         """Count what PostHog took; of two versions of an event it keeps one, the later."""
         if told := [item for item in items if item.told]:
             links = sum(item.link is not None for item in told)
@@ -82,7 +82,7 @@ class Fates:
         superseded = self._kept.repeats(fingerprints_of(items))
         self.counts.accepted += len(items) - superseded
         self.counts.superseded += superseded
-        self.counts.warned.update(answer.taken.warned.values())
+        self.counts.warned.update(result.accepted.warned.values())
 
     def save(self) -> None:
         """Bring every reject to the disk."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.capture.batches import Batch
-    from target_posthog.capture.results import Answer, Sender
+    from target_posthog.capture.results import SendResult, Transport
 
 
 class InFlight(Protocol):
@@ -25,7 +25,7 @@ class InFlight(Protocol):
     def begin(self, lane: int, batch: Batch) -> None:
         """Send a request; a lane has one at a time."""
 
-    def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:
+    def next_done(self, timeout: float | None = None) -> tuple[int, SendResult | Exception] | None:
         """Return what became of a request, with its lane; None when none ends in time."""
 
     def descriptors(self) -> Sequence[int]:
@@ -38,15 +38,15 @@ class InFlight(Protocol):
 class InlineRequests:
     """Sends each request at once, while the caller waits; for a preview."""
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._done: list[tuple[int, Answer | Exception]] = []
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._done: list[tuple[int, SendResult | Exception]] = []
 
     def begin(self, lane: int, batch: Batch) -> None:
         """Send a request."""
-        self._done.append((lane, _outcome(self._sender, batch)))
+        self._done.append((lane, _outcome(self._transport, batch)))
 
-    def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:  # noqa: ARG002 - see InFlight
+    def next_done(self, timeout: float | None = None) -> tuple[int, SendResult | Exception] | None:  # noqa: ARG002 - see InFlight
         """Return what became of the oldest request."""
         return self._done.pop(0) if self._done else None
 
@@ -64,12 +64,12 @@ class ThreadedRequests:
     The threads are daemons: a run that is told to end does not wait for an answer.
 
     Args:
-        sender: sends a request; called in the threads.
+        transport: sends a request; called in the threads.
     """
 
-    def __init__(self, sender: Sender) -> None:
-        self._sender = sender
-        self._done: queue.SimpleQueue[tuple[int, Answer | Exception]] = queue.SimpleQueue()
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._done: queue.SimpleQueue[tuple[int, SendResult | Exception]] = queue.SimpleQueue()
         self._inboxes: dict[int, queue.SimpleQueue[Batch | None]] = {}
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._wake, False)
@@ -85,7 +85,7 @@ class ThreadedRequests:
             ).start()
         self._inboxes[lane].put(batch)
 
-    def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:
+    def next_done(self, timeout: float | None = None) -> tuple[int, SendResult | Exception] | None:
         """Return what became of a request; wait for it, at most so many seconds."""
         with suppress(BlockingIOError):
             os.read(self._wake, 4096)
@@ -102,17 +102,17 @@ class ThreadedRequests:
         """End the threads, each after the try that it is in."""
         for inbox in self._inboxes.values():
             inbox.put(None)
-        self._sender.stop()
+        self._transport.stop()
 
     def _serve(self, lane: int, inbox: queue.SimpleQueue[Batch | None]) -> None:
         while (batch := inbox.get()) is not None:
-            self._done.put((lane, _outcome(self._sender, batch)))
+            self._done.put((lane, _outcome(self._transport, batch)))
             with suppress(BlockingIOError):  # full: there is enough to wake up for
                 os.write(self._waker, b".")
 
 
-def _outcome(sender: Sender, batch: Batch) -> Answer | Exception:
+def _outcome(transport: Transport, batch: Batch) -> SendResult | Exception:
     try:
-        return sender.send(batch)
+        return transport.send(batch)
     except Exception as error:  # noqa: BLE001 - raised again in the main thread
         return error

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.capture.protocols import BatchWire, Taken, V1Wire
+from target_posthog.capture.protocols import Accepted, BatchWire, V1Wire
 from target_posthog.errors import TargetPosthogError
 from tests.support.deliveries import item
 
@@ -45,10 +45,10 @@ ANSWERS = st.one_of(
 def test_each_event_is_taken_dropped_or_sent_again(answer: bytes) -> None:
     """And one that is not known to be taken is never counted as such."""
     try:
-        taken = V1.taken(answer, ITEMS)
+        taken = V1.accepted(answer, ITEMS)
     except TargetPosthogError:
         # Only a drop for all can stop a run.
-        taken = None if b"drop" in answer else Taken(again=frozenset({"none of ours"}))
+        taken = None if b"drop" in answer else Accepted(again=frozenset({"none of ours"}))
     if taken is None:
         return
     uuids = {one.uuid for one in ITEMS}
@@ -69,7 +69,7 @@ def test_each_event_is_taken_dropped_or_sent_again(answer: bytes) -> None:
 def test_batch_reads_an_answer_as_its_own_or_not(answer: bytes) -> None:
     """It has no word for single events."""
     try:
-        taken = BATCH.taken(answer, ITEMS)
+        taken = BATCH.accepted(answer, ITEMS)
     except TargetPosthogError:
         taken = None
     assert taken is None or not (taken.dropped or taken.warned or taken.again)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from target_posthog.capture.protocols import Wire
-    from target_posthog.capture.results import Answer
+    from target_posthog.capture.results import SendResult
 
 KEY = "phc_test"
 WIRES: dict[str, Wire] = {"batch": BatchWire(KEY), "v1": V1Wire(KEY, "test/1")}
@@ -39,7 +39,7 @@ OK = b'{"status":"Ok"}'
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def send(host: str, clock: Clock, wire: Wire = WIRES["batch"], patience: float = 1) -> Answer:
+def send(host: str, clock: Clock, wire: Wire = WIRES["batch"], patience: float = 1) -> SendResult:
     """Send one event."""
     api = CaptureApi(
         host,

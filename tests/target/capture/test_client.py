@@ -17,7 +17,7 @@ from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.hosts import ingestion_host
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.rate_limit import RateLimiter
-from target_posthog.capture.results import Refused
+from target_posthog.capture.results import BatchRefused
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.deliveries import Clock, batch_of, converted, item
@@ -56,7 +56,7 @@ def api_to(
         api.close()
 
 
-def send(capture: PosthogCapture, clock: Clock, **options: Any) -> Refused | None:
+def send(capture: PosthogCapture, clock: Clock, **options: Any) -> BatchRefused | None:
     """Send one body to the stand-in."""
     with api_to(capture.url, clock, **options) as api:
         return api.send(body()).refused
@@ -86,7 +86,7 @@ def test_a_refusal_is_told_with_posthogs_words(
 ) -> None:
     """The delivery halves the batch; trying the same body again would not help."""
     capture.fail(Fault.STATUS, status=status, body=answer)
-    assert send(capture, clock) == Refused(status, answer)
+    assert send(capture, clock) == BatchRefused(status, answer)
     assert len(capture.requests) == 1
 
 
@@ -365,7 +365,7 @@ def test_a_key_that_a_server_repeats_is_not_shown(
     try:
         refused = send(capture, clock, key=SECRET)
         assert refused is not None
-        shown = refused.answer
+        shown = refused.reason
     except TargetPosthogError as error:
         shown = str(error)
     assert "bad token *** in request" in shown
@@ -376,7 +376,7 @@ def test_a_key_that_a_server_repeats_is_not_shown(
 def test_an_answer_is_shown_as_one_line(capture: PosthogCapture, clock: Clock) -> None:
     """It stands in a log, or in a field of the rejects file."""
     capture.fail(Fault.STATUS, status=400, body="<html>\n\n  <h1>Bad\r\nRequest</h1>")
-    assert send(capture, clock) == Refused(400, "<html> <h1>Bad Request</h1>")
+    assert send(capture, clock) == BatchRefused(400, "<html> <h1>Bad Request</h1>")
 
 
 def test_nobody_at_the_address_is_waited_for_and_then_told(clock: Clock) -> None:

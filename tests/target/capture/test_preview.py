@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.capture.preview import PreviewFile
-from target_posthog.capture.results import Answer
+from target_posthog.capture.results import SendResult
 from target_posthog.errors import RunAgain
 from tests.support.deliveries import batch_of, item
 from tests.support.processes import run_target
@@ -38,7 +38,7 @@ def test_a_body_is_one_line_as_it_would_be_sent(tmp_path: Path) -> None:
     """Byte by byte, so that what is previewed is what is sent."""
     preview = PreviewFile(tmp_path / "preview", NOW)
     batches = [batch_of(item(1), item(2)), batch_of(item(3))]
-    assert [preview.send(batch) for batch in batches] == [Answer(), Answer()]
+    assert [preview.send(batch) for batch in batches] == [SendResult(), SendResult()]
     preview.close()
     bodies = [gzip.decompress(batch.packed) for batch in batches]
     assert preview.path.read_bytes() == b"%b\n%b\n" % tuple(bodies)

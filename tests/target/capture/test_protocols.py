@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.capture.protocols import BatchWire, Taken, V1Wire
+from target_posthog.capture.protocols import Accepted, BatchWire, V1Wire
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.model import Rejected
 from tests.support.deliveries import NOW, batch_of, converted, events_of, item
@@ -54,9 +54,9 @@ def answer(*results: Any) -> bytes:
     return json.dumps({"results": told}).encode()
 
 
-def taken(*results: Any) -> Taken:
+def taken(*results: Any) -> Accepted:
     """Return what is read from v1's answer with these results for `ITEMS`."""
-    read = V1.taken(answer(*results), ITEMS)
+    read = V1.accepted(answer(*results), ITEMS)
     assert read is not None
     return read
 
@@ -206,13 +206,13 @@ def test_what_v1_would_drop_or_bend_is_found_first(changes: Json, code: str | No
 )
 def test_a_200_of_somebody_else_is_not_read_as_an_answer(wire: Wire, told: bytes) -> None:
     """A portal says 200 to everything."""
-    assert wire.taken(told, ITEMS) is None
+    assert wire.accepted(told, ITEMS) is None
 
 
 @pytest.mark.parametrize("told", [b'{"status":"Ok"}', b'{"results":[]}', b'{"results":null}'])
 def test_v1_without_results_is_no_answer(told: bytes) -> None:
     """Also a 200 of the other protocol is none: nothing says that an event was taken."""
-    assert V1.taken(told, ITEMS) is None
+    assert V1.accepted(told, ITEMS) is None
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,13 @@ def test_v1_without_results_is_no_answer(told: bytes) -> None:
 )
 def test_batch_takes_all_or_nothing(told: bytes) -> None:
     """Its 200 says nothing about single events."""
-    assert BATCH.taken(told, ITEMS) == Taken()
+    assert BATCH.accepted(told, ITEMS) == Accepted()
 
 
 def test_a_200_of_batch_that_drops_is_no_acceptance() -> None:
     """Going on would lose all the rest, with 200s."""
     with pytest.raises(RunAgain, match=r"quota.*billing limit"):
-        BATCH.taken(b'{"status":"Ok","quota_limited":["events"]}', ITEMS)
+        BATCH.accepted(b'{"status":"Ok","quota_limited":["events"]}', ITEMS)
 
 
 def test_v1_answers_for_each_event() -> None:
@@ -235,7 +235,7 @@ def test_v1_answers_for_each_event() -> None:
         {"result": "ok"},
         {"result": "warning", "details": "person_processing_disabled"},
         {"result": "drop", "details": "event_restriction_drop"},
-    ) == Taken(
+    ) == Accepted(
         dropped={IDS[2]: "event_restriction_drop"},
         warned={IDS[1]: "person_processing_disabled"},
     )
@@ -247,7 +247,7 @@ def test_a_remark_beside_ok_is_counted_too() -> None:
         {"result": "ok", "details": "person_processing_disabled"},
         {"result": "ok"},
         {"result": "ok"},
-    ) == Taken(warned={IDS[0]: "person_processing_disabled"})
+    ) == Accepted(warned={IDS[0]: "person_processing_disabled"})
 
 
 @pytest.mark.parametrize(
@@ -265,26 +265,26 @@ def test_a_remark_beside_ok_is_counted_too() -> None:
 )
 def test_an_event_without_a_word_that_we_know_is_sent_again(result: object) -> None:
     """To take silence for a yes could lose it; PostHog merges what it has twice."""
-    assert taken({"result": "ok"}, result, {"result": "ok"}) == Taken(again=frozenset({IDS[1]}))
+    assert taken({"result": "ok"}, result, {"result": "ok"}) == Accepted(again=frozenset({IDS[1]}))
 
 
 def test_a_drop_or_a_warning_may_have_no_details() -> None:
     """It is refused or counted all the same."""
     assert taken({"result": "drop"}, {"result": "warning", "details": None}, {"result": "ok"}) == (
-        Taken(dropped={IDS[0]: "no reason given"}, warned={IDS[1]: "no details given"})
+        Accepted(dropped={IDS[0]: "no reason given"}, warned={IDS[1]: "no details given"})
     )
 
 
 def test_an_answer_may_write_a_uuid_in_capitals() -> None:
     """A uuid is a number; both forms are the same one."""
     told = {one.uuid.upper(): {"result": "ok"} for one in ITEMS}
-    assert V1.taken(json.dumps({"results": told}).encode(), ITEMS) == Taken()
+    assert V1.accepted(json.dumps({"results": told}).encode(), ITEMS) == Accepted()
 
 
 def test_an_answer_about_other_events_is_none_about_ours() -> None:
     """They are sent again, and the others are left alone."""
     told = {"results": {uuid_of(99): {"result": "ok"}}}
-    assert V1.taken(json.dumps(told).encode(), ITEMS) == Taken(
+    assert V1.accepted(json.dumps(told).encode(), ITEMS) == Accepted(
         again=frozenset(one.uuid for one in ITEMS)
     )
 
@@ -322,7 +322,7 @@ def test_a_drop_for_want_of_the_flag_stops_the_run() -> None:
 
 def test_what_is_known_of_a_request_grows_with_each_try() -> None:
     """Only what is still to be sent is that of the last answer alone."""
-    first = Taken({"a": "x"}, {"b": "y"}, frozenset({"c", "d"}))
-    then = Taken({"c": "z"}, {"d": "w"})
-    assert first.then(then) == Taken({"a": "x", "c": "z"}, {"b": "y", "d": "w"})
-    assert Taken().then(first) == first
+    first = Accepted({"a": "x"}, {"b": "y"}, frozenset({"c", "d"}))
+    then = Accepted({"c": "z"}, {"d": "w"})
+    assert first.then(then) == Accepted({"a": "x", "c": "z"}, {"b": "y", "d": "w"})
+    assert Accepted().then(first) == first

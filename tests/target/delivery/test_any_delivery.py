@@ -14,7 +14,7 @@ from target_posthog.capture.batches import Limits
 from target_posthog.model import Json, Link
 from tests.support.deliveries import (
     OLD,
-    FakeSender,
+    FakeTransport,
     converted,
     delivery_to,
     envelope_bytes,
@@ -50,14 +50,14 @@ def test_every_event_is_accepted_or_rejected_exactly_once(
     historical: str,
 ) -> None:
     """In the order in which it came, and in bodies within the limits."""
-    sender = FakeSender(
+    transport = FakeTransport(
         culprits=frozenset(map(uuid_of, culprits)),
         max_bytes=None if ways_limit is None else ways_limit + envelope_bytes(),
     )
     with TemporaryDirectory() as name:
         folder = Path(name)
         decisions: Json = {"historical_migration": historical, "max_reject_ratio": 1}
-        with delivery_to(sender, folder, limits=limits, **decisions) as delivery:
+        with delivery_to(transport, folder, limits=limits, **decisions) as delivery:
             for number, size in enumerate(sizes):
                 when = TOO_LATE if size is None else OLD
                 properties = {"text": "x" * (size or 0)}
@@ -70,13 +70,13 @@ def test_every_event_is_accepted_or_rejected_exactly_once(
             counts = delivery.counts
         rejected = rejected_lines(folder)
 
-    accepted = [event["uuid"] for event in sender.accepted]
+    accepted = [event["uuid"] for event in transport.accepted]
     refused = [uuid_of(line["record"]["row"]) for line in rejected]
     assert sorted([*accepted, *refused]) == sorted(uuid_of(n) for n in range(len(sizes)))
     assert accepted == sorted(accepted, key=[uuid_of(n) for n in range(len(sizes))].index)
     assert (counts.exported, counts.accepted) == (len(sizes), len(accepted))
     assert counts.rejected.total() == len(refused)
-    for body in sender.bodies:
+    for body in transport.bodies:
         events = json.loads(body)["batch"]
         assert 1 <= len(events) <= limits.max_events
         assert len(events) == 1 or len(body) <= limits.max_bytes + envelope_bytes()
@@ -100,36 +100,36 @@ def test_each_device_is_joined_once_to_its_first_user(
     What PostHog took is told again only when the run died before it knew so, and by the same event.
     """
     links = [Link(f"user-{user}", f"device-{device}") for user, device in pairs]
-    sender = FakeSender()
+    transport = FakeTransport()
     with TemporaryDirectory() as name:
         for stop in (died_after, None):
-            with delivery_to(sender, Path(name), limits=limits) as delivery:
+            with delivery_to(transport, Path(name), limits=limits) as delivery:
                 for number, link in enumerate(links[:stop]):
                     take(delivery, {}, converted(number, link=link, distinct_id=link.user_id))
                 if stop is None:
                     delivery.flush()
                 elif knows_the_answers:
-                    hear_all_answers(delivery, sender)
+                    hear_all_answers(delivery, transport)
 
     owners: dict[str, str] = {}
     for link in links:
         owners.setdefault(link.device_id, link.user_id)
-    told = [event for event in sender.accepted if event["event"] == "$create_alias"]
+    told = [event for event in transport.accepted if event["event"] == "$create_alias"]
     seen = {event["properties"]["alias"]: event for event in told}
     assert {alias: event["distinct_id"] for alias, event in seen.items()} == owners
     assert all(event == seen[event["properties"]["alias"]] for event in told)
     if knows_the_answers:
         assert len(told) == len(seen)
     first_shown = {links[n].device_id: uuid_of(n) for n in reversed(range(len(links)))}
-    order = [event["uuid"] for event in sender.accepted]
+    order = [event["uuid"] for event in transport.accepted]
     for event in told:
         shown_by = first_shown[event["properties"]["alias"]]
         assert order.index(event["uuid"]) < order.index(shown_by)
 
 
-def hear_all_answers(delivery: Delivery, sender: FakeSender) -> None:
+def hear_all_answers(delivery: Delivery, transport: FakeTransport) -> None:
     """Let a delivery know what became of all that it has sent."""
     sent = -1
-    while sent != len(sender.bodies):
-        sent = len(sender.bodies)
+    while sent != len(transport.bodies):
+        sent = len(transport.bodies)
         delivery.attend()

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits, stored_once
-from target_posthog.capture.results import Answer
+from target_posthog.capture.results import SendResult
 from target_posthog.delivery.lanes import Lanes, _place
 from tests.support.deliveries import (
     OLD,
     WIRE,
-    FakeSender,
+    FakeTransport,
     converted,
     delivery_to,
     item,
@@ -227,14 +227,14 @@ class AnyOrder:
     """Requests that end in any order, each after a time that makes more lanes worth it.
 
     Args:
-        sender: what they meet.
+        transport: what they meet.
         pick: chooses from so many.
     """
 
-    def __init__(self, sender: FakeSender, pick: Callable[[int], int]) -> None:
+    def __init__(self, transport: FakeTransport, pick: Callable[[int], int]) -> None:
         self.now = 0.0
         self.most_under_way = 0
-        self._sender = sender
+        self._transport = transport
         self._pick = pick
         self._under_way: dict[int, Batch] = {}
 
@@ -244,15 +244,15 @@ class AnyOrder:
         self._under_way[lane] = batch
         self.most_under_way = max(self.most_under_way, len(self._under_way))
 
-    def next_done(self, timeout: float | None = None) -> tuple[int, Answer | Exception] | None:
+    def next_done(self, timeout: float | None = None) -> tuple[int, SendResult | Exception] | None:
         """Let any request end; without a wait, perhaps none."""
         if not self._under_way or (timeout == 0 and self._pick(2)):
             return None
         lanes = sorted(self._under_way)
         lane = lanes[self._pick(len(lanes))]
-        answer = self._sender.send(self._under_way.pop(lane))
+        result = self._transport.send(self._under_way.pop(lane))
         self.now += 2.0
-        return lane, Answer(answer.taken, answer.refused, answer.left, seconds=2.0)
+        return lane, SendResult(result.accepted, result.refused, result.left, seconds=2.0)
 
     def descriptors(self) -> Sequence[int]:
         """Return none: nobody waits."""
@@ -280,12 +280,12 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
     data: st.DataObject,
 ) -> None:
     """Also while the lanes double, and around events that PostHog refuses."""
-    sender = FakeSender(culprits=frozenset(map(uuid_of, culprits)))
-    in_flight = AnyOrder(sender, lambda many: data.draw(st.integers(0, many - 1)))
+    transport = FakeTransport(culprits=frozenset(map(uuid_of, culprits)))
+    in_flight = AnyOrder(transport, lambda many: data.draw(st.integers(0, many - 1)))
     with TemporaryDirectory() as name:
         folder = Path(name)
         with delivery_to(
-            sender,
+            transport,
             folder,
             limits=limits,
             in_flight=in_flight,
@@ -305,7 +305,7 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
         rejected = [line["record"]["row"] for line in rejected_lines(folder)]
 
     assert in_flight.most_under_way <= max_lanes
-    accepted = [event["properties"]["number"] for event in sender.accepted]
+    accepted = [event["properties"]["number"] for event in transport.accepted]
     assert sorted([*accepted, *rejected]) == list(range(len(devices)))
     assert set(rejected) == culprits & set(range(len(devices)))
     assert (counts.accepted, counts.rejected.total()) == (len(accepted), len(rejected))
@@ -321,10 +321,10 @@ def test_what_holds_up_the_end_of_a_job_makes_more_lanes_worth_it(
     tmp_path: Path, events: int, lanes: int
 ) -> None:
     """A worker's jobs are short: most of its waiting is at their ends. For one batch it must be."""
-    sender = FakeSender()
-    in_flight = AnyOrder(sender, lambda many: many - 1)
+    transport = FakeTransport()
+    in_flight = AnyOrder(transport, lambda many: many - 1)
     with delivery_to(
-        sender,
+        transport,
         tmp_path,
         limits=Limits(2, 10**6),
         in_flight=in_flight,
@@ -336,4 +336,4 @@ def test_what_holds_up_the_end_of_a_job_makes_more_lanes_worth_it(
                 take(delivery, {}, converted(10 * job + number))
             delivery.flush()
         assert delivery.lanes == lanes
-    assert len(sender.accepted) == 5 * events
+    assert len(transport.accepted) == 5 * events

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from target_posthog.capture.batches import Limits
 from target_posthog.delivery import lanes
 from target_posthog.model import Link
-from tests.support.deliveries import FakeSender, converted, delivery_to, take
+from tests.support.deliveries import FakeTransport, converted, delivery_to, take
 from tests.support.singer import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
@@ -47,12 +47,12 @@ def run_of(
     is_careful: bool = False,
 ) -> list[Seen]:
     """Deliver records over so many lanes, and return what PostHog took, in its order."""
-    sender = FakeSender(culprits=culprits)
-    in_flight = AnyOrder(sender, pick)
+    transport = FakeTransport(culprits=culprits)
+    in_flight = AnyOrder(transport, pick)
     with (
         TemporaryDirectory() as name,
         delivery_to(
-            sender, Path(name), limits=limits, in_flight=in_flight, max_lanes=count,
+            transport, Path(name), limits=limits, in_flight=in_flight, max_lanes=count,
             max_reject_ratio=1, clock=lambda: in_flight.now,
         ) as delivery,
     ):  # fmt: skip
@@ -67,7 +67,7 @@ def run_of(
         delivery.flush()
         assert delivery.counts.open == 0
         assert in_flight.most_under_way <= count
-    return [seen_of(event) for event in sender.accepted]
+    return [seen_of(event) for event in transport.accepted]
 
 
 def event_of(number: int, device: int, user: int | None) -> Converted:

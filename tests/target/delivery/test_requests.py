@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture.results import Answer
+from target_posthog.capture.results import SendResult
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.errors import RunAgain
 from tests.support.deliveries import batch_of, item
@@ -26,8 +26,8 @@ def batch(number: int) -> Batch:
     return batch_of(item(number))
 
 
-class GatedSender:
-    """Ends a request when its test says so, as `Answer` or as an error."""
+class GatedTransport:
+    """Ends a request when its test says so, as `SendResult` or as an error."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -38,7 +38,7 @@ class GatedSender:
         self._under_way = 0
         self._lock = threading.Lock()
 
-    def send(self, batch: Batch) -> Answer:
+    def send(self, batch: Batch) -> SendResult:
         """Wait at the gate of the batch's event."""
         uuid = batch.items[0].uuid
         with self._lock:
@@ -52,7 +52,7 @@ class GatedSender:
             raise self.errors[uuid]
         record = batch.items[0].record
         assert isinstance(record, dict)
-        return Answer(seconds=float(record["row"]))
+        return SendResult(seconds=float(record["row"]))
 
     def stop(self) -> None:
         """Open all gates."""
@@ -68,69 +68,71 @@ class GatedSender:
 
 
 @pytest.fixture
-def sender() -> GatedSender:
-    """A sender that waits."""
-    return GatedSender()
+def transport() -> GatedTransport:
+    """A transport that waits."""
+    return GatedTransport()
 
 
 @pytest.fixture
-def threaded(sender: GatedSender) -> Iterator[ThreadedRequests]:
+def threaded(transport: GatedTransport) -> Iterator[ThreadedRequests]:
     """Lanes with threads, ended with the test."""
-    made = ThreadedRequests(sender)
+    made = ThreadedRequests(transport)
     yield made
     made.close()
 
 
-def wait_for_sent(sender: GatedSender, count: int) -> None:
+def wait_for_sent(transport: GatedTransport, count: int) -> None:
     """Wait until so many requests are at their gates."""
     end = time.monotonic() + SECONDS
-    while len(sender.sent) < count:
+    while len(transport.sent) < count:
         assert time.monotonic() < end
         time.sleep(0.002)
 
 
 def test_lanes_send_side_by_side_and_come_back_as_they_end(
-    sender: GatedSender, threaded: ThreadedRequests
+    transport: GatedTransport, threaded: ThreadedRequests
 ) -> None:
     """The quick one does not wait for the slow one."""
     batches = [batch(number) for number in range(3)]
     for lane, one in enumerate(batches):
         threaded.begin(lane, one)
-    wait_for_sent(sender, 3)
-    assert sender.most_under_way == 3
+    wait_for_sent(transport, 3)
+    assert transport.most_under_way == 3
     for lane in (1, 2, 0):
-        sender.gate(batches[lane]).set()
-        assert threaded.next_done(SECONDS) == (lane, Answer(seconds=float(lane)))
+        transport.gate(batches[lane]).set()
+        assert threaded.next_done(SECONDS) == (lane, SendResult(seconds=float(lane)))
 
 
-def test_a_lane_sends_one_after_the_other(sender: GatedSender, threaded: ThreadedRequests) -> None:
+def test_a_lane_sends_one_after_the_other(
+    transport: GatedTransport, threaded: ThreadedRequests
+) -> None:
     """In the order in which they were begun."""
     batches = [batch(number) for number in range(3)]
     for one in batches:
         threaded.begin(0, one)
-        sender.gate(one).set()
+        transport.gate(one).set()
     for number in range(3):
-        assert threaded.next_done(SECONDS) == (0, Answer(seconds=float(number)))
-    assert sender.sent == [one.items[0].uuid for one in batches]
-    assert sender.most_under_way == 1
+        assert threaded.next_done(SECONDS) == (0, SendResult(seconds=float(number)))
+    assert transport.sent == [one.items[0].uuid for one in batches]
+    assert transport.most_under_way == 1
 
 
 def test_an_error_comes_back_as_the_outcome(
-    sender: GatedSender, threaded: ThreadedRequests
+    transport: GatedTransport, threaded: ThreadedRequests
 ) -> None:
     """The main thread raises it; the thread of the lane lives on."""
     first, second = batch(1), batch(2)
     error = RunAgain("It is down.", "Wait.")
-    sender.errors[first.items[0].uuid] = error
+    transport.errors[first.items[0].uuid] = error
     for one in (first, second):
-        sender.gate(one).set()
+        transport.gate(one).set()
         threaded.begin(0, one)
     assert threaded.next_done(SECONDS) == (0, error)
-    assert threaded.next_done(SECONDS) == (0, Answer(seconds=2.0))
+    assert threaded.next_done(SECONDS) == (0, SendResult(seconds=2.0))
 
 
 def test_nothing_ended_is_told_at_once_or_in_time(
-    sender: GatedSender, threaded: ThreadedRequests
+    transport: GatedTransport, threaded: ThreadedRequests
 ) -> None:
     """Without a wait when none is wanted."""
     assert threaded.next_done(timeout=0) is None
@@ -140,39 +142,39 @@ def test_nothing_ended_is_told_at_once_or_in_time(
     assert threaded.next_done(timeout=0) is None
     assert threaded.next_done(timeout=0.05) is None
     assert time.monotonic() - started >= 0.05
-    sender.gate(one).set()
-    assert threaded.next_done() == (0, Answer(seconds=1.0))
+    transport.gate(one).set()
+    assert threaded.next_done() == (0, SendResult(seconds=1.0))
 
 
 def test_closing_stops_the_sender_and_ends_the_threads(
-    sender: GatedSender, threaded: ThreadedRequests
+    transport: GatedTransport, threaded: ThreadedRequests
 ) -> None:
     """Each after the try that it is in; nobody waits for them."""
     one = batch(1)
     threaded.begin(7, one)
-    wait_for_sent(sender, 1)
+    wait_for_sent(transport, 1)
     (thread,) = [thread for thread in threading.enumerate() if thread.name == "lane-7"]
     assert thread.daemon
     threaded.close()
-    assert sender.stopped.is_set()
-    sender.gate(one).set()
+    assert transport.stopped.is_set()
+    transport.gate(one).set()
     thread.join(SECONDS)
     assert not thread.is_alive()
 
 
-def test_one_by_one_sends_while_the_caller_waits(sender: GatedSender) -> None:
+def test_one_by_one_sends_while_the_caller_waits(transport: GatedTransport) -> None:
     """A preview is written in order."""
-    in_flight = InlineRequests(sender)
+    in_flight = InlineRequests(transport)
     assert in_flight.next_done() is None
     error = RunAgain("The disk is full.", "Make room.")
     for number in (1, 2):
         one = batch(number)
-        sender.gate(one).set()
+        transport.gate(one).set()
         if number == 2:
-            sender.errors[one.items[0].uuid] = error
+            transport.errors[one.items[0].uuid] = error
         in_flight.begin(number, one)
-    assert len(sender.sent) == 2
-    assert in_flight.next_done(timeout=0) == (1, Answer(seconds=1.0))
+    assert len(transport.sent) == 2
+    assert in_flight.next_done(timeout=0) == (1, SendResult(seconds=1.0))
     assert in_flight.next_done() == (2, error)
     assert in_flight.next_done() is None
     in_flight.close()

@@ -16,7 +16,7 @@ from target_posthog.delivery.state_gate import StateGate
 from target_posthog.errors import RunAgain
 from target_posthog.identity.resolver import Links
 from target_posthog.model import Link, Rejected
-from tests.support.deliveries import FakeSender, converted, delivery_to, rejected_lines, take
+from tests.support.deliveries import FakeTransport, converted, delivery_to, rejected_lines, take
 from tests.support.singer import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
@@ -75,12 +75,14 @@ class FailingLinks(Links):
         return super().news(sightings)
 
 
-def check_marks(delivery: Delivery, sender: FakeSender, folder: Path, passed: list[int]) -> None:
+def check_marks(
+    delivery: Delivery, transport: FakeTransport, folder: Path, passed: list[int]
+) -> None:
     """Take marks off; fail unless each stands behind records that all have their fate by now."""
     passed += delivery.passed()
     assert passed == list(range(len(passed)))
     if passed:
-        settled = {event["properties"].get("number") for event in sender.accepted}
+        settled = {event["properties"].get("number") for event in transport.accepted}
         settled |= {line["record"].get("row") for line in rejected_lines(folder)}
         assert settled >= set(range(MARK_EVERY * len(passed)))
 
@@ -110,13 +112,13 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
     data: st.DataObject,
 ) -> None:
     """Whatever fails: also not after the failure, when the last safe state is written."""
-    sender = FakeSender(culprits=frozenset(map(uuid_of, culprits)))
-    in_flight = AnyOrder(sender, lambda many: data.draw(st.integers(0, many - 1)))
+    transport = FakeTransport(culprits=frozenset(map(uuid_of, culprits)))
+    in_flight = AnyOrder(transport, lambda many: data.draw(st.integers(0, many - 1)))
     passed: list[int] = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         with delivery_to(
-            sender,
+            transport,
             folder,
             limits=limits,
             in_flight=in_flight,
@@ -129,7 +131,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
             try:
                 for number, device in enumerate(devices):
                     if number == server_fails_at:
-                        sender.raises = RunAgain("It is down.", "Wait.")
+                        transport.raises = RunAgain("It is down.", "Wait.")
                     link = Link(f"u{device % 3}", f"d{device}") if number % 2 else None
                     properties = {"$device_id": f"d{device}", "number": number}
                     event = converted(number, link=link, properties=properties)
@@ -143,22 +145,22 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
                         delivery.note(number // MARK_EVERY)
                     if data.draw(st.booleans()):
                         delivery.attend()
-                    check_marks(delivery, sender, folder, passed)
+                    check_marks(delivery, transport, folder, passed)
                 delivery.flush()
             except RunAgain:
                 pass
             else:
-                check_marks(delivery, sender, folder, passed)
+                check_marks(delivery, transport, folder, passed)
                 assert len(passed) == len(devices) // MARK_EVERY
                 assert delivery.is_idle
-            check_marks(delivery, sender, folder, passed)
+            check_marks(delivery, transport, folder, passed)
 
 
 def test_a_stretch_that_the_ledger_fails_on_holds_the_states_behind_it(tmp_path: Path) -> None:
     """It is neither in a lane nor on its way to one, and it is not delivered."""
-    sender = FakeSender()
+    transport = FakeTransport()
     with delivery_to(
-        sender, tmp_path, links=lambda ledger, kind: FailingLinks(ledger, kind, 0)
+        transport, tmp_path, links=lambda ledger, kind: FailingLinks(ledger, kind, 0)
     ) as delivery:
         take(delivery, {"row": 1}, converted(1))
         delivery.note("a state")

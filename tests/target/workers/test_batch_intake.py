@@ -22,7 +22,7 @@ from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
 from target_posthog.workers.pool import InlineWorkers
-from tests.support.deliveries import WIRE, FakeSender, delivery_to, rejected_lines
+from tests.support.deliveries import WIRE, FakeTransport, delivery_to, rejected_lines
 from tests.support.unusual_files import Part, Writer, text_of
 from tests.target.workers.test_pool import DEFAULTS
 
@@ -129,7 +129,7 @@ class Outcome(NamedTuple):
     counts: Json
 
 
-def outcome_of(delivery: Delivery, sender: FakeSender, folder: Path) -> Outcome:
+def outcome_of(delivery: Delivery, sender: FakeTransport, folder: Path) -> Outcome:
     """Return what a delivery came to."""
     rejects = [
         (line["code"], line["record"], line.get("stream"), line.get("key_properties"))
@@ -140,7 +140,7 @@ def outcome_of(delivery: Delivery, sender: FakeSender, folder: Path) -> Outcome:
 
 def by_records(kind: Kind, files: Sequence[Sequence[Part]], limits: Limits) -> Outcome:
     """Deliver the records of files one by one, and lines that are none in their places."""
-    sender = FakeSender()
+    sender = FakeTransport()
     with (
         TemporaryDirectory() as name,
         delivery_to(sender, Path(name), limits=limits, max_reject_ratio=1) as delivery,
@@ -170,7 +170,7 @@ def by_files(
     files: Sequence[Sequence[Part]], limits: Limits, workers: AnyWorkers, block_bytes: int
 ) -> Outcome:
     """Deliver files, and see that each passes once all of it is settled, in order."""
-    sender = FakeSender()
+    sender = FakeTransport()
     with (
         TemporaryDirectory() as name,
         patch.object(batch_files, "_BLOCK_BYTES", block_bytes),
@@ -280,7 +280,7 @@ def test_unusual_lines_are_read_by_the_schema_that_came_before_their_file(tmp_pa
     path = tmp_path / "a.json"
     record = {"id": 1, "user_id": "u", "timestamp": "2024-01-01T00:00:00Z"}
     path.write_bytes(json.dumps([record]).encode() + b"\n")
-    sender, kinds = FakeSender(), [AMPLITUDE, OTHER]
+    sender, kinds = FakeTransport(), [AMPLITUDE, OTHER]
     with delivery_to(sender, tmp_path, max_reject_ratio=1) as delivery:
         workers = AnyWorkers(OTHER, random.Random(1).randrange, 1)
         batches = intake_by(workers, delivery, lambda _: kinds[-1].intake())
