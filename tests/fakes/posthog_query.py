@@ -1,0 +1,227 @@
+"""A strict stand-in for PostHog's query API, over a real ClickHouse that holds what capture took.
+
+`POST /api/projects/{id}/query/` with a personal API key; the limits and refusals are those of
+posthog.com's docs/api/queries and docs/api, and of `posthog/api/query.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tests.fakes.posthog_hogql import DEFAULT_ROWS, MOST_ROWS, HogQLError, Printer
+from tests.fakes.posthog_requests import Answer, Incoming
+from tests.fakes.posthog_server import LocalServer
+from tests.fakes.posthog_warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tests.fakes.posthog_capture import PosthogCapture
+
+_PATH = re.compile(r"/api/(?:projects|environments)/([^/]+)/query/?$")
+_LIMIT = re.compile(r"\bLIMIT\s+(\d+)", re.IGNORECASE)
+_MAX_BODY = 1 << 20
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request that was received whole: its query, and the status of the answer."""
+
+    query: str
+    status: int
+
+
+class PosthogQuery:
+    """PostHog's query API on a port of its own; a context manager.
+
+    Args:
+        capture: the ingestion whose stored events are asked for.
+        folder: where ClickHouse keeps its files.
+        key: the personal API key that may read queries.
+        project: the project's number.
+        timezone: the project's time zone.
+        dates: properties that PostHog took for dates.
+
+    Attributes:
+        lags_behind: how many of the events that arrived last cannot be found yet; it halves with
+            each request, as ingestion catches up.
+        loses: uuids of events that are never found.
+        merged: whether repeats have been merged by now.
+        asked: every request, in order.
+        most_under_way: how many requests were under way at once at most.
+    """
+
+    def __init__(
+        self,
+        capture: PosthogCapture,
+        folder: Path,
+        *,
+        key: str = "phx_reader",
+        project: int = 7,
+        timezone: str = "America/Los_Angeles",
+        dates: frozenset[str] = frozenset({"server_upload_time", "event_time"}),
+    ) -> None:
+        self.key = key
+        self.project = project
+        self.lags_behind = 0
+        self.loses: set[str] = set()
+        self.merged = True
+        self.asked: list[Asked] = []
+        self.most_under_way = 0
+        self._under_way = 0
+        self._capture = capture
+        self._folder = folder
+        self._printer = Printer(project, timezone, dates)
+        self._planned: deque[Answer] = deque()
+        self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._server: LocalServer | None = None
+
+    def __enter__(self) -> Self:
+        """Open the port and begin to serve."""
+        self._server = LocalServer(self._respond, _MAX_BODY)
+        self._server.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Cut all connections; raise what broke in the stand-in itself."""
+        assert self._server is not None
+        self._server.stop()
+        if kind is None and self._server.errors:
+            raise self._server.errors[0]
+
+    @property
+    def url(self) -> str:
+        """The host to give to a client, without a slash at the end."""
+        assert self._server is not None
+        return self._server.url
+
+    def answer_next(self, status: int, body: object, **headers: str) -> None:
+        """Give the next request this answer, whatever it asks for."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._planned.append(Answer(status, orjson.dumps(body), _JSON, named))
+
+    def throttle(self, seconds: int) -> None:
+        """Refuse the next request, as one too many in a minute."""
+        detail = f"Request was throttled. Expected available in {seconds} seconds."
+        self.answer_next(
+            429, _error("throttled_error", "throttled", detail), Retry_After=f"{seconds}"
+        )
+
+    def _respond(self, incoming: Incoming) -> Answer:
+        with self._counting:
+            self._under_way += 1
+            self.most_under_way = max(self.most_under_way, self._under_way)
+        try:
+            with self._lock:
+                query = _query_of(incoming)
+                answer = self._planned.popleft() if self._planned else self._handle(incoming, query)
+                self.asked.append(Asked(query or "", answer.status))
+                return answer
+        finally:
+            with self._counting:
+                self._under_way -= 1
+
+    def _handle(self, incoming: Incoming, query: str | None) -> Answer:
+        refusal = self._refusal(incoming)
+        if refusal is not None:
+            return refusal
+        if query is None:
+            detail = "Query must be an object with `kind` and `query`."
+            return _refused(400, "validation_error", "invalid_input", detail)
+        try:
+            return self._run(query)
+        except HogQLError as error:
+            return _refused(400, "validation_error", "illegal_hogql", str(error))
+
+    def _refusal(self, incoming: Incoming) -> Answer | None:
+        """Return what PostHog answers to whoever may not ask."""
+        path = _PATH.fullmatch(incoming.path)
+        if path is None:
+            return _refused(404, "invalid_request", "not_found", "Endpoint not found.")
+        if incoming.method != "POST":
+            detail = f'Method "{incoming.method}" not allowed.'
+            return _refused(405, "invalid_request", "method_not_allowed", detail)
+        refusal = self._refusal_of_key(incoming.headers.get("Authorization", ""))
+        if refusal is not None:
+            return refusal
+        if path[1] not in {str(self.project), "@current"}:
+            return _refused(404, "invalid_request", "not_found", "Project not found.")
+        return None
+
+    def _refusal_of_key(self, given: str) -> Answer | None:
+        if not given:
+            detail = "Authentication credentials were not provided."
+            return _refused(401, "authentication_error", "not_authenticated", detail)
+        if given == f"Bearer {self.key}_of_another_scope":
+            detail = "API key missing required scope 'query:read'"
+            return _refused(403, "authentication_error", "permission_denied", detail)
+        if given != f"Bearer {self.key}":
+            detail = "Personal API key found in request Authorization header is invalid."
+            return _refused(401, "authentication_error", "authentication_failed", detail)
+        return None
+
+    def _run(self, query: str) -> Answer:
+        sql = self._printer.print(query)
+        warehouse = Warehouse(self._folder, self.project)
+        try:
+            self._fill(warehouse)
+            try:
+                found = warehouse.query(sql)
+            except RuntimeError as error:
+                raise HogQLError(str(error).partition("\n")[0]) from error
+        finally:
+            warehouse.close()
+        given = _LIMIT.findall(query)
+        limit = min(int(given[-1]), MOST_ROWS) if given else DEFAULT_ROWS
+        content: dict[str, Any] = {
+            "results": found["data"][:limit],
+            "columns": [one["name"] for one in found["meta"]],
+            "types": [[one["name"], one["type"]] for one in found["meta"]],
+            "hogql": query,
+            "clickhouse": sql,
+            "hasMore": len(found["data"]) > limit,
+            "limit": limit,
+        }
+        return Answer(200, orjson.dumps(content), _JSON)
+
+    def _fill(self, warehouse: Warehouse) -> None:
+        came = [one for one in self._capture.events if one["uuid"] not in self.loses]
+        warehouse.store(came[: len(came) - self.lags_behind])
+        self.lags_behind //= 2
+        warehouse.name_people(self._capture.persons().who_is_who())
+        if self.merged:
+            warehouse.merge()
+
+
+def _query_of(incoming: Incoming) -> str | None:
+    """Return the HogQL of a request, None when it has none."""
+    try:
+        query = orjson.loads(incoming.wire_bytes)["query"]
+        text = query["query"] if query["kind"] == "HogQLQuery" else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return text if isinstance(text, str) else None
+
+
+def _error(kind: str, code: str, detail: str) -> dict[str, Any]:
+    return {"type": kind, "code": code, "detail": detail, "attr": None}
+
+
+def _refused(status: int, kind: str, code: str, detail: str) -> Answer:
+    return Answer(status, orjson.dumps(_error(kind, code, detail)), _JSON)
