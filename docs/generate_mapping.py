@@ -18,18 +18,11 @@ from target_posthog.formats.amplitude.foreign_rows import (
     INTEGER_FIELDS,
     OBJECT_FIELDS,
 )
-from target_posthog.formats.amplitude.identity import (
-    ILLEGAL_IDS,
-    MAX_DISTINCT_ID_LENGTH,
-    MIGRATION_MARKS,
-)
 from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
-from target_posthog.formats.event_names import (
-    MAX_EVENT_NAME_LENGTH,
-    RESERVED_NAMES,
-    STANDARD_EVENTS,
-)
-from target_posthog.formats.property_names import ACTING_NAMES
+from target_posthog.formats.event_names import STANDARD_EVENTS
+from target_posthog.posthog.library import MIGRATION_MARKS
+from target_posthog.posthog.names import ACTING_NAMES, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
+from target_posthog.posthog.people import ILLEGAL_IDS, MAX_DISTINCT_ID_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,8 +15,8 @@ from singer_sdk.sinks import BatchSink
 from typing_extensions import override
 
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.identity import identity_event
 from target_posthog.model import Converted
+from target_posthog.posthog.people import identity_event
 
 _OPTIONS = Options()
 _HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,3 +52,10 @@ class Recent(Generic[K, V]):
         self.young[key] = value
         if len(self.young) >= self._size:
             self._old, self.young = self.young, {}
+
+
+def remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
+    """Keep what was worked out; when there is too much of it, begin anew."""
+    if len(memory) >= most:
+        memory.clear()
+    memory[key] = value

@@ -6,6 +6,7 @@ three, so that exported = accepted + skipped + rejected can always be added up.
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ import msgspec
 from target_posthog.json_codec import loads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 Json = dict[str, Any]
 
@@ -49,6 +50,45 @@ class StreamLine(msgspec.Struct, gc=False):
     line: bytes
     stream: str
     key_properties: tuple[str, ...]
+
+
+class BlockOfLines:
+    """Lines that follow each other in a file.
+
+    Args:
+        raw: the lines with their ends.
+        is_whole: whether they begin and end where lines do. Else they are a part of a long line.
+        known: returns a record as the rejects file wants it.
+    """
+
+    def __init__(
+        self, raw: bytes, *, is_whole: bool = True, known: Callable[[Json], Any] | None = None
+    ) -> None:
+        self.raw = raw
+        self.is_whole = is_whole
+        self.known = known
+        self._lines: list[bytes] | None = None
+
+    def lines(self) -> list[bytes]:
+        """Return the lines with their ends."""
+        return lines_of(self.raw)
+
+    def line(self, index: int) -> bytes:
+        """Return one line; few are ever asked for, so the block is cut at the first."""
+        if self._lines is None:
+            self._lines = self.lines()
+        return self._lines[index]
+
+    def record(self, index: int) -> Any:
+        """Return the record of a line, as the rejects file wants it."""
+        record = loads(self.line(index))
+        return record if self.known is None else self.known(record)
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    """Return the lines of a text with their ends: to take them off is to copy."""
+    # `split` looks at each byte; this finds the ends three times as fast.
+    return io.BytesIO(raw).readlines()
 
 
 class Link(msgspec.Struct, frozen=True, eq=False, gc=False, array_like=True):
@@ -97,7 +137,7 @@ class Converted(NamedTuple):
             its event.
         also: further pairs that the record shows.
         joins: the event itself asks PostHog to join the pair.
-        order: the row's place among the rows of its person and groups; see `Item`.
+        order: the row's place among the rows of its person and groups; see `OutgoingEvent`.
         sets: the event sets properties on its person.
     """
 
@@ -134,6 +174,15 @@ class Rejected:
 
 
 Conversion = Converted | Skipped | Rejected
+
+
+def is_empty(value: Any) -> bool:
+    """Tell whether a field holds nothing: null, or an empty text, object or list."""
+    return not value and value not in _ZERO
+
+
+#: False, 0.0 and -0.0 are equal to it.
+_ZERO = (0,)
 
 
 def whole_record(record: Json | bytes | StreamLine) -> Json:

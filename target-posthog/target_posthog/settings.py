@@ -12,8 +12,8 @@ from target_posthog.common.remote_lines import is_address, problem_of
 from target_posthog.common.stream_map_checks import stream_map_problems
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.mapping_reader import read_mappings
-from target_posthog.formats.property_names import ACTING_NAMES
 from target_posthog.input.batch_files import DEFAULT_MAX_GB
+from target_posthog.posthog.names import ACTING_NAMES
 from target_posthog.validation import setting_conflicts
 
 if TYPE_CHECKING:

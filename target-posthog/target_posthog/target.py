@@ -58,9 +58,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import FrameType
 
-    from target_posthog.capture.batches import Item
     from target_posthog.input.intake import Intake
     from target_posthog.model import Json
+    from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.workers.pool import Workers
     from target_posthog.workers.record_blocks import RecordBlock
 
@@ -374,7 +374,7 @@ class TargetPosthog(Target):
         assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
         return sink
 
-    def take_usual(self, items: Sequence[Item]) -> bool:
+    def take_usual(self, items: Sequence[OutgoingEvent]) -> bool:
         """Take the events of usual rows, if each can be taken as it is; tell whether they were."""
         self._take_up_records()
         taken = all(fits(item, self.delivery.latest_time) for item in items)

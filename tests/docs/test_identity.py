@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.formats.amplitude.identity import ILLEGAL_IDS
 from target_posthog.identity import ledger
+from target_posthog.posthog.people import ILLEGAL_IDS
 from tests.support.documented_people import Story, people_after
 from tests.support.documents import document
 from tests.support.person_model import World, old_people

@@ -22,12 +22,12 @@ from docs.generate_settings import (
 from tap_amplitude.rows import TIME_FIELDS
 from target_posthog.common.given_settings import typed
 from target_posthog.formats.amplitude.fields import FIELDS
-from target_posthog.formats.amplitude.identity import ILLEGAL_IDS
 from target_posthog.formats.fields import TIME_NAMES
 from target_posthog.formats.posthog_columns import COLUMNS, SOURCE
-from target_posthog.formats.property_names import ACTING_NAMES
 from target_posthog.formats.stream_people import PERSON_NAMES
 from target_posthog.identity import ledger
+from target_posthog.posthog.names import ACTING_NAMES
+from target_posthog.posthog.people import ILLEGAL_IDS
 from target_posthog.progress import Counts
 from target_posthog.rejects import writer as rejects
 from tests.support.documents import ROOT, Document, document, documents, tracked_files

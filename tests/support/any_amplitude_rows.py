@@ -11,7 +11,7 @@ from target_posthog.formats.amplitude.fields import ELSEWHERE, FIELDS
 from target_posthog.formats.amplitude.person_properties import OPERATIONS
 from target_posthog.formats.amplitude.times import TIME_FIELDS
 from target_posthog.formats.event_names import EventNames
-from target_posthog.formats.property_names import ACTING_NAMES
+from target_posthog.posthog.names import ACTING_NAMES
 
 #: Text that has a UTF-8 form; `codec.loads` makes no other.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)

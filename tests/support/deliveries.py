@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.batches import Batch, BatchBuilder, Item, Limits, item_of
+from target_posthog.capture.batches import Batch, BatchBuilder, Limits
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.delivery.delivery import Delivery
@@ -20,6 +20,7 @@ from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
 from target_posthog.input.intake import Intake
 from target_posthog.model import Converted
+from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.rejects.writer import Rejects
 from tests.support.singer import uuid_of
 
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.interfaces import ToldLinks
     from target_posthog.delivery.requests import InFlight
-    from target_posthog.formats.amplitude.identity import IdentityEvents
     from target_posthog.model import Conversion, GroupState, Json, Link
+    from target_posthog.posthog.people import IdentityEvents
 
 WIRE = BatchWire("phc_test")
 LATEST = "2024-06-02T11:00:00.000000Z"
@@ -94,14 +95,14 @@ def converted(
     return Converted({**event, **changes}, link, groups)
 
 
-def item(number: int, wire: Wire = WIRE, **changes: Any) -> Item:
+def item(number: int, wire: Wire = WIRE, **changes: Any) -> OutgoingEvent:
     """Return a sound event on its way."""
-    made = item_of(converted(number, **changes), {"row": number}, wire, LATEST)
-    assert isinstance(made, Item)
+    made = prepare(converted(number, **changes), {"row": number}, wire.fitted, LATEST)
+    assert isinstance(made, OutgoingEvent)
     return made
 
 
-def batch_of(*items: Item, wire: Wire = WIRE, historical: bool = True) -> Batch:
+def batch_of(*items: OutgoingEvent, wire: Wire = WIRE, historical: bool = True) -> Batch:
     """Return a batch with these events."""
     created_at = f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z"
     builder = BatchBuilder(wire, historical=historical, created_at=created_at)

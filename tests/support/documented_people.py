@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
 from target_posthog.model import Converted
+from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.progress import Counts
 from tests.fakes.posthog_persons import PersonModel
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from target_posthog.formats.amplitude.identity import IdentityEvents
+    from target_posthog.posthog.people import IdentityEvents
 
 #: Ways that are not the target's: PostHog's guide, and ours without "one device, one user".
 GUIDE = "the guide's call"
@@ -70,10 +70,10 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
     for row in _rows(story):
         conversion = convert(row, Options())
         assert isinstance(conversion, Converted)
-        items.append(item_of(conversion, row, WIRE, "2030"))
+        items.append(prepare(conversion, row, WIRE.fitted, "2030"))
     ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")
     try:
-        sound = [item for item in items if isinstance(item, Item)]
+        sound = [item for item in items if isinstance(item, OutgoingEvent)]
         stage = IdentityStage(Links(ledger, way), WIRE, Counts())
         return [json.loads(item.body) for item in stage.completed(sound)]
     finally:

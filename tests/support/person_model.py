@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.identity import legal_id
 from target_posthog.formats.amplitude.times import event_time
+from target_posthog.posthog.people import legal_id
 from tests.fakes.posthog_person_properties import LIFTED_PROPERTIES
 from tests.fakes.posthog_persons import PersonModel
 

@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.groups import group_event
-from target_posthog.formats.amplitude.identity import IdentityEvents, identity_event
 from target_posthog.identity.newest_rows import NewestRows, demoted, with_group_properties
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json
+from target_posthog.posthog.events import OutgoingEvent, prepare
+from target_posthog.posthog.groups import group_event
+from target_posthog.posthog.people import IdentityEvents, identity_event
 from tests.support.deliveries import WIRE
 
 if TYPE_CHECKING:
@@ -74,14 +74,14 @@ class ReferenceDelivery:
         """Go on as a new process, which knows only what is in the ledger."""
         self.rows, self.joined = NewestRows(), set(self.accepted)
 
-    def _told_of(self, items: Sequence[Item]) -> Iterator[Json]:
+    def _told_of(self, items: Sequence[OutgoingEvent]) -> Iterator[Json]:
         if self.knows_ahead:
             for item in items:
                 self._claim(item)
         for item in items:
             yield from self._told(item)
 
-    def _told(self, item: Item) -> Iterator[Json]:
+    def _told(self, item: OutgoingEvent) -> Iterator[Json]:
         """Yield the events that PostHog gets for one row."""
         self._claim(item)
         if not self.after:
@@ -100,11 +100,11 @@ class ReferenceDelivery:
         if self.after:
             yield from self._links_of(item)
 
-    def _claim(self, item: Item) -> None:
+    def _claim(self, item: OutgoingEvent) -> None:
         if item.link is not None and self.kind != "none":
             self.owners.setdefault(item.link.device_id, item.link.user_id)
 
-    def _links_of(self, item: Item) -> Iterator[Json]:
+    def _links_of(self, item: OutgoingEvent) -> Iterator[Json]:
         """Yield the event that joins the row's device to its owner, if it is to be told now."""
         link = item.link
         if link is None or self.kind == "none" or link.device_id in self.joined:
@@ -120,9 +120,9 @@ class ReferenceDelivery:
         yield event
 
 
-def _item(row: Json) -> Item:
+def _item(row: Json) -> OutgoingEvent:
     converted = convert(row, Options())
     assert isinstance(converted, Converted)
-    item = item_of(converted, json.dumps(row).encode(), WIRE, FAR_AHEAD)
-    assert isinstance(item, Item)
+    item = prepare(converted, json.dumps(row).encode(), WIRE.fitted, FAR_AHEAD)
+    assert isinstance(item, OutgoingEvent)
     return item

@@ -19,7 +19,7 @@ from target_posthog.posthog import library as lib
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from target_posthog.capture.batches import Item
+    from target_posthog.posthog.events import OutgoingEvent
 
 _MIB = 1024 * 1024
 #: v1 drops an event with a longer name or id, in bytes (rust/capture v1/analytics/constants.rs).
@@ -72,7 +72,7 @@ class Wire(Protocol):
         """Return an event as this protocol wants it, or why it would not take it.
 
         Args:
-            event: one that fits in general (see `batches.item_of`); it stays as it is.
+            event: one that fits in general (see `posthog.events.prepare`); it stays as it is.
         """
 
     def head(self, *, historical: bool, created_at: str) -> bytes:
@@ -81,7 +81,7 @@ class Wire(Protocol):
     def headers_of(self, *, attempt: int, request_id: str, now: str) -> dict[str, str]:
         """Return the headers of one try beside those that every request has."""
 
-    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:
+    def accepted(self, body: bytes, items: Sequence[OutgoingEvent]) -> Accepted | None:
         """Read a 200; None when it is not PostHog's yes.
 
         Raises:
@@ -105,7 +105,7 @@ class BatchWire:
         self._api_key = api_key
 
     def fitted(self, event: Json) -> Json:
-        """Return the event as it is: `batches.item_of` knows all that this protocol refuses."""
+        """Return the event as it is: `prepare` knows all that this protocol refuses."""
         return event
 
     def head(self, *, historical: bool, created_at: str) -> bytes:  # noqa: ARG002 - see Wire
@@ -120,7 +120,7 @@ class BatchWire:
         """Return none."""
         return {}
 
-    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:  # noqa: ARG002 - see Wire
+    def accepted(self, body: bytes, items: Sequence[OutgoingEvent]) -> Accepted | None:  # noqa: ARG002 - see Wire
         """See that the 200 is PostHog's own, and not one that means a refusal."""
         parsed = _object(body)
         if parsed is None:
@@ -183,7 +183,7 @@ class V1Wire:
             "PostHog-Request-Timestamp": now,
         }
 
-    def accepted(self, body: bytes, items: Sequence[Item]) -> Accepted | None:
+    def accepted(self, body: bytes, items: Sequence[OutgoingEvent]) -> Accepted | None:
         """Read the result of each event; one without a result that we know is sent again."""
         parsed = _object(body)
         results = None if parsed is None else parsed.get("results")

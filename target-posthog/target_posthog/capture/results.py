@@ -10,7 +10,8 @@ from target_posthog.capture.protocols import Accepted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.capture.batches import Batch, Item
+    from target_posthog.capture.batches import Batch
+    from target_posthog.posthog.events import OutgoingEvent
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class SendResult:
 
     accepted: Accepted = field(default_factory=Accepted)
     refused: BatchRefused | None = None
-    left: Sequence[Item] = ()
+    left: Sequence[OutgoingEvent] = ()
     seconds: float = 0.0
 
 

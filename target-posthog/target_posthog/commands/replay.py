@@ -19,12 +19,12 @@ import click
 from typing_extensions import override
 
 from target_posthog import progress
-from target_posthog.capture.batches import item_of
 from target_posthog.cli import run
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import Converted, Json, Link, Skipped
+from target_posthog.posthog.events import prepare
 from target_posthog.rejects.files import (
     files_in,
     free_name,
@@ -242,7 +242,7 @@ class Replay(TargetPosthog):
                 self.delivery.take(Skipped("already_told"), line.event)
             else:
                 latest = self.delivery.latest_time
-                item = item_of(Converted(line.event), None, self.runtime.wire, latest)
+                item = prepare(Converted(line.event), None, self.runtime.wire.fitted, latest)
                 self.delivery.take(item, line.event)
                 sent.append(line)
         self.delivery.flush()

@@ -11,13 +11,14 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.batches import Item, latest_of, size_of
+from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.dispatcher import Dispatcher
 from target_posthog.delivery.fates import Fates
 from target_posthog.delivery.identity_stage import IdentityStage, joined_by
 from target_posthog.delivery.state_gate import StateGate
 from target_posthog.delivery.time_policy import TimePolicy
 from target_posthog.model import Rejected, Skipped
+from target_posthog.posthog.events import OutgoingEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -75,7 +76,7 @@ class Delivery:
             settings, wire=wire, in_flight=in_flight, links=links, fates=self.fates, clock=clock
         )
         limits = settings.limits
-        self._stretch: list[Item] = []
+        self._stretch: list[OutgoingEvent] = []
         self._stretch_size = 0
         self._stretch_latest = ""
         self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
@@ -125,7 +126,7 @@ class Delivery:
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.
         """
-        if isinstance(outcome, Item):
+        if isinstance(outcome, OutgoingEvent):
             outcome.record = record
             self.take_events([outcome])
             return
@@ -135,7 +136,7 @@ class Delivery:
         else:
             self.reject(outcome, record)
 
-    def take_events(self, items: Sequence[Item]) -> None:
+    def take_events(self, items: Sequence[OutgoingEvent]) -> None:
         """Take the events of records.
 
         Raises:
@@ -143,7 +144,7 @@ class Delivery:
         """
         self.take_measured(items, size_of(items), latest_of(items))
 
-    def take_measured(self, items: Sequence[Item], size: int, latest: str) -> None:
+    def take_measured(self, items: Sequence[OutgoingEvent], size: int, latest: str) -> None:
         """Take the events of records without a look at each, for which memory is waited for.
 
         Args:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from target_posthog.capture.batches import FED_TOGETHER, MAX_EVENT_BYTES, Limits
+from target_posthog.capture.batches import FED_TOGETHER, Limits
 from target_posthog.capture.silence import Stalls
 from target_posthog.delivery.lanes import AdaptiveConcurrency, Lanes
+from target_posthog.posthog.events import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from target_posthog.capture.batches import Batch, Item
+    from target_posthog.capture.batches import Batch
     from target_posthog.capture.protocols import Wire
     from target_posthog.capture.results import SendResult
     from target_posthog.delivery.fates import Fates
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.requests import InFlight
     from target_posthog.delivery.time_policy import TimePolicy
     from target_posthog.model import GroupState, Link
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: PostHog says this of a body that is too large.
 _TOO_LARGE = 413
@@ -61,7 +63,7 @@ class Dispatcher:
         self._lanes = Lanes(1, self._limits, wire)
         self._concurrency = AdaptiveConcurrency(settings.max_lanes)
         #: What came last and is not all in the lanes, and where in it that begins which is not.
-        self._waiting: list[Item] = []
+        self._waiting: list[OutgoingEvent] = []
         self._next = 0
         self._epoch = 0
         #: The most that the server took in one request, as sent.
@@ -94,7 +96,7 @@ class Dispatcher:
 
     def put(
         self,
-        items: Sequence[Item],
+        items: Sequence[OutgoingEvent],
         joined: Sequence[tuple[str, str]],
         epoch: int,
         policy: TimePolicy,
@@ -183,7 +185,7 @@ class Dispatcher:
         """Begin nothing more; what is under way is not waited for."""
         self._in_flight.close()
 
-    def _add_together(self, run: Sequence[Item], policy: TimePolicy) -> bool:
+    def _add_together(self, run: Sequence[OutgoingEvent], policy: TimePolicy) -> bool:
         """Put events into the lanes if that is all there is to do; tell whether they went."""
         historical = policy.is_historical(run[0].timestamp)
         if not policy.is_uniform and any(
@@ -194,7 +196,7 @@ class Dispatcher:
             run, historical=historical, created_at=policy.now, epoch=self._epoch
         )
 
-    def _add_singly(self, run: Sequence[Item], policy: TimePolicy) -> None:
+    def _add_singly(self, run: Sequence[OutgoingEvent], policy: TimePolicy) -> None:
         """Put events into the lanes one by one, as long as there is room."""
         counts = self._fates.counts
         for item in run:
@@ -207,7 +209,7 @@ class Dispatcher:
                 created_at=policy.now,
                 epoch=self._epoch,
             )
-            if put == "repeats" and not item.told:
+            if put == "repeats" and not item.is_derived:
                 counts.skipped["duplicate"] += 1
             elif put == "replaces":
                 counts.superseded += 1
@@ -275,17 +277,17 @@ class Dispatcher:
                 if item.uuid in dropped:
                     self._refuse(item, dropped[item.uuid])
             items = [one for one in items if one.uuid not in dropped and one.uuid not in left]
-        telling = [item for item in items if item.told or item.joins]
+        telling = [item for item in items if item.is_derived or item.joins]
         if telling:
             links: list[Link] = [item.link for item in telling if item.link is not None]
             groups: list[GroupState] = [
-                group for item in telling if item.told for group in item.groups
+                group for item in telling if item.is_derived for group in item.groups
             ]
             if links or groups:
                 self._links.accept(links, groups)
         self._fates.accept(items, result)
 
-    def _refuse(self, item: Item, reason: str) -> None:
-        if item.told and item.link is not None:
+    def _refuse(self, item: OutgoingEvent, reason: str) -> None:
+        if item.is_derived and item.link is not None:
             self._links.refuse([item.link])
         self._fates.refuse(item, reason)

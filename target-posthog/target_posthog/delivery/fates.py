@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.kept_events import Kept, fingerprints_of
 from target_posthog.errors import RejectsAtTheEnd, TooManyRejects
-from target_posthog.input.blocks import BlockOfLines
-from target_posthog.model import Rejected, whole_record
+from target_posthog.model import BlockOfLines, Rejected, whole_record
 from target_posthog.progress import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.capture.batches import Item
     from target_posthog.capture.results import SendResult
     from target_posthog.delivery.interfaces import RejectsFile
     from target_posthog.model import Skipped
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: The share of rejects says nothing about the first few records.
 _RATIO_COUNTS_FROM = 10_000
@@ -48,8 +47,8 @@ class Fates:
 
         Args:
             rejected: why.
-            record: see `Item.record`.
-            index: see `Item.index`.
+            record: see `OutgoingEvent.record`.
+            index: see `OutgoingEvent.index`.
         """
         self._write(rejected, record, index)
         self.counts.rejected[rejected.code] += 1
@@ -59,26 +58,26 @@ class Fates:
         text = line.decode("utf-8", "backslashreplace")
         self.reject(Rejected("bad_line", reason, "read"), text)
 
-    def refuse(self, item: Item, reason: str) -> None:
+    def refuse(self, item: OutgoingEvent, reason: str) -> None:
         """Write down an event that PostHog refused.
 
         What stands beside an event is delivered on its own: of an event that we added, only that
         one is lost.
         """
         rejected = Rejected("refused_by_posthog", f"PostHog answered {reason}", "send")
-        if item.told:
+        if item.is_derived:
             self.counts.added_rejected[rejected.code] += 1
             self._write(rejected, item.record, item.index)
         else:
             self.reject(rejected, item.record, item.index)
 
-    def accept(self, items: Sequence[Item], result: SendResult) -> None:
+    def accept(self, items: Sequence[OutgoingEvent], result: SendResult) -> None:
         """Count what PostHog took; of two versions of an event it keeps one, the later."""
-        if told := [item for item in items if item.told]:
+        if told := [item for item in items if item.is_derived]:
             links = sum(item.link is not None for item in told)
             self.counts.links += links
             self.counts.groups += len(told) - links
-            items = [item for item in items if not item.told]
+            items = [item for item in items if not item.is_derived]
         superseded = self._kept.repeats(fingerprints_of(items))
         self.counts.accepted += len(items) - superseded
         self.counts.superseded += superseded

@@ -10,10 +10,10 @@ from target_posthog.identity.observations import added_item, apart, sightings_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from target_posthog.capture.batches import Item
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.interfaces import ToldLinks
     from target_posthog.identity.observations import Added, News
+    from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.progress import Counts
 
 
@@ -32,7 +32,7 @@ class IdentityStage:
         self._counts = counts
         self._newest = NewestRows()
 
-    def completed(self, items: list[Item]) -> list[Item]:
+    def completed(self, items: list[OutgoingEvent]) -> list[OutgoingEvent]:
         """Return a stretch of events as they go out, with those to add in their places.
 
         The key of each event is its person afterwards: the user, also of a device that has one.
@@ -46,20 +46,20 @@ class IdentityStage:
             items[index] = apart(items[index])
         return self._told(items, news, self._users_of(items))
 
-    def _users_of(self, items: Sequence[Item]) -> Mapping[str, tuple[str, bool]]:
-        devices = {item.key for item in items if item.user is None}
+    def _users_of(self, items: Sequence[OutgoingEvent]) -> Mapping[str, tuple[str, bool]]:
+        devices = {item.ordering_key for item in items if item.user is None}
         return self._links.users_of(devices) if devices else {}
 
     def _told(
-        self, items: Sequence[Item], news: News, users: Mapping[str, tuple[str, bool]]
-    ) -> list[Item]:
+        self, items: Sequence[OutgoingEvent], news: News, users: Mapping[str, tuple[str, bool]]
+    ) -> list[OutgoingEvent]:
         """Return the events with those to add in their places; what is outdated is demoted."""
         beside: dict[int, list[Added]] = {}
         for one in news.added:
             beside.setdefault(one.index, []).append(one)
         # These are joined at their places in the stretch, not before.
         apart_yet = {one.link.device_id for one in news.added if one.link is not None}
-        result: list[Item] = []
+        result: list[OutgoingEvent] = []
         begin = 0
         for index, added in beside.items():
             end = index + news.after
@@ -70,7 +70,9 @@ class IdentityStage:
         self._newest.settle()
         return result
 
-    def _added(self, added: Sequence[Added], item: Item, apart_yet: set[str]) -> Iterator[Item]:
+    def _added(
+        self, added: Sequence[Added], item: OutgoingEvent, apart_yet: set[str]
+    ) -> Iterator[OutgoingEvent]:
         """Yield the events to add beside one."""
         for one in added:
             if one.link is not None:
@@ -81,10 +83,10 @@ class IdentityStage:
             yield added_item(one, self._wire)
 
 
-def joined_by(items: Sequence[Item]) -> list[tuple[str, str]]:
+def joined_by(items: Sequence[OutgoingEvent]) -> list[tuple[str, str]]:
     """Return the pairs of device and user that PostHog joins because of events."""
     return [
         (item.link.device_id, item.link.user_id)
         for item in items
-        if item.link is not None and (item.told or item.joins)
+        if item.link is not None and (item.is_derived or item.joins)
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.capture.batches import Item
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: How many accepted events are remembered at least; twice as many at most, in some 20 MB.
 _REMEMBERED = 150_000
@@ -41,12 +41,12 @@ class Kept:
         return len(fingerprints) - new
 
 
-def fingerprints_of(items: Sequence[Item]) -> Sequence[int]:
+def fingerprints_of(items: Sequence[OutgoingEvent]) -> Sequence[int]:
     """Return 64 bits for each event, mostly those that a worker found."""
     return [item.fingerprint or fingerprint_of(item) for item in items]
 
 
-def fingerprint_of(item: Item) -> int:
+def fingerprint_of(item: OutgoingEvent) -> int:
     """Return 64 bits of what PostHog keeps one event of.
 
     Hashes of texts are the same in a process and its copies, such as workers are where processes

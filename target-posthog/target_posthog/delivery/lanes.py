@@ -14,13 +14,15 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from target_posthog.capture.batches import BatchBuilder, is_repeat, size_of, stored_once
+from target_posthog.capture.batches import BatchBuilder, size_of
+from target_posthog.posthog.events import is_repeat, stored_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from target_posthog.capture.batches import Batch, Item, Limits
+    from target_posthog.capture.batches import Batch, Limits
     from target_posthog.capture.protocols import Wire
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: What became of an event that was put into a lane: it is new in its batch, the very same is there
 #: already and it was left out, or it took the place of an older version.
@@ -76,7 +78,7 @@ class _Run:
         by_uuid: the events by uuid; of twins only the last.
     """
 
-    def __init__(self, lane: _Lane, items: Sequence[Item]) -> None:
+    def __init__(self, lane: _Lane, items: Sequence[OutgoingEvent]) -> None:
         self.lane = lane
         self.events = len(items)
         self.size = size_of(items)
@@ -155,14 +157,14 @@ class Lanes:
         for lane in self._lanes:
             lane.build()
 
-    def add(self, item: Item, *, historical: bool, created_at: str, epoch: int = 0) -> Put:
+    def add(self, item: OutgoingEvent, *, historical: bool, created_at: str, epoch: int = 0) -> Put:
         """Put an event at the end of its lane.
 
         No uuid stands in a batch twice: v1 refuses a request that holds one twice
         (rust/capture v1/analytics/process.rs, `duplicate_event_uuid`). Of two versions of an event
         the later one stays; two events of one uuid that PostHog would both keep go out both.
         """
-        lane = self._lanes[self._number_of(item.key)]
+        lane = self._lanes[self._number_of(item.ordering_key)]
         size = len(item.body) + 1
         builder = lane.growing.get(historical)
         if any(item.uuid in one.by_uuid for one in lane.growing.values()):
@@ -184,7 +186,7 @@ class Lanes:
         return "added"
 
     def add_all(
-        self, items: Sequence[Item], *, historical: bool, created_at: str, epoch: int = 0
+        self, items: Sequence[OutgoingEvent], *, historical: bool, created_at: str, epoch: int = 0
     ) -> bool:
         """Do what `add` does for each of these events, when it would do nothing else.
 
@@ -207,7 +209,7 @@ class Lanes:
             builder.add_all(run.by_uuid, run.size)
             # In a lane that is the only one, nobody looks for what waits of a key.
             if self.count > 1:
-                builder.keys.update([item.key for item in run.by_uuid.values()])
+                builder.keys.update([item.ordering_key for item in run.by_uuid.values()])
         self._held_events += len(items)
         self._held_bytes += size
         return True
@@ -288,7 +290,7 @@ class Lanes:
     def _is_full(self, events: int, size: int) -> bool:
         return events >= self._limits.max_events or size >= self._limits.max_bytes
 
-    def _put_beside_twin(self, lane: _Lane, item: Item, *, historical: bool) -> Put:
+    def _put_beside_twin(self, lane: _Lane, item: OutgoingEvent, *, historical: bool) -> Put:
         """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
 
         Otherwise all that waits there is built, so that the later one of the two goes later.
@@ -296,10 +298,10 @@ class Lanes:
         builder = lane.growing.get(historical)
         twin = None if builder is None else builder.by_uuid.get(item.uuid)
         if builder is not None and twin is not None and stored_once(twin) == stored_once(item):
-            if item.told or is_repeat(item, twin):
+            if item.is_derived or is_repeat(item, twin):
                 return "repeats"
             more = len(item.body) - len(twin.body)
-            if not twin.told and builder.size + more <= self._limits.max_bytes:
+            if not twin.is_derived and builder.size + more <= self._limits.max_bytes:
                 builder.replace(item)
                 self._held_bytes += more
                 self.has_full_batch |= not self._has_room
@@ -307,11 +309,11 @@ class Lanes:
         self._build(lane, historical=False)
         return "added"
 
-    def _runs_of(self, items: Sequence[Item]) -> list[_Run]:
+    def _runs_of(self, items: Sequence[OutgoingEvent]) -> list[_Run]:
         """Return the lanes of these events, and which go there."""
-        of_lanes: dict[int, list[Item]] = {}
+        of_lanes: dict[int, list[OutgoingEvent]] = {}
         for item in items:
-            of_lanes.setdefault(self._number_of(item.key), []).append(item)
+            of_lanes.setdefault(self._number_of(item.ordering_key), []).append(item)
         return [_Run(self._lanes[number], of_lane) for number, of_lane in of_lanes.items()]
 
     def _takes(self, run: _Run, *, historical: bool) -> bool:

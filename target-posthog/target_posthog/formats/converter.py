@@ -10,9 +10,9 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from target_posthog.cache import remember
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats import posthog_events
-from target_posthog.formats.amplitude.compiled_fields import remember
 from target_posthog.formats.amplitude.convert import Options
 from target_posthog.formats.amplitude.convert import convert as convert_amplitude
 from target_posthog.formats.amplitude.fast.convert import UsualRows
@@ -29,10 +29,10 @@ from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from target_posthog.capture.batches import Item
     from target_posthog.formats.mappings import StreamMappings
     from target_posthog.formats.selectors import Source
     from target_posthog.model import Conversion, Json
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
 MELTANO_TEST_STREAM = "meltano_test_stream"
@@ -70,7 +70,7 @@ _MAX_SPELLINGS = 32
 class UsualEvents(Protocol):
     """Converts lines of one stream together."""
 
-    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+    def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
         """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
 
         Args:

@@ -8,8 +8,6 @@ from fnmatch import translate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from target_posthog.model import Rejected
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,24 +26,6 @@ STANDARD_EVENTS: Mapping[str, str] = MappingProxyType(
         "[Amplitude] Dead Click": "$dead_click",
     }
 )
-
-#: Names on which PostHog acts instead of storing what they say: merges of people
-#: (person-merge-service.ts) and lanes of their own (rust/capture events/analytics.rs).
-#: An Amplitude event of such a name must be renamed by the user.
-RESERVED_NAMES = frozenset(
-    {
-        "$create_alias",
-        "$merge_dangerously",
-        "$performance_event",
-        "$snapshot",
-        "$$heatmap",
-        "$$client_ingestion_warning",
-    }
-)
-
-
-#: PostHog cuts longer names on /batch/ and drops the event on v1.
-MAX_EVENT_NAME_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -90,22 +70,6 @@ class EventNames:
             return False
         note_met(self.met, self.globs, event_type)
         return True
-
-
-def problem_of_name(name: str) -> Rejected | None:
-    """Return why PostHog would not store an event of this name as it is."""
-    if len(name) > MAX_EVENT_NAME_LENGTH:
-        return Rejected(
-            "event_name_too_long",
-            f"The name has {len(name)} characters; PostHog keeps {MAX_EVENT_NAME_LENGTH}. "
-            "Rename it with `event_names`.",
-        )
-    if name in RESERVED_NAMES:
-        return Rejected(
-            "reserved_event_name",
-            f"PostHog does not store {name} as an event. Rename it with `event_names`.",
-        )
-    return None
 
 
 def any_of(globs: Sequence[str]) -> re.Pattern[str] | None:

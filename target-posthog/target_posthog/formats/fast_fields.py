@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.common.lenient_json import strict_object
 from target_posthog.model import Converted
+from target_posthog.posthog.events import OutgoingEvent, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ class UsualRecords:
         self._known = converter.known_line
         self._key = frozenset(key_properties)
 
-    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+    def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
         """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
 
         Not usual are lines that are not JSON by the letter, records without their key, and those
@@ -45,12 +45,12 @@ class UsualRecords:
         """
         return list(map(self._event_of, lines))
 
-    def _event_of(self, line: bytes) -> Item | None:
+    def _event_of(self, line: bytes) -> OutgoingEvent | None:
         record = strict_object(line)
         if record is None or not self._key <= record.keys():
             return None
         conversion = self._convert(record)
         if not isinstance(conversion, Converted):
             return None
-        item = item_of(conversion, self._known(line, record), _WIRE, _LATEST)
-        return item if isinstance(item, Item) else None
+        item = prepare(conversion, self._known(line, record), _WIRE.fitted, _LATEST)
+        return item if isinstance(item, OutgoingEvent) else None

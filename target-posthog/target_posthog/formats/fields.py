@@ -11,21 +11,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.compiled_fields import remember
+from target_posthog.cache import remember
 from target_posthog.formats.amplitude.convert import Options
-from target_posthog.formats.amplitude.event_ids import canonical_uuid
-from target_posthog.formats.amplitude.groups import group_event
-from target_posthog.formats.amplitude.identity import joined, legal_id
-from target_posthog.formats.amplitude.values import is_empty
-from target_posthog.formats.event_names import MAX_EVENT_NAME_LENGTH, problem_of_name
 from target_posthog.formats.ids import UnfitError, described
 from target_posthog.formats.mappings import StreamMapping
-from target_posthog.formats.property_settings import problem_without_person
 from target_posthog.formats.record_ids import uuid_of_record, uuid_of_value
 from target_posthog.formats.selectors import Source, picker
 from target_posthog.formats.stream_people import PERSON, Group, People, Who, check_person
-from target_posthog.formats.times import any_time
-from target_posthog.identity.observations import merged_by
 from target_posthog.model import (
     Conversion,
     Converted,
@@ -33,8 +25,18 @@ from target_posthog.model import (
     Json,
     Rejected,
     Skipped,
+    is_empty,
 )
+from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.library import add_lib
+from target_posthog.posthog.names import (
+    MAX_EVENT_NAME_LENGTH,
+    problem_of_name,
+    problem_without_person,
+)
+from target_posthog.posthog.people import joined, legal_id, merged_by
+from target_posthog.posthog.times import storable_time
+from target_posthog.posthog.uuids import canonical_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -244,7 +246,7 @@ class StreamFields:
         """
         for candidate, read in self._when.readers:
             value = read(record)
-            time = any_time(value)
+            time = storable_time(value)
             if time is not None:
                 return time
             if is_empty(value) or value is False or (isinstance(value, str) and value.isspace()):

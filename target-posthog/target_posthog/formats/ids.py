@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.identity import legal_id, stored_id
-from target_posthog.formats.amplitude.values import is_empty
 from target_posthog.formats.selectors import object_in
-from target_posthog.model import Rejected
+from target_posthog.model import Rejected, is_empty
+from target_posthog.posthog.people import legal_id, stored_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

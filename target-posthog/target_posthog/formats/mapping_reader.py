@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from target_posthog.errors import FixConfiguration
-from target_posthog.formats.amplitude.identity import legal_id
 from target_posthog.formats.mappings import (
     NOBODY,
     PARTS,
@@ -26,8 +25,9 @@ from target_posthog.formats.selectors import (
     Together,
     is_glob,
 )
-from target_posthog.formats.times import any_time
 from target_posthog.json_codec import loads
+from target_posthog.posthog.people import legal_id
+from target_posthog.posthog.times import storable_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -49,7 +49,7 @@ def _is_name(value: Any) -> bool:
 _CONSTANTS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "event": ("a name of an event", _is_name),
     "distinct_id": ("an id that a person can have", legal_id),
-    "timestamp": ("a time that can be read", any_time),
+    "timestamp": ("a time that can be read", storable_time),
 }
 
 

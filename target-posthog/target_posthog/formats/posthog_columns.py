@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.event_ids import canonical_uuid
-from target_posthog.formats.amplitude.values import is_empty
 from target_posthog.json_codec import loads
+from target_posthog.model import is_empty
+from target_posthog.posthog.uuids import canonical_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.event_ids import canonical_uuid
-from target_posthog.formats.amplitude.identity import joined, legal_id, problem_of_person, stored_id
 from target_posthog.formats.posthog_columns import NoObjectError, placed
 from target_posthog.formats.record_ids import uuid_of_record
-from target_posthog.formats.times import any_time
-from target_posthog.identity.observations import merged_by
 from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.posthog.library import add_lib
+from target_posthog.posthog.people import joined, legal_id, merged_by, problem_of_person, stored_id
+from target_posthog.posthog.times import storable_time
+from target_posthog.posthog.uuids import canonical_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +47,7 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
     event["event"] = options.names.name_of(name)
     if event["event"] in _NOT_STORED:
         return Rejected("reserved_event_name", f"PostHog does not store {event['event']}.")
-    person, timestamp = _person(event), any_time(event["timestamp"])
+    person, timestamp = _person(event), storable_time(event["timestamp"])
     problem = problem_of_person(person, absent="The record has no distinct_id.")
     if problem is not None or timestamp is None:
         return problem or Rejected(

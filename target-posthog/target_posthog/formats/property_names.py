@@ -11,37 +11,6 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Mapping, Sequence
 
-#: Names that only this migration writes: fields of the row by which the event's person is told.
-OWN_NAMES: Mapping[str, str] = {
-    "$amplitude_device_id": "device_id",
-    "$amplitude_user_id": "user_id",
-}
-
-#: Names that PostHog, or this migration, acts upon. A customer's property of such a name was only
-#: data in Amplitude; it is kept as `$amplitude_<name>` so that it stays only data.
-ACTING_NAMES = frozenset(
-    {
-        *OWN_NAMES,
-        "$anon_distinct_id",
-        "$cookieless_mode",
-        "$geoip_disable",
-        "$group_key",
-        "$group_set",
-        "$group_type",
-        "$groups",
-        "$ignore_sent_at",
-        "$process_person_profile",
-        "$set",
-        "$set_once",
-        "$unset",
-        "analytics_source",
-        "historical_migration",
-    }
-)
-
-#: Who sent the event: they stay, whatever the user leaves out.
-IDENTITY_NAMES = frozenset({*OWN_NAMES, "$device_id"})
-
 #: Old name and new name of each property that stays, or None when all stay as they are.
 Wishes = tuple[tuple[str, str], ...] | None
 
@@ -101,11 +70,3 @@ def granted(wishes: Wishes, properties: Mapping[str, Any]) -> Mapping[str, Any]:
     if wishes is None:
         return properties
     return {new: properties[old] for old, new in wishes}
-
-
-def free_name(name: str, taken: Mapping[str, Any]) -> str:
-    """Return under what name a value stands beside the property that has its own."""
-    free = f"$amplitude_{name}"
-    while free in taken:
-        free = f"$amplitude_{free}"
-    return free

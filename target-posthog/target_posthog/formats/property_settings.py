@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Converted, GroupState, Json, Rejected
+from target_posthog.posthog.names import MERGE_NAMES, NEED_A_PERSON, problem_without_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,14 +29,10 @@ _STAYS = frozenset(
         "$process_person_profile",
     }
 )
-_MERGES = frozenset({"$create_alias", "$merge_dangerously"})
 #: The names of both ids of a merge, which PostHog looks for in the properties.
 _IDS_OF_A_MERGE = frozenset({"alias", "distinct_id"})
 #: Objects that hold properties of a person or a group.
 _HOLDERS = ("$set", "$set_once", "$group_set")
-#: PostHog drops these without a person (nodejs, person-merge-service.ts,
-#: `invalid_event_when_process_person_profile_is_false`).
-_NEED_A_PERSON = frozenset({"$groupidentify", "$identify", *_MERGES})
 #: Names of the ids that browsers and devices have.
 _ANONYMOUS = ("$device_id", "device_id", "anonymous_id")
 
@@ -62,7 +59,7 @@ class PropertySettings:
         event = converted.event
         properties = dict(event["properties"])
         if self._renames:
-            properties = self._named(properties, is_merge=event["event"] in _MERGES)
+            properties = self._named(properties, is_merge=event["event"] in MERGE_NAMES)
         if self._user != "set":
             _hold_back(properties, keep_on_event=self._user == "ignore")
         groups = tuple(
@@ -132,16 +129,6 @@ class PropertySettings:
         }
 
 
-def problem_without_person(name: str) -> Rejected | None:
-    """Return why PostHog would not store an event of this name and of no person."""
-    if name not in _NEED_A_PERSON:
-        return None
-    return Rejected(
-        "reserved_event_name",
-        f"PostHog does not store {name} as an event of no person. Rename it with `event_names`.",
-    )
-
-
 def _hold_back(properties: Json, *, keep_on_event: bool) -> None:
     """Keep history from overwriting what a live project knows of a person.
 
@@ -167,7 +154,7 @@ def _is_identified(event: Json) -> bool:
     """Tell whether a PostHog event is somebody's who is known, by what PostHog's SDKs write."""
     properties: Json = event["properties"]
     told = properties.get("$is_identified")
-    if isinstance(told, bool) and event["event"] not in _NEED_A_PERSON:
+    if isinstance(told, bool) and event["event"] not in NEED_A_PERSON:
         return told
     return event["distinct_id"] not in [properties.get(name) for name in _ANONYMOUS]
 

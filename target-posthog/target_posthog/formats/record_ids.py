@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from target_posthog.formats.amplitude.event_ids import NAMESPACE
+from target_posthog.posthog.uuids import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -17,9 +17,9 @@ from functools import cached_property
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.values import is_empty
 from target_posthog.formats.schemas import can_have, declares
 from target_posthog.json_codec import loads
+from target_posthog.model import is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.formats.amplitude.compiled_fields import remember
-from target_posthog.formats.amplitude.identity import joined, problem_of_person, stored_id
+from target_posthog.cache import remember
 from target_posthog.formats.ids import UnfitError, all_ids, first_id, group_key
 from target_posthog.formats.mappings import NOBODY, MappedGroup, StreamMapping
 from target_posthog.formats.selectors import Source
 from target_posthog.model import Rejected
+from target_posthog.posthog.people import joined, problem_of_person, stored_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.cache import Recent
-from target_posthog.capture.batches import SOMEWHERE
 from target_posthog.formats.amplitude.newness import STATE_BYTES, state_of
-from target_posthog.formats.property_names import free_name
 from target_posthog.json_codec import dumps, loads
+from target_posthog.posthog.events import SOMEWHERE
+from target_posthog.posthog.names import unused_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from target_posthog.capture.batches import Item
     from target_posthog.model import GroupState, Json, Link
+    from target_posthog.posthog.events import OutgoingEvent
 
 #: How many people and groups are remembered at least, each; twice as many at most. A row is older
 #: than one of another file of its hour, so those of an hour are enough.
@@ -60,8 +60,11 @@ class NewestRows:
         self._devices = _DeviceSets(device_bytes)
 
     def told(  # noqa: C901 - for each event, one loop without calls
-        self, items: Sequence[Item], users: Mapping[str, tuple[str, bool]], apart: AbstractSet[str]
-    ) -> Iterator[Item]:
+        self,
+        items: Sequence[OutgoingEvent],
+        users: Mapping[str, tuple[str, bool]],
+        apart: AbstractSet[str],
+    ) -> Iterator[OutgoingEvent]:
         """Yield events as they go out: each under its person, and what is outdated `demoted`.
 
         Args:
@@ -73,12 +76,12 @@ class NewestRows:
         for item in items:
             user, is_joined = item.user, False
             if user is not None:
-                key = item.key = user
-            elif (key := item.key) in users:
+                key = item.ordering_key = user
+            elif (key := item.ordering_key) in users:
                 device = key
                 key, is_joined = users[device]
                 is_joined = is_joined and device not in apart
-                item.key = key
+                item.ordering_key = key
             if item.sets and (order := item.order):
                 name = hash(key)
                 newest = young.get(name)
@@ -100,7 +103,7 @@ class NewestRows:
         """Let go of the events of a stretch."""
         self._devices.settle()
 
-    def is_outdated(self, person: str, item: Item, *, is_joined: bool = False) -> bool:
+    def is_outdated(self, person: str, item: OutgoingEvent, *, is_joined: bool = False) -> bool:
         """Tell whether a newer row told PostHog something else; else remember this one.
 
         Such an event goes out as `demoted` makes it.
@@ -125,7 +128,7 @@ class NewestRows:
             self._devices.keep(hash(item.person), item)
         return False
 
-    def join(self, link: Link, item: Item) -> Json | None:
+    def join(self, link: Link, item: OutgoingEvent) -> Json | None:
         """Return what the event of a link must set, after which the device's rows are the user's.
 
         Of a property that both have, PostHog keeps the user's value, then applies the `$set` of the
@@ -150,7 +153,7 @@ class NewestRows:
         says_the_same = item.sets and item.order[-STATE_BYTES:] == order[-STATE_BYTES:]
         return None if says_the_same else _read_value(state.decode())[0]
 
-    def outdated_groups(self, item: Item) -> Sequence[GroupState]:
+    def outdated_groups(self, item: OutgoingEvent) -> Sequence[GroupState]:
         """Return the group states of an event of which a newer row told another; keep the others.
 
         They are not told; `with_group_properties` leaves them on the event.
@@ -167,7 +170,7 @@ class NewestRows:
         return outdated
 
 
-def demoted(item: Item) -> Item:
+def demoted(item: OutgoingEvent) -> OutgoingEvent:
     """Return an event with its user's properties as the event's, instead of as the person's.
 
     What counts only the first time (`$set_once`) stays.
@@ -191,7 +194,7 @@ def demoted(item: Item) -> Item:
     return msgspec.structs.replace(item, body=body, sets=0, size=0)
 
 
-def with_group_properties(item: Item, groups: Sequence[GroupState]) -> Item:
+def with_group_properties(item: OutgoingEvent, groups: Sequence[GroupState]) -> OutgoingEvent:
     """Return an event with group states as a property of its own, and without telling them.
 
     Args:
@@ -210,10 +213,10 @@ def with_group_properties(item: Item, groups: Sequence[GroupState]) -> Item:
 
 def _add(properties: Json, name: str, value: Any) -> None:
     """Add a property; one that the event has of the name is never overwritten."""
-    properties[free_name(name, properties) if name in properties else name] = value
+    properties[unused_name(name, properties) if name in properties else name] = value
 
 
-def _own_set(item: Item) -> int | None:
+def _own_set(item: OutgoingEvent) -> int | None:
     """Return where in an event's JSON its own `$set` is, or None when only reading all tells.
 
     Another object in it may have a key of that name. In a text each quote has a backslash.
@@ -236,13 +239,13 @@ class _DeviceSets:
     """
 
     def __init__(self, size: int) -> None:
-        self.unsettled: dict[int, Item] = {}
+        self.unsettled: dict[int, OutgoingEvent] = {}
         self._size = size
         self._held = 0
         self._young: dict[int, tuple[bytes, bytes]] = {}
         self._old: dict[int, tuple[bytes, bytes]] = {}
 
-    def keep(self, device: int, item: Item) -> None:
+    def keep(self, device: int, item: OutgoingEvent) -> None:
         """Remember what an event of a device sets."""
         self.unsettled.pop(device, None)
         state, before = _set_and_more(item), self._young.get(device)
@@ -272,7 +275,7 @@ class _DeviceSets:
         return young or old
 
 
-def _set_and_more(item: Item) -> bytes:
+def _set_and_more(item: OutgoingEvent) -> bytes:
     """Return the JSON of what an event sets, with whatever follows behind it."""
     start = _own_set(item)
     if start is not None:

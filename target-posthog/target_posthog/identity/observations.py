@@ -5,13 +5,15 @@ Plain data between the two: `identity_stage` shows, `links` decides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from target_posthog.capture.batches import Item, group_order
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Rejected
+from target_posthog.posthog.events import OutgoingEvent
+from target_posthog.posthog.groups import group_ordering_key
+from target_posthog.posthog.people import MERGED_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,12 +76,12 @@ class News(msgspec.Struct, frozen=True):
     apart: Sequence[int] = ()
 
 
-def note_what_is_shown(items: Sequence[Item]) -> None:
+def note_what_is_shown(items: Sequence[OutgoingEvent]) -> None:
     """Note of each event whether it may show something that those before it do not."""
     shown: set[tuple[str | None, str]] = set()
     for item in items:
         # Of other taps, a person keeps the order of all its ids.
-        pair = item.user, item.key if (link := item.link) is None else link.device_id
+        pair = item.user, item.ordering_key if (link := item.link) is None else link.device_id
         if pair not in shown:
             shown.add(pair)
         elif not (item.groups or item.joins or item.also):
@@ -87,7 +89,7 @@ def note_what_is_shown(items: Sequence[Item]) -> None:
             item.link = None
 
 
-def sightings_of(items: Sequence[Item]) -> list[Sighting]:
+def sightings_of(items: Sequence[OutgoingEvent]) -> list[Sighting]:
     """Return what a stretch of records shows; those that show nothing new in it are left out."""
     sightings = []
     shown: set[tuple[str | None, str | None]] = set()
@@ -107,7 +109,7 @@ def sightings_of(items: Sequence[Item]) -> list[Sighting]:
     return sightings
 
 
-def added_item(added: Added, wire: Wire) -> Item:
+def added_item(added: Added, wire: Wire) -> OutgoingEvent:
     """Return an event to add, on its way.
 
     An identity event keeps its order with its user, whose events the device's are from now on. A
@@ -117,12 +119,12 @@ def added_item(added: Added, wire: Wire) -> Item:
     event, link = added.event, added.link
     if link is None:
         (group,) = added.groups
-        key = group_order(group.group_type, group.group_key)
+        key = group_ordering_key(group.group_type, group.group_key)
     else:
         key = link.user_id
-    return Item(
+    return OutgoingEvent(
         event["uuid"], event["event"], event["distinct_id"], event["timestamp"],
-        _body(event, wire), event, key, added.link, added.groups, told=True,
+        _body(event, wire), event, key, added.link, added.groups, is_derived=True,
     )  # fmt: skip
 
 
@@ -132,19 +134,9 @@ def _body(event: Json, wire: Wire) -> bytes:
     return dumps(event if isinstance(shaped, Rejected) else shaped)
 
 
-#: What PostHog merges into the event's person, by the event's name (nodejs,
-#: person-merge-service.ts).
-_MERGED = {"$identify": "$anon_distinct_id", "$create_alias": "alias"}
-
-
-def merged_by(event: Json) -> Any:
-    """Return the id that an event asks PostHog to merge into its person, or None."""
-    return event["properties"].get(_MERGED.get(event["event"]))
-
-
-def apart(item: Item) -> Item:
+def apart(item: OutgoingEvent) -> OutgoingEvent:
     """Return the event of a record without its wish to join two users; the id stays on it."""
     event = loads(item.body)
     properties = event["properties"]
-    properties["not_joined_id"] = properties.pop(_MERGED[item.name])
+    properties["not_joined_id"] = properties.pop(MERGED_IDS[item.name])
     return msgspec.structs.replace(item, body=dumps(event), link=None, joins=False, size=0)

@@ -2,54 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any
-
-from target_posthog.json_codec import loads
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from target_posthog.model import Json
-
-
-class BlockOfLines:
-    """Lines that follow each other in a file.
-
-    Args:
-        raw: the lines with their ends.
-        is_whole: whether they begin and end where lines do. Else they are a part of a long line.
-        known: returns a record as the rejects file wants it.
-    """
-
-    def __init__(
-        self, raw: bytes, *, is_whole: bool = True, known: Callable[[Json], Any] | None = None
-    ) -> None:
-        self.raw = raw
-        self.is_whole = is_whole
-        self.known = known
-        self._lines: list[bytes] | None = None
-
-    def lines(self) -> list[bytes]:
-        """Return the lines with their ends."""
-        return lines_of(self.raw)
-
-    def line(self, index: int) -> bytes:
-        """Return one line; few are ever asked for, so the block is cut at the first."""
-        if self._lines is None:
-            self._lines = self.lines()
-        return self._lines[index]
-
-    def record(self, index: int) -> Any:
-        """Return the record of a line, as the rejects file wants it."""
-        record = loads(self.line(index))
-        return record if self.known is None else self.known(record)
-
-
-def lines_of(raw: bytes) -> list[bytes]:
-    """Return the lines of a text with their ends: to take them off is to copy."""
-    # `split` looks at each byte; this finds the ends three times as fast.
-    return io.BytesIO(raw).readlines()
+    from collections.abc import Iterator
 
 
 def in_blocks(pieces: Iterator[bytes], longest: int) -> Iterator[tuple[bytes, bool]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from target_posthog.capture.batches import MAX_EVENT_BYTES, Item, item_of
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.common.lenient_json import strict_object
 from target_posthog.model import Converted, Rejected, Skipped
+from target_posthog.posthog.events import MAX_EVENT_BYTES, OutgoingEvent, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from target_posthog.formats.converter import Converter
     from target_posthog.model import Json
 
-Outcome: TypeAlias = Item | Skipped | Rejected
+Outcome: TypeAlias = OutgoingEvent | Skipped | Rejected
 
 
 class Intake:
@@ -53,7 +53,7 @@ class Intake:
 
         Args:
             lines: the JSON of records.
-            latest_time: see `batches.item_of`.
+            latest_time: see `posthog.events.prepare`.
 
         Returns:
             None for a line that is not one JSON object.
@@ -66,7 +66,9 @@ class Intake:
             for item, line in zip(fast, lines, strict=True)
         ]
 
-    def fast_events_of(self, lines: Sequence[bytes], latest_time: str) -> list[Item | None]:
+    def fast_events_of(
+        self, lines: Sequence[bytes], latest_time: str
+    ) -> list[OutgoingEvent | None]:
         """Return the event of each line that goes the fast way, None for the others."""
         if self._fast is None or not lines:
             return [None] * len(lines)
@@ -84,7 +86,7 @@ class Intake:
         conversion = self.converter.convert(record)
         if not isinstance(conversion, Converted):
             return conversion
-        item = item_of(conversion, None, self._wire, latest_time)
+        item = prepare(conversion, None, self._wire.fitted, latest_time)
         return replace(item, stage="check") if isinstance(item, Rejected) else item
 
     def _outcome_of_line(self, line: bytes, latest_time: str) -> Outcome | None:
@@ -94,6 +96,6 @@ class Intake:
         return self.outcome_of(record, latest_time)
 
 
-def fits(item: Item, latest_time: str) -> bool:
+def fits(item: OutgoingEvent, latest_time: str) -> bool:
     """Return True if the event of a usual row can be sent as it is."""
     return len(item.body) <= MAX_EVENT_BYTES and item.timestamp <= latest_time

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.groups import group_event
-from target_posthog.formats.amplitude.identity import identity_event
 from target_posthog.json_codec import loads
 from target_posthog.model import GroupState, Json, Link
+from target_posthog.posthog.groups import group_event
+from target_posthog.posthog.people import identity_event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.common.object_cutter import NotUtf8, ObjectCutter
 from target_posthog.errors import BrokenInput
 from target_posthog.input.batch_files import hold
-from target_posthog.input.blocks import BlockOfLines
-from target_posthog.model import Rejected, Skipped
+from target_posthog.model import BlockOfLines, Rejected, Skipped
 from target_posthog.workers.block_reader import (
     BlockReader,
     EndOfFile,
@@ -31,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from target_posthog.capture.batches import Item
     from target_posthog.common.object_cutter import Found
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
+    from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.workers.messages import BlockStream, ConvertedBlock, LeftOut
     from target_posthog.workers.pool import InlineWorkers, Workers
     from target_posthog.workers.record_blocks import RecordBlock
@@ -320,7 +319,7 @@ class BatchIntake:
             self._delivery.take_measured(result.items, result.size, result.latest)
         self._hear(result)
 
-    def _take_items(self, items: Sequence[Item]) -> None:
+    def _take_items(self, items: Sequence[OutgoingEvent]) -> None:
         if items:
             self._delivery.take_events(items)
 

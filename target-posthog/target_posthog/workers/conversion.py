@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.batches import Item, latest_of, size_of
+from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.kept_events import fingerprint_of
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.identity.observations import note_what_is_shown
-from target_posthog.input.blocks import lines_of
 from target_posthog.input.intake import Intake
-from target_posthog.model import Skipped
+from target_posthog.model import Skipped, lines_of
+from target_posthog.posthog.events import OutgoingEvent
 from target_posthog.workers.messages import ConvertedBlock, LeftOut
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class BlockConversion:
 
     def _sort(self, outcomes: Sequence[Outcome | None], block: ConvertedBlock) -> None:
         for index, outcome in enumerate(outcomes):
-            if isinstance(outcome, Item):
+            if isinstance(outcome, OutgoingEvent):
                 outcome.index = index
                 outcome.record = None
                 outcome.fingerprint = fingerprint_of(outcome)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from target_posthog.capture.batches import Item  # noqa: TC001 - msgspec reads the types
+from target_posthog.posthog.events import OutgoingEvent  # noqa: TC001 - msgspec reads the types
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ class Task:
         slot: where the lines stand in the memory that is shared; the answer goes there, too.
         size: how many bytes they have.
         stream: the number of their stream.
-        latest_time: see `batches.item_of`.
+        latest_time: see `posthog.events.prepare`.
         introduces: the stream, when the worker has not met its number.
     """
 
@@ -87,7 +87,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
     """
 
     lines: int
-    items: list[Item]
+    items: list[OutgoingEvent]
     left_out: list[LeftOut] = msgspec.field(default_factory=list)
     unread: list[int] = msgspec.field(default_factory=list)
     met: list[tuple[str, str]] = msgspec.field(default_factory=list)

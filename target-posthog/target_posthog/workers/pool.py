@@ -55,7 +55,7 @@ class Workers(Protocol):
             number: what it is known by when it comes back.
             stream: whose records the lines are.
             raw: the lines.
-            latest_time: see `batches.item_of`.
+            latest_time: see `posthog.events.prepare`.
         """
 
     def done(self) -> Iterator[tuple[int, ConvertedBlock]]:

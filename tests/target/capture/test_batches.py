@@ -9,30 +9,24 @@ from typing import Any
 
 import pytest
 
-from target_posthog.capture.batches import (
-    MAX_EVENT_BYTES,
-    SOMEWHERE,
-    Item,
-    Limits,
-    item_of,
-    size_of,
-)
+from target_posthog.capture.batches import Limits, size_of
 from target_posthog.identity.newest_rows import demoted, with_group_properties
 from target_posthog.identity.observations import apart
 from target_posthog.model import GroupState, Link, Rejected
+from target_posthog.posthog.events import MAX_EVENT_BYTES, SOMEWHERE, OutgoingEvent, prepare
 from tests.support.deliveries import LATEST, WIRE, batch_of, converted, events_of, item
 
 
 def code_of(number: int = 1, **changes: Any) -> str | None:
     """Return the code under which an event is rejected before it is sent."""
-    made = item_of(converted(number, **changes), {}, WIRE, LATEST)
+    made = prepare(converted(number, **changes), {}, WIRE.fitted, LATEST)
     return made.code if isinstance(made, Rejected) else None
 
 
 def key_of(person: str, *, link: Link | None = None, **properties: Any) -> tuple[str, str | None]:
     """Return what an event keeps its order with, and the user that it shows."""
     made = item(1, distinct_id=person, link=link, properties=properties)
-    return made.key, made.user
+    return made.ordering_key, made.user
 
 
 def test_a_sound_event_goes_on_its_way() -> None:
@@ -44,7 +38,7 @@ def test_a_sound_event_goes_on_its_way() -> None:
         event[part] for part in ("uuid", "event", "distinct_id", "timestamp")
     ]
     assert made.record == {"row": 1}
-    assert not made.told
+    assert not made.is_derived
 
 
 @pytest.mark.parametrize("name", ["uuid", "event", "distinct_id", "timestamp"])
@@ -198,6 +192,6 @@ def test_a_batch_may_hold_less_than_its_rate_allows() -> None:
 
 def test_the_record_may_be_the_line_that_it_came_in() -> None:
     """Most records are never looked at again, so nobody has to keep them decoded."""
-    made = item_of(converted(1), b'{"row":1}', WIRE, LATEST)
-    assert isinstance(made, Item)
+    made = prepare(converted(1), b'{"row":1}', WIRE.fitted, LATEST)
+    assert isinstance(made, OutgoingEvent)
     assert made.record == b'{"row":1}'

@@ -13,10 +13,10 @@ import pytest
 
 from target_posthog.commands.replay import Replay
 from target_posthog.errors import RunAgain
-from target_posthog.formats.amplitude.groups import group_event
-from target_posthog.formats.amplitude.identity import identity_event
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import GroupState, Link
+from target_posthog.posthog.groups import group_event
+from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.processes import run_target, start
 from tests.support.singer import counts_in, record, records, row, rows, schema, uuid_of

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.batches import Limits, stored_once
+from target_posthog.capture.batches import Limits
 from target_posthog.capture.results import SendResult
 from target_posthog.delivery.lanes import Lanes, _place
+from target_posthog.posthog.events import stored_once
 from tests.support.deliveries import (
     OLD,
     WIRE,
@@ -30,7 +31,8 @@ from tests.support.singer import uuid_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from target_posthog.capture.batches import Batch, Item
+    from target_posthog.capture.batches import Batch
+    from target_posthog.posthog.events import OutgoingEvent
 
 MOST_EVENTS = 40
 # An event: its device, its uuid, its name, whether it is historical, and how long it is.
@@ -59,12 +61,12 @@ class Run:
     def __init__(self, limits: Limits, count: int, pick: Callable[[int], int]) -> None:
         self.limits = limits
         self.lanes = Lanes(count, limits, WIRE)
-        self.added: list[tuple[Item, bool]] = []
-        self.delivered: list[tuple[Item, bool]] = []
+        self.added: list[tuple[OutgoingEvent, bool]] = []
+        self.delivered: list[tuple[OutgoingEvent, bool]] = []
         self.under_way: dict[int, Batch] = {}
         self._pick = pick
 
-    def add(self, one: Item, *, historical: bool) -> None:
+    def add(self, one: OutgoingEvent, *, historical: bool) -> None:
         """Put an event into its lane, once there is room."""
         twins = [
             (twin, flag)
@@ -87,11 +89,13 @@ class Run:
             self.end()
         self.check_bounds()
 
-    def is_beside(self, one: Item, other: Item) -> bool:
+    def is_beside(self, one: OutgoingEvent, other: OutgoingEvent) -> bool:
         """Tell whether two events share a lane."""
-        return _place(one.key, self.lanes.count) == _place(other.key, self.lanes.count)
+        return _place(one.ordering_key, self.lanes.count) == _place(
+            other.ordering_key, self.lanes.count
+        )
 
-    def add_all(self, items: Sequence[Item], *, historical: bool) -> None:
+    def add_all(self, items: Sequence[OutgoingEvent], *, historical: bool) -> None:
         """Put events into their lanes together, or one by one when they want more than that."""
         if self.lanes.add_all(items, historical=historical, created_at=OLD):
             self.added += [(one, historical) for one in items]
@@ -101,7 +105,7 @@ class Run:
             for one in items:
                 self.add(one, historical=historical)
 
-    def held(self) -> list[tuple[Item, bool]]:
+    def held(self) -> list[tuple[OutgoingEvent, bool]]:
         """Return what was added and is not delivered."""
         gone = {id(one) for one, _ in self.delivered}
         return [(one, flag) for one, flag in self.added if id(one) not in gone]
@@ -172,11 +176,11 @@ def runs_of(
             del rest[:size]
 
 
-def check_versions(added: Sequence[tuple[Item, bool]], place: dict[int, int]) -> None:
+def check_versions(added: Sequence[tuple[OutgoingEvent, bool]], place: dict[int, int]) -> None:
     """See that of the versions of an event the last one was delivered last."""
     versions: dict[tuple[str, tuple[str, ...]], list[int]] = defaultdict(list)
     for one, _ in added:
-        versions[one.key, stored_once(one)].append(place[id(one)])
+        versions[one.ordering_key, stored_once(one)].append(place[id(one)])
     assert all(places == sorted(places) for places in versions.values())
 
 
@@ -211,7 +215,7 @@ def test_whatever_happens_each_device_keeps_its_order(
     check_versions(run.added, place)
     devices: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for one, historical in run.added:
-        devices[one.key].append((place[id(one)], historical))
+        devices[one.ordering_key].append((place[id(one)], historical))
     for places in devices.values():
         for flag in (True, False):
             of_kind = [at for at, historical in places if historical is flag]

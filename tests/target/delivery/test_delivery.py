@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture.batches import MAX_EVENT_BYTES, Limits
+from target_posthog.capture.batches import Limits
 from target_posthog.errors import RunAgain, TooManyRejects
 from target_posthog.model import GroupState, Link, Rejected, Skipped
+from target_posthog.posthog.events import MAX_EVENT_BYTES
 from tests.support.deliveries import (
     OLD,
     FakeTransport,

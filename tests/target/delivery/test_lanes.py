@@ -14,7 +14,8 @@ from tests.support.singer import uuid_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from target_posthog.capture.batches import Batch, Item
+    from target_posthog.capture.batches import Batch
+    from target_posthog.posthog.events import OutgoingEvent
 
 WIDE = Limits(1000, 10**6)
 
@@ -324,10 +325,10 @@ def test_waiting_for_an_agreed_speed_opens_no_lane() -> None:
     assert concurrency.count == 1
 
 
-def keyed(number: int, key: str) -> Item:
+def keyed(number: int, key: str) -> OutgoingEvent:
     """Return an event that keeps its order with a key."""
     made = item(number)
-    made.key = key
+    made.ordering_key = key
     return made
 
 

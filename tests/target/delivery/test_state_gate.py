@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from target_posthog.delivery.delivery import Delivery
-    from target_posthog.formats.amplitude.identity import IdentityEvents
     from target_posthog.identity.ledger import Ledger
     from target_posthog.identity.observations import News, Sighting
+    from target_posthog.posthog.people import IdentityEvents
 
 
 @given(

@@ -11,18 +11,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.batches import item_of
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.formats.amplitude import times
 from target_posthog.formats.amplitude.convert import Options
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.formats.mappings import StreamMapping
 from target_posthog.formats.posthog_columns import COLUMNS
 from target_posthog.formats.posthog_events import convert as convert_posthog
-from target_posthog.formats.times import any_time
 from target_posthog.json_codec import loads
 from target_posthog.model import Conversion, Converted, Json, Rejected
+from target_posthog.posthog.events import prepare
+from target_posthog.posthog.times import any_time, storable_time
 from target_posthog.rejects.writer import CODES
 from tests.target.test_any_input import VALUES
 
@@ -68,7 +67,7 @@ def check(conversion: Conversion) -> None:
     assert isinstance(conversion, Converted)
     event = conversion.event
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event["timestamp"])
-    item = item_of(conversion, {}, WIRE, LATEST)
+    item = prepare(conversion, {}, WIRE.fitted, LATEST)
     assert not isinstance(item, Rejected) or item.code in CODES
     assert event["properties"]["$geoip_disable"] is not None
     if conversion.link is not None:
@@ -114,8 +113,8 @@ def test_any_posthog_event_has_one_fate(some: Json) -> None:
 @given(value=VALUES)
 def test_any_value_is_a_time_or_none(value: Any) -> None:
     """In one form, which reads as itself."""
-    time = any_time(loads(json.dumps(value)))
-    assert time is None or any_time(time) == time
+    time = storable_time(loads(json.dumps(value)))
+    assert time is None or storable_time(time) == time
 
 
 @settings(max_examples=500, deadline=None)
@@ -145,5 +144,5 @@ def test_a_usual_time_is_what_it_is_read_as_one_by_one(
 ) -> None:
     """The short way reads no text otherwise."""
     text = f"{moment:%Y-%m-%d}{between}{moment:%H:%M:%S}"[:length] + digits + zone
-    assert any_time(text) in {times.any_time(text), None}
-    assert (any_time(text) is None) == ((times.any_time(text) or "") < "1900")
+    assert storable_time(text) in {any_time(text), None}
+    assert (storable_time(text) is None) == ((any_time(text) or "") < "1900")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.cli import checked_config
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json, StreamRecord, whole_record
+from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.settings import SETTINGS, problems_of
 from tests.target.formats.test_any_record import KEYS, LATEST, MAPPINGS, NAMES, USUAL, WIRE
 from tests.target.test_any_input import VALUES
@@ -58,7 +58,7 @@ def converter_of(source_format: str, parts: Any, key: tuple[str, ...], **more: A
     return Converter(Conversions(config), "s", {}, key, lambda *_: None)
 
 
-def by_the_sdk(converter: Converter, line: bytes) -> Item | None:
+def by_the_sdk(converter: Converter, line: bytes) -> OutgoingEvent | None:
     """Return the event of a line as `Delivery.take` makes it, or None when it is none."""
     try:
         record = loads(line)
@@ -67,11 +67,11 @@ def by_the_sdk(converter: Converter, line: bytes) -> Item | None:
     conversion = converter.convert(record)
     if not isinstance(conversion, Converted):
         return None
-    item = item_of(conversion, converter.known(record), WIRE, LATEST)
-    return item if isinstance(item, Item) else None
+    item = prepare(conversion, converter.known(record), WIRE.fitted, LATEST)
+    return item if isinstance(item, OutgoingEvent) else None
 
 
-def parts_of(item: Item | None) -> Any:
+def parts_of(item: OutgoingEvent | None) -> Any:
     """Return all that an event is, but its record."""
     return (
         None if item is None else msgspec.structs.astuple(msgspec.structs.replace(item, record={}))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.formats.amplitude.event_ids import NAMESPACE
 from target_posthog.formats.record_ids import canonical, uuid_of_record, uuid_of_value
 from target_posthog.json_codec import loads
+from target_posthog.posthog.uuids import NAMESPACE
 from tests.target.test_any_input import VALUES
 
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))

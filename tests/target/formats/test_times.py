@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.times import any_time
+from target_posthog.posthog.times import storable_time
 
 MOMENT = "2024-01-01T10:00:00.000000Z"
 
@@ -33,7 +33,7 @@ MOMENT = "2024-01-01T10:00:00.000000Z"
 )
 def test_a_time_is_read(value: Any, time: str) -> None:
     """Text, a day, and numbers of each unit, to the microsecond."""
-    assert any_time(value) == time
+    assert storable_time(value) == time
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_time_is_read(value: Any, time: str) -> None:
 )
 def test_what_is_no_time_is_never_taken_for_one(value: Any) -> None:
     """A count, a duration, a date without separators."""
-    assert any_time(value) is None
+    assert storable_time(value) is None

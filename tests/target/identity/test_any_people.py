@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
 from target_posthog.model import Converted
+from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.progress import Counts
 from tests.fakes.posthog_persons import PersonModel
 from tests.support.deliveries import WIRE
@@ -32,7 +32,7 @@ from tests.support.deliveries import WIRE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from target_posthog.formats.amplitude.identity import IdentityEvents
+    from target_posthog.posthog.people import IdentityEvents
 
 Row = dict[str, Any]
 
@@ -60,7 +60,7 @@ class Posthog:
     model: PersonModel
     events: list[Row]
 
-    def take(self, items: Sequence[Item]) -> None:
+    def take(self, items: Sequence[OutgoingEvent]) -> None:
         """Take a batch."""
         for item in items:
             event: Row = json.loads(item.body)
@@ -68,7 +68,7 @@ class Posthog:
             self.model.process(event)
 
 
-def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[Item]:
+def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[OutgoingEvent]:
     """Return the events of an hour as they go to the links; rows without any id go nowhere."""
     items = []
     for number, (user, device) in enumerate(pairs):
@@ -82,14 +82,14 @@ def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[I
         }
         conversion = convert(row, Options())
         assert isinstance(conversion, Converted)
-        item = item_of(conversion, row, WIRE, "2030")
-        assert isinstance(item, Item)
+        item = prepare(conversion, row, WIRE.fitted, "2030")
+        assert isinstance(item, OutgoingEvent)
         items.append(item)
     return items
 
 
 def worker(
-    url: str, kind: IdentityEvents, items: list[Item], crashes: list[str], posthog: Posthog
+    url: str, kind: IdentityEvents, items: list[OutgoingEvent], crashes: list[str], posthog: Posthog
 ) -> Iterator[str]:
     """Deliver the hour of one worker, with pauses after each step; after a crash, all of it again.
 
@@ -108,7 +108,7 @@ def worker(
                 posthog.take(todo[:half])
                 yield "sent"
                 if crash != "sent":
-                    links.accept([item.link for item in todo if item.told and item.link], [])
+                    links.accept([item.link for item in todo if item.is_derived and item.link], [])
                     yield "accepted"
                     if crash != "accepted":
                         return

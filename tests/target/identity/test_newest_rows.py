@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.capture.protocols import wire_of
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.formats.amplitude.fast.convert import UsualRows
 from target_posthog.identity import newest_rows
 from target_posthog.identity.newest_rows import NewestRows, demoted, with_group_properties
 from target_posthog.model import Converted, GroupState, Json, Link
+from target_posthog.posthog.events import OutgoingEvent, prepare
 
 FAR_AHEAD = "9999-12-31T23:59:59.999999Z"
 WIRES = {"batch": wire_of("batch", "phc_x", "tests/1"), "v1": wire_of("v1", "phc_x", "tests/1")}
@@ -31,7 +31,7 @@ def event(
     way: str = "batch",
     options: Options | None = None,
     **fields: Any,
-) -> Item:
+) -> OutgoingEvent:
     """Make the event of a row of device d1 that was ingested in this minute."""
     row: Json = {
         "event_type": "Play",
@@ -51,12 +51,12 @@ def event(
         if usual is not None:
             return usual
     assert isinstance(converted, Converted)
-    item = item_of(converted, line, WIRES["v1" if way == "v1" else "batch"], FAR_AHEAD)
-    assert isinstance(item, Item)
+    item = prepare(converted, line, WIRES["v1" if way == "v1" else "batch"].fitted, FAR_AHEAD)
+    assert isinstance(item, OutgoingEvent)
     return item
 
 
-def properties_of(item: Item) -> Json:
+def properties_of(item: OutgoingEvent) -> Json:
     """Return the properties of an event as it is sent."""
     properties: Json = json.loads(item.body)["properties"]
     return properties
@@ -325,7 +325,7 @@ def test_a_stretch_goes_out_as_its_rows_one_by_one_would() -> None:
         ]
         told = list(together.told(items, users, set()))
         assert [not one.sets for one in told] == outdated
-        assert [one.key for one in told] == [person for person, _ in people]
+        assert [one.ordering_key for one in told] == [person for person, _ in people]
         together.settle()
         late = event(1, "u2", device_id="d1")
         assert together.join(Link("u2", "d1"), late) == alone.join(Link("u2", "d1"), late)
@@ -353,7 +353,7 @@ def test_no_event_of_a_stretch_is_held_once_it_is_settled() -> None:
     assert 0 < rows._devices._held < 1000
 
 
-def with_group(minute: int, **properties: Any) -> Item:
+def with_group(minute: int, **properties: Any) -> OutgoingEvent:
     """Make the event of a row of a group."""
     groups = {"org": {"acme": {"minute": minute}}}
     return event(minute, group_properties=groups, **properties)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from target_posthog.capture.batches import Item
-    from target_posthog.formats.amplitude.identity import IdentityEvents
     from target_posthog.model import Json
+    from target_posthog.posthog.events import OutgoingEvent
+    from target_posthog.posthog.people import IdentityEvents
 
 D1, D2 = Link("u1", "d"), Link("u2", "d")
 
@@ -39,23 +39,23 @@ def opened(folder: Path, kind: IdentityEvents = "alias") -> Iterator[Links]:
         ledger.close()
 
 
-def item(number: int, link: Link | None = None, **groups: Any) -> Item:
+def item(number: int, link: Link | None = None, **groups: Any) -> OutgoingEvent:
     """Return an event that shows a link, and groups of type `org`."""
     states = tuple(GroupState("org", key, properties) for key, properties in groups.items())
     return deliveries.item(number, link=link, groups=states)
 
 
-def added_to(links: Links, *items: Item) -> tuple[list[Item], int]:
+def added_to(links: Links, *items: OutgoingEvent) -> tuple[list[OutgoingEvent], int]:
     """Return what goes out for a stretch, and how many shared devices are new in it."""
     counts = Counts()
     completed = IdentityStage(links, WIRE, counts).completed(list(items))
     return completed, counts.shared_devices
 
 
-def sent(links: Links, *items: Item) -> list[Item]:
+def sent(links: Links, *items: OutgoingEvent) -> list[OutgoingEvent]:
     """Return what goes out for a stretch, once PostHog took all of it."""
     result, _ = added_to(links, *items)
-    told = [one for one in result if one.told]
+    told = [one for one in result if one.is_derived]
     links.accept(
         [one.link for one in told if one.link is not None],
         [group for one in told for group in one.groups],
@@ -63,7 +63,7 @@ def sent(links: Links, *items: Item) -> list[Item]:
     return result
 
 
-def event_of(sent: Item) -> Json:
+def event_of(sent: OutgoingEvent) -> Json:
     """Return the event that goes out."""
     event: Json = json.loads(sent.body)
     return event
@@ -75,7 +75,7 @@ def copied(value: object) -> object:
     return copy
 
 
-def names(items: Sequence[Item]) -> list[str]:
+def names(items: Sequence[OutgoingEvent]) -> list[str]:
     """Return what is sent, in short."""
     return [sent.name for sent in items]
 
@@ -87,7 +87,7 @@ def test_a_link_goes_out_once_just_before_the_record_that_shows_it(tmp_path: Pat
         result = sent(links, *items)
         assert [result[0], result[2], result[3]] == items
         added = result[1]
-        assert added.told
+        assert added.is_derived
         assert (added.link, added.record) == (D1, event_of(added))
         assert (added.name, added.person, added.timestamp) == ("$create_alias", "u1", OLD)
         assert event_of(added)["properties"]["alias"] == "d"
@@ -100,7 +100,9 @@ def test_a_careful_run_tells_a_link_just_after_the_record(tmp_path: Path) -> Non
         links.be_careful()
         result = sent(links, item(1), item(2, D1), item(3, D1))
         assert names(result) == ["viewed", "viewed", "$create_alias", "viewed"]
-        assert [one.record for one in result if not one.told] == [{"row": n} for n in (1, 2, 3)]
+        assert [one.record for one in result if not one.is_derived] == [
+            {"row": n} for n in (1, 2, 3)
+        ]
 
 
 def test_the_next_run_does_not_tell_it_again(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def test_the_first_user_of_a_stretch_owns_the_device(tmp_path: Path) -> None:
     """Whatever the order in which devices are claimed."""
     with opened(tmp_path) as links:
         result = sent(links, item(1, Link("u9", "b")), item(2, Link("u1", "a")), item(3, D1))
-        users = [added.person for added in result if added.told]
+        users = [added.person for added in result if added.is_derived]
         assert users == ["u9", "u1", "u1"]
         assert names(sent(links, item(4, Link("u1", "b")))) == ["viewed"]
 
@@ -169,7 +171,7 @@ def test_several_devices_of_a_user_are_all_linked(tmp_path: Path) -> None:
     """Each with an event of its own."""
     with opened(tmp_path) as links:
         result = sent(links, item(1, D1), item(2, Link("u1", "e")))
-        devices = [event_of(added)["properties"]["alias"] for added in result if added.told]
+        devices = [event_of(added)["properties"]["alias"] for added in result if added.is_derived]
         assert devices == ["d", "e"]
 
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_posthog.input.blocks import BlockOfLines, in_blocks, lines_of
+from target_posthog.input.blocks import in_blocks
+from target_posthog.model import BlockOfLines, lines_of
 
 #: Short lines, long ones, and ends of all kinds.
 TEXTS = st.lists(

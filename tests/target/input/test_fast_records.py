@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from target_posthog.capture.batches import Item
+    from target_posthog.posthog.events import OutgoingEvent
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
 
@@ -281,7 +281,7 @@ class AnyTarget:
         """Have no workers."""
         return False
 
-    def take_usual(self, items: Sequence[Item]) -> bool:
+    def take_usual(self, items: Sequence[OutgoingEvent]) -> bool:
         """Take records; each must be one."""
         for item in items:
             self.taken.append(whole_record(item.record)[self._number])

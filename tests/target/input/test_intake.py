@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.capture.batches import MAX_EVENT_BYTES, Item
 from target_posthog.capture.protocols import wire_of
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.input.intake import Intake, fits
 from target_posthog.json_codec import dumps
 from target_posthog.model import Rejected, Skipped
+from target_posthog.posthog.events import MAX_EVENT_BYTES, OutgoingEvent
 from tests.support.deliveries import LATEST, item
 from tests.support.singer import row, schema
 from tests.target.workers.test_pool import DEFAULTS
@@ -34,7 +34,7 @@ AMPLITUDE = schema(event_type={}, amplitude_id={})["schema"]
 
 def fate_of(outcome: Outcome | None) -> str:
     """Return what became of a line, in a word."""
-    if isinstance(outcome, Item):
+    if isinstance(outcome, OutgoingEvent):
         return outcome.uuid
     if isinstance(outcome, Skipped):
         return outcome.rule
@@ -100,8 +100,8 @@ def test_both_ways_come_to_the_same(protocol: str) -> None:
 
 def part(outcome: Outcome | None) -> object:
     """Return what an event is sent and ordered by."""
-    assert isinstance(outcome, Item), outcome
-    return outcome.body, outcome.key, outcome.user, outcome.link, outcome.groups
+    assert isinstance(outcome, OutgoingEvent), outcome
+    return outcome.body, outcome.ordering_key, outcome.user, outcome.link, outcome.groups
 
 
 def test_what_is_rejected_before_it_is_sent_says_where() -> None:

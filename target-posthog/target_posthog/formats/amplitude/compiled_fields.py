@@ -9,6 +9,7 @@ import msgspec
 
 from target_posthog.formats.amplitude import values
 from target_posthog.formats.amplitude.fields import EVENT_PREFIX, USER_PREFIX, Field
+from target_posthog.model import is_empty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,7 +50,7 @@ class Names(msgspec.Struct, frozen=True, gc=False):
         """Add PostHog's names for what was found."""
         for source, name in self.copies:
             value = found[source]
-            if value or not values.is_empty(value):
+            if value or not is_empty(value):
                 properties[name] = value
         if self.rows:
             apply(self.rows, found, properties)
@@ -75,7 +76,7 @@ def apply(rows: tuple[FieldRow, ...], found: Mapping[str, Any], properties: Json
     for sources, name, convert in rows:
         for source in sources:
             value = found.get(source)
-            if value or not values.is_empty(value):
+            if value or not is_empty(value):
                 converted = convert(value)
                 if converted is not None:
                     properties[name] = converted
@@ -110,10 +111,3 @@ def rows_with(
     ]
     others = [row for row in there if row[0] and (row[0][0], row[1]) not in copies]
     return tuple(copies), tuple(others)
-
-
-def remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
-    """Keep what was worked out; when there is too much of it, begin anew."""
-    if len(memory) >= most:
-        memory.clear()
-    memory[key] = value

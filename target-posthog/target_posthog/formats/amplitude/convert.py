@@ -12,11 +12,11 @@ from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from target_posthog.formats.amplitude.event_ids import canonical_uuid, event_uuid
+from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
 from target_posthog.formats.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.formats.amplitude.groups import fits as groups_fit
-from target_posthog.formats.amplitude.identity import MIGRATION_MARKS, person_of
+from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.formats.amplitude.newness import NO_STATE, place_of, state_of
 from target_posthog.formats.amplitude.person_properties import (
     UserProperties,
@@ -27,21 +27,9 @@ from target_posthog.formats.amplitude.person_properties import (
 )
 from target_posthog.formats.amplitude.row_plans import Table
 from target_posthog.formats.amplitude.sessions import session_uuid
-from target_posthog.formats.amplitude.times import any_time, event_time, is_too_late
-from target_posthog.formats.amplitude.values import is_empty
-from target_posthog.formats.event_names import (
-    MAX_EVENT_NAME_LENGTH,
-    EventNames,
-    problem_of_name,
-)
-from target_posthog.formats.property_names import (
-    ACTING_NAMES,
-    OWN_NAMES,
-    PropertyNames,
-    free_name,
-    granted,
-)
-from target_posthog.formats.property_settings import problem_without_person
+from target_posthog.formats.amplitude.times import event_time, is_too_late
+from target_posthog.formats.event_names import EventNames
+from target_posthog.formats.property_names import PropertyNames, granted
 from target_posthog.json_codec import dumps
 from target_posthog.model import (
     Conversion,
@@ -49,7 +37,19 @@ from target_posthog.model import (
     Json,
     Rejected,
     Skipped,
+    is_empty,
 )
+from target_posthog.posthog.library import MIGRATION_MARKS
+from target_posthog.posthog.names import (
+    ACTING_NAMES,
+    MAX_EVENT_NAME_LENGTH,
+    OWN_NAMES,
+    problem_of_name,
+    problem_without_person,
+    unused_name,
+)
+from target_posthog.posthog.times import any_time
+from target_posthog.posthog.uuids import canonical_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -327,7 +327,7 @@ def _add_customer(row: Mapping[str, Any], shape: Shape, properties: Json, kept: 
     properties.update({**fields, **sent})
     _make_room(properties, row, fields, sent)
     for name, value in sorted(crowded, key=itemgetter(0)):
-        properties[free_name(name, properties)] = value
+        properties[unused_name(name, properties)] = value
 
 
 def _wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
@@ -349,4 +349,4 @@ def _make_room(
         if name in acting and not is_empty(row.get(source)):
             properties[name] = row[source]
     for name, value in sorted(moved, key=itemgetter(0)):
-        properties[free_name(name, properties)] = value
+        properties[unused_name(name, properties)] = value

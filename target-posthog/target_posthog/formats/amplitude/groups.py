@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude.event_ids import derived_uuid
-from target_posthog.formats.amplitude.identity import marks_of, stored_id
 from target_posthog.formats.amplitude.person_properties import OPERATIONS
 from target_posthog.model import GroupState, Json
+from target_posthog.posthog.groups import group_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,12 +31,6 @@ def first_groups(row: Mapping[str, Any]) -> Json:
         if key is not None:
             first[group_type] = key
     return {"$groups": first} if first else {}
-
-
-def group_key(value: object) -> str | None:
-    """Return a group's key as text, or None when the value names no group."""
-    key = stored_id(value)
-    return None if key is None or not key.strip() else key
 
 
 def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupState, ...]:
@@ -104,28 +97,3 @@ def _groups_of(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             key = group_key(one)
             if key is not None:
                 yield group_type, key
-
-
-def group_event(group: GroupState, person: str, timestamp: str) -> Json:
-    """Return the event that tells PostHog a group's properties.
-
-    Args:
-        group: which group, and its properties.
-        person: the `distinct_id` of the record that showed them, as PostHog's browser SDK sends
-            it; an id made up for the group would become a person of its own.
-        timestamp: the record's time, RFC 3339.
-    """
-    return {
-        "uuid": derived_uuid(
-            "$groupidentify", group.group_type, group.group_key, group.properties, timestamp
-        ),
-        "event": "$groupidentify",
-        "distinct_id": person,
-        "timestamp": timestamp,
-        "properties": {
-            "$group_type": group.group_type,
-            "$group_key": group.group_key,
-            "$group_set": group.properties,
-        }
-        | marks_of(group.source),
-    }

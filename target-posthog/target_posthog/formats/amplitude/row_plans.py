@@ -11,7 +11,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.formats.amplitude import values
+from target_posthog.cache import remember
 from target_posthog.formats.amplitude.compiled_fields import (
     Copies,
     FieldRow,
@@ -19,7 +19,6 @@ from target_posthog.formats.amplitude.compiled_fields import (
     Side,
     apply,
     compiled,
-    remember,
     rows_with,
 )
 from target_posthog.formats.amplitude.fields import (
@@ -35,16 +34,15 @@ from target_posthog.formats.amplitude.fields import (
 )
 from target_posthog.formats.amplitude.foreign_rows import FORMED_FIELDS, fields_of
 from target_posthog.formats.amplitude.person_properties import initial_names
-from target_posthog.formats.amplitude.times import TIME_FIELDS, add_times, any_time
-from target_posthog.formats.property_names import (
-    ACTING_NAMES,
-    IDENTITY_NAMES,
-    PropertyNames,
-)
+from target_posthog.formats.amplitude.times import TIME_FIELDS, add_times
+from target_posthog.model import is_empty
+from target_posthog.posthog.names import ACTING_NAMES, IDENTITY_NAMES
+from target_posthog.posthog.times import any_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from target_posthog.formats.property_names import PropertyNames
     from target_posthog.model import Json
 
 #: Fields whose values repeat from event to event of a device: what it is, and where.
@@ -273,7 +271,7 @@ class Shape:
         return {
             new: (any_time(row[old]) or row[old]) if old in TIME_FIELDS else row[old]
             for old, new in self._wishes
-            if not values.is_empty(row[old])
+            if not is_empty(row[old])
         }
 
     def _base_of(self, key: tuple[Any, ...]) -> Base:
@@ -315,7 +313,7 @@ class Shape:
         found: Json = {}
         apply(rows, row, found)
         for source in sources:
-            if source in self._same and not values.is_empty(row[source]):
+            if source in self._same and not is_empty(row[source]):
                 found[source] = row[source]
         return found
 
@@ -324,7 +322,7 @@ def _add_held(properties: Json, names: Sequence[str], found: Sequence[Any]) -> N
     """Add what holds something under its name."""
     for name, value in zip(names, found, strict=True):
         # Most are null, and are not worth a call.
-        if value or (value is not None and not values.is_empty(value)):
+        if value or (value is not None and not is_empty(value)):
             properties[name] = value
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_posthog.formats.amplitude.times import rfc3339_of
+from target_posthog.posthog.times import rfc3339_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,15 +14,6 @@ _LOCALE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
-def is_empty(value: Any) -> bool:
-    """Tell whether a field holds nothing: null, or an empty text, object or list."""
-    return not value and value not in _ZERO
-
-
-#: False, 0.0 and -0.0 are equal to it.
-_ZERO = (0,)
-
-
 def as_is(value: Any) -> Any:
     """Return the value unchanged."""
     return value

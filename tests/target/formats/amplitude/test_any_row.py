@@ -15,17 +15,15 @@ from hypothesis import strategies as st
 
 from tap_amplitude.rows import Row
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.event_ids import canonical_uuid
 from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, exported_row, fields_of
 from target_posthog.formats.amplitude.groups import first_groups
-from target_posthog.formats.amplitude.times import TIME_FIELDS, any_time, to_rfc3339
-from target_posthog.formats.property_names import (
-    ACTING_NAMES,
-    IDENTITY_NAMES,
-    PropertyNames,
-)
+from target_posthog.formats.amplitude.times import TIME_FIELDS
+from target_posthog.formats.property_names import PropertyNames
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.posthog.names import ACTING_NAMES, IDENTITY_NAMES
+from target_posthog.posthog.times import any_time, to_rfc3339
+from target_posthog.posthog.uuids import canonical_uuid
 from target_posthog.rejects.writer import CODES
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
 from tests.support.golden_pairs import as_json, load_all, outcome_of

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_posthog.formats.amplitude.sessions import session_at
-from target_posthog.formats.amplitude.times import rfc3339_of
+from target_posthog.posthog.times import rfc3339_of
 
 _DAY = 24 * 60 * 60 * 1000
 _LAST = 253_402_300_799_999  # the last millisecond of year 9999

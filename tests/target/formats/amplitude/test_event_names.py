@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.formats.event_names import RESERVED_NAMES, STANDARD_EVENTS, EventNames
+from target_posthog.formats.event_names import STANDARD_EVENTS, EventNames
+from target_posthog.posthog.names import RESERVED_NAMES
 
 
 def test_a_name_stays_what_it_was() -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from target_posthog.capture.batches import Item, item_of
 from target_posthog.capture.protocols import wire_of
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.formats.amplitude.fast import convert as usual_rows
@@ -23,6 +22,7 @@ from target_posthog.formats.property_names import PropertyNames
 from target_posthog.identity.newest_rows import demoted
 from target_posthog.json_codec import loads
 from target_posthog.model import Conversion, Converted, Json
+from target_posthog.posthog.events import OutgoingEvent, prepare
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.support.golden_pairs import as_json, load_all
 from tests.support.typical_rows import typical_row
@@ -64,15 +64,15 @@ def check(row: Json, options: Options, rows: UsualRows) -> bool:
     return agrees(usual, line, outcome)
 
 
-def agrees(usual: Item | None, line: bytes, outcome: Conversion) -> bool:
+def agrees(usual: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool:
     """Fail unless an event is the one that `convert` makes of its line; tell whether it is one."""
     if usual is None:
         return False
     assert isinstance(outcome, Converted)
     json.loads(usual.body, object_pairs_hook=each_name_once)
     assert as_json(loads(usual.body)) == as_json(outcome.event)
-    expected = item_of(outcome, line, BATCH, FAR_AHEAD)
-    assert isinstance(expected, Item)
+    expected = prepare(outcome, line, BATCH.fitted, FAR_AHEAD)
+    assert isinstance(expected, OutgoingEvent)
     assert bool(usual.sets) == bool(expected.sets)
     if usual.sets:
         assert as_json(loads(demoted(usual).body)) == as_json(loads(demoted(expected).body))
@@ -123,7 +123,7 @@ def test_lines_together_are_the_events_that_they_are_alone(
             agrees(event, line, convert(loads(line), options))
 
 
-def _events_together(rows: Sequence[Json]) -> list[Item | None]:
+def _events_together(rows: Sequence[Json]) -> list[OutgoingEvent | None]:
     """Return the events of rows, checked against `convert`, that are converted in one go."""
     options, lines = Options(), [json.dumps(row).encode() for row in rows]
     convert(typical_row(START, 1), options)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.groups import first_groups, fits, group_event, group_states
+from target_posthog.formats.amplitude.groups import first_groups, fits, group_states
 from target_posthog.formats.property_names import PropertyNames
 from target_posthog.model import GroupState
+from target_posthog.posthog.groups import group_event
 
 TIME = "2024-01-31T12:34:56.789012Z"
 ACME = GroupState("company", "acme", {"employees": 120})

@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.identity import (
-    IdentityEvents,
-    identity_event,
-    legal_id,
-    person_of,
-)
+from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.model import Link
+from target_posthog.posthog.people import IdentityEvents, identity_event, legal_id
 
 POSTHOG_MERGE_LIST = [
     "anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email",

@@ -7,13 +7,8 @@ from typing import Any
 import pytest
 
 from tap_amplitude.times import to_rfc3339 as tap_to_rfc3339
-from target_posthog.formats.amplitude.times import (
-    EVENT_TIME_SOURCES,
-    TIME_FIELDS,
-    event_time,
-    rfc3339_of,
-    to_rfc3339,
-)
+from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS, event_time
+from target_posthog.posthog.times import rfc3339_of, to_rfc3339
 
 
 @pytest.mark.parametrize(

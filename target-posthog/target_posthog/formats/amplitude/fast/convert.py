@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.capture.batches import MAX_NAME_UNITS, SOMEWHERE, Item
-from target_posthog.formats.amplitude.compiled_fields import remember
-from target_posthog.formats.amplitude.event_ids import canonical_uuids
+from target_posthog.cache import remember
 from target_posthog.formats.amplitude.fast.devices import Senders
 from target_posthog.formats.amplitude.fast.rows import (
     FIELDS,
@@ -30,6 +28,8 @@ from target_posthog.formats.amplitude.fast.rows import (
 from target_posthog.formats.amplitude.newness import id_bytes
 from target_posthog.formats.amplitude.row_plans import MAX_KEY_LENGTH, Shape
 from target_posthog.json_codec import UNREADABLE
+from target_posthog.posthog.events import MAX_NAME_UNITS, SOMEWHERE, OutgoingEvent
+from target_posthog.posthog.uuids import canonical_uuids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,17 +100,17 @@ class UsualRows:
             and options.properties.skipped is None
         )
 
-    def events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+    def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
         """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
 
         What PostHog would refuse or bend is still to be looked for, but for a name that it cuts.
         """
-        events: list[Item | None] = []
+        events: list[OutgoingEvent | None] = []
         for start in range(0, len(lines), TOGETHER):
             events += self._events_of(lines[start : start + TOGETHER])
         return events
 
-    def _events_of(self, lines: Sequence[bytes]) -> list[Item | None]:
+    def _events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
         try:
             rows = list(map(read, lines))
             told, uuids = told_times(rows), canonical_uuids([row.uuid for row in rows])
@@ -187,7 +187,7 @@ class UsualRows:
 
 def _event_of(
     line: bytes, told: tuple[bytes, bytes] | None, own: _Own | None, sender: Sender | None
-) -> Item | None:
+) -> OutgoingEvent | None:
     """Return the event of a line from its parts, or None when it is not usual."""
     if told is None or own is None or sender is None:
         return None
@@ -211,7 +211,7 @@ def _event_of(
     order = b"".join((uploaded, time, event_id, sender.state)) if uploaded else b""
     if sets and properties[-1] is _CLOSED:
         sets = SOMEWHERE
-    return Item(
+    return OutgoingEvent(
         uuid, head.name, sender.distinct_id, timestamp,
         b"".join(parts), line, sender.key, sender.link, (), sender.user,
         order, sets,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from target_posthog.formats.amplitude.compiled_fields import remember
+from target_posthog.cache import remember
 from target_posthog.formats.amplitude.groups import first_groups
-from target_posthog.formats.amplitude.identity import MIGRATION_MARKS, person_of_ids
+from target_posthog.formats.amplitude.identity import person_of_ids
 from target_posthog.formats.amplitude.newness import NO_STATE, state_of
 from target_posthog.formats.amplitude.person_properties import first_values, person_updates
 from target_posthog.formats.amplitude.row_plans import (
@@ -26,6 +26,7 @@ from target_posthog.formats.amplitude.row_plans import (
 )
 from target_posthog.formats.amplitude.sessions import session_at
 from target_posthog.json_codec import UNREADABLE, dumps
+from target_posthog.posthog.library import MIGRATION_MARKS
 
 if TYPE_CHECKING:
     from target_posthog.formats.amplitude.compiled_fields import Side

@@ -22,7 +22,8 @@ from target_posthog.formats.amplitude.foreign_rows import (
     LIST_FIELDS,
     OBJECT_FIELDS,
 )
-from target_posthog.formats.amplitude.times import TIME_FIELDS, is_too_late, to_text
+from target_posthog.formats.amplitude.times import TIME_FIELDS, is_too_late
+from target_posthog.posthog.times import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
