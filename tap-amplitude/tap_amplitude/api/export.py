@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import requests
@@ -22,11 +21,11 @@ from tap_amplitude.api.responses import (
     Action,
     action_for,
     error_in,
-    seconds_to_wait,
     sentence,
 )
 from tap_amplitude.api.results import Downloaded, NoEvents, TooLarge
 from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import (
     DamagedArchive,
     FixConfiguration,
@@ -138,8 +137,7 @@ class ExportApi:
                 told = (
                     f"{told[:-1]}, although these keys and this address worked earlier in this run."
                 )
-            asked = response.headers.get("Retry-After")
-            wait = seconds_to_wait(asked, datetime.now(timezone.utc))
+            wait = retry_after(response.headers.get("Retry-After"), time.time())
             raise TryAgain(told, at_least=wait)
         if action is Action.CHECK_ADDRESS:
             address = f"{self._connection.base_url}{_PATH}"

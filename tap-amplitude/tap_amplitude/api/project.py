@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -26,10 +25,10 @@ from tap_amplitude.api.responses import (
     Action,
     action_for,
     error_in,
-    seconds_to_wait,
     sentence,
 )
 from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer
 from tap_amplitude.streams.days import Budget
 
@@ -200,8 +199,7 @@ class ProjectApi:
         told = answered(status, body)
         action = action_for(status, body, JSON_RULES)
         if action is Action.WAIT:
-            asked = response.headers.get("Retry-After")
-            wait = seconds_to_wait(asked, datetime.now(timezone.utc))
+            wait = retry_after(response.headers.get("Retry-After"), time.time())
             return TryAgain(told, at_least=wait)
         if action is Action.ABSENT:
             final = FixConfiguration(

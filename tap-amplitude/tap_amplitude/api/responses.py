@@ -7,12 +7,8 @@ import html
 import json
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 
 _LONGEST = 300
-#: Ten years; some servers ask for more than a calendar holds.
-_LONGEST_RETRY_AFTER = 10 * 365 * 86_400.0
 _MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -161,32 +157,3 @@ def error_in(body: str) -> str:
 def sentence(text: str) -> str:
     """End a text with a full stop, if it has no end yet."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def seconds_to_wait(retry_after: str | None, now: datetime) -> float:
-    """Read a `Retry-After` header.
-
-    Args:
-        retry_after: Seconds, or the date when to come back; or no header.
-        now: The present moment.
-
-    Returns:
-        Seconds from now, 0 when the header says nothing readable.
-    """
-    if not retry_after:
-        return 0.0
-    try:
-        seconds = float(retry_after)
-    except ValueError:
-        seconds = _seconds_until(retry_after, now)
-    # In this order: a NaN counts as no wait.
-    return min(max(0.0, seconds), _LONGEST_RETRY_AFTER)
-
-
-def _seconds_until(date: str, now: datetime) -> float:
-    try:
-        moment = parsedate_to_datetime(date)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return (moment - now).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return 0.0

@@ -16,7 +16,7 @@ import requests
 
 from target_posthog.capture.bounded_http import BadResponse, Http, HttpResponse
 from target_posthog.capture.hosts import ingestion_host, without_credentials, wrong_host
-from target_posthog.capture.http_answers import is_of_a_gate, redirect_words, retry_after
+from target_posthog.capture.http_answers import is_of_a_gate, redirect_words
 from target_posthog.capture.network_errors import (
     network_words,
     unreadable_certificates,
@@ -28,6 +28,7 @@ from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.capture.silence import SilenceWatch
 from target_posthog.common.peer_words import PeerWords
+from target_posthog.common.retry_after import retry_after
 from target_posthog.errors import FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
