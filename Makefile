@@ -5,6 +5,7 @@
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
+#   make dist    build both packages into dist/
 #   make upgrade write the newest versions into constraints.txt
 #   make help    this list
 
@@ -23,7 +24,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format lint types docs bench bench-growth bench-memory upgrade clean
+.PHONY: help setup demo test check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -64,6 +65,16 @@ lint: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/typos
+	@$(MAKE) --no-print-directory schemas
+
+SCHEMA := $(BIN)/check-jsonschema --quiet --builtin-schema
+schemas: $(VENV)/ready-to-test
+	$(SCHEMA) vendor.meltano meltano.yml
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 types: $(VENV)/ready-to-test
 	$(BIN)/mypy
@@ -83,6 +94,11 @@ bench-growth: $(VENV)/ready-to-test
 # Makes the hour first, which needs 1 GB of disk.
 bench-memory: $(VENV)/ready-to-test
 	$(BIN)/python -m benchmarks.memory
+
+dist: $(VENV)/python
+	rm -rf dist
+	$(BIN)/uv build --quiet --build-constraint $(PINS) --out-dir dist tap-amplitude
+	$(BIN)/uv build --quiet --build-constraint $(PINS) --out-dir dist target-posthog
 
 upgrade: $(VENV)/python
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,9 @@ from tests.support.documents import ROOT, Document, document, documents, tracked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PLUGINS = ("tap-amplitude", "target-posthog")
+_REPOSITORY = "https://github.com/amplitude-to-posthog/amplitude-to-posthog"
+_HOME = f"{_REPOSITORY}/blob/main/"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 #: Written in pieces, so that this file does not hold what it looks for.
 _PLACES = re.compile(
@@ -25,16 +29,47 @@ _TEXTS = frozenset({"", ".cfg", ".example", ".json", ".md", ".py", ".toml", ".ty
 
 @pytest.mark.parametrize("page", documents(), ids=lambda page: page.name)
 def test_every_link_between_documents_resolves(page: Document) -> None:
-    """A relative link names a file that is there, and an anchor a heading of it."""
+    """A link into the repository names a file that is there, and an anchor a heading of it."""
     for link in _LINK.findall(page.prose):
-        if link.startswith(("http://", "https://", "mailto:")):
+        whole = link.startswith(_HOME)
+        if not whole and link.startswith(("http://", "https://", "mailto:")):
             continue
-        name, _, anchor = link.partition("#")
-        path = (page.path.parent / name).resolve() if name else page.path
+        name, _, anchor = link.removeprefix(_HOME).partition("#")
+        folder = ROOT if whole else page.path.parent
+        path = (folder / name).resolve() if name else page.path
         assert path in tracked_files(), f"{page.name}: {link}"
         if anchor:
             target = document(path.relative_to(ROOT).as_posix())
             assert anchor in target.anchors, f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("plugin", _PLUGINS)
+def test_a_package_can_stand_alone(plugin: str) -> None:
+    """On a package index nothing lies beside its README, and the wheel has a licence of its own."""
+    links = _LINK.findall(document(f"{plugin}/README.md").prose)
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+    assert [link for link in links if link.startswith(_HOME)] != []
+    assert (ROOT / plugin / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
+def test_both_packages_have_the_version_of_the_newest_release() -> None:
+    """`--version` and `$lib_version` come from the installed package; the changelog leads."""
+    [newest, *_] = re.findall(r"^## \[(\d\S*)\]", document("CHANGELOG.md").text, re.MULTILINE)
+    for plugin in _PLUGINS:
+        assert _project(f"{plugin}/pyproject.toml")["project"]["version"] == newest
+        assert version(plugin) == newest, "make setup installs it"
+
+
+def test_every_address_of_the_repository_is_the_same() -> None:
+    """The packages, the forms for issues and the documents lead to one place, and to its files."""
+    for path in tracked_files():
+        if path.suffix not in _TEXTS - {".py"}:
+            continue
+        for address in re.findall(rf"{_REPOSITORY}([^\s)\"'#]*)", path.read_text(encoding="utf-8")):
+            name = address.removeprefix("/blob/main/")
+            assert name in ("", "/issues", "/security/policy") or (ROOT / name).is_file(), address
+    urls = [_project(f"{plugin}/pyproject.toml")["project"]["urls"] for plugin in _PLUGINS]
+    assert {url["Repository"] for url in urls} == {_REPOSITORY}
 
 
 def test_every_document_can_be_reached_from_the_readme() -> None:
@@ -95,10 +130,14 @@ def test_every_requirement_has_its_exact_versions() -> None:
 def _requirements() -> Iterator[Requirement]:
     """Yield what the three projects need to be built, run and tested."""
     for path in ("pyproject.toml", "tap-amplitude/pyproject.toml", "target-posthog/pyproject.toml"):
-        file: dict[str, Any] = tomli.loads((ROOT / path).read_text(encoding="utf-8"))
+        file = _project(path)
         project = file["project"]
         yield from map(Requirement, project.get("dependencies", []))
         yield from map(Requirement, file.get("build-system", {}).get("requires", []))
         groups = (project.get("optional-dependencies", {}), file.get("dependency-groups", {}))
         for requirements in (one for group in groups for one in group.values()):
             yield from (Requirement(one) for one in requirements if isinstance(one, str))
+
+
+def _project(path: str) -> dict[str, Any]:
+    return tomli.loads((ROOT / path).read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,9 +60,11 @@ def clean_scripts(
 
 @pytest.mark.parametrize("plugin", _PLUGINS)
 def test_a_wheel_brings_everything_along(plugin: str, clean_scripts: Path, tmp_path: Path) -> None:
-    """The command knows its version and its settings."""
-    version = _run(clean_scripts / plugin, "--version", folder=tmp_path)
-    assert version.startswith(f"{plugin} v")
+    """The command knows its version and its settings; the licence lies with the package."""
+    text = _run(clean_scripts / plugin, "--version", folder=tmp_path)
+    assert text.startswith(f"{plugin} v{version(plugin)}, ")
+    licences = clean_scripts.parent.rglob(f"{plugin.replace('-', '_')}-*.dist-info/**/LICENSE")
+    assert [path.read_text()[:11] for path in licences] == ["MIT License"]
     about = json.loads(_run(clean_scripts / plugin, "--about", "--format=json", folder=tmp_path))
     assert about["name"] == plugin
     assert "api_key" in about["settings"]["properties"]
