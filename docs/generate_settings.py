@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from tap_amplitude.common.given_settings import limits_of
 from tap_amplitude.tap import TapAmplitude
 from target_posthog.target import TargetPosthog
 
@@ -180,9 +181,12 @@ def _line(lines: list[str], wanted: str, *, after: int = 0) -> int:
 
 
 def _choice(schema: dict[str, Any]) -> list[str]:
-    """Return a sentence on the values that a setting may have, if it has a choice."""
+    """Return a sentence on the values that a setting may have, if it has a choice or limits."""
     options = [str(value).lower() for value in schema.get("enum", ()) if value is not None]
-    return [f"One of {', '.join(f'`{option}`' for option in options)}."] if options else []
+    if options:
+        return [f"One of {', '.join(f'`{option}`' for option in options)}."]
+    limits = limits_of(schema)
+    return [f"{limits[0].upper()}{limits[1:]}."] if limits else []
 
 
 def _variable_of_object(name: str, schema: dict[str, Any]) -> list[str]:

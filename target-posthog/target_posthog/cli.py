@@ -9,23 +9,15 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
 
 import click
 from singer_sdk.exceptions import (
     InvalidInputLine,
-    MissingKeyPropertiesError,
-    RecordsWithoutSchemaException,
 )
 from singer_sdk.metrics import get_metrics_logger
-from singer_sdk.plugin_base import JSONSchemaValidator
 
-from target_posthog.common.given_settings import typed, types_of
 from target_posthog.common.lenient_json import RECURSION_LIMIT
 from target_posthog.common.peer_words import one_line
-from target_posthog.common.setting_names import unknown_settings
-from target_posthog.common.stream_map_checks import without_map_parts
 from target_posthog.errors import (
     BrokenInput,
     FixConfiguration,
@@ -34,11 +26,6 @@ from target_posthog.errors import (
     exhausted_system,
 )
 from target_posthog.signals import SIGNALS, StoppedBySignal
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from jsonschema import ValidationError
 
 #: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
 _CHATTER = (
@@ -51,107 +38,14 @@ _CHATTER = (
     "Schema or key properties for",
 )
 
-_TYPES_IN_WORDS = {
-    "array": "a list",
-    "boolean": "true or false",
-    "integer": "an integer",
-    "number": "a number",
-    "object": "an object",
-    "string": "text",
-}
-
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
-
-
-class StateNotWritten(RunAgain):
-    """Standard output, where the states go, is closed or full."""
-
-    def __init__(self, error: OSError) -> None:
-        closed = isinstance(error, BrokenPipeError)
-        super().__init__(
-            "Standard output was closed by its reader."
-            if closed
-            else f"The state cannot be written to standard output: {error.strerror}.",
-            "Run again.",
-        )
-        # What could not be written waits in the buffer: Python would try, and fail, once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
-    """A record lacks what the tap says its key is."""
-
-
-class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):
-    """A record came of whose stream nothing is known."""
 
 
 #: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
 _IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
     (InvalidInputLine, "The tap sent a message without a required part."),
 )
-
-
-def checked_config(
-    config: dict[str, Any],
-    schema: Mapping[str, Any],
-    problems_of: Callable[[Mapping[str, Any]], list[str]],
-    *,
-    lost: Iterable[str] = (),
-    raise_errors: bool,
-) -> list[str]:
-    """Return everything that is wrong with the settings, after filling in the defaults.
-
-    The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
-    setting that is null or an empty text counts as not set; a text may stand for what the schema
-    wants, a truth value for a text.
-
-    Raises:
-        FixConfiguration: something is wrong, and `raise_errors` is set.
-    """
-    given, unreadable = typed(config, schema)
-    problems = [*lost, *unreadable]
-    config.clear()
-    for name, value in given.items():
-        types = schema["properties"].get(name, {}).get("type", ())
-        is_text = isinstance(value, bool) and "string" in types
-        config[name] = str(value).lower() if is_text else _plain(value)
-    problems += unknown_settings(config, schema)
-    refused = [
-        _in_words(error)
-        for error in JSONSchemaValidator(without_map_parts(schema)).iter_errors(config)
-    ]
-    problems += refused or problems_of(config)
-    if problems and raise_errors:
-        raise FixConfiguration(
-            " ".join(problems), "`target-posthog --about` explains every setting."
-        )
-    return problems
-
-
-def _plain(value: Any) -> Any:
-    """Return a value without decimals, which the SDK reads from a file of settings."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return [_plain(one) for one in value] if isinstance(value, list) else value
-
-
-def _in_words(error: ValidationError) -> str:
-    path = ".".join(str(part) for part in error.absolute_path)
-    setting = f"`{path}`" if path else "The configuration"
-    wanted: Any = error.validator_value
-    schema: Any = error.schema
-    if error.validator == "required":
-        return f"{setting} must have {' and '.join(f'`{name}`' for name in wanted)}."
-    if error.validator == "enum":
-        choices = [f"`{value}`" for value in wanted if value is not None]
-    else:
-        choices = [_TYPES_IN_WORDS[name] for name in sorted(types_of(schema))]
-    first, last = ", ".join(choices[:-1]), choices[-1]
-    return f"{setting} must be {f'{first} or {last}' if first else last}."
 
 
 def run(

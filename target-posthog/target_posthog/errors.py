@@ -11,6 +11,8 @@ TargetPosthogError
 from __future__ import annotations
 
 import errno
+import os
+import sys
 from typing import ClassVar
 
 STATE_IS_SAVED = "All records up to the last state are delivered; the others will be read again."
@@ -48,6 +50,21 @@ class WrongStreamMap(FixConfiguration):
 
 class RunAgain(TargetPosthogError):
     """PostHog, the network, the disk or the ledger failed; the next run goes on from here."""
+
+
+class StateNotWritten(RunAgain):
+    """Standard output, where the states go, is closed or full."""
+
+    def __init__(self, error: OSError) -> None:
+        closed = isinstance(error, BrokenPipeError)
+        super().__init__(
+            "Standard output was closed by its reader."
+            if closed
+            else f"The state cannot be written to standard output: {error.strerror}.",
+            "Run again.",
+        )
+        # What could not be written waits in the buffer: Python would try, and fail, once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class BrokenInput(TargetPosthogError):

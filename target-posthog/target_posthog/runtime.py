@@ -23,7 +23,7 @@ from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import Links
-from target_posthog.settings import api_key_of
+from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

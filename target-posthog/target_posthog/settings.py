@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from singer_sdk import typing as th
 
-from target_posthog.capture.hosts import ingestion_host
-from target_posthog.capture.project_token import token_in
-from target_posthog.common.remote_lines import is_address, problem_of
-from target_posthog.common.stream_map_checks import stream_map_problems
-from target_posthog.errors import FixConfiguration
-from target_posthog.formats.mapping_reader import read_mappings
-from target_posthog.input.batch_files import DEFAULT_MAX_GB
-from target_posthog.posthog.names import ACTING_NAMES
-from target_posthog.validation import setting_conflicts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-_PREVIEW_KEY = "phc_preview"
+#: In gigabytes; as in tap-amplitude. Who raises it trusts the files: see `input.batch_files`.
+DEFAULT_MAX_GB = 20
 
 SETTINGS = th.PropertiesList(
     th.Property(
@@ -199,7 +185,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "max_reject_ratio",
-        th.NumberType,
+        th.NumberType(minimum=0, maximum=1),
         default=0.1,
         title="Largest share of rejects",
         description="The run ends with exit code 3 when more than this share of the records was "
@@ -224,7 +210,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "max_member_gb",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=DEFAULT_MAX_GB,
         title="Largest batch file, unpacked",
         description="The most gigabytes that one batch file may unpack to, as in tap-amplitude. It "
@@ -232,103 +218,38 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "workers",
-        th.IntegerType(nullable=True),
+        th.IntegerType(nullable=True, minimum=1),
         title="Workers",
         description="How many processes convert the tap's batch files, and its records once there "
         "are many. By default one for each processor.",
     ),
     th.Property(
         "max_batch_bytes",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=4 * 1024 * 1024,
         title="Largest batch in bytes",
         description="Size of one request before compression; PostHog takes 20 MiB.",
     ),
     th.Property(
         "max_batch_events",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=5000,
         title="Largest batch in events",
         description="Number of events in one request.",
     ),
     th.Property(
         "max_events_per_second",
-        th.NumberType(nullable=True),
+        th.NumberType(nullable=True, exclusive_minimum=0),
         title="Largest number of events per second",
         description="The speed that you agreed on with PostHog. It is held over all requests, "
         "repeats included.",
     ),
     th.Property(
         "max_retry_seconds",
-        th.IntegerType,
+        th.IntegerType(minimum=1),
         default=1800,
         title="Longest wait",
         description="How long one batch is tried while PostHog or the network cannot take it. Then "
         "the run stops with its state saved.",
     ),
 ).to_dict()
-
-
-def api_key_of(config: Mapping[str, Any]) -> str:
-    """Return the project token.
-
-    Raises:
-        FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
-    """
-    key = config.get("api_key") or ""
-    if not key and config.get("preview_path"):
-        return _PREVIEW_KEY
-    return token_in(key)
-
-
-def problems_of(config: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong beyond the types, each as one sentence, without any secret."""
-    problems = [
-        *_complaints(lambda: api_key_of(config)),
-        *_complaints(lambda: ingestion_host(config["host"])),
-        *read_mappings(config["streams"])[1],
-    ]
-    problems += _problems_of_places(config)
-    problems += [
-        f"`{name}` must be at least 1."
-        for name in (
-            "workers",
-            "max_member_gb",
-            "max_batch_bytes",
-            "max_batch_events",
-            "max_retry_seconds",
-        )
-        if config.get(name, 1) < 1
-    ]
-    problems += [
-        f"`property_names` cannot make {one['to']}: PostHog acts upon that name."
-        for one in config["property_names"]
-        if one["to"] in ACTING_NAMES
-    ]
-    rate = config.get("max_events_per_second")
-    if rate is not None and not rate > 0:
-        problems.append("`max_events_per_second` must be more than 0.")
-    if not 0 <= config["max_reject_ratio"] <= 1:
-        problems.append("`max_reject_ratio` must be from 0 to 1.")
-    return [*problems, *setting_conflicts(config), *stream_map_problems(config)]
-
-
-def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
-    problems = []
-    if "://" in (config.get("preview_path") or ""):
-        problems.append("`preview_path` is an address; it must be a folder of this machine.")
-    rejects = config["rejects_path"]
-    if is_address(rejects) and (problem := problem_of(rejects)):
-        problems.append(
-            f"`rejects_path` cannot be used ({problem}): install its driver, an extra of the "
-            "target (`s3`, `gcs` or `azure`), or set it to a folder."
-        )
-    return problems
-
-
-def _complaints(check: Callable[[], object]) -> list[str]:
-    try:
-        check()
-    except FixConfiguration as error:
-        return [str(error)]
-    return []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.sinks import Sink
 from typing_extensions import override
 
-from target_posthog.cli import RecordWithoutKey
 from target_posthog.formats.converter import Converter
 from target_posthog.input.intake import Intake
+from target_posthog.sdk import RecordWithoutKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

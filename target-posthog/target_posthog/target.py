@@ -22,7 +22,6 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.capture.hosts import ingestion_host, without_credentials
-from target_posthog.cli import RecordWithoutSchema, StateNotWritten, checked_config
 from target_posthog.common.about_text import AboutText
 from target_posthog.common.checked_mapper import CheckedMapper
 from target_posthog.common.given_settings import (
@@ -33,7 +32,12 @@ from target_posthog.common.given_settings import (
 )
 from target_posthog.common.object_cutter import Found
 from target_posthog.delivery.state_writer import StateWriter
-from target_posthog.errors import BrokenInput, FixConfiguration, TargetPosthogError
+from target_posthog.errors import (
+    BrokenInput,
+    FixConfiguration,
+    StateNotWritten,
+    TargetPosthogError,
+)
 from target_posthog.formats.converter import MELTANO_TEST_STREAM, Conversions
 from target_posthog.formats.schemas import usable_schema
 from target_posthog.input.batch_files import BatchFile, files_of
@@ -45,10 +49,11 @@ from target_posthog.model import Skipped
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
-from target_posthog.settings import SETTINGS, api_key_of, problems_of
+from target_posthog.sdk import RecordWithoutSchema
+from target_posthog.settings import SETTINGS
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
-from target_posthog.validation import parts_kept_back
+from target_posthog.validation import api_key_of, checked_config, parts_kept_back
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
@@ -527,9 +532,7 @@ class TargetPosthog(Target):
         # Before the default is filled in.
         self._is_rejects_path_given = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
-        return checked_config(
-            self._config, schema, problems_of, lost=lost, raise_errors=raise_errors
-        )
+        return checked_config(self._config, schema, lost=lost, raise_errors=raise_errors)
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805

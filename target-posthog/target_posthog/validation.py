@@ -1,24 +1,165 @@
-"""Settings that could not act beside the others: refused, for a wish is never dropped in silence.
+"""All that a user gave: the settings checked, each by itself and beside the others.
 
-All other settings act in every format, by either protocol, and in a preview: that shows the run
-that would be, and what concerns the sending alone waits for it.
+A wish is never dropped in silence: settings that could not act beside the others are refused. All
+others act in every format, by either protocol, and in a preview: that shows the run that would be,
+and what concerns the sending alone waits for it.
 """
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+from target_posthog.capture.hosts import ingestion_host
+from target_posthog.capture.project_token import token_in
 from target_posthog.capture.protocols import BatchWire, V1Wire
-from target_posthog.common.given_settings import from_variables, typed
+from target_posthog.common.given_settings import (
+    LIMITS,
+    from_variables,
+    limits_of,
+    typed,
+    types_of,
+)
+from target_posthog.common.remote_lines import is_address, problem_of
+from target_posthog.common.setting_names import unknown_settings
+from target_posthog.common.stream_map_checks import stream_map_problems, without_map_parts
+from target_posthog.errors import FixConfiguration
+from target_posthog.formats.mapping_reader import read_mappings
+from target_posthog.posthog.names import ACTING_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from jsonschema import ValidationError
+
+_PREVIEW_KEY = "phc_preview"
 #: Formats whose records say themselves what of them is what.
 _OWN_FORMATS = frozenset({"amplitude", "posthog"})
 _FLATTENING = ("flattening_max_depth", "flattening_max_key_length", "flattening_separator")
 _MAPPING = ("stream_map_config", "faker_config")
+
+
+_TYPES_IN_WORDS = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "number": "a number",
+    "object": "an object",
+    "string": "text",
+}
+
+
+def checked_config(
+    config: dict[str, Any],
+    schema: Mapping[str, Any],
+    *,
+    lost: Iterable[str] = (),
+    raise_errors: bool,
+) -> list[str]:
+    """Return everything that is wrong with the settings, after filling in the defaults.
+
+    The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
+    setting that is null or an empty text counts as not set; a text may stand for what the schema
+    wants, a truth value for a text.
+
+    Raises:
+        FixConfiguration: something is wrong, and `raise_errors` is set.
+    """
+    given, unreadable = typed(config, schema)
+    problems = [*lost, *unreadable]
+    config.clear()
+    for name, value in given.items():
+        types = schema["properties"].get(name, {}).get("type", ())
+        is_text = isinstance(value, bool) and "string" in types
+        config[name] = str(value).lower() if is_text else _plain(value)
+    problems += unknown_settings(config, schema)
+    refused = list(JSONSchemaValidator(without_map_parts(schema)).iter_errors(config))
+    problems += map(_in_words, refused)
+    if all(error.validator in LIMITS for error in refused):
+        problems += problems_of(config)
+    if problems and raise_errors:
+        raise FixConfiguration(
+            " ".join(problems), "`target-posthog --about` explains every setting."
+        )
+    return problems
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without decimals, which the SDK reads from a file of settings."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _in_words(error: ValidationError) -> str:
+    path = ".".join(str(part) for part in error.absolute_path)
+    setting = f"`{path}`" if path else "The configuration"
+    wanted: Any = error.validator_value
+    schema: Any = error.schema
+    if error.validator == "required":
+        return f"{setting} must have {' and '.join(f'`{name}`' for name in wanted)}."
+    if error.validator == "enum":
+        choices = [f"`{value}`" for value in wanted if value is not None]
+    elif error.validator in LIMITS:
+        choices = [limits_of(schema)]
+    else:
+        choices = [_TYPES_IN_WORDS[name] for name in sorted(types_of(schema))]
+    first, last = ", ".join(choices[:-1]), choices[-1]
+    return f"{setting} must be {f'{first} or {last}' if first else last}."
+
+
+def api_key_of(config: Mapping[str, Any]) -> str:
+    """Return the project token.
+
+    Raises:
+        FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
+    """
+    key = config.get("api_key") or ""
+    if not key and config.get("preview_path"):
+        return _PREVIEW_KEY
+    return token_in(key)
+
+
+def problems_of(config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong beyond the types, each as one sentence, without any secret."""
+    problems = [
+        *_complaints(lambda: api_key_of(config)),
+        *_complaints(lambda: ingestion_host(config["host"])),
+        *read_mappings(config["streams"])[1],
+    ]
+    problems += _problems_of_places(config)
+    problems += [
+        f"`property_names` cannot make {rename['to']}: PostHog acts upon that name."
+        for rename in config["property_names"]
+        if rename["to"] in ACTING_NAMES
+    ]
+    return [*problems, *setting_conflicts(config), *stream_map_problems(config)]
+
+
+def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if "://" in (config.get("preview_path") or ""):
+        problems.append("`preview_path` is an address; it must be a folder of this machine.")
+    rejects = config["rejects_path"]
+    if is_address(rejects) and (problem := problem_of(rejects)):
+        problems.append(
+            f"`rejects_path` cannot be used ({problem}): install its driver, an extra of the "
+            "target (`s3`, `gcs` or `azure`), or set it to a folder."
+        )
+    return problems
+
+
+def _complaints(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except FixConfiguration as error:
+        return [str(error)]
+    return []
 
 
 def setting_conflicts(config: Mapping[str, Any]) -> Iterator[str]:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import Stopped, TapError
-from target_posthog.cli import StateNotWritten
-from target_posthog.errors import TargetPosthogError
+from target_posthog.errors import StateNotWritten, TargetPosthogError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

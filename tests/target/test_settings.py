@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.cli import checked_config
 from target_posthog.errors import FixConfiguration
-from target_posthog.settings import SETTINGS, api_key_of, problems_of
+from target_posthog.settings import SETTINGS
+from target_posthog.validation import api_key_of, checked_config
 
 if TYPE_CHECKING:
     from tests.support.singer import Json
@@ -21,7 +21,7 @@ SOUND: dict[str, Any] = {"api_key": "phc_test"}
 def checked(**settings: Any) -> Json:
     """Return the settings with their defaults."""
     config = {**SOUND, **settings}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     return config
 
 
@@ -119,7 +119,7 @@ def test_a_project_token_is_taken(key: str) -> None:
 def test_a_preview_needs_no_key() -> None:
     """But a personal key is wrong there too."""
     config = {"preview_path": "p"}
-    assert checked_config(config, SETTINGS, problems_of, raise_errors=True) == []
+    assert checked_config(config, SETTINGS, raise_errors=True) == []
     assert "personal API key" in complaint(api_key="phx_x", preview_path="p")
 
 
@@ -256,13 +256,13 @@ def test_several_problems_are_told_at_once() -> None:
 def test_a_refused_value_is_never_shown(name: str, value: object) -> None:
     """A key may have been put into the wrong setting."""
     config = {**SOUND, name: value}
-    problems = checked_config(config, SETTINGS, problems_of, raise_errors=False)
+    problems = checked_config(config, SETTINGS, raise_errors=False)
     assert "hush" not in " ".join(problems)
 
 
 def test_problems_can_be_asked_for_without_a_stop() -> None:
     """`--about` and tests of other tools do so."""
-    problems = checked_config({"api_key": "phx_x"}, SETTINGS, problems_of, raise_errors=False)
+    problems = checked_config({"api_key": "phx_x"}, SETTINGS, raise_errors=False)
     assert len(problems) == 1
 
 
@@ -274,6 +274,6 @@ def test_a_decimal_of_a_file_is_a_number() -> None:
         "streams": {"s": {"event": {"value": "e"}, "properties": {"a": {"value": Decimal("0.5")}}}},
         "skip_events": [Decimal("2.5")],
     }
-    checked_config(config, SETTINGS, problems_of, raise_errors=False)
+    checked_config(config, SETTINGS, raise_errors=False)
     assert json.dumps([config["max_events_per_second"], config["streams"], config["skip_events"]])
     assert type(config["max_events_per_second"]) is float

@@ -37,6 +37,8 @@ _KINDS = {
     "number": "number",
     "object": 'JSON object, such as {"a": "b"}',
 }
+#: How a schema limits a number, in words; see the SDK's `IntegerType` and `NumberType`.
+LIMITS = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
 _UNREADABLE = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
@@ -184,6 +186,15 @@ def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     for kind in ("anyOf", "oneOf"):
         found.update(*(types_of(one) for one in schema.get(kind, ()) if isinstance(one, dict)))
     return frozenset(found - {"null"})
+
+
+def limits_of(schema: Mapping[str, Any]) -> str:
+    """Return the limits of a setting in words, such as `at least 1`; empty if it has none."""
+    if "minimum" in schema and "maximum" in schema:
+        return f"from {schema['minimum']} to {schema['maximum']}"
+    return " and ".join(
+        f"{words} {schema[name]}" for name, words in LIMITS.items() if name in schema
+    )
 
 
 def _read(value: Any, types: frozenset[str]) -> Any:

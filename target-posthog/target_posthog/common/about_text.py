@@ -9,6 +9,8 @@ from typing import Any
 from singer_sdk.about import AboutInfo, TextFormatter
 from typing_extensions import override
 
+from target_posthog.common.given_settings import limits_of
+
 
 class AboutText(TextFormatter, format_name="settings"):
     """The SDK's text, with title, description, values and default of each setting."""
@@ -30,6 +32,8 @@ def _setting(name: str, schema: dict[str, Any], prefix: str) -> str:
     values = [str(one) for one in schema.get("enum", ()) if one is not None]
     if values:
         lines.append(f"    Values: {', '.join(values)}")
+    if limits := limits_of(schema):
+        lines.append(f"    Limits: {limits}")
     if schema.get("default") is not None:
         lines.append(f"    Default: {json.dumps(schema['default'], ensure_ascii=False)}")
     lines.append(f"    Environment Variable: {prefix}{name.upper()}")

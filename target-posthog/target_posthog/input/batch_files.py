@@ -27,6 +27,7 @@ from target_posthog.common.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_
 from target_posthog.common.remote_lines import keep_drivers_quiet
 from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
 from target_posthog.input.blocks import in_blocks
+from target_posthog.settings import DEFAULT_MAX_GB
 
 if sys.platform != "win32":
     import fcntl
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 GB = 1024**3
 #: The same bounds as the tap's, for what other taps hand over and for what is damaged on the way.
 #: Who raises the size above its default trusts the files: then it alone counts.
-DEFAULT_MAX_GB = 20
 _MAX_RATIO, _RATIO_FREE_BYTES = 200, 64 * 1024 * 1024
 #: What a file may unpack to and be kept until its checksum was seen. A larger one is unpacked
 #: twice, which costs 0.8 µs more for an event of 2 kB.

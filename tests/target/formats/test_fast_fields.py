@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from target_posthog.cli import checked_config
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json, StreamRecord, whole_record
 from target_posthog.posthog.events import OutgoingEvent, prepare
-from target_posthog.settings import SETTINGS, problems_of
+from target_posthog.settings import SETTINGS
+from target_posthog.validation import checked_config
 from tests.target.formats.test_any_record import KEYS, LATEST, MAPPINGS, NAMES, USUAL, WIRE
 from tests.target.test_any_input import VALUES
 
@@ -54,7 +54,7 @@ def converter_of(source_format: str, parts: Any, key: tuple[str, ...], **more: A
     _, problems = read_mappings({"s": parts})
     if source_format != "posthog" and not problems:
         config["streams"] = {"s": parts}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     return Converter(Conversions(config), "s", {}, key, lambda *_: None)
 
 
@@ -127,7 +127,7 @@ def test_a_record_without_its_key_is_left_to_the_sdk_which_stops(source_format: 
 def test_nothing_is_usual_where_all_is_left_out() -> None:
     """Nor is Meltano's own test stream, which is never sent."""
     config: Json = {"api_key": "phc_x", "unmapped_streams": "skip"}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     for stream in ("s", "meltano_test_stream"):
         converter = Converter(Conversions(config), stream, {}, (), lambda *_: None)
         assert converter.usual_rows is None
@@ -137,7 +137,7 @@ def test_the_quick_way_says_and_notes_what_the_other_does() -> None:
     """What stands for the parts that are left open, once; and which fields of the mapping came."""
     config: Json = {"api_key": "phc_x", "source_format": "fields"}
     config["streams"] = {"s": {"event": "kind"}}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     conversions, said = Conversions(config), []
     schema: Json = {"properties": {"user_id": {}, "time": {}}}
     converter = Converter(conversions, "s", schema, (), lambda _, text: said.append(text))

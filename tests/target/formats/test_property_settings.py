@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.cli import checked_config
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.model import Conversion, Converted, Rejected
-from target_posthog.settings import SETTINGS, problems_of
+from target_posthog.settings import SETTINGS
+from target_posthog.validation import checked_config
 
 if TYPE_CHECKING:
     from tests.support.singer import Json
@@ -52,7 +52,7 @@ def convert(source_format: str, record: Json, **settings: Any) -> Conversion:
     config: Json = {"api_key": "phc_x", "source_format": source_format, **settings}
     if source_format == "fields":
         config = {"streams": STREAMS, **config}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     converter = Converter(Conversions(config), "orders", {}, (), lambda *_: None)
     return converter.convert(record)
 

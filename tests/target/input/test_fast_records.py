@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.cli import checked_config
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.formats.amplitude.fast.convert import UsualRows
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.input.fast_records import FastRecords
 from target_posthog.model import whole_record
-from target_posthog.settings import SETTINGS, problems_of
+from target_posthog.settings import SETTINGS
+from target_posthog.validation import checked_config
 from tests.support.field_cases import batches_of
 from tests.support.processes import run_target
 from tests.support.singer import counts_in, record, records, row, schema, state
@@ -297,5 +297,5 @@ def _typical() -> UsualRows:
 
 def _orders() -> Any:
     config: Json = {"api_key": "phc_x", "source_format": "fields"}
-    checked_config(config, SETTINGS, problems_of, raise_errors=True)
+    checked_config(config, SETTINGS, raise_errors=True)
     return Converter(Conversions(config), "orders", {}, ("id",), lambda *_: None).usual_rows
