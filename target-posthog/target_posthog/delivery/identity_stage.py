@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.identity.newest_rows import NewestRows, with_group_properties
-from target_posthog.identity.observations import added_item, apart, sightings_of
+from target_posthog.identity.observations import added_item, apart, observations_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ class IdentityStage:
         for index in [index for index, item in enumerate(items) if item.groups]:
             if outdated := self._newest.outdated_groups(items[index]):
                 items[index] = with_group_properties(items[index], outdated)
-        news = self._links.news(sightings_of(items))
+        news = self._links.news(observations_of(items))
         self._counts.shared_devices += news.newly_shared
         for index in news.apart:
             items[index] = apart(items[index])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from target_posthog.model import GroupState, Json, Link
 
 
-class Sighting(msgspec.Struct, frozen=True, gc=False):
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """What one record shows.
 
     Attributes:
@@ -89,9 +89,9 @@ def note_what_is_shown(items: Sequence[OutgoingEvent]) -> None:
             item.link = None
 
 
-def sightings_of(items: Sequence[OutgoingEvent]) -> list[Sighting]:
+def observations_of(items: Sequence[OutgoingEvent]) -> list[Observation]:
     """Return what a stretch of records shows; those that show nothing new in it are left out."""
-    sightings = []
+    observations = []
     shown: set[tuple[str | None, str | None]] = set()
     for index, item in [(index, item) for index, item in enumerate(items) if item.shows]:
         user, link, groups = item.user, item.link, item.groups
@@ -100,13 +100,15 @@ def sightings_of(items: Sequence[OutgoingEvent]) -> list[Sighting]:
         pair = user, None if link is None else link.device_id
         if groups or item.joins or pair not in shown:
             shown.add(pair)
-            seen = Sighting(index, item.person, item.timestamp, user, link, groups, item.joins)
-            sightings.append(seen)
+            observed = Observation(
+                index, item.person, item.timestamp, user, link, groups, item.joins
+            )
+            observations.append(observed)
         for link in item.also:
             if (user, link.device_id) not in shown:
                 shown.add((user, link.device_id))
-                sightings.append(Sighting(index, item.person, item.timestamp, user, link))
-    return sightings
+                observations.append(Observation(index, item.person, item.timestamp, user, link))
+    return observations
 
 
 def added_item(added: Added, wire: Wire) -> OutgoingEvent:

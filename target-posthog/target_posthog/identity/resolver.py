@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.cache import Recent
 from target_posthog.identity.ledger import GroupKey, Ledger, Owner
-from target_posthog.identity.observations import Added, News, Sighting
+from target_posthog.identity.observations import Added, News, Observation
 from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import IdentityEvents, identity_event
@@ -72,30 +72,30 @@ class Links:
             if owner is not None
         }
 
-    def news(self, sightings: Sequence[Sighting]) -> News:
+    def news(self, observations: Sequence[Observation]) -> News:
         """Return what PostHog must be told, after the ledger knows that it will be.
 
         Args:
-            sightings: what a stretch of records shows, in order.
+            observations: what a stretch of records shows, in order.
         """
-        owners, digests = self._owners_of(sightings), self._digests_of(sightings)
+        owners, digests = self._owners_of(observations), self._digests_of(observations)
         shared: dict[tuple[str, str], Link] = {}
         added: list[Added] = []
         apart: list[int] = []
-        for seen in sightings:
-            added += _group_news(seen, digests)
-            link = seen.link
+        for observation in observations:
+            added += _group_news(observation, digests)
+            link = observation.link
             if link is None or self._kind == "none":
                 continue
             owner = owners[link.device_id]
             if owner.user_id != link.user_id:
                 shared[link.device_id, link.user_id] = link
-                if seen.joins:
-                    apart.append(seen.index)
-            elif not seen.joins and self._is_news(owner, link):
+                if observation.joins:
+                    apart.append(observation.index)
+            elif not observation.joins and self._is_news(owner, link):
                 self._on_the_way.add(link.device_id)
-                event = identity_event(self._kind, link, seen.timestamp)
-                added.append(Added(seen.index, event, link=link))
+                event = identity_event(self._kind, link, observation.timestamp)
+                added.append(Added(observation.index, event, link=link))
         self._digests.put(digests)
         newly_shared = self._ledger.note_shared(list(shared.values())) if shared else 0
         return News(added, after=self._after_the_record, newly_shared=newly_shared, apart=apart)
@@ -132,8 +132,8 @@ class Links:
         device = link.device_id
         return not (owner.accepted or device in self._on_the_way or device in self._refused)
 
-    def _owners_of(self, sightings: Sequence[Sighting]) -> dict[str, Owner]:
-        """Return whose every id of these sightings is, after claiming those that are nobody's yet.
+    def _owners_of(self, observations: Sequence[Observation]) -> dict[str, Owner]:
+        """Return whose every id of these observations is, after claiming those that are nobody's yet.
 
         Users claim their own ids before any device is claimed: a device id that is a user's, too,
         is never joined to another user.
@@ -142,7 +142,7 @@ class Links:
             return {}
         owners: dict[str, Owner] = {}
         unknown: list[Link] = []
-        for one, link in _claims_of(sightings).items():
+        for one, link in _claims_of(observations).items():
             known = self._owners.get(one)
             if known is None:
                 unknown.append(link)
@@ -154,34 +154,38 @@ class Links:
             owners |= claimed
         return owners
 
-    def _digests_of(self, sightings: Sequence[Sighting]) -> dict[GroupKey, str]:
-        """Return what PostHog last took of every known group of these sightings."""
-        keys = {(one.group_type, one.group_key) for seen in sightings for one in seen.groups}
+    def _digests_of(self, observations: Sequence[Observation]) -> dict[GroupKey, str]:
+        """Return what PostHog last took of every known group of these observations."""
+        keys = {
+            (one.group_type, one.group_key)
+            for observation in observations
+            for one in observation.groups
+        }
         known = {key: digest for key in keys if (digest := self._digests.get(key)) is not None}
         unknown = sorted(keys - known.keys())
         return known | self._ledger.group_digests(unknown) if unknown else known
 
 
-def _claims_of(sightings: Sequence[Sighting]) -> dict[str, Link]:
+def _claims_of(observations: Sequence[Observation]) -> dict[str, Link]:
     """Return who wants which id: users their own, then each device its first user."""
     first: dict[str, Link] = {}
-    for seen in sightings:
-        if seen.user is not None and seen.user not in first:
-            first[seen.user] = Link(seen.user, seen.user)
-    for seen in sightings:
-        if seen.link is not None:
-            first.setdefault(seen.link.device_id, seen.link)
+    for observation in observations:
+        if observation.user is not None and observation.user not in first:
+            first[observation.user] = Link(observation.user, observation.user)
+    for observation in observations:
+        if observation.link is not None:
+            first.setdefault(observation.link.device_id, observation.link)
     return first
 
 
-def _group_news(seen: Sighting, digests: dict[GroupKey, str]) -> Iterator[Added]:
+def _group_news(observation: Observation, digests: dict[GroupKey, str]) -> Iterator[Added]:
     """Yield an event for each group that is not as PostHog last took it; note the new digests."""
-    for group in seen.groups:
+    for group in observation.groups:
         key, digest = (group.group_type, group.group_key), _digest(group)
         if digests.get(key) != digest:
             digests[key] = digest
-            event = group_event(group, seen.person, seen.timestamp)
-            yield Added(seen.index, event, groups=(group,))
+            event = group_event(group, observation.person, observation.timestamp)
+            yield Added(observation.index, event, groups=(group,))
 
 
 def _digest(group: GroupState) -> str:

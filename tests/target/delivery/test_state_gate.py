@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.identity.ledger import Ledger
-    from target_posthog.identity.observations import News, Sighting
+    from target_posthog.identity.observations import News, Observation
     from target_posthog.posthog.people import IdentityEvents
 
 
@@ -67,12 +67,12 @@ class FailingLinks(Links):
         self._left = fails_at
 
     @override
-    def news(self, sightings: Sequence[Sighting]) -> News:
+    def news(self, observations: Sequence[Observation]) -> News:
         """Return what PostHog must be told, or fail."""
         self._left -= 1
         if self._left < 0:
             raise RunAgain("The ledger failed.", "Make room.")
-        return super().news(sightings)
+        return super().news(observations)
 
 
 def check_marks(

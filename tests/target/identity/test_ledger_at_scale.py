@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from target_posthog.identity.ledger import Ledger, Owner
-from target_posthog.identity.observations import sightings_of
+from target_posthog.identity.observations import observations_of
 from target_posthog.identity.resolver import Links
 from target_posthog.model import Link
 from tests.fakes.posthog_persons import PersonModel
@@ -106,7 +106,7 @@ def test_targets_that_share_a_ledger_never_join_two_users(
 def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count: int) -> None:
     """A look-up for each pair would be the slowest part of a migration."""
     pairs = [Link(f"user-{number}", f"device-{number}") for number in range(count)]
-    seen = sightings_of([item(number, link=pair) for number, pair in enumerate(pairs)])
+    seen = observations_of([item(number, link=pair) for number, pair in enumerate(pairs)])
     ledger = Ledger(ledger_url, "phc_test")
     links = Links(ledger, "alias")
     statements: list[str] = []
@@ -153,7 +153,7 @@ def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
     links = Links(ledger, "alias")
     alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
     bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
-    news = links.news(sightings_of([bob, alice]))
+    news = links.news(observations_of([bob, alice]))
     assert (news.added, news.newly_shared) == ([], 1)
     assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
     ledger.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.observations import sightings_of
+from target_posthog.identity.observations import observations_of
 from target_posthog.identity.resolver import Links
 from target_posthog.model import GroupState, Link
 from target_posthog.progress import Counts
@@ -134,7 +134,7 @@ def test_a_link_on_its_way_is_not_told_again_in_the_same_run(tmp_path: Path) -> 
 def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> None:
     """Workers ask their parent, which keeps the ledger."""
     with opened(tmp_path) as links:
-        seen = sightings_of([item(1, D1, acme={"plan": "a"})])
+        seen = observations_of([item(1, D1, acme={"plan": "a"})])
         assert copied(seen) == seen
         news = links.news(seen)
     assert len(news.added) == 2
@@ -143,7 +143,7 @@ def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> N
 
 def test_a_record_that_shows_nothing_is_not_asked_about() -> None:
     """Most rows of an anonymous visit show neither a pair nor a group."""
-    assert sightings_of([item(1), item(2, D1), item(3)])[0].index == 1
+    assert observations_of([item(1), item(2, D1), item(3)])[0].index == 1
 
 
 def test_a_further_user_of_a_device_is_counted_once_and_not_linked(tmp_path: Path) -> None:
