@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.identity.newest_rows import NewestRows, with_group_properties
-from target_posthog.identity.observations import added_item, apart, observations_of
+from target_posthog.identity.observations import observations_of, outgoing, without_merge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.interfaces import ToldLinks
-    from target_posthog.identity.observations import Added, News
+    from target_posthog.identity.observations import DerivedEvent, DerivedEvents
     from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.progress import Counts
 
@@ -40,47 +40,52 @@ class IdentityStage:
         for index in [index for index, item in enumerate(items) if item.groups]:
             if outdated := self._newest.outdated_groups(items[index]):
                 items[index] = with_group_properties(items[index], outdated)
-        news = self._links.news(observations_of(items))
-        self._counts.shared_devices += news.newly_shared
-        for index in news.apart:
-            items[index] = apart(items[index])
-        return self._told(items, news, self._users_of(items))
+        derived = self._links.news(observations_of(items))
+        self._counts.shared_devices += derived.newly_shared
+        for index in derived.conflicting:
+            items[index] = without_merge(items[index])
+        return self._interleaved(items, derived, self._users_of(items))
 
     def _users_of(self, items: Sequence[OutgoingEvent]) -> Mapping[str, tuple[str, bool]]:
         devices = {item.ordering_key for item in items if item.user is None}
         return self._links.users_of(devices) if devices else {}
 
-    def _told(
-        self, items: Sequence[OutgoingEvent], news: News, users: Mapping[str, tuple[str, bool]]
+    def _interleaved(
+        self,
+        items: Sequence[OutgoingEvent],
+        derived: DerivedEvents,
+        users: Mapping[str, tuple[str, bool]],
     ) -> list[OutgoingEvent]:
         """Return the events with those to add in their places; what is outdated is demoted."""
-        beside: dict[int, list[Added]] = {}
-        for one in news.added:
+        beside: dict[int, list[DerivedEvent]] = {}
+        for one in derived.events:
             beside.setdefault(one.index, []).append(one)
         # These are joined at their places in the stretch, not before.
-        apart_yet = {one.link.device_id for one in news.added if one.link is not None}
+        apart_yet = {one.link.device_id for one in derived.events if one.link is not None}
         result: list[OutgoingEvent] = []
         begin = 0
-        for index, added in beside.items():
-            end = index + news.after
+        for index, events in beside.items():
+            end = index + derived.after
             result += self._newest.told(items[begin:end], users, apart_yet)
-            result += self._added(added, result[-1] if news.after else items[index], apart_yet)
+            result += self._outgoing(
+                events, result[-1] if derived.after else items[index], apart_yet
+            )
             begin = end
         result += self._newest.told(items[begin:], users, apart_yet)
         self._newest.settle()
         return result
 
-    def _added(
-        self, added: Sequence[Added], item: OutgoingEvent, apart_yet: set[str]
+    def _outgoing(
+        self, derived: Sequence[DerivedEvent], item: OutgoingEvent, apart_yet: set[str]
     ) -> Iterator[OutgoingEvent]:
         """Yield the events to add beside one."""
-        for one in added:
+        for one in derived:
             if one.link is not None:
                 apart_yet.discard(one.link.device_id)
                 state = self._newest.join(one.link, item)
                 if state is not None:
                     one.event["properties"]["$set"] = state
-            yield added_item(one, self._wire)
+            yield outgoing(one, self._wire)
 
 
 def joined_by(items: Sequence[OutgoingEvent]) -> list[tuple[str, str]]:

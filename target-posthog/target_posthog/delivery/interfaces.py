@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from target_posthog.identity.observations import News, Observation
+    from target_posthog.identity.observations import DerivedEvents, Observation
     from target_posthog.model import GroupState, Json, Link, Rejected
 
 Historical = Literal["true", "false", "auto"]
@@ -24,7 +24,7 @@ MAX_LANES = 4
 class ToldLinks(Protocol):
     """What must be told and what was: `links.Links`."""
 
-    def news(self, observations: Sequence[Observation]) -> News:
+    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
         """Return what PostHog must be told because of a stretch of records."""
 
     def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:

@@ -1,6 +1,6 @@
-"""What the records of a stretch show of people and groups, and what PostHog is told because of it.
+"""What the records of a stretch show of people and groups, and the events that follow from it.
 
-Plain data between the two: `identity_stage` shows, `links` decides.
+Plain data between `delivery/identity_stage.py`, which observes, and `resolver.py`, which decides.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     joins: bool = False
 
 
-class Added(msgspec.Struct, frozen=True, gc=False):
+class DerivedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event to send beside the record of this index: an identity or a group event.
 
     Attributes:
@@ -60,24 +60,24 @@ class Added(msgspec.Struct, frozen=True, gc=False):
     groups: tuple[GroupState, ...] = ()
 
 
-class News(msgspec.Struct, frozen=True):
+class DerivedEvents(msgspec.Struct, frozen=True):
     """What PostHog must be told because of a stretch of records.
 
     Attributes:
-        added: the events to add, in the order of their records.
+        events: the events to add, in the order of their records.
         after: each goes just behind its record, else just before it.
         newly_shared: how many (device, further user) pairs were seen for the first time.
-        apart: the records whose own event would join two users, and must not.
+        conflicting: the records whose own event would join two users, and must not.
     """
 
-    added: Sequence[Added] = ()
+    events: Sequence[DerivedEvent] = ()
     after: bool = False
     newly_shared: int = 0
-    apart: Sequence[int] = ()
+    conflicting: Sequence[int] = ()
 
 
 def note_what_is_shown(items: Sequence[OutgoingEvent]) -> None:
-    """Note of each event whether it may show something that those before it do not."""
+    """Mark each event that may show something that those before it do not."""
     shown: set[tuple[str | None, str]] = set()
     for item in items:
         # Of other taps, a person keeps the order of all its ids.
@@ -100,10 +100,9 @@ def observations_of(items: Sequence[OutgoingEvent]) -> list[Observation]:
         pair = user, None if link is None else link.device_id
         if groups or item.joins or pair not in shown:
             shown.add(pair)
-            observed = Observation(
-                index, item.person, item.timestamp, user, link, groups, item.joins
+            observations.append(
+                Observation(index, item.person, item.timestamp, user, link, groups, item.joins)
             )
-            observations.append(observed)
         for link in item.also:
             if (user, link.device_id) not in shown:
                 shown.add((user, link.device_id))
@@ -111,33 +110,33 @@ def observations_of(items: Sequence[OutgoingEvent]) -> list[Observation]:
     return observations
 
 
-def added_item(added: Added, wire: Wire) -> OutgoingEvent:
-    """Return an event to add, on its way.
+def outgoing(derived: DerivedEvent, wire: Wire) -> OutgoingEvent:
+    """Return a derived event, ready to be sent.
 
     An identity event keeps its order with its user, whose events the device's are from now on. A
     group event keeps it with its group: two states of one group must not change places, whoever
     showed them, and no other event depends on them.
     """
-    event, link = added.event, added.link
+    event, link = derived.event, derived.link
     if link is None:
-        (group,) = added.groups
+        (group,) = derived.groups
         key = group_ordering_key(group.group_type, group.group_key)
     else:
         key = link.user_id
     return OutgoingEvent(
         event["uuid"], event["event"], event["distinct_id"], event["timestamp"],
-        _body(event, wire), event, key, added.link, added.groups, is_derived=True,
+        _body(event, wire), event, key, link, derived.groups, is_derived=True,
     )  # fmt: skip
 
 
 def _body(event: Json, wire: Wire) -> bytes:
-    """Return an event to add as JSON; its person is that of a record that fits."""
+    """Return a derived event as JSON; its person is that of a record that fits."""
     shaped = wire.fitted(event)
     return dumps(event if isinstance(shaped, Rejected) else shaped)
 
 
-def apart(item: OutgoingEvent) -> OutgoingEvent:
-    """Return the event of a record without its wish to join two users; the id stays on it."""
+def without_merge(item: OutgoingEvent) -> OutgoingEvent:
+    """Return a record's event without its request to join two users; the other id stays on it."""
     event = loads(item.body)
     properties = event["properties"]
     properties["not_joined_id"] = properties.pop(MERGED_IDS[item.name])

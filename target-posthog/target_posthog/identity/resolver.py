@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.cache import Recent
 from target_posthog.identity.ledger import GroupKey, Ledger, Owner
-from target_posthog.identity.observations import Added, News, Observation
+from target_posthog.identity.observations import DerivedEvent, DerivedEvents, Observation
 from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import IdentityEvents, identity_event
@@ -72,7 +72,7 @@ class Links:
             if owner is not None
         }
 
-    def news(self, observations: Sequence[Observation]) -> News:
+    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
         """Return what PostHog must be told, after the ledger knows that it will be.
 
         Args:
@@ -80,10 +80,10 @@ class Links:
         """
         owners, digests = self._owners_of(observations), self._digests_of(observations)
         shared: dict[tuple[str, str], Link] = {}
-        added: list[Added] = []
-        apart: list[int] = []
+        derived: list[DerivedEvent] = []
+        conflicting: list[int] = []
         for observation in observations:
-            added += _group_news(observation, digests)
+            derived += _group_events(observation, digests)
             link = observation.link
             if link is None or self._kind == "none":
                 continue
@@ -91,14 +91,14 @@ class Links:
             if owner.user_id != link.user_id:
                 shared[link.device_id, link.user_id] = link
                 if observation.joins:
-                    apart.append(observation.index)
+                    conflicting.append(observation.index)
             elif not observation.joins and self._is_news(owner, link):
                 self._on_the_way.add(link.device_id)
                 event = identity_event(self._kind, link, observation.timestamp)
-                added.append(Added(observation.index, event, link=link))
+                derived.append(DerivedEvent(observation.index, event, link=link))
         self._digests.put(digests)
         newly_shared = self._ledger.note_shared(list(shared.values())) if shared else 0
-        return News(added, after=self._after_the_record, newly_shared=newly_shared, apart=apart)
+        return DerivedEvents(derived, self._after_the_record, newly_shared, conflicting)
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
         """Remember links and group states that PostHog took."""
@@ -133,7 +133,7 @@ class Links:
         return not (owner.accepted or device in self._on_the_way or device in self._refused)
 
     def _owners_of(self, observations: Sequence[Observation]) -> dict[str, Owner]:
-        """Return whose every id of these observations is, after claiming those that are nobody's yet.
+        """Return the owner of each id of these observations, after claiming those of nobody yet.
 
         Users claim their own ids before any device is claimed: a device id that is a user's, too,
         is never joined to another user.
@@ -157,9 +157,9 @@ class Links:
     def _digests_of(self, observations: Sequence[Observation]) -> dict[GroupKey, str]:
         """Return what PostHog last took of every known group of these observations."""
         keys = {
-            (one.group_type, one.group_key)
+            (group.group_type, group.group_key)
             for observation in observations
-            for one in observation.groups
+            for group in observation.groups
         }
         known = {key: digest for key in keys if (digest := self._digests.get(key)) is not None}
         unknown = sorted(keys - known.keys())
@@ -178,14 +178,14 @@ def _claims_of(observations: Sequence[Observation]) -> dict[str, Link]:
     return first
 
 
-def _group_news(observation: Observation, digests: dict[GroupKey, str]) -> Iterator[Added]:
+def _group_events(observation: Observation, digests: dict[GroupKey, str]) -> Iterator[DerivedEvent]:
     """Yield an event for each group that is not as PostHog last took it; note the new digests."""
     for group in observation.groups:
         key, digest = (group.group_type, group.group_key), _digest(group)
         if digests.get(key) != digest:
             digests[key] = digest
             event = group_event(group, observation.person, observation.timestamp)
-            yield Added(observation.index, event, groups=(group,))
+            yield DerivedEvent(observation.index, event, groups=(group,))
 
 
 def _digest(group: GroupState) -> str:

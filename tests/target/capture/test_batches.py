@@ -11,7 +11,7 @@ import pytest
 
 from target_posthog.capture.batches import Limits, size_of
 from target_posthog.identity.newest_rows import demoted, with_group_properties
-from target_posthog.identity.observations import apart
+from target_posthog.identity.observations import without_merge
 from target_posthog.model import GroupState, Link, Rejected
 from target_posthog.posthog.events import MAX_EVENT_BYTES, SOMEWHERE, OutgoingEvent, prepare
 from tests.support.deliveries import LATEST, WIRE, batch_of, converted, events_of, item
@@ -161,7 +161,7 @@ def test_an_event_that_was_changed_is_measured_anew() -> None:
     before = item(1, event="$identify", properties=properties)
     before.groups, before.sets, before.size = (group,), SOMEWHERE, len(before.body)
     assert size_of([before]) == len(before.body) + 1
-    for after in (demoted(before), apart(before), with_group_properties(before, [group])):
+    for after in (demoted(before), without_merge(before), with_group_properties(before, [group])):
         assert len(after.body) != len(before.body)
         assert size_of([after]) == len(after.body) + 1
 

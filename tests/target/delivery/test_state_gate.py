@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.identity.ledger import Ledger
-    from target_posthog.identity.observations import News, Observation
+    from target_posthog.identity.observations import DerivedEvents, Observation
     from target_posthog.posthog.people import IdentityEvents
 
 
@@ -67,7 +67,7 @@ class FailingLinks(Links):
         self._left = fails_at
 
     @override
-    def news(self, observations: Sequence[Observation]) -> News:
+    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
         """Return what PostHog must be told, or fail."""
         self._left -= 1
         if self._left < 0:

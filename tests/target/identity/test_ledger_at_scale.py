@@ -115,8 +115,8 @@ def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count
         "before_cursor_execute",
         lambda _c, _cursor, statement, *_: statements.append(statement),
     )
-    news = links.news(seen)
-    assert [one.link for one in news.added] == pairs
+    derived = links.news(seen)
+    assert [one.link for one in derived.events] == pairs
     # Users and devices: two look-ups and two inserts, of 5,000 ids each.
     assert 1 <= len(statements) <= 4
     statements.clear()
@@ -153,7 +153,7 @@ def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
     links = Links(ledger, "alias")
     alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
     bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
-    news = links.news(observations_of([bob, alice]))
-    assert (news.added, news.newly_shared) == ([], 1)
+    derived = links.news(observations_of([bob, alice]))
+    assert (derived.events, derived.newly_shared) == ([], 1)
     assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
     ledger.close()

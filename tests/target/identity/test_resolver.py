@@ -136,9 +136,9 @@ def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> N
     with opened(tmp_path) as links:
         seen = observations_of([item(1, D1, acme={"plan": "a"})])
         assert copied(seen) == seen
-        news = links.news(seen)
-    assert len(news.added) == 2
-    assert copied(news) == news
+        derived = links.news(seen)
+    assert len(derived.events) == 2
+    assert copied(derived) == derived
 
 
 def test_a_record_that_shows_nothing_is_not_asked_about() -> None:
