@@ -22,7 +22,7 @@ from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Runtime:
         self._transport = self.preview or CaptureApi.of(
             config, self.wire, api_key=api_key, user_agent=program, rate_limit=rate_limit
         )
-        self.links = Links(self._ledger, config["identity_events"])
+        self.links = IdentityResolver(self._ledger, config["identity_events"])
         self.rejects = open_rejects(started)
         self.delivery = Delivery(
             # A preview keeps the order, whatever the disk does.
@@ -104,7 +104,7 @@ class Runtime:
             return
         ledger = self._ledger.begin(goes_on=goes_on)
         if not ledger.is_complete:
-            self.links.be_careful()
+            self.links.defer_links()
         if ledger.is_first and not ledger.is_complete:
             logger.warning(
                 "An earlier run had another ledger than the one at `ledger_url`. Links that it "

@@ -17,7 +17,7 @@ from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.input.intake import Intake
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.capture.protocols import Wire
-    from target_posthog.delivery.interfaces import ToldLinks
     from target_posthog.delivery.requests import InFlight
     from target_posthog.model import Conversion, GroupState, Json, Link
     from target_posthog.posthog.people import IdentityEvents
@@ -163,7 +162,7 @@ def delivery_to(
     identity_events: IdentityEvents = "alias",
     in_flight: InFlight | None = None,
     clock: Callable[[], float] = time.monotonic,
-    links: Callable[[Ledger, IdentityEvents], ToldLinks] = Links,
+    links: Callable[[Ledger, IdentityEvents], IdentityResolver] = IdentityResolver,
     **settings: Any,
 ) -> Iterator[Delivery]:
     """Give a delivery whose ledger and rejects are kept in a folder."""

@@ -9,7 +9,7 @@ from target_posthog.capture.protocols import BatchWire
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.progress import Counts
@@ -74,7 +74,7 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
     ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")
     try:
         sound = [item for item in items if isinstance(item, OutgoingEvent)]
-        stage = IdentityStage(Links(ledger, way), WIRE, Counts())
+        stage = IdentityStage(IdentityResolver(ledger, way), WIRE, Counts())
         return [json.loads(item.body) for item in stage.completed(sound)]
     finally:
         ledger.close()

@@ -238,7 +238,7 @@ class Replay(TargetPosthog):
         """Send identity and group events that PostHog was not told since."""
         sent: list[AddedLine] = []
         for line in added:
-            if self.runtime.links.is_told(line.tells):
+            if self.runtime.links.is_obsolete(line.tells):
                 self.delivery.take(Skipped("already_told"), line.event)
             else:
                 latest = self.delivery.latest_time

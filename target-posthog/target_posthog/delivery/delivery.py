@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.protocols import Wire
     from target_posthog.capture.silence import Stalls
-    from target_posthog.delivery.interfaces import DeliverySettings, RejectsFile, ToldLinks
+    from target_posthog.delivery.interfaces import DeliverySettings, RejectsFile
     from target_posthog.delivery.requests import InFlight
+    from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.input.intake import Outcome
     from target_posthog.progress import Counts
 
@@ -61,7 +62,7 @@ class Delivery:
         *,
         wire: Wire,
         in_flight: InFlight,
-        links: ToldLinks,
+        links: IdentityResolver,
         rejects: RejectsFile,
         utc_now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,

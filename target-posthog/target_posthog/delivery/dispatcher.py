@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire
     from target_posthog.capture.results import SendResult
     from target_posthog.delivery.fates import Fates
-    from target_posthog.delivery.interfaces import DeliverySettings, ToldLinks
+    from target_posthog.delivery.interfaces import DeliverySettings
     from target_posthog.delivery.requests import InFlight
     from target_posthog.delivery.time_policy import TimePolicy
+    from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.model import GroupState, Link
     from target_posthog.posthog.events import OutgoingEvent
 
@@ -48,7 +49,7 @@ class Dispatcher:
         *,
         wire: Wire,
         in_flight: InFlight,
-        links: ToldLinks,
+        links: IdentityResolver,
         fates: Fates,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

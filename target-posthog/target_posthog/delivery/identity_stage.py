@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.capture.protocols import Wire
-    from target_posthog.delivery.interfaces import ToldLinks
     from target_posthog.identity.observations import DerivedEvent, DerivedEvents
+    from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.progress import Counts
 
@@ -26,7 +26,7 @@ class IdentityStage:
         counts: of the run.
     """
 
-    def __init__(self, links: ToldLinks, wire: Wire, counts: Counts) -> None:
+    def __init__(self, links: IdentityResolver, wire: Wire, counts: Counts) -> None:
         self._links = links
         self._wire = wire
         self._counts = counts
@@ -40,7 +40,7 @@ class IdentityStage:
         for index in [index for index, item in enumerate(items) if item.groups]:
             if outdated := self._newest.outdated_groups(items[index]):
                 items[index] = with_group_properties(items[index], outdated)
-        derived = self._links.news(observations_of(items))
+        derived = self._links.resolve(observations_of(items))
         self._counts.shared_devices += derived.newly_shared
         for index in derived.conflicting:
             items[index] = without_merge(items[index])
@@ -66,12 +66,12 @@ class IdentityStage:
         begin = 0
         for index, events in beside.items():
             end = index + derived.after
-            result += self._newest.told(items[begin:end], users, apart_yet)
+            result += self._newest.attributed(items[begin:end], users, apart_yet)
             result += self._outgoing(
                 events, result[-1] if derived.after else items[index], apart_yet
             )
             begin = end
-        result += self._newest.told(items[begin:], users, apart_yet)
+        result += self._newest.attributed(items[begin:], users, apart_yet)
         self._newest.settle()
         return result
 

@@ -8,33 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from target_posthog.capture.batches import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Mapping
 
-    from target_posthog.identity.observations import DerivedEvents, Observation
-    from target_posthog.model import GroupState, Json, Link, Rejected
+    from target_posthog.model import Json, Rejected
 
 Historical = Literal["true", "false", "auto"]
 
 #: Requests side by side at most. Four make up for an answer of 200 ms at a core's full speed; each
 #: keeps its events in memory until it is answered.
 MAX_LANES = 4
-
-
-class ToldLinks(Protocol):
-    """What must be told and what was: `links.Links`."""
-
-    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
-        """Return what PostHog must be told because of a stretch of records."""
-
-    def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
-        """Return the user of each device that has one, and whether PostHog was told or will be."""
-
-    def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
-        """Remember links and group states that PostHog took."""
-
-    def refuse(self, links: Sequence[Link]) -> None:
-        """Do not tell these links again in this run."""
 
 
 class RejectsFile(Protocol):

@@ -59,7 +59,7 @@ class NewestRows:
         self._groups: Recent[int, bytes] = Recent(groups)
         self._devices = _DeviceSets(device_bytes)
 
-    def told(  # noqa: C901 - for each event, one loop without calls
+    def attributed(  # noqa: C901 - for each event, one loop without calls
         self,
         items: Sequence[OutgoingEvent],
         users: Mapping[str, tuple[str, bool]],

@@ -1,9 +1,8 @@
-"""Which identity and group events go out, and before which record; decided against the ledger.
+"""Which identity and group events are sent, and beside which record; decided against the ledger.
 
-One device is joined to one user, the first that was seen on it; one event per changed group. An id
-that was seen as a user belongs to that user: when another user's device has the same id, joining
-it would join two users.
-The events themselves are made in `amplitude/`, what was told is kept in `ledger`.
+A device is joined to one user, the first that was seen on it; a group that changed gets one event.
+An id that was seen as a user's belongs to that user: to join another user's device of the same id
+would join two users.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
 _REMEMBERED = 100_000
 
 
-class Links:
-    """Says what PostHog must be told because of a stretch of records, once.
+class IdentityResolver:
+    """Decides once which events follow from what a stretch of records shows.
 
     Args:
-        ledger: what it was told in earlier runs, and by other workers.
-        kind: how it is told who is who.
+        ledger: what PostHog was told in earlier runs.
+        kind: the form of identity events.
     """
 
     def __init__(self, ledger: Ledger, kind: IdentityEvents) -> None:
@@ -46,8 +45,8 @@ class Links:
         self._refused: set[str] = set()
         self._after_the_record = False
 
-    def be_careful(self) -> None:
-        """Tell each link just after its record instead of just before it.
+    def defer_links(self) -> None:
+        """Send each link just after its record instead of just before it.
 
         For a run that goes on without the ledger of the runs before: a device may already be
         somebody's. PostHog refuses to join it to a second user only when it knows that user
@@ -63,7 +62,7 @@ class Links:
         unknown = [device for device, owner in owners.items() if owner is None]
         if unknown:
             known = self._ledger.owners(unknown)
-            # One that has none yet is asked about again: any other run may give it one.
+            # A device without an owner is looked up again: any other run may give it one.
             self._owners.put(known)
             owners.update(known)
         return {
@@ -72,8 +71,8 @@ class Links:
             if owner is not None
         }
 
-    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
-        """Return what PostHog must be told, after the ledger knows that it will be.
+    def resolve(self, observations: Sequence[Observation]) -> DerivedEvents:
+        """Return the events to send because of these observations, noted in the ledger before.
 
         Args:
             observations: what a stretch of records shows, in order.
@@ -92,7 +91,7 @@ class Links:
                 shared[link.device_id, link.user_id] = link
                 if observation.joins:
                     conflicting.append(observation.index)
-            elif not observation.joins and self._is_news(owner, link):
+            elif not observation.joins and self._is_untold(owner, link.device_id):
                 self._on_the_way.add(link.device_id)
                 event = identity_event(self._kind, link, observation.timestamp)
                 derived.append(DerivedEvent(observation.index, event, link=link))
@@ -101,7 +100,7 @@ class Links:
         return DerivedEvents(derived, self._after_the_record, newly_shared, conflicting)
 
     def accept(self, links: Sequence[Link], groups: Sequence[GroupState]) -> None:
-        """Remember links and group states that PostHog took."""
+        """Remember links and group states that PostHog accepted."""
         if links:
             devices = [link.device_id for link in links]
             self._ledger.accept(devices)
@@ -109,27 +108,26 @@ class Links:
             self._on_the_way.difference_update(devices)
         if groups:
             self._ledger.accept_groups(
-                {(one.group_type, one.group_key): _digest(one) for one in groups}
+                {(group.group_type, group.group_key): _digest(group) for group in groups}
             )
 
     def refuse(self, links: Sequence[Link]) -> None:
-        """Do not tell these links again in this run; the next one tries them once more."""
+        """Do not send these links again in this run; the next run tries them once more."""
         self._refused.update(link.device_id for link in links)
 
-    def is_told(self, tells: Link | GroupState) -> bool:
-        """Tell whether an event that PostHog once refused must not be sent any more.
+    def is_obsolete(self, tells: Link | GroupState) -> bool:
+        """Return True if an event that PostHog once refused must not be sent any more.
 
         The device has another user by now, or its link was accepted since. PostHog has some state
         of the group: whether an older or a newer one, nobody knows, and the next record of the
-        group tells its own anyway.
+        group brings its own anyway.
         """
         if isinstance(tells, GroupState):
             return bool(self._ledger.group_digests([(tells.group_type, tells.group_key)]))
         owner = self._ledger.claim([tells])[tells.device_id]
         return owner.accepted or owner.user_id != tells.user_id
 
-    def _is_news(self, owner: Owner, link: Link) -> bool:
-        device = link.device_id
+    def _is_untold(self, owner: Owner, device: str) -> bool:
         return not (owner.accepted or device in self._on_the_way or device in self._refused)
 
     def _owners_of(self, observations: Sequence[Observation]) -> dict[str, Owner]:
@@ -142,12 +140,12 @@ class Links:
             return {}
         owners: dict[str, Owner] = {}
         unknown: list[Link] = []
-        for one, link in _claims_of(observations).items():
-            known = self._owners.get(one)
+        for claimed_id, link in _claims_of(observations).items():
+            known = self._owners.get(claimed_id)
             if known is None:
                 unknown.append(link)
             else:
-                owners[one] = known
+                owners[claimed_id] = known
         if unknown:
             claimed = self._ledger.claim(unknown)
             self._owners.put(claimed)
@@ -155,7 +153,7 @@ class Links:
         return owners
 
     def _digests_of(self, observations: Sequence[Observation]) -> dict[GroupKey, str]:
-        """Return what PostHog last took of every known group of these observations."""
+        """Return what PostHog last accepted of every known group of these observations."""
         keys = {
             (group.group_type, group.group_key)
             for observation in observations
@@ -167,19 +165,17 @@ class Links:
 
 
 def _claims_of(observations: Sequence[Observation]) -> dict[str, Link]:
-    """Return who wants which id: users their own, then each device its first user."""
-    first: dict[str, Link] = {}
-    for observation in observations:
-        if observation.user is not None and observation.user not in first:
-            first[observation.user] = Link(observation.user, observation.user)
+    """Return who claims which id: users their own, then each device its first user."""
+    users = [observation.user for observation in observations if observation.user is not None]
+    claims = {user: Link(user, user) for user in users}
     for observation in observations:
         if observation.link is not None:
-            first.setdefault(observation.link.device_id, observation.link)
-    return first
+            claims.setdefault(observation.link.device_id, observation.link)
+    return claims
 
 
 def _group_events(observation: Observation, digests: dict[GroupKey, str]) -> Iterator[DerivedEvent]:
-    """Yield an event for each group that is not as PostHog last took it; note the new digests."""
+    """Yield an event for each group that PostHog last accepted otherwise; note the new digests."""
     for group in observation.groups:
         key, digest = (group.group_type, group.group_key), _digest(group)
         if digests.get(key) != digest:

@@ -59,7 +59,7 @@ def run_of(
         # As after long waits.
         delivery._dispatcher._concurrency.count = count
         if is_careful:
-            delivery._identity._links.be_careful()  # type: ignore[attr-defined] # Links
+            delivery._identity._links.defer_links()
         for number, (device, user) in enumerate(records):
             take(delivery, {"row": number}, event_of(number, device, user))
             if pick(4) == 0:

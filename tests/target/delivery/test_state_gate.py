@@ -14,7 +14,7 @@ from typing_extensions import override
 from target_posthog.capture.batches import Limits
 from target_posthog.delivery.state_gate import StateGate
 from target_posthog.errors import RunAgain
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Link, Rejected
 from tests.support.deliveries import FakeTransport, converted, delivery_to, rejected_lines, take
 from tests.support.singer import uuid_of
@@ -59,7 +59,7 @@ def test_marks_pass_in_order_once_nothing_before_them_is_on_the_way(
         assert not gate.holds(str)
 
 
-class FailingLinks(Links):
+class FailingLinks(IdentityResolver):
     """Links whose ledger fails at some stretch, as a full disk would make it."""
 
     def __init__(self, ledger: Ledger, kind: IdentityEvents, fails_at: int) -> None:
@@ -67,12 +67,12 @@ class FailingLinks(Links):
         self._left = fails_at
 
     @override
-    def news(self, observations: Sequence[Observation]) -> DerivedEvents:
+    def resolve(self, observations: Sequence[Observation]) -> DerivedEvents:
         """Return what PostHog must be told, or fail."""
         self._left -= 1
         if self._left < 0:
             raise RunAgain("The ledger failed.", "Make room.")
-        return super().news(observations)
+        return super().resolve(observations)
 
 
 def check_marks(

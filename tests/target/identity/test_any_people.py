@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.progress import Counts
@@ -100,7 +100,7 @@ def worker(
     while True:
         crash = crashes.pop() if crashes else "done"
         with closing(Ledger(url, "phc_test")) as ledger:
-            links = Links(ledger, kind)
+            links = IdentityResolver(ledger, kind)
             todo = IdentityStage(links, WIRE, Counts()).completed(list(items))
             yield "claimed"
             if crash != "claimed":

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.identity.observations import observations_of
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Link
 from tests.fakes.posthog_persons import PersonModel
 from tests.support.deliveries import item
@@ -108,14 +108,14 @@ def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count
     pairs = [Link(f"user-{number}", f"device-{number}") for number in range(count)]
     seen = observations_of([item(number, link=pair) for number, pair in enumerate(pairs)])
     ledger = Ledger(ledger_url, "phc_test")
-    links = Links(ledger, "alias")
+    links = IdentityResolver(ledger, "alias")
     statements: list[str] = []
     sa.event.listen(
         ledger._engine,
         "before_cursor_execute",
         lambda _c, _cursor, statement, *_: statements.append(statement),
     )
-    derived = links.news(seen)
+    derived = links.resolve(seen)
     assert [one.link for one in derived.events] == pairs
     # Users and devices: two look-ups and two inserts, of 5,000 ids each.
     assert 1 <= len(statements) <= 4
@@ -123,10 +123,10 @@ def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count
     links.accept(pairs, [])
     assert 1 <= len(statements) <= 2
     statements.clear()
-    links.news(seen)
+    links.resolve(seen)
     assert statements == []
-    fresh = Links(ledger, "alias")
-    fresh.news(seen)
+    fresh = IdentityResolver(ledger, "alias")
+    fresh.resolve(seen)
     assert 1 <= len(statements) <= 2
     ledger.close()
 
@@ -150,10 +150,10 @@ def test_sqlite_keeps_a_claim_over_a_power_cut(tmp_path: Path) -> None:
 def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
     """Apps that set the device id to the user id leave it on the phone after the logout."""
     ledger = Ledger(ledger_url, "phc_test")
-    links = Links(ledger, "alias")
+    links = IdentityResolver(ledger, "alias")
     alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
     bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
-    derived = links.news(observations_of([bob, alice]))
+    derived = links.resolve(observations_of([bob, alice]))
     assert (derived.events, derived.newly_shared) == ([], 1)
     assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
     ledger.close()

@@ -323,7 +323,7 @@ def test_a_stretch_goes_out_as_its_rows_one_by_one_would() -> None:
             alone.is_outdated(person, one, is_joined=is_joined)
             for one, (person, is_joined) in zip(items, people, strict=True)
         ]
-        told = list(together.told(items, users, set()))
+        told = list(together.attributed(items, users, set()))
         assert [not one.sets for one in told] == outdated
         assert [one.ordering_key for one in told] == [person for person, _ in people]
         together.settle()
@@ -335,7 +335,7 @@ def test_a_device_of_a_stretch_is_joined_with_its_newest_row_there() -> None:
     """Before the stretch is settled, as after it."""
     for is_settled in (False, True):
         rows = NewestRows()
-        list(rows.told([event(minute) for minute in (10, 20, 30)], {}, set()))
+        list(rows.attributed([event(minute) for minute in (10, 20, 30)], {}, set()))
         if is_settled:
             rows.settle()
         assert rows.join(LINK, event(5, "u1")) == {"minute": 30}
@@ -345,7 +345,7 @@ def test_no_event_of_a_stretch_is_held_once_it_is_settled() -> None:
     """Only what it set is, within the bound."""
     rows = NewestRows()
     named = [*((minute, None) for minute in (10, 20, 30)), (40, "u1"), (50, "u1")]
-    list(rows.told([event(minute, user) for minute, user in named], {}, set()))
+    list(rows.attributed([event(minute, user) for minute, user in named], {}, set()))
     # What a user's row sets needs no joining.
     assert list(rows._devices.unsettled) == [hash("d1")]
     rows.settle()

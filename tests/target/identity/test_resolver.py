@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.observations import observations_of
-from target_posthog.identity.resolver import Links
+from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import GroupState, Link
 from target_posthog.progress import Counts
 from tests.support import deliveries
@@ -30,11 +30,11 @@ D1, D2 = Link("u1", "d"), Link("u2", "d")
 
 
 @contextmanager
-def opened(folder: Path, kind: IdentityEvents = "alias") -> Iterator[Links]:
+def opened(folder: Path, kind: IdentityEvents = "alias") -> Iterator[IdentityResolver]:
     """Give the links of one run."""
     ledger = Ledger(f"sqlite:///{folder}/ledger.db", "phc_test")
     try:
-        yield Links(ledger, kind)
+        yield IdentityResolver(ledger, kind)
     finally:
         ledger.close()
 
@@ -45,14 +45,14 @@ def item(number: int, link: Link | None = None, **groups: Any) -> OutgoingEvent:
     return deliveries.item(number, link=link, groups=states)
 
 
-def added_to(links: Links, *items: OutgoingEvent) -> tuple[list[OutgoingEvent], int]:
+def added_to(links: IdentityResolver, *items: OutgoingEvent) -> tuple[list[OutgoingEvent], int]:
     """Return what goes out for a stretch, and how many shared devices are new in it."""
     counts = Counts()
     completed = IdentityStage(links, WIRE, counts).completed(list(items))
     return completed, counts.shared_devices
 
 
-def sent(links: Links, *items: OutgoingEvent) -> list[OutgoingEvent]:
+def sent(links: IdentityResolver, *items: OutgoingEvent) -> list[OutgoingEvent]:
     """Return what goes out for a stretch, once PostHog took all of it."""
     result, _ = added_to(links, *items)
     told = [one for one in result if one.is_derived]
@@ -97,7 +97,7 @@ def test_a_link_goes_out_once_just_before_the_record_that_shows_it(tmp_path: Pat
 def test_a_careful_run_tells_a_link_just_after_the_record(tmp_path: Path) -> None:
     """PostHog then knows the user already, and refuses to give it another user's device."""
     with opened(tmp_path) as links:
-        links.be_careful()
+        links.defer_links()
         result = sent(links, item(1), item(2, D1), item(3, D1))
         assert names(result) == ["viewed", "viewed", "$create_alias", "viewed"]
         assert [one.record for one in result if not one.is_derived] == [
@@ -136,7 +136,7 @@ def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> N
     with opened(tmp_path) as links:
         seen = observations_of([item(1, D1, acme={"plan": "a"})])
         assert copied(seen) == seen
-        derived = links.news(seen)
+        derived = links.resolve(seen)
     assert len(derived.events) == 2
     assert copied(derived) == derived
 
