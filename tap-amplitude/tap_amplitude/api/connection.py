@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from tap_amplitude.api.bodies import beginning
 from tap_amplitude.api.responses import error_in, message_in, sentence
-from tap_amplitude.api.retry import TryAgain
+from tap_amplitude.api.retry import Retryable
 from tap_amplitude.common.peer_words import PeerWords
 from tap_amplitude.errors import FixConfiguration, WrongCredentials
 from tap_amplitude.validation import sends_keys_in_clear
@@ -132,7 +132,7 @@ class Connection:
         except HTTPError as error:  # requests lets some through
             raise requests.ConnectionError(error) from error
 
-    def failure(self, error: requests.RequestException) -> TryAgain:
+    def failure(self, error: requests.RequestException) -> Retryable:
         """Say what a failed request or a cut answer asks for.
 
         Args:
@@ -147,7 +147,7 @@ class Connection:
                 f"{self.base_url} cannot be reached: {cause}",
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
-            return TryAgain(cause, tries=1, final=final)
+            return Retryable(cause, tries=1, final=final)
         told = f"the connection failed ({type(error).__name__}: {cause.rstrip('.')})."
         if isinstance(error, requests.exceptions.SSLError):
             final = FixConfiguration(
@@ -157,8 +157,8 @@ class Connection:
             )
             # A certificate does not change within half an hour; a cut handshake may pass.
             tries = 1 if _is_untrusted(error) else ADDRESS_TRIES
-            return TryAgain(told, tries=tries, final=final)
-        return TryAgain(told)
+            return Retryable(told, tries=tries, final=final)
+        return Retryable(told)
 
     def error_text(self, response: requests.Response) -> str:
         """Read the message of an error answer: one bounded line without the keys."""

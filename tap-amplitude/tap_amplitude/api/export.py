@@ -24,7 +24,7 @@ from tap_amplitude.api.responses import (
     sentence,
 )
 from tap_amplitude.api.results import Downloaded, NoEvents, TooLarge
-from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.api.retry import Retryable, RetryPolicy
 from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import (
     DamagedArchive,
@@ -82,7 +82,7 @@ class ExportApi:
         self._as_stored = as_stored
         #: Whether address and keys have brought an answer in this run.
         self._is_proven = False
-        self._patience = Patience(
+        self._retries = RetryPolicy(
             retry_seconds,
             remedy=f"Run the same command again later. If it keeps failing: {BUCKET_REMEDY}",
             sleep=sleep,
@@ -102,7 +102,7 @@ class ExportApi:
             TapError: The window cannot be had: wrong keys or address, refused, one hour too large,
                 or it failed for longer than `retry_seconds`.
         """
-        return self._patience.keep_trying(
+        return self._retries.call(
             lambda: self._try_once(window, lease), str(window), lease.pause if lease else None
         )
 
@@ -111,7 +111,7 @@ class ExportApi:
             response = self._connection.get(_PATH, window.as_parameters())
         except requests.ReadTimeout as error:
             reason = f"no answer within {self._connection.answer_seconds:g} seconds."
-            return self._split(window, reason, retry=TryAgain(reason), cause=error)
+            return self._split(window, reason, retry=Retryable(reason), cause=error)
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         with response:
@@ -130,7 +130,7 @@ class ExportApi:
             return NoEvents()
         if action is Action.SPLIT:
             # A gateway time-out of a single hour may pass; "too large" will not.
-            retry = TryAgain(told) if status == requests.codes.gateway_timeout else None
+            retry = Retryable(told) if status == requests.codes.gateway_timeout else None
             return self._split(window, told, retry=retry)
         if action is Action.WAIT:
             if action is not action_for(status, body):
@@ -138,14 +138,14 @@ class ExportApi:
                     f"{told[:-1]}, although these keys and this address worked earlier in this run."
                 )
             wait = retry_after(response.headers.get("Retry-After"), time.time())
-            raise TryAgain(told, at_least=wait)
+            raise Retryable(told, at_least=wait)
         if action is Action.CHECK_ADDRESS:
             address = f"{self._connection.base_url}{_PATH}"
             final = FixConfiguration(
                 f"{address} is not the address of Amplitude's Export API: {told}",
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
-            raise TryAgain(told, tries=ADDRESS_TRIES, final=final)
+            raise Retryable(told, tries=ADDRESS_TRIES, final=final)
         raise self._refusal(window, told, action)
 
     def _split(
@@ -153,7 +153,7 @@ class ExportApi:
         window: Window,
         reason: str,
         *,
-        retry: TryAgain | None,
+        retry: Retryable | None,
         cause: Exception | None = None,
     ) -> TooLarge:
         if window.can_be_split:
@@ -215,14 +215,14 @@ class ExportApi:
 
     def _broken_download(
         self, path: Path, response: requests.Response, error: Exception
-    ) -> TryAgain:
+    ) -> Retryable:
         if isinstance(error, requests.RequestException):
             return self._connection.failure(error)
         if words := self._connection.redact(_words_in(path)):
-            return TryAgain(sentence(f"it answered 200, but with an error: {words}"))
+            return Retryable(sentence(f"it answered 200, but with an error: {words}"))
         kind = response.headers.get("Content-Type", "no content type")
         # Never the body: what is no whole archive may still be somebody's events.
-        return TryAgain(
+        return Retryable(
             f"the archive arrived damaged, or is not a .zip ({self._connection.redact(kind)})."
         )
 

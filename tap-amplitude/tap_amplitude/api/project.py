@@ -27,7 +27,7 @@ from tap_amplitude.api.responses import (
     error_in,
     sentence,
 )
-from tap_amplitude.api.retry import Patience, TryAgain
+from tap_amplitude.api.retry import Retryable, RetryPolicy
 from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer
 from tap_amplitude.streams.days import Budget
@@ -71,7 +71,7 @@ class ProjectApi:
         self._budget = Budget()
         self._sleep = sleep
         self._clock = clock
-        self._patience = Patience(
+        self._retries = RetryPolicy(
             retry_seconds,
             remedy="Run the same command again later. Amplitude's limits on requests hold for the "
             "whole project: other programs that use its keys count, too.",
@@ -156,9 +156,7 @@ class ProjectApi:
     def _get(
         self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
     ) -> _T:
-        return self._patience.keep_trying(
-            lambda: self._try_once(path, parameters, read, what), what
-        )
+        return self._retries.call(lambda: self._try_once(path, parameters, read, what), what)
 
     def _try_once(
         self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
@@ -186,28 +184,28 @@ class ProjectApi:
         )
 
     @staticmethod
-    def _foreign_answer(what: str, told: str) -> TryAgain:
+    def _foreign_answer(what: str, told: str) -> Retryable:
         final = ForeignAnswer(
             f"Amplitude answered the request for {what} with something else: {told}",
             remedy="Check `api_url`; if it is right, report this with the stream's name.",
         )
-        return TryAgain(told, tries=ADDRESS_TRIES, final=final)
+        return Retryable(told, tries=ADDRESS_TRIES, final=final)
 
-    def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | TryAgain:
+    def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | Retryable:
         status = response.status_code
         body = self._connection.error_text(response)
         told = answered(status, body)
         action = action_for(status, body, JSON_RULES)
         if action is Action.WAIT:
             wait = retry_after(response.headers.get("Retry-After"), time.time())
-            return TryAgain(told, at_least=wait)
+            return Retryable(told, at_least=wait)
         if action is Action.ABSENT:
             final = FixConfiguration(
                 f"Amplitude has no {what} for these keys at {path}: {told}",
                 remedy="Deselect the stream, or check `api_url` and the project's plan. The "
                 "Taxonomy API needs an Enterprise plan.",
             )
-            return TryAgain(told, tries=ADDRESS_TRIES, final=final)
+            return Retryable(told, tries=ADDRESS_TRIES, final=final)
         if action is Action.UNAUTHORIZED:
             return refused_keys(told)
         return FixConfiguration(

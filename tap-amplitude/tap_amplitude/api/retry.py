@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-logger = logging.getLogger("tap-amplitude.patience")
+logger = logging.getLogger("tap-amplitude.retry")
 
 _LONGEST_WAIT_SECONDS = 60
 
 
-class TryAgain(Exception):
+class Retryable(Exception):
     """This try failed, another one may not.
 
     Args:
@@ -48,7 +48,7 @@ class TryAgain(Exception):
         self.final = final
 
 
-class Patience:
+class RetryPolicy:
     """How long to go on trying.
 
     Args:
@@ -64,7 +64,7 @@ class Patience:
         self._remedy = remedy
         self._sleep = sleep
 
-    def keep_trying(
+    def call(
         self,
         attempt: Callable[[], _T],
         what: str,
@@ -73,7 +73,7 @@ class Patience:
         """Try until it works.
 
         Args:
-            attempt: One try; raises `TryAgain` when another one makes sense.
+            attempt: One try; raises `Retryable` when another one makes sense.
             what: What is tried for, for messages.
             sleep: Waits some seconds; what it raises ends the tries.
 
@@ -85,7 +85,7 @@ class Patience:
         """
         failures = _Failures(self._seconds, what)
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TryAgain),
+            retry=tenacity.retry_if_exception_type(Retryable),
             wait=failures.wait,
             stop=failures.are_enough,
             sleep=sleep or self._sleep,
@@ -93,10 +93,10 @@ class Patience:
         )
         try:
             return retrying(attempt)
-        except TryAgain as failure:
+        except Retryable as failure:
             raise failure.final or self._given_up(failure, failures.seconds, what) from failure
 
-    def _given_up(self, failure: TryAgain, seconds: float, what: str) -> RunAgain:
+    def _given_up(self, failure: Retryable, seconds: float, what: str) -> RunAgain:
         if failure.at_least > self._seconds:
             asked = _in_words(failure.at_least)
             return RunAgain(
@@ -157,7 +157,7 @@ def _in_words(seconds: float) -> str:
     return f"{math.ceil(seconds)} seconds"
 
 
-def _last_failure(state: tenacity.RetryCallState) -> TryAgain:
+def _last_failure(state: tenacity.RetryCallState) -> Retryable:
     failure = state.outcome.exception() if state.outcome else None
-    assert isinstance(failure, TryAgain)  # noqa: S101 - nothing else is tried again
+    assert isinstance(failure, Retryable)  # noqa: S101 - nothing else is tried again
     return failure
