@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_amplitude.api.connection import Connection
-    from tap_amplitude.api.results import Answer, Lease
+    from tap_amplitude.api.results import Answer, DownloadSlot
     from tap_amplitude.windows import Window
 
 logger = logging.getLogger("tap-amplitude.export_api")
@@ -63,7 +63,7 @@ class ExportApi:
         max_member_bytes: What one file of an archive may unpack to.
         as_stored: Check archives by their checksums alone; see `Member.verify`.
         retry_seconds: How long to go on trying a window after its first failure.
-        sleep: Waits some seconds, for a fetch without a lease.
+        sleep: Waits some seconds, for a fetch without a slot.
     """
 
     def __init__(
@@ -88,12 +88,12 @@ class ExportApi:
             sleep=sleep,
         )
 
-    def fetch(self, window: Window, lease: Lease | None = None) -> Answer:
+    def fetch(self, window: Window, slot: DownloadSlot | None = None) -> Answer:
         """Get the events of a window.
 
         Args:
             window: At most 365 days.
-            lease: What the download may use; without one, whatever it needs.
+            slot: What the download may use; without one, whatever it needs.
 
         Returns:
             A verified archive, `NoEvents`, or `TooLarge` for a window of several hours.
@@ -103,10 +103,10 @@ class ExportApi:
                 or it failed for longer than `retry_seconds`.
         """
         return self._retries.call(
-            lambda: self._try_once(window, lease), str(window), lease.pause if lease else None
+            lambda: self._try_once(window, slot), str(window), slot.sleep if slot else None
         )
 
-    def _try_once(self, window: Window, lease: Lease | None) -> Answer:
+    def _try_once(self, window: Window, slot: DownloadSlot | None) -> Answer:
         try:
             response = self._connection.get(_PATH, window.as_parameters())
         except requests.ReadTimeout as error:
@@ -115,14 +115,16 @@ class ExportApi:
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         with response:
-            answer = self._handle(window, response, lease)
+            answer = self._handle(window, response, slot)
         self._is_proven = True
         return answer
 
-    def _handle(self, window: Window, response: requests.Response, lease: Lease | None) -> Answer:
+    def _handle(
+        self, window: Window, response: requests.Response, slot: DownloadSlot | None
+    ) -> Answer:
         status = response.status_code
         if action_for(status, "") is Action.READ:
-            return self._save(window, response, lease)
+            return self._save(window, response, slot)
         body = self._connection.error_text(response)
         told = answered(status, body)
         action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
@@ -171,12 +173,14 @@ class ExportApi:
             remedy="Check `start_date`, `end_date` and `api_url`.",
         )
 
-    def _save(self, window: Window, response: requests.Response, lease: Lease | None) -> Downloaded:
+    def _save(
+        self, window: Window, response: requests.Response, slot: DownloadSlot | None
+    ) -> Downloaded:
         name = "-".join(window.as_parameters().values())
         part, whole = self._spool / f"{name}.zip.part", self._spool / f"{name}.zip"
         try:
             try:
-                self._write_to(part, window, response, lease)
+                self._write_to(part, window, response, slot)
                 part.replace(whole)
                 archive = open_download(
                     whole,
@@ -193,7 +197,7 @@ class ExportApi:
         return Downloaded(archive, whole, whole.stat().st_size)
 
     def _write_to(
-        self, path: Path, window: Window, response: requests.Response, lease: Lease | None
+        self, path: Path, window: Window, response: requests.Response, slot: DownloadSlot | None
     ) -> None:
         size = 0
         patience = self._connection.answer_seconds
@@ -202,8 +206,8 @@ class ExportApi:
                 for block in blocks(response, patience_seconds=patience, what=str(window)):
                     # Counted, not taken from Content-Length: it may be missing.
                     size += len(block)
-                    if lease:
-                        lease.hold(size)
+                    if slot:
+                        slot.reserve(size)
                     file.write(block)
         except requests.RequestException:  # an OSError, but not one of the disk
             raise

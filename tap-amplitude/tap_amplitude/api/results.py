@@ -45,11 +45,11 @@ class TooLarge:
 Answer = Downloaded | NoEvents | TooLarge
 
 
-class Lease(Protocol):
+class DownloadSlot(Protocol):
     """What a download may use. Both methods raise when nobody needs the download any more."""
 
-    def hold(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         """Wait until the download may have so many bytes on disk."""
 
-    def pause(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """Wait some seconds before the next try."""

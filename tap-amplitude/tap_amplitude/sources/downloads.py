@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from tap_amplitude.api.results import Answer, Downloaded, Lease, NoEvents
+    from tap_amplitude.api.results import Answer, Downloaded, DownloadSlot, NoEvents
     from tap_amplitude.windows import Window, WindowSize
 
-    Fetch = Callable[[Window, Lease], Answer]
+    Fetch = Callable[[Window, DownloadSlot], Answer]
 
 logger = logging.getLogger("tap-amplitude.downloads")
 
@@ -75,7 +75,7 @@ class _Gap:
 
 @dataclass(eq=False)
 class _Download:
-    """A window that was asked for; the `Lease` of its download."""
+    """A window that was asked for; the `DownloadSlot` of its download."""
 
     owner: Downloads
     window: Window
@@ -88,11 +88,11 @@ class _Download:
     def is_over(self) -> bool:
         return self.answer is not None or self.failure is not None
 
-    def hold(self, size: int) -> None:
+    def reserve(self, size: int) -> None:
         self.owner._hold(self, size)  # noqa: SLF001 - the other half of this class
 
-    def pause(self, seconds: float) -> None:
-        self.owner._pause(self, seconds)  # noqa: SLF001 - the other half of this class
+    def sleep(self, seconds: float) -> None:
+        self.owner._sleep(self, seconds)  # noqa: SLF001 - the other half of this class
 
 
 class Downloads:
@@ -322,7 +322,7 @@ class Downloads:
                 self._changed.wait()
             raise Cancelled
 
-    def _pause(self, download: _Download, seconds: float) -> None:
+    def _sleep(self, download: _Download, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         with self._changed:
             while not (download.cancelled or self._stopped):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tap_amplitude.api.results import Lease
+    from tap_amplitude.api.results import DownloadSlot
 
 #: Amplitude refuses more; some hours of a project are near to it.
 _LIMIT = 4 * 10**9
@@ -114,7 +114,7 @@ class Project:
         self.under_way = self.most_under_way = self.most_on_disk = 0
         self.files: dict[int, int] = {}
 
-    def fetch(self, window: Window, lease: Lease) -> Kept | TooLarge:
+    def fetch(self, window: Window, slot: DownloadSlot) -> Kept | TooLarge:
         """Answer as the Export API does, after some while."""
         with self._counted:
             self.under_way += 1
@@ -124,7 +124,7 @@ class Project:
             size = self.size_of(window)
             if size > _LIMIT and window.can_be_split:
                 return TooLarge("4 GB.")
-            lease.hold(size)
+            slot.reserve(size)
             self._turns.wait()
             if self._broken and window.holds(self._broken):
                 raise RunAgain("It broke.", remedy="Run again.")
