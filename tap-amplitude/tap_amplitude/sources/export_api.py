@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Portion:
+class VerifiedHours:
     """A run of hours, all of whose events are at hand and verified.
 
     Attributes:
@@ -77,8 +77,8 @@ class ApiSource:
             retry_seconds=settings.retry_seconds,
         )
 
-    def portions(self, start: datetime, until: datetime) -> Iterator[Portion]:
-        """Give all portions from `start` to `until`, exclusive, in order and without a gap.
+    def verified_hours(self, start: datetime, until: datetime) -> Iterator[VerifiedHours]:
+        """Give all verified_hours from `start` to `until`, exclusive, in order and without a gap.
 
         Windows are downloaded, some of them ahead; each is deleted when the next one is asked for.
         """
@@ -95,9 +95,9 @@ class ApiSource:
                 window, answer = arrival.window, arrival.answer
                 if isinstance(answer, Downloaded):
                     self.left_out.absorb(answer.archive.left_out)
-                    yield Portion(window, list(answer.archive.hours()), arrival.window_hours)
+                    yield VerifiedHours(window, list(answer.archive.hours()), arrival.window_hours)
                 else:
-                    yield Portion(window, window_hours=arrival.window_hours)
+                    yield VerifiedHours(window, window_hours=arrival.window_hours)
         finally:
             downloads.close()
             self._spool.close()

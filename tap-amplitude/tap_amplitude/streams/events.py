@@ -205,16 +205,16 @@ class EventsStream(HourlyStream):
         self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.base_url)
         source = self._api_source(settings, state, as_stored=as_stored)
         self._left_out = source.left_out
-        for portion in source.portions(window.start, window.end):
-            for hour, members in portion.hours:
+        for part in source.verified_hours(window.start, window.end):
+            for hour, members in part.hours:
                 state = plan.checked(state, {member.app for member in members})
                 yield members
                 self._tally.hours_with_events += 1
-                state = plan.after(state, hour + HOUR, portion.window_hours)
+                state = plan.after(state, hour + HOUR, part.window_hours)
                 self._advance(state, hour + HOUR)
-            self._tally.hours += portion.window.hours
-            state = plan.after(state, portion.window.end, portion.window_hours)
-            self._advance(state, portion.window.end)
+            self._tally.hours += part.window.hours
+            state = plan.after(state, part.window.end, part.window_hours)
+            self._advance(state, part.window.end)
 
     def _hours_of_files(
         self, settings: Settings, now: datetime, *, as_stored: bool
