@@ -169,7 +169,7 @@ class BucketStore:
 
 
 @contextmanager
-def at_hand(members: Sequence[Member], spool: Path, max_bytes: int) -> Iterator[Sequence[Member]]:
+def localised(members: Sequence[Member], spool: Path, max_bytes: int) -> Iterator[Sequence[Member]]:
     """Copy the files of an hour to the disk, and delete the copies at the end.
 
     Args:

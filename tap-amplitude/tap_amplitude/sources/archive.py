@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import ForeignArchive
 from tap_amplitude.files.archive import Archive, open_archive
-from tap_amplitude.files.bucket import BucketStore, at_hand
+from tap_amplitude.files.bucket import BucketStore, localised
 from tap_amplitude.files.clouds import is_url
 from tap_amplitude.files.names import NAMED_LIKE
 from tap_amplitude.files.row_kinds import Rows
@@ -115,20 +115,20 @@ class ArchiveSource:
             if spool:
                 stack.callback(spool.close)
             for members in hours:
-                with self._at_hand(members, spool) as near:
+                with self._localised(members, spool) as near:
                     yield self._archive.ready(near, rows=self._rows, as_stored=self._as_stored)
 
     def not_listed(self) -> Sequence[str]:
         """Return the days that were not listed, because their hours are out."""
         return self._reach.days_out() if self._bucket and self._bucket.skips_days else ()
 
-    def _at_hand(
+    def _localised(
         self, members: Sequence[Member], spool: Spool | None
     ) -> AbstractContextManager[Sequence[Member]]:
         """Bring the files of an hour to this machine, if they are not here."""
         if self._bucket is None or spool is None:
             return nullcontext(members)
-        return at_hand(members, spool.path, self._settings.max_spool_bytes)
+        return localised(members, spool.path, self._settings.max_spool_bytes)
 
     def _arriving(self, files: Sequence[Member], now: datetime) -> datetime | None:
         """Find the first hour whose files may not all be there yet.
