@@ -61,7 +61,7 @@ class ExportApi:
         connection: The connection to Amplitude.
         spool: An existing folder for downloads.
         max_member_bytes: What one file of an archive may unpack to.
-        as_stored: Check archives by their checksums alone; see `Member.verify`.
+        raw: Check archives by their checksums alone; see `Member.verify`.
         retry_seconds: How long to go on trying a window after its first failure.
         sleep: Waits some seconds, for a fetch without a slot.
     """
@@ -72,14 +72,14 @@ class ExportApi:
         *,
         spool: Path,
         max_member_bytes: int,
-        as_stored: bool = False,
+        raw: bool = False,
         retry_seconds: float,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._connection = connection
         self._spool = spool
         self._max_member_bytes = max_member_bytes
-        self._as_stored = as_stored
+        self._as_stored = raw
         #: Whether address and keys have brought an answer in this run.
         self._is_proven = False
         self._retries = RetryPolicy(
@@ -186,7 +186,7 @@ class ExportApi:
                     whole,
                     window,
                     max_member_bytes=self._max_member_bytes,
-                    as_stored=self._as_stored,
+                    raw=self._as_stored,
                 )
             except (requests.RequestException, DamagedArchive) as error:
                 raise self._broken_download(whole, response, error) from error

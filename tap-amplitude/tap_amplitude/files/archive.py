@@ -143,14 +143,14 @@ class Archive:
         members: Iterable[Member],
         *,
         rows: Rows = Rows.EVENTS,
-        as_stored: bool = False,
+        raw: bool = False,
     ) -> list[Member]:
         """Look what files are, and check them to their ends before anything of them is used.
 
         Args:
             members: The files to check.
             rows: What is wanted of those whose name leaves open what they are.
-            as_stored: Do not decompress where a checksum tells as much; see `Member.verify`.
+            raw: Do not decompress where a checksum tells as much; see `Member.verify`.
 
         Returns:
             What is to be read, in the same order. In the place of a .zip stands what it holds.
@@ -163,20 +163,20 @@ class Archive:
         for member in members:
             for one in self._unfolded(member, 0):
                 if self._is_wanted(one, rows):
-                    one.verify(self._max_member_bytes, as_stored=as_stored)
+                    one.verify(self._max_member_bytes, raw=raw)
                     found.append(one)
         return found
 
-    def verify(self, *, as_stored: bool = False) -> None:
+    def verify(self, *, raw: bool = False) -> None:
         """Make all files ready; from now on `members` are those that are to be read.
 
         Args:
-            as_stored: See `ready`.
+            raw: See `ready`.
 
         Raises:
             TapError: See `ready`.
         """
-        self.members = self.ready(self.members, as_stored=as_stored)
+        self.members = self.ready(self.members, raw=raw)
 
     def holds_events(self) -> bool:
         """Tell whether there is any file of events, without looking into more than it takes."""
@@ -356,7 +356,7 @@ def open_archive(
 
 
 def open_download(
-    path: Path, window: Window, *, max_member_bytes: int, as_stored: bool = False
+    path: Path, window: Window, *, max_member_bytes: int, raw: bool = False
 ) -> Archive:
     """Open what the Export API sent, and check it to its end.
 
@@ -364,7 +364,7 @@ def open_download(
         path: The downloaded file.
         window: The hours that were asked for.
         max_member_bytes: What one file may unpack to.
-        as_stored: See `Member.verify`.
+        raw: See `Member.verify`.
 
     Returns:
         The archive; all of its files may be read.
@@ -378,7 +378,7 @@ def open_download(
     store = _zip_of(path, zips)
     try:
         archive = Archive(store, zips=zips, max_member_bytes=max_member_bytes)
-        archive.verify(as_stored=as_stored)
+        archive.verify(raw=raw)
         _refuse_other_events(archive, window, store)
     except DAMAGE as error:
         zips.close()

@@ -68,16 +68,16 @@ def without_copies(
 def _same(first: Member, second: Member, max_bytes: int) -> bool:
     """Compare as they are stored; then, as one may be unpacked or packed anew, what is in them."""
     if first.packed_bytes == second.packed_bytes and _same_bytes(
-        first, second, max_bytes, as_stored=True
+        first, second, max_bytes, raw=True
     ):
         return True
-    return _same_bytes(first, second, max_bytes, as_stored=False)
+    return _same_bytes(first, second, max_bytes, raw=False)
 
 
-def _same_bytes(first: Member, second: Member, max_bytes: int, *, as_stored: bool) -> bool:
+def _same_bytes(first: Member, second: Member, max_bytes: int, *, raw: bool) -> bool:
     with (
-        first.reading(as_stored=as_stored) as one,
-        second.reading(as_stored=as_stored) as other,
+        first.reading(raw=raw) as one,
+        second.reading(raw=raw) as other,
     ):
         for _ in range(max_bytes // _BLOCK_BYTES + 1):
             block = one.read(_BLOCK_BYTES)

@@ -117,12 +117,12 @@ class Member:
         with self.reading() as stream:
             return stream.read(size)
 
-    def verify(self, max_bytes: int, *, as_stored: bool = False) -> None:
+    def verify(self, max_bytes: int, *, raw: bool = False) -> None:
         """Read the file to its end, so that every checksum of it is compared.
 
         Args:
             max_bytes: What it may unpack to.
-            as_stored: Do not decompress a file whose store has a checksum of it: that of a .zip
+            raw: Do not decompress a file whose store has a checksum of it: that of a .zip
                 covers each byte of the gzip file, too. Its reader is to bound what it unpacks to.
 
         Raises:
@@ -133,8 +133,8 @@ class Member:
         if max_bytes <= RATIO_BOUND_BYTES:
             bound = min(bound, max(RATIO_FREE_BYTES, self.packed_bytes * MAX_RATIO))
         unpacked = 0
-        as_stored = as_stored and self.store.has_checksums
-        with self.reading(as_stored=as_stored) as stream:
+        raw = raw and self.store.has_checksums
+        with self.reading(raw=raw) as stream:
             while block := stream.read(_BUFFER_BYTES):
                 unpacked += len(block)
                 if unpacked > bound:
@@ -200,7 +200,7 @@ class Member:
         Raises:
             DamagedArchive: It is cut off or corrupt.
         """
-        with self.reading(as_stored=True) as stream:
+        with self.reading(raw=True) as stream:
             while block := stream.read(_BLOCK_BYTES):
                 yield block
 
@@ -224,11 +224,11 @@ class Member:
         yield packer.flush()
 
     @contextmanager
-    def reading(self, *, as_stored: bool = False) -> Iterator[io.BufferedReader]:
+    def reading(self, *, raw: bool = False) -> Iterator[io.BufferedReader]:
         """Open the file.
 
         Args:
-            as_stored: Do not unpack it.
+            raw: Do not unpack it.
 
         Yields:
             A stream of it.
@@ -236,7 +236,7 @@ class Member:
         Raises:
             DamagedArchive: It cannot be read; also for what is raised while it is open.
         """
-        with self._explained(), self._open(as_stored=as_stored) as stream:
+        with self._explained(), self._open(raw=raw) as stream:
             yield stream
 
     @contextmanager
@@ -252,13 +252,13 @@ class Member:
                 remedy=_remedy_of(error),
             ) from error
 
-    def _open(self, *, as_stored: bool) -> io.BufferedReader:
+    def _open(self, *, raw: bool) -> io.BufferedReader:
         packed = self.store.open(self.name)
         try:
             # The outer buffer is written in C and bounds a line, which the gzip file does not.
             stream = _Stream(cast("io.RawIOBase", packed), packed)
             layers = 0
-            while not as_stored and stream.peek(2)[:2] == GZIP_MAGIC:
+            while not raw and stream.peek(2)[:2] == GZIP_MAGIC:
                 layers = _one_more(layers)
                 unpacked = igzip.IGzipFile(fileobj=stream, mode="rb")  # type: ignore[no-untyped-call]
                 stream = _Stream(cast("io.RawIOBase", unpacked), packed)

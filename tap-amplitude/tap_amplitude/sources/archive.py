@@ -44,7 +44,7 @@ class ArchiveSource:
         reach: The hours that are wanted; of a bucket, objects of other days are not listed.
         now: The present moment.
         merged_ids: Read the lists of merged users instead of the events.
-        as_stored: Events are handed over undecoded: check files as `Member.verify` says.
+        raw: Events are handed over undecoded: check files as `Member.verify` says.
 
     Attributes:
         listing: The files.
@@ -61,12 +61,12 @@ class ArchiveSource:
         now: datetime,
         *,
         merged_ids: bool = False,
-        as_stored: bool = False,
+        raw: bool = False,
     ) -> None:
         assert settings.archive_path is not None  # noqa: S101 - the caller chose this source
         self._settings = settings
         self._reach = reach
-        self._as_stored = as_stored
+        self._as_stored = raw
         self._rows = Rows.MERGES if merged_ids else Rows.EVENTS
         self._bucket: BucketStore | None = None
         self._archive = self._open(settings.archive_path)
@@ -116,7 +116,7 @@ class ArchiveSource:
                 stack.callback(spool.close)
             for members in hours:
                 with self._localised(members, spool) as near:
-                    yield self._archive.ready(near, rows=self._rows, as_stored=self._as_stored)
+                    yield self._archive.ready(near, rows=self._rows, raw=self._as_stored)
 
     def not_listed(self) -> Sequence[str]:
         """Return the days that were not listed, because their hours are out."""

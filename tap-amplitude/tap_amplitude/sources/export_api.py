@@ -45,7 +45,7 @@ class ApiSource:
         user_agent: How to introduce the tap to Amplitude.
         remembered_hours: The window size that the state remembers.
         just_one: Ask for a single hour, and no more: for a test of the connection.
-        as_stored: Events are handed over undecoded: check files as `Member.verify` says.
+        raw: Events are handed over undecoded: check files as `Member.verify` says.
 
     Attributes:
         left_out: Which files are not read, and why.
@@ -58,7 +58,7 @@ class ApiSource:
         user_agent: str,
         remembered_hours: int | None,
         just_one: bool,
-        as_stored: bool = False,
+        raw: bool = False,
     ) -> None:
         self.left_out = LeftOut()
         self._settings = settings
@@ -73,7 +73,7 @@ class ApiSource:
             Connection.of(settings, user_agent),
             spool=self._spool.path,
             max_member_bytes=settings.max_member_bytes,
-            as_stored=as_stored,
+            raw=raw,
             retry_seconds=settings.retry_seconds,
         )
 

@@ -138,12 +138,12 @@ class HourlyStream(Stream):
         now: datetime,
         *,
         merged_ids: bool = False,
-        as_stored: bool = False,
+        raw: bool = False,
     ) -> Iterator[tuple[Step, Sequence[Member]]]:
         """Read exported files hour by hour; move the state when the next hour is asked for."""
         bookmark = self.read_bookmark()
         reach = Reach.of(bookmark, settings)
-        source = ArchiveSource(settings, reach, now, merged_ids=merged_ids, as_stored=as_stored)
+        source = ArchiveSource(settings, reach, now, merged_ids=merged_ids, raw=raw)
         plan = plan_files(bookmark, reach, source.listing)
         self._left_out = source.left_out
         for why, member, note in plan.left_out:

@@ -73,7 +73,7 @@ class EventsStream(HourlyStream):
         Raises:
             TapError: An hour cannot be had, or a line of it cannot be read.
         """
-        for members in self._hours(as_stored=False):
+        for members in self._hours(raw=False):
             yield from self._rows_of(members)
 
     def _sync_records(
@@ -95,7 +95,7 @@ class EventsStream(HourlyStream):
             return
         counter, timer = self.get_record_counter(), self.get_sync_timer()
         with self._telling_what_is_saved(), counter, timer:
-            for members in self._hours(as_stored=False):
+            for members in self._hours(raw=False):
                 for member in members:
                     counter.increment(self._write_rows(member, writer))
 
@@ -150,7 +150,7 @@ class EventsStream(HourlyStream):
         """
         files = HandOver(batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes)
         try:
-            for members in self._hours(as_stored=True):
+            for members in self._hours(raw=True):
                 self._handed_over = members
                 yield batch_config.encoding, files.put(members)
                 self._tally.files += len(members)
@@ -181,7 +181,7 @@ class EventsStream(HourlyStream):
             return "stream maps, flattening or the selection of fields change them"
         return None
 
-    def _hours(self, *, as_stored: bool) -> Iterator[Sequence[Member]]:
+    def _hours(self, *, raw: bool) -> Iterator[Sequence[Member]]:
         """Give the files of each hour that has some; move the state when the next is asked for."""
         now = datetime.now(timezone.utc)
         settings = Settings.read(self.config)
@@ -189,11 +189,11 @@ class EventsStream(HourlyStream):
             self.logger.info(sentence)
         self._open_rejects(settings, now)
         read = self._hours_of_files if settings.archive_path else self._hours_of_project
-        yield from read(settings, now, as_stored=as_stored)
+        yield from read(settings, now, raw=raw)
         self._report(settings)
 
     def _hours_of_project(
-        self, settings: Settings, now: datetime, *, as_stored: bool
+        self, settings: Settings, now: datetime, *, raw: bool
     ) -> Iterator[Sequence[Member]]:
         digest = project_digest(settings.region, settings.base_url, settings.api_key)
         plan = plan_project(self.read_bookmark(), settings, now, project=digest)
@@ -203,7 +203,7 @@ class EventsStream(HourlyStream):
             return
         hours = count(window.hours, "hour")
         self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.base_url)
-        source = self._api_source(settings, state, as_stored=as_stored)
+        source = self._api_source(settings, state, raw=raw)
         self._left_out = source.left_out
         for part in source.verified_hours(window.start, window.end):
             for hour, members in part.hours:
@@ -217,22 +217,22 @@ class EventsStream(HourlyStream):
             self._advance(state, part.window.end)
 
     def _hours_of_files(
-        self, settings: Settings, now: datetime, *, as_stored: bool
+        self, settings: Settings, now: datetime, *, raw: bool
     ) -> Iterator[Sequence[Member]]:
-        for step, members in self._read_files(settings, now, as_stored=as_stored):
+        for step, members in self._read_files(settings, now, raw=raw):
             if members:
                 yield members
                 self._tally.hours_with_events += 1
             self._tally.hours += (step.hour + HOUR - step.since) // HOUR
 
-    def _api_source(self, settings: Settings, bookmark: Bookmark, *, as_stored: bool) -> ApiSource:
+    def _api_source(self, settings: Settings, bookmark: Bookmark, *, raw: bool) -> ApiSource:
         return ApiSource(
             settings,
             user_agent=f"tap-amplitude/{self._tap.plugin_version}",
             remembered_hours=bookmark.window_hours,
             # `--test` wants one record: one small request tells whether the keys work.
             just_one=self.ABORT_AT_RECORD_COUNT is not None,
-            as_stored=as_stored,
+            raw=raw,
         )
 
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:

@@ -67,7 +67,7 @@ class Client:
             "max_member_bytes": 1024**3,
             "retry_seconds": 600,
             "sleep": self.waits.append,
-            "as_stored": False,
+            "raw": False,
         }
         options |= {name: changes.pop(name) for name in options.keys() & changes.keys()}
         self.api = ExportApi(connection(url, **changes), **options)
@@ -570,7 +570,7 @@ def test_a_bomb_is_not_downloaded_again(tmp_path: Path) -> None:
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("as_stored", [False, True])
+@pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     ("files", "told"),
     [
@@ -581,7 +581,7 @@ def test_a_bomb_is_not_downloaded_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_zip_without_events_is_no_empty_hour(
-    tmp_path: Path, files: dict[str, bytes], told: str, *, as_stored: bool
+    tmp_path: Path, files: dict[str, bytes], told: str, *, raw: bool
 ) -> None:
     """Amplitude says in other words that an hour has no events; the message names what came."""
     body = write_zip(tmp_path / "sent.zip", files).read_bytes()
@@ -591,7 +591,7 @@ def test_a_zip_without_events_is_no_empty_hour(
         another_server(200, body, Content_Type="application/zip") as (url, _),
         pytest.raises(ForeignArchive, match="holds no file of events") as error,
     ):
-        Client(url, spool, as_stored=as_stored).api.fetch(ONE_HOUR)
+        Client(url, spool, raw=raw).api.fetch(ONE_HOUR)
 
     assert told in error.value.message
     assert not list(spool.iterdir())
