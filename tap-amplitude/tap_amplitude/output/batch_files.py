@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from tap_amplitude.files.member import Member
 
-logger = logging.getLogger("tap-amplitude.hand_over")
+logger = logging.getLogger("tap-amplitude.batch_files")
 
 #: Between two looks whether the reader has made room.
 _LOOK_SECONDS, _LONGEST_LOOK_SECONDS = 0.02, 0.5
@@ -53,7 +53,7 @@ class FilesMessage(SDKBatchMessage):
     names: list[str] = field(default_factory=list)
 
 
-class HandOver:
+class BatchFileWriter:
     """Brings the files of a run, hour by hour, to where the reader finds them.
 
     Args:
@@ -82,7 +82,7 @@ class HandOver:
         self._folder = open_run_folder(storage)
         self._folder.sweep()
 
-    def put(self, members: Sequence[Member]) -> list[str]:
+    def write(self, members: Sequence[Member]) -> list[str]:
         """Copy the files of an hour as they are, once there is room for them.
 
         Args:
@@ -96,7 +96,7 @@ class HandOver:
         """
         # For the whole hour at once: its files are not removed before the reader knows of them.
         self._wait_for_room(sum(member.packed_bytes for member in members))
-        return [self._put(member) for member in members]
+        return [self._write(member) for member in members]
 
     def finish(self) -> None:
         """Remove, at the end of a good run, what could not be judged at its beginning."""
@@ -108,7 +108,7 @@ class HandOver:
         """Let go. What lies there is the reader's; a later run sweeps what it leaves."""
         self._folder.close()
 
-    def _put(self, member: Member) -> str:
+    def _write(self, member: Member) -> str:
         self._count += 1
         name = f"{self._count:06d}-{_plain(member.name)}"
         path = member.store.local_path(member.name) if member.is_gzip else None

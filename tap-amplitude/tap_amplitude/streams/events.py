@@ -15,7 +15,7 @@ from tap_amplitude import schemas
 from tap_amplitude.common.object_cutter import Found
 from tap_amplitude.errors import BadLine
 from tap_amplitude.lines import json_of, usual_json, usual_row
-from tap_amplitude.output.batch_files import FilesMessage, HandOver
+from tap_amplitude.output.batch_files import BatchFileWriter, FilesMessage
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.rows import row_of
 from tap_amplitude.settings import Settings, read_batch_config
@@ -148,11 +148,13 @@ class EventsStream(HourlyStream):
         Raises:
             TapError: An hour cannot be had, or a file of it cannot be handed over.
         """
-        files = HandOver(batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes)
+        files = BatchFileWriter(
+            batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes
+        )
         try:
             for members in self._hours(raw=True):
                 self._handed_over = members
-                yield batch_config.encoding, files.put(members)
+                yield batch_config.encoding, files.write(members)
                 self._tally.files += len(members)
             files.finish()
         finally:

@@ -15,7 +15,7 @@ from singer_sdk.helpers._batch import StorageTarget
 from tap_amplitude.errors import DamagedArchive
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.output import batch_storage
-from tap_amplitude.output.batch_files import HandOver, _plain
+from tap_amplitude.output.batch_files import BatchFileWriter, _plain
 from tests.support.tap_runs import file_name, packed, rows, write_files, write_zip
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def test_an_hour_waits_until_all_of_it_has_room(
     """No file of it is written before; files that the target took make room."""
     given: list[str] = []
     room = size(hours[0]) + size(hours[1]) - 1
-    files = HandOver(bucket, max_bytes=room, sleep=eats(given))
-    given += files.put(hours[0])
+    files = BatchFileWriter(bucket, max_bytes=room, sleep=eats(given))
+    given += files.write(hours[0])
     assert len(given) == 2
 
-    second = files.put(hours[1])
+    second = files.write(hours[1])
 
     # One of the first hour had to go, and was enough.
     assert len(given) == 1
@@ -78,10 +78,10 @@ def test_an_hour_that_is_larger_than_all_room_goes_alone(
 ) -> None:
     """It waits for an empty storage and no longer: nobody would ever make the room."""
     given: list[str] = []
-    files = HandOver(bucket, max_bytes=1, sleep=eats(given))
+    files = BatchFileWriter(bucket, max_bytes=1, sleep=eats(given))
     for members in hours:
         left = len(given)
-        given += files.put(members)
+        given += files.write(members)
         assert len(given) == 2, left
 
 
@@ -96,10 +96,10 @@ def test_a_file_that_is_damaged_on_the_way_leaves_nothing(
     damaged = bytearray(path.read_bytes())
     damaged[damaged.index(content) + len(content) - 20] ^= 1
     path.write_bytes(damaged)
-    files = HandOver(bucket, max_bytes=10**9)
+    files = BatchFileWriter(bucket, max_bytes=10**9)
 
     with pytest.raises(DamagedArchive):
-        files.put(list(archive.members))
+        files.write(list(archive.members))
 
     assert not any(name.endswith(".gz") for name in fsspec.filesystem("memory").store)
 
@@ -121,7 +121,7 @@ def test_old_folders_in_a_bucket_are_removed_and_nothing_else(bucket: StorageTar
     for name in names:
         memory.pipe(f"{bucket.root}/{name}/x.json.gz", b"x")
 
-    HandOver(bucket, max_bytes=1).finish()
+    BatchFileWriter(bucket, max_bytes=1).finish()
 
     assert {name: memory.exists(f"{bucket.root}/{name}/x.json.gz") for name in names} == names
 
@@ -132,17 +132,17 @@ def test_a_run_that_lasts_for_weeks_keeps_its_folder(
     """It marks its folder while it hands over; a week after the last mark it is swept."""
     clock = [datetime(2024, 1, 1, tzinfo=timezone.utc)]
     monkeypatch.setattr(batch_storage, "_now", lambda: clock[0])
-    lasting = HandOver(bucket, max_bytes=10**9)
-    lasting.put(hours[0])
+    lasting = BatchFileWriter(bucket, max_bytes=10**9)
+    lasting.write(hours[0])
     clock[0] += timedelta(days=20)
-    (waiting, _) = lasting.put(hours[1])
+    (waiting, _) = lasting.write(hours[1])
     files, path = fsspec.core.url_to_fs(waiting)
 
     clock[0] += timedelta(days=6)
-    HandOver(bucket, max_bytes=1)
+    BatchFileWriter(bucket, max_bytes=1)
     assert files.exists(path)
     clock[0] += timedelta(days=2)
-    HandOver(bucket, max_bytes=1)
+    BatchFileWriter(bucket, max_bytes=1)
     assert not files.exists(path)
 
 
