@@ -28,7 +28,7 @@ from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.state.notes import count, not_listed
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
-from tap_amplitude.streams.schema_drift import NewFields
+from tap_amplitude.streams.schema_drift import SchemaDrift
 from tap_amplitude.windows import HOUR, Window, hour_text
 
 if TYPE_CHECKING:
@@ -233,12 +233,12 @@ class HourlyStream(Stream):
         yield RecordMessage(self.name, record, time_extracted=datetime.now(timezone.utc))
 
     @cached_property
-    def _new_fields(self) -> NewFields:
-        return NewFields({*self.schema["properties"], *self.effective_schema["properties"]})
+    def _schema_drift(self) -> SchemaDrift:
+        return SchemaDrift({*self.schema["properties"], *self.effective_schema["properties"]})
 
     def _look_at(self, record: Record) -> None:
         """Let the schema name the record's fields, before the record is written."""
-        if news := self._new_fields.learn(record):
+        if news := self._schema_drift.observe(record):
             self._name(news)
 
     def _name(self, news: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ _TYPES = {
 }
 
 
-class NewFields:
+class SchemaDrift:
     """Notices fields that the schema lacks, and learned ones that come with another type.
 
     Args:
@@ -34,7 +34,7 @@ class NewFields:
         self._known = frozenset(known)
         self._learned: dict[str, list[str]] = {}
 
-    def learn(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def observe(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Look at a record.
 
         Args:

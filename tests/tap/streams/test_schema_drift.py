@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_amplitude.streams.schema_drift import NewFields
+from tap_amplitude.streams.schema_drift import SchemaDrift
 from tests.support.tap_runs import (
     START,
     Run,
@@ -52,18 +52,18 @@ def schemas(done: Run) -> list[tuple[int, dict[str, Any]]]:
 )
 def test_a_new_field_has_the_type_of_its_value(value: object, kind: str) -> None:
     """Or null, as any field."""
-    assert NewFields({"a"}).learn({"a": 1, "new": value})["new"]["type"] == [kind, "null"]
+    assert SchemaDrift({"a"}).observe({"a": 1, "new": value})["new"]["type"] == [kind, "null"]
 
 
 def test_a_field_is_news_once_and_again_with_another_type() -> None:
     """Then it has both; a null is no news, before and after."""
-    fields = NewFields({"a"})
+    fields = SchemaDrift({"a"})
     found = [
-        fields.learn({"new": value}).get("new", {}).get("type") for value in (None, 1, 2, None)
+        fields.observe({"new": value}).get("new", {}).get("type") for value in (None, 1, 2, None)
     ]
     assert found == [None, ["integer", "null"], None, None]
-    assert fields.learn({"new": "x"})["new"]["type"] == ["integer", "string", "null"]
-    assert not fields.learn({"new": 3, "a": "known, whatever it holds"})
+    assert fields.observe({"new": "x"})["new"]["type"] == ["integer", "string", "null"]
+    assert not fields.observe({"new": 3, "a": "known, whatever it holds"})
 
 
 def test_the_schema_is_written_again_right_before_the_first_record(tmp_path: Path) -> None:
