@@ -138,7 +138,7 @@ class Member:
             while block := stream.read(_BUFFER_BYTES):
                 unpacked += len(block)
                 if unpacked > bound:
-                    raise _bomb(self, max_bytes)
+                    raise _zip_bomb_error(self, max_bytes)
 
     def take(
         self,
@@ -305,7 +305,7 @@ def _remedy_of(error: Exception) -> str:
     return COPY_AGAIN
 
 
-def _bomb(member: Member, max_bytes: int) -> HostileArchive:
+def _zip_bomb_error(member: Member, max_bytes: int) -> HostileArchive:
     return HostileArchive(
         f"The file {member.place!r} of {member.store.origin} has {member.packed_bytes:,} bytes and "
         f"unpacks to far more than an export does (limits: {max_bytes:,} bytes, {MAX_RATIO} times "
