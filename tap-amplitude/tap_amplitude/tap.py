@@ -32,9 +32,8 @@ from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
 from tap_amplitude.streams.daily import FIGURES
 from tap_amplitude.streams.events import EventsStream
-from tap_amplitude.streams.lists import LISTS, ProjectStream
+from tap_amplitude.streams.lists import LISTS, Project, ProjectStream
 from tap_amplitude.streams.merged_ids import MergedIdsStream
-from tap_amplitude.streams.project import Project
 from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
 from tap_amplitude.validation import problems
 

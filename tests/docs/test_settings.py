@@ -19,7 +19,7 @@ from docs.generate_settings import (
     settings_of,
     variable_of,
 )
-from tap_amplitude.rows import TIME_FIELDS
+from tap_amplitude.records import TIME_FIELDS
 from target_posthog.common.given_settings import typed
 from target_posthog.formats.amplitude.fields import FIELDS
 from target_posthog.formats.fields import TIME_NAMES

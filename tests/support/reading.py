@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tap_amplitude.common.lenient_json import read_object
-from tap_amplitude.rows import Row, row_of
+from tap_amplitude.records import Row, row_of
 
 
 def read_row(line: bytes) -> Row | str:

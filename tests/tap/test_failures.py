@@ -536,7 +536,7 @@ def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
     """What is not expected comes with a traceback, for the report."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
     broken = (
-        "import tap_amplitude.streams.events as s; s.usual_json = lambda *_, **__: 1 / 0;"
+        "import tap_amplitude.streams.events as s; s.fast_json = lambda *_, **__: 1 / 0;"
         "from tap_amplitude.__main__ import main; main()"
     )
     arguments = command(tmp_path, {"archive_path": str(folder)})[len(COMMAND) :]

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.common.object_cutter import taken_from
-from tap_amplitude.lines import encode, json_of, usual_json, usual_row
-from tap_amplitude.rows import TIME_FIELDS, Row
+from tap_amplitude.records import TIME_FIELDS, Row, encode, fast_json, fast_row, json_of
 from tap_amplitude.times import parse
 from tests.support.reading import read_row
 from tests.support.tap_runs import START, file_name, packed, row, run_tap, write_files
@@ -33,12 +32,12 @@ NAMES = ANY_TEXT | st.sampled_from([*TIME_FIELDS, "uuid", "$insert_id", "device_
 
 def both_ways_agree(line: bytes) -> None:
     """Compare what comes of a line."""
-    usual, long = usual_json(line), read_row(line)
+    usual, long = fast_json(line), read_row(line)
     if usual is None:
         return  # takes the long way in any case
     assert isinstance(long, Row)
     assert usual == (encode(long.record), long.odd_times)
-    assert usual_row(line) == long
+    assert fast_row(line) == long
     assert objects_of(line) == [usual]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_amplitude.common.lenient_json import MAX_DEPTH, TOO_DEEP
-from tap_amplitude.rows import TIME_FIELDS, Row
+from tap_amplitude.records import TIME_FIELDS, Row
 from target_posthog.formats.amplitude.event_ids import event_uuid
 from tests.support.reading import read_row
 from tests.support.tap_runs import (

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -30,7 +31,6 @@ from tap_amplitude.api.responses import (
 from tap_amplitude.api.retry import Retryable, RetryPolicy
 from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer
-from tap_amplitude.streams.days import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +47,49 @@ logger = logging.getLogger("tap-amplitude.project_api")
 _LONG_SECONDS = 10
 #: The largest answer: a list of 10,000 entries has some megabytes.
 _MOST_BYTES = 64 * 1024 * 1024
+
+#: A project has 1,000 points in five minutes, and shares them with everybody who uses its keys
+#: (https://amplitude.com/docs/apis/analytics/dashboard-rest, "Endpoint costs"): the tap leaves a
+#: fifth to others. It never gets near the other limit, 108,000 points in an hour.
+POINTS = 800
+POINTS_SECONDS = 5 * 60
+
+
+class PointsBudget:
+    """The points that this process spent lately, to stay below the limit."""
+
+    def __init__(self) -> None:
+        self._spent: deque[tuple[float, int]] = deque()
+
+    def seconds_until(self, points: int, now: float) -> float:
+        """Return how long to wait before some points can be spent.
+
+        Args:
+            points: What a request costs, at most `POINTS`.
+            now: Seconds of a clock that never goes back.
+
+        Returns:
+            Seconds; 0 when there are enough points.
+        """
+        while self._spent and self._spent[0][0] <= now - POINTS_SECONDS:
+            self._spent.popleft()
+        over = points + sum(cost for _, cost in self._spent) - POINTS
+        wait = 0.0
+        for moment, cost in self._spent:
+            if over <= 0:
+                break
+            over -= cost
+            wait = moment + POINTS_SECONDS - now
+        return wait
+
+    def spend(self, points: int, now: float) -> None:
+        """Remember a request.
+
+        Args:
+            points: What it costs.
+            now: When it is sent, by the same clock.
+        """
+        self._spent.append((now, points))
 
 
 class ProjectApi:
@@ -68,7 +111,7 @@ class ProjectApi:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
-        self._budget = Budget()
+        self._budget = PointsBudget()
         self._sleep = sleep
         self._clock = clock
         self._retries = RetryPolicy(
@@ -120,7 +163,7 @@ class ProjectApi:
             path: The endpoint's path.
             parameters: The query, without its days.
             days: Which days, without a gap.
-            points: What a day costs, of `days.POINTS`.
+            points: What a day costs, of `POINTS`.
             what: What is asked for, for messages.
 
         Returns:

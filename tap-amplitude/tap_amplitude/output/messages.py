@@ -10,7 +10,7 @@ from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
 from tap_amplitude.errors import RunAgain, Stopped, TargetEnded, no_room
-from tap_amplitude.lines import encode
+from tap_amplitude.records import encode
 
 if sys.platform == "linux":
     import fcntl

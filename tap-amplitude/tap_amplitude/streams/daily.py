@@ -5,23 +5,25 @@ They are off until they are selected.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_amplitude.errors import FixConfiguration
-from tap_amplitude.streams.days import (
-    DAY,
-    first_day_again,
-    last_complete_day,
-    last_day_before,
-    spans,
-)
 from tap_amplitude.streams.lists import ProjectStream
+from tap_amplitude.windows import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+
+
+#: A day is one of the project's time zone, which no endpoint tells. The last zone of the world to
+#: finish a day is UTC-12; three hours later its events are loaded, as in the Export API.
+_COMPLETE_AFTER = timedelta(hours=12 + 3)
+
+#: A quarter of a year, so that one request costs less than half of the points.
+DAYS_AT_ONCE = 90
 
 
 class DailyStream(ProjectStream):
@@ -32,7 +34,7 @@ class DailyStream(ProjectStream):
     is_sorted = True
     needs = ("api_key", "secret_key", "start_date")
     path: ClassVar[str]
-    #: What a day of one figure costs, of `days.POINTS`.
+    #: What a day of one figure costs, of `POINTS` of the API.
     points: ClassVar[int] = 1
     #: The field of each figure, and what to ask for to get it.
     figures: ClassVar[Mapping[str, Mapping[str, str]]]
@@ -129,3 +131,40 @@ class AverageSessionLengthStream(DailyStream):
 
 
 FIGURES: Sequence[type[DailyStream]] = (ActiveUsersStream, AverageSessionLengthStream)
+
+
+def last_complete_day(now: datetime) -> date:
+    """Say which day is over, and loaded, in every time zone.
+
+    Args:
+        now: The present moment, in UTC.
+
+    Returns:
+        The last such day.
+    """
+    return (now - _COMPLETE_AFTER).date() - DAY
+
+
+def last_day_before(end: datetime) -> date:
+    """Say which day is the last one that is whole before a moment (UTC)."""
+    return end.date() - DAY
+
+
+def first_day_again(following: date, hours: int) -> date:
+    """Say where to begin when some hours before a day are wanted again, rounded up to days."""
+    return following - timedelta(days=-(-hours // 24))
+
+
+def spans(first: date, last: date) -> Iterator[list[date]]:
+    """Cut a range of days into what one request asks for.
+
+    Args:
+        first: The first day.
+        last: The last day, included; before `first` there is nothing to ask for.
+
+    Yields:
+        The days of a request, in order: each day of the range once.
+    """
+    days = [first + number * DAY for number in range((last - first).days + 1)]
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        yield days[start : start + DAYS_AT_ONCE]

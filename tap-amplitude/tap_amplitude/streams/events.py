@@ -14,10 +14,9 @@ from singer_sdk.schema.source import SchemaDirectory
 from tap_amplitude import schemas
 from tap_amplitude.common.object_cutter import Found
 from tap_amplitude.errors import BadLine
-from tap_amplitude.lines import json_of, usual_json, usual_row
 from tap_amplitude.output.batch_files import BatchFileWriter, FilesMessage
 from tap_amplitude.output.messages import MessageWriter
-from tap_amplitude.rows import row_of
+from tap_amplitude.records import fast_json, fast_row, json_of, row_of
 from tap_amplitude.settings import Settings, read_batch_config
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.export_api import ApiSource
@@ -103,8 +102,10 @@ class EventsStream(HourlyStream):
         """Write the messages of a file; tell how many they are."""
         frame = writer.frame(self.name, datetime.now(timezone.utc))
         events = odd_times = 0
-        look = self._look_at
-        for done in member.take(partial(usual_json, look=look), partial(json_of, look=look)):
+        observe = self._look_at
+        for done in member.take(
+            partial(fast_json, observe=observe), partial(json_of, observe=observe)
+        ):
             if isinstance(done, Found):
                 self._reject(member, done, records=self._records + events)
                 continue
@@ -239,7 +240,7 @@ class EventsStream(HourlyStream):
 
     def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
         for member in members:
-            for row in member.take(usual_row, row_of):
+            for row in member.take(fast_row, row_of):
                 if isinstance(row, Found):
                     self._reject(member, row, records=self._records)
                     continue

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tap_amplitude.rows import Row
+from tap_amplitude.records import Row
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.batches import (
     FILES,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_amplitude.streams.days import last_complete_day
+from tap_amplitude.streams.daily import last_complete_day
 from tests.fakes import amplitude_answers as answers
 from tests.fakes.amplitude_answers import Answer
 from tests.fakes.amplitude_export_api import AmplitudeExportApi

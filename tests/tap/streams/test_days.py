@@ -7,11 +7,9 @@ from datetime import date, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_amplitude.streams.days import (
+from tap_amplitude.api.project import POINTS, POINTS_SECONDS, PointsBudget
+from tap_amplitude.streams.daily import (
     DAYS_AT_ONCE,
-    POINTS,
-    POINTS_SECONDS,
-    Budget,
     first_day_again,
     last_complete_day,
     last_day_before,
@@ -66,7 +64,7 @@ def test_a_day_that_the_end_cuts_is_left_out(moment: datetime) -> None:
 )
 def test_no_five_minutes_cost_more_than_amplitude_allows(requests: list[tuple[int, int]]) -> None:
     """Whatever the requests and the pauses between them; and no wait is longer than needed."""
-    budget, now = Budget(), 0.0
+    budget, now = PointsBudget(), 0.0
     sent: list[tuple[float, int]] = []
 
     def spent_before(moment: float) -> int:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tap_amplitude import schemas
-from tap_amplitude.rows import Row
+from tap_amplitude.records import Row
 from tests.support.reading import read_row
 
 SCHEMA: dict[str, Any] = json.loads(

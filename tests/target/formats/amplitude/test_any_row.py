@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from tap_amplitude.rows import Row
+from tap_amplitude.records import Row
 from target_posthog.formats.amplitude.convert import Options, convert
 from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, exported_row, fields_of
 from target_posthog.formats.amplitude.groups import first_groups
