@@ -137,7 +137,7 @@ class Clock:
 class _Becomes:
     """A converter of one conversion, whatever the record is."""
 
-    usual_rows = None
+    fast = None
 
     def __init__(self, conversion: Conversion) -> None:
         self._conversion = conversion

@@ -15,11 +15,11 @@ from target_posthog.errors import FixConfiguration
 from target_posthog.formats import posthog_events
 from target_posthog.formats.amplitude.convert import Options
 from target_posthog.formats.amplitude.convert import convert as convert_amplitude
-from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import field_name
 from target_posthog.formats.amplitude.row_plans import MAX_KEY_LENGTH
 from target_posthog.formats.entries_met import EntriesMet, hint
-from target_posthog.formats.fast_fields import UsualRecords
+from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
@@ -67,7 +67,7 @@ METADATA = frozenset(
 _MAX_SPELLINGS = 32
 
 
-class UsualEvents(Protocol):
+class FastConverter(Protocol):
     """Converts lines of one stream together."""
 
     def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
@@ -175,13 +175,13 @@ class Converter:
         return self._fields.convert(record)
 
     @cached_property
-    def usual_rows(self) -> UsualEvents | None:
-        """The quick way for the stream's records, if there is one for them."""
+    def fast(self) -> FastConverter | None:
+        """The fast way for the records of the stream, if there is one for them."""
         if self._stream == MELTANO_TEST_STREAM or self._is_left_out:
             return None
         if not self.is_amplitude({}):
-            return UsualRecords(self, self._fields.key_properties)
-        return UsualRows(self._options) if UsualRows.fit(self._options) else None
+            return FastFields(self, self._fields.key_properties)
+        return FastRows(self._options) if FastRows.fits(self._options) else None
 
     def known(self, record: Json) -> Json:
         """Return a record for the rejects: with its stream, where its event depends on that."""

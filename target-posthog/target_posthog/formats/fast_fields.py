@@ -24,7 +24,7 @@ _WIRE = BatchWire("")
 _LATEST = "9999-12-31T23:59:59.999999Z"
 
 
-class UsualRecords:
+class FastFields:
     """Converts lines of one stream.
 
     Args:

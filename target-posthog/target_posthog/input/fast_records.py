@@ -22,7 +22,7 @@ from target_posthog.workers.record_blocks import RecordBlock
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_posthog.formats.converter import UsualEvents
+    from target_posthog.formats.converter import FastConverter
     from target_posthog.target import TargetPosthog
 
 #: Records that have more bytes do not wait: what waits must stay small.
@@ -66,7 +66,7 @@ class FastRecords:
         #: Whether blocks go to workers.
         self._is_shared = False
         #: What converts the records of a stream, by its name.
-        self._converters: dict[str, UsualEvents | None] = {}
+        self._converters: dict[str, FastConverter | None] = {}
         #: The stream of the line that was learned, and what stands around its record.
         self._first: str | None = None
         self._before = self._behind = b""
@@ -170,10 +170,10 @@ class FastRecords:
             self._learn(line, record, message.stream)
         return message.stream, record
 
-    def _converter_of(self, stream: str) -> UsualEvents | None:
+    def _converter_of(self, stream: str) -> FastConverter | None:
         if stream not in self._converters:
             sink = self._target.plain_sink(stream)
-            self._converters[stream] = None if sink is None else sink.converter.usual_rows
+            self._converters[stream] = None if sink is None else sink.converter.fast
         return self._converters[stream]
 
     def _learn(self, line: bytes, record: bytes, stream: str) -> None:

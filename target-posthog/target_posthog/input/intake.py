@@ -41,7 +41,7 @@ class Intake:
         self.of_records = of_records
         self._wire = wire
         # It writes events as `/batch/` takes them.
-        self._fast = converter.usual_rows if isinstance(wire, BatchWire) else None
+        self._fast = converter.fast if isinstance(wire, BatchWire) else None
 
     @property
     def is_fast(self) -> bool:

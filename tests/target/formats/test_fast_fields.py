@@ -1,4 +1,4 @@
-"""A line of another tap becomes the same event by the quick way and through the SDK."""
+"""A line of another tap becomes the same event by the fast way and through the SDK."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
 ) -> None:
     """To the byte; and the rejects would hold the same record, with its stream."""
     converter = converter_of(source_format, parts, key)
-    assert converter.usual_rows is not None
-    items = converter.usual_rows.events_of(lines)
+    assert converter.fast is not None
+    items = converter.fast.events_of(lines)
     assert len(items) == len(lines)
     for line, item in zip(lines, items, strict=True):
         if item is None:
@@ -100,10 +100,10 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
 @settings(max_examples=300, deadline=None)
 @given(parts=MAPPINGS, line=LINES)
 def test_what_is_json_by_the_letter_and_an_event_is_usual(parts: Any, line: bytes) -> None:
-    """Else the quick way would be right and of no use."""
+    """Else the fast way would be right and of no use."""
     converter = converter_of("fields", parts, ())
-    assert converter.usual_rows is not None
-    (item,) = converter.usual_rows.events_of([line])
+    assert converter.fast is not None
+    (item,) = converter.fast.events_of([line])
     try:
         msgspec.json.decode(line)
     except (msgspec.MsgspecError, UnicodeError):
@@ -117,9 +117,9 @@ def test_a_record_without_its_key_is_left_to_the_sdk_which_stops(source_format: 
     """A null is there."""
     sound = {"event": "e", "distinct_id": "u", "timestamp": "2024-01-01"}
     converter = converter_of(source_format, {}, ("number",))
-    assert converter.usual_rows is not None
+    assert converter.fast is not None
     lines = [json.dumps(sound | more).encode() for more in ({}, {"number": None})]
-    without, with_null = converter.usual_rows.events_of(lines)
+    without, with_null = converter.fast.events_of(lines)
     assert without is None
     assert with_null is not None
 
@@ -130,10 +130,10 @@ def test_nothing_is_usual_where_all_is_left_out() -> None:
     checked_config(config, SETTINGS, raise_errors=True)
     for stream in ("s", "meltano_test_stream"):
         converter = Converter(Conversions(config), stream, {}, (), lambda *_: None)
-        assert converter.usual_rows is None
+        assert converter.fast is None
 
 
-def test_the_quick_way_says_and_notes_what_the_other_does() -> None:
+def test_the_fast_way_says_and_notes_what_the_other_does() -> None:
     """What stands for the parts that are left open, once; and which fields of the mapping came."""
     config: Json = {"api_key": "phc_x", "source_format": "fields"}
     config["streams"] = {"s": {"event": "kind"}}
@@ -141,11 +141,11 @@ def test_the_quick_way_says_and_notes_what_the_other_does() -> None:
     conversions, said = Conversions(config), []
     schema: Json = {"properties": {"user_id": {}, "time": {}}}
     converter = Converter(conversions, "s", schema, (), lambda _, text: said.append(text))
-    assert converter.usual_rows is not None
+    assert converter.fast is not None
     unmet = list(conversions.entries.told(()))
     assert len(unmet) == 1
     line = json.dumps({"kind": "k", "user_id": "u", "time": "2024-01-01"}).encode()
-    assert all(converter.usual_rows.events_of([line, line]))
+    assert all(converter.fast.events_of([line, line]))
     (text,) = said
     assert "by default distinct_id is user_id" in text
     assert list(conversions.entries.told(())) == []

@@ -11,7 +11,7 @@ import pytest
 
 from target_posthog.capture.protocols import wire_of
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.identity import newest_rows
 from target_posthog.identity.newest_rows import NewestRows, demoted, with_group_properties
 from target_posthog.model import Converted, GroupState, Json, Link
@@ -47,9 +47,9 @@ def event(
     options = options or Options()
     line, converted = json.dumps(row).encode(), convert(row, options)
     if way == "fast":
-        (usual,) = UsualRows(options).events_of([line])
-        if usual is not None:
-            return usual
+        (fast,) = FastRows(options).events_of([line])
+        if fast is not None:
+            return fast
     assert isinstance(converted, Converted)
     item = prepare(converted, line, WIRES["v1" if way == "v1" else "batch"].fitted, FAR_AHEAD)
     assert isinstance(item, OutgoingEvent)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.input.fast_records import FastRecords
 from target_posthog.model import whole_record
@@ -268,8 +268,8 @@ class AnyTarget:
     """
 
     def __init__(self, *, fields: bool = False) -> None:
-        usual = _orders() if fields else _typical()
-        self._sink = SimpleNamespace(converter=SimpleNamespace(usual_rows=usual))
+        fast = _orders() if fields else _typical()
+        self._sink = SimpleNamespace(converter=SimpleNamespace(fast=fast))
         self._number = "id" if fields else "event_id"
         self.taken: list[int] = []
 
@@ -288,14 +288,14 @@ class AnyTarget:
         return True
 
 
-def _typical() -> UsualRows:
+def _typical() -> FastRows:
     options = Options()
     # The fast way takes only names that were met before.
     convert(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1), options)
-    return UsualRows(options)
+    return FastRows(options)
 
 
 def _orders() -> Any:
     config: Json = {"api_key": "phc_x", "source_format": "fields"}
     checked_config(config, SETTINGS, raise_errors=True)
-    return Converter(Conversions(config), "orders", {}, ("id",), lambda *_: None).usual_rows
+    return Converter(Conversions(config), "orders", {}, ("id",), lambda *_: None).fast

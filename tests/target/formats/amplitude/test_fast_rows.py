@@ -1,4 +1,4 @@
-"""The quick way for usual rows makes the same events as `convert`, or leaves the row to it."""
+"""The fast way for usual rows makes the same events as `convert`, or leaves the row to it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import wire_of
 from target_posthog.formats.amplitude.convert import Options, convert
-from target_posthog.formats.amplitude.fast import convert as usual_rows
+from target_posthog.formats.amplitude.fast import convert as fast_convert
 from target_posthog.formats.amplitude.fast import devices as senders
-from target_posthog.formats.amplitude.fast.convert import UsualRows
+from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, OBJECT_FIELDS
 from target_posthog.formats.amplitude.times import TIME_FIELDS
 from target_posthog.formats.event_names import EventNames
@@ -56,28 +56,28 @@ def each_name_once(pairs: list[tuple[str, Any]]) -> None:
     assert len(dict(pairs)) == len(pairs)
 
 
-def check(row: Json, options: Options, rows: UsualRows) -> bool:
-    """Fail unless both ways agree; tell whether the quick way was taken."""
+def check(row: Json, options: Options, rows: FastRows) -> bool:
+    """Fail unless both ways agree; tell whether the fast way was taken."""
     line = json.dumps(row).encode()
     outcome = convert(loads(line), options)
-    (usual,) = rows.events_of([line])
-    return agrees(usual, line, outcome)
+    (fast,) = rows.events_of([line])
+    return agrees(fast, line, outcome)
 
 
-def agrees(usual: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool:
+def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool:
     """Fail unless an event is the one that `convert` makes of its line; tell whether it is one."""
-    if usual is None:
+    if fast is None:
         return False
     assert isinstance(outcome, Converted)
-    json.loads(usual.body, object_pairs_hook=each_name_once)
-    assert as_json(loads(usual.body)) == as_json(outcome.event)
+    json.loads(fast.body, object_pairs_hook=each_name_once)
+    assert as_json(loads(fast.body)) == as_json(outcome.event)
     expected = prepare(outcome, line, BATCH.fitted, FAR_AHEAD)
     assert isinstance(expected, OutgoingEvent)
-    assert bool(usual.sets) == bool(expected.sets)
-    if usual.sets:
-        assert as_json(loads(demoted(usual).body)) == as_json(loads(demoted(expected).body))
-    usual.body, usual.sets = expected.body, expected.sets
-    assert usual == expected
+    assert bool(fast.sets) == bool(expected.sets)
+    if fast.sets:
+        assert as_json(loads(demoted(fast).body)) == as_json(loads(demoted(expected).body))
+    fast.body, fast.sets = expected.body, expected.sets
+    assert fast == expected
     return True
 
 
@@ -91,9 +91,9 @@ def agrees(usual: OutgoingEvent | None, line: bytes, outcome: Conversion) -> boo
 @example([{**USUAL[0], "event_properties": {"$session_id": "x", "city": "y"}}], Options())
 def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Options) -> None:
     """Twice, because what was worked out for a row is remembered for the next."""
-    quick = UsualRows(options)
+    fast = FastRows(options)
     for row in [*rows, *rows]:
-        check(row, options, quick)
+        check(row, options, fast)
 
 
 @settings(max_examples=300, deadline=None)
@@ -111,12 +111,12 @@ def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Opt
 def test_lines_together_are_the_events_that_they_are_alone(
     texts: list[str], options: Options
 ) -> None:
-    """One that is not usual, or not even JSON, keeps none of its neighbours from being taken."""
+    """One that is not fast, or not even JSON, keeps none of its neighbours from being taken."""
     lines = [text.encode() for text in texts]
     for row in USUAL:
         convert(row, options)
-    together = UsualRows(options).events_of(lines)
-    alone = UsualRows(options)
+    together = FastRows(options).events_of(lines)
+    alone = FastRows(options)
     assert together == [event for line in lines for event in alone.events_of([line])]
     for event, line in zip(together, lines, strict=True):
         if event is not None:
@@ -127,7 +127,7 @@ def _events_together(rows: Sequence[Json]) -> list[OutgoingEvent | None]:
     """Return the events of rows, checked against `convert`, that are converted in one go."""
     options, lines = Options(), [json.dumps(row).encode() for row in rows]
     convert(typical_row(START, 1), options)
-    events = UsualRows(options).events_of(lines)
+    events = FastRows(options).events_of(lines)
     for event, line in zip(events, lines, strict=True):
         agrees(event, line, convert(loads(line), options))
     return events
@@ -161,11 +161,11 @@ def test_a_row_that_nests_as_deep_as_can_be_read_breaks_nothing(field: str) -> N
     row = json.dumps({**typical_row(START, 1), field: "<deep>"})
     options = Options()
     convert(typical_row(START, 1), options)
-    quick = UsualRows(options)
+    fast = FastRows(options)
     taken = []
     for levels in range(1, 1010):
         deep = '{"a":' * levels + "1" + "}" * levels
-        taken += quick.events_of([row.replace('"<deep>"', deep).encode()])
+        taken += fast.events_of([row.replace('"<deep>"', deep).encode()])
     assert taken[0] is not None
     assert taken[-1] is None
 
@@ -208,14 +208,14 @@ def test_events_of_one_name_have_properties_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("user_properties", ["set", "set_once"])
-def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
-    """Once its event's name is known; or the way would be quick for nobody."""
+def test_the_usual_row_takes_the_fast_way(user_properties: Any) -> None:
+    """Once its event's name is known; or the way would be fast for nobody."""
     options = Options(user_properties=user_properties)
-    quick = UsualRows(options)
+    fast = FastRows(options)
     rows = [typical_row(START + timedelta(hours=number), number) for number in range(200)]
     for row in rows:
-        check(row, options, quick)
-    taken = sum(check(row, options, quick) for row in rows)
+        check(row, options, fast)
+    taken = sum(check(row, options, fast) for row in rows)
     assert taken > 0.9 * len(rows)
 
 
@@ -253,10 +253,10 @@ def test_the_usual_row_takes_the_quick_way(user_properties: Any) -> None:
         {"groups": {"org": ["a", "b"]}, "group_properties": {}},
     ],
 )
-def test_gaps_and_names_that_meet_take_the_quick_way_too(changes: Json) -> None:
+def test_gaps_and_names_that_meet_take_the_fast_way_too(changes: Json) -> None:
     """Twice, because the second time the sender is known."""
     options = Options()
-    quick = UsualRows(options)
+    fast = FastRows(options)
     row = {
         **typical_row(START, 1),
         "platform": "Web",
@@ -264,9 +264,9 @@ def test_gaps_and_names_that_meet_take_the_quick_way_too(changes: Json) -> None:
         "user_properties": {"utm_source": "a"},
         **changes,
     }
-    check(row, options, quick)
-    assert check(row, options, quick)
-    assert check(row, options, quick)
+    check(row, options, fast)
+    assert check(row, options, fast)
+    assert check(row, options, fast)
 
 
 ZONES = st.sampled_from(["", "Z", "z", "+00:00", "-0530", "+14:00", " UTC"])
@@ -288,9 +288,9 @@ TIME_TEXTS = st.one_of(
 def test_both_ways_read_the_same_times(times: Json) -> None:
     """Two readers of times are at work; an event must not depend on which one it met."""
     options, row = Options(), typical_row(START, 1)
-    quick = UsualRows(options)
-    check(row, options, quick)
-    check({**row, **times}, options, quick)
+    fast = FastRows(options)
+    check(row, options, fast)
+    check({**row, **times}, options, fast)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_both_ways_read_the_same_times(times: Json) -> None:
 def test_a_time_that_cannot_be_meant_is_left_to_the_other_way(
     event_time: str, uploaded: str | None, *, taken: bool
 ) -> None:
-    """Up to a day after its upload an event is as usual as any."""
+    """Up to a day after its upload an event is as fast as any."""
     row = {**typical_row(START, 1), "event_time": event_time, "server_upload_time": uploaded}
     for order in ([row, typical_row(START, 2)], [row] * 3):
         assert (_events_together(order)[0] is not None) == taken
@@ -321,34 +321,34 @@ def test_a_time_that_cannot_be_meant_is_left_to_the_other_way(
 def test_an_event_of_each_insert_key_has_the_same_sender(times: int) -> None:
     """Exports of 2022 have one for each event; what is known of the sender must still serve."""
     options = Options()
-    quick = UsualRows(options)
+    fast = FastRows(options)
     rows = [{**typical_row(START, 1), "$insert_key": f"0079#{number}"} for number in range(times)]
     for row in rows:
-        check(row, options, quick)
-    assert len(quick._senders) == 1
+        check(row, options, fast)
+    assert len(fast._senders) == 1
 
 
 def test_equal_numbers_of_other_types_are_other_senders() -> None:
     """To Python 1, 1.0 and True are one key."""
     options = Options()
-    quick = UsualRows(options)
+    fast = FastRows(options)
     rows = [{**typical_row(START, 1), "location_lat": one} for one in (1, 1.0, True, "1")]
     for row in [*rows, *rows]:
-        check(row, options, quick)
-    assert all(check(row, options, quick) for row in rows)
+        check(row, options, fast)
+    assert all(check(row, options, fast) for row in rows)
 
 
 @pytest.mark.parametrize("others", [{}, {"user_properties": {"plan": "b"}}])
 def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
     """What is known of the device is taken over, but not its session."""
     options = Options()
-    quick = UsualRows(options)
+    fast = FastRows(options)
     starts = (1704067200000, 1704067200001, 0, -1, None, True, False, 1.0, "1704067200000", "")
     rows = [{**typical_row(START, 1), **others, "session_id": start} for start in starts]
     for row in [*rows, *reversed(rows)]:
-        check(row, options, quick)
+        check(row, options, fast)
     # Of another form than an export's is what a warehouse wrote; that is left to the other way.
-    taken = [start for start, row in zip(starts, rows, strict=True) if check(row, options, quick)]
+    taken = [start for start, row in zip(starts, rows, strict=True) if check(row, options, fast)]
     assert taken == [start for start in starts if start is None or type(start) is int]
 
 
@@ -363,22 +363,22 @@ def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
     ],
 )
 def test_what_a_warehouse_wrote_is_left_to_the_other_way(changes: Json) -> None:
-    """The quick way knows only an export's own forms, so it never reads one for another."""
+    """The fast way knows only an export's own forms, so it never reads one for another."""
     row = {**typical_row(START, 1), **changes}
     assert _events_together([row, typical_row(START, 2)])[0] is None
 
 
 def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory that is full starts anew, and goes on right."""
-    monkeypatch.setattr(usual_rows, "_MOST", 3)
+    monkeypatch.setattr(fast_convert, "_MOST", 3)
     monkeypatch.setattr(senders, "_MOST", 2)
     options = Options()
-    quick = UsualRows(options)
+    fast = FastRows(options)
     rows = [{**typical_row(START, 1), "device_id": f"d-{number}"} for number in range(10)]
     for row in [*rows, *rows]:
-        check(row, options, quick)
-        assert len(quick._senders) <= 3
-        assert len(quick._work_out.__self__._devices) <= 2  # type: ignore[attr-defined]
+        check(row, options, fast)
+        assert len(fast._senders) <= 3
+        assert len(fast._work_out.__self__._devices) <= 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -392,5 +392,5 @@ def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatc
 )
 def test_decisions_about_single_properties_take_the_other_way(options: Options) -> None:
     """They are `convert`'s alone."""
-    assert not UsualRows.fit(options)
-    assert UsualRows.fit(Options())
+    assert not FastRows.fits(options)
+    assert FastRows.fits(Options())

@@ -75,7 +75,7 @@ class _Head(msgspec.Struct, gc=False):
 _Own: TypeAlias = "tuple[str, _Head, Json, Json, Names, bytes]"
 
 
-class UsualRows:
+class FastRows:
     """Converts lines of the usual form.
 
     Args:
@@ -91,7 +91,7 @@ class UsualRows:
         self._event_id_names = tuple(name for _, name in options.table.copies_of(("event_id",)))
 
     @staticmethod
-    def fit(options: Options) -> bool:
+    def fits(options: Options) -> bool:
         """Tell whether rows are converted in the usual way with these options."""
         return (
             options.person_profiles == "always"
