@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLUGINS = ("tap-amplitude", "target-posthog")
+_PACKAGES = ("tap-amplitude/tap_amplitude", "target-posthog/target_posthog")
 _REPOSITORY = "https://github.com/amplitude-to-posthog/amplitude-to-posthog"
 _HOME = f"{_REPOSITORY}/blob/main/"
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -110,9 +112,24 @@ def test_every_file_in_the_guide_for_contributors_exists() -> None:
     page = document("CONTRIBUTING.md")
     named = {word for word in page.code_words if "/" in word and " " not in word}
     assert len(named) > 15
-    folders = ("", "target-posthog/target_posthog/")
+    folders = ("", *_PACKAGES)
     for name in named:
         assert any((ROOT / folder / name).exists() for folder in folders), name
+
+
+@pytest.mark.parametrize("package", _PACKAGES)
+def test_the_guide_for_contributors_names_every_room(package: str) -> None:
+    """Each folder of code has its line."""
+    rooms = {path.parent.relative_to(ROOT / package) for path in _code_below(package)}
+    named = document("CONTRIBUTING.md").code_words
+    missed = [room for room in rooms if room != Path() and f"{room.as_posix()}/" not in named]
+    assert missed == []
+
+
+def _code_below(folder: str) -> list[Path]:
+    return [
+        path for path in tracked_files() if path.suffix == ".py" and ROOT / folder in path.parents
+    ]
 
 
 def test_every_requirement_has_its_exact_versions() -> None:
