@@ -66,7 +66,7 @@ def test_the_page_lists_every_table_of_the_ledger() -> None:
 
 def test_the_person_ends_with_its_newest_row_as_the_page_shows() -> None:
     """The example of a device whose newest row is newer than its user's."""
-    section = "## What a person ends with"
+    section = "## The final state of a person"
     shown = rows_of(PAGE.rows(section), 5)
     plans = {number: plan for number, *_, plan in shown}
     rows: list[Json] = [
