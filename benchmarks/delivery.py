@@ -133,7 +133,7 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
             pass
         # Once all is taken nothing may be left that would wake this up.
         if not batches.is_idle:
-            select.select([*descriptors, *delivery.descriptors()], [], [], seconds)
+            select.select([*descriptors, *target.runtime.in_flight.descriptors()], [], [], seconds)
     delivery.flush()
     ceiling = Ceiling(
         delivery.counts.accepted,

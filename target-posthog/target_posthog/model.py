@@ -125,6 +125,20 @@ class GroupState:
     source: Source = field(default="amplitude", compare=False)
 
 
+class AddedEvent(dict[str, Any]):
+    """An identity or group event that the target added; a rejects file says which, to replay it.
+
+    Attributes:
+        tells: the pair that it joins, or the group state that it tells.
+    """
+
+    __slots__ = ("tells",)
+
+    def __init__(self, event: Json, tells: Link | GroupState) -> None:
+        super().__init__(event)
+        self.tells = tells
+
+
 class Converted(NamedTuple):
     """An event as PostHog's `/batch/` takes it, and what it tells about people and groups.
 

@@ -19,8 +19,8 @@ from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.protocols import wire_of
 from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.delivery.delivery import Delivery
-from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
+from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.validation import api_key_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_posthog.capture.rate_limit import RateLimit
+    from target_posthog.delivery.requests import InFlight
     from target_posthog.rejects.writer import Rejects
 
 logger = logging.getLogger("target-posthog")
@@ -47,6 +48,7 @@ class Runtime:
         wire: the protocol.
         links: whom PostHog must be told of.
         rejects: the rejects file.
+        in_flight: carries the requests.
         delivery: takes the events.
 
     Raises:
@@ -82,13 +84,13 @@ class Runtime:
         )
         self.links = IdentityResolver(self._ledger, config["identity_events"])
         self.rejects = open_rejects(started)
+        requests = ThreadedRequests if self.preview is None else InlineRequests
+        self.in_flight: InFlight = requests(self._transport)
         self.delivery = Delivery(
             # A preview keeps the order, whatever the disk does.
             DeliverySettings.of(config, **({"max_lanes": 1} if self.preview else {})),
             wire=self.wire,
-            in_flight=ThreadedRequests(self._transport)
-            if self.preview is None
-            else InlineRequests(self._transport),
+            in_flight=self.in_flight,
             links=self.links,
             rejects=self.rejects,
             utc_now=lambda: datetime.now(timezone.utc),
@@ -116,7 +118,7 @@ class Runtime:
         """Close files and connections; what is under way is not waited for."""
         if self._key_check is not None:
             self._key_check.close()
-        self.delivery.close()
+        self.in_flight.close()
         self._transport.close()
         self.rejects.close()
         self._ledger.close()

@@ -181,7 +181,7 @@ class TargetPosthog(Target):
         exported = self.delivery.counts.exported
         if isinstance(record, Found):
             self._assert_sink_exists(message_dict["stream"])
-            self.delivery.take_unreadable(
+            self.delivery.fates.take_unreadable(
                 record.text, f"the input, {record.place}: {record.reason}"
             )
         else:
@@ -215,7 +215,7 @@ class TargetPosthog(Target):
         self._is_closed = True
         state = copy.deepcopy(self._latest_state or {})
         if self._batches is None or self._batches.is_idle:
-            self.delivery.note(state)
+            self.delivery.gate.note(state)
         else:
             self._batches.note(state)
         self._attend()
@@ -293,7 +293,7 @@ class TargetPosthog(Target):
         if due is not None:
             seconds = due if seconds is None else min(due, seconds)
         self._show_progress()
-        return [*descriptors, *self.delivery.descriptors()], seconds
+        return [*descriptors, *self.runtime.in_flight.descriptors()], seconds
 
     @override  # type: ignore[misc] # final
     def listen(self, file_input: IO[str] | None = None) -> None:
@@ -432,7 +432,7 @@ class TargetPosthog(Target):
             try:
                 for record in file.records():
                     if isinstance(record, Found):
-                        self.delivery.take_unreadable(*file.rejected(record))
+                        self.delivery.fates.take_unreadable(*file.rejected(record))
                     else:
                         self._process_record_message(
                             {"type": "RECORD", "stream": stream, "record": record}
@@ -440,7 +440,7 @@ class TargetPosthog(Target):
             except BrokenInput:
                 self.drain_all()  # writes the state of what came before this file's message
                 raise
-            self.delivery.note(file)
+            self.delivery.gate.note(file)
 
     @override
     def process_endofpipe(self) -> None:
@@ -518,7 +518,7 @@ class TargetPosthog(Target):
 
     def _show_progress(self) -> None:
         now, counts = time.monotonic(), self.delivery.counts
-        stalls = self.delivery.stalls
+        stalls = self.delivery.dispatcher.stalls
         if self._batches is not None:
             stalls.watch(now, counts.accepted, is_waiting=not self._batches.is_idle)
         line = self._progress.line(now, counts, stalled=stalls.seconds(now))

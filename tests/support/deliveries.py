@@ -14,8 +14,8 @@ from target_posthog.capture.batches import Batch, BatchBuilder, Limits
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.delivery.delivery import Delivery
-from target_posthog.delivery.interfaces import DeliverySettings
 from target_posthog.delivery.requests import InlineRequests
+from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.input.intake import Intake

@@ -29,6 +29,10 @@ class Limits:
     max_events: int
     max_bytes: int
 
+    def are_reached(self, events: int, size: int) -> bool:
+        """Return True if no more should be added to so many events of this size."""
+        return events >= self.max_events or size >= self.max_bytes
+
     def at_rate(self, events_per_second: float | None) -> Limits:
         """Return limits under which a rate is held evenly: at most the events of one second."""
         if events_per_second is None:

@@ -23,7 +23,7 @@ from target_posthog.cli import run
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
-from target_posthog.model import Converted, Json, Link, Skipped
+from target_posthog.model import AddedEvent, Converted, Json, Link, Rejected, Skipped
 from target_posthog.posthog.events import prepare
 from target_posthog.rejects.files import (
     files_in,
@@ -33,7 +33,7 @@ from target_posthog.rejects.files import (
     save_folder,
     unreadable,
 )
-from target_posthog.rejects.lines import AddedLine, OtherLine, RecordLine, line_of
+from target_posthog.rejects.lines import OtherLine, RecordLine, line_of
 from target_posthog.rejects.names import is_of_another, owner_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
 from target_posthog.rejects.writer import Rejects, is_ours
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from target_posthog.model import Rejected
     from target_posthog.runtime import Runtime
 
 NAME = "target-posthog-replay"
@@ -76,9 +75,9 @@ class _Remaining(Rejects):
         self.lines, self.uuids = 0, set[Any]()
 
     @override
-    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
-        super().write(rejected, stage, record)
-        if stage == "send" and isinstance(record, dict):
+    def write(self, rejected: Rejected, record: Json | str) -> None:
+        super().write(rejected, record)
+        if rejected.stage == "send" and isinstance(record, dict):
             self.uuids.add(record.get("uuid"))
 
     @override
@@ -186,11 +185,11 @@ class Replay(TargetPosthog):
     def _send_lines(self, file: IO[bytes], path: Path, stream: str | None) -> _File:
         """Send the records first, then what we had added: a record may have told it meanwhile."""
         done = _File()
-        added: list[AddedLine] = []
+        added: list[AddedEvent] = []
         for raw in file:
             done.lines += 1
             line = line_of(raw)
-            if isinstance(line, AddedLine):
+            if isinstance(line, AddedEvent):
                 added.append(line)
                 done.sent += 1
             elif isinstance(line, RecordLine) and (sink := self._sink_of(line, stream)):
@@ -234,20 +233,21 @@ class Replay(TargetPosthog):
             self._sinks[known] = PosthogSink(self, stream, {"type": "object", **schema}, key)
         return self._sinks[known]
 
-    def _send_added(self, added: Iterable[AddedLine]) -> None:
+    def _send_added(self, added: Iterable[AddedEvent]) -> None:
         """Send identity and group events that PostHog was not told since."""
-        sent: list[AddedLine] = []
-        for line in added:
-            if self.runtime.links.is_obsolete(line.tells):
-                self.delivery.take(Skipped("already_told"), line.event)
+        sent: list[AddedEvent] = []
+        for event in added:
+            if self.runtime.links.is_obsolete(event.tells):
+                self.delivery.take(Skipped("already_told"), event)
             else:
                 latest = self.delivery.latest_time
-                item = prepare(Converted(line.event), None, self.runtime.wire.fitted, latest)
-                self.delivery.take(item, line.event)
-                sent.append(line)
+                item = prepare(Converted(event), None, self.runtime.wire.fitted, latest)
+                self.delivery.take(item, event)
+                if not isinstance(item, Rejected):
+                    sent.append(event)
         self.delivery.flush()
         refused = self._remaining.uuids
-        told = [one.tells for one in sent if one.event["uuid"] not in refused]
+        told = [event.tells for event in sent if event["uuid"] not in refused]
         self.runtime.links.accept(
             [one for one in told if isinstance(one, Link)],
             [one for one in told if not isinstance(one, Link)],

@@ -17,7 +17,6 @@ from target_posthog.delivery.fates import Fates
 from target_posthog.delivery.identity_stage import IdentityStage, joined_by
 from target_posthog.delivery.state_gate import StateGate
 from target_posthog.delivery.time_policy import TimePolicy
-from target_posthog.model import Rejected, Skipped
 from target_posthog.posthog.events import OutgoingEvent
 
 if TYPE_CHECKING:
@@ -25,12 +24,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from target_posthog.capture.protocols import Wire
-    from target_posthog.capture.silence import Stalls
-    from target_posthog.delivery.interfaces import DeliverySettings, RejectsFile
     from target_posthog.delivery.requests import InFlight
+    from target_posthog.delivery.settings import DeliverySettings
     from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.input.intake import Outcome
-    from target_posthog.progress import Counts
+    from target_posthog.rejects.writer import Rejects
 
 logger = logging.getLogger("target-posthog")
 
@@ -53,6 +51,9 @@ class Delivery:
 
     Attributes:
         fates: what became of the records.
+        counts: one number per fate of a record.
+        gate: holds marks, such as states, until everything before them is settled.
+        dispatcher: sends the events.
         on_settled: called after each request that was waited for.
     """
 
@@ -63,44 +64,29 @@ class Delivery:
         wire: Wire,
         in_flight: InFlight,
         links: IdentityResolver,
-        rejects: RejectsFile,
+        rejects: Rejects,
         utc_now: Callable[[], datetime],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.fates = Fates(rejects, settings.max_reject_ratio)
-        self._gate: StateGate[Any] = StateGate()
+        self.fates = Fates(rejects, links, settings.max_reject_ratio)
+        self.counts = self.fates.counts
+        self.gate: StateGate[Any] = StateGate()
         self.on_settled: Callable[[], object] = _nothing
         self._historical = settings.historical_migration
         self._utc_now = utc_now
-        self._identity = IdentityStage(links, wire, self.fates.counts)
-        self._dispatcher = Dispatcher(
-            settings, wire=wire, in_flight=in_flight, links=links, fates=self.fates, clock=clock
+        self._identity = IdentityStage(links, wire, self.counts)
+        self.dispatcher = Dispatcher(
+            settings, wire=wire, in_flight=in_flight, fates=self.fates, clock=clock
         )
-        limits = settings.limits
+        #: What came last, and is to be looked up in the ledger at once.
         self._stretch: list[OutgoingEvent] = []
         self._stretch_size = 0
         self._stretch_latest = ""
-        self._stretch_events = min(_STRETCH_EVENTS, limits.max_events)
-        self._stretch_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
-        #: The epoch of the stretch's first event.
         self._stretch_epoch = 0
+        self._stretch_events = min(_STRETCH_EVENTS, settings.limits.max_events)
+        self._stretch_bytes = min(_STRETCH_BYTES, 2 * settings.limits.max_bytes)
         self._warned_of_recent = False
         self._policy = TimePolicy(self._historical, utc_now())
-
-    @property
-    def counts(self) -> Counts:
-        """One number per fate of a record."""
-        return self.fates.counts
-
-    @property
-    def stalls(self) -> Stalls:
-        """How long PostHog took nothing."""
-        return self._dispatcher.stalls
-
-    @property
-    def lanes(self) -> int:
-        """How many requests may be under way at once by now."""
-        return self._dispatcher.lanes
 
     @property
     def latest_time(self) -> str:
@@ -108,14 +94,12 @@ class Delivery:
         return self._policy.latest
 
     @property
-    def has_room(self) -> bool:
-        """Whether more can be taken without waiting for an answer."""
-        return self._dispatcher.has_room
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether all that was taken is settled."""
-        return not self._stretch and self._dispatcher.is_idle
+    def oldest(self) -> int | None:
+        """The lowest epoch of what is not settled, None when all is."""
+        oldest = self.dispatcher.oldest
+        if self._stretch:
+            return self._stretch_epoch if oldest is None else min(oldest, self._stretch_epoch)
+        return oldest
 
     def take(self, outcome: Outcome, record: Any) -> None:
         """Take what became of one record; send when a batch is full.
@@ -130,12 +114,8 @@ class Delivery:
         if isinstance(outcome, OutgoingEvent):
             outcome.record = record
             self.take_events([outcome])
-            return
-        self.counts.exported += 1
-        if isinstance(outcome, Skipped):
-            self.fates.skip(outcome)
         else:
-            self.reject(outcome, record)
+            self.fates.take(outcome, record)
 
     def take_events(self, items: Sequence[OutgoingEvent]) -> None:
         """Take the events of records.
@@ -158,41 +138,21 @@ class Delivery:
         """
         self.counts.exported += len(items)
         if not self._stretch:
-            self._stretch_epoch = self._gate.epoch
+            self._stretch_epoch = self.gate.epoch
         self._stretch += items
         self._stretch_size += size
         self._stretch_latest = max(self._stretch_latest, latest)
         if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
             self._pass_on()
 
-    def take_unreadable(self, line: bytes, reason: str) -> None:
-        """Take a line that is no record; it goes to the rejects as it is."""
-        self.counts.exported += 1
-        self.fates.reject_line(line, reason)
-        self.fates.stop_at_too_many_rejects()
-
-    def reject(self, rejected: Rejected, record: Any, index: int = 0) -> None:
-        """Write down a record that is counted; see `Fates.reject`."""
-        self.fates.reject(rejected, record, index)
-        self.fates.stop_at_too_many_rejects()
-
-    def note(self, mark: Any) -> None:
-        """Take a mark behind all that came so far; see `passed`."""
-        self._gate.note(mark)
-
     def passed(self) -> Iterator[Any]:
         """Take off, in order, the marks that everything before is settled of, and on the disk."""
-        if self._gate.is_open:
+        if self.gate.is_open:
             return
-        marks = list(self._gate.passed(self._oldest()))
+        marks = list(self.gate.passed(self.oldest))
         if marks:
             self.fates.save()
         yield from marks
-
-    @property
-    def holds_state(self) -> bool:
-        """Whether a state waits for what came before it."""
-        return self._gate.holds(dict)
 
     def attend(self) -> None:
         """Do what can be done without waiting.
@@ -200,13 +160,13 @@ class Delivery:
         Raises:
             TargetPosthogError: a batch was not accepted.
         """
-        self._dispatcher.settle_what_ended()
-        self._dispatcher.fill(self._policy)
+        self.dispatcher.settle_what_ended()
+        self.dispatcher.fill(self._policy)
 
     def hurry(self) -> None:
         """Begin to send everything that was taken, without waiting for the end of it."""
         self._pass_on()
-        self._dispatcher.hurry()
+        self.dispatcher.hurry()
 
     def flush(self) -> None:
         """Deliver everything that was taken, and bring it all to the disk.
@@ -216,40 +176,26 @@ class Delivery:
         """
         self._pass_on()
         self._make_room()
-        self._dispatcher.drain()
+        self.dispatcher.drain()
         self.fates.save()
-
-    def descriptors(self) -> Sequence[int]:
-        """Return what can be read from once a request has ended."""
-        return self._dispatcher.descriptors()
-
-    def close(self) -> None:
-        """Begin nothing more; what is under way is not waited for."""
-        self._dispatcher.close()
-
-    def _oldest(self) -> int | None:
-        oldest = self._dispatcher.oldest
-        if self._stretch:
-            return self._stretch_epoch if oldest is None else min(oldest, self._stretch_epoch)
-        return oldest
 
     def _pass_on(self) -> None:
         """Complete the stretch, and put it into the lanes."""
         self._make_room()
-        self._dispatcher.settle_what_ended()
+        self.dispatcher.settle_what_ended()
         self._policy = TimePolicy(self._historical, self._utc_now())
         if self._stretch:
             self._warn_of_recent()
             items = self._identity.completed(self._stretch)
-            self._dispatcher.put(items, joined_by(items), self._stretch_epoch, self._policy)
+            self.dispatcher.put(items, joined_by(items), self._stretch_epoch, self._policy)
             # Not before: what cannot be passed on holds the states behind it.
             self._stretch, self._stretch_size, self._stretch_latest = [], 0, ""
 
     def _make_room(self) -> None:
         """Wait until all that was passed on is in the lanes."""
-        while not self._dispatcher.has_room:
-            self._dispatcher.settle_next()
-            self._dispatcher.fill(self._policy)
+        while not self.dispatcher.has_room:
+            self.dispatcher.settle_next()
+            self.dispatcher.fill(self._policy)
             self.on_settled()
 
     def _warn_of_recent(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _REMEMBERED = 150_000
 
 
-class Kept:
+class KeptEvents:
     """A bounded memory of the accepted events, by fingerprints of what PostHog keeps one of.
 
     It only counts. What is sent does not depend on it, so two events of one fingerprint are not

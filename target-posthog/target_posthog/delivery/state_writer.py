@@ -51,7 +51,7 @@ class StateWriter:
             After how many seconds to look again; None when no state waits.
         """
         left = self.write_safe()
-        if not self._delivery.holds_state:
+        if not self._delivery.gate.holds(dict):
             return None if self._safe is None else left
         left = max(left, self._hurried + _STATE_SECONDS - self._clock())
         if left <= 0:

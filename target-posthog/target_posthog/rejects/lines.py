@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.json_codec import loads
-from target_posthog.model import GroupState, Json, Link
+from target_posthog.model import AddedEvent, GroupState, Json, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 
@@ -24,14 +24,6 @@ class RecordLine:
 
 
 @dataclass(frozen=True)
-class AddedLine:
-    """An identity or group event that the target had added and PostHog refused."""
-
-    event: Json
-    tells: Link | GroupState
-
-
-@dataclass(frozen=True)
 class OtherLine:
     """A line with nothing to send.
 
@@ -43,7 +35,7 @@ class OtherLine:
     is_bad_line: bool
 
 
-def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
+def line_of(raw: bytes) -> RecordLine | AddedEvent | OtherLine:
     """Return what a line is; any bytes will do."""
     try:
         line = loads(raw)
@@ -54,9 +46,10 @@ def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
     record, stream = line.get("record"), line.get("stream")
     if not isinstance(record, dict):
         return OtherLine(is_bad_line=line["code"] == "bad_line")
-    tells = _told_by(record) if line.get("stage") == "send" else None
-    if tells is not None:
-        return AddedLine(record, tells)
+    if line.get("stage") == "send":
+        tells = _told_by(line.get("added"), record) or _recognised(record)
+        if tells is not None:
+            return AddedEvent(record, tells)
     return RecordLine(record, stream if isinstance(stream, str) else None, _key(line))
 
 
@@ -65,8 +58,18 @@ def _key(line: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _told_by(event: Json) -> Link | GroupState | None:
-    """Return the pair or group of an event that the target made, known by its own uuid."""
+def _told_by(added: Any, event: Json) -> Link | GroupState | None:
+    """Return what an event tells, as its line says it."""
+    match added:
+        case {"link": [str(user), str(device)]}:
+            return Link(user, device)
+        case {"group": [str(), str()]}:
+            return _group_of(event.get("properties"))
+    return None
+
+
+def _recognised(event: Json) -> Link | GroupState | None:
+    """Return what an event tells, of a file whose lines do not say it: by the event's own uuid."""
     properties = event.get("properties")
     if not isinstance(properties, dict):
         return None
@@ -82,10 +85,10 @@ def _told_by(event: Json) -> Link | GroupState | None:
     return group if group and _same(event, group_event(group, person, time)) else None
 
 
-def _group_of(properties: Mapping[str, Any]) -> GroupState | None:
-    kind, key, state = (properties.get(f"$group_{part}") for part in ("type", "key", "set"))
-    if isinstance(kind, str) and isinstance(key, str) and isinstance(state, dict):
-        return GroupState(kind, key, state)
+def _group_of(properties: Any) -> GroupState | None:
+    match properties:
+        case {"$group_type": str(kind), "$group_key": str(key), "$group_set": dict(state)}:
+            return GroupState(kind, key, state)
     return None
 
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from target_posthog.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 from target_posthog.errors import RunAgain
 from target_posthog.json_codec import dumps
-from target_posthog.model import StreamRecord
+from target_posthog.model import AddedEvent, Link, StreamRecord
 from target_posthog.rejects.names import PREVIEW, name_of
 
 if sys.platform != "win32":
@@ -76,28 +76,19 @@ class Rejects:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
-        """Append one line `{code, stage, reason, record}`; more when the stream matters.
+    def write(self, rejected: Rejected, record: Json | str) -> None:
+        """Append one line `{code, stage, reason, record}`; more when the record knows more.
 
         Args:
             rejected: why.
-            stage: `read`, `convert`, `check` or `send`.
             record: the record as it came, so that it can be sent again; or the text of a line that
-                is none.
+                is none; or an event that we added.
 
         Raises:
             RunAgain: the disk does not take it.
         """
-        line = dumps(
-            {
-                "code": rejected.code,
-                "stage": stage,
-                "reason": rejected.reason,
-                "record": record,
-                **_origin(record),
-            }
-        )
-        self.keep(line)
+        why = {"code": rejected.code, "stage": rejected.stage, "reason": rejected.reason}
+        self.keep(dumps({**why, "record": record, **_origin(record)}))
 
     def keep(self, line: bytes) -> None:
         """Append a line as it is.
@@ -192,9 +183,15 @@ def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
 
 
 def _origin(record: Json | str) -> Json:
-    if not isinstance(record, StreamRecord):
-        return {}
-    return {"stream": record.stream, "key_properties": list(record.key_properties)}
+    """Return where a record came from, as far as it says more than itself."""
+    if isinstance(record, StreamRecord):
+        return {"stream": record.stream, "key_properties": list(record.key_properties)}
+    if isinstance(record, AddedEvent):
+        tells = record.tells
+        if isinstance(tells, Link):
+            return {"added": {"link": [tells.user_id, tells.device_id]}}
+        return {"added": {"group": [tells.group_type, tells.group_key]}}
+    return {}
 
 
 def is_ours(file: IO[bytes]) -> bool:

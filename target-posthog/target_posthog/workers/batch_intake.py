@@ -261,7 +261,7 @@ class BatchIntake:
         """Take what is next in order, as long as the delivery has room; tell whether any was."""
         taken = False
         self._delivery.attend()
-        while self._waiting and self._delivery.has_room:
+        while self._waiting and self._delivery.dispatcher.has_room:
             first = self._waiting[0]
             if isinstance(first, (_Block, _Records)) and not first.is_ready:
                 break
@@ -270,7 +270,7 @@ class BatchIntake:
             if isinstance(first, Unreadable):
                 self._stop(first.error)
             elif isinstance(first, Mark):
-                self._delivery.note(first.value)
+                self._delivery.gate.note(first.value)
             elif isinstance(first, EndOfFile):
                 self._end_file(first)
             elif isinstance(first, _Records):
@@ -369,7 +369,7 @@ class BatchIntake:
         """
         for one in found:
             if one.record is None:
-                self._delivery.take_unreadable(*file.file.rejected(one))
+                self._delivery.fates.take_unreadable(*file.file.rejected(one))
             else:
                 outcome = file.intake.outcome_of(one.record, self._delivery.latest_time)
                 self._delivery.take(outcome, file.known(one.record))
@@ -378,7 +378,7 @@ class BatchIntake:
         file = self._files.popleft()
         with self._stopping(file):
             self._take_found(file, file.cutter.end())
-        self._delivery.note(end.file)
+        self._delivery.gate.note(end.file)
 
     @contextmanager
     def _stopping(self, file: _File) -> Iterator[None]:
@@ -395,12 +395,9 @@ class BatchIntake:
             self._stop(error)
 
     def _leave_out(self, one: LeftOut, lines: BlockOfLines) -> None:
-        self._delivery.counts.exported += 1
-        if one.stage:
-            rejected = Rejected(one.code, one.reason, one.stage)
-            self._delivery.reject(rejected, lines, one.index)
-        else:
-            self._delivery.fates.skip(Skipped(one.code))
+        rejected = Rejected(one.code, one.reason, one.stage)
+        outcome = rejected if one.stage else Skipped(one.code)
+        self._delivery.fates.take(outcome, lines, one.index)
 
     def _hear(self, result: ConvertedBlock) -> None:
         self.met.update(result.met)

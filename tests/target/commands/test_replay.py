@@ -47,9 +47,9 @@ def reject(content: Json, code: str = "bad_time", stage: str = "convert", **more
     return json.dumps({"code": code, "stage": stage, "reason": "…", "record": content, **more})
 
 
-def refused(event: Json) -> str:
+def refused(event: Json, **more: Any) -> str:
     """Return the line of an event that PostHog refused."""
-    return reject(event, "refused_by_posthog", "send")
+    return reject(event, "refused_by_posthog", "send", **more)
 
 
 def write(folder: Path, *lines: str, name: str = "target-posthog-1.jsonl") -> Path:
@@ -142,12 +142,13 @@ def test_a_record_shows_its_link_as_in_a_run(
 
 
 @pytest.mark.parametrize("kind", ["alias", "identify"])
+@pytest.mark.parametrize("more", [{}, {"added": {"link": ["u1", "d1"]}}])
 def test_a_refused_link_is_told_and_remembered(
-    tmp_path: Path, config: Json, capture: PosthogCapture, kind: Any
+    tmp_path: Path, config: Json, capture: PosthogCapture, kind: Any, more: Json
 ) -> None:
-    """It is stored in the rejects as an event; the ledger knows afterwards that it was taken."""
+    """The ledger knows afterwards that it was taken; lines of older files do not say what it is."""
     event = identity_event(kind, LINK, TIME)
-    write(tmp_path, refused(event), refused(event))
+    write(tmp_path, refused(event, **more), refused(event, **more))
     counts = counts_in(replay(config, tmp_path).checked().stderr)
     assert (counts["accepted"], counts["skipped"]) == (1, 1)
     assert [one["uuid"] for one in capture.events] == [event["uuid"]]
@@ -178,15 +179,16 @@ def test_a_refused_link_that_a_record_of_the_same_file_tells_goes_once(
     assert sent(capture).count("$create_alias") == 1
 
 
+@pytest.mark.parametrize("more", [{}, {"added": {"group": ["org", "acme"]}}])
 def test_a_refused_group_is_told_unless_posthog_knows_another_state(
-    tmp_path: Path, config: Json, capture: PosthogCapture
+    tmp_path: Path, config: Json, capture: PosthogCapture, more: Json
 ) -> None:
     """An older state must not write over a newer one."""
     told = group_event(GroupState("org", "acme", {"plan": "a"}), "u1", TIME)
     older = group_event(GroupState("org", "acme", {"plan": "old"}), "u1", TIME)
-    write(tmp_path, refused(told))
+    write(tmp_path, refused(told, **more))
     assert counts_in(replay(config, tmp_path).checked().stderr)["accepted"] == 1
-    write(tmp_path, refused(older))
+    write(tmp_path, refused(older, **more))
     assert counts_in(replay(config, tmp_path).checked().stderr)["skipped"] == 1
     assert [event["properties"]["$group_set"] for event in capture.events] == [{"plan": "a"}]
 
@@ -198,7 +200,9 @@ def test_an_added_event_that_is_refused_again_stays(
     path = write(tmp_path, refused(identity_event("alias", LINK, TIME)))
     capture.fail(Fault.STATUS, status=400, body="no")
     assert counts_in(replay(config, tmp_path).checked().stderr)["rejected"] == 1
-    assert lines_of(path)[0]["record"]["event"] == "$create_alias"
+    (left,) = lines_of(path)
+    assert left["record"]["event"] == "$create_alias"
+    assert left["added"] == {"link": ["u1", "d1"]}
     assert not owners(tmp_path, "d1")["d1"].accepted
 
 

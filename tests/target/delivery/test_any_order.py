@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
 from target_posthog.capture.results import SendResult
-from target_posthog.delivery.lanes import Lanes, _place
+from target_posthog.delivery.lane_keys import _place
+from target_posthog.delivery.lanes import Lanes
 from target_posthog.posthog.events import stored_once
 from tests.support.deliveries import (
     OLD,
@@ -112,7 +113,9 @@ class Run:
 
     def begin(self, *, everything: bool = False) -> None:
         """Begin what may go."""
-        for number, batch in self.lanes.ready(everything=everything):
+        if everything:
+            self.lanes.build_all()
+        for number, batch in self.lanes.ready():
             assert number not in self.under_way
             self.check_batch(batch)
             self.under_way[number] = batch
@@ -305,7 +308,7 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
                     assert delivery.counts.open == 0
             delivery.flush()
             counts = delivery.counts
-            assert delivery.lanes <= max_lanes
+            assert delivery.dispatcher.lanes.count <= max_lanes
         rejected = [line["record"]["row"] for line in rejected_lines(folder)]
 
     assert in_flight.most_under_way <= max_lanes
@@ -339,5 +342,5 @@ def test_what_holds_up_the_end_of_a_job_makes_more_lanes_worth_it(
             for number in range(events):
                 take(delivery, {}, converted(10 * job + number))
             delivery.flush()
-        assert delivery.lanes == lanes
+        assert delivery.dispatcher.lanes.count == lanes
     assert len(transport.accepted) == 5 * events

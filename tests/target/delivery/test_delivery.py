@@ -230,7 +230,9 @@ def test_a_refused_link_costs_no_record(tmp_path: Path) -> None:
     assert (counts.accepted, counts.links, counts.open) == (11, 0, 0)
     assert counts.rejected == {}
     assert counts.added_rejected == {"refused_by_posthog": 1}
-    assert [line["record"]["event"] for line in rejected_lines(tmp_path)] == ["$create_alias"]
+    (line,) = rejected_lines(tmp_path)
+    assert line["record"]["event"] == "$create_alias"
+    assert line["added"] == {"link": ["u1", "other"]}
 
 
 def test_what_we_add_is_counted_apart_from_the_records(tmp_path: Path) -> None:
@@ -365,7 +367,7 @@ def test_a_bound_that_a_server_shows_holds_for_the_rest_of_the_run(
     transport = FakeTransport(max_wire_bytes=1_000_000)
     limits = Limits(5000, 4_000_000)
     with delivery_to(transport, tmp_path, limits=limits, max_lanes=max_lanes) as delivery:
-        delivery._dispatcher._concurrency.count = max_lanes
+        delivery.dispatcher._concurrency.count = max_lanes
         for number in range(800):
             properties = {"text": hex_text(30_000, number), "number": number}
             take(delivery, {}, converted(number, properties=properties))
@@ -409,4 +411,4 @@ def test_a_bound_is_never_smaller_than_the_largest_event(tmp_path: Path, size: i
         delivery.flush()
         assert delivery.counts.open == 0
         assert delivery.counts.rejected.total() == (20 if size == 100 else 0)
-        assert delivery._dispatcher._limits.max_bytes == MAX_EVENT_BYTES
+        assert delivery.dispatcher._limits.max_bytes == MAX_EVENT_BYTES

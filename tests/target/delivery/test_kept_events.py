@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from target_posthog.delivery.kept_events import Kept, fingerprint_of, fingerprints_of
+from target_posthog.delivery.kept_events import KeptEvents, fingerprint_of, fingerprints_of
 from tests.support.deliveries import item
 
 
 def test_an_accepted_event_is_new_once() -> None:
     """Within one request and over several."""
-    kept = Kept()
+    kept = KeptEvents()
     assert kept.repeats([1, 2, 3]) == 0
     assert kept.repeats([3, 4]) == 1
     assert kept.repeats([5, 5, 4]) == 2
@@ -20,7 +20,7 @@ def test_an_accepted_event_is_new_once() -> None:
 
 def test_the_last_ones_are_remembered_and_older_ones_forgotten() -> None:
     """So the memory of a run of any length is bounded."""
-    kept = Kept(10)
+    kept = KeptEvents(10)
     for start in range(0, 1000, 5):
         assert kept.repeats(range(start, start + 5)) == 0
         # Of the last ten, each once more, at any time.

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.capture.batches import Limits
-from target_posthog.delivery.lanes import AdaptiveConcurrency, Lanes, _place
+from target_posthog.delivery.concurrency import AdaptiveConcurrency
+from target_posthog.delivery.lane_keys import _place
+from target_posthog.delivery.lanes import Lanes
 from tests.support.deliveries import OLD, WIRE, item
 from tests.support.singer import uuid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from target_posthog.capture.batches import Batch
     from target_posthog.posthog.events import OutgoingEvent
@@ -40,7 +42,14 @@ def add(
 
 def begun(lanes: Lanes, *, everything: bool = False) -> list[tuple[int, list[int]]]:
     """Start what may go; return the lane and the numbers of the events of each batch."""
-    return [(number, numbers_in(batch)) for number, batch in lanes.ready(everything=everything)]
+    batches = ready_of(lanes) if everything else lanes.ready()
+    return [(number, numbers_in(batch)) for number, batch in batches]
+
+
+def ready_of(lanes: Lanes) -> Iterator[tuple[int, Batch]]:
+    """Start what may go, full or not."""
+    lanes.build_all()
+    return lanes.ready()
 
 
 def numbers_in(batch: Batch) -> list[int]:
@@ -196,7 +205,7 @@ def test_another_event_under_the_same_uuid_begins_a_new_batch() -> None:
     assert lanes.has_full_batch
     batches = []
     for _ in range(2):
-        ((_, batch),) = lanes.ready(everything=True)
+        ((_, batch),) = ready_of(lanes)
         batches.append([one.name for one in batch.items])
         lanes.done(0)
     assert batches == [["a"], ["b"]]
@@ -207,10 +216,10 @@ def test_live_and_historical_events_do_not_share_a_request() -> None:
     lanes = lanes_of()
     add(lanes, [0], historical=False)
     add(lanes, [1])
-    ((_, batch),) = lanes.ready(everything=True)
+    ((_, batch),) = ready_of(lanes)
     assert (numbers_in(batch), batch.historical) == ([1], True)
     lanes.done(0)
-    ((_, batch),) = lanes.ready(everything=True)
+    ((_, batch),) = ready_of(lanes)
     assert (numbers_in(batch), batch.historical) == ([0], False)
 
 
@@ -239,7 +248,7 @@ def test_what_is_put_back_goes_before_all_that_waits() -> None:
     """The halves of a refused batch, in their order."""
     lanes = lanes_of(limits=Limits(4, 10**6))
     add(lanes, range(4))
-    ((_, batch),) = lanes.ready(everything=False)
+    ((_, batch),) = lanes.ready()
     add(lanes, range(4, 8))
     lanes.done(0)
     lanes.put_back(0, batch.split())
@@ -295,7 +304,7 @@ def test_lanes_double_once_waiting_for_slow_answers_has_cost_a_fifth_of_a_second
     concurrency = AdaptiveConcurrency(8)
     counts = []
     for _ in range(12):
-        concurrency.waited(0.1, answer_took=0.1)
+        concurrency.waited(0.1, response_took=0.1)
         counts.append(concurrency.count)
     assert counts == [1] * 2 + [2] * 3 + [4] * 3 + [8] * 4
 
@@ -305,7 +314,7 @@ def test_there_are_never_more_lanes_than_allowed() -> None:
     for most, counts in ((6, [2, 4, 6, 6]), (1, [1])):
         concurrency = AdaptiveConcurrency(most)
         for expected in counts:
-            concurrency.waited(100, answer_took=100)
+            concurrency.waited(100, response_took=100)
             assert concurrency.count == expected
 
 
@@ -313,7 +322,7 @@ def test_quick_answers_open_no_lane() -> None:
     """A server nearby is busy; more requests at once would not make it quicker."""
     concurrency = AdaptiveConcurrency(8)
     for _ in range(1000):
-        concurrency.waited(0.04, answer_took=0.04)
+        concurrency.waited(0.04, response_took=0.04)
     assert concurrency.count == 1
 
 
@@ -321,7 +330,7 @@ def test_waiting_for_an_agreed_speed_opens_no_lane() -> None:
     """Only the time in which the answer was on its way counts."""
     concurrency = AdaptiveConcurrency(8)
     for _ in range(2):
-        concurrency.waited(30, answer_took=0.1)
+        concurrency.waited(30, response_took=0.1)
     assert concurrency.count == 1
 
 
@@ -350,7 +359,7 @@ def test_what_follows_a_device_goes_behind_what_waits_of_it() -> None:
         put(lanes, 0, device)
         if waits == "under way":
             assert begun(lanes) == [(0, [0])]
-        assert lanes.join(device, user)
+        assert lanes.keys.join(device, user)
         put(lanes, 1, user)
         if waits == "growing":
             assert begun(lanes, everything=True) == [(0, [0, 1])]
@@ -370,10 +379,10 @@ def test_what_follows_two_devices_in_different_lanes_waits_for_both(own: int) ->
     put(lanes, 0, first)
     put(lanes, 1, second)
     assert sorted(begun(lanes)) == [(0, [0]), (2, [1])]
-    assert lanes.join(first, user)
-    assert not lanes.join(second, user)
+    assert lanes.keys.join(first, user)
+    assert not lanes.keys.join(second, user)
     lanes.done(0)
-    assert lanes.join(second, user)
+    assert lanes.keys.join(second, user)
     put(lanes, 2, user)
     assert begun(lanes) == []
     lanes.done(2)
@@ -386,10 +395,10 @@ def test_a_half_that_is_put_back_is_waited_for_too() -> None:
     lanes = lanes_of(4, Limits(2, 10**6))
     put(lanes, 0, device)
     put(lanes, 1, key_in(0, "other"))
-    ((_, batch),) = lanes.ready(everything=False)
+    ((_, batch),) = lanes.ready()
     lanes.done(0)
     lanes.put_back(0, batch.split())
-    assert lanes.join(device, user)
+    assert lanes.keys.join(device, user)
     put(lanes, 2, user)
     assert begun(lanes, everything=True) == [(0, [0])]
 
@@ -398,7 +407,7 @@ def test_what_follows_nothing_that_waits_keeps_its_own_lane() -> None:
     """Else all would end in one lane."""
     device, user = key_in(0, "d"), key_in(1, "u")
     lanes = lanes_of(4)
-    assert lanes.join(device, user)
+    assert lanes.keys.join(device, user)
     put(lanes, 0, user)
     assert begun(lanes, everything=True) == [(1, [0])]
 
@@ -410,9 +419,9 @@ def test_two_that_wait_in_different_lanes_cannot_be_joined() -> None:
     put(lanes, 0, device)
     put(lanes, 1, user)
     assert sorted(begun(lanes)) == [(0, [0]), (1, [1])]
-    assert not lanes.join(device, user)
+    assert not lanes.keys.join(device, user)
     lanes.done(1)
-    assert lanes.join(device, user)
+    assert lanes.keys.join(device, user)
     put(lanes, 2, user)
     assert begun(lanes) == []
     lanes.done(0)
@@ -423,26 +432,26 @@ def test_a_key_that_was_moved_is_forgotten_once_nothing_of_it_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run may see millions of people; while something waits, the lane stays."""
-    monkeypatch.setattr("target_posthog.delivery.lanes._MOST_MOVED", 1)
+    monkeypatch.setattr("target_posthog.delivery.lane_keys._MOST_MOVED", 1)
     lanes = lanes_of(4, Limits(100, 10**6))
     users = [key for key in (f"u{n}" for n in range(100)) if _place(key, 4) == 1][:3]
     put(lanes, 0, key_in(0, "d"))
     for user in users:
-        assert lanes.join(key_in(0, "d"), user)
+        assert lanes.keys.join(key_in(0, "d"), user)
     put(lanes, 1, users[0])
-    lanes.forget_moved()
+    lanes.keys.forget_moved()
     for number, user in enumerate(users[:2], 2):
         put(lanes, number, user)
     assert sorted(begun(lanes, everything=True)) == [(0, [0, 1, 2]), (1, [3])]
-    assert set(lanes._moved) == {users[0]}
+    assert set(lanes.keys._moved) == {users[0]}
 
 
 def test_few_keys_that_were_moved_are_not_looked_at() -> None:
     """It costs time, and they may not have come yet."""
     lanes = lanes_of(4)
     put(lanes, 0, key_in(0, "d"))
-    assert lanes.join(key_in(0, "d"), key_in(1, "u"))
-    lanes.forget_moved()
+    assert lanes.keys.join(key_in(0, "d"), key_in(1, "u"))
+    lanes.keys.forget_moved()
     put(lanes, 1, key_in(1, "u"))
     assert begun(lanes, everything=True) == [(0, [0, 1])]
 
@@ -457,14 +466,14 @@ def test_what_waits_goes_in_parts_once_a_bound_is_known(*, is_growing: bool) -> 
     lanes.bound(2 * size)
     sent = []
     for _ in range(4):
-        ((_, batch),) = lanes.ready(everything=True)
+        ((_, batch),) = ready_of(lanes)
         assert batch.size <= 2 * size
         sent += numbers_in(batch)
         lanes.done(0)
     assert sent == list(range(8))
     for number in range(8, 13):
         put(lanes, number, "d")
-    while batches := list(lanes.ready(everything=True)):
+    while batches := list(ready_of(lanes)):
         ((_, batch),) = batches
         assert len(batch.items) <= 2
         sent += numbers_in(batch)
@@ -479,7 +488,7 @@ def test_the_oldest_epoch_is_that_of_whatever_is_not_settled() -> None:
     for number, (key, epoch) in enumerate([(first, 3), (first, 4), (second, 5), (second, 6)]):
         lanes.add(keyed(number, key), historical=True, created_at=OLD, epoch=epoch)
     assert lanes.oldest == 3
-    batches = dict(lanes.ready(everything=True))
+    batches = dict(ready_of(lanes))
     assert lanes.oldest == 3
     lane = next(lane for lane, batch in batches.items() if numbers_in(batch) == [0, 1])
     lanes.done(lane)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
-from target_posthog.delivery import lanes
+from target_posthog.delivery import lane_keys
 from target_posthog.model import Link
 from tests.support.deliveries import FakeTransport, converted, delivery_to, take
 from tests.support.singer import uuid_of
@@ -57,7 +57,7 @@ def run_of(
         ) as delivery,
     ):  # fmt: skip
         # As after long waits.
-        delivery._dispatcher._concurrency.count = count
+        delivery.dispatcher._concurrency.count = count
         if is_careful:
             delivery._identity._links.defer_links()
         for number, (device, user) in enumerate(records):
@@ -142,7 +142,7 @@ def test_no_two_events_of_a_person_change_places(
     one_after_the_other = run_of(
         records, count=1, pick=lambda _: 0, limits=limits, culprits=refused, is_careful=is_careful
     )
-    with patch.object(lanes, "_MOST_MOVED", most_moved):
+    with patch.object(lane_keys, "_MOST_MOVED", most_moved):
         got = run_of(
             records,
             count=count,

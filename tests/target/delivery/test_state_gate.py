@@ -127,7 +127,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
             clock=lambda: in_flight.now,
             links=lambda ledger, kind: FailingLinks(ledger, kind, ledger_fails_at),
         ) as delivery:
-            delivery._dispatcher._concurrency.count = count
+            delivery.dispatcher._concurrency.count = count
             try:
                 for number, device in enumerate(devices):
                     if number == server_fails_at:
@@ -142,7 +142,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
                         Rejected("bad_time", "No time.") if is_bad else event,
                     )
                     if number % MARK_EVERY == MARK_EVERY - 1:
-                        delivery.note(number // MARK_EVERY)
+                        delivery.gate.note(number // MARK_EVERY)
                     if data.draw(st.booleans()):
                         delivery.attend()
                     check_marks(delivery, transport, folder, passed)
@@ -152,7 +152,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
             else:
                 check_marks(delivery, transport, folder, passed)
                 assert len(passed) == len(devices) // MARK_EVERY
-                assert delivery.is_idle
+                assert delivery.oldest is None
             check_marks(delivery, transport, folder, passed)
 
 
@@ -163,8 +163,8 @@ def test_a_stretch_that_the_ledger_fails_on_holds_the_states_behind_it(tmp_path:
         transport, tmp_path, links=lambda ledger, kind: FailingLinks(ledger, kind, 0)
     ) as delivery:
         take(delivery, {"row": 1}, converted(1))
-        delivery.note("a state")
+        delivery.gate.note("a state")
         with pytest.raises(RunAgain):
             delivery.flush()
         assert list(delivery.passed()) == []
-        assert not delivery.is_idle
+        assert delivery.oldest is not None

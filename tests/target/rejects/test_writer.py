@@ -29,7 +29,7 @@ BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
 def test_a_reject_is_one_line_with_its_reason_and_its_record(tmp_path: Path) -> None:
     """So that it can be judged, mended and sent again."""
     rejects = Rejects(tmp_path, NOW)
-    rejects.write(BAD_TIME, "convert", {"event_type": "a\nb", "huge": 2**70})
+    rejects.write(BAD_TIME, {"event_type": "a\nb", "huge": 2**70})
     rejects.save()
     assert [json.loads(line) for line in rejects.path.read_text().splitlines()] == [
         {
@@ -53,7 +53,7 @@ def test_a_run_without_rejects_leaves_no_file(tmp_path: Path) -> None:
 def test_saved_lines_survive_the_end_of_the_process(tmp_path: Path) -> None:
     """After `save` nothing waits in a buffer; before it, it may."""
     rejects = Rejects(tmp_path, NOW)
-    rejects.write(BAD_TIME, "convert", {"row": 1})
+    rejects.write(BAD_TIME, {"row": 1})
     rejects.save()
     assert rejects.path.read_text().count("\n") == 1
     rejects.close()
@@ -63,7 +63,7 @@ def test_a_second_run_does_not_write_over_the_first(tmp_path: Path) -> None:
     """Lines are only ever added."""
     for number in (1, 2):
         rejects = Rejects(tmp_path, NOW)
-        rejects.write(BAD_TIME, "convert", {"row": number})
+        rejects.write(BAD_TIME, {"row": number})
         rejects.close()
     lines = [line for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
     assert [json.loads(line)["record"]["row"] for line in lines] == [1, 2]
@@ -73,14 +73,14 @@ def test_a_folder_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
     """The message says what to do."""
     (tmp_path / "rejects").write_text("a file is in the way")
     with pytest.raises(RunAgain, match="rejects_path"):
-        Rejects(tmp_path / "rejects", NOW).write(BAD_TIME, "convert", {})
+        Rejects(tmp_path / "rejects", NOW).write(BAD_TIME, {})
 
 
 def test_a_full_disk_stops_at_the_latest_when_the_lines_are_saved(tmp_path: Path) -> None:
     """A line that only a buffer took is not written down."""
     rejects = Rejects(tmp_path, NOW)
     rejects.path.symlink_to("/dev/full")
-    rejects.write(BAD_TIME, "convert", {})
+    rejects.write(BAD_TIME, {})
     with pytest.raises(RunAgain, match=r"No space left on device.*Make room"):
         rejects.save()
     with pytest.raises(RunAgain):

@@ -1,41 +1,25 @@
-"""What a delivery is given: the user's decisions, whom it asks for links, where rejects go."""
+"""What the user decides about the delivery."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from target_posthog.capture.batches import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.model import Json, Rejected
-
 Historical = Literal["true", "false", "auto"]
 
-#: Requests side by side at most. Four make up for an answer of 200 ms at a core's full speed; each
+#: Parallel requests at most. Four make up for a response of 200 ms at a core's full speed; each
 #: keeps its events in memory until it is answered.
 MAX_LANES = 4
 
 
-class RejectsFile(Protocol):
-    """Where refused records go: `rejects.Rejects`."""
-
-    @property
-    def place(self) -> str:
-        """Where it is, for messages."""
-
-    def write(self, rejected: Rejected, stage: str, record: Json | str) -> None:
-        """Append one record, or the text of a line that is none."""
-
-    def save(self) -> None:
-        """Bring every line to the disk."""
-
-
 @dataclass(frozen=True)
 class DeliverySettings:
-    """What the user decides about the delivery; see the settings of the same names."""
+    """See the settings of the same names."""
 
     historical_migration: Historical
     limits: Limits
