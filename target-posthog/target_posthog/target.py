@@ -454,7 +454,7 @@ class TargetPosthog(Target):
         self._deliver_all()
         super().process_endofpipe()
         self._finish()
-        self.delivery.fates.stop_at_the_end(is_preview=self.runtime.preview is not None)
+        self.delivery.fates.limit.check_at_the_end(is_preview=self.runtime.preview is not None)
 
     def _finish(self) -> None:
         counts = self.delivery.counts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import Stopped, TapError
 from target_posthog.errors import StateNotWritten, TargetPosthogError
+from target_posthog.sdk import RecordWithoutSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +79,7 @@ def plain(text: str) -> str:
 
 def _messages(tree: ast.Module) -> Iterator[str]:
     names = _names_of(TapError) | _names_of(TargetPosthogError)
-    names |= {Stopped.__name__, StateNotWritten.__name__}
+    names |= {one.__name__ for one in (Stopped, StateNotWritten, RecordWithoutSchema)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in names and node.args:
             yield from _texts(node.args[0])

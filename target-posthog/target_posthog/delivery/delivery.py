@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from target_posthog.capture.batches import Limits
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.requests import InFlight
     from target_posthog.delivery.settings import DeliverySettings
@@ -35,6 +36,41 @@ logger = logging.getLogger("target-posthog")
 #: How much is looked up in the ledger at once: enough that its commits, each of which waits for
 #: the disk, cost little.
 _STRETCH_EVENTS, _STRETCH_BYTES = 4000, 8 * 1024 * 1024
+_RECENT_EVENTS = (
+    "Some events are newer than 48 hours: PostHog may bill them although `historical_migration` "
+    "is on. `historical_migration: auto` sends them as live events; an earlier `end_date` leaves "
+    "them out."
+)
+
+
+class _Stretch:
+    """The events that came last, to be looked up in the ledger at once.
+
+    Args:
+        limits: of one batch.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.items: list[OutgoingEvent] = []
+        self.latest = ""
+        self.epoch = 0
+        self._size = 0
+        self._max_events = min(_STRETCH_EVENTS, limits.max_events)
+        self._max_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
+
+    def add(self, items: Sequence[OutgoingEvent], size: int, latest: str, epoch: int) -> None:
+        if not self.items:
+            self.epoch = epoch
+        self.items += items
+        self.latest = max(self.latest, latest)
+        self._size += size
+
+    @property
+    def is_full(self) -> bool:
+        return self._size >= self._max_bytes or len(self.items) >= self._max_events
+
+    def clear(self) -> None:
+        self.items, self.latest, self._size = [], "", 0
 
 
 class Delivery:
@@ -78,13 +114,7 @@ class Delivery:
         self.dispatcher = Dispatcher(
             settings, wire=wire, in_flight=in_flight, fates=self.fates, clock=clock
         )
-        #: What came last, and is to be looked up in the ledger at once.
-        self._stretch: list[OutgoingEvent] = []
-        self._stretch_size = 0
-        self._stretch_latest = ""
-        self._stretch_epoch = 0
-        self._stretch_events = min(_STRETCH_EVENTS, settings.limits.max_events)
-        self._stretch_bytes = min(_STRETCH_BYTES, 2 * settings.limits.max_bytes)
+        self._stretch = _Stretch(settings.limits)
         self._warned_of_recent = False
         self._policy = TimePolicy(self._historical, utc_now())
 
@@ -97,8 +127,8 @@ class Delivery:
     def oldest(self) -> int | None:
         """The lowest epoch of what is not settled, None when all is."""
         oldest = self.dispatcher.oldest
-        if self._stretch:
-            return self._stretch_epoch if oldest is None else min(oldest, self._stretch_epoch)
+        if self._stretch.items:
+            return self._stretch.epoch if oldest is None else min(oldest, self._stretch.epoch)
         return oldest
 
     def take(self, outcome: Outcome, record: Any) -> None:
@@ -137,22 +167,15 @@ class Delivery:
             TargetPosthogError: see `take`.
         """
         self.counts.exported += len(items)
-        if not self._stretch:
-            self._stretch_epoch = self.gate.epoch
-        self._stretch += items
-        self._stretch_size += size
-        self._stretch_latest = max(self._stretch_latest, latest)
-        if self._stretch_size >= self._stretch_bytes or len(self._stretch) >= self._stretch_events:
+        self._stretch.add(items, size, latest, self.gate.epoch)
+        if self._stretch.is_full:
             self._pass_on()
 
     def passed(self) -> Iterator[Any]:
         """Take off, in order, the marks that everything before is settled of, and on the disk."""
-        if self.gate.is_open:
-            return
-        marks = list(self.gate.passed(self.oldest))
-        if marks:
+        if not self.gate.is_open and (marks := list(self.gate.passed(self.oldest))):
             self.fates.save()
-        yield from marks
+            yield from marks
 
     def attend(self) -> None:
         """Do what can be done without waiting.
@@ -184,12 +207,14 @@ class Delivery:
         self._make_room()
         self.dispatcher.settle_what_ended()
         self._policy = TimePolicy(self._historical, self._utc_now())
-        if self._stretch:
-            self._warn_of_recent()
-            items = self._identity.completed(self._stretch)
-            self.dispatcher.put(items, joined_by(items), self._stretch_epoch, self._policy)
+        if self._stretch.items:
+            if not self._warned_of_recent and self._policy.may_be_billed(self._stretch.latest):
+                self._warned_of_recent = True
+                logger.warning(_RECENT_EVENTS)
+            items = self._identity.completed(self._stretch.items)
+            self.dispatcher.put(items, joined_by(items), self._stretch.epoch, self._policy)
             # Not before: what cannot be passed on holds the states behind it.
-            self._stretch, self._stretch_size, self._stretch_latest = [], 0, ""
+            self._stretch.clear()
 
     def _make_room(self) -> None:
         """Wait until all that was passed on is in the lanes."""
@@ -197,15 +222,6 @@ class Delivery:
             self.dispatcher.settle_next()
             self.dispatcher.fill(self._policy)
             self.on_settled()
-
-    def _warn_of_recent(self) -> None:
-        if not self._warned_of_recent and self._policy.may_be_billed(self._stretch_latest):
-            self._warned_of_recent = True
-            logger.warning(
-                "Some events are newer than 48 hours: PostHog may bill them although "
-                "`historical_migration` is on. `historical_migration: auto` sends them as live "
-                "events; an earlier `end_date` leaves them out."
-            )
 
 
 def _nothing() -> None:

@@ -1,16 +1,16 @@
-"""Events into lanes, batches out to PostHog, and what became of them back.
+"""Batches of the lanes out to PostHog, and what became of them back.
 
-Never waits unless asked to: what cannot go into the lanes stays here, and nothing more is taken.
+Never waits unless asked to: what cannot go into the lanes stays in their feed.
 """
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_posthog.capture.batches import FED_TOGETHER, Limits
 from target_posthog.capture.silence import Stalls
 from target_posthog.delivery.concurrency import AdaptiveConcurrency
+from target_posthog.delivery.lane_feed import LaneFeed
 from target_posthog.delivery.lanes import Lanes
 from target_posthog.posthog.events import MAX_EVENT_BYTES
 
@@ -51,36 +51,31 @@ class Dispatcher:
         wire: Wire,
         in_flight: InFlight,
         fates: Fates,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self.stalls = Stalls()
         self._wire = wire
         self._in_flight = in_flight
         self._fates = fates
         self._clock = clock
-        given = settings.limits
-        self._limits = Limits(given.max_events, min(given.max_bytes, wire.max_bytes))
-        self.lanes = Lanes(1, self._limits, wire)
+        limits = settings.limits
+        limits = replace(limits, max_bytes=min(limits.max_bytes, wire.max_bytes))
+        self.lanes = Lanes(1, limits, wire)
         self._concurrency = AdaptiveConcurrency(settings.max_lanes)
-        #: What came last and is not all in the lanes, and where in it that begins which is not.
-        self._waiting: list[OutgoingEvent] = []
-        self._next = 0
-        self._epoch = 0
+        self._feed = LaneFeed(fates)
         #: The largest request, as sent, that the server has accepted.
         self._largest_accepted = 0
 
     @property
     def has_room(self) -> bool:
         """Whether all that was put is in the lanes."""
-        return not self._waiting
+        return self._feed.is_empty
 
     @property
     def oldest(self) -> int | None:
         """The lowest epoch of what is not settled, None when all is."""
-        oldest = self.lanes.oldest
-        if self._waiting:
-            return self._epoch if oldest is None else min(oldest, self._epoch)
-        return oldest
+        oldest = (self.lanes.oldest, self._feed.oldest)
+        return min((epoch for epoch in oldest if epoch is not None), default=None)
 
     def put(
         self,
@@ -103,28 +98,18 @@ class Dispatcher:
         if self._concurrency.count != self.lanes.count:
             # What is in the old lanes goes first: no person may change lanes under way.
             self.drain()
-            self.lanes = Lanes(self._concurrency.count, self._limits, self._wire)
+            self.lanes = Lanes(self._concurrency.count, self.lanes.limits, self._wire)
         self.lanes.keys.forget_moved()
         for first, second in joined:
             if not self.lanes.keys.join(first, second):
                 self.drain()
-        self._waiting = [*self._waiting[self._next :], *items]
-        self._next = 0
-        self._epoch = epoch
+        self._feed.put(items, epoch)
         self.fill(policy)
 
     def fill(self, policy: TimePolicy) -> None:
         """Put into the lanes what there is room for, and begin what is full."""
-        while self._waiting and not self.lanes.must_wait:
-            run = self._waiting[self._next : self._next + FED_TOGETHER]
-            if self._add_together(run, policy):
-                self._next += len(run)
-            else:
-                self._add_singly(run, policy)
-            if self._next == len(self._waiting):
-                self._waiting, self._next = [], 0
-        self._begin()
-        self._concurrency.note_full(self._clock(), is_full=bool(self._waiting))
+        self._feed.fill(self.lanes, policy, self._begin)
+        self._concurrency.note_full(self._clock(), is_full=not self._feed.is_empty)
 
     def settle_what_ended(self) -> None:
         """Write down, without waiting, what became of requests that have ended.
@@ -142,15 +127,14 @@ class Dispatcher:
             TargetPosthogError: it was not accepted.
         """
         began = self._clock()
-        done = self._in_flight.next_done()
-        if done is None:
+        if (done := self._in_flight.next_done()) is None:
             raise RuntimeError("no request is under way")
         waited = self._clock() - began
         self.stalls.waited(waited)
-        is_loss = self.lanes.is_held_up or bool(self._waiting)
-        result = self._settle(*done)
+        is_loss = self.lanes.is_held_up or not self._feed.is_empty
+        seconds = self._settle(*done)
         if is_loss:
-            self._concurrency.waited(waited, response_took=result.seconds)
+            self._concurrency.waited(waited, response_took=seconds)
 
     def hurry(self) -> None:
         """Let everything in the lanes go out, full or not."""
@@ -168,39 +152,12 @@ class Dispatcher:
             self.settle_next()
             self._begin()
 
-    def _add_together(self, run: Sequence[OutgoingEvent], policy: TimePolicy) -> bool:
-        """Put events into the lanes if nothing else is to do; return True if they went."""
-        historical = policy.is_historical(run[0].timestamp)
-        if not policy.is_uniform and any(
-            policy.is_historical(item.timestamp) != historical for item in run
-        ):
-            return False
-        return self.lanes.add_all(
-            run, historical=historical, created_at=policy.now, epoch=self._epoch
-        )
-
-    def _add_singly(self, run: Sequence[OutgoingEvent], policy: TimePolicy) -> None:
-        """Put events into the lanes one by one, as long as there is room."""
-        for item in run:
-            if self.lanes.must_wait:
-                return
-            self._next += 1
-            put = self.lanes.add(
-                item,
-                historical=policy.is_historical(item.timestamp),
-                created_at=policy.now,
-                epoch=self._epoch,
-            )
-            if put != "added":
-                self._fates.leave_out(item, put)
-            if self.lanes.has_full_batch:
-                self._begin()
-
     def _begin(self) -> None:
         for number, batch in self.lanes.ready():
             self._in_flight.begin(number, batch)
 
-    def _settle(self, number: int, result: SendResult | Exception) -> SendResult:
+    def _settle(self, number: int, result: SendResult | Exception) -> float:
+        """Write down what became of a batch; return how long the response was on its way."""
         batch = self.lanes.done(number)
         if isinstance(result, Exception):
             self.lanes.put_back(number, [batch])
@@ -218,12 +175,11 @@ class Dispatcher:
             if refused.status == _TOO_LARGE and len(left.packed) > self._largest_accepted:
                 self._bound(left.size // 2)
             self.lanes.put_back(number, left.split())
-        self._fates.stop_at_too_many_rejects()
-        return result
+        self._fates.limit.check()
+        return result.seconds
 
     def _bound(self, max_bytes: int) -> None:
         """Make no larger batch in this run: the server has shown that it does not take one."""
-        self._limits = Limits(
-            self._limits.max_events, min(self._limits.max_bytes, max(max_bytes, MAX_EVENT_BYTES))
-        )
-        self.lanes.bound(self._limits.max_bytes)
+        limits = self.lanes.limits
+        smaller = min(limits.max_bytes, max(max_bytes, MAX_EVENT_BYTES))
+        self.lanes.limits = replace(limits, max_bytes=smaller)

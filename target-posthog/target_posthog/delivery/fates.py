@@ -1,11 +1,11 @@
-"""What became of every record: the counts, the rejects, and when there are too many of these."""
+"""What became of every record: the counts, the rejects, and what PostHog knows of people."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.kept_events import KeptEvents, fingerprints_of
-from target_posthog.errors import RejectsAtTheEnd, TooManyRejects
+from target_posthog.delivery.reject_limit import RejectLimit
 from target_posthog.model import AddedEvent, BlockOfLines, Rejected, Skipped, whole_record
 from target_posthog.progress import Counts
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from target_posthog.posthog.events import OutgoingEvent
     from target_posthog.rejects.writer import Rejects
 
-#: The share of rejects says nothing about the first few records.
-_RATIO_COUNTS_FROM = 10_000
-
 
 class Fates:
     """Counts what becomes of records, and writes down the rejected ones.
@@ -32,13 +29,14 @@ class Fates:
 
     Attributes:
         counts: one number per fate.
+        limit: stops the run at too many rejects.
     """
 
     def __init__(self, rejects: Rejects, links: IdentityResolver, max_reject_ratio: float) -> None:
         self.counts = Counts()
         self._rejects = rejects
         self._links = links
-        self._max_reject_ratio = max_reject_ratio
+        self.limit = RejectLimit(self.counts, rejects, max_reject_ratio)
         self._kept = KeptEvents()
 
     def take(self, outcome: Skipped | Rejected, record: Any, index: int = 0) -> None:
@@ -50,20 +48,20 @@ class Fates:
             index: see `OutgoingEvent.index`.
 
         Raises:
-            TooManyRejects: see `stop_at_too_many_rejects`.
+            TooManyRejects: see `RejectLimit.check`.
         """
         self.counts.exported += 1
         if isinstance(outcome, Skipped):
             self.counts.skipped[outcome.rule] += 1
         else:
             self._reject(outcome, record, index)
-            self.stop_at_too_many_rejects()
+            self.limit.check()
 
     def take_unreadable(self, line: bytes, reason: str) -> None:
         """Take a line that is not a record; it goes to the rejects as it is.
 
         Raises:
-            TooManyRejects: see `stop_at_too_many_rejects`.
+            TooManyRejects: see `RejectLimit.check`.
         """
         text = line.decode("utf-8", "backslashreplace")
         self.take(Rejected("bad_line", reason, "read"), text)
@@ -127,59 +125,3 @@ class Fates:
         is_block = isinstance(record, BlockOfLines)
         self._rejects.write(rejected, record.record(index) if is_block else whole_record(record))
         self.counts.rejected[rejected.code] += 1
-
-    def stop_at_too_many_rejects(self) -> None:
-        """Stop the run when the share of rejects is above the limit.
-
-        Raises:
-            TooManyRejects: it is.
-        """
-        if self.counts.exported > _RATIO_COUNTS_FROM and self._has_too_many_rejects():
-            self._rejects.save()
-            raise TooManyRejects(
-                self._too_many_rejects(),
-                f"Look at {self._rejects.place}; a wrong mapping is the usual cause.",
-            )
-
-    def stop_at_the_end(self, *, is_preview: bool) -> None:
-        """Do it when the run has come to its end, however short it was; its state is written.
-
-        Raises:
-            TooManyRejects: the share of rejects is above the limit.
-        """
-        if self._has_too_many_rejects():
-            next_step = (
-                "correct the cause, and preview again. Nothing was sent."
-                if is_preview
-                else self._after_rejects()
-            )
-            raise RejectsAtTheEnd(
-                self._too_many_rejects(), f"Look at {self._rejects.place}, {next_step}"
-            )
-
-    def _after_rejects(self) -> str:
-        """Return what to do about the rejects: a line that is no record cannot be sent again."""
-        lines = self.counts.rejected["bad_line"]
-        if lines == self.counts.rejected.total():
-            next_step = "fix these lines where they came from, and have the tap read them again"
-        else:
-            next_step = (
-                "correct the cause, and send the records with `target-posthog-replay`: no run "
-                "reads them again"
-            )
-            if lines:
-                next_step += (
-                    f". {lines:,} of them are lines that are not records (`bad_line`): fix them "
-                    "where they came from, and have the tap read those again"
-                )
-        return f"{next_step}. All others are delivered."
-
-    def _has_too_many_rejects(self) -> bool:
-        total = self.counts.rejected.total()
-        return total > self.counts.exported * self._max_reject_ratio
-
-    def _too_many_rejects(self) -> str:
-        return (
-            f"{self.counts.rejected.total():,} of {self.counts.exported:,} records were rejected, "
-            f"more than `max_reject_ratio` ({self._max_reject_ratio:g}) allows."
-        )

@@ -9,7 +9,7 @@ few requests; more once waiting for responses has cost time. Pure.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -53,6 +53,21 @@ class _Lane:
 
     def holds(self, key: str) -> bool:
         return any(key in one.keys for one in self.waiting)
+
+    def builder(
+        self,
+        wire: Wire,
+        historical: bool,  # noqa: FBT001 - a key of the lane's
+        created_at: str,
+        epoch: int,
+    ) -> BatchBuilder:
+        """Return the batch that grows here, or begin one."""
+        builder = self.growing.get(historical)
+        if builder is None:
+            builder = self.growing[historical] = BatchBuilder(
+                wire, historical=historical, created_at=created_at, epoch=epoch
+            )
+        return builder
 
     def build(self, *, live: bool = True) -> None:
         """Let the historical events that wait go out, and behind them the live ones."""
@@ -127,7 +142,7 @@ class _Room:
 class Lanes:
     """The queues of events, and which batches may be sent now.
 
-    What is held is bounded; see `_Room`.
+    What is held is bounded; see `_Room`. One class, as all that comes and goes counts in it.
 
     Args:
         count: how many lanes there are.
@@ -136,6 +151,7 @@ class Lanes:
 
     Attributes:
         count: how many lanes there are.
+        limits: of one batch; once they are smaller, larger ones that wait go in parts.
         keys: which event goes into which.
         has_full_batch: a batch, or the room for all of them, is full: one should be sent.
     """
@@ -145,13 +161,9 @@ class Lanes:
         lanes = self._lanes = [_Lane() for _ in range(count)]
         self.keys = LaneKeys(count, lambda number, key: lanes[number].holds(key))
         self.has_full_batch = False
-        self._limits = limits
+        self.limits = limits
         self._wire = wire
         self._room = _Room(limits, count)
-
-    def bound(self, max_bytes: int) -> None:
-        """Make no batch larger than this from now on; those that wait go in parts."""
-        self._limits = replace(self._limits, max_bytes=max_bytes)
 
     @property
     def oldest(self) -> int | None:
@@ -189,13 +201,15 @@ class Lanes:
             put = self._put_beside_twin(lane, item, historical=historical)
             if put != "added":
                 return put
-        elif builder is not None and builder.size + size > self._limits.max_bytes + 1:
-            self._build(lane, historical=historical)
-        builder = self._builder_of(lane, historical, created_at, epoch)
+        elif builder is not None and builder.size + size > self.limits.max_bytes + 1:
+            lane.build(live=not historical)
+            self.has_full_batch = True
+        builder = lane.builder(self._wire, historical, created_at, epoch)
         builder.add(item)
         self._room.take(1, size)
-        if self._limits.are_reached(len(builder.by_uuid), builder.size):
-            self._build(lane, historical=historical)
+        if self.limits.are_reached(len(builder.by_uuid), builder.size):
+            lane.build(live=not historical)
+            self.has_full_batch = True
         elif not self._room.is_left():
             self.has_full_batch = True
         return "added"
@@ -209,14 +223,14 @@ class Lanes:
             False when it might fill a batch with them, or one is in a batch already. Then none is
             added.
         """
-        runs = [_Run(self._lanes[0], items)] if self.count == 1 else self._runs_of(items)
+        runs = self._runs_of(items)
         size = sum(run.size for run in runs)
         if not self._room.is_left(len(items), size) or not all(
-            run.fits(self._limits, historical=historical) for run in runs
+            run.fits(self.limits, historical=historical) for run in runs
         ):
             return False
         for run in runs:
-            builder = self._builder_of(run.lane, historical, created_at, epoch)
+            builder = run.lane.builder(self._wire, historical, created_at, epoch)
             builder.add_all(run.by_uuid, run.size)
             # In a lane that is the only one, nobody looks for what waits of a key.
             if self.count > 1:
@@ -233,13 +247,13 @@ class Lanes:
         """Start and yield batches, with the numbers of their lanes, at most one for each lane."""
         for number, lane in enumerate(self._lanes):
             if lane.can_begin and lane.built:
-                yield number, lane.start(self._limits)
+                yield number, lane.start(self.limits)
         if not self._room.is_left():
             idle = [number for number, lane in enumerate(self._lanes) if lane.can_begin]
             if idle:
                 # Else nothing could be added, and no lane might ever be full.
                 fullest = max(idle, key=lambda number: self._lanes[number].size)
-                yield fullest, self._lanes[fullest].start(self._limits)
+                yield fullest, self._lanes[fullest].start(self.limits)
         self.has_full_batch = False
 
     def done(self, number: int) -> Batch:
@@ -257,21 +271,6 @@ class Lanes:
         for batch in batches:
             self._room.take(len(batch.items), batch.size)
 
-    def _builder_of(
-        self,
-        lane: _Lane,
-        historical: bool,  # noqa: FBT001 - a key of the lane's
-        created_at: str,
-        epoch: int,
-    ) -> BatchBuilder:
-        """Return the batch that grows in a lane, or begin one."""
-        builder = lane.growing.get(historical)
-        if builder is None:
-            builder = lane.growing[historical] = BatchBuilder(
-                self._wire, historical=historical, created_at=created_at, epoch=epoch
-            )
-        return builder
-
     def _put_beside_twin(self, lane: _Lane, item: OutgoingEvent, *, historical: bool) -> Put:
         """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
 
@@ -283,20 +282,19 @@ class Lanes:
             if item.is_derived or is_repeat(item, twin):
                 return "repeats"
             more = len(item.body) - len(twin.body)
-            if not twin.is_derived and builder.size + more <= self._limits.max_bytes:
+            if not twin.is_derived and builder.size + more <= self.limits.max_bytes:
                 builder.replace(item)
                 self._room.take(0, more)
                 self.has_full_batch |= not self._room.is_left()
                 return "replaces"
-        self._build(lane, historical=False)
-        return "added"
-
-    def _build(self, lane: _Lane, *, historical: bool) -> None:
-        lane.build(live=not historical)
+        lane.build()
         self.has_full_batch = True
+        return "added"
 
     def _runs_of(self, items: Sequence[OutgoingEvent]) -> list[_Run]:
         """Return the lanes of these events, and which go there."""
+        if self.count == 1:
+            return [_Run(self._lanes[0], items)]
         number_of = self.keys.number_of
         of_lanes: dict[int, list[OutgoingEvent]] = {}
         for item in items:

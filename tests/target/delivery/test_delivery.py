@@ -411,4 +411,4 @@ def test_a_bound_is_never_smaller_than_the_largest_event(tmp_path: Path, size: i
         delivery.flush()
         assert delivery.counts.open == 0
         assert delivery.counts.rejected.total() == (20 if size == 100 else 0)
-        assert delivery.dispatcher._limits.max_bytes == MAX_EVENT_BYTES
+        assert delivery.dispatcher.lanes.limits.max_bytes == MAX_EVENT_BYTES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -463,7 +464,7 @@ def test_what_waits_goes_in_parts_once_a_bound_is_known(*, is_growing: bool) -> 
     lanes = lanes_of(limits=Limits(100 if is_growing else 8, 10**6))
     for number in range(8):
         put(lanes, number, "d")
-    lanes.bound(2 * size)
+    lanes.limits = replace(lanes.limits, max_bytes=2 * size)
     sent = []
     for _ in range(4):
         ((_, batch),) = ready_of(lanes)
