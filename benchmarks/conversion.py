@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.options import Options
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Converted
 from tools.sample_export import generate
@@ -56,23 +57,23 @@ def widened(lines: list[bytes]) -> list[bytes]:
 
 def report(name: str, lines: list[bytes]) -> None:
     """Print one line of figures for these rows."""
-    options = Options()
-    cold = _round(lines, options)
-    rounds = [_round(lines, options) for _ in range(_ROUNDS)]
+    amplitude = Amplitude(Options())
+    cold = _round(lines, amplitude)
+    rounds = [_round(lines, amplitude) for _ in range(_ROUNDS)]
     parts = [statistics.median(part) for part in zip(*rounds, strict=True)]
     size = statistics.mean(map(len, lines))
     shown = "  ".join(f"{part} {one:5.2f}" for part, one in zip(_PARTS, parts, strict=True))
     print(f"{name:8} {len(lines):7,} rows of {size:5,.0f} B   {shown}   cold {cold[1]:5.2f}")
 
 
-def _round(lines: list[bytes], options: Options) -> list[float]:
+def _round(lines: list[bytes], amplitude: Amplitude) -> list[float]:
     """Return µs per row of each part."""
     spent = [0.0] * len(_PARTS)
     for start in range(0, len(lines), _PORTION):
         times = [time.process_time()]
         rows = [loads(line) for line in lines[start : start + _PORTION]]
         times.append(time.process_time())
-        outcomes = [convert(row, options) for row in rows]
+        outcomes = [amplitude.convert(row) for row in rows]
         times.append(time.process_time())
         for one in outcomes:
             if isinstance(one, Converted):
@@ -87,10 +88,10 @@ def _round(lines: list[bytes], options: Options) -> list[float]:
 
 def _profile(lines: list[bytes]) -> None:
     rows = [loads(line) for line in lines]
-    options = Options()
+    amplitude = Amplitude(Options())
     with cProfile.Profile() as profile:
         for row in rows:
-            convert(row, options)
+            amplitude.convert(row)
     pstats.Stats(profile).sort_stats("tottime").print_stats(20)
 
 

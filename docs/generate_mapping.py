@@ -19,7 +19,7 @@ from target_posthog.formats.amplitude.foreign_rows import (
     OBJECT_FIELDS,
 )
 from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
-from target_posthog.formats.event_names import STANDARD_EVENTS
+from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.posthog.library import MIGRATION_MARKS
 from target_posthog.posthog.names import ACTING_NAMES, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
 from target_posthog.posthog.people import ILLEGAL_IDS, MAX_DISTINCT_ID_LENGTH

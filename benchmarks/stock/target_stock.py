@@ -14,11 +14,12 @@ from singer_sdk import typing as th
 from singer_sdk.sinks import BatchSink
 from typing_extensions import override
 
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.options import Options
 from target_posthog.model import Converted
 from target_posthog.posthog.people import identity_event
 
-_OPTIONS = Options()
+_AMPLITUDE = Amplitude(Options())
 _HEADERS = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
 #: zlib's usual level; Python's gzip takes 9 by itself, which costs half as much again.
 _LEVEL = 6
@@ -46,7 +47,7 @@ class PosthogSink(BatchSink):
         ).raise_for_status()
 
     def _events(self, record: dict[str, Any]) -> list[dict[str, Any]]:
-        converted = convert({name: _plain(value) for name, value in record.items()}, _OPTIONS)
+        converted = _AMPLITUDE.convert({name: _plain(value) for name, value in record.items()})
         if not isinstance(converted, Converted):
             return []
         link, event = converted.link, converted.event

@@ -1,14 +1,36 @@
-"""A bounded memory of what is in the ledger: what was used of late stays, the rest goes."""
+"""Bounded memories: of what is in the ledger (`Recent`), and of what was worked out (`Memo`)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Memo(dict[K, V]):
+    """What was worked out of values that come again and again; when it is full, it begins anew.
+
+    A dictionary, so that a look-up costs no more than a dictionary's.
+
+    Args:
+        size: how many values it holds at most.
+    """
+
+    __slots__ = ("_size",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._size = size
+
+    def remember(self, key: K, value: V) -> None:
+        """Keep a value."""
+        if len(self) >= self._size:
+            self.clear()
+        self[key] = value
 
 
 class Recent(Generic[K, V]):
@@ -52,10 +74,3 @@ class Recent(Generic[K, V]):
         self.young[key] = value
         if len(self.young) >= self._size:
             self._old, self.young = self.young, {}
-
-
-def remember(memory: dict[Any, Any], key: Any, value: object, most: int) -> None:
-    """Keep what was worked out; when there is too much of it, begin anew."""
-    if len(memory) >= most:
-        memory.clear()
-    memory[key] = value

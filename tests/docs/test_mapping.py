@@ -22,7 +22,7 @@ from target_posthog.formats.amplitude.fields import (
     Field,
 )
 from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
-from target_posthog.formats.event_names import STANDARD_EVENTS
+from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.posthog.names import ACTING_NAMES, RESERVED_NAMES
 from tests.support.documents import ROOT, document
 from tests.support.golden_pairs import load_all

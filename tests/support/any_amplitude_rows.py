@@ -6,11 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from target_posthog.formats.amplitude.convert import Options
 from target_posthog.formats.amplitude.fields import ELSEWHERE, FIELDS
 from target_posthog.formats.amplitude.person_properties import OPERATIONS
 from target_posthog.formats.amplitude.times import TIME_FIELDS
-from target_posthog.formats.event_names import EventNames
+from target_posthog.formats.names import EventNames
+from target_posthog.formats.options import Options
 from target_posthog.posthog.names import ACTING_NAMES
 
 #: Text that has a UTF-8 form; `codec.loads` makes no other.
@@ -123,9 +123,9 @@ OPTIONS: st.SearchStrategy[Options] = st.builds(
     Options,
     names=st.sampled_from(
         [
-            EventNames.of({}),
-            EventNames.of({"Play": "play"}, standard_events=True),
-            EventNames.of({}, ["P*"]),
+            EventNames(),
+            EventNames({"Play": "play"}, standard_events=True),
+            EventNames({}, ["P*"]),
         ]
     ),
     person_profiles=st.sampled_from(["always", "identified_only", "never"]),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.delivery.identity_stage import IdentityStage
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.options import Options
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
@@ -68,7 +69,7 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
     """Return what the target sends."""
     items = []
     for row in _rows(story):
-        conversion = convert(row, Options())
+        conversion = Amplitude(Options()).convert(row)
         assert isinstance(conversion, Converted)
         items.append(prepare(conversion, row, WIRE.fitted, "2030"))
     ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")

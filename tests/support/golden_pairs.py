@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from target_posthog.formats.amplitude.convert import Options
+from target_posthog.formats.options import Options
 from target_posthog.model import Conversion, Converted, Skipped
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "mapping"

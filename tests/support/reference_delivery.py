@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.options import Options
 from target_posthog.identity.newest_rows import NewestRows, demoted, with_group_properties
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json
@@ -121,7 +122,7 @@ class ReferenceDelivery:
 
 
 def _item(row: Json) -> OutgoingEvent:
-    converted = convert(row, Options())
+    converted = Amplitude(Options()).convert(row)
     assert isinstance(converted, Converted)
     item = prepare(converted, json.dumps(row).encode(), WIRE.fitted, FAR_AHEAD)
     assert isinstance(item, OutgoingEvent)

@@ -10,19 +10,19 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from target_posthog.cache import remember
+from target_posthog.cache import Memo
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats import posthog_events
-from target_posthog.formats.amplitude.convert import Options
-from target_posthog.formats.amplitude.convert import convert as convert_amplitude
+from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import field_name
-from target_posthog.formats.amplitude.row_plans import MAX_KEY_LENGTH
 from target_posthog.formats.entries_met import EntriesMet, hint
 from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
+from target_posthog.formats.options import Options
 from target_posthog.formats.property_settings import PropertySettings
 from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
 
@@ -87,6 +87,7 @@ class Conversions:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.options = Options.of(config)
+        self.amplitude = Amplitude(self.options)
         self.source_format: str = config["source_format"]
         #: Whether the SDK adds columns to records, which then are the user's.
         self.adds_metadata: bool = config.get("add_record_metadata") or False
@@ -127,11 +128,12 @@ class Converter:
         self._stream = stream
         self._schema = schema
         self._options = conversions.options
+        self._amplitude = conversions.amplitude
         self._format = conversions.source_format
         self._say = say
         # A row without its event_type is an Amplitude row all the same, and is rejected as one.
         self._names_amplitude = _are_amplitudes(schema.get("properties") or {})
-        self._spellings: dict[tuple[str, ...], bool] = {}
+        self._spellings: Memo[tuple[str, ...], bool] = Memo(_MAX_SPELLINGS)
         self._property_settings = conversions.property_settings
         self._entries = conversions.entries
         self._adds_metadata = conversions.adds_metadata
@@ -151,7 +153,7 @@ class Converter:
         if self._stream == MELTANO_TEST_STREAM:
             return Skipped(MELTANO_TEST_STREAM)
         if self.is_amplitude(record):
-            return convert_amplitude(record, self._options)
+            return self._amplitude.convert(record)
         if self._is_left_out:
             return _UNMAPPED
         if not self._adds_metadata and not METADATA.isdisjoint(record):
@@ -180,8 +182,8 @@ class Converter:
         if self._stream == MELTANO_TEST_STREAM or self._is_left_out:
             return None
         if not self.is_amplitude({}):
-            return FastFields(self, self._fields.key_properties)
-        return FastRows(self._options) if FastRows.fits(self._options) else None
+            return FastFields(self.convert, self.known_line, self._fields.key_properties)
+        return FastRows(self._amplitude) if FastRows.fits(self._options) else None
 
     def known(self, record: Json) -> Json:
         """Return a record for the rejects: with its stream, where its event depends on that."""
@@ -217,7 +219,7 @@ class Converter:
         if known is None:
             known = _are_amplitudes(names)
             if len(names) <= MAX_KEY_LENGTH:
-                remember(self._spellings, names, known, _MAX_SPELLINGS)
+                self._spellings.remember(names, known)
         return known
 
     def _mapping_of(self, conversions: Conversions) -> tuple[StreamMapping, bool]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from target_posthog.formats.amplitude.convert import Options
+    from target_posthog.formats.options import Options
 
 #: A setting, and one of its entries.
 Entry = tuple[str, str]

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.capture.protocols import BatchWire
 from target_posthog.common.lenient_json import strict_object
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from target_posthog.formats.converter import Converter
+    from target_posthog.model import Conversion, Json, StreamLine
 
-#: Events are written as `/batch/` takes them, which has no need of the key here.
-_WIRE = BatchWire("")
 #: Whether a time lies too far ahead is still to be looked for.
 _LATEST = "9999-12-31T23:59:59.999999Z"
 
@@ -28,19 +25,25 @@ class FastFields:
     """Converts lines of one stream.
 
     Args:
-        converter: of the stream.
-        key_properties: its key.
+        convert: converts a record of it.
+        known: returns the JSON of a record as the rejects want it.
+        key_properties: the stream's key.
     """
 
-    def __init__(self, converter: Converter, key_properties: Sequence[str]) -> None:
-        self._convert = converter.convert
-        self._known = converter.known_line
+    def __init__(
+        self,
+        convert: Callable[[Json], Conversion],
+        known: Callable[[bytes, Json], bytes | StreamLine],
+        key_properties: Collection[str],
+    ) -> None:
+        self._convert = convert
+        self._known = known
         self._key = frozenset(key_properties)
 
     def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
-        """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
+        """Return the event of each line, as `/batch/` takes it, or None where another way must.
 
-        Not usual are lines that are not JSON by the letter, records without their key, and those
+        That is for lines that are not JSON by the letter, records without their key, and those
         that are no event. What lies in the future is still to be looked for.
         """
         return list(map(self._event_of, lines))
@@ -52,5 +55,10 @@ class FastFields:
         conversion = self._convert(record)
         if not isinstance(conversion, Converted):
             return None
-        item = prepare(conversion, self._known(line, record), _WIRE.fitted, _LATEST)
-        return item if isinstance(item, OutgoingEvent) else None
+        event = prepare(conversion, self._known(line, record), _as_it_is, _LATEST)
+        return event if isinstance(event, OutgoingEvent) else None
+
+
+def _as_it_is(event: Json) -> Json:
+    """Return an event in the form of `/batch/`, which is its own."""
+    return event

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.cache import remember
-from target_posthog.formats.amplitude.convert import Options
+from target_posthog.cache import Memo
 from target_posthog.formats.ids import UnfitError, described
 from target_posthog.formats.mappings import StreamMapping
+from target_posthog.formats.options import Options
 from target_posthog.formats.record_ids import uuid_of_record, uuid_of_value
 from target_posthog.formats.selectors import Source, picker
 from target_posthog.formats.stream_people import PERSON, Group, People, Who, check_person
@@ -118,9 +118,9 @@ class StreamFields:
         return Source(() if len(key) > 1 and "uuid" in key else ("uuid",))
 
     @cached_property
-    def _known_names(self) -> dict[str, str]:
+    def _known_names(self) -> Memo[str, str]:
         """What events are called whose name was met before."""
-        return {}
+        return Memo(_MOST_NAMES)
 
     @cached_property
     def _own_id(self) -> Reader:
@@ -220,7 +220,7 @@ class StreamFields:
         if problem is not None:
             raise UnfitError(problem)
         if len(named) <= MAX_EVENT_NAME_LENGTH:
-            remember(self._known_names, named, name, _MOST_NAMES)
+            self._known_names.remember(named, name)
         return name
 
     def _name(self, record: Mapping[str, Any]) -> str:

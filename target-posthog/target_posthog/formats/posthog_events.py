@@ -19,7 +19,7 @@ from target_posthog.posthog.uuids import canonical_uuid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.formats.amplitude.convert import Options
+    from target_posthog.formats.options import Options
 
 #: PostHog answers 200 and keeps none of them (rust/capture v0_endpoint.rs).
 _NOT_STORED = frozenset({"$performance_event"})

@@ -15,7 +15,7 @@ from target_posthog.posthog.names import MERGE_NAMES, NEED_A_PERSON, problem_wit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.formats.amplitude.convert import Options
+    from target_posthog.formats.options import Options
 
 #: What tells people, groups and their merges: it stays under its name, whatever is left out.
 _STAYS = frozenset(
@@ -48,9 +48,8 @@ class PropertySettings:
         self._names = options.properties
         self._user = options.user_properties
         self._people = options.person_profiles
-        skipped = options.properties.skipped
-        self._has_paths = any("." in glob for glob in options.properties.globs)
-        self._renames = bool(options.properties.renames) or skipped is not None
+        self._has_paths = any("." in glob for glob in self._names.skipped)
+        self._renames = bool(self._names.renames or self._names.skipped)
 
     def applied(self, converted: Converted) -> Converted:
         """Return an event, and what it tells about groups, as the user wants them."""
@@ -107,7 +106,7 @@ class PropertySettings:
     def _wanted(self, properties: Mapping[str, Any]) -> Json:
         if self._has_paths:
             properties = {name: self._within(one, f"{name}.") for name, one in properties.items()}
-        return dict(self._names.applied(properties)) if self._renames else dict(properties)
+        return dict(self._names.renamed(properties)) if self._renames else dict(properties)
 
     def _within(self, value: Any, inside: str) -> Any:
         """Return a value without the parts whose path is left out, such as `customer.email`.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.cache import remember
+from target_posthog.cache import Memo
 from target_posthog.formats.ids import UnfitError, all_ids, first_id, group_key
 from target_posthog.formats.mappings import NOBODY, MappedGroup, StreamMapping
 from target_posthog.formats.selectors import Source
@@ -109,7 +109,7 @@ class People:
         if not others:
             who = Who(person, person)
             if value == person and self._is_told_by_id:
-                remember(self._met, person, who, _MOST_MET)
+                self._met.remember(person, who)
             return who
         links = [joined(person, other, source=None) for other in others]
         return Who(person, person, tuple(link for link in links if link is not None))
@@ -167,9 +167,9 @@ class People:
         return person not in {*others, *map(stored_id, _ANONYMOUS.values(record))}
 
     @cached_property
-    def _met(self) -> dict[str, Who]:
+    def _met(self) -> Memo[str, Who]:
         """Users who were met before, by their id: one has many records."""
-        return {}
+        return Memo(_MOST_MET)
 
     @cached_property
     def _first(self) -> Reader:

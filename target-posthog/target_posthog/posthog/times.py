@@ -10,6 +10,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+from target_posthog.cache import Memo
+
 #: PostHog's database holds no earlier time (clickhouse.com, docs, DateTime64). Programs write
 #: `0001-01-01` for none.
 _FIRST = "1900"
@@ -116,8 +118,7 @@ def _usual_time(text: str) -> str | None:
 _EPOCH = datetime.fromisoformat("1970-01-01")  # UTC, like all times here
 _USUAL_SECOND = re.compile(r"\d{4}-\d\d-\d\d[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d", re.ASCII)
 #: What seconds of usual times become; an hour has 3,600 of them.
-_SECONDS: dict[str, str] = {}
-_MOST = 20_000
+_SECONDS: Memo[str, str] = Memo(20_000)
 #: The length of `.789012`, and of `2024-01-31`.
 _FRACTION, _DAY = 7, 10
 
@@ -130,9 +131,7 @@ def _usual_second(text: str) -> str | None:
         second = datetime.fromisoformat(text).isoformat()
     except ValueError:  # 30 February
         return None
-    if len(_SECONDS) >= _MOST:
-        _SECONDS.clear()
-    _SECONDS[text] = second
+    _SECONDS.remember(text, second)
     return second
 
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import BatchWire
-from target_posthog.formats.amplitude.convert import Options
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.formats.mappings import StreamMapping
+from target_posthog.formats.options import Options
 from target_posthog.formats.posthog_columns import COLUMNS
 from target_posthog.formats.posthog_events import convert as convert_posthog
 from target_posthog.json_codec import loads

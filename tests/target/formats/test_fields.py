@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Options
-from target_posthog.formats.event_names import EventNames
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
+from target_posthog.formats.names import EventNames
+from target_posthog.formats.options import Options
 from target_posthog.model import Converted, GroupState, Json, Link, Rejected, Skipped
 from target_posthog.posthog.library import OWN_LIB
 
@@ -185,7 +185,7 @@ def test_a_name_that_posthog_does_not_store_is_rejected(name: str, code: str) ->
 
 def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
     """Also those of streams without a mapping."""
-    options = Options(names=EventNames.of({"orders": "order placed"}, ["draft*"]))
+    options = Options(names=EventNames({"orders": "order placed"}, ["draft*"]))
     assert sent(order(), replace(ORDERS, options=options))["event"] == "order placed"
     drafts = StreamFields("drafts", (), options=options)
     assert drafts.convert(order()) == Skipped("skip_events")

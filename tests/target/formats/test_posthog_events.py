@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Options
-from target_posthog.formats.event_names import EventNames
+from target_posthog.formats.names import EventNames
+from target_posthog.formats.options import Options
 from target_posthog.formats.posthog_events import convert as convert_with
 from target_posthog.model import Conversion, Converted, Json, Link, Rejected, Skipped
 from target_posthog.posthog.library import OWN_LIB
@@ -229,7 +229,7 @@ def test_the_record_is_not_changed() -> None:
 
 def test_names_are_renamed_and_skipped_as_the_user_says() -> None:
     """By the settings that Amplitude's names follow, too."""
-    options = Options(names=EventNames.of({"viewed": "seen"}, ["draft_*"]))
+    options = Options(names=EventNames({"viewed": "seen"}, ["draft_*"]))
     renamed = convert(event(), options)
     assert isinstance(renamed, Converted)
     assert renamed.event["event"] == "seen"

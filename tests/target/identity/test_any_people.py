@@ -20,7 +20,8 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from target_posthog.delivery.identity_stage import IdentityStage
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.options import Options
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
@@ -80,7 +81,7 @@ def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[O
             "uuid": f"00000000-0000-4000-8000-{hour:06}{number:06}",
             "amplitude_id": 7_000 + hour * 100 + number,
         }
-        conversion = convert(row, Options())
+        conversion = Amplitude(Options()).convert(row)
         assert isinstance(conversion, Converted)
         item = prepare(conversion, row, WIRE.fitted, "2030")
         assert isinstance(item, OutgoingEvent)

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from target_posthog.capture.protocols import wire_of
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
+from target_posthog.formats.options import Options
 from target_posthog.identity import newest_rows
 from target_posthog.identity.newest_rows import NewestRows, demoted, with_group_properties
 from target_posthog.model import Converted, GroupState, Json, Link
@@ -44,10 +45,10 @@ def event(
         "user_properties": {"minute": minute},
         **fields,
     }
-    options = options or Options()
-    line, converted = json.dumps(row).encode(), convert(row, options)
+    amplitude = Amplitude(options or Options())
+    line, converted = json.dumps(row).encode(), amplitude.convert(row)
     if way == "fast":
-        (fast,) = FastRows(options).events_of([line])
+        (fast,) = FastRows(amplitude).events_of([line])
         if fast is not None:
             return fast
     assert isinstance(converted, Converted)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.converter import Conversions, Converter
+from target_posthog.formats.options import Options
 from target_posthog.input.fast_records import FastRecords
 from target_posthog.model import whole_record
 from target_posthog.settings import SETTINGS
@@ -289,10 +290,7 @@ class AnyTarget:
 
 
 def _typical() -> FastRows:
-    options = Options()
-    # The fast way takes only names that were met before.
-    convert(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1), options)
-    return FastRows(options)
+    return FastRows(Amplitude(Options()))
 
 
 def _orders() -> Any:

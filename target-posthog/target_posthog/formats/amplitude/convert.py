@@ -7,11 +7,11 @@ about the event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from target_posthog.cache import Memo
+from target_posthog.formats.amplitude.compiled_fields import CompiledFields
 from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
 from target_posthog.formats.amplitude.groups import first_groups, group_states, wanted_groups
@@ -19,26 +19,17 @@ from target_posthog.formats.amplitude.groups import fits as groups_fit
 from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.formats.amplitude.newness import NO_STATE, place_of, state_of
 from target_posthog.formats.amplitude.person_properties import (
-    UserProperties,
     first_values,
     has_operations,
     person_updates,
     updates_by_operations,
 )
-from target_posthog.formats.amplitude.row_plans import Table
+from target_posthog.formats.amplitude.row_plans import RowPlans
 from target_posthog.formats.amplitude.sessions import session_uuid
 from target_posthog.formats.amplitude.times import event_time, is_too_late
-from target_posthog.formats.event_names import EventNames
-from target_posthog.formats.property_names import PropertyNames, granted
+from target_posthog.formats.names import apply_renames
 from target_posthog.json_codec import dumps
-from target_posthog.model import (
-    Conversion,
-    Converted,
-    Json,
-    Rejected,
-    Skipped,
-    is_empty,
-)
+from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped, is_empty
 from target_posthog.posthog.library import MIGRATION_MARKS
 from target_posthog.posthog.names import (
     ACTING_NAMES,
@@ -54,15 +45,20 @@ from target_posthog.posthog.uuids import canonical_uuid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.formats.amplitude.compiled_fields import Side
+    from target_posthog.formats.amplitude.compiled_fields import PlatformFields
     from target_posthog.formats.amplitude.identity import Person
-    from target_posthog.formats.amplitude.row_plans import Shape
+    from target_posthog.formats.amplitude.row_plans import RowPlan
+    from target_posthog.formats.names import PropertyNames
+    from target_posthog.formats.options import Options
 
-PersonProfiles = Literal["always", "identified_only", "never"]
+_NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
+_BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
+#: How many names of events are remembered.
+_MAX_NAMED = 10_000
 
 
-class _Named(NamedTuple):
-    """What an event is called, and why it is none."""
+class NamedEvent(NamedTuple):
+    """What an event is called, and why it is left out or rejected."""
 
     name: str
     outcome: Skipped | Rejected | None
@@ -72,273 +68,233 @@ class _Read(NamedTuple):
     """A row that was looked through.
 
     Attributes:
-        told: what is told of it.
-        shape: what follows from the keys of that.
-        found: its values in the shape's order.
+        row: the row without the fields that the user leaves out by the names of their columns.
+        plan: what follows from the keys of that.
+        found: its values in the plan's order.
         origin: the row of which a uuid is made when it has none.
     """
 
-    told: Mapping[str, Any]
-    shape: Shape
+    row: Mapping[str, Any]
+    plan: RowPlan
     found: tuple[Any, ...]
     origin: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Options:
-    """What the user decides about the conversion; see the settings of the same names."""
-
-    names: EventNames = field(default_factory=lambda: EventNames({}))
-    person_profiles: PersonProfiles = "always"
-    user_properties: UserProperties = "set"
-    properties: PropertyNames = field(default_factory=lambda: PropertyNames({}))
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Options:
-        """Return the options for settings as a user writes them."""
-        return cls(
-            names=EventNames.of(
-                _renames(config["event_names"]),
-                config["skip_events"],
-                standard_events=config["standard_events"],
-            ),
-            person_profiles=config["person_profiles"],
-            user_properties=config["user_properties"],
-            properties=PropertyNames.of(
-                _renames(config["property_names"]), config["skip_properties"]
-            ),
-        )
-
-    @cached_property
-    def table(self) -> Table:
-        """The table of `fields.py` as these options want it."""
-        return Table(self.properties)
-
-    @cached_property
-    def named(self) -> dict[str, _Named]:
-        """What was decided on names so far."""
-        return {}
-
-
-def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
-    return {rename["from"]: rename["to"] for rename in setting}
-
-
-def convert(row: Mapping[str, Any], options: Options) -> Conversion:
-    """Convert one row of an Amplitude export.
+class Amplitude:
+    """Converts Amplitude's rows, and remembers what was worked out for its options.
 
     Args:
-        row: the row as exported, as `tap-amplitude` emits it, or as a warehouse or another tap
-            has it. It is never changed.
         options: the user's decisions.
 
-    Returns:
-        An event, a skip with its rule, or a rejection with its code; for any JSON object.
+    Attributes:
+        options: these.
+        fields: the table of `fields.py` as they want it.
     """
-    shape, found = options.table.read(row)
-    told, origin, problem = row, row, None
-    if shape.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, shape.formed(row))):
-        told, row, problem = _exported(row, shape)
-        # To rows of its files, which have Amplitude's names, `tap-amplitude` gives a uuid made of
-        # them as they are.
-        origin = row if shape.misspelt else origin
-        shape, found = options.table.read(told)
-    event_type = row.get("event_type")
-    if not isinstance(event_type, str):
-        return _NO_EVENT_TYPE
-    name, outcome = options.named.get(event_type) or _decide(event_type, options)
-    unwanted = outcome or problem
-    if unwanted is not None:
-        return unwanted
-    person = person_of(row)
-    personal = options.person_profiles == "always" or (
-        options.person_profiles == "identified_only" and person.is_user
-    )
-    problem = person.problem if personal else problem_without_person(name) or person.problem
-    read = _Read(told, shape, found, origin)
-    return problem or _event(row, read, name, person, options, personal=personal)
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.fields = CompiledFields(options.properties)
+        self._read = RowPlans(self.fields).read
+        self._named: Memo[str, NamedEvent] = Memo(_MAX_NAMED)
+
+    def convert(self, row: Mapping[str, Any]) -> Conversion:
+        """Convert one row of an Amplitude export.
+
+        Args:
+            row: the row as exported, as `tap-amplitude` emits it, or as a warehouse or another tap
+                has it. It is never changed.
+
+        Returns:
+            An event, a skip with its rule, or a rejection with its code; for any JSON object.
+        """
+        plan, found = self._read(row)
+        kept, origin, problem = row, row, None
+        if plan.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, plan.formed(row))):
+            kept, row, problem = _exported(row, plan)
+            # To rows of its files, which have Amplitude's names, `tap-amplitude` gives a uuid made
+            # of them as they are.
+            origin = row if plan.misspelt else origin
+            plan, found = self._read(kept)
+        event_type = row.get("event_type")
+        if not isinstance(event_type, str):
+            return _NO_EVENT_TYPE
+        name, outcome = self._named.get(event_type) or self._decided(event_type)
+        unwanted = outcome or problem
+        if unwanted is not None:
+            return unwanted
+        person, profiles = person_of(row), self.options.person_profiles
+        personal = profiles == "always" or (profiles == "identified_only" and person.is_user)
+        problem = person.problem if personal else problem_without_person(name) or person.problem
+        read = _Read(kept, plan, found, origin)
+        return problem or self._event(row, read, name, person, personal=personal)
+
+    def named(self, event_type: str) -> NamedEvent:
+        """Return what an event is called, or why it is left out or rejected."""
+        return self._named.get(event_type) or self._decided(event_type)
+
+    def _decided(self, event_type: str) -> NamedEvent:
+        """Decide the same, and remember it."""
+        names = self.options.names
+        name = names.name_of(event_type)
+        outcome: Skipped | Rejected | None = None
+        if not event_type.strip():
+            outcome = _NO_EVENT_TYPE
+        elif names.skips(event_type):
+            outcome = Skipped("skip_events")
+        else:
+            outcome = problem_of_name(name)
+        named = NamedEvent(name, outcome)
+        if len(event_type) <= MAX_EVENT_NAME_LENGTH:
+            self._named.remember(event_type, named)
+        return named
+
+    def _event(
+        self, row: Mapping[str, Any], read: _Read, name: str, person: Person, *, personal: bool
+    ) -> Conversion:
+        own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
+        timestamp, uploaded = own_time, any_time(row.get("server_upload_time"))
+        if own_time is None or is_too_late(own_time, uploaded):
+            timestamp = event_time(row)
+        if timestamp is None:
+            return _BAD_TIME
+        misplaced: Json = {}
+        if timestamp != own_time:
+            misplaced["event_time"] = own_time or row.get("event_time")
+        if own_uuid is None:
+            misplaced["$amplitude_uuid"] = row.get("uuid")
+        if name != row["event_type"]:
+            misplaced["$amplitude_event_type"] = row["event_type"]
+        properties = self._properties(read, timestamp, misplaced, personal=personal)
+        event: Json = {
+            "uuid": own_uuid or event_uuid(read.origin),
+            "event": name,
+            "distinct_id": person.distinct_id,
+            "timestamp": timestamp,
+            "properties": properties,
+        }
+        # PostHog drops merges and group updates of events without a person profile.
+        if not personal:
+            return Converted(event)
+        has_groups = row.get("group_properties")
+        groups = group_states(row, self.options.properties) if has_groups else ()
+        # With `user_properties: set_once` or `ignore` no event has `$set`.
+        sets = "$set" in properties or "$unset" in properties
+        state = state_of(dumps(properties.get("$set"))) if sets else NO_STATE
+        order = place_of(uploaded, timestamp, row.get("event_id"), state)
+        return Converted(event, person.link, groups, order=order, sets=sets)
+
+    def _properties(self, read: _Read, timestamp: str, misplaced: Json, *, personal: bool) -> Json:
+        """Return the event's properties.
+
+        Args:
+            read: the row.
+            timestamp: the event's time.
+            misplaced: fields that do not fit the place of their own; is added to.
+            personal: whether PostHog makes a person of the event; else it strips `$set` and drops
+                group updates.
+        """
+        row, plan, found, _ = read
+        properties, platform = plan.properties_of(row, found)
+        updates = self._add_user(row, platform, properties, misplaced, personal=personal)
+        groups = row.get("group_properties")
+        if groups is not None and groups != {} and not (personal and groups_fit(row)):
+            misplaced["group_properties"] = wanted_groups(groups, self.options.properties)
+        _add_customer(row, plan, properties, misplaced)
+        if self.fields.has_sessions:
+            session = session_uuid(row, timestamp)
+            if session is not None:
+                properties.setdefault("$session_id", session)
+        if self.fields.has_groups and row.get("groups"):
+            properties.update(first_groups(row))
+        if not personal:
+            properties["$process_person_profile"] = False
+        if updates:
+            properties.update(updates)
+        properties.update(MIGRATION_MARKS)
+        return properties
+
+    def _add_user(
+        self,
+        row: Mapping[str, Any],
+        platform: PlatformFields,
+        properties: Json,
+        misplaced: Json,
+        *,
+        personal: bool,
+    ) -> Json | None:
+        """Add what the user's properties tell about the event; return what they set on the person.
+
+        Args:
+            row: the row.
+            platform: its platform.
+            properties: is added to.
+            misplaced: gets user properties that do not go to a person: nothing is lost.
+            personal: whether PostHog makes a person of the event.
+        """
+        user, setting = row.get("user_properties"), self.options.user_properties
+        if not isinstance(user, dict):
+            misplaced["user_properties"] = user
+            return None
+        goes_to_person = personal and setting != "ignore"
+        plan = self.fields.user_plan(platform, user)
+        if plan.adds:
+            plan.add_to(properties, user)
+        if has_operations(row["event_type"], user):
+            misplaced["user_properties"] = user = _wanted_within(user, self.options.properties)
+            return updates_by_operations(user, setting) if goes_to_person else None
+        wanted = user if plan.renames is None else apply_renames(plan.renames, user)
+        if not goes_to_person:
+            misplaced["user_properties"] = wanted
+            return None
+        first = first_values(user, plan.initial) if plan.initial else {}
+        return person_updates(wanted, first, setting)
 
 
-def _exported(row: Mapping[str, Any], shape: Shape) -> tuple[Json, Json, Rejected | None]:
-    """Return what is told of a row, the row as Amplitude exports it, and why it is no event."""
-    exported, problem = exported_row(row, shape.misspelt)
-    told = {name: value for name, value in exported.items() if name not in shape.left_out}
-    return told, exported, problem
+def _exported(row: Mapping[str, Any], plan: RowPlan) -> tuple[Json, Json, Rejected | None]:
+    """Return what is kept of a row, the row as Amplitude exports it, and why it is no event."""
+    exported, problem = exported_row(row, plan.misspelt)
+    kept = {name: value for name, value in exported.items() if name not in plan.left_out}
+    return kept, exported, problem
 
 
-def _event(
-    row: Mapping[str, Any],
-    read: _Read,
-    name: str,
-    person: Person,
-    options: Options,
-    *,
-    personal: bool,
-) -> Conversion:
-    own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
-    timestamp, uploaded = own_time, any_time(row.get("server_upload_time"))
-    if own_time is None or is_too_late(own_time, uploaded):
-        timestamp = event_time(row)
-    if timestamp is None:
-        return _BAD_TIME
-    kept: Json = {}
-    if timestamp != own_time:
-        kept["event_time"] = own_time or row.get("event_time")
-    if own_uuid is None:
-        kept["$amplitude_uuid"] = row.get("uuid")
-    if name != row["event_type"]:
-        kept["$amplitude_event_type"] = row["event_type"]
-    properties = _properties(read, timestamp, kept, options, personal=personal)
-    event: Json = {
-        "uuid": own_uuid or event_uuid(read.origin),
-        "event": name,
-        "distinct_id": person.distinct_id,
-        "timestamp": timestamp,
-        "properties": properties,
-    }
-    # PostHog drops merges and group updates of events without a person profile.
-    if not personal:
-        return Converted(event)
-    has_groups = row.get("group_properties")
-    groups = group_states(row, options.properties) if has_groups else ()
-    # With `user_properties: set_once` or `ignore` no event has `$set`.
-    sets = "$set" in properties or "$unset" in properties
-    state = state_of(dumps(properties.get("$set"))) if sets else NO_STATE
-    order = place_of(uploaded, timestamp, row.get("event_id"), state)
-    return Converted(event, person.link, groups, order=order, sets=sets)
-
-
-_NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
-_BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
-_MAX_NAMED = 10_000
-
-
-def _decide(event_type: str, options: Options) -> _Named:
-    """Decide what an event is called, or why it is none; and remember it."""
-    name = options.names.name_of(event_type)
-    outcome: Skipped | Rejected | None = None
-    if not event_type.strip():
-        outcome = _NO_EVENT_TYPE
-    elif options.names.skips(event_type):
-        outcome = Skipped("skip_events")
-    else:
-        outcome = problem_of_name(name)
-    decided = _Named(name, outcome)
-    if len(options.named) < _MAX_NAMED and len(event_type) <= MAX_EVENT_NAME_LENGTH:
-        options.named[event_type] = decided
-    return decided
-
-
-def _properties(
-    read: _Read, timestamp: str, kept: Json, options: Options, *, personal: bool
-) -> Json:
-    """Return the event's properties.
-
-    Args:
-        read: the row.
-        timestamp: the event's time.
-        kept: fields that have a place of their own and do not fit it; is added to.
-        options: the user's decisions.
-        personal: whether PostHog makes a person of the event; else it strips `$set` and drops
-            group updates.
-    """
-    table = options.table
-    row, shape, found, _ = read
-    properties, side = shape.properties_of(row, found)
-    told = personal and options.user_properties != "ignore"
-    updates = _add_user(row, side, properties, kept, options, told=told)
-    groups = row.get("group_properties")
-    if groups is not None and groups != {} and not (personal and groups_fit(row)):
-        kept["group_properties"] = wanted_groups(groups, options.properties)
-    _add_customer(row, shape, properties, kept)
-    if table.has_sessions:
-        session = session_uuid(row, timestamp)
-        if session is not None:
-            properties.setdefault("$session_id", session)
-    if table.has_groups and row.get("groups"):
-        properties.update(first_groups(row))
-    if not personal:
-        properties["$process_person_profile"] = False
-    if updates:
-        properties.update(updates)
-    properties.update(MIGRATION_MARKS)
-    return properties
-
-
-def _add_user(
-    row: Mapping[str, Any],
-    side: Side,
-    properties: Json,
-    kept: Json,
-    options: Options,
-    *,
-    told: bool,
-) -> Json | None:
-    """Add what the user's properties tell about the event; return what they set on the person.
-
-    Args:
-        row: the row.
-        side: its platform.
-        properties: is added to.
-        kept: gets user properties that do not go to a person: nothing is lost.
-        options: the user's decisions.
-        told: whether user properties go to the person.
-    """
-    user = row.get("user_properties")
-    if not isinstance(user, dict):
-        kept["user_properties"] = user
-        return None
-    names = options.table.user_names(side, user)
-    if names.adds:
-        names.add_to(properties, user)
-    if has_operations(row["event_type"], user):
-        kept["user_properties"] = user = _wanted_within(user, options.properties)
-        return updates_by_operations(user, options.user_properties) if told else None
-    wanted = user if names.wishes is None else granted(names.wishes, user)
-    if not told:
-        kept["user_properties"] = wanted
-        return None
-    first = first_values(user, names.initial) if names.initial else {}
-    return person_updates(wanted, first, options.user_properties)
-
-
-def _add_customer(row: Mapping[str, Any], shape: Shape, properties: Json, kept: Json) -> None:
+def _add_customer(
+    row: Mapping[str, Any], row_plan: RowPlan, properties: Json, misplaced: Json
+) -> None:
     """Add the event's own properties over all others, and move aside what is in their way."""
     customer = row.get("event_properties")
     sent: Mapping[str, Any] = {}
-    special = shape.special
+    special = row_plan.special
     if isinstance(customer, dict):
-        names = shape.event_names(customer)
-        if names.adds:
-            names.add_to(properties, customer)
-        sent = customer if names.wishes is None else granted(names.wishes, customer)
-        special = special or names.special
+        plan = row_plan.event_plan(customer)
+        if plan.adds:
+            plan.add_to(properties, customer)
+        sent = customer if plan.renames is None else apply_renames(plan.renames, customer)
+        special = special or plan.special
     else:
-        kept["event_properties"] = customer
-    if kept:
-        kept = {name: value for name, value in kept.items() if not is_empty(value)}
+        misplaced["event_properties"] = customer
+    if misplaced:
+        misplaced = {name: value for name, value in misplaced.items() if not is_empty(value)}
     if not special:
-        properties.update(kept)
+        properties.update(misplaced)
         properties.update(sent)
         return
-    fields = shape.fields_of(row)
-    crowded = [(name, kept[name]) for name in kept.keys() & fields.keys()]
-    fields = {**kept, **fields}
+    fields = row_plan.fields_of(row)
+    covered = [(name, misplaced[name]) for name in misplaced.keys() & fields.keys()]
+    fields = {**misplaced, **fields}
     properties.update({**fields, **sent})
-    _make_room(properties, row, fields, sent)
-    for name, value in sorted(crowded, key=itemgetter(0)):
-        properties[unused_name(name, properties)] = value
+    _resolve_collisions(properties, row, fields, sent)
+    _add_beside(properties, covered)
 
 
 def _wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
     """Return operations on user properties without those that the user leaves out."""
     return {
-        name: names.applied(value) if isinstance(value, dict) else value
+        name: names.renamed(value) if isinstance(value, dict) else value
         for name, value in operations.items()
     }
 
 
-def _make_room(
+def _resolve_collisions(
     properties: Json, row: Mapping[str, Any], fields: Json, customer: Mapping[str, Any]
 ) -> None:
     """Move aside the fields that a customer's property covers, and names that are acted upon."""
@@ -348,5 +304,10 @@ def _make_room(
     for name, source in OWN_NAMES.items():
         if name in acting and not is_empty(row.get(source)):
             properties[name] = row[source]
+    _add_beside(properties, moved)
+
+
+def _add_beside(properties: Json, moved: list[tuple[str, Any]]) -> None:
+    """Add values whose names are taken under other names, always in the same order."""
     for name, value in sorted(moved, key=itemgetter(0)):
         properties[unused_name(name, properties)] = value

@@ -16,7 +16,7 @@ from target_posthog.posthog.groups import group_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_posthog.formats.property_names import PropertyNames
+    from target_posthog.formats.names import PropertyNames
 
 
 def first_groups(row: Mapping[str, Any]) -> Json:
@@ -41,12 +41,12 @@ def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupSta
     if _has_operations(row):
         properties = by_type.get("$set")
         return tuple(
-            GroupState(group_type, key, dict(names.applied(properties)))
+            GroupState(group_type, key, dict(names.renamed(properties)))
             for group_type, key in _groups_of(row)
             if isinstance(properties, dict) and properties
         )
     return tuple(
-        GroupState(group_type, key, dict(names.applied(properties)))
+        GroupState(group_type, key, dict(names.renamed(properties)))
         for group_type, groups in by_type.items()
         for name, properties in (groups.items() if isinstance(groups, dict) else ())
         if (key := group_key(name)) is not None and isinstance(properties, dict)
@@ -75,7 +75,7 @@ def wanted_groups(group_properties: Any, names: PropertyNames) -> Any:
     if not isinstance(group_properties, dict):
         return group_properties
     return {
-        name: wanted_groups(names.applied(value), names) if isinstance(value, dict) else value
+        name: wanted_groups(names.renamed(value), names) if isinstance(value, dict) else value
         for name, value in group_properties.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from target_posthog.cache import Memo
 from target_posthog.posthog.people import (
     MAX_DISTINCT_ID_LENGTH,
     joined,
@@ -50,9 +51,7 @@ def person_of_ids(user: object, device: object, amplitude_id: object) -> Person:
     if person is None:
         person = _person_of(user, device)
         if _is_short(user) and _is_short(device):
-            if len(_PEOPLE) >= _MOST_PEOPLE:
-                _PEOPLE.clear()
-            _PEOPLE[user, device] = person
+            _PEOPLE.remember((user, device), person)
     if person.distinct_id:
         return person
     known = legal_id(amplitude_id)
@@ -60,12 +59,11 @@ def person_of_ids(user: object, device: object, amplitude_id: object) -> Person:
 
 
 #: The persons of rows seen before: a user sends many events.
-_PEOPLE: dict[tuple[Any, Any], Person] = {}
-_MOST_PEOPLE = 16_384
+_PEOPLE: Memo[tuple[Any, Any], Person] = Memo(16_384)
 
 
 def _is_short(value: object) -> bool:
-    """Tell what may be remembered: texts, because True, 1 and 1.0 are equal; and no long ones."""
+    """Return True for null and short texts: True, 1 and 1.0 are equal, and long ones take room."""
     return value is None or (type(value) is str and len(value) <= _LONG)
 
 

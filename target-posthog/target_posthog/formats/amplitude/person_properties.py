@@ -8,16 +8,15 @@ stays on the event.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from target_posthog.formats.amplitude.values import NO_VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from target_posthog.formats.options import UserProperties
     from target_posthog.model import Json
-
-UserProperties = Literal["set", "set_once", "ignore"]
 
 #: The operations of Amplitude's Identify API (Amplitude docs, "Identify API", and `$clearAll` of
 #: its SDKs).
@@ -30,7 +29,7 @@ OPERATIONS = frozenset(
 
 
 def has_operations(event_type: str, user: Mapping[str, Any]) -> bool:
-    """Tell whether a row's user properties are operations instead of values."""
+    """Return True if a row's user properties are operations instead of values."""
     return event_type == "$identify" and not OPERATIONS.isdisjoint(user)
 
 

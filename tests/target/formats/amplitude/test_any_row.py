@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from tap_amplitude.records import Row
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, exported_row, fields_of
 from target_posthog.formats.amplitude.groups import first_groups
 from target_posthog.formats.amplitude.times import TIME_FIELDS
-from target_posthog.formats.property_names import PropertyNames
+from target_posthog.formats.names import PropertyNames
+from target_posthog.formats.options import Options
 from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.posthog.names import ACTING_NAMES, IDENTITY_NAMES
@@ -45,7 +46,7 @@ thorough = settings(max_examples=200, deadline=None, suppress_health_check=[Heal
 
 
 def _event(row: Json, options: Options) -> Json:
-    conversion = convert(row, options)
+    conversion = Amplitude(options).convert(row)
     assume(isinstance(conversion, Converted))
     assert isinstance(conversion, Converted)
     return conversion.event
@@ -56,7 +57,7 @@ def _event(row: Json, options: Options) -> Json:
 @example({"event_type": "a", "user_id": "u-1", "event_time": "2024-01-01 00:00:00"}, Options())
 def test_every_object_is_an_event_a_skip_or_a_rejection(row: Json, options: Options) -> None:
     """Exported = accepted + skipped + rejected can be added up; nothing raises."""
-    conversion: Conversion = convert(row, options)
+    conversion: Conversion = Amplitude(options).convert(row)
     assert isinstance(conversion, (Converted, Skipped, Rejected))
     if isinstance(conversion, Skipped):
         assert conversion.rule == "skip_events"
@@ -84,7 +85,7 @@ def test_half_a_character_anywhere_never_raises(text: str, name: str) -> None:
         "groups": {text: [text]},
         "group_properties": {text: {text: {text: text}}},
     }
-    assert isinstance(convert(row, Options()), (Converted, Rejected))
+    assert isinstance(Amplitude(Options()).convert(row), (Converted, Rejected))
 
 
 @thorough
@@ -92,7 +93,7 @@ def test_half_a_character_anywhere_never_raises(text: str, name: str) -> None:
 def test_the_row_is_never_changed(row: Json, options: Options) -> None:
     """It goes to the rejects file as it came."""
     before = copy.deepcopy(row)
-    convert(row, options)
+    Amplitude(options).convert(row)
     assert as_json(row) == as_json(before)
     assert list(row) == list(before)
 
@@ -122,7 +123,7 @@ def test_every_property_of_the_customer_arrives_unchanged(
 @example(SOUND | {"uuid": "malformed", "$amplitude_uuid": "x"}, Options())
 def test_every_field_that_holds_something_arrives(row: Json, options: Options) -> None:
     """Under its own name, as `$amplitude_<name>`, or where docs/mapping.md says."""
-    conversion = convert(row, options)
+    conversion = Amplitude(options).convert(row)
     assume(isinstance(conversion, Converted))
     assert isinstance(conversion, Converted)
     lost = [
@@ -239,7 +240,9 @@ def test_every_event_can_be_written_and_read_back(row: Json, options: Options) -
 def test_the_order_of_keys_changes_nothing(row: Json, options: Options, random: Any) -> None:
     """Two exports of the same hour write the same row in another order."""
     shuffled = _shuffled(row, random)
-    assert _outcome(convert(shuffled, options)) == _outcome(convert(row, options))
+    assert _outcome(Amplitude(options).convert(shuffled)) == _outcome(
+        Amplitude(options).convert(row)
+    )
 
 
 def _shuffled(value: Any, random: Any) -> Any:
@@ -268,7 +271,9 @@ def test_a_row_from_a_file_and_its_record_are_the_same_event(row: Json, options:
     line = dumps(row)
     read = read_row(line)
     assert isinstance(read, Row)
-    assert _outcome(convert(read.record, options)) == _outcome(convert(loads(line), options))
+    assert _outcome(Amplitude(options).convert(read.record)) == _outcome(
+        Amplitude(options).convert(loads(line))
+    )
 
 
 def _same(value: Any) -> Any:
@@ -310,11 +315,11 @@ def test_a_row_from_a_warehouse_is_the_event_that_it_is_from_an_export(
             stored[column(name)] = as_number(value)
         elif name in TIME_FIELDS and re.fullmatch(_EXPORTED_TIME, str(value)):
             stored[column(name)] = as_time(value)
-    assert _outcome(convert(stored, options)) == _outcome(convert(row, options))
+    assert _outcome(Amplitude(options).convert(stored)) == _outcome(Amplitude(options).convert(row))
 
 
 _WISHES = st.builds(
-    PropertyNames.of,
+    PropertyNames,
     st.dictionaries(
         st.sampled_from(["plan", "country", "initial_referrer", "version_name", "a", "user_id"]),
         st.sampled_from(["plan", "b", "$ip", "title", "$current_url", "city"]),
@@ -333,8 +338,8 @@ def test_no_wish_changes_name_person_time_or_id(
     row: Json, options: Options, wishes: PropertyNames
 ) -> None:
     """PostHog keeps repeats once by these four: a run with other wishes must not double events."""
-    wanted = convert(row, dataclasses.replace(options, properties=wishes))
-    plain = convert(row, options)
+    wanted = Amplitude(dataclasses.replace(options, properties=wishes)).convert(row)
+    plain = Amplitude(options).convert(row)
     assert type(wanted) is type(plain)
     if isinstance(wanted, Converted) and isinstance(plain, Converted):
         for part in ("uuid", "event", "distinct_id", "timestamp"):
@@ -354,8 +359,8 @@ def test_what_is_left_out_is_nowhere(row: Json, options: Options) -> None:
     row["user_properties"] = {"email": secret, "initial_email": secret, "plan": "pro"}
     row["group_properties"] = {"company": {"acme": {"email": secret, "seats": 5}}}
     row["ip_address"], row["city"] = secret, secret
-    names = PropertyNames.of({"email": "mail"}, ["*email", "ip_address", "city"])
-    conversion = convert(row, dataclasses.replace(options, properties=names))
+    names = PropertyNames({"email": "mail"}, ["*email", "ip_address", "city"])
+    conversion = Amplitude(dataclasses.replace(options, properties=names)).convert(row)
     assume(isinstance(conversion, Converted))
     assert isinstance(conversion, Converted)
     assert secret not in as_json(outcome_of(conversion))
@@ -365,11 +370,10 @@ def test_what_is_left_out_is_nowhere(row: Json, options: Options) -> None:
 @given(RECORDS, RECORDS, OPTIONS)
 def test_what_came_before_changes_nothing(earlier: Json, row: Json, options: Options) -> None:
     """What the conversion remembers of other rows never shows in this one."""
-    fresh = convert(row, dataclasses.replace(options))
-    used = dataclasses.replace(options)
-    convert(earlier, used)
+    fresh, used = Amplitude(options).convert(row), Amplitude(options)
+    used.convert(earlier)
     for name in earlier.keys() & row.keys():  # a twin: equal to Python, not the same in JSON
         if type(row[name]) in {bool, int, float}:
             earlier[name] = next((one for one in (True, 1, 1.0) if one == row[name]), earlier[name])
-    convert({**row, **earlier}, used)
-    assert _outcome(convert(row, used)) == _outcome(fresh)
+    used.convert({**row, **earlier})
+    assert _outcome(used.convert(row)) == _outcome(fresh)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.formats.event_names import STANDARD_EVENTS, EventNames
+from target_posthog.formats.names import STANDARD_EVENTS, EventNames
 from target_posthog.posthog.names import RESERVED_NAMES
 
 
 def test_a_name_stays_what_it_was() -> None:
     """Nothing is renamed unless the user says so."""
-    assert EventNames.of({}).name_of("[Amplitude] Page Viewed") == "[Amplitude] Page Viewed"
+    assert EventNames().name_of("[Amplitude] Page Viewed") == "[Amplitude] Page Viewed"
 
 
 def test_the_users_rename_is_used() -> None:
     """Exactly this name, no other."""
-    names = EventNames.of({"Song Played": "song_played"})
+    names = EventNames({"Song Played": "song_played"})
     assert names.name_of("Song Played") == "song_played"
     assert names.name_of("song played") == "song played"
 
@@ -23,13 +23,13 @@ def test_the_users_rename_is_used() -> None:
 @pytest.mark.parametrize(("amplitude", "posthog"), sorted(STANDARD_EVENTS.items()))
 def test_standard_events_give_posthogs_names(amplitude: str, posthog: str) -> None:
     """Only with the setting."""
-    assert EventNames.of({}, standard_events=True).name_of(amplitude) == posthog
-    assert EventNames.of({}, standard_events=False).name_of(amplitude) == amplitude
+    assert EventNames({}, standard_events=True).name_of(amplitude) == posthog
+    assert EventNames({}, standard_events=False).name_of(amplitude) == amplitude
 
 
 def test_the_users_rename_wins_over_the_standard_one() -> None:
     """What the user wrote is more certain than what we know."""
-    names = EventNames.of({"[Amplitude] Page Viewed": "page"}, standard_events=True)
+    names = EventNames({"[Amplitude] Page Viewed": "page"}, standard_events=True)
     assert names.name_of("[Amplitude] Page Viewed") == "page"
     assert names.name_of("[Amplitude] Screen Viewed") == "$screen"
 
@@ -41,7 +41,7 @@ def test_no_standard_name_is_reserved() -> None:
 
 def test_nothing_is_skipped_by_default() -> None:
     """An event is left out only when the user says so."""
-    assert not EventNames.of({}).skips("session_start")
+    assert not EventNames().skips("session_start")
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_a_glob_knows_only_star_and_question_mark(
     skipped: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     """Most of Amplitude's own names start with `[`, so it is a letter like any other."""
-    assert EventNames.of({}, [glob]).skips(name) is skipped
+    assert EventNames({}, [glob]).skips(name) is skipped
 
 
 def test_several_globs_are_all_meant() -> None:
     """Whichever of them fits."""
-    names = EventNames.of({}, ["x", "[Amplitude] *", "session_*"])
+    names = EventNames({}, ["x", "[Amplitude] *", "session_*"])
     assert names.skips("x")
     assert names.skips("session_end")
     assert names.skips("[Amplitude] Dead Click")
@@ -86,6 +86,6 @@ def test_several_globs_are_all_meant() -> None:
 
 def test_skipping_goes_by_amplitudes_name() -> None:
     """The user knows the names of the source; a rename does not bring an event back."""
-    names = EventNames.of({"a": "b"}, ["a"])
+    names = EventNames({"a": "b"}, ["a"])
     assert names.skips("a")
     assert not names.skips("b")

@@ -11,14 +11,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import wire_of
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast import convert as fast_convert
 from target_posthog.formats.amplitude.fast import devices as senders
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, OBJECT_FIELDS
 from target_posthog.formats.amplitude.times import TIME_FIELDS
-from target_posthog.formats.event_names import EventNames
-from target_posthog.formats.property_names import PropertyNames
+from target_posthog.formats.names import EventNames, PropertyNames
+from target_posthog.formats.options import Options
 from target_posthog.identity.newest_rows import demoted
 from target_posthog.json_codec import loads
 from target_posthog.model import Conversion, Converted, Json
@@ -46,7 +46,7 @@ CHANGED = st.builds(
 )
 OPTIONS = st.builds(
     Options,
-    names=st.sampled_from([EventNames.of({}), EventNames.of({}, standard_events=True)]),
+    names=st.sampled_from([EventNames(), EventNames({}, standard_events=True)]),
     user_properties=st.sampled_from(["set", "set_once"]),
 )
 
@@ -56,10 +56,10 @@ def each_name_once(pairs: list[tuple[str, Any]]) -> None:
     assert len(dict(pairs)) == len(pairs)
 
 
-def check(row: Json, options: Options, rows: FastRows) -> bool:
+def check(row: Json, amplitude: Amplitude, rows: FastRows) -> bool:
     """Fail unless both ways agree; tell whether the fast way was taken."""
     line = json.dumps(row).encode()
-    outcome = convert(loads(line), options)
+    outcome = amplitude.convert(loads(line))
     (fast,) = rows.events_of([line])
     return agrees(fast, line, outcome)
 
@@ -91,9 +91,10 @@ def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool
 @example([{**USUAL[0], "event_properties": {"$session_id": "x", "city": "y"}}], Options())
 def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Options) -> None:
     """Twice, because what was worked out for a row is remembered for the next."""
-    fast = FastRows(options)
+    amplitude = Amplitude(options)
+    fast = FastRows(amplitude)
     for row in [*rows, *rows]:
-        check(row, options, fast)
+        check(row, amplitude, fast)
 
 
 @settings(max_examples=300, deadline=None)
@@ -113,23 +114,21 @@ def test_lines_together_are_the_events_that_they_are_alone(
 ) -> None:
     """One that is not fast, or not even JSON, keeps none of its neighbours from being taken."""
     lines = [text.encode() for text in texts]
-    for row in USUAL:
-        convert(row, options)
-    together = FastRows(options).events_of(lines)
-    alone = FastRows(options)
+    amplitude = Amplitude(options)
+    together = FastRows(amplitude).events_of(lines)
+    alone = FastRows(amplitude)
     assert together == [event for line in lines for event in alone.events_of([line])]
     for event, line in zip(together, lines, strict=True):
         if event is not None:
-            agrees(event, line, convert(loads(line), options))
+            agrees(event, line, amplitude.convert(loads(line)))
 
 
 def _events_together(rows: Sequence[Json]) -> list[OutgoingEvent | None]:
     """Return the events of rows, checked against `convert`, that are converted in one go."""
-    options, lines = Options(), [json.dumps(row).encode() for row in rows]
-    convert(typical_row(START, 1), options)
-    events = FastRows(options).events_of(lines)
+    amplitude, lines = Amplitude(Options()), [json.dumps(row).encode() for row in rows]
+    events = FastRows(amplitude).events_of(lines)
     for event, line in zip(events, lines, strict=True):
-        agrees(event, line, convert(loads(line), options))
+        agrees(event, line, amplitude.convert(loads(line)))
     return events
 
 
@@ -159,9 +158,7 @@ def test_times_that_are_as_long_together_as_usual_ones_are_told_apart(changes: l
 def test_a_row_that_nests_as_deep_as_can_be_read_breaks_nothing(field: str) -> None:
     """What reads it can go one level deeper than what writes it."""
     row = json.dumps({**typical_row(START, 1), field: "<deep>"})
-    options = Options()
-    convert(typical_row(START, 1), options)
-    fast = FastRows(options)
+    fast = FastRows(Amplitude(Options()))
     taken = []
     for levels in range(1, 1010):
         deep = '{"a":' * levels + "1" + "}" * levels
@@ -209,13 +206,11 @@ def test_events_of_one_name_have_properties_of_their_own() -> None:
 
 @pytest.mark.parametrize("user_properties", ["set", "set_once"])
 def test_the_usual_row_takes_the_fast_way(user_properties: Any) -> None:
-    """Once its event's name is known; or the way would be fast for nobody."""
-    options = Options(user_properties=user_properties)
-    fast = FastRows(options)
+    """Else the way would be fast for nobody."""
+    amplitude = Amplitude(Options(user_properties=user_properties))
+    fast = FastRows(amplitude)
     rows = [typical_row(START + timedelta(hours=number), number) for number in range(200)]
-    for row in rows:
-        check(row, options, fast)
-    taken = sum(check(row, options, fast) for row in rows)
+    taken = sum(check(row, amplitude, fast) for row in rows)
     assert taken > 0.9 * len(rows)
 
 
@@ -254,9 +249,9 @@ def test_the_usual_row_takes_the_fast_way(user_properties: Any) -> None:
     ],
 )
 def test_gaps_and_names_that_meet_take_the_fast_way_too(changes: Json) -> None:
-    """Twice, because the second time the sender is known."""
-    options = Options()
-    fast = FastRows(options)
+    """Twice, because the second time the device is known."""
+    amplitude = Amplitude(Options())
+    fast = FastRows(amplitude)
     row = {
         **typical_row(START, 1),
         "platform": "Web",
@@ -264,9 +259,8 @@ def test_gaps_and_names_that_meet_take_the_fast_way_too(changes: Json) -> None:
         "user_properties": {"utm_source": "a"},
         **changes,
     }
-    check(row, options, fast)
-    assert check(row, options, fast)
-    assert check(row, options, fast)
+    assert check(row, amplitude, fast)
+    assert check(row, amplitude, fast)
 
 
 ZONES = st.sampled_from(["", "Z", "z", "+00:00", "-0530", "+14:00", " UTC"])
@@ -287,10 +281,10 @@ TIME_TEXTS = st.one_of(
 @given(st.fixed_dictionaries(dict.fromkeys(sorted(TIMES), TIME_TEXTS)))
 def test_both_ways_read_the_same_times(times: Json) -> None:
     """Two readers of times are at work; an event must not depend on which one it met."""
-    options, row = Options(), typical_row(START, 1)
-    fast = FastRows(options)
-    check(row, options, fast)
-    check({**row, **times}, options, fast)
+    amplitude, row = Amplitude(Options()), typical_row(START, 1)
+    fast = FastRows(amplitude)
+    check(row, amplitude, fast)
+    check({**row, **times}, amplitude, fast)
 
 
 @pytest.mark.parametrize(
@@ -318,37 +312,37 @@ def test_a_time_that_cannot_be_meant_is_left_to_the_other_way(
 
 
 @pytest.mark.parametrize("times", [5, 6])
-def test_an_event_of_each_insert_key_has_the_same_sender(times: int) -> None:
-    """Exports of 2022 have one for each event; what is known of the sender must still serve."""
-    options = Options()
-    fast = FastRows(options)
+def test_an_event_of_each_insert_key_has_the_same_device(times: int) -> None:
+    """Exports of 2022 have one for each event; what is known of the device must still serve."""
+    amplitude = Amplitude(Options())
+    fast = FastRows(amplitude)
     rows = [{**typical_row(START, 1), "$insert_key": f"0079#{number}"} for number in range(times)]
     for row in rows:
-        check(row, options, fast)
-    assert len(fast._senders) == 1
+        check(row, amplitude, fast)
+    assert len(fast._contexts) == 1
 
 
-def test_equal_numbers_of_other_types_are_other_senders() -> None:
+def test_equal_numbers_of_other_types_are_other_contexts() -> None:
     """To Python 1, 1.0 and True are one key."""
-    options = Options()
-    fast = FastRows(options)
+    amplitude = Amplitude(Options())
+    fast = FastRows(amplitude)
     rows = [{**typical_row(START, 1), "location_lat": one} for one in (1, 1.0, True, "1")]
     for row in [*rows, *rows]:
-        check(row, options, fast)
-    assert all(check(row, options, fast) for row in rows)
+        check(row, amplitude, fast)
+    assert all(check(row, amplitude, fast) for row in rows)
 
 
 @pytest.mark.parametrize("others", [{}, {"user_properties": {"plan": "b"}}])
 def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
     """What is known of the device is taken over, but not its session."""
-    options = Options()
-    fast = FastRows(options)
+    amplitude = Amplitude(Options())
+    fast = FastRows(amplitude)
     starts = (1704067200000, 1704067200001, 0, -1, None, True, False, 1.0, "1704067200000", "")
     rows = [{**typical_row(START, 1), **others, "session_id": start} for start in starts]
     for row in [*rows, *reversed(rows)]:
-        check(row, options, fast)
+        check(row, amplitude, fast)
     # Of another form than an export's is what a warehouse wrote; that is left to the other way.
-    taken = [start for start, row in zip(starts, rows, strict=True) if check(row, options, fast)]
+    taken = [start for start, row in zip(starts, rows, strict=True) if check(row, amplitude, fast)]
     assert taken == [start for start in starts if start is None or type(start) is int]
 
 
@@ -368,17 +362,17 @@ def test_what_a_warehouse_wrote_is_left_to_the_other_way(changes: Json) -> None:
     assert _events_together([row, typical_row(START, 2)])[0] is None
 
 
-def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory that is full starts anew, and goes on right."""
     monkeypatch.setattr(fast_convert, "_MOST", 3)
     monkeypatch.setattr(senders, "_MOST", 2)
-    options = Options()
-    fast = FastRows(options)
+    amplitude = Amplitude(Options())
+    fast = FastRows(amplitude)
     rows = [{**typical_row(START, 1), "device_id": f"d-{number}"} for number in range(10)]
     for row in [*rows, *rows]:
-        check(row, options, fast)
-        assert len(fast._senders) <= 3
-        assert len(fast._work_out.__self__._devices) <= 2  # type: ignore[attr-defined]
+        check(row, amplitude, fast)
+        assert len(fast._contexts) <= 3
+        assert len(fast._build.__self__._devices) <= 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -386,8 +380,8 @@ def test_what_is_remembered_of_senders_is_bounded(monkeypatch: pytest.MonkeyPatc
     [
         Options(person_profiles="identified_only"),
         Options(user_properties="ignore"),
-        Options(properties=PropertyNames.of({"a": "b"})),
-        Options(properties=PropertyNames.of({}, ["secret_*"])),
+        Options(properties=PropertyNames({"a": "b"})),
+        Options(properties=PropertyNames({}, ["secret_*"])),
     ],
 )
 def test_decisions_about_single_properties_take_the_other_way(options: Options) -> None:

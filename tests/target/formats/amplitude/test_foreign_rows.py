@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Options, convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast import rows as typed_rows
 from target_posthog.formats.amplitude.foreign_rows import (
     FIELD_NAMES,
@@ -15,8 +15,8 @@ from target_posthog.formats.amplitude.foreign_rows import (
     field_name,
     fields_of,
 )
-from target_posthog.formats.event_names import EventNames
-from target_posthog.formats.property_names import PropertyNames
+from target_posthog.formats.names import EventNames, PropertyNames
+from target_posthog.formats.options import Options
 from target_posthog.model import Converted, Rejected, Skipped
 from tests.support.golden_pairs import as_json
 
@@ -33,7 +33,7 @@ SOUND: Json = {
 
 def properties_of(row: Json) -> Json:
     """Return the properties of the event that a row becomes."""
-    conversion = convert(row, Options())
+    conversion = Amplitude(Options()).convert(row)
     assert isinstance(conversion, Converted)
     properties: Json = conversion.event["properties"]
     return properties
@@ -142,7 +142,7 @@ def test_a_field_has_the_form_that_amplitude_gives_it(
 @pytest.mark.parametrize("field", ["event_properties", "USER_PROPERTIES", "groups"])
 def test_a_text_that_is_no_json_object_is_rejected(field: str, text: str) -> None:
     """It is neither one long property nor guessed at, and the reason names the field."""
-    rejected = convert({**SOUND, field: text}, Options())
+    rejected = Amplitude(Options()).convert({**SOUND, field: text})
     assert isinstance(rejected, Rejected)
     assert rejected.code == "bad_object"
     assert field.lower() in rejected.reason
@@ -158,7 +158,7 @@ def test_where_amplitude_seldom_has_an_object_a_word_stays_a_word(
     field: str, text: str, *, rejected: bool
 ) -> None:
     """A stream map may add one under such a name; but what begins as an object must be one."""
-    conversion = convert({**SOUND, field: text}, Options())
+    conversion = Amplitude(Options()).convert({**SOUND, field: text})
     assert isinstance(conversion, Rejected) == rejected
     if not rejected:
         assert properties_of({**SOUND, field: text})[field] == text
@@ -166,15 +166,15 @@ def test_where_amplitude_seldom_has_an_object_a_word_stays_a_word(
 
 def test_a_list_that_is_no_json_is_rejected_too() -> None:
     """Python prints the list of attribution ids as it prints objects."""
-    rejected = convert({**SOUND, "amplitude_attribution_ids": "['a']"}, Options())
+    rejected = Amplitude(Options()).convert({**SOUND, "amplitude_attribution_ids": "['a']"})
     assert isinstance(rejected, Rejected)
     assert rejected.code == "bad_object"
 
 
 def test_an_event_that_is_left_out_need_not_be_readable() -> None:
     """What the user does not want is no reject."""
-    options = Options(names=EventNames.of({}, ["Play"]))
-    assert isinstance(convert({**SOUND, "data": "{'a': 1}"}, options), Skipped)
+    options = Options(names=EventNames({}, ["Play"]))
+    assert isinstance(Amplitude(options).convert({**SOUND, "data": "{'a': 1}"}), Skipped)
 
 
 @pytest.mark.parametrize("text", ["{'a': 1}", '{"a": 1}', "5.0", "NULL", "[]", '"x"'])
@@ -193,8 +193,8 @@ def test_a_column_is_left_out_by_its_own_name_too(name: str) -> None:
     """Whoever looks at the warehouse knows no other; who the event is of stays."""
     row = {**SOUND, "IP_ADDRESS": "192.0.2.1", "CITY": "Graz"}
     row |= {"USER_ID": row.pop("user_id"), "SESSION_ID": 1706704496789, "DEVICE_ID": "d-1"}
-    options = Options(properties=PropertyNames.of({}, [name, "SESSION_ID", "*ID"]))
-    conversion = convert(row, options)
+    options = Options(properties=PropertyNames({}, [name, "SESSION_ID", "*ID"]))
+    conversion = Amplitude(options).convert(row)
     assert isinstance(conversion, Converted)
     assert conversion.event["distinct_id"] == "u-1"
     properties = conversion.event["properties"]

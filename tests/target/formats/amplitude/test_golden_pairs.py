@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import convert
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
 from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
-from target_posthog.formats.event_names import STANDARD_EVENTS
+from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.rejects.writer import CODES
 from tests.support.golden_pairs import (
     GoldenPair,
@@ -41,7 +41,7 @@ CODES_OF_CONVERSION = {
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
 def test_a_row_becomes_exactly_what_its_pair_says(pair: GoldenPair) -> None:
     """Event, link and groups, or the rejection or skip: whole, and to the type of each value."""
-    outcome = outcome_of(convert(pair.row, options_of(pair.settings)))
+    outcome = outcome_of(Amplitude(options_of(pair.settings)).convert(pair.row))
     assert as_json(outcome) == as_json(pair.expected)
 
 
@@ -49,7 +49,7 @@ def test_a_row_becomes_exactly_what_its_pair_says(pair: GoldenPair) -> None:
 def test_the_row_is_never_changed(pair: GoldenPair) -> None:
     """The row goes to the rejects file as it came, so the conversion must leave it alone."""
     before = copy.deepcopy(pair.row)
-    convert(pair.row, options_of(pair.settings))
+    Amplitude(options_of(pair.settings)).convert(pair.row)
     assert as_json(pair.row) == as_json(before)
     assert list(pair.row) == list(before)
 

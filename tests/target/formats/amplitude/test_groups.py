@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from target_posthog.formats.amplitude.groups import first_groups, fits, group_states
-from target_posthog.formats.property_names import PropertyNames
+from target_posthog.formats.names import PropertyNames
 from target_posthog.model import GroupState
 from target_posthog.posthog.groups import group_event
 
@@ -20,7 +20,7 @@ def _row(group_properties: Any) -> dict[str, Any]:
 
 
 def _states(group_properties: Any) -> tuple[GroupState, ...]:
-    return group_states(_row(group_properties), PropertyNames({}))
+    return group_states(_row(group_properties), PropertyNames())
 
 
 def _fits(group_properties: Any) -> bool:

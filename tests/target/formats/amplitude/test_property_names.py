@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.formats.property_names import PropertyNames
+from target_posthog.formats.names import PropertyNames
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_rename_gives_way_where_its_name_is_taken(
 ) -> None:
     """Two properties never become one, and the order in which they stand changes nothing."""
     for order in (names, names[::-1]):
-        wanted = PropertyNames.of(renames).applied({name: name for name in order})
+        wanted = PropertyNames(renames).renamed({name: name for name in order})
         assert {old: new for new, old in wanted.items()} == expected
 
 
@@ -40,17 +40,17 @@ def test_a_rename_gives_way_where_its_name_is_taken(
 )
 def test_a_property_is_left_out_by_name_or_glob(skipped: list[str], left: list[str]) -> None:
     """As with events: letters count, `*` and `?` stand for any."""
-    names = PropertyNames.of({}, skipped)
-    assert list(names.applied(dict.fromkeys(["Email", "email", "initial_email", "ip"]))) == left
+    names = PropertyNames({}, skipped)
+    assert list(names.renamed(dict.fromkeys(["Email", "email", "initial_email", "ip"]))) == left
 
 
 def test_a_name_that_is_left_out_can_be_taken() -> None:
     """The user leaves out the old `plan` and gives its name to another property."""
-    names = PropertyNames.of({"Plan Name": "plan"}, ["plan"])
-    assert names.applied({"plan": 1, "Plan Name": 2}) == {"plan": 2}
+    names = PropertyNames({"Plan Name": "plan"}, ["plan"])
+    assert names.renamed({"plan": 1, "Plan Name": 2}) == {"plan": 2}
 
 
 def test_without_wishes_the_very_same_properties_come_back() -> None:
     """Nothing is copied for nothing."""
     properties = {"a": 1}
-    assert PropertyNames({}).applied(properties) is properties
+    assert PropertyNames().renamed(properties) is properties

@@ -1,7 +1,7 @@
 """Rows of the usual form, from their JSON straight to the event's JSON.
 
 The same events as `convert` makes, in a fraction of the time: what a row shares with the other
-rows of its sender is taken over as text (`senders.py`), and only what is left is converted and
+rows of its device is taken over as text (`devices.py`), and only what is left is converted and
 written. Whatever is not usual is left to `convert`: other fields, operations, renamed and skipped
 properties, names that collide, and all that is skipped or rejected.
 """
@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.cache import remember
-from target_posthog.formats.amplitude.fast.devices import Senders
+from target_posthog.cache import Memo
+from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
+from target_posthog.formats.amplitude.fast.devices import DeviceContexts
 from target_posthog.formats.amplitude.fast.rows import (
     FIELDS,
     UPLOADED,
     are_too_late,
+    context_keys,
     read,
-    sender_keys,
     shared_values,
-    told_times,
+    times_of,
     uploaded_of,
 )
 from target_posthog.formats.amplitude.newness import id_bytes
-from target_posthog.formats.amplitude.row_plans import MAX_KEY_LENGTH, Shape
+from target_posthog.formats.amplitude.row_plans import RowPlan
 from target_posthog.json_codec import UNREADABLE
 from target_posthog.posthog.events import MAX_NAME_UNITS, SOMEWHERE, OutgoingEvent
 from target_posthog.posthog.uuids import canonical_uuids
@@ -34,21 +35,22 @@ from target_posthog.posthog.uuids import canonical_uuids
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.formats.amplitude.compiled_fields import Names
-    from target_posthog.formats.amplitude.convert import Options
-    from target_posthog.formats.amplitude.fast.devices import Sender
+    from target_posthog.formats.amplitude.compiled_fields import KeySetPlan
+    from target_posthog.formats.amplitude.convert import Amplitude
+    from target_posthog.formats.amplitude.fast.devices import DeviceContext
+    from target_posthog.formats.options import Options
     from target_posthog.model import Json
 
 #: Names that have rules of their own.
 _UNUSUAL_EVENTS = frozenset({"$identify", "$groupidentify"})
-#: How many senders are remembered, and how long what they are known by may be.
+#: How many devices and names are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 4000
 #: How many rows go from step to step together. One by one, each step's code would have left the
 #: processor's cache before the next row needs it; of many more, the rows themselves would.
 TOGETHER = 16
-#: The end of an event that does not end as its sender's others do.
+#: The end of an event that does not end as its device's others do.
 _CLOSED = b"}"
-#: What stands for a sender that was not met before; None is one whose rows are not usual.
+#: What stands for a device that was not met before; None is one whose rows are not usual.
 _UNKNOWN: Any = object()
 
 
@@ -60,44 +62,44 @@ class _Head(msgspec.Struct, gc=False):
         json: an event's JSON from behind its uuid to its name.
         was: Amplitude's, when it is another.
         keys: the names of the event's properties, as they were met last.
-        names: what follows from these.
+        plan: what follows from these.
     """
 
     name: str
     json: bytes
     was: str | None
     keys: tuple[str, ...] = ()
-    names: Names | None = None
+    plan: KeySetPlan | None = None
 
 
 #: An event's uuid, what follows from its name, its own fields, the customer's properties, what
 #: follows from their names, and its `event_id` as it compares.
-_Own: TypeAlias = "tuple[str, _Head, Json, Json, Names, bytes]"
+_Own: TypeAlias = "tuple[str, _Head, Json, Json, KeySetPlan, bytes]"
 
 
 class FastRows:
     """Converts lines of the usual form.
 
     Args:
-        options: the user's decisions.
+        amplitude: the conversion.
     """
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._shape = Shape(options.table, FIELDS)
-        self._work_out = Senders(options).work_out
-        self._senders: dict[bytes, Sender | None] = {}
-        self._heads: dict[str | None, _Head] = {}
-        self._event_id_names = tuple(name for _, name in options.table.copies_of(("event_id",)))
+    def __init__(self, amplitude: Amplitude) -> None:
+        self._named = amplitude.named
+        self._plan = RowPlan(amplitude.fields, FIELDS)
+        self._build = DeviceContexts(amplitude).build
+        self._contexts: Memo[bytes, DeviceContext | None] = Memo(_MOST)
+        self._heads: Memo[str | None, _Head] = Memo(_MOST)
+        self._event_id_names = tuple(name for _, name in amplitude.fields.copies_of(("event_id",)))
 
     @staticmethod
     def fits(options: Options) -> bool:
-        """Tell whether rows are converted in the usual way with these options."""
+        """Return True if rows are converted in the usual way with these options."""
         return (
             options.person_profiles == "always"
             and options.user_properties != "ignore"
             and not options.properties.renames
-            and options.properties.skipped is None
+            and not options.properties.skipped
         )
 
     def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
@@ -113,9 +115,9 @@ class FastRows:
     def _events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
         try:
             rows = list(map(read, lines))
-            told, uuids = told_times(rows), canonical_uuids([row.uuid for row in rows])
+            times, uuids = times_of(rows), canonical_uuids([row.uuid for row in rows])
             own = list(map(self._own_of, rows, uuids))
-            return list(map(_event_of, lines, told, own, self._senders_of(rows)))
+            return list(map(_event_of, lines, times, own, self._contexts_of(rows)))
         except (*UNREADABLE, OverflowError):  # that is an integer beyond 64 bits
             if len(lines) == 1:
                 return [None]
@@ -127,8 +129,8 @@ class FastRows:
         if uuid is None or head is None or row.group_properties:
             return None
         customer = row.event_properties or {}
-        names = self._names_of(head, customer)
-        if names.special:
+        plan = self._plan_of(head, customer)
+        if plan.special:
             return None
         fields: Json = {}
         # Without those that are empty.
@@ -141,106 +143,107 @@ class FastRows:
             fields["$insert_key"] = row.insert_key
         if head.was is not None:
             fields["$amplitude_event_type"] = head.was
-        return uuid, head, fields, customer, names, id_bytes(row.event_id)
+        return uuid, head, fields, customer, plan, id_bytes(row.event_id)
 
-    def _names_of(self, head: _Head, customer: Json) -> Names:
+    def _plan_of(self, head: _Head, customer: Json) -> KeySetPlan:
         """Return what follows from the names of an event's properties: mostly the last ones."""
-        keys, names = tuple(customer), head.names
-        if names is None or keys != head.keys:
-            names = self._shape.event_names(customer)
+        keys, plan = tuple(customer), head.plan
+        if plan is None or keys != head.keys:
+            plan = self._plan.event_plan(customer)
             if len(keys) <= MAX_KEY_LENGTH:
-                head.keys, head.names = keys, names
-        return names
+                head.keys, head.plan = keys, plan
+        return plan
 
     def _head_of(self, event_type: str | None) -> _Head | None:
-        """Return what follows from the event's name, and remember it; None when it is unusual.
-
-        A name that was not met before is looked at by `convert`.
-        """
-        known = None if event_type is None else self._options.named.get(event_type)
-        if known is None or known.outcome is not None or event_type in _UNUSUAL_EVENTS:
+        """Return what follows from the event's name, and remember it; None when it is unusual."""
+        if event_type is None or event_type in _UNUSUAL_EVENTS:
+            return None
+        known = self._named(event_type)
+        if known.outcome is not None:
             return None
         # A character is at most two units.
         if len(known.name) > MAX_NAME_UNITS // 2:
             return None
         was = None if known.name == event_type else event_type
         head = _Head(known.name, b'","event":%b' % orjson.dumps(known.name), was)
-        self._heads[event_type] = head
+        self._heads.remember(event_type, head)
         return head
 
-    def _senders_of(self, rows: Sequence[Any]) -> list[Sender | None]:
-        """Return each row's sender, None when it is not usual.
+    def _contexts_of(self, rows: Sequence[Any]) -> list[DeviceContext | None]:
+        """Return the context of each row's device, None when it is not usual.
 
         Raises:
-            OverflowError, RecursionError: see `sender_keys`.
+            OverflowError, RecursionError: see `context_keys`.
         """
-        senders: list[Sender | None] = []
-        for row, key in zip(rows, sender_keys(rows), strict=True):
-            sender = self._senders.get(key, _UNKNOWN)
-            if sender is _UNKNOWN:
-                sender = self._work_out(*shared_values(row))
+        contexts: list[DeviceContext | None] = []
+        for row, key in zip(rows, context_keys(rows), strict=True):
+            context = self._contexts.get(key, _UNKNOWN)
+            if context is _UNKNOWN:
+                context = self._build(*shared_values(row))
                 if len(key) <= _LONGEST:
-                    remember(self._senders, key, sender, _MOST)
-            senders.append(sender)
-        return senders
+                    self._contexts.remember(key, context)
+            contexts.append(context)
+        return contexts
 
 
 def _event_of(
-    line: bytes, told: tuple[bytes, bytes] | None, own: _Own | None, sender: Sender | None
+    line: bytes, told: tuple[bytes, bytes] | None, own: _Own | None, device: DeviceContext | None
 ) -> OutgoingEvent | None:
     """Return the event of a line from its parts, or None when it is not usual."""
-    if told is None or own is None or sender is None:
+    if told is None or own is None or device is None:
         return None
-    (times, time), (uuid, head, fields, customer, names, event_id) = told, own
+    (times, time), (uuid, head, fields, customer, plan, event_id) = told, own
     # Nearly all events were before they were uploaded, which one look at the two texts tells.
     if time > times[UPLOADED] and are_too_late(times, time):
         return None
-    session, timestamp = sender.session, time.decode()
+    session, timestamp = device.session, time.decode()
     session_id = None if session is None else session.id_at(timestamp)
     if session_id is not None:
         fields["$session_id"] = session_id
     try:
-        properties = _properties_of(fields, customer, names, sender)
+        properties = _properties_of(fields, customer, plan, device)
     except TypeError:  # an integer beyond 64 bits
         return None
     parts = (
-        b'{"uuid":"', uuid.encode(), head.json, sender.between, time,
+        b'{"uuid":"', uuid.encode(), head.json, device.between, time,
         b'","properties":{', times, *properties,
     )  # fmt: skip
-    uploaded, sets = uploaded_of(times), sender.sets
-    order = b"".join((uploaded, time, event_id, sender.state)) if uploaded else b""
+    uploaded, sets = uploaded_of(times), device.sets
+    order = b"".join((uploaded, time, event_id, device.state)) if uploaded else b""
     if sets and properties[-1] is _CLOSED:
         sets = SOMEWHERE
     return OutgoingEvent(
-        uuid, head.name, sender.distinct_id, timestamp,
-        b"".join(parts), line, sender.key, sender.link, (), sender.user,
+        uuid, head.name, device.distinct_id, timestamp,
+        b"".join(parts), line, device.ordering_key, device.link, (), device.user,
         order, sets,
     )  # fmt: skip
 
 
-def _properties_of(own: Json, customer: Json, names: Names, sender: Sender) -> tuple[bytes, ...]:
+def _properties_of(
+    own: Json, customer: Json, plan: KeySetPlan, device: DeviceContext
+) -> tuple[bytes, ...]:
     """Return the JSON of all properties but the times, up to the event's end, in parts.
 
     Args:
         own: what only this event has; is added to.
         customer: the event's properties.
-        names: what follows from their names.
-        sender: who sent it.
+        plan: what follows from their names.
+        device: what the rows of its device share.
 
     Raises:
         TypeError: an integer is beyond 64 bits.
     """
-    if names.apart and own:
-        if names.adds:
-            names.add_to(own, customer)
-        return orjson.dumps(own)[1:-1], b",", orjson.dumps(customer)[1:-1], sender.end
-    clash = not sender.properties.keys().isdisjoint(names.written)
+    if plan.apart and own:
+        if plan.adds:
+            plan.add_to(own, customer)
+        return orjson.dumps(own)[1:-1], b",", orjson.dumps(customer)[1:-1], device.end
+    clash = not device.properties.keys().isdisjoint(plan.written)
     if clash:
-        own = {**sender.properties, **own}
-    if names.adds:
-        names.add_to(own, customer)
+        own = {**device.properties, **own}
+    if plan.adds:
+        plan.add_to(own, customer)
     own.update(customer)
     if clash:
-        own.update(sender.updates)
+        own.update(device.updates)
         return orjson.dumps(own)[1:], _CLOSED
-    return (orjson.dumps(own)[1:-1], sender.end) if own else (sender.end[1:],)
+    return (orjson.dumps(own)[1:-1], device.end) if own else (device.end[1:],)

@@ -1,8 +1,6 @@
-"""What all rows of one sender have in common: a device, its user, and the session that they are in.
+"""What the rows of a device share: device, place, user, session; converted once, kept as JSON.
 
-Most of a row says nothing about the event itself: the device and the place, who it is, what is
-known of the user. It is the same text in row after row, so what becomes of it is worked out once,
-and kept as the JSON that goes into each of the sender's events. Pure.
+Most of a row says nothing about the event itself, and is the same text in row after row. Pure.
 """
 
 from __future__ import annotations
@@ -13,29 +11,28 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from target_posthog.cache import remember
+from target_posthog.cache import Memo
+from target_posthog.formats.amplitude.compiled_fields import DEVICE_FIELDS, PLACE_FIELDS
 from target_posthog.formats.amplitude.groups import first_groups
 from target_posthog.formats.amplitude.identity import person_of_ids
 from target_posthog.formats.amplitude.newness import NO_STATE, state_of
 from target_posthog.formats.amplitude.person_properties import first_values, person_updates
 from target_posthog.formats.amplitude.row_plans import (
-    DEVICE_FIELDS,
-    PLACE_FIELDS,
     RARE_FIELDS,
-    Shape,
+    RowPlan,
 )
 from target_posthog.formats.amplitude.sessions import session_at
 from target_posthog.json_codec import UNREADABLE, dumps
 from target_posthog.posthog.library import MIGRATION_MARKS
 
 if TYPE_CHECKING:
-    from target_posthog.formats.amplitude.compiled_fields import Side
-    from target_posthog.formats.amplitude.convert import Options
+    from target_posthog.formats.amplitude.compiled_fields import PlatformFields
+    from target_posthog.formats.amplitude.convert import Amplitude
     from target_posthog.formats.amplitude.sessions import Session
     from target_posthog.model import Json, Link
 
-#: The fields of the sender, but for `user_properties`.
-SENDER_FIELDS = (
+#: The fields that the rows of a device share, but for `user_properties`.
+SHARED_FIELDS = (
     *DEVICE_FIELDS,
     *PLACE_FIELDS,
     *("amplitude_id", "app", "data", "device_id", "groups", "ip_address", "location_lat"),
@@ -50,14 +47,14 @@ _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
 _MOST, _LONGEST = 2048, 2000
 
 
-class Sender(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of the fields that all rows of a sender share.
+class DeviceContext(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of the fields that the rows of a device and its user share.
 
     Attributes:
         distinct_id: whose the events are.
         link: the pair of user and device, when PostHog can join the two.
         user: the user, when the rows name one.
-        key: what the events must keep their order with: the device, else the person.
+        ordering_key: what the events keep their order with: the device, else the person.
         session: the session, when they have one that PostHog can have.
         properties: of each event; its own go before them.
         updates: those of them that go before its own.
@@ -70,7 +67,7 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     distinct_id: str
     link: Link | None
     user: str | None
-    key: str
+    ordering_key: str
     session: Session | None
     properties: Json
     updates: Json
@@ -80,36 +77,37 @@ class Sender(msgspec.Struct, frozen=True, gc=False):
     state: bytes
 
 
-class Senders:
-    """Works senders out.
+class DeviceContexts:
+    """Builds device contexts.
 
     Args:
-        options: the user's decisions.
+        amplitude: the conversion.
     """
 
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._shape = shape = Shape(options.table, SENDER_FIELDS)
-        self._ids = itemgetter(*map(SENDER_FIELDS.index, _IDS))
-        self._found = itemgetter(*map(SENDER_FIELDS.index, shape.sources))
-        self._converted = itemgetter(*map(SENDER_FIELDS.index, shape.converted))
-        self._session = SENDER_FIELDS.index("session_id")
-        self._session_names = [name for _, name in options.table.copies_of(("session_id",))]
-        self._devices: dict[bytes, tuple[Json, Side]] = {}
+    def __init__(self, amplitude: Amplitude) -> None:
+        self._fields = fields = amplitude.fields
+        self._user_properties = amplitude.options.user_properties
+        self._plan = plan = RowPlan(fields, SHARED_FIELDS)
+        self._ids = itemgetter(*map(SHARED_FIELDS.index, _IDS))
+        self._found = itemgetter(*map(SHARED_FIELDS.index, plan.sources))
+        self._converted = itemgetter(*map(SHARED_FIELDS.index, plan.converted))
+        self._session = SHARED_FIELDS.index("session_id")
+        self._session_names = [name for _, name in fields.copies_of(("session_id",))]
+        self._devices: Memo[bytes, tuple[Json, PlatformFields]] = Memo(_MOST)
 
-    def work_out(self, values: tuple[Any, ...], user_properties: bytes) -> Sender | None:
-        """Return a sender, or None when its rows are not usual.
+    def build(self, values: tuple[Any, ...], user_properties: bytes) -> DeviceContext | None:
+        """Return the context of a device, or None when its rows cannot go the fast way.
 
         Args:
-            values: those of `SENDER_FIELDS`.
+            values: those of `SHARED_FIELDS`.
             user_properties: the JSON of the row's.
         """
         user_id, device_id, amplitude_id, session_id, groups = self._ids(values)
         person, user = person_of_ids(user_id, device_id, amplitude_id), _object(user_properties)
         if person.problem is not None or user is None:
             return None
-        properties, side = self._fields_of(values, session_id)
-        updates = self._add_user(properties, side, user)
+        properties, platform = self._fields_of(values, session_id)
+        updates = self._add_user(properties, platform, user)
         if groups:
             properties.update(first_groups({"groups": groups}))
         properties.update(updates)
@@ -122,7 +120,7 @@ class Senders:
             # An integer beyond 64 bits, or more than 254 levels: what gets through is not too deep.
             return None
         link, key = person.link, device_id if isinstance(device_id, str) else None
-        return Sender(
+        return DeviceContext(
             person.distinct_id,
             link,
             person.distinct_id if person.is_user else None,
@@ -136,11 +134,13 @@ class Senders:
             state,
         )
 
-    def _fields_of(self, values: tuple[Any, ...], session_id: object) -> tuple[Json, Side]:
-        """Return the properties that follow from all fields, and the side of the table.
+    def _fields_of(
+        self, values: tuple[Any, ...], session_id: object
+    ) -> tuple[Json, PlatformFields]:
+        """Return the properties that follow from all fields, and the platform.
 
-        Two senders in three are a known device in its next session, or with other properties of
-        its user.
+        Two contexts in three are of a known device in its next session, or with other properties
+        of its user.
         """
         if not isinstance(session_id, int):
             return self._converted_fields(values)
@@ -149,25 +149,25 @@ class Senders:
         if known is None:
             known = self._converted_fields(values)
             if len(key) <= _LONGEST:
-                remember(self._devices, key, known, _MOST)
-        fields, side = known
+                self._devices.remember(key, known)
+        fields, platform = known
         properties = fields.copy()
         for name in self._session_names:
             properties[name] = session_id
-        return properties, side
+        return properties, platform
 
-    def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, Side]:
-        converted = zip(self._shape.converted, self._converted(values), strict=True)
+    def _converted_fields(self, values: tuple[Any, ...]) -> tuple[Json, PlatformFields]:
+        converted = zip(self._plan.converted, self._converted(values), strict=True)
         row = {name: value for name, value in converted if value is not None}
-        return self._shape.properties_of(row, self._found(values))
+        return self._plan.properties_of(row, self._found(values))
 
-    def _add_user(self, properties: Json, side: Side, user: Json) -> Json:
+    def _add_user(self, properties: Json, platform: PlatformFields, user: Json) -> Json:
         """Add what the user's properties tell about the events; return what goes before that."""
-        names = self._options.table.user_names(side, user)
-        if names.adds:
-            names.add_to(properties, user)
-        first = first_values(user, names.initial)
-        return {**person_updates(user, first, self._options.user_properties), **MIGRATION_MARKS}
+        plan = self._fields.user_plan(platform, user)
+        if plan.adds:
+            plan.add_to(properties, user)
+        first = first_values(user, plan.initial)
+        return {**person_updates(user, first, self._user_properties), **MIGRATION_MARKS}
 
 
 def _object(text: bytes) -> Json | None:

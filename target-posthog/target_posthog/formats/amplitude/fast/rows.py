@@ -1,4 +1,4 @@
-"""Rows of the usual form as a struct: what each event has for itself, and what its sender's share.
+"""Rows of the usual form as a struct: what each event has for itself, and what its device shares.
 
 msgspec reads a line into it in two thirds of the time that it needs for a dict. Pure.
 """
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.formats.amplitude.fast.devices import SENDER_FIELDS, encoded
+from target_posthog.formats.amplitude.fast.devices import SHARED_FIELDS, encoded
 from target_posthog.formats.amplitude.foreign_rows import (
     BOOLEAN_FIELDS,
     INTEGER_FIELDS,
@@ -37,11 +37,11 @@ _OWN: dict[str, tuple[str, Any]] = {
     "event_id": ("event_id", int | None),
     "insert_id": ("$insert_id", str | None),
     "insert_key": ("$insert_key", str | None),
-    **{name: (name, datetime | None) for name in TIME_FIELDS.difference(SENDER_FIELDS)},
-    # The sender's, but kept as text at first: they come again with each of its rows.
+    **{name: (name, datetime | None) for name in TIME_FIELDS.difference(SHARED_FIELDS)},
+    # The device's, but kept as text at first: they come again with each of its rows.
     "user_properties": ("user_properties", msgspec.Raw),
 }
-#: What an export has in fields of the sender; another form is not usual (`foreign_rows.py`).
+#: What an export has in fields of the device; another form is for `foreign_rows.py`.
 _FORMS: dict[str, Any] = {
     **dict.fromkeys(OBJECT_FIELDS, dict[str, Any] | None),
     **dict.fromkeys(INTEGER_FIELDS, int | None),
@@ -53,12 +53,12 @@ _FORMS: dict[str, Any] = {
 _MEMBERS: list[tuple[str, str, Any]] = [
     *((member, name, kind) for member, (name, kind) in _OWN.items()),
     *(
-        (f"sender_{number}", name, _FORMS.get(name, Any))
-        for number, name in enumerate(SENDER_FIELDS)
+        (f"shared_{number}", name, _FORMS.get(name, Any))
+        for number, name in enumerate(SHARED_FIELDS)
     ),
 ]
 # In the order of Amplitude's rows: msgspec looks for each key from where it found the last one.
-_MEMBERS.sort(key=lambda one: one[1])
+_MEMBERS.sort(key=itemgetter(1))
 
 #: All fields of a usual row, in order (Amplitude docs, "Export API").
 FIELDS = tuple(name for _, name, _ in _MEMBERS)
@@ -73,7 +73,7 @@ _Row = msgspec.defstruct(
 #: Returns the row of a line; raises `codec.UNREADABLE` when the line is not one of these fields.
 read: Callable[[bytes], Any] = msgspec.json.Decoder(_Row).decode
 _values_of = msgspec.structs.astuple
-_of_sender = itemgetter(*map(FIELDS.index, SENDER_FIELDS))
+_of_device = itemgetter(*map(FIELDS.index, SHARED_FIELDS))
 
 
 def _runs_without(left_out: Collection[str]) -> list[slice]:
@@ -85,18 +85,18 @@ def _runs_without(left_out: Collection[str]) -> list[slice]:
 #: In slices, because that takes less time than value by value.
 _shared = itemgetter(*_runs_without({name for name, _ in _OWN.values()} - {"user_properties"}))
 
-_Told: TypeAlias = tuple[bytes, bytes]
+_Times: TypeAlias = tuple[bytes, bytes]
 
 #: Amplitude's times name no zone and are UTC; our tap's end with Z.
 _UTC = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _TIME = "2024-01-31T12:34:56.789012Z"
-_TOLD = {
-    **dict.fromkeys(sorted(TIME_FIELDS.difference(SENDER_FIELDS, {"event_time"})), _TIME),
+_ALL_TIMES = {
+    **dict.fromkeys(sorted(TIME_FIELDS.difference(SHARED_FIELDS, {"event_time"})), _TIME),
     "event_time": _TIME,
 }
 #: A row's times in a list of JSON when all are there, with a fraction and in UTC: a bracket or
 #: comma, a brace, all but the last, and the last with its end.
-_ROW_BYTES = 1 + len(orjson.dumps(_TOLD))
+_ROW_BYTES = 1 + len(orjson.dumps(_ALL_TIMES))
 _LAST = len(f'{_TIME}"}}')
 _BEFORE_LAST = len('"event_time":"')
 _TIMES = Struct(f"2x{_ROW_BYTES - 2 - _BEFORE_LAST - _LAST}s{_BEFORE_LAST}x{len(_TIME)}s2x")
@@ -108,7 +108,7 @@ _ALL_BYTES = _ROW_BYTES - 2 - _BEFORE_LAST - _LAST
 _UPLOADED = re.compile(rb'"server_upload_time":"([^"]*)",$')
 
 
-def told_times(rows: Sequence[Any]) -> list[_Told | None]:
+def times_of(rows: Sequence[Any]) -> list[_Times | None]:
     """Return each row's times but the event's own as members of a JSON object, and the event's own.
 
     All are RFC 3339 in ASCII, as `to_rfc3339` has them. Each member has a comma behind it; null
@@ -117,7 +117,7 @@ def told_times(rows: Sequence[Any]) -> list[_Told | None]:
     Returns:
         None for a row whose event's own time is null.
     """
-    told = [
+    times = [
         {
             "client_event_time": row.client_event_time,
             "client_upload_time": row.client_upload_time,
@@ -128,17 +128,17 @@ def told_times(rows: Sequence[Any]) -> list[_Told | None]:
         }
         for row in rows
     ]
-    json = orjson.dumps(told, option=_UTC)
+    json = orjson.dumps(times, option=_UTC)
     if _are_full(json, len(rows)):
         return list(_TIMES.iter_unpack(json[:-1]))
     if len(rows) == 1:
-        return [_unusual_times(told[0])]
+        return [_unusual_times(times[0])]
     middle = len(rows) // 2
-    return told_times(rows[:middle]) + told_times(rows[middle:])
+    return times_of(rows[:middle]) + times_of(rows[middle:])
 
 
 def _are_full(json: bytes, rows: int) -> bool:
-    """Tell whether a list of rows' times has all times in full, in UTC.
+    """Return True if a list of rows' times has all times in full, in UTC.
 
     A brace stands nowhere but around a row, so each row is as long as a usual one. Another zone
     makes a time 5 bytes longer; no fraction makes it 7 shorter, no time 25. So if a row's last
@@ -148,7 +148,7 @@ def _are_full(json: bytes, rows: int) -> bool:
     return braces == b"}" * rows and zones == b"Z" * rows
 
 
-def _unusual_times(times: dict[str, datetime | None]) -> _Told | None:
+def _unusual_times(times: dict[str, datetime | None]) -> _Times | None:
     try:
         there = {name: to_text(time) for name, time in times.items() if time is not None}
     except OverflowError:  # a zone that leaves year 1 or 9999
@@ -168,18 +168,18 @@ def uploaded_of(others: bytes) -> bytes:
 
 
 def are_too_late(others: bytes, own: bytes) -> bool:
-    """Tell whether an event's own time cannot be meant; see `is_too_late`.
+    """Return True if an event's own time cannot be meant; see `is_too_late`.
 
     Args:
-        others: a row's times but that, as `told_times` has them.
+        others: a row's times but that, as `times_of` has them.
         own: the event's own time.
     """
     uploaded = _UPLOADED.search(others)
     return uploaded is not None and is_too_late(own.decode(), uploaded[1].decode())
 
 
-def sender_keys(rows: Sequence[Any]) -> list[bytes]:
-    """Return of each row what its sender's rows share, as one text to find the sender by.
+def context_keys(rows: Sequence[Any]) -> list[bytes]:
+    """Return of each row what its device's rows share, as one text to find the context by.
 
     Raises:
         OverflowError: a row has an integer beyond 64 bits.
@@ -189,5 +189,5 @@ def sender_keys(rows: Sequence[Any]) -> list[bytes]:
 
 
 def shared_values(row: Any) -> tuple[tuple[Any, ...], bytes]:
-    """Return a row's values of `SENDER_FIELDS`, and the JSON of its user's properties."""
-    return _of_sender(_values_of(row)), bytes(row.user_properties)
+    """Return a row's values of `SHARED_FIELDS`, and the JSON of its user's properties."""
+    return _of_device(_values_of(row)), bytes(row.user_properties)

@@ -1,0 +1,123 @@
+"""What the user wants of the names of events and properties: some renamed, some left out."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+#: PostHog's own names, where the meaning is the same (setting `standard_events`): posthog-js for
+#: the web, posthog-ios and posthog-android for apps.
+STANDARD_EVENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "[Amplitude] Page Viewed": "$pageview",
+        "[Amplitude] Screen Viewed": "$screen",
+        "[Amplitude] Application Installed": "Application Installed",
+        "[Amplitude] Application Updated": "Application Updated",
+        "[Amplitude] Application Opened": "Application Opened",
+        "[Amplitude] Application Backgrounded": "Application Backgrounded",
+        "[Amplitude] Deep Link Opened": "Deep Link Opened",
+        "[Amplitude] Rage Click": "$rageclick",
+        "[Amplitude] Dead Click": "$dead_click",
+    }
+)
+
+#: Old name and new name of each property that stays, or None when all stay as they are.
+Renames = tuple[tuple[str, str], ...] | None
+
+
+class _Names:
+    """Renames, and names and globs (`*`, `?`) that are left out; compiled once.
+
+    Args:
+        renames: old name → new name.
+        skipped: what is left out.
+
+    Attributes:
+        renames, skipped: these.
+        met: the old names, and the names and globs of `skipped`, that something came for.
+    """
+
+    def __init__(
+        self, renames: Mapping[str, str] | None = None, skipped: Sequence[str] = ()
+    ) -> None:
+        self.renames = renames or {}
+        self.skipped = skipped
+        self.met: set[str] = set()
+        self._patterns = {glob: re.compile(_pattern_of(glob)) for glob in skipped}
+        one_for_all = re.compile("|".join(map(_pattern_of, skipped)))
+        self._is_skipped = one_for_all.fullmatch if skipped else None
+
+    def skips(self, name: str) -> bool:
+        """Return True if the user leaves this name out."""
+        if self._is_skipped is None or self._is_skipped(name) is None:
+            return False
+        patterns = self._patterns.items()
+        self.met.update([glob for glob, pattern in patterns if pattern.fullmatch(name)])
+        return True
+
+
+class EventNames(_Names):
+    """What the user wants of events: their own renames win over the standard ones."""
+
+    def __init__(
+        self,
+        renames: Mapping[str, str] | None = None,
+        skipped: Sequence[str] = (),
+        *,
+        standard_events: bool = False,
+    ) -> None:
+        standard = STANDARD_EVENTS if standard_events else {}
+        super().__init__({**standard, **(renames or {})}, skipped)
+
+    def name_of(self, event_type: str) -> str:
+        """Return the name to send."""
+        name = self.renames.get(event_type)
+        if name is None:
+            return event_type
+        self.met.add(event_type)
+        return name
+
+
+class PropertyNames(_Names):
+    """What the user wants of properties."""
+
+    def renames_for(self, names: Iterable[str]) -> Renames:
+        """Return what becomes of properties that stand together.
+
+        A rename gives way when its new name is taken, by another property or by an earlier
+        rename: then both keep a name, and no value is lost.
+        """
+        before = list(names)
+        kept = {name: name for name in before if not self.skips(name)}
+        taken = set(kept)
+        for old, new in self.renames.items():
+            if old in kept:
+                self.met.add(old)
+                if new not in taken:
+                    kept[old] = new
+                    taken.add(new)
+        return None if list(kept.values()) == before else tuple(kept.items())
+
+    def renamed(self, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the properties as the user wants them."""
+        return apply_renames(self.renames_for(properties), properties)
+
+
+def apply_renames(renames: Renames, properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return properties with their new names, without those that are left out."""
+    if renames is None:
+        return properties
+    return {new: properties[old] for old, new in renames}
+
+
+def _pattern_of(glob: str) -> str:
+    """Return the expression of a name or glob, in which `[` is only a letter.
+
+    It starts most of Amplitude's own names.
+    """
+    return translate(glob.replace("[", "[[]"))
