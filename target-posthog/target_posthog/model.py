@@ -59,12 +59,19 @@ class BlockOfLines:
         raw: the lines with their ends.
         is_whole: whether they begin and end where lines do. Else they are a part of a long line.
         known: returns a record as the rejects file wants it.
+        stream: whose records they are.
     """
 
     def __init__(
-        self, raw: bytes, *, is_whole: bool = True, known: Callable[[Json], Any] | None = None
+        self,
+        raw: bytes,
+        *,
+        is_whole: bool = True,
+        known: Callable[[Json], Any] | None = None,
+        stream: str = "",
     ) -> None:
         self.raw = raw
+        self.stream = stream
         self.is_whole = is_whole
         self.known = known
         self._lines: list[bytes] | None = None
@@ -153,6 +160,7 @@ class Converted(NamedTuple):
         joins: the event itself asks PostHog to join the pair.
         order: the row's place among the rows of its person and groups; see `OutgoingEvent`.
         sets: the event sets properties on its person.
+        origin: see `OutgoingEvent`.
     """
 
     event: Json
@@ -163,6 +171,7 @@ class Converted(NamedTuple):
     joins: bool = False
     order: bytes = b""
     sets: bool = False
+    origin: bytes = b""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,12 @@ import atexit
 import logging
 import shutil
 import tempfile
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.books.table import Book
 from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.key_check import AfterKeyCheck, KeyCheck
 from target_posthog.capture.preview import PreviewFile
@@ -47,6 +49,7 @@ class Runtime:
         preview: the file of a preview; None when events are sent.
         wire: the protocol.
         links: whom PostHog must be told of.
+        book: what became of each hour; a preview writes nothing into it.
         rejects: the rejects file.
         in_flight: carries the requests.
         delivery: takes the events.
@@ -82,6 +85,7 @@ class Runtime:
         self._transport = self.preview or CaptureApi.of(
             config, self.wire, api_key=api_key, user_agent=program, rate_limit=rate_limit
         )
+        self.book = Book(self._ledger, uuid.uuid4().hex, _utc_now)
         self.links = IdentityResolver(self._ledger, config["identity_events"])
         self.rejects = open_rejects(started)
         requests = ThreadedRequests if self.preview is None else InlineRequests
@@ -93,7 +97,8 @@ class Runtime:
             in_flight=self.in_flight,
             links=self.links,
             rejects=self.rejects,
-            utc_now=lambda: datetime.now(timezone.utc),
+            utc_now=_utc_now,
+            write_book=self.book.write if self.preview is None else None,
         )
 
     def begin(self, *, goes_on: bool) -> None:
@@ -124,3 +129,7 @@ class Runtime:
         self._ledger.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)

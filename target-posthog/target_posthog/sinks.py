@@ -61,7 +61,12 @@ class PosthogSink(Sink):
     @override
     def process_record(self, record: Json, context: Mapping[str, Any]) -> None:
         outcome = self.intake.outcome_of(record, self._delivery.latest_time)
-        self._delivery.take(outcome, self.converter.known(record))
+        self._delivery.take(
+            outcome,
+            self.converter.known(record),
+            stream=self.stream_name,
+            origin=self.converter.origin_of(record),
+        )
 
     @override
     def process_batch(self, context: Mapping[str, Any]) -> None:

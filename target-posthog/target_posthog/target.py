@@ -182,12 +182,14 @@ class TargetPosthog(Target):
         if isinstance(record, Found):
             self._assert_sink_exists(message_dict["stream"])
             self.delivery.fates.take_unreadable(
-                record.text, f"the input, {record.place}: {record.reason}"
+                record.text,
+                f"the input, {record.place}: {record.reason}",
+                message_dict["stream"],
             )
         else:
             super()._process_record_message(message_dict)
         if self.delivery.counts.exported == exported:
-            self.delivery.take(_REMOVED_BY_MAPS, record)
+            self.delivery.take(_REMOVED_BY_MAPS, record, stream=message_dict["stream"])
 
     def _take_line(self, line: bytes, number: int) -> None:
         """Take a RECORD line that was read earlier, and that workers left."""
@@ -215,7 +217,7 @@ class TargetPosthog(Target):
         self._is_closed = True
         state = copy.deepcopy(self._latest_state or {})
         if self._batches is None or self._batches.is_idle:
-            self.delivery.gate.note(state)
+            self.delivery.note(state)
         else:
             self._batches.note(state)
         self._attend()
@@ -379,12 +381,14 @@ class TargetPosthog(Target):
         assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
         return sink
 
-    def take_usual(self, items: Sequence[OutgoingEvent]) -> bool:
+    def take_usual(self, items: Sequence[OutgoingEvent], stream: str) -> bool:
         """Take the events of usual rows, if each can be taken as it is; tell whether they were."""
         self._take_up_records()
         taken = all(fits(item, self.delivery.latest_time) for item in items)
         if taken:
-            self.delivery.take_events(items)
+            for item in items:
+                item.stream = stream
+            self.delivery.take_events(items, stream)
         self._show_progress()
         return taken
 
@@ -432,7 +436,7 @@ class TargetPosthog(Target):
             try:
                 for record in file.records():
                     if isinstance(record, Found):
-                        self.delivery.fates.take_unreadable(*file.rejected(record))
+                        self.delivery.fates.take_unreadable(*file.rejected(record), stream)
                     else:
                         self._process_record_message(
                             {"type": "RECORD", "stream": stream, "record": record}
@@ -452,6 +456,7 @@ class TargetPosthog(Target):
                 "See its log, and run again.",
             )
         self._deliver_all()
+        self.delivery.finish_book()
         super().process_endofpipe()
         self._finish()
         self.delivery.fates.limit.check_at_the_end(is_preview=self.runtime.preview is not None)

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.books.counts import counts_of, unit_of
 from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.dispatcher import Dispatcher
 from target_posthog.delivery.fates import Fates
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
+    from target_posthog.books.counts import BlockCounts
+    from target_posthog.books.lines import Line, Unit
     from target_posthog.capture.batches import Limits
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.requests import InFlight
@@ -73,6 +76,10 @@ class _Stretch:
         self.items, self.latest, self._size = [], "", 0
 
 
+def _ignore(*_: object) -> None:
+    """Do nothing."""
+
+
 class Delivery:
     """Takes what became of records, in order, and delivers the events.
 
@@ -83,6 +90,7 @@ class Delivery:
         links: which events to add.
         rejects: where refused events go.
         utc_now: the clock.
+        write_book: writes lines of the book, before the state behind them may be written.
         clock: seconds that only go forward.
 
     Attributes:
@@ -102,14 +110,16 @@ class Delivery:
         links: IdentityResolver,
         rejects: Rejects,
         utc_now: Callable[[], datetime],
+        write_book: Callable[[list[tuple[Unit, Line]]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fates = Fates(rejects, links, settings.max_reject_ratio)
         self.counts = self.fates.counts
         self.gate: StateGate[Any] = StateGate()
-        self.on_settled: Callable[[], object] = _nothing
+        self.on_settled: Callable[[], object] = _ignore
         self._historical = settings.historical_migration
         self._utc_now = utc_now
+        self._write_book = write_book or _ignore
         self._identity = IdentityStage(links, wire, self.counts)
         self.dispatcher = Dispatcher(
             settings, wire=wire, in_flight=in_flight, fates=self.fates, clock=clock
@@ -131,50 +141,71 @@ class Delivery:
             return self._stretch.epoch if oldest is None else min(oldest, self._stretch.epoch)
         return oldest
 
-    def take(self, outcome: Outcome, record: Any) -> None:
+    def take(self, outcome: Outcome, record: Any, *, stream: str = "", origin: bytes = b"") -> None:
         """Take what became of one record; send when a batch is full.
 
         Args:
             outcome: what became of it.
             record: the record, or its JSON.
+            stream: the record's.
+            origin: see `OutgoingEvent`; of a record that became no event.
 
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.
         """
         if isinstance(outcome, OutgoingEvent):
             outcome.record = record
-            self.take_events([outcome])
+            outcome.stream = stream
+            self.take_events([outcome], stream)
         else:
-            self.fates.take(outcome, record)
+            self.fates.take(outcome, record, 0, unit_of(stream, origin))
 
-    def take_events(self, items: Sequence[OutgoingEvent]) -> None:
-        """Take the events of records.
+    def take_events(self, items: Sequence[OutgoingEvent], stream: str) -> None:
+        """Take the events of a stream's records.
 
         Raises:
             TargetPosthogError: see `take`.
         """
-        self.take_measured(items, size_of(items), latest_of(items))
+        self.take_measured(items, size_of(items), latest_of(items), stream, counts_of(items))
 
-    def take_measured(self, items: Sequence[OutgoingEvent], size: int, latest: str) -> None:
+    def take_measured(
+        self,
+        items: Sequence[OutgoingEvent],
+        size: int,
+        latest: str,
+        stream: str,
+        counts: BlockCounts,
+    ) -> None:
         """Take the events of records without a look at each, for which memory is waited for.
 
         Args:
             items: the events.
             size: see `batches.size_of`.
             latest: see `batches.latest_of`.
+            stream: that of the records.
+            counts: see `counts_of`.
 
         Raises:
             TargetPosthogError: see `take`.
         """
         self.counts.exported += len(items)
+        self.fates.book.take(stream, counts)
         self._stretch.add(items, size, latest, self.gate.epoch)
         if self._stretch.is_full:
             self._pass_on()
+
+    def note(self, mark: Any) -> None:
+        """Take a mark behind all that came so far; see `passed`."""
+        self.gate.note(mark)
+        if isinstance(mark, dict):
+            self.fates.book.note(mark)
 
     def passed(self) -> Iterator[Any]:
         """Take off, in order, the marks that everything before is settled of, and on the disk."""
         if not self.gate.is_open and (marks := list(self.gate.passed(self.oldest))):
             self.fates.save()
+            states = [mark for mark in marks if isinstance(mark, dict)]
+            self._write_book([line for _ in states for line in self.fates.book.close()])
             yield from marks
 
     def attend(self) -> None:
@@ -202,6 +233,10 @@ class Delivery:
         self.dispatcher.drain()
         self.fates.save()
 
+    def finish_book(self) -> None:
+        """Write down what no state stands behind, at the end of the input; all is delivered."""
+        self._write_book(self.fates.book.finish())
+
     def _pass_on(self) -> None:
         """Complete the stretch, and put it into the lanes."""
         self._make_room()
@@ -222,7 +257,3 @@ class Delivery:
             self.dispatcher.settle_next()
             self.dispatcher.fill(self._policy)
             self.on_settled()
-
-
-def _nothing() -> None:
-    """Do nothing."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.books.bookkeeper import Bookkeeper
+from target_posthog.books.counts import kind_of, unit_of, unit_of_event
 from target_posthog.delivery.kept_events import KeptEvents, fingerprints_of
 from target_posthog.delivery.reject_limit import RejectLimit
 from target_posthog.model import AddedEvent, BlockOfLines, Rejected, Skipped, whole_record
@@ -12,6 +14,7 @@ from target_posthog.progress import Counts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from target_posthog.books.lines import Unit
     from target_posthog.capture.results import SendResult
     from target_posthog.delivery.lanes import Put
     from target_posthog.identity.resolver import IdentityResolver
@@ -30,22 +33,25 @@ class Fates:
     Attributes:
         counts: one number per fate.
         limit: stops the run at too many rejects.
+        book: the same counts by hour.
     """
 
     def __init__(self, rejects: Rejects, links: IdentityResolver, max_reject_ratio: float) -> None:
         self.counts = Counts()
+        self.book = Bookkeeper()
         self._rejects = rejects
         self._links = links
         self.limit = RejectLimit(self.counts, rejects, max_reject_ratio)
         self._kept = KeptEvents()
 
-    def take(self, outcome: Skipped | Rejected, record: Any, index: int = 0) -> None:
+    def take(self, outcome: Skipped | Rejected, record: Any, index: int, unit: Unit) -> None:
         """Take a record that is not sent.
 
         Args:
             outcome: why.
             record: see `OutgoingEvent.record`.
             index: see `OutgoingEvent.index`.
+            unit: where the book counts it.
 
         Raises:
             TooManyRejects: see `RejectLimit.check`.
@@ -53,25 +59,28 @@ class Fates:
         self.counts.exported += 1
         if isinstance(outcome, Skipped):
             self.counts.skipped[outcome.rule] += 1
+            self.book.skip(unit, outcome.rule)
         else:
             self._reject(outcome, record, index)
+            self.book.reject(unit, outcome.code)
             self.limit.check()
 
-    def take_unreadable(self, line: bytes, reason: str) -> None:
+    def take_unreadable(self, line: bytes, reason: str, stream: str) -> None:
         """Take a line that is not a record; it goes to the rejects as it is.
 
         Raises:
             TooManyRejects: see `RejectLimit.check`.
         """
         text = line.decode("utf-8", "backslashreplace")
-        self.take(Rejected("bad_line", reason, "read"), text)
+        self.take(Rejected("bad_line", reason, "read"), text, 0, unit_of(stream, b""))
 
     def leave_out(self, item: OutgoingEvent, put: Put) -> None:
         """Count an event that was not new in its batch."""
         if put == "replaces":
-            self.counts.superseded += 1
+            self._supersede(item)
         elif not item.is_derived:
             self.counts.skipped["duplicate"] += 1
+            self.book.repeat(unit_of_event(item), kind_of(item))
 
     def accept(self, items: Sequence[OutgoingEvent], result: SendResult) -> None:
         """Write down what PostHog accepted of a batch, and what it dropped."""
@@ -86,9 +95,10 @@ class Fates:
             self._accept_links(telling)
             items = [item for item in items if not item.is_derived]
         # Of two versions of an event PostHog keeps one, the later.
-        superseded = self._kept.repeats(fingerprints_of(items))
-        self.counts.accepted += len(items) - superseded
-        self.counts.superseded += superseded
+        superseded = [items[place] for place in self._kept.repeats(fingerprints_of(items))]
+        self.counts.accepted += len(items) - len(superseded)
+        for item in superseded:
+            self._supersede(item)
         self.counts.warned.update(result.accepted.warned.values())
 
     def refuse(self, item: OutgoingEvent, reason: str) -> None:
@@ -100,11 +110,16 @@ class Fates:
         rejected = Rejected("refused_by_posthog", f"PostHog answered {reason}", "send")
         if not item.is_derived:
             self._reject(rejected, item.record, item.index)
+            self.book.refuse(unit_of_event(item), kind_of(item), rejected.code)
             return
         self.counts.added_rejected[rejected.code] += 1
         if item.link is not None:
             self._links.refuse([item.link])
         self._rejects.write(rejected, AddedEvent(item.record, item.link or item.groups[0]))
+
+    def _supersede(self, item: OutgoingEvent) -> None:
+        self.counts.superseded += 1
+        self.book.supersede(unit_of_event(item), kind_of(item))
 
     def save(self) -> None:
         """Bring every reject to the disk."""
@@ -117,9 +132,13 @@ class Fates:
         groups = [group for item in derived for group in item.groups]
         if links or groups:
             self._links.accept(links, groups)
-        joined = sum(item.link is not None for item in derived)
-        self.counts.links += joined
-        self.counts.groups += len(derived) - joined
+        for item in derived:
+            if item.link is not None:
+                self.counts.links += 1
+                self.book.add_link(unit_of_event(item))
+            else:
+                self.counts.groups += 1
+                self.book.add_group(unit_of_event(item))
 
     def _reject(self, rejected: Rejected, record: Any, index: int) -> None:
         is_block = isinstance(record, BlockOfLines)

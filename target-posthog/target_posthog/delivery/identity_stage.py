@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from target_posthog.books.counts import unit_of_event
 from target_posthog.identity.newest_rows import NewestRows, with_group_properties
 from target_posthog.identity.observations import observations_of, outgoing, without_merge
 
@@ -85,7 +86,9 @@ class IdentityStage:
                 state = self._newest.join(one.link, item)
                 if state is not None:
                     one.event["properties"]["$set"] = state
-            yield outgoing(one, self._wire)
+            event = outgoing(one, self._wire)
+            event.origin, event.stream = item.origin, unit_of_event(item).stream
+            yield event
 
 
 def joined_by(items: Sequence[OutgoingEvent]) -> list[tuple[str, str]]:

@@ -28,17 +28,39 @@ class KeptEvents:
         self._young: set[int] = set()
         self._old: set[int] = set()
 
-    def repeats(self, fingerprints: Sequence[int]) -> int:
-        """Remember accepted events; return how many of them replace an older version."""
+    def repeats(self, fingerprints: Sequence[int]) -> Sequence[int]:
+        """Remember accepted events; return the places of those that replace an older version."""
         before = len(self._young)
-        moved = 0
-        if not self._old.isdisjoint(fingerprints):
-            moved = len((self._old & set(fingerprints)) - self._young)
+        are_new = self._young.isdisjoint(fingerprints) and self._old.isdisjoint(fingerprints)
+        if not are_new:
+            places = self._places_of_repeats(fingerprints)
         self._young.update(fingerprints)
-        new = len(self._young) - before - moved
+        if are_new:
+            # Mostly they are new among each other, too.
+            has_twins = len(self._young) - before < len(fingerprints)
+            places = _places_of_twins(fingerprints) if has_twins else []
         if len(self._young) >= self._size:
             self._old, self._young = self._young, set()
-        return len(fingerprints) - new
+        return places
+
+    def _places_of_repeats(self, fingerprints: Sequence[int]) -> list[int]:
+        twins = set(_places_of_twins(fingerprints))
+        return [
+            place
+            for place, one in enumerate(fingerprints)
+            if place in twins or one in self._young or one in self._old
+        ]
+
+
+def _places_of_twins(fingerprints: Sequence[int]) -> list[int]:
+    """Return the places of those that stand before it in the same events."""
+    seen: set[int] = set()
+    places = []
+    for place, one in enumerate(fingerprints):
+        if one in seen:
+            places.append(place)
+        seen.add(one)
+    return places
 
 
 def fingerprints_of(items: Sequence[OutgoingEvent]) -> Sequence[int]:

@@ -17,6 +17,7 @@ from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import field_name
+from target_posthog.formats.amplitude.origins import origin_of_row
 from target_posthog.formats.entries_met import EntriesMet, hint
 from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
@@ -211,6 +212,10 @@ class Converter:
         if self._format == "auto":
             return self._names_amplitude or self._is_spelt_as_amplitudes(record)
         return self._format == "amplitude"
+
+    def origin_of(self, record: Json) -> bytes:
+        """Return the origin of a record that becomes no event; see `OutgoingEvent`."""
+        return origin_of_row(record) if self.is_amplitude(record) else b""
 
     def _is_spelt_as_amplitudes(self, record: Json) -> bool:
         """Tell whether a record has Amplitude's fields; once for all records of its names."""

@@ -140,17 +140,29 @@ class Ledger:
         api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
             several projects, and what one was told the others were not.
 
+    Attributes:
+        project: that digest.
+
     Raises:
         FixConfiguration: the URL is not one, or names another kind of database.
         RunAgain: the database cannot be opened.
     """
 
     def __init__(self, url: str, api_key: str) -> None:
-        self._project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        self.project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
         self._engine = open_engine(url)
         self._retries = RetryPolicy(_AWAY_SECONDS)
         self._was_there = False
-        self._transact(_make_tables)
+        self.make_tables(_METADATA)
+
+    def make_tables(self, tables: sa.MetaData) -> None:
+        """Make tables that are not there yet, whoever else does it at the same time."""
+
+        def make(connection: sa.Connection) -> None:
+            begin_alone(connection)
+            tables.create_all(connection)
+
+        self.transact(make)
 
     def begin(self, *, goes_on: bool) -> Beginning:
         """Note a run, and tell whether the ledger knows every link that PostHog was told.
@@ -159,8 +171,8 @@ class Ledger:
             goes_on: the run goes on from the state of an earlier one.
         """
         is_first = self._insert(_PROJECTS, [{"complete": not goes_on}]) > 0
-        query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self._project)
-        is_complete = self._transact(lambda connection: connection.execute(query).scalar_one())
+        query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self.project)
+        is_complete = self.transact(lambda connection: connection.execute(query).scalar_one())
         return Beginning(is_first, is_complete=bool(is_complete))
 
     def owners(self, devices: Sequence[str]) -> dict[str, Owner]:
@@ -173,7 +185,7 @@ class Ledger:
                 found |= {device: Owner(user, accepted) for device, user, accepted in rows}
             return found
 
-        return self._transact(find)
+        return self.transact(find)
 
     def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
         """Claim devices for users, first come first served, and return who owns each.
@@ -209,7 +221,7 @@ class Ledger:
                     connection.execute(_LOCK, self._these(chunk))
                 connection.execute(_ACCEPT, self._these(chunk))
 
-        self._transact(accept)
+        self.transact(accept)
 
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""
@@ -232,12 +244,12 @@ class Ledger:
                 found |= {by_id[group_id]: digest for group_id, digest in rows}
             return found
 
-        return self._transact(find)
+        return self.transact(find)
 
     def accept_groups(self, digests: Mapping[GroupKey, str]) -> None:
         """Remember the digest of the properties that PostHog took, of each group."""
         rows = [
-            {"project": self._project, "group_id": group_id, "digest": digest}
+            {"project": self.project, "group_id": group_id, "digest": digest}
             for group_id, digest in sorted((_group_id(key), one) for key, one in digests.items())
         ]
 
@@ -251,7 +263,7 @@ class Ledger:
                     )
                 )
 
-        self._transact(accept)
+        self.transact(accept)
 
     def close(self) -> None:
         """Close every connection."""
@@ -263,7 +275,7 @@ class Ledger:
         def insert(connection: sa.Connection) -> int:
             inserted = 0
             for chunk in _chunks(rows):
-                named = [{"project": self._project, **row} for row in chunk]
+                named = [{"project": self.project, **row} for row in chunk]
                 inserted += connection.execute(
                     insert_new(self._engine, table),
                     named,
@@ -271,18 +283,18 @@ class Ledger:
                 ).rowcount
             return inserted
 
-        return self._transact(insert)
+        return self.transact(insert)
 
     def _these(self, values: Sequence[str]) -> dict[str, Any]:
         """Return what `_one_of_these` needs to know: this project, and the values."""
-        return {"of_project": self._project, "these": values}
+        return {"of_project": self.project, "these": values}
 
     @property
     def _shown(self) -> str:
         """Return the URL without the parts that can hold a password."""
         return repr(self._engine.url.set(query={}))
 
-    def _transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+    def transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
         """Return what some work in a transaction returns; a restart of the server is waited out.
 
         The work may be done again when nobody knows whether it was committed: each of the
@@ -315,11 +327,6 @@ class Ledger:
 
     def _say_that_it_waits(self, error: Retryable) -> None:
         logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)
-
-
-def _make_tables(connection: sa.Connection) -> None:
-    begin_alone(connection)
-    _METADATA.create_all(connection)
 
 
 def _group_id(key: GroupKey) -> str:

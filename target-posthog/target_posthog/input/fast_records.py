@@ -135,11 +135,11 @@ class FastRecords:
         assert converter is not None  # noqa: S101 - see `_read`
         items = converter.events_of(block.records)
         usual = [item for item in items if item is not None]
-        if len(usual) == len(items) and self._target.take_usual(usual):
+        if len(usual) == len(items) and self._target.take_usual(usual, block.stream):
             self.taken += len(items)
             return
         for line, item in zip(block.lines, items, strict=True):
-            if item is not None and self._target.take_usual([item]):
+            if item is not None and self._target.take_usual([item], block.stream):
                 self.taken += 1
             else:
                 yield line

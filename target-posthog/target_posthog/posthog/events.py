@@ -58,6 +58,9 @@ class OutgoingEvent(msgspec.Struct, gc=False, array_like=True):
         index: which line of its block the record is.
         shows: it may show what no event before it in its block has shown of people and groups.
         size: how many bytes the body has, when its worker has measured it; else 0.
+        origin: whose the record is in the book: `app/2024-01-31T05`, Amplitude's number of the
+            project and the export hour; empty when the record has neither.
+        stream: the stream of a record that stands in no block.
     """
 
     uuid: str
@@ -79,6 +82,8 @@ class OutgoingEvent(msgspec.Struct, gc=False, array_like=True):
     index: int = 0
     shows: bool = True
     size: int = 0
+    origin: bytes = b""
+    stream: str = ""
 
 
 def prepare(
@@ -112,7 +117,7 @@ def prepare(
         event["uuid"], event["event"], person, event["timestamp"], body, record,
         key, link, converted.groups, user or converted.user,
         converted.order, SOMEWHERE if converted.sets else 0,
-        also=converted.also, joins=converted.joins,
+        also=converted.also, joins=converted.joins, origin=converted.origin,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.books.counts import unit_of
 from target_posthog.common.object_cutter import NotUtf8, ObjectCutter
 from target_posthog.errors import BrokenInput
 from target_posthog.input.batch_files import hold
@@ -63,6 +64,12 @@ class _File:
         self.intake = intake
         self.cutter = ObjectCutter()
         self.line = 1
+
+    def block_of(self, read: RawBlock) -> BlockOfLines:
+        """Return a block of its lines."""
+        return BlockOfLines(
+            read.raw, is_whole=read.is_whole, known=self.known, stream=self.stream.name
+        )
 
     def known(self, record: Any) -> Any:
         """Return a record as the rejects file wants it."""
@@ -166,7 +173,9 @@ class BatchIntake:
         """Take RECORD lines, when there is room and no file is read."""
         raw = block.raw()
         known = self._intake_of(stream.name).converter.known
-        records = _Records(block.lines, block.number, BlockOfLines(raw, known=known))
+        records = _Records(
+            block.lines, block.number, BlockOfLines(raw, known=known, stream=stream.name)
+        )
         self._waiting.append(records)
         self._blocks += 1
         if block.is_for_workers:
@@ -249,7 +258,7 @@ class BatchIntake:
 
     def _give_block(self, read: RawBlock) -> None:
         file = self._files[-1]
-        block = _Block(file, BlockOfLines(read.raw, is_whole=read.is_whole, known=file.known))
+        block = _Block(file, file.block_of(read))
         self._waiting.append(block)
         self._blocks += 1
         if read.is_whole:
@@ -270,7 +279,7 @@ class BatchIntake:
             if isinstance(first, Unreadable):
                 self._stop(first.error)
             elif isinstance(first, Mark):
-                self._delivery.gate.note(first.value)
+                self._delivery.note(first.value)
             elif isinstance(first, EndOfFile):
                 self._end_file(first)
             elif isinstance(first, _Records):
@@ -303,7 +312,7 @@ class BatchIntake:
         taken = 0
         for index in sorted(others):
             before = bisect_left(places, index, taken)
-            self._take_items(result.items[taken:before])
+            self._take_items(lines.stream, result.items[taken:before])
             taken = before
             left_out = others[index]
             if left_out is not None:
@@ -314,14 +323,16 @@ class BatchIntake:
             except BrokenInput as error:
                 self._stop(error)
         if taken:
-            self._take_items(result.items[taken:])
+            self._take_items(lines.stream, result.items[taken:])
         elif result.items:
-            self._delivery.take_measured(result.items, result.size, result.latest)
+            self._delivery.take_measured(
+                result.items, result.size, result.latest, lines.stream, result.counts
+            )
         self._hear(result)
 
-    def _take_items(self, items: Sequence[OutgoingEvent]) -> None:
+    def _take_items(self, stream: str, items: Sequence[OutgoingEvent]) -> None:
         if items:
-            self._delivery.take_events(items)
+            self._delivery.take_events(items, stream)
 
     def _take_block(self, block: _Block) -> None:
         result, file, lines = block.result, block.file, block.lines
@@ -332,7 +343,9 @@ class BatchIntake:
         for item in result.items:
             item.record = lines
         if result.items:
-            self._delivery.take_measured(result.items, result.size, result.latest)
+            self._delivery.take_measured(
+                result.items, result.size, result.latest, lines.stream, result.counts
+            )
         # Behind the events, so that their share is never larger than line by line.
         for one in result.left_out:
             self._leave_out(one, lines)
@@ -352,7 +365,7 @@ class BatchIntake:
         for index, line in enumerate(lines.lines()):
             if not file.cutter.is_open and index in items:
                 items[index].record = lines
-                self._delivery.take_events([items[index]])
+                self._delivery.take_events([items[index]], lines.stream)
             elif not file.cutter.is_open and index in left_out:
                 self._leave_out(left_out[index], lines)
             else:
@@ -369,10 +382,15 @@ class BatchIntake:
         """
         for one in found:
             if one.record is None:
-                self._delivery.fates.take_unreadable(*file.file.rejected(one))
+                self._delivery.fates.take_unreadable(*file.file.rejected(one), file.stream.name)
             else:
                 outcome = file.intake.outcome_of(one.record, self._delivery.latest_time)
-                self._delivery.take(outcome, file.known(one.record))
+                self._delivery.take(
+                    outcome,
+                    file.known(one.record),
+                    stream=file.stream.name,
+                    origin=file.intake.converter.origin_of(one.record),
+                )
 
     def _end_file(self, end: EndOfFile) -> None:
         file = self._files.popleft()
@@ -397,7 +415,8 @@ class BatchIntake:
     def _leave_out(self, one: LeftOut, lines: BlockOfLines) -> None:
         rejected = Rejected(one.code, one.reason, one.stage)
         outcome = rejected if one.stage else Skipped(one.code)
-        self._delivery.fates.take(outcome, lines, one.index)
+        unit = unit_of(lines.stream, one.origin)
+        self._delivery.fates.take(outcome, lines, one.index, unit)
 
     def _hear(self, result: ConvertedBlock) -> None:
         self.met.update(result.met)

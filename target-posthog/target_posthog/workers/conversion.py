@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.books.counts import counts_of
 from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.kept_events import fingerprint_of
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.identity.observations import note_what_is_shown
 from target_posthog.input.intake import Intake
+from target_posthog.json_codec import loads
 from target_posthog.model import Skipped, lines_of
 from target_posthog.posthog.events import OutgoingEvent
 from target_posthog.workers.messages import ConvertedBlock, LeftOut
@@ -49,12 +51,13 @@ class BlockConversion:
         lines = [] if raw.isspace() and not intake.of_records else lines_of(raw)
         block = ConvertedBlock(len(lines) or raw.count(b"\n"), [])
         outcomes = intake.outcomes_of(lines, task.latest_time)
-        self._sort(outcomes, block)
+        self._sort(outcomes, lines, intake.converter, block)
         if not intake.of_records:
             # Blank lines of files are nothing, wherever they stand.
             block.unread = [index for index in block.unread if not lines[index].isspace()]
         note_what_is_shown(block.items)
         block.size, block.latest = size_of(block.items), latest_of(block.items)
+        block.counts = counts_of(block.items)
         self._tell(block)
         return block
 
@@ -68,7 +71,13 @@ class BlockConversion:
         )
         return Intake(converter, self._wire, of_records=stream.of_records)
 
-    def _sort(self, outcomes: Sequence[Outcome | None], block: ConvertedBlock) -> None:
+    def _sort(
+        self,
+        outcomes: Sequence[Outcome | None],
+        lines: Sequence[bytes],
+        converter: Converter,
+        block: ConvertedBlock,
+    ) -> None:
         for index, outcome in enumerate(outcomes):
             if isinstance(outcome, OutgoingEvent):
                 outcome.index = index
@@ -78,10 +87,13 @@ class BlockConversion:
                 block.items.append(outcome)
             elif outcome is None:
                 block.unread.append(index)
-            elif isinstance(outcome, Skipped):
-                block.left_out.append(LeftOut(index, "", outcome.rule))
             else:
-                left_out = LeftOut(index, outcome.stage, outcome.code, outcome.reason)
+                origin = converter.origin_of(loads(lines[index]))
+                left_out = (
+                    LeftOut(index, "", outcome.rule, origin=origin)
+                    if isinstance(outcome, Skipped)
+                    else LeftOut(index, outcome.stage, outcome.code, outcome.reason, origin)
+                )
                 block.left_out.append(left_out)
 
     def _tell(self, block: ConvertedBlock) -> None:

@@ -65,12 +65,14 @@ class LeftOut(msgspec.Struct, array_like=True, gc=False):
         stage: where it was rejected; empty when it is skipped.
         code: why, by name: the code of a reject, or the rule by which it is skipped.
         reason: the same in words.
+        origin: see `OutgoingEvent`.
     """
 
     index: int
     stage: str
     code: str
     reason: str = ""
+    origin: bytes = b""
 
 
 class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
@@ -84,6 +86,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
         met: the entries of settings that the worker's rows met something for, when there are new.
         said: what to log, each a level and a text.
         size, latest: how large the events are, and the last time of one; see `batches`.
+        counts: how many of them there are of each origin, day and name.
     """
 
     lines: int
@@ -94,6 +97,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
     said: list[tuple[int, str]] = msgspec.field(default_factory=list)
     size: int = 0
     latest: str = ""
+    counts: list[tuple[bytes, str, str, int]] = msgspec.field(default_factory=list)
 
 
 class Failed(msgspec.Struct, array_like=True, tag=2):

@@ -77,7 +77,9 @@ def test_auto_sets_neighbours_apart_that_stand_on_both_sides_of_the_limit(tmp_pa
     transport = FakeTransport()
     times = [OLD, RECENT]
     with delivery_to(transport, tmp_path, historical_migration="auto") as delivery:
-        delivery.take_events([item(number, timestamp=times[number % 2]) for number in range(6)])
+        delivery.take_events(
+            [item(number, timestamp=times[number % 2]) for number in range(6)], "events"
+        )
         delivery.flush()
     bodies = [json.loads(body) for body in transport.bodies]
     assert [

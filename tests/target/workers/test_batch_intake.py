@@ -151,7 +151,7 @@ def by_records(kind: Kind, files: Sequence[Sequence[Part]], limits: Limits) -> O
                 known = intake.converter.known(one)
                 delivery.take(intake.outcome_of(one, delivery.latest_time), known)
             for text in part.bad:
-                delivery.fates.take_unreadable(text.encode(), "not JSON")
+                delivery.fates.take_unreadable(text.encode(), "not JSON", "events")
         delivery.flush()
         return outcome_of(delivery, sender, Path(name))
 

@@ -18,6 +18,7 @@ from target_posthog.formats.amplitude.groups import first_groups, group_states, 
 from target_posthog.formats.amplitude.groups import fits as groups_fit
 from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.formats.amplitude.newness import NO_STATE, place_of, state_of
+from target_posthog.formats.amplitude.origins import origin_of
 from target_posthog.formats.amplitude.person_properties import (
     first_values,
     has_operations,
@@ -172,16 +173,17 @@ class Amplitude:
             "timestamp": timestamp,
             "properties": properties,
         }
+        of = origin_of(row.get("app"), uploaded)
         # PostHog drops merges and group updates of events without a person profile.
         if not personal:
-            return Converted(event)
+            return Converted(event, origin=of)
         has_groups = row.get("group_properties")
         groups = group_states(row, self.options.properties) if has_groups else ()
         # With `user_properties: set_once` or `ignore` no event has `$set`.
         sets = "$set" in properties or "$unset" in properties
         state = state_of(dumps(properties.get("$set"))) if sets else NO_STATE
         order = place_of(uploaded, timestamp, row.get("event_id"), state)
-        return Converted(event, person.link, groups, order=order, sets=sets)
+        return Converted(event, person.link, groups, order=order, sets=sets, origin=of)
 
     def _properties(self, read: _Read, timestamp: str, misplaced: Json, *, personal: bool) -> Json:
         """Return the event's properties.

@@ -27,6 +27,7 @@ from target_posthog.formats.amplitude.fast.rows import (
     uploaded_of,
 )
 from target_posthog.formats.amplitude.newness import id_bytes
+from target_posthog.formats.amplitude.origins import HOUR
 from target_posthog.formats.amplitude.row_plans import RowPlan
 from target_posthog.json_codec import UNREADABLE
 from target_posthog.posthog.events import MAX_NAME_UNITS, SOMEWHERE, OutgoingEvent
@@ -215,7 +216,7 @@ def _event_of(
     return OutgoingEvent(
         uuid, head.name, device.distinct_id, timestamp,
         b"".join(parts), line, device.ordering_key, device.link, (), device.user,
-        order, sets,
+        order, sets, origin=device.app + uploaded[:HOUR],
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from target_posthog.formats.amplitude.compiled_fields import DEVICE_FIELDS, PLAC
 from target_posthog.formats.amplitude.groups import first_groups
 from target_posthog.formats.amplitude.identity import person_of_ids
 from target_posthog.formats.amplitude.newness import NO_STATE, state_of
+from target_posthog.formats.amplitude.origins import app_part
 from target_posthog.formats.amplitude.person_properties import first_values, person_updates
 from target_posthog.formats.amplitude.row_plans import (
     RARE_FIELDS,
@@ -42,6 +43,7 @@ SHARED_FIELDS = (
 #: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and is made faster. Raw JSON
 #: stands in it as it is.
 encoded = msgspec.msgpack.Encoder().encode
+_APP = SENDER_FIELDS.index("app")
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
 #: How many devices are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 2000
@@ -62,6 +64,7 @@ class DeviceContext(msgspec.Struct, frozen=True, gc=False):
         end: the JSON of the properties, up to the event's end.
         sets: how long `end` is from its `$set` on; 0 when they set nothing on the person.
         state: what tells that from other states; see `newness`.
+        app: the first part of their origin; see `origins`.
     """
 
     distinct_id: str
@@ -75,6 +78,7 @@ class DeviceContext(msgspec.Struct, frozen=True, gc=False):
     end: bytes
     sets: int
     state: bytes
+    app: bytes
 
 
 class DeviceContexts:
@@ -132,6 +136,7 @@ class DeviceContexts:
             b",%b}" % written[1:],
             sets,
             state,
+            app_part(values[_APP]),
         )
 
     def _fields_of(

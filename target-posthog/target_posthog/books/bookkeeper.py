@@ -1,0 +1,162 @@
+"""Collects what becomes of records until a state passes, and closes the lines before it. Pure.
+
+A record that is not settled holds the state behind it (`delivery/state_gate`), so the line that its
+fate belongs to is still open when that is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.books.counts import unit_of
+from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.whole import hours_between
+from target_posthog.progress import Hours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.books.counts import BlockCounts
+
+
+class Bookkeeper:
+    """Keeps the open lines of a run.
+
+    What comes is of the current epoch, which ends with each state that is noted.
+    """
+
+    def __init__(self) -> None:
+        #: The lines of each epoch that is not closed, in order; the last is the current one.
+        self._open: deque[dict[Unit, Line]] = deque([{}])
+        self._states: deque[Any] = deque()
+        #: What earlier states of this run closed of hours that may go on.
+        self._closed: dict[Unit, Line] = {}
+        self._next_hour: str | None = None
+
+    def take(self, stream: str, counts: BlockCounts) -> None:
+        """Note events of records that came.
+
+        Args:
+            stream: the stream of the records.
+            counts: how many there are of each origin, day and name.
+        """
+        for origin, day, name, count in counts:
+            self._line(unit_of(stream, origin)).events[Kind(day, name)] += count
+
+    def skip(self, unit: Unit, rule: str) -> None:
+        """Note a record that is left out."""
+        self._line(unit).skipped[rule] += 1
+
+    def reject(self, unit: Unit, code: str) -> None:
+        """Note a record that never was an event."""
+        self._line(unit).rejected[code] += 1
+
+    def refuse(self, unit: Unit, kind: Kind, code: str) -> None:
+        """Note an event that PostHog refused."""
+        line = self._line_with(unit, kind)
+        line.refused[kind] += 1
+        line.rejected[code] += 1
+
+    def repeat(self, unit: Unit, kind: Kind) -> None:
+        """Note an event that was left out: the very same was there."""
+        line = self._line_with(unit, kind)
+        line.events[kind] -= 1
+        line.skipped["duplicate"] += 1
+
+    def supersede(self, unit: Unit, kind: Kind) -> None:
+        """Note an event of which PostHog keeps a later version."""
+        self._line_with(unit, kind).superseded[kind] += 1
+
+    def add_link(self, unit: Unit) -> None:
+        """Note that PostHog took a link that a record showed."""
+        self._lines_of(unit)[0].links += 1
+
+    def add_group(self, unit: Unit) -> None:
+        """Note that PostHog took a group update that a record showed."""
+        self._lines_of(unit)[0].groups += 1
+
+    def note(self, state: Any) -> None:
+        """Take a state behind all that came so far."""
+        self._states.append(state)
+        self._open.append({})
+
+    def close(self) -> list[tuple[Unit, Line]]:
+        """Return the lines that the first state that was noted completes: it may be written.
+
+        Raises:
+            IndexError: no state was noted.
+        """
+        state, closed = self._states.popleft(), self._open.popleft()
+        hours = Hours.of_state(state)
+        if hours is None:
+            stretch = digest_of(state)
+            return [(unit._replace(stretch=stretch), line) for unit, line in closed.items()]
+        next_hour = f"{hours.next_hour:%Y-%m-%dT%H}"
+        # A record without an hour, such as a line that is no JSON, belongs to those before it.
+        named = {
+            unit if unit.hour else unit._replace(stretch=f"before {next_hour}"): line
+            for unit, line in closed.items()
+        }
+        self._go_on(named)
+        return [*self._empty_hours(next_hour, named), *named.items()]
+
+    def finish(self) -> list[tuple[Unit, Line]]:
+        """Return the lines that no state stands behind, at the end of the input.
+
+        Taps that write no state end so. Of an hour that a tap did not finish, the line tells what
+        came; it gives way to the whole one.
+        """
+        closed = self._open.pop()
+        self._open.append({})
+        stretch = digest_of(None)
+        named = {
+            unit if unit.hour else unit._replace(stretch=stretch): line
+            for unit, line in closed.items()
+        }
+        self._go_on(named)
+        return list(named.items())
+
+    def _go_on(self, closed: dict[Unit, Line]) -> None:
+        """Add to hours that go on what earlier states completed of them, and keep the sum."""
+        for unit, line in closed.items():
+            if unit in self._closed:
+                line.add(self._closed[unit])
+        kept = {**self._closed, **closed}
+        newest = max((unit.hour for unit in kept), default="")
+        last = max((unit.stretch for unit in kept), default="")
+        self._closed = {
+            unit: line
+            for unit, line in kept.items()
+            if (unit.stretch == last if unit.stretch else unit.hour == newest)
+        }
+
+    def _empty_hours(self, next_hour: str, closed: dict[Unit, Line]) -> Iterator[tuple[Unit, Line]]:
+        """Yield a line for each hour between two states that had no record: it was read."""
+        first, self._next_hour = self._next_hour, next_hour
+        if first is None:
+            return
+        there = {unit.hour for unit in (*closed, *self._closed)}
+        for hour in hours_between(first, next_hour):
+            if hour not in there:
+                yield Unit("events", hour=hour), Line()
+
+    def _line(self, unit: Unit) -> Line:
+        return self._open[-1].setdefault(unit, Line())
+
+    def _line_with(self, unit: Unit, kind: Kind) -> Line:
+        """Return the first open line that has such an event without a fate."""
+        lines = self._lines_of(unit)
+        return next((line for line in lines if line.accepted_of(kind) > 0), lines[0])
+
+    def _lines_of(self, unit: Unit) -> list[Line]:
+        """Return the open lines of a unit, the oldest first."""
+        return [lines[unit] for lines in self._open if unit in lines] or [self._line(unit)]
+
+
+def digest_of(state: Any) -> str:
+    """Return what tells a state from any other."""
+    text = json.dumps(state, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

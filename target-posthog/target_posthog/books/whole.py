@@ -1,0 +1,92 @@
+"""Whether the book is whole: every hour there, each once, and no record without a fate. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from target_posthog.books.table import WrittenLine
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The sums of a book, or of a part of it."""
+
+    exported: int = 0
+    accepted: int = 0
+    superseded: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    links: int = 0
+    groups: int = 0
+
+    @property
+    def open(self) -> int:
+        """Return how many records have no fate, which is none in a sound book."""
+        left_out = self.skipped.total() + self.rejected.total()
+        return self.exported - self.accepted - self.superseded - left_out
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Hours that no line is about: the first, and the last, `2024-01-31T05`."""
+
+    first: str
+    last: str
+
+
+def totals_of(lines: Iterable[WrittenLine]) -> Totals:
+    """Return the sums of some lines."""
+    sums: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    for line in lines:
+        for name in ("exported", "accepted", "superseded", "links", "groups"):
+            sums[name] += getattr(line, name)
+        skipped.update(line.skipped_by_rule)
+        rejected.update(line.rejected_by_code)
+    return Totals(**sums, skipped=skipped, rejected=rejected)
+
+
+def gaps_of(lines: Sequence[WrittenLine]) -> list[Gap]:
+    """Return the stretches of hours, between the first and the last, that no line is about."""
+    hours = sorted({line.unit.hour for line in lines if line.unit.hour})
+    gaps = []
+    for before, behind in pairwise(hours):
+        missing = list(hours_between(_after(before), behind))
+        if missing:
+            gaps.append(Gap(missing[0], missing[-1]))
+    return gaps
+
+
+def overlaps_of(lines: Sequence[WrittenLine]) -> list[str]:
+    """Return the hours of which both whole hours and stretches of another tap tell."""
+    kinds: defaultdict[tuple[str, str], set[bool]] = defaultdict(set)
+    for line in lines:
+        if line.unit.hour:
+            kinds[line.unit.app, line.unit.hour].add(bool(line.unit.stretch))
+    return sorted({hour for (_, hour), found in kinds.items() if len(found) > 1})
+
+
+def hours_between(first: str, end: str) -> Iterator[str]:
+    """Yield the hours from the first on, as `2024-01-31T05`, without the end."""
+    moment, last = _moment(first), _moment(end)
+    while moment < last:
+        yield f"{moment:%Y-%m-%dT%H}"
+        moment += _HOUR
+
+
+def _after(hour: str) -> str:
+    return f"{_moment(hour) + _HOUR:%Y-%m-%dT%H}"
+
+
+def _moment(hour: str) -> datetime:
+    return datetime.strptime(hour, "%Y-%m-%dT%H")  # noqa: DTZ007 - all are UTC

@@ -1,0 +1,101 @@
+"""A line of the book is replaced when its hour is read again; SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.table import Book
+from target_posthog.identity.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAY = "2024-01-31"
+HOUR = Unit("events", "7", f"{DAY}T05")
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """Return an empty ledger."""
+    opened = Ledger(ledger_url, "phc_test")
+    yield opened
+    opened.close()
+
+
+def book_of(ledger: Ledger, run: str = "one") -> Book:
+    """Return the book as a run has it."""
+    return Book(ledger, run, lambda: datetime(2024, 2, 1, 12, 0, 3, tzinfo=timezone.utc))
+
+
+def line_of(**events: int) -> Line:
+    """Return a line of so many events of each name."""
+    return Line(events=Counter({Kind(DAY, name): count for name, count in events.items()}))
+
+
+def test_a_line_is_read_as_it_was_written(ledger: Ledger) -> None:
+    """With the sums that its parts make."""
+    line = line_of(viewed=8, paid=2)
+    line.superseded[Kind(DAY, "viewed")] = 1
+    line.refused[Kind(DAY, "viewed")] = 2
+    line.rejected.update({"refused_by_posthog": 2, "bad_time": 3})
+    line.skipped["skip_events"] = 4
+    line.links, line.groups = 5, 6
+    book = book_of(ledger)
+    book.write([(HOUR, line)])
+    (found,) = book.lines()
+    assert (found.unit, found.exported, found.accepted) == (HOUR, 17, 7)
+    assert (found.superseded, found.skipped, found.rejected) == (1, 4, 5)
+    assert found.skipped_by_rule == {"skip_events": 4}
+    assert found.rejected_by_code == {"refused_by_posthog": 2, "bad_time": 3}
+    assert (found.links, found.groups, found.run, found.attempt) == (5, 6, "one", 1)
+    assert found.written_at == "2024-02-01T12:00:03Z"
+    kinds = {one.kind.event: (one.exported, one.accepted, one.superseded) for one in book.kinds()}
+    assert kinds == {"viewed": (8, 5, 1), "paid": (2, 2, 0)}
+
+
+def test_an_hour_that_is_read_again_replaces_its_line(ledger: Ledger) -> None:
+    """So sums are true after a crash; a later state of the same run is no further attempt."""
+    book_of(ledger).write([(HOUR, line_of(viewed=8, paid=2))])
+    book_of(ledger).write([(HOUR, line_of(viewed=9))])
+    other = HOUR._replace(hour=f"{DAY}T06")
+    second = book_of(ledger, "two")
+    second.write([(HOUR, line_of(viewed=7)), (other, line_of())])
+    lines = [(one.unit, one.exported, one.attempt) for one in second.lines()]
+    assert lines == [(HOUR, 7, 2), (other, 0, 1)]
+    assert [(one.kind.event, one.exported) for one in second.kinds()] == [("viewed", 7)]
+
+
+def test_projects_have_books_of_their_own(ledger: Ledger, ledger_url: str) -> None:
+    """One ledger may serve several."""
+    book_of(ledger).write([(HOUR, line_of(viewed=1))])
+    other = Ledger(ledger_url, "phc_other")
+    assert book_of(other).lines() == []
+    book_of(other).write([(HOUR, line_of(viewed=2))])
+    assert [one.exported for one in book_of(ledger).lines()] == [1]
+    assert [one.exported for one in book_of(ledger).kinds()] == [1]
+    other.close()
+
+
+def test_names_that_posthog_stores_as_one_are_one(ledger: Ledger) -> None:
+    """It cuts them at 200 characters; PostgreSQL cannot store a NUL."""
+    line = line_of(**{"n" * 200 + "a": 1, "n" * 200 + "b": 2, "a\0b": 3})
+    book = book_of(ledger)
+    book.write([(HOUR, line)])
+    found = {one.kind.event: one.exported for one in book.kinds()}
+    assert found == {"n" * 200: 3, "a\ufffdb": 3}
+
+
+def test_many_lines_are_written_at_once(ledger: Ledger) -> None:
+    """A year of hours that had no events, and an hour of many names."""
+    lines = [(Unit("events", hour=f"2024-{n:09}"), Line()) for n in range(5_000)]
+    names = line_of(**{f"event {n}": 1 for n in range(4_500)})
+    book = book_of(ledger)
+    for _ in range(2):
+        book.write([*lines, (HOUR, names)])
+    assert len(book.lines()) == 5_001
+    assert sum(one.exported for one in book.kinds()) == 4_500
