@@ -1,0 +1,165 @@
+"""The real process keeps the book: the same by records and by files, and true after any repeat."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.books.lines import Unit
+from target_posthog.books.table import Book, WrittenLine
+from target_posthog.books.whole import gaps_of, totals_of
+from target_posthog.identity.ledger import Ledger
+from tests.support.processes import run_target
+from tests.support.singer import counts_in, record, records, row, schema, state
+from tests.target.test_batch_messages import RUN_FOLDER, batch, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+DAY = "2024-01-01"
+
+
+def hour_state(hour: int) -> Json:
+    """Return a state of `tap-amplitude`: every hour before this one is out."""
+    times = {"next_export_hour": f"{DAY}T{hour:02}:00:00Z", "export_until": f"{DAY}T23:00:00Z"}
+    return state({"bookmarks": {"events": times}})
+
+
+def rows_of(hour: int, count: int = 40) -> list[Json]:
+    """Return rows of an hour: some skipped, some bad, one twice, one in two versions."""
+    made = [
+        row(
+            100 * hour + number,
+            app=7,
+            device_id=f"device-{number % 3}",
+            user_id=f"user-{number % 3}",
+            event_type=["viewed", "paid", "ping"][number % 3],
+            server_upload_time=f"{DAY} {hour:02}:30:00.000000",
+            event_time=f"{DAY} {hour:02}:10:{number:02}.000000",
+        )
+        for number in range(count)
+    ]
+    made[3]["event_time"] = made[3]["server_upload_time"] = "never"
+    made[4]["user_id"] = "u" * 201
+    return [*made, made[6], made[7] | {"event_properties": {"version": 2}}]
+
+
+def book_in(folder: Path) -> list[WrittenLine]:
+    """Return the book of a run in a folder."""
+    ledger = Ledger(f"sqlite:///{folder}/target-posthog.db", "phc_test")
+    try:
+        return Book(ledger, "reader", lambda: datetime.now(timezone.utc)).lines()
+    finally:
+        ledger.close()
+
+
+def messages_of(way: str, folder: Path, hours: dict[int, list[Json]]) -> list[Json]:
+    """Return a tap's messages for these hours, by records or by files."""
+    messages: list[Json] = [hour_state(min(hours)), schema()]
+    for hour, sent in hours.items():
+        if way == "files":
+            messages.append(batch([put(folder, f"{hour}", sent)]))
+        else:
+            messages += records(sent)
+        messages.append(hour_state(hour + 1))
+    return messages
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_every_record_of_an_hour_has_its_fate_in_the_book(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """The sums are those of the run's last words, and of what PostHog holds."""
+    folder = tmp_path / RUN_FOLDER
+    folder.mkdir()
+    own = config | {"workers": 2, "skip_events": ["ping"]}
+    run = run_target(own, messages_of(way, folder, {5: rows_of(5), 6: rows_of(6)}), tmp_path)
+    counts = counts_in(run.checked().stderr)
+    lines = book_in(tmp_path)
+    by_hour = {line.unit: line for line in lines if line.unit.hour}
+    assert set(by_hour) == {Unit("events", "7", f"{DAY}T0{hour}") for hour in (5, 6)}
+    for line in by_hour.values():
+        assert line.skipped_by_rule == {"skip_events": 13, "duplicate": 1}
+        assert (line.exported - line.accepted, line.superseded) in {(16, 1), (17, 1)}
+    totals = totals_of(lines)
+    assert totals.open == 0
+    for name in ("exported", "accepted", "superseded", "links"):
+        assert getattr(totals, name) == counts[name], name
+    assert totals.rejected == {"bad_time": 2, "distinct_id_too_long": 2}
+    held = [key for key in capture.held() if key[1] != "$create_alias"]
+    assert totals.accepted == len(held)
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_hours_that_are_read_again_count_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """A second run over the same hours, and an hour that had no record."""
+    folder = tmp_path / RUN_FOLDER
+    hours = {5: rows_of(5), 6: [], 7: rows_of(7)}
+    for _ in range(2):
+        folder.mkdir(exist_ok=True)
+        run_target(config | {"workers": 2}, messages_of(way, folder, hours), tmp_path).checked()
+    lines = book_in(tmp_path)
+    assert gaps_of(lines) == []
+    assert [line.attempt for line in lines if line.unit.hour] == [2, 2, 2]
+    totals = totals_of(lines)
+    assert totals.open == 0
+    assert totals.exported == 84
+    assert totals.accepted == len({key[0] for key in capture.held() if key[1] != "$create_alias"})
+
+
+def test_what_posthog_refuses_is_in_the_book_of_its_hour(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """As rejected, not as accepted."""
+    sent = rows_of(5, count=30)[:30]
+    del sent[3:5]
+    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
+    messages = [schema(), *records(sent), hour_state(6)]
+    run_target(config | {"protocol": "v1"}, messages, tmp_path).checked()
+    (line,) = book_in(tmp_path)
+    assert (line.exported, line.accepted, line.rejected) == (28, 26, 2)
+    assert line.rejected_by_code == {"refused_by_posthog": 2}
+
+
+def order(number: int) -> dict[str, Any]:
+    """Return a record of a shop's tap."""
+    return {
+        "id": number,
+        "customer": f"c{number % 3}",
+        "created_at": f"2024-01-02T00:00:{number:02}Z",
+    }
+
+
+@pytest.mark.parametrize("has_states", [True, False])
+def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
+    tmp_path: Path, config: Json, capture: PosthogCapture, *, has_states: bool
+) -> None:
+    """Of a tap that writes no state, its whole run; read again, it is the same line."""
+    own = config | {"streams": {"orders": {"distinct_id": "customer", "timestamp": "created_at"}}}
+    head = schema("orders", key="id", id={}, customer={}, created_at={})
+    messages = [head]
+    for number in range(12):
+        messages.append(record(order(number), "orders"))
+        if has_states and number % 6 == 5:
+            messages.append(state({"bookmarks": {"orders": {"at": number}}}))
+    for _ in range(2):
+        run_target(own, messages, tmp_path).checked()
+    lines = book_in(tmp_path)
+    assert [(one.unit.stream, one.exported, one.accepted) for one in lines] == (
+        [("orders", 6, 6)] * 2 if has_states else [("orders", 12, 12)]
+    )
+    assert len(capture.held()) == 12
+
+
+def test_a_preview_leaves_the_book_as_it_was(tmp_path: Path) -> None:
+    """PostHog accepted nothing."""
+    config = {"api_key": "phc_test", "preview_path": str(tmp_path / "preview")}
+    run_target(config, [schema(), *records(rows_of(5)[10:20]), hour_state(6)], tmp_path).checked()
+    assert book_in(tmp_path) == []
