@@ -43,7 +43,7 @@ SHARED_FIELDS = (
 #: Tells values apart as JSON does, so that 1 is neither 1.0 nor true, and is made faster. Raw JSON
 #: stands in it as it is.
 encoded = msgspec.msgpack.Encoder().encode
-_APP = SENDER_FIELDS.index("app")
+_APP = SHARED_FIELDS.index("app")
 _IDS = ("user_id", "device_id", "amplitude_id", "session_id", "groups")
 #: How many devices are remembered, and how long what they are known by may be.
 _MOST, _LONGEST = 2048, 2000
