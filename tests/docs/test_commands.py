@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
-from tests.support.documented_project import Project
+from tests.support.documented_project import DocumentedProject
 from tests.support.documents import ROOT, document, documents
 from tools.sample_export import generate
 
@@ -46,9 +46,11 @@ def amplitude(rows: list[Row]) -> Iterator[AmplitudeExportApi]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, amplitude: AmplitudeExportApi, capture: PosthogCapture) -> Project:
+def project(
+    tmp_path: Path, amplitude: AmplitudeExportApi, capture: PosthogCapture
+) -> DocumentedProject:
     """The project of a user who fills in `.env` as the documents say."""
-    return Project(
+    return DocumentedProject(
         tmp_path,
         {
             "TAP_AMPLITUDE_API_URL": amplitude.url,
@@ -61,7 +63,7 @@ def project(tmp_path: Path, amplitude: AmplitudeExportApi, capture: PosthogCaptu
 
 
 def test_the_readme_leads_from_nothing_to_a_whole_migration(
-    project: Project, rows: list[Row], capture: PosthogCapture
+    project: DocumentedProject, rows: list[Row], capture: PosthogCapture
 ) -> None:
     """Every block runs, and afterwards PostHog holds exactly the source's events, once each."""
     capture.known_tokens.add("phc_of_the_scratch_project")
@@ -81,7 +83,7 @@ def test_the_readme_leads_from_nothing_to_a_whole_migration(
 
 
 def test_every_command_of_the_migration_guide_runs(
-    project: Project, rows: list[Row], capture: PosthogCapture
+    project: DocumentedProject, rows: list[Row], capture: PosthogCapture
 ) -> None:
     """Its blocks run in order; PostHog then holds what the guide did not skip, once each."""
     capture.known_tokens.add("phc_of_the_scratch_project")
@@ -92,12 +94,12 @@ def test_every_command_of_the_migration_guide_runs(
     assert sorted(_source_uuids(list(capture.held().values()))) == sorted(wanted)
 
 
-def test_the_demo_prints_what_the_readme_shows(project: Project) -> None:
+def test_the_demo_prints_what_the_readme_shows(project: DocumentedProject) -> None:
     """The transcript of `make demo` is the recipe's own output; only `…` differs."""
     transcript = next(block for block in document("README.md").blocks if "make demo" in block.text)
     recipe = _dry_run("--always-make", "demo")
     commands = recipe[recipe.index("rm -rf output") :]
-    printed = iter((recipe + project.run(commands)).splitlines())
+    printed = iter((recipe + project.run_script(commands)).splitlines())
     for line in transcript.text.splitlines():
         if line.startswith("$ ") or line == "…":
             continue

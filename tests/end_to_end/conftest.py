@@ -8,7 +8,6 @@ import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.support.meltano_project import MeltanoProject
 from tests.support.pipeline import Migrated, Pipeline
 from tools.sample_export import SampleExport, generate
 
@@ -52,12 +51,6 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> 
         pipeline = _pipeline(tmp_path_factory.mktemp("migrated"), export, amplitude, posthog)
         pipeline.run_well()
     return Migrated(pipeline, amplitude, posthog)
-
-
-@pytest.fixture(scope="session")
-def installed_project(tmp_path_factory: pytest.TempPathFactory) -> MeltanoProject:
-    """A Meltano project with both plugins installed, for others to share."""
-    return MeltanoProject(tmp_path_factory.mktemp("meltano"))
 
 
 def _pipeline(

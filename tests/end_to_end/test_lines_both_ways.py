@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.tap_runs import START, file_name, packed, write_files
-from tests.support.typical_rows import typical_row
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.rows import START, typical_row
 
 if TYPE_CHECKING:
     from pathlib import Path

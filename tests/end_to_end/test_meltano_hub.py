@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from tests.support.documents import document
-from tests.support.meltano_project import REPOSITORY, MeltanoFolder
+from tests.support.meltano_project import REPOSITORY, MeltanoProject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,7 @@ def test_a_project_of_ones_own_previews_and_replays_with_them(tmp_path: Path) ->
     (tmp_path / "amplitude-to-posthog").symlink_to(REPOSITORY)
     folder = tmp_path / "own"
     folder.mkdir()
-    project = MeltanoFolder(folder, "project_id: own\nenvironments: [{name: dev}]\n")
+    project = MeltanoProject(folder, {"project_id": "own", "environments": [{"name": "dev"}]})
     for name in (EXTRACTOR.stem, LOADER.stem):
         block = next(one for one in document(f"{name}/README.md").blocks if "add" in one.text)
         for command in map(shlex.split, block.text.splitlines()):

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from tests.support.meltano_project import MeltanoProject
 
@@ -37,9 +36,9 @@ _PARTS: dict[str, Any] = {
 
 
 @pytest.fixture
-def project(installed_project: MeltanoProject, tmp_path: Path) -> MeltanoProject:
+def project(tmp_path: Path) -> MeltanoProject:
     """A project with one more tap, which needs no installation."""
-    project = MeltanoProject(tmp_path, installed_project)
+    project = MeltanoProject(tmp_path)
     tap = tmp_path / "tap-shop"
     tap.write_text(f"#!{sys.executable}\n{_TAP}")
     tap.chmod(0o755)
@@ -48,8 +47,7 @@ def project(installed_project: MeltanoProject, tmp_path: Path) -> MeltanoProject
 
 def run(project: MeltanoProject, posthog: PosthogCapture, streams: Any, **more: str) -> str:
     """Run the tap with a mapping in meltano.yml; return the log."""
-    path = project.folder / "meltano.yml"
-    definition = yaml.safe_load(path.read_text())
+    definition = project.definition
     definition["plugins"]["extractors"].append(
         {
             "name": "tap-shop",
@@ -60,7 +58,7 @@ def run(project: MeltanoProject, posthog: PosthogCapture, streams: Any, **more: 
     (target,) = definition["plugins"]["loaders"]
     if streams is not None:
         target["config"] = {"streams": streams}
-    path.write_text(yaml.safe_dump(definition, sort_keys=False))
+    project.define(definition)
     settings = {
         "TARGET_POSTHOG_API_KEY": posthog.api_key,
         "TARGET_POSTHOG_HOST": posthog.url,

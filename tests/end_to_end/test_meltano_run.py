@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
+from tests.support.export_files import file_name, packed, write_files
 from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import MeltanoProject
 from tests.support.pipeline import hours_between, hours_of
-from tests.support.tap_runs import file_name, packed, rows, write_files
+from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +27,9 @@ _STATE_ID = "prod:tap-amplitude-to-target-posthog"
 
 
 @pytest.fixture
-def project(installed_project: MeltanoProject, tmp_path: Path) -> MeltanoProject:
+def project(tmp_path: Path) -> MeltanoProject:
     """A project that has never run."""
-    return MeltanoProject(tmp_path, installed_project)
+    return MeltanoProject(tmp_path)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_run_that_rejected_too_much_keeps_its_state(
     project: MeltanoProject, posthog: PosthogCapture, form: str, who: str
 ) -> None:
     """Meltano tells of the failure, and goes on behind these hours, which are out."""
-    text = packed(rows(0))
+    text = packed(hour_rows(0))
     wrong = gzip.compress(b"no event\n")
     export = project.folder / "export"
     write_files(export, {file_name(0): text + wrong, file_name(1): packed([])})

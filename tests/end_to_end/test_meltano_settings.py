@@ -8,12 +8,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from docs.generate_settings import PLUGINS, all_settings_of, variable_of
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.documents import document
-from tests.support.meltano_project import REPOSITORY, MeltanoFolder
+from tests.support.meltano_project import REPOSITORY, MeltanoProject, own_definition
 from tests.support.plugin_messages import plain
 
 if TYPE_CHECKING:
@@ -88,14 +87,6 @@ else:
 """
 
 
-def definition() -> Json:
-    """Return the project's own meltano.yml; its plugins are the commands on the path."""
-    whole: Json = yaml.safe_load((REPOSITORY / "meltano.yml").read_text())
-    for plugin in (*whole["plugins"]["extractors"], *whole["plugins"]["loaders"]):
-        del plugin["pip_url"]
-    return whole
-
-
 def record_settings(folder: Path, whole: Json) -> dict[str, Path]:
     """Put a recorder in the place of each plugin and its commands.
 
@@ -138,7 +129,7 @@ def test_every_documented_variable_reaches_its_plugin(tmp_path: Path) -> None:
     The test of a new setting is this one: it needs a text in `_TEXTS` where its type is an array
     or an object, or where its type does not say enough.
     """
-    whole, variables = definition(), {}
+    whole, variables = own_definition(), {}
     seen = record_settings(tmp_path, whole)
     for plugin in PLUGINS:
         for name, (text, _) in given_and_meant(plugin).items():
@@ -146,7 +137,7 @@ def test_every_documented_variable_reaches_its_plugin(tmp_path: Path) -> None:
     documented = (REPOSITORY / "docs/settings.md").read_text()
     assert [name for name in variables if f"`{name}`" not in documented] == []
 
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     project.meltano("run", "tap-amplitude", "target-posthog", settings=variables).checked()
     for plugin in PLUGINS:
         received = json.loads(seen[plugin.name].read_text())
@@ -177,13 +168,13 @@ _OBJECTS: dict[str, Json] = {
 }
 
 
-def project_with_objects(folder: Path) -> tuple[MeltanoFolder, dict[str, Path]]:
+def project_with_objects(folder: Path) -> tuple[MeltanoProject, dict[str, Path]]:
     """Return a project that has objects in each way in which Meltano takes them, and its records.
 
     `config` as an object, with dotted keys and as JSON text, an environment's `config`, `.env`,
     `env`, `meltano config set` with JSON and with a dotted key; the shell's variables come later.
     """
-    whole = definition()
+    whole = own_definition()
     seen = record_settings(folder, whole)
     (tap,), (target,) = whole["plugins"]["extractors"], whole["plugins"]["loaders"]
     tap["config"] = {
@@ -201,7 +192,7 @@ def project_with_objects(folder: Path) -> tuple[MeltanoFolder, dict[str, Path]]:
         }
     ]
     (folder / ".env").write_text("TAP_AMPLITUDE_FAKER_CONFIG='{\"seed\": 1}'\n")
-    project = MeltanoFolder(folder, yaml.safe_dump(whole))
+    project = MeltanoProject(folder, whole)
     for name, value in (
         ("streams", '{"orders": {"event": {"value": "a.b"}}}'),
         ("streams.orders.timestamp", "at"),
@@ -244,9 +235,9 @@ def test_meltanos_words_for_a_variable_that_is_no_object_are_explained(
     tmp_path: Path, start: str, variable: str, text: str, row: int
 ) -> None:
     """Meltano reads objects itself and ends before the plugins start; the documents quote it."""
-    whole = definition()
+    whole = own_definition()
     seen = record_settings(tmp_path, whole)
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     end = project.meltano(*shlex.split(start), settings={variable: text})
     assert end.exit_code == 1
     (error,) = (line for line in end.stderr.splitlines() if "[error" in line)
@@ -266,12 +257,12 @@ def test_an_object_that_is_a_text_to_meltano_is_lost(tmp_path: Path) -> None:
 
     When this test fails, Meltano has learned it, and `meltano_setting` may declare texts alone.
     """
-    whole = definition()
+    whole = own_definition()
     seen = record_settings(tmp_path, whole)
     (target,) = whole["plugins"]["loaders"]
     target["config"] = {"streams": {"orders": {"event": {"value": "a.b"}}}}
     next(one for one in target["settings"] if one["name"] == "streams")["kind"] = "string"
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     variables = {"TARGET_POSTHOG_API_KEY": "phc_0123"}
     project.meltano("invoke", "target-posthog:replay", settings=variables).checked()
     assert json.loads(seen["target-posthog"].read_text()).get("streams") in (None, {})
@@ -305,7 +296,7 @@ def test_a_variable_that_cannot_be_read_ends_in_words(
     tmp_path: Path, plugin: str, variables: dict[str, str]
 ) -> None:
     """Every mistake is named, exit code 2, without a traceback of Meltano's or the plugin's."""
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(definition()))
+    project = MeltanoProject(tmp_path)
     end = project.meltano("invoke", plugin, settings=variables)
     assert "Traceback" not in end.stderr
     prefix = f"{plugin.upper().replace('-', '_')}_"
@@ -319,7 +310,7 @@ def test_commands_see_what_a_run_sees(
     tmp_path: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """The shell wins over `.env`, and `.env` over meltano.yml: in a test and in a replay, too."""
-    whole = definition()
+    whole = own_definition()
     (loader,) = whole["plugins"]["loaders"]
     loader["config"] = {
         "source_format": "fields",
@@ -327,7 +318,7 @@ def test_commands_see_what_a_run_sees(
         "skip_events": ["no*"],
         "rejects_path": "of_the_file",
     }
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     (tmp_path / ".env").write_text(
         f"TAP_AMPLITUDE_API_URL={amplitude.url}\n"
         f"TAP_AMPLITUDE_API_KEY={amplitude.api_key}\n"
@@ -357,11 +348,11 @@ def test_commands_see_what_a_run_sees(
 
 def test_a_command_that_would_see_half_an_object_stops(tmp_path: Path) -> None:
     """A run merges the objects of variable and file; a replay must not map by one of them alone."""
-    whole = definition()
+    whole = own_definition()
     (loader,) = whole["plugins"]["loaders"]
     in_file = {"public\\.orders*": {"event": {"value": "Placed"}, "set": {}}}
     loader["config"] = {"streams": in_file}
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     variables = {"TARGET_POSTHOG_API_KEY": "phc_0123"}
     project.meltano("invoke", "target-posthog:replay", settings=variables).checked()
 
@@ -378,10 +369,10 @@ def test_a_setting_that_meltano_drops_stops_the_run(
     tmp_path: Path, posthog: PosthogCapture
 ) -> None:
     """A preview that a short definition knows nothing of is not sent for real."""
-    whole = definition()
+    whole = own_definition()
     for plugin in (*whole["plugins"]["extractors"], *whole["plugins"]["loaders"]):
         plugin["settings"] = [{"name": "api_key"}, {"name": "host"}, {"name": "archive_path"}]
-    project = MeltanoFolder(tmp_path, yaml.safe_dump(whole))
+    project = MeltanoProject(tmp_path, whole)
     variables = {
         "TAP_AMPLITUDE_ARCHIVE_PATH": _EXPORT,
         "TARGET_POSTHOG_API_KEY": posthog.api_key,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import run_tap, run_target
-from tests.support.singer import record, row, schema, state
-from tests.support.tap_runs import file_name, packed, rows, write_zip
+from tests.support.rows import hour_rows, row
+from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +41,13 @@ def modes(folder: Path) -> dict[str, int]:
 
 def test_what_the_tap_writes_is_private(tmp_path: Path) -> None:
     """The folder of batch files, and the files in it."""
-    export = write_zip(tmp_path / "export.zip", {file_name(0): packed(rows(0))})
+    export = write_zip(tmp_path / "export.zip", {file_name(0): packed(hour_rows(0))})
     made = tmp_path / "made"
     batch = {
         "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": f"file://{made}/batches"},
     }
-    run_tap({"archive_path": str(export), "batch_config": batch}, tmp_path).checked()
+    run_tap(tmp_path, {"archive_path": str(export), "batch_config": batch}).checked()
 
     assert len(modes(made)) > 2
     assert set(modes(made).values()) == {0}

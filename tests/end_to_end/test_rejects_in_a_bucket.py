@@ -14,9 +14,10 @@ from tap_amplitude.tap import TapAmplitude
 from target_posthog.errors import FixConfiguration
 from target_posthog.target import TargetPosthog
 from tests.support.buckets import BUCKET, Bucket, s3_bucket
+from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap, run_target, start
-from tests.support.singer import record, row, schema, state
-from tests.support.tap_runs import file_name, packed, rows, write_files
+from tests.support.rows import hour_rows, row
+from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,7 +88,7 @@ def test_the_target_keeps_rejects_in_a_bucket_and_replays_them(
 
 def test_the_tap_keeps_rejects_in_a_bucket(tmp_path: Path, bucket: Bucket) -> None:
     """A line that is no event is there when the run ends."""
-    broken = packed(rows(0)[:1]) + gzip.compress(b"no event\n")
+    broken = packed(hour_rows(0)[:1]) + gzip.compress(b"no event\n")
     export = write_files(tmp_path / "export", {file_name(0): broken})
     config = {
         "archive_path": str(export),
@@ -95,7 +96,7 @@ def test_the_tap_keeps_rejects_in_a_bucket(tmp_path: Path, bucket: Bucket) -> No
         "rejects_path": f"{bucket.url}/tap",
         "max_reject_ratio": 0.5,
     }
-    run_tap(config, tmp_path, environment=bucket.environment).checked()
+    run_tap(tmp_path, config, environment=bucket.environment).checked()
 
     assert [line["code"] for lines in objects(bucket, "tap").values() for line in lines] == [
         "bad_line"

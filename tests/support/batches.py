@@ -7,15 +7,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.tap_runs import HOUR, START, Run, file_name, packed, row, rows
+from tests.support.export_files import file_name, packed
+from tests.support.rows import HOUR, START, hour_row, hour_rows
 
 if TYPE_CHECKING:
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.support.processes import Finished
 
 FILES = {
-    file_name(0, 70): packed(rows(0)),
-    file_name(0, 627): packed([row(START, 9)]),
-    file_name(2, 1): packed(rows(2)),
+    file_name(0, 70): packed(hour_rows(0)),
+    file_name(0, 627): packed([hour_row(START, 9)]),
+    file_name(2, 1): packed(hour_rows(2)),
 }
 
 
@@ -41,12 +43,12 @@ def api_settings(api: AmplitudeExportApi, root: Path, **more: Any) -> dict[str, 
     }
 
 
-def kinds(run: Run) -> list[str]:
+def kinds(run: Finished) -> list[str]:
     """The types of the messages."""
     return [message["type"] for message in run.messages]
 
 
-def manifests(run: Run) -> list[list[Path]]:
+def manifests(run: Finished) -> list[list[Path]]:
     """The files that each BATCH message names."""
     return [
         [Path(url.removeprefix("file://")) for url in message["manifest"]]
@@ -55,14 +57,14 @@ def manifests(run: Run) -> list[list[Path]]:
     ]
 
 
-def contents(run: Run) -> list[list[bytes]]:
+def contents(run: Finished) -> list[list[bytes]]:
     """The content of the files that each BATCH message names."""
     return [[path.read_bytes() for path in paths] for paths in manifests(run)]
 
 
-def the_error(run: Run) -> str:
+def the_error(run: Finished) -> str:
     """The one ERROR line of a run that failed without a traceback."""
-    assert "Traceback" not in run.log
+    assert "Traceback" not in run.stderr
     (error,) = run.lines("ERROR")
     return error
 

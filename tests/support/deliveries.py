@@ -22,7 +22,7 @@ from target_posthog.input.intake import Intake
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.rejects.writer import Rejects
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, record, records, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import counts_in, record, records, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

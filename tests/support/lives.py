@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.support.person_model import World, old_groups, old_people
-from tests.support.singer import START, row
+from tests.support.rows import START, row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -1,37 +1,67 @@
-"""A copy of this project in which Meltano runs as a user runs it."""
+"""Folders in which Meltano runs as a user runs it."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from tests.support.processes import SCRIPTS, Finished, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+Json = dict[str, Any]
 
 REPOSITORY = Path(__file__).parents[2]
-_DEMO = "tests/fixtures/demo_export.zip"
-_INSTALLED = ("extractors", "loaders")
-_SECONDS = 180.0
+_SECONDS = 200.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-class MeltanoFolder:
-    """A folder in which Meltano runs; the plugins' commands are on its path.
+def own_definition() -> Json:
+    """Return the project's own meltano.yml; its plugins are the commands on the path."""
+    return uninstalled(yaml.safe_load((REPOSITORY / "meltano.yml").read_text()))
+
+
+def uninstalled(definition: Json) -> Json:
+    """Take out what makes Meltano install plugins; it then finds the commands on the path."""
+    for plugins in definition["plugins"].values():
+        for plugin in plugins:
+            plugin.pop("pip_url", None)
+    return definition
+
+
+class MeltanoProject:
+    """A project of Meltano; the commands of both plugins are on its path.
 
     Args:
-        folder: The project's folder.
-        definition: The text of its meltano.yml.
+        folder: Where it is; what the demo reads is linked there.
+        definition: Of its meltano.yml; by default the project's own.
+        commands: A folder of further commands.
     """
 
-    def __init__(self, folder: Path, definition: str) -> None:
+    def __init__(
+        self, folder: Path, definition: Json | None = None, commands: Path = SCRIPTS
+    ) -> None:
         self.folder = folder
-        (folder / "meltano.yml").write_text(definition)
+        self._path = os.pathsep.join([str(commands), str(SCRIPTS), os.environ["PATH"]])
+        self.define(own_definition() if definition is None else definition)
+        (folder / "tests").symlink_to(REPOSITORY / "tests")
+
+    @property
+    def definition(self) -> Json:
+        """What stands in its meltano.yml."""
+        whole: Json = yaml.safe_load((self.folder / "meltano.yml").read_text())
+        return whole
+
+    def define(self, definition: Json) -> None:
+        """Write its meltano.yml."""
+        text = yaml.safe_dump(definition, sort_keys=False)
+        (self.folder / "meltano.yml").write_text(text)
 
     def meltano(self, *arguments: str, settings: Mapping[str, str] | None = None) -> Finished:
         """Run Meltano in the project.
@@ -40,15 +70,19 @@ class MeltanoFolder:
             arguments: Of its command line.
             settings: Variables of the environment, as `.env` or a scheduler gives them.
         """
+        return self.run([str(SCRIPTS / "meltano"), *arguments], settings)
+
+    def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Finished:
+        """Run a command in the project's folder."""
         variables = {
             "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
             "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
             "NO_COLOR": "1",
-            "PATH": os.pathsep.join([str(SCRIPTS), os.environ["PATH"]]),
+            "PATH": self._path,
             **(settings or {}),
         }
         done = subprocess.run(
-            [str(SCRIPTS / "meltano"), *arguments],
+            command,
             cwd=self.folder,
             env=clean_environment() | variables,
             capture_output=True,
@@ -58,28 +92,3 @@ class MeltanoFolder:
         )
         out, err = (_COLOUR.sub("", text.decode()) for text in (done.stdout, done.stderr))
         return Finished(done.returncode, out, err)
-
-
-class MeltanoProject(MeltanoFolder):
-    """A project folder with meltano.yml, both plugins and the demo export.
-
-    Args:
-        folder: Where to make it; its plugins are the repository's own.
-        installed: A project whose installed plugins it shares; they are installed when there is
-            none, which takes the time and the network that it takes a user.
-    """
-
-    def __init__(self, folder: Path, installed: MeltanoProject | None = None) -> None:
-        text = (REPOSITORY / "meltano.yml").read_text()
-        assert text.count("pip_url: -e ./") == 2
-        own = text.replace("pip_url: -e ./", f"pip_url: -e {REPOSITORY}/")
-        super().__init__(folder, own)
-        (folder / _DEMO).parent.mkdir(parents=True)
-        shutil.copy(REPOSITORY / _DEMO, folder / _DEMO)
-        (folder / ".meltano").mkdir()
-        if installed is None:
-            end = self.meltano("install")
-            assert end.exit_code == 0, end.stderr
-            return
-        for kind in _INSTALLED:
-            (folder / ".meltano" / kind).symlink_to(installed.folder / ".meltano" / kind)

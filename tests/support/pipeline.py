@@ -9,14 +9,14 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.support.processes import SCRIPTS, Finished, clean_environment
+from tests.support.processes import SCRIPTS, Finished, Running, command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
-    from pathlib import Path
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi, Request
     from tests.fakes.posthog_capture import PosthogCapture
@@ -25,7 +25,7 @@ Json = dict[str, Any]
 Plugin = Literal["tap", "target"]
 
 BOTH: tuple[Plugin, ...] = ("tap", "target")
-_PROGRAMS: dict[Plugin, str] = {"tap": "tap-amplitude", "target": "target-posthog"}
+
 _SECONDS = 60.0
 
 
@@ -36,12 +36,15 @@ class PipeEnd:
     Attributes:
         tap: How the tap ended; its standard output went into the target.
         target: How the target ended.
-        states: The states that the target wrote, in order.
     """
 
     tap: Finished
     target: Finished
-    states: list[Json]
+
+    @property
+    def states(self) -> list[Json]:
+        """The states that the target wrote, in order."""
+        return self.target.messages
 
     @property
     def exit_codes(self) -> tuple[int, int]:
@@ -56,79 +59,52 @@ class PipeEnd:
 
 
 class Pipe:
-    """A tap whose output is a target's input, both at work."""
+    """A tap whose output is a target's input, both at work; leaves no process behind."""
 
     def __init__(self, folder: Path, commands: dict[Plugin, list[str]]) -> None:
-        self._folder = folder
-        self._processes: dict[Plugin, subprocess.Popen[bytes]] = {}
-        tap = self._start("tap", commands["tap"], stdin=None)
-        self._start("target", commands["target"], stdin=tap)
+        tap = Running(commands["tap"], folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        target = Running(commands["target"], folder, stdin=tap.output)
+        self._processes: dict[Plugin, Running] = {"tap": tap, "target": target}
         # The target alone must hold the reading end, so that the tap learns of its death.
-        assert tap.stdout is not None
-        tap.stdout.close()
+        tap.output.close()
 
     def kill(self, *victims: Plugin, signum: int = signal.SIGKILL) -> None:
         """Send a signal to some, all at once."""
         for victim in victims:
-            assert self._processes[victim].poll() is None, f"the {victim} ended before its kill"
+            assert not self.has_ended(victim), f"the {victim} ended before its kill"
         for victim in victims:
-            self._processes[victim].send_signal(signum)
+            self._processes[victim].process.send_signal(signum)
 
     def has_written(self, plugin: Plugin) -> bool:
         """Return True if one of the two has written something whole."""
-        return b"\n" in (self._folder / f"{plugin}.out").read_bytes()
+        return "\n" in self._processes[plugin].stdout
 
     def has_ended(self, plugin: Plugin) -> bool:
         """Return True if one of the two is done."""
-        return self._processes[plugin].poll() is not None
+        return self._processes[plugin].process.poll() is not None
 
     def wait_for(self, seen: Callable[[], object]) -> None:
         """Wait until something is true; fail with the logs when the run ends before it is."""
         end = time.monotonic() + _SECONDS
         while not seen():
             assert time.monotonic() < end, f"not seen in {_SECONDS} s\n{self._end().logs}"
-            alive = self._processes["target"].poll() is None
-            assert alive or seen(), f"the run ended before\n{self._end().logs}"
+            ended = self.has_ended("target") and not seen()
+            assert not ended, f"the run ended before\n{self._end().logs}"
             time.sleep(0.002)
 
     def finish(self) -> PipeEnd:
         """Wait for the end of both."""
-        for process in self._processes.values():
-            process.wait(_SECONDS)
+        for running in self._processes.values():
+            running.ended()
         return self._end()
 
     def stop(self) -> None:
         """Leave nothing running, whatever happened."""
-        for process in self._processes.values():
-            process.kill()
-            process.wait()
-
-    def _start(
-        self, plugin: Plugin, command: list[str], stdin: subprocess.Popen[bytes] | None
-    ) -> subprocess.Popen[bytes]:
-        out, err = self._folder / f"{plugin}.out", self._folder / f"{plugin}.err"
-        with out.open("wb") as output, err.open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL if stdin is None else stdin.stdout,
-                stdout=subprocess.PIPE if plugin == "tap" else output,
-                stderr=log,
-                cwd=self._folder,
-                env=clean_environment(),
-            )
-        self._processes[plugin] = process
-        return process
+        for running in self._processes.values():
+            running.__exit__()
 
     def _end(self) -> PipeEnd:
-        tap, target = (self._finished(plugin) for plugin in BOTH)
-        # A killed target may have written half of its last line, which no reader takes.
-        whole, _, _ = target.stdout.rpartition("\n")
-        return PipeEnd(tap, target, [json.loads(line) for line in whole.splitlines()])
-
-    def _finished(self, plugin: Plugin) -> Finished:
-        code = self._processes[plugin].poll()
-        out, err = (self._folder / f"{plugin}.{kind}" for kind in ("out", "err"))
-        return Finished(-99 if code is None else code, out.read_text(), err.read_text())
+        return PipeEnd(self._processes["tap"].so_far(), self._processes["target"].so_far())
 
 
 @dataclass
@@ -186,15 +162,13 @@ class Pipeline:
         return [json.loads(line) for text in texts for line in text.rpartition("\n")[0].split("\n")]
 
     def _command(self, plugin: Plugin) -> list[str]:
-        config = self.tap if plugin == "tap" else self.target
-        path = self.folder / f"{plugin}.json"
-        path.write_text(json.dumps(config))
-        command = [str(self.scripts / _PROGRAMS[plugin]), "--config", str(path)]
-        if plugin == "tap" and self.state is not None:
-            state = self.folder / "state.json"
-            state.write_text(json.dumps(self.state))
-            command += ["--state", str(state)]
-        return command
+        made = (
+            command_line("tap-amplitude", self.folder, self.tap, state=self.state)
+            if plugin == "tap"
+            else command_line("target-posthog", self.folder, self.target)
+        )
+        made[0] = str(self.scripts / Path(made[0]).name)
+        return made
 
     def _keep(self, end: PipeEnd) -> None:
         self.ends.append(end)

@@ -10,11 +10,13 @@ import sysconfig
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -22,24 +24,62 @@ Json = dict[str, Any]
 
 #: Where the running interpreter's environment keeps its commands.
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+TAP_COMMAND = str(SCRIPTS / "tap-amplitude")
 _SECONDS = 120.0
 _PREFIXES_OF_SETTINGS = ("TAP_AMPLITUDE_", "TARGET_POSTHOG_", "SINGER_SDK_", "MELTANO_")
 #: Set by some shells; a plugin must work as a user's shell runs it.
-_NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS", "LOGLEVEL")
+_NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "LOGLEVEL")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a plugin's process left behind."""
+    """What a run of a plugin left behind.
+
+    Attributes:
+        exit_code: The code of its process; -99 if it still runs.
+        stdout: What it wrote to standard output.
+        stderr: Its log.
+    """
 
     exit_code: int
     stdout: str
     stderr: str
 
-    @property
+    @cached_property
     def messages(self) -> list[Json]:
-        """The lines of standard output as JSON: a tap's messages, or a target's states."""
-        return [json.loads(line) for line in self.stdout.splitlines()]
+        """What it wrote: a tap's messages, or a target's states."""
+        return read_messages(self.stdout)
+
+    @property
+    def records(self) -> list[Json]:
+        """The records of a tap, in order."""
+        return [message["record"] for message in self.messages if message["type"] == "RECORD"]
+
+    @property
+    def ids(self) -> list[str]:
+        """The uuid of each record, in order."""
+        return [record["uuid"] for record in self.records]
+
+    @property
+    def states(self) -> list[Json]:
+        """The bookmarks of `events` in a tap's STATE messages, in order."""
+        values = [message["value"] for message in self.messages if message["type"] == "STATE"]
+        return [value["bookmarks"]["events"] for value in values]
+
+    @property
+    def last_state(self) -> Json:
+        """The whole value of a tap's last STATE, as it is given to the next run."""
+        value: Json = next(m["value"] for m in reversed(self.messages) if m["type"] == "STATE")
+        return value
+
+    @property
+    def log_lines(self) -> list[str]:
+        """The lines of its log, but for Python's own warnings, which the installation causes."""
+        return [line for line in self.stderr.splitlines() if "| py.warnings" not in line]
+
+    def lines(self, level: str) -> list[str]:
+        """Return the log lines of a level, such as `ERROR`."""
+        return [line for line in self.log_lines if f"| {level} " in line]
 
     def checked(self) -> Self:
         """Return itself when the plugin ended well; fail with its log otherwise."""
@@ -51,29 +91,32 @@ class Running:
     """A plugin at work; a context manager that leaves no process behind.
 
     Args:
-        command: the plugin's path and its arguments.
-        folder: its working directory; its output is kept there.
-        environment: variables besides those of the shell.
-        stdout: where its standard output goes; None keeps it for `Finished`.
+        command: The plugin's path and its arguments.
+        folder: Its working directory.
+        environment: Variables besides those of the shell.
+        stdin: Where its input comes from; by default from `write`.
+        stdout: Where its output goes; by default it is kept for `Finished`.
     """
 
     def __init__(
         self,
-        command: list[str],
+        command: Sequence[str],
         folder: Path,
         environment: Mapping[str, str] | None = None,
+        *,
+        stdin: int | IO[bytes] = subprocess.PIPE,
         stdout: int | None = None,
     ) -> None:
-        self._stdout, self._stderr = folder / "stdout.txt", folder / "stderr.txt"
-        with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=out if stdout is None else stdout,
-                stderr=err,
-                cwd=folder,
-                env=clean_environment() | dict(environment or {}),
-            )
+        # Files without a name: the folder may be what the plugin reads.
+        self._stdout, self._stderr = (TemporaryFile() for _ in range(2))  # noqa: SIM115 - see `__exit__`
+        self.process = subprocess.Popen(
+            command,
+            stdin=stdin,
+            stdout=self._stdout if stdout is None else stdout,
+            stderr=self._stderr,
+            cwd=folder,
+            env=clean_environment() | dict(environment or {}),
+        )
 
     def __enter__(self) -> Self:
         """Give itself."""
@@ -83,19 +126,26 @@ class Running:
         """End the process if it still runs."""
         self.process.kill()
         self.process.wait()
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
+        for pipe in (self.process.stdin, self.process.stdout, self._stdout, self._stderr):
+            with suppress(BrokenPipeError):
+                if pipe is not None:
+                    pipe.close()
 
     @property
     def stdout(self) -> str:
         """What it has written to standard output so far."""
-        return self._stdout.read_text()
+        return _content(self._stdout)
 
     @property
     def stderr(self) -> str:
         """What it has logged so far."""
-        return self._stderr.read_text()
+        return _content(self._stderr)
+
+    @property
+    def output(self) -> IO[bytes]:
+        """The reading end of its standard output, when it was started with `stdout=PIPE`."""
+        assert self.process.stdout is not None
+        return self.process.stdout
 
     def write(self, messages: Iterable[Json | str | bytes]) -> None:
         """Write lines to its standard input, and let them go at once."""
@@ -114,19 +164,35 @@ class Running:
     def stop(self, signum: int = signal.SIGTERM) -> Finished:
         """Send a signal and wait for the end."""
         self.process.send_signal(signum)
-        return self._finished()
+        return self.ended()
 
     def finish(self) -> Finished:
         """End its input and wait for the end."""
-        assert self.process.stdin is not None
         # It may have ended before it had read everything; its exit code tells why.
         with suppress(BrokenPipeError):
-            self.process.stdin.close()
-        return self._finished()
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+        return self.ended()
 
-    def _finished(self) -> Finished:
-        code = self.process.wait(_SECONDS)
-        return Finished(code, self.stdout, self.stderr)
+    def ended(self) -> Finished:
+        """Wait for the end."""
+        self.process.wait(_SECONDS)
+        return self.so_far()
+
+    def so_far(self) -> Finished:
+        """Return what it has left behind by now."""
+        code = self.process.poll()
+        return Finished(-99 if code is None else code, self.stdout, self.stderr)
+
+
+def _content(file: IO[bytes]) -> str:
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode()
+
+
+def read_messages(output: str | bytes) -> list[Json]:
+    """Return whole lines as JSON; what a killed plugin wrote of its last line is left out."""
+    text = output if isinstance(output, str) else output.decode()
+    return [json.loads(line) for line in text.split("\n")[:-1]]
 
 
 def clean_environment() -> dict[str, str]:
@@ -151,11 +217,30 @@ def encoded(messages: Iterable[Json | str | bytes]) -> bytes:
     return b"".join(parts)
 
 
+def command_line(
+    plugin: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    *arguments: str,
+    state: Mapping[str, Any] | None = None,
+) -> list[str]:
+    """Write config and state to files and return the command that runs a plugin with them."""
+    path = folder / f"{plugin}.json"
+    path.write_text(json.dumps(config))
+    made = [str(SCRIPTS / plugin), "--config", str(path), *arguments]
+    if state is not None:
+        path = folder / "state.json"
+        path.write_text(json.dumps(state))
+        made += ["--state", str(path)]
+    return made
+
+
 def start(
     plugin: str,
     config: Mapping[str, Any],
     folder: Path,
     *arguments: str,
+    state: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     stdout: int | None = None,
 ) -> Running:
@@ -163,16 +248,19 @@ def start(
 
     Args:
         plugin: `tap-amplitude` or `target-posthog`.
-        config: its settings, written to a file in `folder`.
-        folder: its working directory.
-        arguments: of the command line, besides `--config`.
-        environment: variables besides those of the shell.
-        stdout: where its standard output goes; None keeps it for `Finished`.
+        config: Its settings, written to a file in `folder`.
+        folder: Its working directory.
+        arguments: Of the command line, besides `--config`.
+        state: The state of a tap's last run.
+        environment: Variables besides those of the shell.
+        stdout: Where its output goes; by default it is kept for `Finished`.
     """
-    path = folder / f"{plugin}.json"
-    path.write_text(json.dumps(config))
-    command = [str(SCRIPTS / plugin), "--config", str(path), *arguments]
-    return Running(command, folder, environment, stdout)
+    return Running(
+        command_line(plugin, folder, config, *arguments, state=state),
+        folder,
+        environment,
+        stdout=stdout,
+    )
 
 
 def run_target(
@@ -191,11 +279,14 @@ def run_target(
 
 
 def run_tap(
-    config: Mapping[str, Any],
     folder: Path,
+    config: Mapping[str, Any],
     *arguments: str,
+    state: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Finished:
     """Run `tap-amplitude` and return what came of it; see `start`."""
-    with start("tap-amplitude", config, folder, *arguments, environment=environment) as tap:
+    with start(
+        "tap-amplitude", config, folder, *arguments, state=state, environment=environment
+    ) as tap:
         return tap.finish()

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
-from tests.support.tap_runs import run_tap
+from tests.support.processes import run_tap
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
-    from tests.support.tap_runs import Run
+    from tests.support.processes import Finished
 
 TAP = TapAmplitude(config={}, validate_config=False)
 
@@ -50,6 +50,13 @@ def catalog_with(selected: Collection[str], *, full_table: bool = False) -> dict
     return catalog
 
 
+def catalog_of(folder: Path, *selected: str, full_table: bool = False) -> Path:
+    """Write such a catalog."""
+    path = folder / "catalog.json"
+    path.write_text(json.dumps(catalog_with(selected, full_table=full_table)))
+    return path
+
+
 def run_with(
     folder: Path,
     config: dict[str, Any],
@@ -57,7 +64,7 @@ def run_with(
     state: dict[str, Any] | None = None,
     environment: dict[str, str] | None = None,
     full_table: bool = False,
-) -> Run:
+) -> Finished:
     """Run the tap with some streams selected.
 
     Args:
@@ -71,11 +78,10 @@ def run_with(
     Returns:
         What it gave.
     """
-    path = folder / "catalog.json"
-    path.write_text(json.dumps(catalog_with(selected, full_table=full_table)))
+    path = catalog_of(folder, *selected, full_table=full_table)
     return run_tap(folder, config, "--catalog", str(path), state=state, environment=environment)
 
 
-def records_of(run: Run, name: str) -> list[dict[str, Any]]:
+def records_of(run: Finished, name: str) -> list[dict[str, Any]]:
     """The records of one stream."""
     return [m["record"] for m in run.messages if m["type"] == "RECORD" and m["stream"] == name]

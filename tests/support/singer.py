@@ -1,46 +1,14 @@
-"""Singer messages of made-up Amplitude rows, for the tests of the target."""
+"""Singer messages, for the tests of the target."""
 
 from __future__ import annotations
 
 import re
-import uuid
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Json = dict[str, Any]
-
-START = datetime(2024, 1, 1)  # noqa: DTZ001 - Amplitude writes times without a zone
-
-
-def uuid_of(number: int) -> str:
-    """Return the uuid of a made-up row."""
-    return str(uuid.UUID(int=number, version=4))
-
-
-def row(number: int, **changes: Any) -> Json:
-    """Return an Amplitude row of a user without a device; a change to None leaves a field out.
-
-    It is uploaded when it happens.
-    """
-    moment = f"{START + timedelta(seconds=number):%Y-%m-%d %H:%M:%S.%f}"
-    made: Json = {
-        "uuid": uuid_of(number),
-        "event_type": "viewed",
-        "amplitude_id": 1000 + number,
-        "user_id": f"user-{number}",
-        "event_time": moment,
-        "server_upload_time": changes.get("event_time", moment),
-        "event_properties": {"number": number},
-    }
-    return {name: value for name, value in {**made, **changes}.items() if value is not None}
-
-
-def rows(numbers: Iterable[int], **changes: Any) -> list[Json]:
-    """Return several rows."""
-    return [row(number, **changes) for number in numbers]
 
 
 def schema(stream: str = "events", *, key: str | None = "uuid", **properties: Any) -> Json:

@@ -10,14 +10,15 @@ from tap_amplitude.errors import TapError
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.tap import TapAmplitude
 from tests.support.batches import contents, lines_in
-from tests.support.tap_runs import Run, ids, read_messages
+from tests.support.processes import Finished
+from tests.support.rows import ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 
-def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = None) -> Run:
+def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = None) -> Finished:
     """Run the tap to its end.
 
     Args:
@@ -47,10 +48,10 @@ def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = Non
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    return Run(code, read_messages(output.getvalue()), log.getvalue())
+    return Finished(code, output.getvalue().decode(), log.getvalue())
 
 
-def both_ways(folder: Path, config: Mapping[str, Any]) -> tuple[Run, Run]:
+def both_ways(folder: Path, config: Mapping[str, Any]) -> tuple[Finished, Finished]:
     """Run the tap by records and by batch files.
 
     Args:
@@ -65,6 +66,6 @@ def both_ways(folder: Path, config: Mapping[str, Any]) -> tuple[Run, Run]:
     return run_here(config), run_here({**config, "batch_config": files})
 
 
-def batch_ids(run: Run) -> list[str]:
+def batch_ids(run: Finished) -> list[str]:
     """The uuids in the files of BATCH messages, in order."""
     return [one for files in contents(run) for content in files for one in ids(lines_in(content))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.support.singer import row
+from tests.support.rows import row
 
 if TYPE_CHECKING:
     import random

@@ -13,17 +13,8 @@ import pytest
 
 from tap_amplitude.windows import floor_to_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    command,
-    ids,
-    read_messages,
-    row,
-    rows,
-    run_tap,
-    start_tap,
-)
+from tests.support.processes import read_messages, run_tap, start
+from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,18 +48,18 @@ def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list
 
 def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> None:
     """The requests tile [start_date, end_date) although both of Amplitude's ends are inclusive."""
-    made = rows(0, 1, 5, 23)
-    with AmplitudeExportApi([*made, *rows(24)]) as api:
+    made = hour_rows(0, 1, 5, 23)
+    with AmplitudeExportApi([*made, *hour_rows(24)]) as api:
         run = run_tap(tmp_path, settings(api))
 
         assert asked(api) == [START + n * HOUR for n in range(24)]
-    assert run.code == 0
+    assert run.exit_code == 0
     assert Counter(run.ids) == Counter(ids(made))
 
 
 def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -> None:
     """A quiet project is soon asked for in windows of `max_window_hours`."""
-    with AmplitudeExportApi(rows(*range(30))) as api:
+    with AmplitudeExportApi(hour_rows(*range(30))) as api:
         config = settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
         run_tap(tmp_path, config)
 
@@ -78,7 +69,7 @@ def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -
 
 def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> None:
     """What was asked for before the size grew does not let it grow again."""
-    with AmplitudeExportApi(rows(*range(100))) as api:
+    with AmplitudeExportApi(hour_rows(*range(100))) as api:
         # An answer that comes at once can be over before the next request is made.
         api.fail(Fault.SLOW, times=None, seconds=0.2)
         run = run_tap(tmp_path, settings(api, hours=100, max_window_hours=6, parallel_downloads=4))
@@ -89,12 +80,12 @@ def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> 
     assert sizes[:2] == [1, 2]
     assert 6 in sizes
     assert set(sizes[:-1]) <= {1, 2, 4, 6}
-    assert run.ids == ids(rows(*range(100)))
+    assert run.ids == ids(hour_rows(*range(100)))
 
 
 def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
     """When a STATE names an hour, every record before that hour is already out, and none after."""
-    made = rows(0, 1, 2, 7)
+    made = hour_rows(0, 1, 2, 7)
     with AmplitudeExportApi(made) as api:
         run = run_tap(tmp_path, settings(api, hours=10))
 
@@ -114,7 +105,7 @@ def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
 
 def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
     """No bookkeeping of the SDK for record keys is in any STATE."""
-    with AmplitudeExportApi(rows(0, 3)) as api:
+    with AmplitudeExportApi(hour_rows(0, 3)) as api:
         run = run_tap(tmp_path, settings(api))
 
     assert run.states
@@ -130,7 +121,7 @@ def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
 
 def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
     """Two runs ask for each hour once, and the window size is remembered between them."""
-    made = rows(*range(48), each=1)
+    made = hour_rows(*range(48), each=1)
     with AmplitudeExportApi(made) as api:
         first = run_tap(tmp_path, settings(api, hours=31))
         first_requests = len(api.requests)
@@ -152,7 +143,7 @@ def test_empty_hours_move_the_state(tmp_path: Path) -> None:
         run = run_tap(tmp_path, settings(api, hours=100))
 
         assert asked(api) == [START + n * HOUR for n in range(100)]
-    assert run.code == 0
+    assert run.exit_code == 0
     assert run.records == []
     assert run.states[-1]["next_export_hour"] == "2024-01-05T04:00:00Z"
 
@@ -160,7 +151,7 @@ def test_empty_hours_move_the_state(tmp_path: Path) -> None:
 def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for(tmp_path: Path) -> None:
     """Without `end_date` the last hour asked for is three hours old, not newer."""
     this_hour = floor_to_hour(datetime.now(timezone.utc))
-    with AmplitudeExportApi([row(this_hour - n * HOUR) for n in range(6)]) as api:
+    with AmplitudeExportApi([hour_row(this_hour - n * HOUR) for n in range(6)]) as api:
         config = settings(api, start_date=(this_hour - 5 * HOUR).isoformat())
         del config["end_date"]
         run = run_tap(tmp_path, config)
@@ -176,17 +167,17 @@ def test_nothing_is_asked_for_when_no_hour_is_ready(tmp_path: Path) -> None:
     """A run that comes too early leaves the state as it was and succeeds."""
     later = (datetime.now(timezone.utc) + 10 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
     state = {"bookmarks": {"events": {"next_export_hour": later, "window_hours": 8}}}
-    with AmplitudeExportApi(rows(0)) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         run = run_tap(tmp_path, settings(api), state=state)
 
         assert api.requests == []
-    assert run.code == 0
+    assert run.exit_code == 0
     assert run.states == [state["bookmarks"]["events"]]
 
 
 def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: Path) -> None:
     """Every hour arrives once, although windows of more than four hours are refused."""
-    made = rows(*range(24), each=20)
+    made = hour_rows(*range(24), each=20)
     with AmplitudeExportApi(made) as probe:
         run_tap(tmp_path, settings(probe, max_window_hours=4))
     with AmplitudeExportApi(made, size_limit=4 * 1200) as api:
@@ -203,11 +194,11 @@ def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: 
 def test_state_wins_over_start_date_and_says_so_once(tmp_path: Path) -> None:
     """A changed `start_date` does not re-export history by accident."""
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T20:00:00Z"}}}
-    with AmplitudeExportApi(rows(*range(24))) as api:
+    with AmplitudeExportApi(hour_rows(*range(24))) as api:
         run = run_tap(tmp_path, settings(api), state=state)
 
         assert min(asked(api)) == START + 20 * HOUR
-    said = [line for line in run.log.splitlines() if "--full-refresh" in line]
+    said = [line for line in run.stderr.splitlines() if "--full-refresh" in line]
     assert len(said) == 1
     assert "2024-01-01T20:00:00Z" in said[0]
     assert "meltano state" in said[0]
@@ -215,17 +206,14 @@ def test_state_wins_over_start_date_and_says_so_once(tmp_path: Path) -> None:
 
 def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Path) -> None:
     """After `kill -9` the state is that of the last whole hour; together all events arrive."""
-    made = rows(0, each=2) + rows(1, each=30_000)
+    made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
     with AmplitudeExportApi(made, rows_per_file=20_000) as api:
         config = settings(api, hours=2, spool_path=str(tmp_path / "spool"))
-        with subprocess.Popen(
-            command(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        ) as process:
-            assert process.stdout is not None
-            output = process.stdout.read(2_000_000)
-            process.send_signal(signal.SIGKILL)
-            output += process.stdout.read()
-        before = list(read_messages(output))
+        with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
+            output = tap.output.read(2_000_000)
+            tap.process.kill()
+            output += tap.output.read()
+        before = read_messages(output)
         state = next(m["value"] for m in reversed(before) if m["type"] == "STATE")
 
         assert state["bookmarks"]["events"]["next_export_hour"] == "2024-01-01T01:00:00Z"
@@ -242,67 +230,60 @@ def test_a_signal_stops_with_whole_hours_whole_lines_and_a_clean_spool(
     tmp_path: Path, name: str
 ) -> None:
     """Exit code 1, one ERROR line, no line cut in two, nothing left in the spool."""
-    made = rows(0, each=2) + rows(1, each=30_000)
+    made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
     spool = tmp_path / "spool"
     with AmplitudeExportApi(made, rows_per_file=20_000) as api:
         config = settings(api, hours=2, spool_path=str(spool))
-        with start_tap(tmp_path, config) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            output = process.stdout.read(300_000)
+        with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
+            output = tap.output.read(300_000)
             time.sleep(0.3)  # the pipe is full now: the tap is in the middle of a write
-            process.send_signal(getattr(signal, name))
-            output += process.stdout.read()
-            log = process.stderr.read().decode()
-        messages = read_messages(output)
+            tap.process.send_signal(getattr(signal, name))
+            output += tap.output.read()
+            run = tap.ended()
 
-    assert process.returncode == 1
+    assert run.exit_code == 1
     assert output.endswith(b"\n")
-    assert messages[-1]["type"] == "RECORD"
-    errors = [line for line in log.splitlines() if "| ERROR" in line]
-    assert len(errors) == 1
-    assert f"Stopped by {name}" in errors[0]
-    assert "before 2024-01-01T01:00:00Z" in errors[0]
-    assert "Traceback" not in log
+    assert read_messages(output)[-1]["type"] == "RECORD"
+    (error,) = run.lines("ERROR")
+    assert f"Stopped by {name}" in error
+    assert "before 2024-01-01T01:00:00Z" in error
+    assert "Traceback" not in run.stderr
     assert list(spool.iterdir()) == []
 
 
 def test_an_interrupted_download_stops_the_same_way(tmp_path: Path) -> None:
     """A signal while Amplitude is silent ends the tap at once, spool cleaned."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(rows(0)) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         api.fail(Fault.SLOW, seconds=30)
         config = settings(api, hours=1, spool_path=str(spool))
-        with start_tap(tmp_path, config) as process:
-            deadline = time.monotonic() + 20
-            while not api.under_way and time.monotonic() < deadline:
-                time.sleep(0.05)
+        with start("tap-amplitude", config, tmp_path) as tap:
+            tap.wait_for(lambda: api.under_way)
             started = time.monotonic()
-            process.terminate()
-            _, log = process.communicate(timeout=20)
+            run = tap.stop()
 
         assert time.monotonic() - started < 10
-    assert process.returncode == 1
-    assert b"Stopped by SIGTERM" in log
-    assert b"No hour was finished in this run" in log
+    assert run.exit_code == 1
+    assert "Stopped by SIGTERM" in run.stderr
+    assert "No hour was finished in this run" in run.stderr
     assert list(spool.iterdir()) == []
 
 
 def test_test_option_makes_one_small_request(tmp_path: Path) -> None:
     """`--test` proves the keys with a single hour, whatever the range."""
-    with AmplitudeExportApi(rows(*range(24))) as api:
+    with AmplitudeExportApi(hour_rows(*range(24))) as api:
         run = run_tap(tmp_path, settings(api), "--test")
 
         assert asked(api) == [START]
-    assert run.code == 0
+    assert run.exit_code == 0
     assert len(run.records) == 1
-    assert "| ERROR" not in run.log
+    assert "| ERROR" not in run.stderr
 
 
 def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
     """Before 2014-11-12 Amplitude has one file a day: each day comes once, then hours follow."""
     day = datetime(2014, 11, 10, tzinfo=timezone.utc)
-    made = [row(day + n * HOUR) for n in range(0, 72, 5)]
+    made = [hour_row(day + n * HOUR) for n in range(0, 72, 5)]
     with AmplitudeExportApi(made) as api:
         config = settings(api, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5)
         run = run_tap(tmp_path, config)

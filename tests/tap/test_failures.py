@@ -17,31 +17,20 @@ from tap_amplitude import cli as program
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.tap_runs import (
-    COMMAND,
-    HOUR,
-    START,
-    Run,
-    command,
-    file_name,
-    packed,
-    rows,
-    run_tap,
-    start_tap,
-    write_files,
-    write_zip,
-)
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import TAP_COMMAND, Finished, command_line, run_tap, start
+from tests.support.rows import HOUR, START, hour_rows
 
 KEY = "amplitude-api-key-0123456789"
 SECRET = "amplitude-secret-9876543210"
 VALID = {"api_key": KEY, "secret_key": SECRET, "start_date": "2024-01-01"}
 
 
-def the_error(run: Run) -> str:
+def the_error(run: Finished) -> str:
     """The one ERROR line of a run that failed without a traceback."""
-    assert "Traceback" not in run.log
+    assert "Traceback" not in run.stderr
     errors = run.lines("ERROR")
-    assert len(errors) == 1, run.log
+    assert len(errors) == 1, run.stderr
     return errors[0]
 
 
@@ -107,8 +96,10 @@ def test_a_bad_setting_is_named_with_its_fix(
 
 def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
     """`--config <(make-config)` can be read only once; the last file wins."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
-    first = command(tmp_path, {"archive_path": "not-there", "on_bad_line": "reject"})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
+    first = command_line(
+        "tap-amplitude", tmp_path, {"archive_path": "not-there", "on_bad_line": "reject"}
+    )
     done = subprocess.run(
         [*first, "--config", "/dev/stdin"],
         input=json.dumps({"archive_path": str(folder)}).encode(),
@@ -134,16 +125,16 @@ def test_a_key_in_the_wrong_setting_is_not_repeated(tmp_path: Path) -> None:
     """Pasting the secret twice does not put it into a log."""
     run = run_tap(tmp_path, VALID | {"region": SECRET})
 
-    assert run.code == 2
-    assert SECRET not in run.log
+    assert run.exit_code == 2
+    assert SECRET not in run.stderr
 
 
 def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
     """Its default applies."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     run = run_tap(tmp_path, {"archive_path": str(folder), "region": None, "on_bad_line": None})
 
-    assert run.code == 0
+    assert run.exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -175,16 +166,16 @@ def test_a_setting_that_cannot_act_stops_the_tap(
     tmp_path: Path, settings: dict[str, Any], told: str
 ) -> None:
     """A misspelt name, a stream map for nothing, or one that fails, is the user's to correct."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     run = run_tap(tmp_path, {"archive_path": str(folder), **settings})
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert told in the_error(run)
 
 
 def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> None:
     """`start_date` goes down, `end_date` goes up: nothing that was asked for is left out."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(5)})
+    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(5)})
     run = run_tap(
         tmp_path,
         {
@@ -195,8 +186,8 @@ def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> 
     )
 
     assert sorted({r["server_upload_time"][11:13] for r in run.records}) == ["01", "02", "03"]
-    assert "`start_date` counts as 2024-01-01T01:00Z" in run.log
-    assert "`end_date` counts as 2024-01-01T04:00Z" in run.log
+    assert "`start_date` counts as 2024-01-01T01:00Z" in run.stderr
+    assert "`end_date` counts as 2024-01-01T04:00Z" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -222,7 +213,7 @@ def test_a_file_that_cannot_be_read_is_named(
         file.write_bytes(content)
     run = run_tap(tmp_path, VALID, option, str(file))
 
-    assert run.code == 2
+    assert run.exit_code == 2
     error = the_error(run)
     assert told in error
     assert option in error
@@ -251,7 +242,7 @@ def test_a_state_that_cannot_be_meant_is_refused(
     tmp_path: Path, state: dict[str, Any], told: str
 ) -> None:
     """Starting over by itself would export years again; so the tap asks."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     with pytest.raises(FixConfiguration) as caught:
         TapAmplitude(config={"archive_path": str(folder)}, state=state)
 
@@ -261,11 +252,11 @@ def test_a_state_that_cannot_be_meant_is_refused(
 
 def test_an_unusable_state_ends_the_process_with_2(tmp_path: Path) -> None:
     """Before any message is written."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     state = {"bookmarks": {"events": {"next_export_hour": "soon"}}}
     run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "`next_export_hour`" in the_error(run)
     assert run.messages == []
 
@@ -273,7 +264,7 @@ def test_an_unusable_state_ends_the_process_with_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"bookmarks": {"events": {}}}])
 def test_an_empty_state_starts_at_the_beginning(tmp_path: Path, state: dict[str, Any]) -> None:
     """What Meltano gives to a first run, or to one with `--full-refresh`."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     tap = TapAmplitude(config={"archive_path": str(folder)}, state=state)
 
     assert "next_export_hour" not in json.dumps(tap.state)
@@ -281,7 +272,7 @@ def test_an_empty_state_starts_at_the_beginning(tmp_path: Path, state: dict[str,
 
 def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
     """A state that a newer version wrote loses nothing here."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     others = {"cohorts": {"seen": "2024-01-01"}}
     run = run_tap(tmp_path, {"archive_path": str(folder)}, state={"bookmarks": others})
 
@@ -291,7 +282,7 @@ def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--about"], ["--discover"]])
 def test_what_needs_no_configuration_works_without(tmp_path: Path, arguments: list[str]) -> None:
     """A catalog and the list of settings can be had before anything is set up."""
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, check=False, cwd=tmp_path)
+    done = subprocess.run([TAP_COMMAND, *arguments], capture_output=True, check=False, cwd=tmp_path)
 
     assert done.returncode == 0
     assert done.stdout
@@ -302,13 +293,13 @@ def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
     """A mistake on the command line is a mistake of configuration."""
     run = run_tap(tmp_path, VALID, "--catalogue")
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "--catalogue" in the_error(run)
 
 
 def test_an_object_may_come_as_meltano_writes_it_into_the_environment(tmp_path: Path) -> None:
     """With dots in its keys, as `meltano invoke tap-amplitude:test` does."""
-    write_files(tmp_path / "in", {file_name(0): packed(rows(0))})
+    write_files(tmp_path / "in", {file_name(0): packed(hour_rows(0))})
     given = {"encoding.format": "jsonl", "storage.root": f"file://{tmp_path}/batches"}
     environment = {
         "TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in"),
@@ -316,14 +307,14 @@ def test_an_object_may_come_as_meltano_writes_it_into_the_environment(tmp_path: 
     }
     run = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
 
-    assert (run.code, run.lines("ERROR")) == (0, [])
+    assert (run.exit_code, run.lines("ERROR")) == (0, [])
     assert [one["type"] for one in run.messages] == ["SCHEMA", "BATCH", "STATE"]
 
 
 def test_wrong_environment_values_are_told(tmp_path: Path) -> None:
     """Settings may come from the environment; a number that is none is named."""
     done = subprocess.run(
-        [*COMMAND, "--config=ENV"],
+        [TAP_COMMAND, "--config=ENV"],
         capture_output=True,
         check=False,
         cwd=tmp_path,
@@ -368,11 +359,11 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
     tmp_path: Path, fault: Fault, details: dict[str, Any], code: int, told: str
 ) -> None:
     """The earlier hour is out and in the STATE, nothing of the failed hour is, and it is said."""
-    with AmplitudeExportApi(rows(0, 1, 2, each=4), rows_per_file=4) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, each=4), rows_per_file=4) as api:
         api.fail(fault, times=None, hour=START + HOUR, **details)
         run = run_tap(tmp_path, failing_settings(api))
 
-    assert run.code == code
+    assert run.exit_code == code
     error = the_error(run)
     assert told in error
     assert "All hours before 2024-01-01T01:00:00Z are out" in error
@@ -381,18 +372,18 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
 
 def test_nothing_of_an_unverified_archive_comes_out(tmp_path: Path) -> None:
     """Damage in the last file of an hour is found before the first file is read."""
-    with AmplitudeExportApi(rows(0, each=40), rows_per_file=10) as api:
+    with AmplitudeExportApi(hour_rows(0, each=40), rows_per_file=10) as api:
         api.fail(Fault.CORRUPT_MEMBER, times=None)
         run = run_tap(tmp_path, failing_settings(api))
 
-    assert run.code == 1
+    assert run.exit_code == 1
     assert run.records == []
     assert run.states == []
 
 
 def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:
     """Keys stay out of the log and of the messages, in success, refusal and retry."""
-    with AmplitudeExportApi(rows(0, 1, 2), api_key=KEY, secret_key=SECRET) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2), api_key=KEY, secret_key=SECRET) as api:
         api.fail(Fault.SERVER_5XX)
         config = failing_settings(api, max_retry_seconds=9)
         debug = {"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"}
@@ -400,10 +391,10 @@ def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:
         api.secret_key = "changed"
         bad = run_tap(tmp_path, config, environment=debug)
 
-    assert (good.code, bad.code) == (0, 2)
-    assert "DEBUG" in good.log
+    assert (good.exit_code, bad.exit_code) == (0, 2)
+    assert "DEBUG" in good.stderr
     for run in (good, bad):
-        output = run.log + json.dumps(run.messages)
+        output = run.stderr + json.dumps(run.messages)
         assert KEY not in output
         assert SECRET not in output
 
@@ -411,7 +402,7 @@ def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:
 def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
     """Not even of a line that cannot be read."""
     line = b'{"event_type": "personal-content", '
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), file_name(1): line})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), file_name(1): line})
     write_files(tmp_path / "a", {file_name(1).removesuffix(".gz"): line})
     (folder / file_name(1)).unlink()
     run = run_tap(
@@ -420,30 +411,25 @@ def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
         environment={"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"},
     )
 
-    assert run.code == 1
+    assert run.exit_code == 1
     assert "line 1" in the_error(run)
-    assert "personal-content" not in run.log
-    assert "user-1" not in run.log
+    assert "personal-content" not in run.stderr
+    assert "user-1" not in run.stderr
 
 
 def test_a_target_that_dies_is_one_clear_line(tmp_path: Path) -> None:
     """No BrokenPipeError, no traceback, no exit code of Python's own; the spool is clean."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(rows(0, 1, 2, each=3000), rows_per_file=3000) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, each=3000), rows_per_file=3000) as api:
         config = failing_settings(api, spool_path=str(spool))
-        with start_tap(tmp_path, config) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            process.stdout.read(1000)
-            process.stdout.close()
-            log = process.stderr.read().decode()
+        with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
+            tap.output.read(1000)
+            tap.output.close()
+            run = tap.ended()
 
-    assert process.returncode == 1
-    errors = [line for line in log.splitlines() if "| ERROR" in line]
-    assert len(errors) == 1
-    assert "The target ended" in errors[0]
-    assert "Traceback" not in log
-    assert "BrokenPipe" not in log
+    assert run.exit_code == 1
+    assert "The target ended" in the_error(run)
+    assert "BrokenPipe" not in run.stderr
     assert list(spool.iterdir()) == []
 
 
@@ -451,26 +437,24 @@ def test_a_target_that_dies_between_two_states_is_one_clear_line(tmp_path: Path)
     """Bytes that are stuck in a buffer of Python do not turn into an exit code of its own."""
     with AmplitudeExportApi([]) as api:
         api.fail(Fault.SLOW, seconds=1, hour=START + HOUR)
-        with start_tap(tmp_path, failing_settings(api)) as process:
-            assert process.stdout is not None
-            assert process.stderr is not None
-            while b'"STATE"' not in process.stdout.readline():
+        with start("tap-amplitude", failing_settings(api), tmp_path, stdout=subprocess.PIPE) as tap:
+            while b'"STATE"' not in tap.output.readline():
                 pass
-            process.stdout.close()
-            log = process.stderr.read().decode()
+            tap.output.close()
+            run = tap.ended()
 
-    assert process.returncode == 1
-    assert "The target ended" in log
-    assert "BrokenPipe" not in log
+    assert run.exit_code == 1
+    assert "The target ended" in the_error(run)
+    assert "BrokenPipe" not in run.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None:
     """`tap-amplitude > file` on a full disk stops with exit code 1."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            command(tmp_path, {"archive_path": str(folder)}),
+            command_line("tap-amplitude", tmp_path, {"archive_path": str(folder)}),
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
@@ -486,10 +470,16 @@ def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None
 def test_a_full_disk_behind_the_spool_is_one_clear_line(tmp_path: Path) -> None:
     """A download that does not fit stops with the setting that moves the spool."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(rows(0, each=20_000), rows_per_file=20_000) as api:
+    with AmplitudeExportApi(hour_rows(0, each=20_000), rows_per_file=20_000) as api:
         config = failing_settings(api, spool_path=str(spool))
         # A limit on the size of files is what a test can have of a full disk.
-        limited = ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command(tmp_path, config)]
+        limited = [
+            "sh",
+            "-c",
+            'ulimit -f 64; exec "$@"',
+            "sh",
+            *command_line("tap-amplitude", tmp_path, config),
+        ]
         done = subprocess.run(limited, capture_output=True, check=False)
 
     assert done.returncode == 1, done.stderr
@@ -502,30 +492,26 @@ def test_a_full_disk_behind_the_spool_is_one_clear_line(tmp_path: Path) -> None:
 def test_a_spool_that_cannot_be_made_is_a_setting_to_fix(tmp_path: Path) -> None:
     """A file in the place of the folder is named."""
     (tmp_path / "spool").write_text("a file")
-    with AmplitudeExportApi(rows(0)) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         run = run_tap(tmp_path, failing_settings(api, spool_path="spool/here"))
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "`spool_path`" in the_error(run)
 
 
 def test_the_spool_of_a_killed_run_is_removed_by_the_next(tmp_path: Path) -> None:
     """Downloads of runs that could not clean up do not pile up; those of live runs stay."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(rows(0)) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         api.fail(Fault.SLOW, seconds=20)
         config = failing_settings(api, spool_path=str(spool))
-        with subprocess.Popen(
-            command(tmp_path, config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            while not api.under_way:
-                assert process.poll() is None
+        with start("tap-amplitude", config, tmp_path) as tap:
+            tap.wait_for(lambda: api.under_way)
             (left,) = spool.iterdir()
             os.utime(left, (0, 0))
             run_tap(tmp_path, config)
 
             assert left.exists()
-            process.kill()
         os.utime(left, (0, 0))
         run_tap(tmp_path, config)
 
@@ -534,13 +520,15 @@ def test_the_spool_of_a_killed_run_is_removed_by_the_next(tmp_path: Path) -> Non
 
 def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
     """What is not expected comes with a traceback, for the report."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     broken = (
         "import tap_amplitude.streams.events as s; s.fast_json = lambda *_, **__: 1 / 0;"
         "from tap_amplitude.__main__ import main; main()"
     )
-    arguments = command(tmp_path, {"archive_path": str(folder)})[len(COMMAND) :]
-    done = subprocess.run([COMMAND[0], "-c", broken, *arguments], capture_output=True, check=False)
+    arguments = command_line("tap-amplitude", tmp_path, {"archive_path": str(folder)})[1:]
+    done = subprocess.run(
+        [sys.executable, "-c", broken, *arguments], capture_output=True, check=False
+    )
 
     assert done.returncode == 1
     assert b"This is a bug in tap-amplitude" in done.stderr
@@ -552,19 +540,19 @@ def test_plain_http_to_another_machine_is_warned_about(tmp_path: Path) -> None:
     remote = run_tap(
         tmp_path, VALID | {"api_url": "http://amplitude.invalid", "max_retry_seconds": 0}
     )
-    with AmplitudeExportApi(rows(0)) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         local = run_tap(tmp_path, failing_settings(api))
 
-    assert "unencrypted" in remote.log
-    assert "unencrypted" not in local.log
+    assert "unencrypted" in remote.stderr
+    assert "unencrypted" not in local.stderr
 
 
 def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
     """Keys that stay in the environment do not get in the way of an archive."""
-    path = write_zip(tmp_path / "export.zip", {file_name(0): packed(rows(0))})
+    path = write_zip(tmp_path / "export.zip", {file_name(0): packed(hour_rows(0))})
     run = run_tap(tmp_path, VALID | {"archive_path": str(path)})
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert any("export.zip" in line for line in run.lines("INFO"))
     assert len(run.records) == 3
 

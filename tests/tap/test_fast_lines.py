@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tap_amplitude.common.object_cutter import taken_from
 from tap_amplitude.records import TIME_FIELDS, Row, encode, fast_json, fast_row, json_of
 from tap_amplitude.times import parse
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import run_tap
 from tests.support.reading import read_row
-from tests.support.tap_runs import START, file_name, packed, row, run_tap, write_files
-from tests.support.typical_rows import typical_row
+from tests.support.rows import START, hour_row, typical_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def test_messages_are_the_same_whichever_way_they_go(
 ) -> None:
     """Fields, order, time of extraction: a stream map that changes nothing changes nothing."""
     content = [typical_row(START, n) for n in range(5)]
-    content += [row(START, 7, big=2**80, emoji="\ud83d", empty="", event_time="soon")]
+    content += [hour_row(START, 7, big=2**80, emoji="\ud83d", empty="", event_time="soon")]
     folder = write_files(tmp_path / "a", {file_name(0): packed(content)})
     maps = {"stream_maps": {"events": dict.fromkeys(options)}} if options else {}
     debug = {"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"}  # shows the SDK's count of records
@@ -116,4 +117,4 @@ def test_messages_are_the_same_whichever_way_they_go(
         ["type", "stream", "record", "time_extracted"]
     ] * 6
     assert all(parse(message["time_extracted"]) for message in messages)
-    assert '"value":6' in run.log
+    assert '"value":6' in run.stderr

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.tap_runs import file_name, packed, rows, run_tap, write_files
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import run_tap
+from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.tap_runs import Run
+    from tests.support.processes import Finished
 
 SMALL_TALK = ("Skipping parse", "Beginning sync", "Skipping deselected", "METRIC")
 
@@ -26,9 +28,9 @@ root: {level: INFO, handlers: [console]}
 """
 
 
-def run(folder: Path, *, state: dict[str, object] | None = None, **environment: str) -> Run:
+def run(folder: Path, *, state: dict[str, object] | None = None, **environment: str) -> Finished:
     """Run the tap over one hour."""
-    write_files(folder / "in", {file_name(0): packed(rows(0))})
+    write_files(folder / "in", {file_name(0): packed(hour_rows(0))})
     config = {"archive_path": str(folder / "in")}
     return run_tap(folder, config, state=state, environment=environment)
 
@@ -42,16 +44,16 @@ def test_a_run_says_what_it_reads_and_what_it_did(tmp_path: Path) -> None:
 
 def test_settings_from_the_environment_are_no_news(tmp_path: Path) -> None:
     """Neither are they, nor that there are none."""
-    write_files(tmp_path / "in", {file_name(0): packed(rows(0))})
+    write_files(tmp_path / "in", {file_name(0): packed(hour_rows(0))})
     environment = {"TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in")}
     done = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
 
-    assert (done.code, len(done.lines("INFO"))) == (0, 3)
+    assert (done.exit_code, len(done.lines("INFO"))) == (0, 3)
 
 
 def test_level_debug_shows_everything(tmp_path: Path) -> None:
     """Whoever looks for a cause wants all that the SDK says."""
-    log = run(tmp_path, TAP_AMPLITUDE_LOGLEVEL="DEBUG").log
+    log = run(tmp_path, TAP_AMPLITUDE_LOGLEVEL="DEBUG").stderr
 
     assert all(words in log for words in SMALL_TALK)
 
@@ -59,7 +61,7 @@ def test_level_debug_shows_everything(tmp_path: Path) -> None:
 def test_metrics_that_somebody_has_set_up_are_theirs(tmp_path: Path) -> None:
     """They arrive where `SINGER_SDK_LOG_CONFIG` sends them, in the log as well."""
     (tmp_path / "log.yml").write_text(_METRICS_TO_A_FILE)
-    log = run(tmp_path, SINGER_SDK_LOG_CONFIG="log.yml").log
+    log = run(tmp_path, SINGER_SDK_LOG_CONFIG="log.yml").stderr
 
     assert "record_count" in (tmp_path / "metrics.log").read_text()
     assert "METRIC" in log

@@ -12,18 +12,11 @@ import pytest
 from tap_amplitude.common.lenient_json import MAX_DEPTH, TOO_DEEP
 from tap_amplitude.records import TIME_FIELDS, Row
 from target_posthog.formats.amplitude.event_ids import event_uuid
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import run_tap, start
 from tests.support.reading import read_row
-from tests.support.tap_runs import (
-    START,
-    catalog_of,
-    command,
-    file_name,
-    packed,
-    row,
-    run_tap,
-    write_files,
-    write_zip,
-)
+from tests.support.rows import START, hour_row
+from tests.support.selecting import catalog_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -210,13 +203,13 @@ def test_unusual_values_come_out_of_the_tap_as_valid_json(tmp_path: Path) -> Non
     write_files(path, {file_name(0).removesuffix(".gz"): b"\n".join(lines)})
     run = run_tap(tmp_path, {"archive_path": str(path)})
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert run.ids == ["1", "2", "3", "4"]
     assert run.records[0]["n"] == 123456789012345678901234567890
     assert json.dumps(run.records[1]["n"]) == "[" * depth + "]" * depth
     assert run.records[2]["n"] == "NaN"
     assert run.records[3]["n"] == "\u2028\u0000"
-    assert "1 unreadable time " in run.log
+    assert "1 unreadable time " in run.stderr
 
 
 BAD = b'{"event_type": "cut of'
@@ -224,11 +217,13 @@ BAD = b'{"event_type": "cut of'
 
 def test_a_bad_line_stops_before_its_hour_is_done(tmp_path: Path) -> None:
     """With `fail`, the state stays before the hour, and file and line are told."""
-    text = packed([row(START)]) + packed([]) + gzip.compress(BAD + b"\n")
-    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([row(START)]), file_name(1): text})
+    text = packed([hour_row(START)]) + packed([]) + gzip.compress(BAD + b"\n")
+    path = write_zip(
+        tmp_path / "a.zip", {file_name(0): packed([hour_row(START)]), file_name(1): text}
+    )
     run = run_tap(tmp_path, {"archive_path": str(path)})
 
-    assert run.code == 1
+    assert run.exit_code == 1
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
     error = run.lines("ERROR")[0]
     assert file_name(1) in error
@@ -238,7 +233,7 @@ def test_a_bad_line_stops_before_its_hour_is_done(tmp_path: Path) -> None:
 
 def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
     """With `reject`, it is kept word for word, counted and told; all other rows come out."""
-    good = json.dumps(row(START)).encode()
+    good = json.dumps(hour_row(START)).encode()
     lines = [BAD, good, b"[1]", b'{"a":"\xff"']
     files = {file_name(0).removesuffix(".gz"): b"\n".join(lines)}
     path = write_files(tmp_path / "a", files)
@@ -252,7 +247,7 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
         },
     )
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert len(run.records) == 1
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
     (file,) = (tmp_path / "kept" / "here").iterdir()
@@ -272,7 +267,7 @@ def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
     run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "50 of 50 lines of `events` (100 %) were rejected" in error
     assert "rejects/tap-amplitude-" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
@@ -289,7 +284,7 @@ def test_rejected_merges_are_told(tmp_path: Path) -> None:
     }
     run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
 
-    assert (run.code, len(run.records)) == (0, 1)
+    assert (run.exit_code, len(run.records)) == (0, 1)
     (told,) = run.lines("WARNING")
     assert "Exported 1 merged user of 1 hour; 1 line rejected, kept in " in told
 
@@ -298,20 +293,17 @@ def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path
     """A kill after the STATE of an hour does not lose the rejected lines of that hour."""
     files = {
         file_name(0).removesuffix(".gz"): BAD,
-        file_name(1): packed(row(START, number) for number in range(3000)),
+        file_name(1): packed(hour_row(START, number) for number in range(3000)),
     }
     config = {
         "archive_path": str(write_files(tmp_path / "a", files)),
         "on_bad_line": "reject",
         "rejects_path": str(tmp_path / "rejects"),
     }
-    with subprocess.Popen(
-        command(tmp_path, config), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        while b'"STATE"' not in process.stdout.readline():
+    with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
+        while b'"STATE"' not in tap.output.readline():
             pass
-        process.kill()
+        tap.process.kill()
 
     (file,) = (tmp_path / "rejects").iterdir()
     assert json.loads(file.read_text())["record"] == BAD.decode()
@@ -319,7 +311,7 @@ def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path
 
 def test_no_rejects_file_is_made_when_nothing_is_rejected(tmp_path: Path) -> None:
     """An empty file would look like a finding."""
-    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([row(START)])})
+    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([hour_row(START)])})
     run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
 
     assert not (tmp_path / "rejects").exists()
@@ -331,6 +323,6 @@ def test_rejects_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
     path = write_files(tmp_path / "a", {file_name(0).removesuffix(".gz"): BAD})
     run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "`rejects_path`" in run.lines("ERROR")[0]
     assert run.states == []

@@ -15,20 +15,10 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi
 from tests.support.amplitude_project import a_project
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import TAP_COMMAND, run_tap
+from tests.support.rows import HOUR, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import TAP, catalog_with
-from tests.support.tap_runs import (
-    COMMAND,
-    HOUR,
-    START,
-    file_name,
-    packed,
-    row,
-    rows,
-    run_tap,
-    write_files,
-    write_zip,
-)
-from tests.support.typical_rows import typical_row
 
 MERGE = {
     "scope": 9,
@@ -73,7 +63,7 @@ TestTapAmplitude = get_tap_test_class(
 
 def catalog_of(folder: Path) -> dict[str, Any]:
     """What `--discover` gives."""
-    done = subprocess.run([*COMMAND, "--discover"], capture_output=True, check=True, cwd=folder)
+    done = subprocess.run([TAP_COMMAND, "--discover"], capture_output=True, check=True, cwd=folder)
     catalog: dict[str, Any] = json.loads(done.stdout)
     return catalog
 
@@ -115,7 +105,7 @@ def test_a_passed_catalog_changes_nothing(tmp_path: Path) -> None:
         if entry["breadcrumb"] == []:
             entry["metadata"]["selected"] = True
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
-    content = [row(START, field_of_tomorrow={"a": 1})]
+    content = [hour_row(START, field_of_tomorrow={"a": 1})]
     run = run_tap(
         tmp_path, archive_of(tmp_path, content), "--catalog", str(tmp_path / "catalog.json")
     )
@@ -131,7 +121,7 @@ def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     run = run_tap(
         tmp_path,
-        archive_of(tmp_path, [row(START, field_of_tomorrow=1)]),
+        archive_of(tmp_path, [hour_row(START, field_of_tomorrow=1)]),
         "--catalog",
         str(tmp_path / "catalog.json"),
     )
@@ -148,12 +138,12 @@ def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     run = run_tap(
         tmp_path,
-        archive_of(tmp_path, rows(0)),
+        archive_of(tmp_path, hour_rows(0)),
         "--catalog",
         str(tmp_path / "catalog.json"),
     )
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert run.messages == []
 
 
@@ -168,7 +158,7 @@ def test_full_table_in_the_catalog_starts_over(tmp_path: Path) -> None:
     state = {"bookmarks": {"events": {"next_export_hour": "2025-01-01T00:00:00Z"}}}
     run = run_tap(
         tmp_path,
-        archive_of(tmp_path, rows(0)),
+        archive_of(tmp_path, hour_rows(0)),
         "--catalog",
         str(tmp_path / "catalog.json"),
         state=state,
@@ -180,7 +170,7 @@ def test_full_table_in_the_catalog_starts_over(tmp_path: Path) -> None:
 
 def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
     """The SDK's own features work; `__filter__` leaves records out and the state still moves."""
-    config = archive_of(tmp_path, rows(0)) | {
+    config = archive_of(tmp_path, hour_rows(0)) | {
         "stream_maps": {
             "events": {
                 "__filter__": "bool(user_id != 'user-1')",
@@ -200,7 +190,7 @@ def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
 def test_batch_is_offered_and_activate_version_is_not(tmp_path: Path) -> None:
     """What a tap declares it must do well: events are only ever added, none replaces another."""
     done = subprocess.run(
-        [*COMMAND, "--about", "--format=json"], capture_output=True, check=True, cwd=tmp_path
+        [TAP_COMMAND, "--about", "--format=json"], capture_output=True, check=True, cwd=tmp_path
     )
     about = json.loads(done.stdout)
 
@@ -223,7 +213,7 @@ def test_every_setting_has_a_title_and_a_description() -> None:
 
 def test_test_schema_writes_the_schemas_only(tmp_path: Path) -> None:
     """`--test=schema` needs no data, and shows each stream."""
-    run = run_tap(tmp_path, archive_of(tmp_path, rows(0)), "--test=schema")
+    run = run_tap(tmp_path, archive_of(tmp_path, hour_rows(0)), "--test=schema")
 
     assert {m["type"] for m in run.messages} == {"SCHEMA"}
     assert {m["stream"] for m in run.messages} > {"events", "cohorts", "active_users"}
@@ -231,23 +221,23 @@ def test_test_schema_writes_the_schemas_only(tmp_path: Path) -> None:
 
 def test_a_test_over_an_archive_stops_after_one_record(tmp_path: Path) -> None:
     """Years of files are not read for a test."""
-    files = {file_name(n): packed(rows(n)) for n in range(3)}
+    files = {file_name(n): packed(hour_rows(n)) for n in range(3)}
     # Damage in a later hour is not even noticed.
     files[file_name(2)] = b"damaged"
     folder = write_files(tmp_path / "files", files)
     run = run_tap(tmp_path, {"archive_path": str(folder)}, "--test")
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert len(run.records) == 1
 
 
 def test_the_end_is_told_in_one_line(tmp_path: Path) -> None:
     """Hours, events, empty hours and where the state stands."""
-    files = {file_name(n): packed(rows(n)) for n in (0, 2)}
+    files = {file_name(n): packed(hour_rows(n)) for n in (0, 2)}
     folder = write_files(tmp_path / "files", files)
     run = run_tap(tmp_path, {"archive_path": str(folder)})
 
-    told = [line for line in run.log.splitlines() if "Exported" in line]
+    told = [line for line in run.stderr.splitlines() if "Exported" in line]
     assert len(told) == 1
     assert "6 events of 3 hours; 1 hour without events" in told[0]
     end = (START + 3 * HOUR).isoformat().replace("+00:00", "Z")

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from moto.server import ThreadedMotoServer
 
 from tests.support.documents import ROOT, document
-from tests.support.tap_runs import START, file_name, packed, write_files
-from tests.support.third_party_targets import Json, Snippet, ThirdPartyTarget, extracted
-from tests.support.typical_rows import typical_row
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import read_messages
+from tests.support.rows import START, typical_row
+from tests.support.third_party import Json, Snippet, ThirdParty, extracted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,11 +79,12 @@ def archive(folder: Path, **changed: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def target(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> ThirdPartyTarget:
+def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ThirdParty:
     """The target that a test names, installed once."""
-    return ThirdPartyTarget(tmp_path_factory.mktemp("target") / "venv", Snippet(request.param))
+    return ThirdParty(
+        tmp_path_factory.mktemp("target") / "venv",
+        Snippet("docs/other-targets.md", "loaders", request.param),
+    )
 
 
 def named(name: str) -> pytest.MarkDecorator:
@@ -90,25 +92,23 @@ def named(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("target", [name], indirect=True, ids=[name])
 
 
-def load(
-    target: ThirdPartyTarget, settings: Json, source: str, folder: Path, **tap: Any
-) -> list[Json]:
+def load(target: ThirdParty, settings: Json, source: str, folder: Path, **tap: Any) -> list[Json]:
     """Move a whole source; return the messages that moved."""
-    config = {**target.snippet.tap, "archive_path": source, **tap}
-    output = extracted(config, target.snippet.schema, folder)
+    config = {**target.snippet.our_settings, "archive_path": source, **tap}
+    output = extracted(config, target.snippet.our_schema, folder)
     state = target.load(output, settings, folder)
-    messages = [json.loads(line) for line in output.split(b"\n")[:-1]]
+    messages = read_messages(output)
     states = [message["value"] for message in messages if message["type"] == "STATE"]
     assert state == states[-1]
     return messages
 
 
 @named("target-jsonl")
-def test_json_lines_hold_every_row_as_it_came(target: ThirdPartyTarget, tmp_path: Path) -> None:
+def test_json_lines_hold_every_row_as_it_came(target: ThirdParty, tmp_path: Path) -> None:
     """All fields, known or not, in their types; the target validates each against the schema."""
-    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
+    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
 
-    written = (tmp_path / target.snippet.target["destination_path"] / "events.jsonl").read_text()
+    written = (tmp_path / target.snippet.settings["destination_path"] / "events.jsonl").read_text()
     first, empty, tomorrow, _ = [json.loads(line) for line in written.split("\n")[:-1]]
     assert first == FULL | {
         name: f"{FULL[name].replace(' ', 'T')}Z" for name in TIMES - {"user_creation_time"}
@@ -118,9 +118,9 @@ def test_json_lines_hold_every_row_as_it_came(target: ThirdPartyTarget, tmp_path
 
 
 @named("target-jsonl")
-def test_json_lines_take_the_whole_demo_export(target: ThirdPartyTarget, tmp_path: Path) -> None:
+def test_json_lines_take_the_whole_demo_export(target: ThirdParty, tmp_path: Path) -> None:
     """With its odd values, which the target holds against the schema."""
-    load(target, target.snippet.target, DEMO, tmp_path)
+    load(target, target.snippet.settings, DEMO, tmp_path)
 
     written = (tmp_path / "output" / "events.jsonl").read_text().split("\n")[:-1]
     assert len({json.loads(line)["uuid"] for line in written}) == len(written) == DEMO_ROWS
@@ -139,10 +139,10 @@ print(json.dumps([{column[0]: column[1] for column in columns}, rows], default=s
 
 
 def in_duckdb(
-    target: ThirdPartyTarget, folder: Path, copy: str = "", source: str = "amplitude.events"
+    target: ThirdParty, folder: Path, copy: str = "", source: str = "amplitude.events"
 ) -> tuple[dict[str, str], list[Json]]:
     """Return the columns' types and the rows."""
-    path = folder / target.snippet.target["path"]
+    path = folder / target.snippet.settings["path"]
     columns, rows = target.ask(_DUCKDB, str(path), copy, source)
     return columns, [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -156,12 +156,10 @@ def kinds(columns: dict[str, str]) -> dict[str, set[str]]:
 
 
 @named("target-duckdb")
-def test_duckdb_holds_right_types_and_each_row_once(
-    target: ThirdPartyTarget, tmp_path: Path
-) -> None:
+def test_duckdb_holds_right_types_and_each_row_once(target: ThirdParty, tmp_path: Path) -> None:
     """An hour that is read again replaces its rows; an unknown object is JSON."""
-    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
-    load(target, target.snippet.target, archive(tmp_path / "again", city="Basel"), tmp_path)
+    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
+    load(target, target.snippet.settings, archive(tmp_path / "again", city="Basel"), tmp_path)
 
     columns, rows = in_duckdb(target, tmp_path)
     assert kinds(columns) == {
@@ -193,11 +191,9 @@ def by_time(*numbers: int) -> list[Json]:
 
 
 @named("target-duckdb")
-def test_the_way_by_duckdb_to_parquet_keeps_every_value(
-    target: ThirdPartyTarget, tmp_path: Path
-) -> None:
+def test_the_way_by_duckdb_to_parquet_keeps_every_value(target: ThirdParty, tmp_path: Path) -> None:
     """With 64 bits and microseconds; the statement is the document's."""
-    load(target, target.snippet.target, archive(tmp_path / "in"), tmp_path)
+    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
     blocks = document("docs/other-targets.md").blocks
     (copy,) = [block.text for block in blocks if block.language == "sql"]
     copy = copy.replace("events.parquet", f"{tmp_path}/events.parquet")
@@ -209,10 +205,10 @@ def test_the_way_by_duckdb_to_parquet_keeps_every_value(
 
 
 @named("target-duckdb")
-def test_duckdb_takes_the_whole_demo_export(target: ThirdPartyTarget, tmp_path: Path) -> None:
+def test_duckdb_takes_the_whole_demo_export(target: ThirdParty, tmp_path: Path) -> None:
     """Twice, and each row is there once."""
     for _ in range(2):
-        load(target, target.snippet.target, DEMO, tmp_path)
+        load(target, target.snippet.settings, DEMO, tmp_path)
 
     _, rows = in_duckdb(target, tmp_path)
     assert len(rows) == DEMO_ROWS
@@ -230,10 +226,10 @@ def database(postgresql_server: sa.URL) -> Iterator[sa.Connection]:
     engine.dispose()
 
 
-def for_postgresql(target: ThirdPartyTarget, url: sa.URL) -> Json:
+def for_postgresql(target: ThirdParty, url: sa.URL) -> Json:
     """The documented settings, with the address of the test's own server."""
     left_out = ("host", "port", "user", "password", "database")
-    kept = {name: v for name, v in target.snippet.target.items() if name not in left_out}
+    kept = {name: v for name, v in target.snippet.settings.items() if name not in left_out}
     # It has only a socket in the file system, which this target takes in a URL alone.
     return {
         **kept,
@@ -259,7 +255,7 @@ def in_postgresql(connection: sa.Connection) -> tuple[dict[str, str], list[Json]
 
 @named("target-postgres")
 def test_postgresql_holds_right_types_and_each_row_once(
-    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+    target: ThirdParty, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
 ) -> None:
     """An hour that is read again replaces its rows; an unknown object is jsonb."""
     settings = for_postgresql(target, postgresql_server)
@@ -286,7 +282,7 @@ def test_postgresql_holds_right_types_and_each_row_once(
 
 @named("target-postgres")
 def test_postgresql_takes_the_whole_demo_export(
-    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+    target: ThirdParty, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
 ) -> None:
     """Twice, and each row is there once; texts among numbers become numbers."""
     for _ in range(2):
@@ -299,7 +295,7 @@ def test_postgresql_takes_the_whole_demo_export(
 
 @named("target-postgres")
 def test_a_nul_character_in_a_property_can_be_loaded_as_text(
-    target: ThirdPartyTarget, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
+    target: ThirdParty, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
 ) -> None:
     """By flattening, as the document says: jsonb has no such character."""
     settings = for_postgresql(target, postgresql_server)
@@ -338,10 +334,10 @@ print(json.dumps([{field.name: str(field.type) for field in table.schema}, table
 @named("target-s3")
 @pytest.mark.parametrize("source", ["hour", "demo"])
 def test_parquet_files_hold_right_types(
-    target: ThirdPartyTarget, tmp_path: Path, bucket: Any, source: str
+    target: ThirdParty, tmp_path: Path, bucket: Any, source: str
 ) -> None:
     """Integers, times, numbers, and objects as JSON; an unknown field has a column of its own."""
-    settings = target.snippet.target
+    settings = target.snippet.settings
     keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
     settings["cloud_provider"]["aws"] |= keys | {
         "aws_endpoint_override": bucket.meta.client.meta.endpoint_url

@@ -18,7 +18,8 @@ from target_posthog.errors import TargetPosthogError
 from target_posthog.target import TargetPosthog
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.processes import encoded, run_target
-from tests.support.singer import Json, counts_in, records, schema, state, uuid_of
+from tests.support.rows import uuid_of
+from tests.support.singer import Json, counts_in, records, schema, state
 
 if TYPE_CHECKING:
     from target_posthog.progress import Counts

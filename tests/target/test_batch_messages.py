@@ -18,7 +18,8 @@ from target_posthog.json_codec import dumps
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import held_events, identities, keys_of, people
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, records, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import counts_in, records, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

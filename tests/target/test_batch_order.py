@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, record, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import counts_in, record, schema, state
 from tests.support.unusual_files import Part, Writer, text_of
 from tests.target.test_batch_messages import RUN_FOLDER, batch, put
 

@@ -14,7 +14,8 @@ from target_posthog.errors import STATE_IS_SAVED, BrokenInput
 from target_posthog.input.reader import SingerLines
 from tests.fakes.posthog_capture import Fault
 from tests.support.processes import SCRIPTS, Running, run_target, start
-from tests.support.singer import record, records, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import record, records, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

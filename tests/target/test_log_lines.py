@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.processes import run_target
-from tests.support.singer import record, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ import pytest
 from target_posthog.posthog.library import OWN_LIB
 from tests.support.field_cases import batches_of
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, record, records, row, schema, state, uuid_of
+from tests.support.rows import row, uuid_of
+from tests.support.singer import counts_in, record, records, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import IDENTITIES, held_events, keys_of, people, with_states
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, rows, uuid_of
+from tests.support.rows import rows, uuid_of
+from tests.support.singer import counts_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,8 @@ from tests.support.histories import (
     with_states,
 )
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, record, records, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import counts_in, record, records, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

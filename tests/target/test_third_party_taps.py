@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from tests.support.processes import run_target
 from tests.support.singer import counts_in
-from tests.support.third_party_taps import Snippet, ThirdPartyTap
+from tests.support.third_party import Snippet, ThirdParty
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +28,12 @@ _OURS = {
 
 
 @pytest.fixture(scope="session")
-def tap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ThirdPartyTap:
+def tap(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ThirdParty:
     """The tap that a test names, installed once."""
-    return ThirdPartyTap(tmp_path_factory.mktemp("tap") / "venv", Snippet(request.param))
+    return ThirdParty(
+        tmp_path_factory.mktemp("tap") / "venv",
+        Snippet("docs/other-taps.md", "extractors", request.param),
+    )
 
 
 def named(name: str) -> pytest.MarkDecorator:
@@ -38,10 +41,10 @@ def named(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("tap", [name], indirect=True, ids=[name])
 
 
-def moved(tap: ThirdPartyTap, settings: Json, config: Json, folder: Path) -> dict[str, int]:
+def moved(tap: ThirdParty, settings: Json, config: Json, folder: Path) -> dict[str, int]:
     """Move all data; return the counts."""
-    messages = tap.run(settings, folder)
-    ended = run_target({**config, **tap.snippet.target}, messages, folder).checked()
+    messages = tap.extract(settings, folder)
+    ended = run_target({**config, **tap.snippet.our_settings}, messages, folder).checked()
     state = [json.loads(line) for line in messages if '"type":"STATE"' in line.replace(" ", "")]
     assert ended.messages[-1] == state[-1]["value"]
     return counts_in(ended.stderr)
@@ -55,7 +58,7 @@ def sent(capture: PosthogCapture, name: str) -> list[Json]:
 
 @named("tap-postgres")
 def test_tables_of_a_real_postgresql(
-    tap: ThirdPartyTap, tmp_path: Path, config: Json, capture: PosthogCapture, postgresql_url: str
+    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture, postgresql_url: str
 ) -> None:
     """Numbers, times with zones, JSON and nulls arrive; people, groups and links are made."""
     url = sa.make_url(postgresql_url)
@@ -70,12 +73,12 @@ def test_tables_of_a_real_postgresql(
         drivername="postgresql", host="localhost", password="-"
     ).difference_update_query(["options"])
     settings = {
-        **tap.snippet.tap,
+        **tap.snippet.settings,
         "sqlalchemy_url": socket.render_as_string(hide_password=False),
         "filter_schemas": [schema],
     }
-    mapping = tap.snippet.target["streams"].pop("public-*")
-    tap.snippet.target["streams"][f"{schema}-*"] = mapping
+    mapping = tap.snippet.our_settings["streams"].pop("public-*")
+    tap.snippet.our_settings["streams"][f"{schema}-*"] = mapping
     for _ in range(2):
         counts = moved(tap, settings, config, tmp_path)
         assert (counts["exported"], counts["accepted"], counts["rejected"]) == (3, 3, 0)
@@ -105,7 +108,7 @@ _TABLE = (
 
 @named("tap-csv-folder")
 def test_files_of_comma_separated_values(
-    tap: ThirdPartyTap, tmp_path: Path, config: Json, capture: PosthogCapture
+    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """A file that was moved brings no second events; picked columns are the properties."""
     rows = "number,customer,ordered_at,total,item_1,item_2,secret\n"
@@ -114,7 +117,7 @@ def test_files_of_comma_separated_values(
         folder = tmp_path / name
         folder.mkdir()
         (folder / "orders.csv").write_text(rows)
-        counts = moved(tap, {**tap.snippet.tap, "path": str(folder)}, config, tmp_path)
+        counts = moved(tap, {**tap.snippet.settings, "path": str(folder)}, config, tmp_path)
         assert (counts["accepted"], counts["rejected"]) == (2, 1)
     first, second = sent(capture, "Order placed")
     assert first["properties"] == {"total": "9.5", "item_1": "book", **_OURS}
@@ -124,7 +127,7 @@ def test_files_of_comma_separated_values(
 
 @named("tap-jsonl")
 def test_lines_of_json(
-    tap: ThirdPartyTap, tmp_path: Path, config: Json, capture: PosthogCapture
+    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """A field names the event, and a part of an object the person."""
     (tmp_path / "input").mkdir()
@@ -136,7 +139,7 @@ def test_lines_of_json(
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
     (tmp_path / "input" / "log.jsonl").write_text(text)
-    settings = {**tap.snippet.tap, "path": str(tmp_path / tap.snippet.tap["path"])}
+    settings = {**tap.snippet.settings, "path": str(tmp_path / tap.snippet.settings["path"])}
     for _ in range(2):
         counts = moved(tap, settings, config, tmp_path)
         assert (counts["accepted"], counts["rejected"]) == (2, 1)

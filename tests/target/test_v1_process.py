@@ -20,7 +20,8 @@ from tests.support.histories import (
     with_states,
 )
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, row, rows, uuid_of
+from tests.support.rows import row, rows, uuid_of
+from tests.support.singer import counts_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.field_cases import run_case
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, record, records, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import counts_in, record, records, schema, state
 from tests.support.target_in_process import preview
 
 if TYPE_CHECKING:

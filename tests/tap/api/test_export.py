@@ -35,7 +35,8 @@ from tap_amplitude.errors import (
 )
 from tap_amplitude.windows import Window
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.tap_runs import HOUR, START, file_name, packed, rows, write_zip
+from tests.support.export_files import file_name, packed, write_zip
+from tests.support.rows import HOUR, START, hour_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +113,7 @@ def another_server(status: int, body: bytes, **headers: str) -> Iterator[tuple[s
 
 def test_a_window_comes_as_a_verified_archive(tmp_path: Path) -> None:
     """All rows of the window are on disk, and no unfinished file."""
-    with AmplitudeExportApi(rows(0, 1, 2, 3)) as server:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as server:
         client = Client(server.url, tmp_path)
 
         assert client.events(FOUR_HOURS) == 12
@@ -173,7 +174,7 @@ def test_every_rule_of_the_table_can_fire() -> None:
 
 def test_keys_are_refused_at_once_with_the_likely_cause(tmp_path: Path) -> None:
     """A wrong secret is no reason to wait; the message names all that may be wrong."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         client = Client(server.url, tmp_path, secret_key="s3cr3t-of-another-region")
         with pytest.raises(WrongCredentials) as caught:
             client.api.fetch(ONE_HOUR)
@@ -188,7 +189,7 @@ def test_keys_are_refused_at_once_with_the_likely_cause(tmp_path: Path) -> None:
 
 def test_a_401_is_refused_at_once_too(tmp_path: Path) -> None:
     """The status for missing credentials is handled like wrong ones."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.UNAUTHORIZED_401)
         client = Client(server.url, tmp_path)
         with pytest.raises(WrongCredentials):
@@ -200,7 +201,7 @@ def test_a_401_is_refused_at_once_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("form", ["json", "plain"])
 def test_a_size_refusal_asks_for_less(tmp_path: Path, form: str) -> None:
     """A 400 that speaks of size splits the window, without waiting."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SIZE_400, form=form)
         client = Client(server.url, tmp_path)
 
@@ -210,7 +211,7 @@ def test_a_size_refusal_asks_for_less(tmp_path: Path, form: str) -> None:
 
 def test_a_single_hour_that_is_too_large_points_to_the_bucket_export(tmp_path: Path) -> None:
     """No smaller request exists, so the error names the way out."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SIZE_400)
         with pytest.raises(FixSource, match="archive_path") as caught:
             Client(server.url, tmp_path).api.fetch(ONE_HOUR)
@@ -220,7 +221,7 @@ def test_a_single_hour_that_is_too_large_points_to_the_bucket_export(tmp_path: P
 
 def test_another_400_stops_with_its_own_words(tmp_path: Path) -> None:
     """A refusal that no smaller window mends is not split and not tried again."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.OTHER_400, details="Invalid user property country")
         client = Client(server.url, tmp_path)
         with pytest.raises(FixConfiguration, match="Invalid user property country"):
@@ -231,7 +232,7 @@ def test_another_400_stops_with_its_own_words(tmp_path: Path) -> None:
 
 def test_a_gateway_time_out_splits_a_window_and_repeats_an_hour(tmp_path: Path) -> None:
     """504 means too much at once; for one hour it may pass."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.GATEWAY_TIMEOUT_504, times=2)
         client = Client(server.url, tmp_path)
 
@@ -242,7 +243,7 @@ def test_a_gateway_time_out_splits_a_window_and_repeats_an_hour(tmp_path: Path) 
 
 def test_silence_splits_a_window_and_repeats_an_hour(tmp_path: Path) -> None:
     """A read time-out before the answer is treated like 504."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SLOW, times=2, seconds=3)
         client = Client(server.url, tmp_path, answer_seconds=0.5)
 
@@ -253,7 +254,7 @@ def test_silence_splits_a_window_and_repeats_an_hour(tmp_path: Path) -> None:
 
 def test_an_odd_404_is_tried_a_few_times_and_then_the_address_is_wrong(tmp_path: Path) -> None:
     """A page that does not speak of data is no empty hour: an empty hour would lose events."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.NOT_FOUND_ODD, times=2)
         assert Client(server.url, tmp_path).events() == 3
 
@@ -265,7 +266,7 @@ def test_an_odd_404_is_tried_a_few_times_and_then_the_address_is_wrong(tmp_path:
 
 def test_a_page_in_mid_run_is_no_wrong_address_and_no_wrong_key(tmp_path: Path) -> None:
     """What worked a moment ago is not wrong now: something in between answers, and that passes."""
-    with AmplitudeExportApi(rows(0, 1)) as server:
+    with AmplitudeExportApi(hour_rows(0, 1)) as server:
         client = Client(server.url, tmp_path)
         assert client.events(ONE_HOUR) == 3
 
@@ -279,7 +280,7 @@ def test_a_page_in_mid_run_is_no_wrong_address_and_no_wrong_key(tmp_path: Path) 
 @pytest.mark.parametrize("fault", [Fault.NOT_FOUND_ODD, Fault.FORBIDDEN_PAGE])
 def test_a_page_that_stays_in_mid_run_is_to_be_run_again(tmp_path: Path, fault: Fault) -> None:
     """The run ends with exit code 1: there is nothing to change in the configuration."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         client = Client(server.url, tmp_path, retry_seconds=0)
         client.events(ONE_HOUR)
         server.fail(fault, times=None)
@@ -289,7 +290,7 @@ def test_a_page_that_stays_in_mid_run_is_to_be_run_again(tmp_path: Path, fault: 
 
 def test_keys_that_are_revoked_in_mid_run_stop_at_once(tmp_path: Path) -> None:
     """Amplitude's own words about the keys hold at any time."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         client = Client(server.url, tmp_path)
         client.events(ONE_HOUR)
         server.fail(Fault.FORBIDDEN_403, times=None)
@@ -303,7 +304,7 @@ def test_keys_that_are_revoked_in_mid_run_stop_at_once(tmp_path: Path) -> None:
 )
 def test_an_error_with_status_200_keeps_its_words(tmp_path: Path, form: str, told: str) -> None:
     """A message in place of the archive says more than that the archive is damaged."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.NOT_A_ZIP_200, times=None, form=form)
         with pytest.raises(RunAgain, match=told):
             Client(server.url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
@@ -346,7 +347,7 @@ def test_what_can_get_better_is_tried_again(
     tmp_path: Path, fault: Fault, details: dict[str, Any]
 ) -> None:
     """Two failures, then the whole hour; nothing of the broken downloads stays on disk."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(fault, times=2, **details)
         client = Client(server.url, tmp_path)
 
@@ -358,7 +359,7 @@ def test_what_can_get_better_is_tried_again(
 
 def test_waits_are_short_at_first_and_grow(tmp_path: Path) -> None:
     """Most failures are over at once; the others must not be hammered."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SERVER_5XX, times=9)
         client = Client(server.url, tmp_path)
         client.events()
@@ -370,7 +371,7 @@ def test_waits_are_short_at_first_and_grow(tmp_path: Path) -> None:
 
 def test_retry_after_in_seconds_is_a_minimum(tmp_path: Path) -> None:
     """The server knows better than the back-off, but is never asked earlier than it allows."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.RATE_LIMIT_429, retry_after=40)
         server.fail(Fault.RATE_LIMIT_429, retry_after=0)
         client = Client(server.url, tmp_path)
@@ -383,7 +384,7 @@ def test_retry_after_in_seconds_is_a_minimum(tmp_path: Path) -> None:
 def test_retry_after_as_a_date_is_a_minimum(tmp_path: Path) -> None:
     """HTTP allows a date in the same header."""
     moment = datetime.now(timezone.utc) + timedelta(seconds=50)
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.RATE_LIMIT_429, retry_after=format_datetime(moment, usegmt=True))
         client = Client(server.url, tmp_path)
         client.events()
@@ -393,7 +394,7 @@ def test_retry_after_as_a_date_is_a_minimum(tmp_path: Path) -> None:
 
 def test_trying_ends_and_can_be_taken_up_again(tmp_path: Path) -> None:
     """What does not get better in time stops the run; the same run works later."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SERVER_5XX, times=None, status=503)
         client = Client(server.url, tmp_path, retry_seconds=0)
         with pytest.raises(RunAgain, match="503") as caught:
@@ -405,7 +406,7 @@ def test_trying_ends_and_can_be_taken_up_again(tmp_path: Path) -> None:
 
 def test_a_retry_after_beyond_the_limit_stops_at_once(tmp_path: Path) -> None:
     """There is no use in waiting for a moment that lies beyond the time to wait."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.RATE_LIMIT_429, retry_after=3600)
         client = Client(server.url, tmp_path, retry_seconds=600)
         with pytest.raises(RunAgain, match="come back in 60 minutes, later than") as caught:
@@ -420,7 +421,7 @@ def test_waiting_is_said_once_for_a_window(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """One warning when it starts, none for each try."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.SERVER_5XX, times=5)
         with caplog.at_level(logging.WARNING):
             Client(server.url, tmp_path).events()
@@ -436,12 +437,12 @@ def test_a_refused_connection_is_tried_again(tmp_path: Path) -> None:
 
 def test_a_redirect_to_another_host_does_not_carry_the_keys(tmp_path: Path) -> None:
     """The keys are for Amplitude only."""
-    archive = write_zip(tmp_path / "other.zip", {file_name(0): packed(rows(0))})
+    archive = write_zip(tmp_path / "other.zip", {file_name(0): packed(hour_rows(0))})
     spool = tmp_path / "spool"
     spool.mkdir()
     with (
         another_server(200, archive.read_bytes()) as (url, seen),
-        AmplitudeExportApi(rows(0)) as server,
+        AmplitudeExportApi(hour_rows(0)) as server,
     ):
         server.fail(Fault.REDIRECT, to=f"{url}/elsewhere")
         client = Client(server.url, spool)
@@ -466,7 +467,7 @@ def test_a_redirect_to_no_address_is_told_in_words(tmp_path: Path, location: str
 
 def test_a_redirect_within_the_host_keeps_the_keys(tmp_path: Path) -> None:
     """A proxy may move the path; relative addresses count from the one that was asked."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.REDIRECT, to="/api/2/export?start=20240101T00&end=20240101T00")
 
         assert Client(server.url, tmp_path).events() == 3
@@ -484,10 +485,10 @@ def test_netrc_is_not_asked_for_keys(tmp_path: Path, monkeypatch: pytest.MonkeyP
     netrc.write_text("machine localhost login me password s3cr3t\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    archive = write_zip(tmp_path / "other.zip", {file_name(0): packed(rows(0))})
+    archive = write_zip(tmp_path / "other.zip", {file_name(0): packed(hour_rows(0))})
     with (
         another_server(200, archive.read_bytes()) as (url, seen),
-        AmplitudeExportApi(rows(0)) as server,
+        AmplitudeExportApi(hour_rows(0)) as server,
     ):
         server.fail(Fault.REDIRECT, to=url.replace("127.0.0.1", "localhost"))
         Client(server.url, tmp_path).events()
@@ -527,7 +528,7 @@ def test_keys_are_hidden_however_they_are_written(write: Callable[[str], str]) -
 
 def test_a_circle_of_redirects_is_a_wrong_address(tmp_path: Path) -> None:
     """It ends with an error that names the setting."""
-    with AmplitudeExportApi(rows(0)) as server:
+    with AmplitudeExportApi(hour_rows(0)) as server:
         server.fail(Fault.REDIRECT, times=None, to=f"{server.url}/api/2/export?start=a")
         with pytest.raises(TapError, match="api_url"):
             Client(server.url, tmp_path).api.fetch(ONE_HOUR)
@@ -555,7 +556,7 @@ def test_the_tap_introduces_itself(tmp_path: Path) -> None:
 
 def test_hours_that_were_not_asked_for_stop_the_run(tmp_path: Path) -> None:
     """An archive of other hours would put the state out of step with what was exported."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(7): packed(rows(7))}).read_bytes()
+    archive = write_zip(tmp_path / "a.zip", {file_name(7): packed(hour_rows(7))}).read_bytes()
     with another_server(200, archive) as (url, _), pytest.raises(ForeignArchive, match="_7#70"):
         Client(url, tmp_path).api.fetch(FOUR_HOURS)
 
@@ -599,7 +600,7 @@ def test_a_zip_without_events_is_no_empty_hour(
 
 def test_a_zip_of_zips_is_read_by_the_api_too(tmp_path: Path) -> None:
     """What a file is, its bytes say, wherever it comes from."""
-    inner = write_zip(tmp_path / "inner.zip", {file_name(0): packed(rows(0))}).read_bytes()
+    inner = write_zip(tmp_path / "inner.zip", {file_name(0): packed(hour_rows(0))}).read_bytes()
     body = write_zip(tmp_path / "sent.zip", {"day.zip": inner}).read_bytes()
     spool = tmp_path / "spool"
     spool.mkdir()

@@ -15,17 +15,9 @@ from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import Found, as_it_is
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
 from tap_amplitude.files.archive import Archive, open_archive
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    file_name,
-    ids,
-    packed,
-    rows,
-    run_tap,
-    write_files,
-    write_zip,
-)
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import run_tap
+from tests.support.rows import HOUR, START, hour_rows, ids
 
 BOUND = 1024**3
 
@@ -39,7 +31,7 @@ def opened(path: Path, max_member_bytes: int = BOUND) -> Archive:
 
 def test_a_zip_and_a_folder_of_the_same_files_give_the_same(tmp_path: Path) -> None:
     """Where the files lie makes no difference: nested or not, zipped or not."""
-    files = {f"export/123/{file_name(n)}": packed(rows(n)) for n in (0, 3)}
+    files = {f"export/123/{file_name(n)}": packed(hour_rows(n)) for n in (0, 3)}
     flat = {name.split("/")[-1]: content for name, content in files.items()}
     places = [
         write_zip(tmp_path / "nested.zip", files),
@@ -51,15 +43,15 @@ def test_a_zip_and_a_folder_of_the_same_files_give_the_same(tmp_path: Path) -> N
     runs = [run_tap(tmp_path, {"archive_path": str(place)}) for place in places]
 
     for run in runs:
-        assert run.code == 0
-        assert run.ids == ids(rows(0, 3))
+        assert run.exit_code == 0
+        assert run.ids == ids(hour_rows(0, 3))
         assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
 
 
 def test_files_are_read_by_hour_and_then_by_number(tmp_path: Path) -> None:
     """`_9` comes before `_10` and `#70` before `#627`, although text sorts them otherwise."""
     names = [file_name(10, 5), file_name(9, 627), file_name(9, 70), file_name(10, 40)]
-    archive = opened(write_files(tmp_path / "a", {name: packed(rows(0)) for name in names}))
+    archive = opened(write_files(tmp_path / "a", {name: packed(hour_rows(0)) for name in names}))
 
     assert [m.name for m in archive.members] == [
         file_name(9, 70),
@@ -71,15 +63,15 @@ def test_files_are_read_by_hour_and_then_by_number(tmp_path: Path) -> None:
 
 def test_padded_hours_plain_json_and_quoted_names_are_read(tmp_path: Path) -> None:
     """Variants that tools leave behind are the same files."""
-    plain = gzip.decompress(packed(rows(0)))
+    plain = gzip.decompress(packed(hour_rows(0)))
     archive = opened(
         write_files(
             tmp_path / "a",
             {
-                "123_2024-01-01_05#1.json.gz": packed(rows(5)),
+                "123_2024-01-01_05#1.json.gz": packed(hour_rows(5)),
                 "123_2024-01-01_6#1.json": plain,
-                "123_2024-01-01_7%231.json.gz": packed(rows(7)),
-                "my_app_2024-01-01_8#1.json.gz": packed(rows(8)),
+                "123_2024-01-01_7%231.json.gz": packed(hour_rows(7)),
+                "my_app_2024-01-01_8#1.json.gz": packed(hour_rows(8)),
             },
         )
     )
@@ -92,7 +84,7 @@ def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None
     folder = write_files(
         tmp_path / "a",
         {
-            file_name(0): packed(rows(0)),
+            file_name(0): packed(hour_rows(0)),
             "123_2024-01-01_1_complete": b"",
             "-189524_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
             "187520_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
@@ -104,12 +96,12 @@ def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None
     )
     run = run_tap(tmp_path, {"archive_path": str(folder)})
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert len(run.records) == 3
     warnings = run.lines("WARNING")
     assert len(warnings) == 1
     assert "2 files" in warnings[0]
-    assert "2 files of merged users" in run.log
+    assert "2 files of merged users" in run.stderr
     assert "'notes.txt'" in warnings[0] or "'readme.md'" in warnings[0]
 
 
@@ -124,7 +116,7 @@ def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None
 )
 def test_a_file_whose_name_tells_no_hour_is_refused(tmp_path: Path, name: str) -> None:
     """Guessing would put its events at a wrong place, or leave them out."""
-    folder = write_files(tmp_path / "a", {name: packed(rows(0))})
+    folder = write_files(tmp_path / "a", {name: packed(hour_rows(0))})
 
     with pytest.raises(ForeignArchive, match="tells no export hour"):
         opened(folder)
@@ -132,7 +124,7 @@ def test_a_file_whose_name_tells_no_hour_is_refused(tmp_path: Path, name: str) -
 
 def test_a_file_of_a_whole_old_day_counts_as_its_last_hour(tmp_path: Path) -> None:
     """So that the state moves past the day when all of it is out."""
-    folder = write_files(tmp_path / "a", {"123_2014-11-01#7.json.gz": packed(rows(0))})
+    folder = write_files(tmp_path / "a", {"123_2014-11-01#7.json.gz": packed(hour_rows(0))})
 
     assert opened(folder).members[0].hour == datetime(2014, 11, 1, 23, tzinfo=timezone.utc)
 
@@ -141,7 +133,7 @@ def test_an_archive_without_event_files_is_refused(tmp_path: Path) -> None:
     """Success without a single event would hide a wrong path."""
     run = run_tap(tmp_path, {"archive_path": str(write_files(tmp_path / "a", {"photo.jpg": b"x"}))})
 
-    assert run.code == 1
+    assert run.exit_code == 1
     assert "holds no export files" in run.lines("ERROR")[0]
 
 
@@ -151,7 +143,7 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
     tmp_path: Path, damage: str, kind: str
 ) -> None:
     """The checksums of an hour are compared before its first event is handed on."""
-    whole = packed(rows(1, each=500))
+    whole = packed(hour_rows(1, each=500))
     damaged = {
         "cut": whole[: len(whole) // 2],
         "flipped": whole[:900] + bytes([whole[900] ^ 1]) + whole[901:],
@@ -159,9 +151,9 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
         "empty": b"",
     }[damage]
     files = {
-        file_name(0): packed(rows(0)),
+        file_name(0): packed(hour_rows(0)),
         # Large enough to leave the tap's own buffer, if it were read before the check.
-        file_name(1, 5): packed(rows(1, each=2000)),
+        file_name(1, 5): packed(hour_rows(1, each=2000)),
         file_name(1, 70): damaged,
     }
     place = (
@@ -171,17 +163,17 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
     )
     run = run_tap(tmp_path, {"archive_path": str(place)})
 
-    assert run.code == 1
-    assert run.ids == ids(rows(0))
+    assert run.exit_code == 1
+    assert run.ids == ids(hour_rows(0))
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
     error = run.lines("ERROR")[0]
     assert file_name(1, 70) in error
-    assert "Traceback" not in run.log
+    assert "Traceback" not in run.stderr
 
 
 def test_a_wrong_checksum_of_the_zip_alone_is_damage(tmp_path: Path) -> None:
     """The zip's own checksum is compared, too: a plain member has no other."""
-    plain = gzip.decompress(packed(rows(0)))
+    plain = gzip.decompress(packed(hour_rows(0)))
     path = write_zip(tmp_path / "a.zip", {file_name(0).removesuffix(".gz"): plain})
     content = path.read_bytes()
     path.write_bytes(content.replace(b"user-1", b"user-9"))
@@ -193,7 +185,7 @@ def test_a_wrong_checksum_of_the_zip_alone_is_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [0.2, 0.6, 0.99])
 def test_a_cut_zip_is_damage(tmp_path: Path, cut: float) -> None:
     """Without its directory a .zip is no .zip."""
-    path = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(9)})
+    path = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(9)})
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * cut)])
 
@@ -203,7 +195,7 @@ def test_a_cut_zip_is_damage(tmp_path: Path, cut: float) -> None:
 
 def test_an_encrypted_zip_is_told_as_unreadable(tmp_path: Path) -> None:
     """No password is ever asked for."""
-    path = write_zip(tmp_path / "a.zip", {file_name(0): packed(rows(0))})
+    path = write_zip(tmp_path / "a.zip", {file_name(0): packed(hour_rows(0))})
     content = bytearray(path.read_bytes())
     content[6] |= 1  # the flag in the member's header
     content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
@@ -226,17 +218,17 @@ def test_a_hostile_name_is_never_a_path(tmp_path: Path, name: str) -> None:
     """Events are read from the .zip; nothing is written under a member's name."""
     inner = tmp_path / "one" / "two"
     inner.mkdir(parents=True)
-    path = write_zip(inner / "a.zip", {name: packed(rows(0))})
+    path = write_zip(inner / "a.zip", {name: packed(hour_rows(0))})
     run = run_tap(inner, {"archive_path": str(path)})
 
-    assert run.ids == ids(rows(0))
+    assert run.ids == ids(hour_rows(0))
     assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"a.zip", "config.json"}
     assert not Path("/absolute-by-mistake").exists()
 
 
 def test_a_file_that_unpacks_to_more_than_it_may_is_refused(tmp_path: Path) -> None:
     """`max_member_gb` bounds what one file may become."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0, each=1000))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0, each=1000))})
 
     opened(folder, max_member_bytes=200_000)
     with pytest.raises(HostileArchive, match="max_member_gb"):
@@ -281,7 +273,9 @@ def test_an_endless_line_is_kept_by_its_beginning(tmp_path: Path) -> None:
 
 def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
     """Gzip files may be joined by writing one behind the other."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0)) + packed(rows(1))})
+    folder = write_files(
+        tmp_path / "a", {file_name(0): packed(hour_rows(0)) + packed(hour_rows(1))}
+    )
     (member,) = opened(folder).members
 
     assert len(list(member.take(strict_object, as_it_is))) == 6
@@ -289,7 +283,7 @@ def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
     """A dangling link stands for files that cannot be had."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     (folder / file_name(1)).symlink_to(tmp_path / "gone")
 
     with pytest.raises(DamagedArchive, match=file_name(1)):
@@ -298,7 +292,7 @@ def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
 
 def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
     """`start_date` is inclusive and `end_date` exclusive, by the hours of the names."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(6)})
+    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
     run = run_tap(
         tmp_path,
         {
@@ -308,32 +302,32 @@ def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
         },
     )
 
-    assert run.ids == ids(rows(2, 3))
+    assert run.ids == ids(hour_rows(2, 3))
     assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
 
 
 def test_hours_before_the_state_are_skipped(tmp_path: Path) -> None:
     """An archive that overlaps the last one adds only what is new."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in range(6)})
+    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T04:00:00Z"}}}
     run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
     again = run_tap(tmp_path, {"archive_path": str(folder)}, state=run.last_state)
 
-    assert run.ids == ids(rows(4, 5))
+    assert run.ids == ids(hour_rows(4, 5))
     assert again.records == []
-    assert again.code == 0
-    assert "Nothing to export" in again.log
+    assert again.exit_code == 0
+    assert "Nothing to export" in again.stderr
 
 
 def test_hours_between_two_files_are_empty_and_a_gap_after_the_state_is_said(
     tmp_path: Path,
 ) -> None:
     """Bucket exports leave no mark for an hour without events."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (5, 9)})
+    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (5, 9)})
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T01:00:00Z"}}}
     run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
 
-    assert run.ids == ids(rows(5, 9))
+    assert run.ids == ids(hour_rows(5, 9))
     assert [s["next_export_hour"][11:13] for s in run.states] == ["01", "06", "10"]
     assert "hours between" in run.lines("WARNING")[0]
 
@@ -342,10 +336,10 @@ def test_hours_that_are_not_ready_are_left_for_later(tmp_path: Path) -> None:
     """A bucket export of the present hour may still be written to."""
     this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     old, new = (this_hour - 5 * HOUR - START) // HOUR, (this_hour - START) // HOUR
-    folder = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (old, new)})
+    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (old, new)})
     run = run_tap(tmp_path, {"archive_path": str(folder)})
 
-    assert run.ids == ids(rows(old))
+    assert run.ids == ids(hour_rows(old))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
@@ -353,7 +347,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
     """Twenty times the events need the same memory, within a few megabytes."""
     peaks = []
     for name, each in (("small", 2_000), ("large", 40_000)):
-        content = packed(rows(0, each=each))
+        content = packed(hour_rows(0, each=each))
         folder = write_files(tmp_path / name, {file_name(0): content})
         # Measured in the process itself: a child begins with the peak of its parent.
         script = (
@@ -373,7 +367,10 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
 
 def test_a_file_tells_its_app_and_when_it_came(tmp_path: Path) -> None:
     """Both say whose hours a state holds; an entry of a .zip has no time of coming."""
-    files = {file_name(0): packed(rows(0)), "my_app_2024-01-01_1#1.json.gz": packed(rows(1))}
+    files = {
+        file_name(0): packed(hour_rows(0)),
+        "my_app_2024-01-01_1#1.json.gz": packed(hour_rows(1)),
+    }
     folder = opened(write_files(tmp_path / "a", files))
     packed_up = opened(write_zip(tmp_path / "a.zip", files))
 

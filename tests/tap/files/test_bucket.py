@@ -28,19 +28,11 @@ from tests.fakes.google_objects import BUCKET as ENCODED
 from tests.fakes.google_objects import GoogleObjects
 from tests.support.batches import batch
 from tests.support.buckets import Bucket, azure_bucket, gcs_bucket, s3_bucket
+from tests.support.export_files import file_name, packed, write_zip
+from tests.support.processes import run_tap
+from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.selecting import catalog_of
 from tests.support.tap_in_process import batch_ids
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    catalog_of,
-    file_name,
-    ids,
-    packed,
-    row,
-    rows,
-    run_tap,
-    write_zip,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,21 +86,21 @@ def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
     """Several files for an hour, padded hours, markers, lists of merged users, folders by app."""
     bucket.put(
         {
-            f"exports/123/{file_name(10, 5)}": packed(rows(10)),
-            f"exports/123/{file_name(9, 627)}": packed([row(START + 9 * HOUR, 8)]),
-            f"exports/123/{file_name(9, 70)}": packed([row(START + 9 * HOUR, 7)]),
-            "exports/123/123_2024-01-01_02#1.json.gz": packed(rows(2)),
+            f"exports/123/{file_name(10, 5)}": packed(hour_rows(10)),
+            f"exports/123/{file_name(9, 627)}": packed([hour_row(START + 9 * HOUR, 8)]),
+            f"exports/123/{file_name(9, 70)}": packed([hour_row(START + 9 * HOUR, 7)]),
+            "exports/123/123_2024-01-01_02#1.json.gz": packed(hour_rows(2)),
             "exports/123/123_2024-01-01_3_complete": b"\n",
             "exports/-9/-9_2024-01-01_5.json.gz": packed([MERGE]),
             # Only near by name, not below the address.
-            f"exports-old/123/{file_name(11)}": packed(rows(11)),
+            f"exports-old/123/{file_name(11)}": packed(hour_rows(11)),
         }
     )
     done = run(tmp_path, bucket, "/exports")
 
     assert done.code == 0, done.log
-    nine = [row(START + 9 * HOUR, 7), row(START + 9 * HOUR, 8)]
-    assert done.ids == ids(rows(2)) + ids(nine) + ids(rows(10))
+    nine = [hour_row(START + 9 * HOUR, 7), hour_row(START + 9 * HOUR, 8)]
+    assert done.ids == ids(hour_rows(2)) + ids(nine) + ids(hour_rows(10))
     assert [s["next_export_hour"][11:13] for s in done.states] == ["03", "10", "11"]
     assert done.lines("WARNING") == []
 
@@ -117,15 +109,15 @@ def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
     tmp_path: Path, bucket: Bucket
 ) -> None:
     """By their bytes and rows; of a .zip only its list and the files of the hour are fetched."""
-    inner = write_zip(tmp_path / "inner.zip", {file_name(1): packed(rows(1))}).read_bytes()
-    day = write_zip(tmp_path / "day.zip", {file_name(0): packed(rows(0)), "in.zip": inner})
+    inner = write_zip(tmp_path / "inner.zip", {file_name(1): packed(hour_rows(1))}).read_bytes()
+    day = write_zip(tmp_path / "day.zip", {file_name(0): packed(hour_rows(0)), "in.zip": inner})
     bucket.put(
         {
             "x/2024-01-01.zip": day.read_bytes(),
-            "x/123_2024-01-01_2.json.gz": packed(rows(2)),
+            "x/123_2024-01-01_2.json.gz": packed(hour_rows(2)),
             "x/123_2024-01-01_1.json.gz": packed([MERGE]),
-            f"x/copy/{file_name(0)}": packed(rows(0)),
-            f"x/{file_name(3)}": gzip.decompress(packed(rows(3))),
+            f"x/copy/{file_name(0)}": packed(hour_rows(0)),
+            f"x/{file_name(3)}": gzip.decompress(packed(hour_rows(3))),
             "x/._123_2024-01-01_3#1.json.gz": b"x",
         }
     )
@@ -133,7 +125,7 @@ def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
     files = run(tmp_path, bucket, "/x", config=batch(tmp_path / "out"))
 
     assert (records.code, files.code) == (0, 0), records.log + files.log
-    assert records.ids == batch_ids(files) == ids(rows(0, 1, 2, 3))
+    assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
     assert records.states == files.states
     for reason in ("with the same content", "of merged users", "made by a desktop"):
         assert f"1 file {reason}" in records.log
@@ -141,13 +133,13 @@ def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
 
 def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> None:
     """They arrive with other bytes than the bucket lists, and have no ranges."""
-    lines = gzip.decompress(packed(rows(0)))
+    lines = gzip.decompress(packed(hour_rows(0)))
     objects = {
         file_name(0): gzip.compress(lines),
-        file_name(1): gzip.compress(packed(rows(1))),
-        "123_2024-01-01_2.json.gz": gzip.compress(gzip.decompress(packed(rows(2)))),
+        file_name(1): gzip.compress(packed(hour_rows(1))),
+        "123_2024-01-01_2.json.gz": gzip.compress(gzip.decompress(packed(hour_rows(2)))),
         "day.zip": gzip.compress(
-            write_zip(tmp_path / "day.zip", {file_name(3): packed(rows(3))}).read_bytes()
+            write_zip(tmp_path / "day.zip", {file_name(3): packed(hour_rows(3))}).read_bytes()
         ),
     }
     with GoogleObjects(objects) as server:
@@ -157,45 +149,52 @@ def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> No
         files = run(tmp_path, bucket, config=batch(tmp_path / "out"))
 
     assert (records.code, files.code) == (0, 0), records.log + files.log
-    assert records.ids == batch_ids(files) == ids(rows(0, 1, 2, 3))
+    assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
 
 
 def test_a_bucket_root_and_the_beginning_of_names_are_addresses_too(
     tmp_path: Path, bucket: Bucket
 ) -> None:
     """Amplitude puts a prefix before the names as it is, with or without a slash."""
-    bucket.put({f"daily-{file_name(0)}": packed(rows(0)), f"other-{file_name(1)}": packed(rows(1))})
+    bucket.put(
+        {
+            f"daily-{file_name(0)}": packed(hour_rows(0)),
+            f"other-{file_name(1)}": packed(hour_rows(1)),
+        }
+    )
 
-    assert run(tmp_path, bucket).ids == ids(rows(0, 1))
-    assert run(tmp_path, bucket, "/daily-").ids == ids(rows(0))
-    assert run(tmp_path, bucket, f"/other-{file_name(1)}").ids == ids(rows(1))
+    assert run(tmp_path, bucket).ids == ids(hour_rows(0, 1))
+    assert run(tmp_path, bucket, "/daily-").ids == ids(hour_rows(0))
+    assert run(tmp_path, bucket, f"/other-{file_name(1)}").ids == ids(hour_rows(1))
 
 
 def test_the_next_run_opens_only_what_is_new(tmp_path: Path, bucket: Bucket) -> None:
     """Hours of the state are not opened again: here they could not even be read."""
-    bucket.put({file_name(n): packed(rows(n)) for n in (0, 1, 30)})
+    bucket.put({file_name(n): packed(hour_rows(n)) for n in (0, 1, 30)})
     first = run(tmp_path, bucket)
     bucket.put({file_name(n): b"garbage" for n in (0, 1, 30)})
     idle = run(tmp_path, bucket, state=first.last_state)
-    bucket.put({file_name(31): packed(rows(31)), file_name(24 * 40): packed(rows(24 * 40))})
+    bucket.put(
+        {file_name(31): packed(hour_rows(31)), file_name(24 * 40): packed(hour_rows(24 * 40))}
+    )
     second = run(tmp_path, bucket, state=first.last_state)
 
-    assert first.ids == ids(rows(0, 1, 30))
+    assert first.ids == ids(hour_rows(0, 1, 30))
     assert (idle.code, idle.records) == (0, [])
     assert "Nothing to export" in idle.log
-    assert second.ids == ids(rows(31, 24 * 40))
+    assert second.ids == ids(hour_rows(31, 24 * 40))
     assert second.lines("WARNING") == []
 
 
 def test_a_file_of_several_hours_is_read_once_and_whole(tmp_path: Path, bucket: Bucket) -> None:
     """An export that runs every three hours names a file for one of them."""
-    bucket.put({file_name(2): packed(rows(0, 1, 2)), file_name(5): packed(rows(3, 4, 5))})
+    bucket.put({file_name(2): packed(hour_rows(0, 1, 2)), file_name(5): packed(hour_rows(3, 4, 5))})
     first = run(tmp_path, bucket)
-    bucket.put({file_name(6): packed(rows(6, 7, 8))})  # and one that names its first hour
+    bucket.put({file_name(6): packed(hour_rows(6, 7, 8))})  # and one that names its first hour
     second = run(tmp_path, bucket, state=first.last_state)
 
-    assert first.ids == ids(rows(0, 1, 2, 3, 4, 5))
-    assert second.ids == ids(rows(6, 7, 8))
+    assert first.ids == ids(hour_rows(0, 1, 2, 3, 4, 5))
+    assert second.ids == ids(hour_rows(6, 7, 8))
     times = [record["server_upload_time"] for record in first.records]
     assert times[0].startswith("2024-01-01T00:00")
 
@@ -206,10 +205,10 @@ def test_hours_that_are_still_being_written_are_left_for_later(
     """A late export writes the files of an hour one by one; half of it would be lost."""
     this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     late = (this_hour - 6 * HOUR - START) // HOUR
-    bucket.put({file_name(0): packed(rows(0)), file_name(late): packed(rows(late))})
+    bucket.put({file_name(0): packed(hour_rows(0)), file_name(late): packed(hour_rows(late))})
     done = run(tmp_path, bucket)
 
-    assert done.ids == ids(rows(0))
+    assert done.ids == ids(hour_rows(0))
     assert done.code == 0
     assert "others may follow" in done.log
     assert done.states[-1]["next_export_hour"] == file_hour(late)
@@ -224,9 +223,9 @@ def test_more_than_a_page_of_objects_is_listed(tmp_path: Path, s3: Bucket) -> No
     """S3 lists at most 1,000 objects at once."""
     content = packed([])
     s3.put({f"x/{file_name(0, part)}": content for part in range(1005)})
-    s3.put({f"x/{file_name(1)}": packed(rows(1))})
+    s3.put({f"x/{file_name(1)}": packed(hour_rows(1))})
 
-    assert run(tmp_path, s3, "/x").ids == ids(rows(1))
+    assert run(tmp_path, s3, "/x").ids == ids(hour_rows(1))
 
 
 def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucket: Bucket) -> None:
@@ -234,7 +233,7 @@ def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucke
     newer = MERGE | {"amplitude_id": 7}
     bucket.put(
         {
-            file_name(9): packed(rows(9)),
+            file_name(9): packed(hour_rows(9)),
             "-9_2024-01-01_5.json.gz": packed([MERGE]),
             "123_2024-01-01_6.json.gz": packed([newer]),
         }
@@ -264,10 +263,10 @@ def test_an_hour_is_whole_before_its_first_event_comes_out(
 ) -> None:
     """Copied to the disk, or read from the bucket twice when it does not fit."""
     use(s3, monkeypatch)
-    whole = packed(rows(1, each=500))
+    whole = packed(hour_rows(1, each=500))
     s3.put(
         {
-            file_name(0): packed(rows(0, each=500)),
+            file_name(0): packed(hour_rows(0, each=500)),
             file_name(1, 5): whole,
             file_name(1, 70): whole[: len(whole) // 2],
         }
@@ -290,7 +289,7 @@ def test_an_object_that_vanishes_or_changes_after_the_listing_is_told(
 ) -> None:
     """A lifecycle rule or a second export may touch the bucket while it is read."""
     use(s3, monkeypatch)
-    s3.put({file_name(0): packed(rows(0))})
+    s3.put({file_name(0): packed(hour_rows(0))})
     source = source_of(s3.url, spool_bytes, spool_path=str(tmp_path))
     s3.delete(file_name(0))
 
@@ -301,7 +300,7 @@ def test_an_object_that_vanishes_or_changes_after_the_listing_is_told(
 
 def test_a_bucket_that_does_not_exist_is_told(tmp_path: Path, bucket: Bucket) -> None:
     """A typing mistake ends with exit code 2, and with the address."""
-    bucket.put({f"exports/{file_name(0)}": packed(rows(0))})
+    bucket.put({f"exports/{file_name(0)}": packed(hour_rows(0))})
     wrong = Bucket(bucket.url + "-wrong", bucket.server, bucket.environment)
     done = run(tmp_path, wrong, "/exports")
 
@@ -311,7 +310,7 @@ def test_a_bucket_that_does_not_exist_is_told(tmp_path: Path, bucket: Bucket) ->
 
 def test_a_folder_without_exports_is_told(tmp_path: Path, bucket: Bucket) -> None:
     """Success without a single event would hide a wrong path, with a start date and without."""
-    bucket.put({file_name(0): packed(rows(0))})
+    bucket.put({file_name(0): packed(hour_rows(0))})
     for config in ({}, {"start_date": "2024-01-01"}):
         done = run(tmp_path, bucket, "/wrong", config=config)
 
@@ -321,7 +320,7 @@ def test_a_folder_without_exports_is_told(tmp_path: Path, bucket: Bucket) -> Non
 
 def test_keys_that_the_bucket_refuses_are_told(tmp_path: Path, s3: Bucket) -> None:
     """Exit code 2, with the rights that are needed, and without the key."""
-    s3.put({file_name(0): packed(rows(0))})
+    s3.put({file_name(0): packed(hour_rows(0))})
     requests.post(f"{s3.server}/moto-api/reset-auth", data=b"0", timeout=30).raise_for_status()
     done = run(tmp_path, s3)
 
@@ -357,14 +356,14 @@ def test_a_network_failure_is_worth_another_run(tmp_path: Path) -> None:
     }
     done = run_tap(tmp_path, {"archive_path": "s3://amplitude-data"}, environment=nowhere)
 
-    assert done.code == 1
+    assert done.exit_code == 1
     assert "s3://amplitude-data could not be read" in done.lines("ERROR")[0]
-    assert "Traceback" not in done.log
+    assert "Traceback" not in done.stderr
 
 
 def test_no_key_is_in_the_log_at_any_level(tmp_path: Path, s3: Bucket) -> None:
     """The drivers log signed headers on `debug`; the tap keeps them quiet."""
-    s3.put({file_name(0): packed(rows(0))})
+    s3.put({file_name(0): packed(hour_rows(0))})
     done = run(tmp_path, s3, environment={"TAP_AMPLITUDE_LOGLEVEL": "debug"})
 
     assert done.code == 0
@@ -396,7 +395,7 @@ def test_an_address_that_is_none_is_a_wrong_setting(tmp_path: Path, url: str, sa
     """It is told before anything is asked."""
     done = run_tap(tmp_path, {"archive_path": url})
 
-    assert done.code == 2
+    assert done.exit_code == 2
     assert said in done.lines("ERROR")[0]
 
 

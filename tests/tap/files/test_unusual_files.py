@@ -19,17 +19,9 @@ from tap_amplitude.files import zip_stores
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.files.left_out import Why
 from tap_amplitude.files.zip_stores import OpenZips
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, both_ways, run_here
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    file_name,
-    ids,
-    packed,
-    rows,
-    write_files,
-    write_zip,
-)
 from tests.tap.api.test_export import another_server
 
 if TYPE_CHECKING:
@@ -67,7 +59,7 @@ def _tarred(content: bytes) -> bytes:
 
 def plain(hour: int) -> bytes:
     """An unpacked file of an hour."""
-    return gzip.decompress(packed(rows(hour)))
+    return gzip.decompress(packed(hour_rows(hour)))
 
 
 def _in_folder(files: dict[str, bytes]) -> Callable[[Path], Path]:
@@ -80,8 +72,8 @@ def _one_file(name: str, content: bytes) -> Callable[[Path], Path]:
 
 def _linked(place: Path) -> Path:
     """A folder whose files lie behind a link, with a link that leads in a circle."""
-    real = write_files(place / "elsewhere", {file_name(0): packed(rows(0))})
-    folder = write_files(place / "a", {file_name(1): packed(rows(1))})
+    real = write_files(place / "elsewhere", {file_name(0): packed(hour_rows(0))})
+    folder = write_files(place / "a", {file_name(1): packed(hour_rows(1))})
     (folder / "linked").symlink_to(real)
     (folder / "again").symlink_to(real)
     (real / "circle").symlink_to(folder)
@@ -91,54 +83,63 @@ def _linked(place: Path) -> Path:
 JSON_0, JSON_1 = (file_name(hour).removesuffix(".gz") for hour in (0, 1))
 #: Each holds the hour 0; those of `TWO_HOURS` the hour 1, too.
 SHAPES: dict[str, Callable[[Path], Path]] = {
-    "plain JSON named .gz": _in_folder({file_name(0): plain(0), file_name(1): packed(rows(1))}),
-    "gzip named .json": _in_folder({JSON_0: packed(rows(0)), file_name(1): packed(rows(1))}),
-    "gzip in gzip": _in_folder({file_name(0): gzip.compress(packed(rows(0)))}),
+    "plain JSON named .gz": _in_folder(
+        {file_name(0): plain(0), file_name(1): packed(hour_rows(1))}
+    ),
+    "gzip named .json": _in_folder(
+        {JSON_0: packed(hour_rows(0)), file_name(1): packed(hour_rows(1))}
+    ),
+    "gzip in gzip": _in_folder({file_name(0): gzip.compress(packed(hour_rows(0)))}),
     "a .zip named .gz": _in_folder({file_name(0): zipped({"events.json": plain(0)})}),
-    "gzip named .zip": _in_folder({f"{JSON_0}.zip": packed(rows(0))}),
+    "gzip named .zip": _in_folder({f"{JSON_0}.zip": packed(hour_rows(0))}),
     "a daily .zip beside a file": _in_folder(
-        {"2024-01-01.zip": zipped({file_name(0): packed(rows(0))}), file_name(1): packed(rows(1))}
+        {
+            "2024-01-01.zip": zipped({file_name(0): packed(hour_rows(0))}),
+            file_name(1): packed(hour_rows(1)),
+        }
     ),
     "a folder of .zip files": _in_folder(
-        {f"day-{n}.zip": zipped({file_name(n): packed(rows(n))}) for n in (0, 1)}
+        {f"day-{n}.zip": zipped({file_name(n): packed(hour_rows(n))}) for n in (0, 1)}
     ),
-    "a .zip without its ending": _in_folder({"download": zipped({file_name(0): packed(rows(0))})}),
+    "a .zip without its ending": _in_folder(
+        {"download": zipped({file_name(0): packed(hour_rows(0))})}
+    ),
     "a .zip of .zip files": lambda place: write_zip(
         place / "a.zip",
-        {f"{n}.zip": zipped({file_name(n): packed(rows(n))}) for n in (0, 1)},
+        {f"{n}.zip": zipped({file_name(n): packed(hour_rows(n))}) for n in (0, 1)},
     ),
     "three .zip files in one another": lambda place: write_zip(
-        place / "a.zip", {"b.zip": zipped({"c.zip": zipped({file_name(0): packed(rows(0))})})}
+        place / "a.zip", {"b.zip": zipped({"c.zip": zipped({file_name(0): packed(hour_rows(0))})})}
     ),
-    "one packed file": _one_file(file_name(0), packed(rows(0))),
+    "one packed file": _one_file(file_name(0), packed(hour_rows(0))),
     "one unpacked file": _one_file(JSON_0, plain(0)),
     "a .zip named otherwise": lambda place: write_zip(
-        place / "a.backup", {file_name(0): packed(rows(0))}
+        place / "a.backup", {file_name(0): packed(hour_rows(0))}
     ),
     "links to folders": _linked,
     "no part": _in_folder(
-        {"123_2024-01-01_0.json.gz": packed(rows(0)), file_name(1): packed(rows(1))}
+        {"123_2024-01-01_0.json.gz": packed(hour_rows(0)), file_name(1): packed(hour_rows(1))}
     ),
-    "an upper-case ending": _in_folder({file_name(0).upper(): packed(rows(0))}),
-    "an escaped part": _in_folder({file_name(0).replace("#", "%2523"): packed(rows(0))}),
-    "a part behind a dash": _in_folder({file_name(0).replace("#", "-"): packed(rows(0))}),
-    "a browser's copy": _in_folder({f"{JSON_0} (1).gz": packed(rows(0))}),
-    "a desktop's copy": _in_folder({f"{JSON_0} - Copy (2).gz": packed(rows(0))}),
+    "an upper-case ending": _in_folder({file_name(0).upper(): packed(hour_rows(0))}),
+    "an escaped part": _in_folder({file_name(0).replace("#", "%2523"): packed(hour_rows(0))}),
+    "a part behind a dash": _in_folder({file_name(0).replace("#", "-"): packed(hour_rows(0))}),
+    "a browser's copy": _in_folder({f"{JSON_0} (1).gz": packed(hour_rows(0))}),
+    "a desktop's copy": _in_folder({f"{JSON_0} - Copy (2).gz": packed(hour_rows(0))}),
     "what macOS packs": lambda place: write_zip(
         place / "a.zip",
         {
-            f"123/{file_name(0)}": packed(rows(0)),
+            f"123/{file_name(0)}": packed(hour_rows(0)),
             f"__MACOSX/123/._{file_name(0)}": b"\0\5\26\7",
             "123/.DS_Store": b"x",
         },
     ),
     "an unfinished download beside it": _in_folder(
-        {file_name(0): packed(rows(0)), f"{file_name(0)}.crdownload": packed(rows(0))[:9]}
+        {file_name(0): packed(hour_rows(0)), f"{file_name(0)}.crdownload": packed(hour_rows(0))[:9]}
     ),
     "twice the same": _in_folder(
-        {f"{n}/{file_name(0)}": packed(rows(0)) for n in ("one", "two", "three")}
+        {f"{n}/{file_name(0)}": packed(hour_rows(0)) for n in ("one", "two", "three")}
     ),
-    "packed and unpacked": _in_folder({file_name(0): packed(rows(0)), JSON_0: plain(0)}),
+    "packed and unpacked": _in_folder({file_name(0): packed(hour_rows(0)), JSON_0: plain(0)}),
 }
 
 
@@ -159,8 +160,8 @@ def test_a_file_is_read_for_what_it_is(tmp_path: Path, shape: str) -> None:
     place = SHAPES[shape](tmp_path)
     records, files = both_ways(tmp_path, {"archive_path": str(place)})
 
-    expected = ids(rows(0, 1) if shape in TWO_HOURS else rows(0))
-    assert (records.code, files.code) == (0, 0), records.log + files.log
+    expected = ids(hour_rows(0, 1) if shape in TWO_HOURS else hour_rows(0))
+    assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
     assert records.ids == batch_ids(files) == expected
     assert records.states[-1] == files.states[-1]
 
@@ -175,9 +176,9 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     soon = (now - HOUR - START) // HOUR
     files = {
-        **{file_name(n): packed(rows(n)) for n in range(4)},
-        f"copy/{file_name(2)}": packed(rows(2)),
-        file_name(soon): packed(rows(soon)),
+        **{file_name(n): packed(hour_rows(n)) for n in range(4)},
+        f"copy/{file_name(2)}": packed(hour_rows(2)),
+        file_name(soon): packed(hour_rows(soon)),
         "123_2024-01-01_2.json.gz": packed([{"scope": 1, "merged_amplitude_id": 2}]),
         "notes.txt": b"x",
         "report.docx": zipped({"word/document.xml": b"<x/>", "x.xml": b"<x/>"}),
@@ -198,7 +199,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
     ready = now - HOUR + 3 * HOUR
 
     for run in both_ways(tmp_path, config):
-        assert run.code == 0
+        assert run.exit_code == 0
         assert left_out(run) == [
             "Left out: 3 files without exported events. The first: 'events.parquet'.",
             (
@@ -228,7 +229,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", [0, 1])
 def test_what_a_download_holds_besides_is_named(tmp_path: Path, way: int) -> None:
     """At the end of the run, as for a user's own archive."""
-    body = zipped({file_name(0): packed(rows(0)), "notes.txt": b"x", ".DS_Store": b"x"})
+    body = zipped({file_name(0): packed(hour_rows(0)), "notes.txt": b"x", ".DS_Store": b"x"})
     with another_server(200, body, Content_Type="application/zip") as (url, _):
         config = {
             "api_key": "key",
@@ -239,7 +240,7 @@ def test_what_a_download_holds_besides_is_named(tmp_path: Path, way: int) -> Non
         }
         run = both_ways(tmp_path, config)[way]
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert left_out(run) == [
         "Left out: 1 file without exported events. The first: 'notes.txt'.",
         "Left out: 1 file made by a desktop. The first: '.DS_Store'.",
@@ -250,18 +251,18 @@ def test_hours_that_are_not_ready_are_named_when_there_is_nothing_else(tmp_path:
     """A run that reads nothing says why, too."""
     now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     soon = (now - START) // HOUR
-    place = write_files(tmp_path / "a", {file_name(soon): packed(rows(soon))})
+    place = write_files(tmp_path / "a", {file_name(soon): packed(hour_rows(soon))})
 
     run = run_here({"archive_path": str(place)})
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert "not ready yet" in left_out(run)[0]
 
 
 def test_files_of_one_part_with_other_content_are_told_at_once(tmp_path: Path) -> None:
     """All pairs, up to a bound: whoever puts two exports together mends it in one go."""
     files = {
-        f"{folder}/{file_name(n)}": packed(rows(n, each=each))
+        f"{folder}/{file_name(n)}": packed(hour_rows(n, each=each))
         for folder, each in (("one", 3), ("two", 4))
         for n in range(24)
     }
@@ -279,9 +280,9 @@ def test_an_entry_that_a_zip_holds_twice_is_compared_like_any_other(tmp_path: Pa
     """A .zip may hold a name twice; its reader gives only the last of them."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(file_name(0), packed(rows(0)))
+        archive.writestr(file_name(0), packed(hour_rows(0)))
         with pytest.warns(UserWarning, match="Duplicate"):
-            archive.writestr(file_name(0), packed(rows(0, each=4)))
+            archive.writestr(file_name(0), packed(hour_rows(0, each=4)))
 
     with pytest.raises(ForeignArchive, match="different content"):
         open_archive(path, max_member_bytes=BOUND)
@@ -290,7 +291,7 @@ def test_an_entry_that_a_zip_holds_twice_is_compared_like_any_other(tmp_path: Pa
 def test_the_time_of_the_first_of_two_equal_files_counts(tmp_path: Path) -> None:
     """A copy that is made later brings nothing new."""
     place = write_files(
-        tmp_path / "a", {f"{n}/{file_name(0)}": packed(rows(0)) for n in ("a", "b")}
+        tmp_path / "a", {f"{n}/{file_name(0)}": packed(hour_rows(0)) for n in ("a", "b")}
     )
     os.utime(place / "b" / file_name(0), (1e9, 1e9))
     (member,) = open_archive(place, max_member_bytes=BOUND).members
@@ -301,9 +302,9 @@ def test_the_time_of_the_first_of_two_equal_files_counts(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("events.json.gz", packed(rows(0))),
+        ("events.json.gz", packed(hour_rows(0))),
         ("export.json", plain(0)),
-        ("download", packed(rows(0))),
+        ("download", packed(hour_rows(0))),
         ("events.txt", plain(0)),
         ("export.tar.gz", gzip.compress(b"\0ustar" * 90 + b"\n" + plain(0))),
         ("inner.zip", zipped({"events.ndjson": plain(0)})),
@@ -313,7 +314,7 @@ def test_events_whose_hour_nobody_tells_are_refused(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     """Left out, they would be missing; guessing their hour would lose them in a later run."""
-    place = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), name: content})
+    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), name: content})
 
     with pytest.raises(ForeignArchive, match="tells no export hour"):
         open_archive(place, max_member_bytes=BOUND)
@@ -322,7 +323,9 @@ def test_events_whose_hour_nobody_tells_are_refused(
 @pytest.mark.parametrize("content", [b"{}", b"\0" * 40, packed([{"cohort": 1}]), b"\x1f\x8bcut"])
 def test_other_data_is_left_out_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
     """What holds no events may lie beside them, damaged or not."""
-    place = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), "cohort.json.gz": content})
+    place = write_files(
+        tmp_path / "a", {file_name(0): packed(hour_rows(0)), "cohort.json.gz": content}
+    )
     archive = open_archive(place, max_member_bytes=BOUND)
 
     assert archive.left_out.count(Why.UNKNOWN) == 1
@@ -330,18 +333,18 @@ def test_other_data_is_left_out_whatever_it_is_called(tmp_path: Path, content: b
 
 
 def _cut_in_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(rows(0, each=50))})
+    inner = zipped({file_name(0): packed(hour_rows(0, each=50))})
     inner = inner[:400] + bytes([inner[400] ^ 1]) + inner[401:]
     return write_files(place / "a", {"day.zip": inner}), f"'day.zip/{file_name(0)}'"
 
 
 def _cut_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(rows(0))})[:-9]
+    inner = zipped({file_name(0): packed(hour_rows(0))})[:-9]
     return write_files(place / "a", {"day.zip": inner}), "'day.zip'"
 
 
 def _cut_zip_in_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(rows(0))})[:-9]
+    inner = zipped({file_name(0): packed(hour_rows(0))})[:-9]
     return write_zip(place / "a.zip", {"day.zip": inner}), "'day.zip'"
 
 
@@ -350,12 +353,15 @@ def _page(place: Path) -> tuple[Path, str]:
 
 
 def _page_for_zip(place: Path) -> tuple[Path, str]:
-    files = {file_name(0): packed(rows(0)), "2024-01-02.zip": b"<html>Sign in</html>"}
+    files = {file_name(0): packed(hour_rows(0)), "2024-01-02.zip": b"<html>Sign in</html>"}
     return write_files(place / "a", files), "'2024-01-02.zip'"
 
 
 def _end_of_split_zip(place: Path) -> tuple[Path, str]:
-    files = {file_name(0): packed(rows(0)), "may.zip": zipped({file_name(1): packed(rows(1))})[40:]}
+    files = {
+        file_name(0): packed(hour_rows(0)),
+        "may.zip": zipped({file_name(1): packed(hour_rows(1))})[40:],
+    }
     return write_files(place / "a", files), "'may.zip'"
 
 
@@ -371,7 +377,7 @@ def test_damage_names_the_file_its_zip_and_what_helps(
 
     for run in both_ways(tmp_path, {"archive_path": str(place)}):
         (error,) = run.lines("ERROR")
-        assert run.code == 1
+        assert run.exit_code == 1
         assert told in error
         assert str(place) in error
         assert "Copy this file again from where it came" in error
@@ -403,11 +409,11 @@ UNREADABLE = {
 def test_a_file_named_like_an_export_file_is_never_left_out(tmp_path: Path, name: str) -> None:
     """What nobody can read may hold the events of its hour: the run stops, and says what helps."""
     content, helps = UNREADABLE[name]
-    place = write_files(tmp_path / "a", {file_name(0): packed(rows(0)), name: content})
+    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), name: content})
 
     for run in both_ways(tmp_path, {"archive_path": str(place)}):
         (error,) = run.lines("ERROR")
-        assert run.code == 1
+        assert run.exit_code == 1
         assert name in error
         assert helps in error
         assert "un again" not in error
@@ -419,11 +425,11 @@ def test_a_file_named_like_an_export_file_is_never_left_out(tmp_path: Path, name
 )
 def test_a_copy_of_any_name_is_read_for_what_it_is(tmp_path: Path, name: str) -> None:
     """It stands in for a file that is not there; beside it, it is the same or a question."""
-    place = write_files(tmp_path / "a", {name: packed(rows(0))})
+    place = write_files(tmp_path / "a", {name: packed(hour_rows(0))})
     (alone,) = open_archive(place, max_member_bytes=BOUND).members
     write_files(place, {JSON_0 if "#" in name else "123_2024-01-01_0.json": plain(0)})
     beside = open_archive(place, max_member_bytes=BOUND)
-    write_files(place, {name: packed(rows(1))})
+    write_files(place, {name: packed(hour_rows(1))})
 
     assert alone.hour.hour == 0
     assert len(beside.members) == 1
@@ -436,7 +442,11 @@ def test_what_belongs_to_a_file_beside_it_is_left_out(tmp_path: Path) -> None:
     """Checksums and signatures carry the whole name of their file."""
     beside = {f"{file_name(0)}.{ending}": b"0badc0de" for ending in ("md5", "sha256", "sig")}
     beside[f"{file_name(0)}.meta"] = b'{"size": 7}'
-    files = {file_name(0): packed(rows(0)), f"{file_name(0)}.gpg": b"\x85\x01\x0c\x03x", **beside}
+    files = {
+        file_name(0): packed(hour_rows(0)),
+        f"{file_name(0)}.gpg": b"\x85\x01\x0c\x03x",
+        **beside,
+    }
     archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
 
     assert len(archive.members) == 1
@@ -447,7 +457,7 @@ def test_what_belongs_to_a_file_beside_it_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["IMG_2024-01-01_10-30.jpg", "sales_2024-01-01_1.csv", "may.7z"])
 def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> None:
     """Pictures and reports carry times, too."""
-    files = {file_name(0): packed(rows(0)), name: b"\xff\xd8x"}
+    files = {file_name(0): packed(hour_rows(0)), name: b"\xff\xd8x"}
     archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
 
     assert len(archive.members) == 1
@@ -456,7 +466,7 @@ def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> 
 
 def test_parts_of_a_zip_are_told_as_what_they_are(tmp_path: Path) -> None:
     """Copying one of them again would not help."""
-    content = zipped({file_name(0): packed(rows(0))})
+    content = zipped({file_name(0): packed(hour_rows(0))})
     files = {"a.zip.001": content[:99], "a.zip.002": content[99:]}
     with pytest.raises(DamagedArchive, match=r"a\.zip\.001.*unpack them together"):
         open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
@@ -464,10 +474,10 @@ def test_parts_of_a_zip_are_told_as_what_they_are(tmp_path: Path) -> None:
 
 def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
     """A pipe would never end, and names may have any length."""
-    place = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     os.mkfifo(place / file_name(1))
     os.mkfifo(place / "pipe")
-    odd = {f"123_2024-01-01_1#{'9' * 5000}.json.gz": packed(rows(1))}
+    odd = {f"123_2024-01-01_1#{'9' * 5000}.json.gz": packed(hour_rows(1))}
     odd["123_9999-12-31_23#1.json"] = b""
     write_zip(place / "odd.zip", odd)
     archive = open_archive(place, max_member_bytes=BOUND)
@@ -478,7 +488,7 @@ def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> 
 
 def test_zip_files_in_one_another_are_bounded_in_depth(tmp_path: Path) -> None:
     """Somebody may make a .zip that holds itself."""
-    content = zipped({file_name(0): packed(rows(0))})
+    content = zipped({file_name(0): packed(hour_rows(0))})
     for _ in range(5):
         content = zipped({"inner.zip": content})
 
@@ -517,7 +527,8 @@ def test_more_zip_files_than_may_be_open_are_read_within_the_disk_they_may_have(
     """Years of daily .zip files are neither all open nor all on the disk."""
     monkeypatch.setattr(zip_stores, "_MOST_OPEN", 3)
     days = {
-        f"{n}.zip": zipped({file_name(n): packed(rows(n)), "big": bytes(10**6)}) for n in range(9)
+        f"{n}.zip": zipped({file_name(n): packed(hour_rows(n)), "big": bytes(10**6)})
+        for n in range(9)
     }
     spool = OpenZips(tmp_path / "spool", 5000)
     archive = open_archive(write_zip(tmp_path / "a.zip", days), max_member_bytes=BOUND, zips=spool)
@@ -528,14 +539,14 @@ def test_more_zip_files_than_may_be_open_are_read_within_the_disk_they_may_have(
         for member in archive.members
         for row in member.take(strict_object, as_it_is)
         if isinstance(row, dict)
-    ] == ids(rows(*range(9)))
+    ] == ids(hour_rows(*range(9)))
     archive.close()
     assert not list((tmp_path / "spool").iterdir())
 
 
 def test_a_damaged_file_that_comes_twice_is_damage(tmp_path: Path) -> None:
     """Two halves of one file are not one file."""
-    whole = packed(rows(0, each=50))
+    whole = packed(hour_rows(0, each=50))
     files = {f"one/{file_name(0)}": whole, f"two/{file_name(0)}": whole[:-20]}
 
     with pytest.raises(DamagedArchive, match="two/"):

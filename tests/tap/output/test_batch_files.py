@@ -16,7 +16,8 @@ from tap_amplitude.errors import DamagedArchive
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.output import batch_storage
 from tap_amplitude.output.batch_files import BatchFileWriter, _plain
-from tests.support.tap_runs import file_name, packed, rows, write_files, write_zip
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @pytest.fixture(name="hours")
 def hours_(tmp_path: Path) -> list[list[Member]]:
     """Three hours of two files each, in a folder."""
-    files = {file_name(n, part): packed(rows(n)) for n in range(3) for part in (1, 2)}
+    files = {file_name(n, part): packed(hour_rows(n)) for n in range(3) for part in (1, 2)}
     archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=10**9)
     return [members for _, members in archive.hours()]
 
@@ -89,7 +90,7 @@ def test_a_file_that_is_damaged_on_the_way_leaves_nothing(
     tmp_path: Path, bucket: StorageTarget
 ) -> None:
     """What was changed since it was verified is not left as half a file."""
-    content = packed(rows(0, each=3000))
+    content = packed(hour_rows(0, each=3000))
     path = write_zip(tmp_path / "a.zip", {file_name(0): content})
     archive = open_archive(path, max_member_bytes=10**9)
     archive.verify()

@@ -22,20 +22,11 @@ from tests.support.batches import (
     manifests,
     the_error,
 )
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import run_tap
 from tests.support.reading import read_row
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    catalog_of,
-    file_name,
-    ids,
-    packed,
-    row,
-    rows,
-    run_tap,
-    write_files,
-    write_zip,
-)
+from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.selecting import catalog_of
 
 
 @pytest.mark.parametrize("place", ["zip", "deflated", "folder"])
@@ -54,7 +45,7 @@ def test_each_hour_is_one_message_with_its_files_and_then_its_state(
                 packing.writestr(name, content)
     run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE", "BATCH", "STATE"]
     first, second, third = FILES.values()
     assert contents(run) == [[first, second], [third]]
@@ -72,12 +63,12 @@ def test_each_hour_is_one_message_with_its_files_and_then_its_state(
     ]
     assert [one.record for one in read if isinstance(one, Row)] == records.records
     assert len(read) == len(records.records)
-    assert "Exported 3 files of 3 hours; 1 hour without events" in run.log
+    assert "Exported 3 files of 3 hours; 1 hour without events" in run.stderr
 
 
 def test_downloads_are_handed_over_and_the_next_run_goes_on(tmp_path: Path) -> None:
     """Every event of the API comes once over two runs, and the spool is empty."""
-    made = rows(0, 2, 3, each=30)
+    made = hour_rows(0, 2, 3, each=30)
     spool = tmp_path / "spool"
     with AmplitudeExportApi(made, rows_per_file=10) as api:
         config = api_settings(api, tmp_path / "out", spool_path=str(spool))
@@ -87,7 +78,7 @@ def test_downloads_are_handed_over_and_the_next_run_goes_on(tmp_path: Path) -> N
         second = run_tap(tmp_path, config | later, state=first.last_state)
         found += [line for hour in contents(second) for one in hour for line in lines_in(one)]
 
-    assert [first.code, second.code] == [0, 0]
+    assert [first.exit_code, second.exit_code] == [0, 0]
     assert kinds(first) == ["SCHEMA", "BATCH", "STATE", "STATE", "BATCH", "STATE"]
     assert sorted(ids(found)) == sorted(ids(made))
     assert list(spool.iterdir()) == []
@@ -96,9 +87,9 @@ def test_downloads_are_handed_over_and_the_next_run_goes_on(tmp_path: Path) -> N
 def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
     """A name in a .zip is no path; two names that look alike do not become one file."""
     evil = {
-        f"../../x/{file_name(0, 1)}": packed(rows(0)),
-        file_name(0, 2).replace("#", "_") + f"/{file_name(0, 3)}": packed([row(START, 7)]),
-        f"{'y' * 200}/é {file_name(0, 4)}": packed([row(START, 8)]),
+        f"../../x/{file_name(0, 1)}": packed(hour_rows(0)),
+        file_name(0, 2).replace("#", "_") + f"/{file_name(0, 3)}": packed([hour_row(START, 7)]),
+        f"{'y' * 200}/é {file_name(0, 4)}": packed([hour_row(START, 8)]),
     }
     config = {"archive_path": str(write_zip(tmp_path / "a.zip", evil))} | batch(tmp_path / "out")
     run = run_tap(tmp_path, config)
@@ -114,7 +105,7 @@ def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
 
 def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
     """A target deletes what it was given; a link to a file is handed over as the file itself."""
-    first, second = packed(rows(0)), packed(rows(1))
+    first, second = packed(hour_rows(0)), packed(hour_rows(1))
     archive = write_files(tmp_path / "a", {file_name(0): first})
     hidden = write_files(tmp_path / "b", {"content": second}) / "content"
     (archive / file_name(1)).symlink_to(Path("..") / "b" / "content")
@@ -155,19 +146,19 @@ def test_what_must_change_goes_out_as_records(
     config = {"archive_path": str(archive)} | batch(tmp_path / "out") | change
     run = run_tap(tmp_path, config, *options)
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert "RECORD" in kinds(run)
     assert "BATCH" not in kinds(run)
-    (told,) = [line for line in run.log.splitlines() if "`batch_config`" in line]
+    (told,) = [line for line in run.stderr.splitlines() if "`batch_config`" in line]
     assert reason in told
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) -> None:
     """A reader of BATCH files finds gzip files of JSON lines; the others are the same bytes."""
-    plain = gzip.decompress(packed(rows(1)))
-    files = {file_name(0): packed(rows(0)), "123_2024-01-01_1#1.json": plain}
-    files[file_name(2)] = packed(rows(2))
+    plain = gzip.decompress(packed(hour_rows(1)))
+    files = {file_name(0): packed(hour_rows(0)), "123_2024-01-01_1#1.json": plain}
+    files[file_name(2)] = packed(hour_rows(2))
     archive = write_zip(tmp_path / "a.zip", files)
     run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
 
@@ -175,7 +166,7 @@ def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) ->
     (before,), (again,), (after,) = contents(run)
     assert [before, after] == [files[file_name(0)], files[file_name(2)]]
     assert gzip.decompress(again) == plain
-    assert "Exported 3 files of 3 hours" in run.log
+    assert "Exported 3 files of 3 hours" in run.stderr
 
 
 def _damaged_zip(folder: Path) -> Path:
@@ -190,7 +181,7 @@ def _damaged_zip(folder: Path) -> Path:
 
 def _cut_file(folder: Path) -> Path:
     """A folder whose last file was cut off."""
-    return write_files(folder / "a", FILES | {file_name(2, 1): packed(rows(2))[:-12]})
+    return write_files(folder / "a", FILES | {file_name(2, 1): packed(hour_rows(2))[:-12]})
 
 
 def _not_gzip(folder: Path) -> Path:
@@ -211,7 +202,7 @@ def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> No
     """The hour before it is out; the error names the file."""
     run = run_tap(tmp_path, {"archive_path": str(damaged(tmp_path))} | batch(tmp_path / "out"))
 
-    assert run.code == 1
+    assert run.exit_code == 1
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE"]
     assert f"The file {file_name(2, 1)!r} of {tmp_path}" in the_error(run)
     assert "cannot be read" in the_error(run)
@@ -221,13 +212,13 @@ def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> No
 
 def test_a_damaged_download_is_asked_for_again(tmp_path: Path) -> None:
     """Its checksum is compared before a message names one of its files."""
-    with AmplitudeExportApi(rows(0, each=40), rows_per_file=10) as api:
+    with AmplitudeExportApi(hour_rows(0, each=40), rows_per_file=10) as api:
         api.fail(Fault.CORRUPT_MEMBER)
         run = run_tap(tmp_path, api_settings(api, tmp_path / "out", max_retry_seconds=20))
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     found = [line for hour in contents(run) for one in hour for line in lines_in(one)]
-    assert sorted(ids(found)) == sorted(ids(rows(0, each=40)))
+    assert sorted(ids(found)) == sorted(ids(hour_rows(0, each=40)))
 
 
 def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
@@ -236,7 +227,7 @@ def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
     off = batch(tmp_path / "out", format="records")
     run = run_tap(tmp_path, {"archive_path": str(archive)} | off)
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert set(kinds(run)) == {"SCHEMA", "RECORD", "STATE"}
-    assert "batch_config" not in run.log
+    assert "batch_config" not in run.stderr
     assert not (tmp_path / "out").exists()

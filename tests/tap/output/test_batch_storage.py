@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -27,19 +26,10 @@ from tests.support.batches import (
     the_error,
 )
 from tests.support.buckets import Bucket, s3_bucket
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    catalog_of,
-    command,
-    file_name,
-    packed,
-    row,
-    rows,
-    run_tap,
-    start_tap,
-    write_zip,
-)
+from tests.support.export_files import file_name, packed, write_zip
+from tests.support.processes import command_line, run_tap, start
+from tests.support.rows import HOUR, START, hour_row, hour_rows
+from tests.support.selecting import catalog_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -84,9 +74,9 @@ def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
     config = {"archive_path": str(archive)} | batch("s3://not-there/x")
     run = run_tap(tmp_path, config, environment=s3.environment)
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "The storage of `batch_config` cannot be used" in the_error(run)
-    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in run.log
+    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in run.stderr
 
 
 def test_any_folder_can_be_the_root(tmp_path: Path) -> None:
@@ -120,20 +110,26 @@ def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
     run = run_tap(tmp_path, config | {"batch_config": {"storage": storage}})
 
     if storage.get("params"):  # fsspec's local driver takes any option
-        assert run.code == 0
+        assert run.exit_code == 0
         return
-    assert run.code == 2
+    assert run.exit_code == 2
     assert told in the_error(run)
     assert kinds(run) in ([], ["SCHEMA"])
 
 
 def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> None:
     """A file that does not fit is not named, and the setting that moves the storage is."""
-    noise = [row(START, n, filler=os.urandom(200).hex()) for n in range(1000)]
+    noise = [hour_row(START, n, filler=os.urandom(200).hex()) for n in range(1000)]
     archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noise)})
     config = {"archive_path": str(archive)} | batch(tmp_path / "out")
     # A limit on the size of files is what a test can have of a full disk.
-    limited = ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command(tmp_path, config)]
+    limited = [
+        "sh",
+        "-c",
+        'ulimit -f 64; exec "$@"',
+        "sh",
+        *command_line("tap-amplitude", tmp_path, config),
+    ]
     done = subprocess.run(limited, capture_output=True, check=False)
 
     assert done.returncode == 1, done.stderr
@@ -145,11 +141,10 @@ def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> Non
 
 def _left_by_a_kill(folder: Path, config: Mapping[str, Any]) -> Path:
     """Kill a tap after its first hour, and give the folder of its files."""
-    with start_tap(folder, config) as process:
-        assert process.stdout is not None
-        while b'"STATE"' not in process.stdout.readline():
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
+    with start("tap-amplitude", config, folder, stdout=subprocess.PIPE) as tap:
+        while b'"STATE"' not in tap.output.readline():
+            assert tap.process.poll() is None
+        tap.process.kill()
     (left,) = (folder / "out").iterdir()
     return left
 
@@ -157,7 +152,7 @@ def _left_by_a_kill(folder: Path, config: Mapping[str, Any]) -> Path:
 @pytest.fixture(name="killed")
 def killed_(tmp_path: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The folder that a killed tap left, and the configuration to run again."""
-    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         api.fail(Fault.SLOW, seconds=60, hour=START + HOUR)
         config = api_settings(api, tmp_path / "out")
         left = _left_by_a_kill(tmp_path, config)
@@ -172,7 +167,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
     left, config = killed
     run = run_tap(tmp_path, config)
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert not left.exists()
     assert len(manifests(run)) == 3
     named = {path for paths in manifests(run) for path in paths}
@@ -202,18 +197,17 @@ def test_files_that_a_target_still_reads_are_left_alone(
 def test_a_live_taps_files_are_left_alone(tmp_path: Path) -> None:
     """A run beside another one in the same root removes nothing of it."""
     archive = write_zip(tmp_path / "a.zip", FILES)
-    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         api.fail(Fault.SLOW, seconds=60, hour=START + HOUR)
-        with start_tap(tmp_path, api_settings(api, tmp_path / "out")) as process:
-            assert process.stdout is not None
-            while b'"STATE"' not in process.stdout.readline():
-                assert process.poll() is None
+        settings = api_settings(api, tmp_path / "out")
+        with start("tap-amplitude", settings, tmp_path, stdout=subprocess.PIPE) as tap:
+            while b'"STATE"' not in tap.output.readline():
+                assert tap.process.poll() is None
             (live,) = (tmp_path / "out").iterdir()
             os.utime(live, (0, 0))
             run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
-            assert run.code == 0
+            assert run.exit_code == 0
             assert live.exists()
-            process.kill()
 
 
 def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
@@ -227,8 +221,8 @@ def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
     manifests(first)[0][0].parent.rmdir()
     second = run_tap(tmp_path, config, state=first.last_state)
 
-    assert second.code == 0
-    assert "Nothing to export" in second.log
+    assert second.exit_code == 0
+    assert "Nothing to export" in second.stderr
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -238,14 +232,14 @@ def _started_with_little_room(folder: Path, config: Mapping[str, Any]) -> subpro
         "import sys; from tap_amplitude import settings; settings._GIB = 1; "
         "from tap_amplitude.__main__ import main; main()"
     )
-    arguments = command(folder, config)[3:]
+    arguments = command_line("tap-amplitude", folder, config)[1:]
     start = [sys.executable, "-c", program, *arguments]
     return subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_the_tap_waits_until_the_target_has_taken_files(tmp_path: Path) -> None:
     """With a full storage no further hour is named; each file that goes makes room."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(3)})
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
     big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
     config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
     with _started_with_little_room(tmp_path, config) as process:
@@ -269,7 +263,7 @@ def test_the_tap_waits_until_the_target_has_taken_files(tmp_path: Path) -> None:
 
 def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(tmp_path: Path) -> None:
     """The tap does not wait for ever for somebody who is gone."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in range(3)})
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
     big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
     config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
     with _started_with_little_room(tmp_path, config) as process:

@@ -16,7 +16,8 @@ from singer_sdk.singerlib import RecordMessage, StateMessage
 from tap_amplitude.errors import Stopped
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.tap import TapAmplitude
-from tests.support.tap_runs import START, file_name, packed, row, write_files
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.rows import START, hour_row
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +105,7 @@ def test_a_pipe_is_widened_so_that_its_reader_wakes_less_often(
 @pytest.fixture
 def tap(tmp_path: Path, output: Output) -> TapAmplitude:
     """A tap that writes to `output`."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed([row(START)])})
+    folder = write_files(tmp_path / "a", {file_name(0): packed([hour_row(START)])})
     return TapAmplitude(config={"archive_path": str(folder)}, message_writer=writer_to(output))
 
 

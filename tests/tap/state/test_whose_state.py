@@ -12,19 +12,10 @@ import pytest
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.support.batches import batch, kinds, the_error
 from tests.support.buckets import s3_bucket
+from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.processes import Finished, run_tap
+from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, run_here
-from tests.support.tap_runs import (
-    HOUR,
-    START,
-    Run,
-    file_name,
-    ids,
-    packed,
-    rows,
-    run_tap,
-    write_files,
-    write_zip,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +34,7 @@ def keys_of(api: AmplitudeExportApi, hours: int = 3, **more: Any) -> dict[str, A
     }
 
 
-def bookmark(run: Run) -> Mapping[str, Any]:
+def bookmark(run: Finished) -> Mapping[str, Any]:
     """The bookmark of the last STATE."""
     return run.states[-1]
 
@@ -57,15 +48,15 @@ def state_of(**mine: Any) -> dict[str, Any]:
 def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_over: bool) -> None:
     """Keys of a second project with the first one's state: exit code 2 and the two ways out."""
     more = batch(tmp_path / "out") if handed_over else {}
-    with AmplitudeExportApi(rows(0, 1, 2), api_key="first") as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2), api_key="first") as api:
         first = run_tap(tmp_path, keys_of(api, **more))
         api.api_key, api.secret_key = "second", "second-secret"
         asked = len(api.requests)
         second = run_tap(tmp_path, keys_of(api, hours=6, **more), state=first.last_state)
 
         assert len(api.requests) == asked
-    assert first.code == 0
-    assert second.code == 2
+    assert first.exit_code == 0
+    assert second.exit_code == 2
     assert "RECORD" not in kinds(second)
     assert "BATCH" not in kinds(second)
     assert "--state-id-suffix" in the_error(second)
@@ -76,108 +67,110 @@ def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_ov
 
 def test_a_new_secret_key_is_the_same_project(tmp_path: Path) -> None:
     """Whoever renews the secret goes on where the state is."""
-    with AmplitudeExportApi(rows(0, 1, 2, 3)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
         first = run_tap(tmp_path, keys_of(api))
         api.secret_key = "renewed"
         second = run_tap(tmp_path, keys_of(api, hours=4), state=first.last_state)
 
-    assert second.code == 0
-    assert second.ids == ids(rows(3))
+    assert second.exit_code == 0
+    assert second.ids == ids(hour_rows(3))
     assert len(bookmark(second)["project"].split()[0]) == 16
     assert bookmark(second)["project"] == bookmark(first)["project"]
 
 
 def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> None:
     """`meltano state merge` with an empty project is the way that the message names."""
-    with AmplitudeExportApi(rows(0, 1, 2, 3)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
         first = run_tap(tmp_path, keys_of(api))
         api.api_key = "changed"
         state = state_of(**{**bookmark(first), "project": ""})
         second = run_tap(tmp_path, keys_of(api, hours=4), state=state)
 
-    assert second.code == 0
-    assert second.ids == ids(rows(3))
+    assert second.exit_code == 0
+    assert second.ids == ids(hour_rows(3))
     assert bookmark(second)["project"] not in {"", bookmark(first)["project"]}
-    assert "exported files" not in second.log
+    assert "exported files" not in second.stderr
 
 
 def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: Path) -> None:
     """Older states and those of `meltano state set` go on, with one line."""
-    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         first = run_tap(
             tmp_path, keys_of(api), state=state_of(next_export_hour="2024-01-01T01:00:00Z")
         )
         second = run_tap(tmp_path, keys_of(api, hours=4), state=first.last_state)
 
-    assert first.ids == ids(rows(1, 2))
-    assert first.log.count("does not say whose hours it holds") == 1
-    assert "does not say whose" not in second.log
+    assert first.ids == ids(hour_rows(1, 2))
+    assert first.stderr.count("does not say whose hours it holds") == 1
+    assert "does not say whose" not in second.stderr
     assert bookmark(first)["apps"] == "123 2024-01-01T01:00:00Z/2024-01-01T03:00:00Z"
 
 
 def test_the_state_of_another_range_stops_the_run(tmp_path: Path) -> None:
     """Two runs in one folder can read each other's state: nothing exported is no success."""
-    with AmplitudeExportApi(rows(0, 1, 2, 10, 11)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, 10, 11)) as api:
         later = keys_of(api, start_date=(START + 10 * HOUR).isoformat(), end_date="2024-01-02")
         other = run_tap(tmp_path, later)
         wrong = run_tap(tmp_path, keys_of(api), state=other.last_state)
         again = run_tap(tmp_path, later, state=other.last_state)
 
-    assert wrong.code == 2
+    assert wrong.exit_code == 2
     assert wrong.records == []
     assert "is that of another range" in the_error(wrong)
     assert "meltano el --state-id" in the_error(wrong)
     assert "--state-id-suffix" in the_error(wrong)
-    assert (again.code, again.records) == (0, [])
-    assert "there is nothing to do" in again.log
+    assert (again.exit_code, again.records) == (0, [])
+    assert "there is nothing to do" in again.stderr
 
 
 def test_the_api_goes_on_where_exported_files_end(tmp_path: Path) -> None:
     """History from an archive, then the API, on one state: no hour twice, and it is told."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in (0, 1)})
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     files = run_tap(tmp_path, {"archive_path": str(archive)})
-    with AmplitudeExportApi(rows(0, 1, 2, 3)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
         done = run_tap(tmp_path, keys_of(api, hours=4), state=files.last_state)
 
-    assert done.code == 0
-    assert done.ids == ids(rows(2, 3))
-    assert "Amplitude's API is asked" in done.log
+    assert done.exit_code == 0
+    assert done.ids == ids(hour_rows(2, 3))
+    assert "Amplitude's API is asked" in done.stderr
 
 
 def test_the_api_of_another_app_does_not_go_on_after_exported_files(tmp_path: Path) -> None:
     """The first file that comes tells the app; nothing of it goes out."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(rows(n)) for n in (0, 1)})
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     files = run_tap(tmp_path, {"archive_path": str(archive)})
-    with AmplitudeExportApi([row | {"app": 456} for row in rows(0, 1, 2, 3)]) as api:
+    with AmplitudeExportApi([row | {"app": 456} for row in hour_rows(0, 1, 2, 3)]) as api:
         done = run_tap(tmp_path, keys_of(api, hours=4), state=files.last_state)
 
-    assert done.code == 2
+    assert done.exit_code == 2
     assert done.records == []
     assert "hours of app 123, and the keys are those of app 456" in the_error(done)
 
 
 def test_the_api_does_not_go_on_after_files_of_several_apps(tmp_path: Path) -> None:
     """Nobody can tell where the app of a key is to go on in an organisation's state."""
-    archive = write_zip(tmp_path / "a.zip", {of("1", 0): packed(rows(0)), of("2", 1): packed([])})
+    archive = write_zip(
+        tmp_path / "a.zip", {of("1", 0): packed(hour_rows(0)), of("2", 1): packed([])}
+    )
     files = run_here({"archive_path": str(archive)})
-    with AmplitudeExportApi(rows(0, 1, 2)) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         done = run_here(keys_of(api), state=files.last_state)
 
         assert api.requests == []
-    assert done.code == 2
-    assert "exported files of 2 apps (1, 2)" in done.log
+    assert done.exit_code == 2
+    assert "exported files of 2 apps (1, 2)" in done.stderr
 
 
 def test_files_go_on_where_the_api_was_read(tmp_path: Path) -> None:
     """Of the API's own app only other hours are read, of another app all; and it is told."""
-    with AmplitudeExportApi(rows(1, 2)) as api:
+    with AmplitudeExportApi(hour_rows(1, 2)) as api:
         first = run_here(keys_of(api, start_date="2024-01-01T01:00:00Z"))
-    names = {file_name(n): packed(rows(n)) for n in range(5)}
-    place = write_files(tmp_path / "a", names | {of("9", 1): packed(rows(11))})
+    names = {file_name(n): packed(hour_rows(n)) for n in range(5)}
+    place = write_files(tmp_path / "a", names | {of("9", 1): packed(hour_rows(11))})
     done = run_here({"archive_path": str(place)}, state=first.last_state)
 
-    assert done.ids == ids(rows(0, 11, 3, 4))
-    assert "that were read from Amplitude's API" in done.log
+    assert done.ids == ids(hour_rows(0, 11, 3, 4))
+    assert "that were read from Amplitude's API" in done.stderr
     assert run_here({"archive_path": str(place)}, state=done.last_state).records == []
 
 
@@ -189,34 +182,36 @@ def of(app: str, hour: int, part: int = 1) -> str:
 @pytest.mark.parametrize("way", ["records", "batches"])
 def test_a_second_archive_is_read_with_the_first_ones_state(tmp_path: Path, way: str) -> None:
     """An app that the state has never met is read from its own first hour; the first goes on."""
-    first = write_zip(tmp_path / "1.zip", {of("1", n): packed(rows(n)) for n in (2, 3)})
-    second = write_zip(tmp_path / "2.zip", {of("2", n): packed(rows(n)) for n in (1, 2, 3)})
+    first = write_zip(tmp_path / "1.zip", {of("1", n): packed(hour_rows(n)) for n in (2, 3)})
+    second = write_zip(tmp_path / "2.zip", {of("2", n): packed(hour_rows(n)) for n in (1, 2, 3)})
     both = write_zip(
         tmp_path / "3.zip",
-        {of(app, n): packed(rows(n, each=int(app))) for app in "12" for n in (1, 2, 3, 4)},
+        {of(app, n): packed(hour_rows(n, each=int(app))) for app in "12" for n in (1, 2, 3, 4)},
     )
     before = in_way(way, tmp_path, first)
     after = in_way(way, tmp_path, second, state=before.last_state)
     last = in_way(way, tmp_path, both, state=after.last_state)
     again = in_way(way, tmp_path, both, state=last.last_state)
 
-    assert (after.code, events_of(after)) == (0, ids(rows(1, 2, 3)))
+    assert (after.exit_code, events_of(after)) == (0, ids(hour_rows(1, 2, 3)))
     assert bookmark(after)["next_export_hour"] == bookmark(before)["next_export_hour"]
-    assert "New to the state: app 2" in after.log
+    assert "New to the state: app 2" in after.stderr
     # Of app 1 the hours before and after its own, of app 2 the one after.
-    assert events_of(last) == ids([*rows(1, each=1), *rows(4, each=1), *rows(4, each=2)])
-    assert (again.code, events_of(again)) == (0, [])
-    assert "there is nothing to do" in again.log
-    assert "Left out: 8 files of hours that are in the state" in again.log
+    assert events_of(last) == ids(
+        [*hour_rows(1, each=1), *hour_rows(4, each=1), *hour_rows(4, each=2)]
+    )
+    assert (again.exit_code, events_of(again)) == (0, [])
+    assert "there is nothing to do" in again.stderr
+    assert "Left out: 8 files of hours that are in the state" in again.stderr
 
 
-def in_way(way: str, folder: Path, place: Path, **more: Any) -> Run:
+def in_way(way: str, folder: Path, place: Path, **more: Any) -> Finished:
     """Run by records or by batch files."""
     handed_over = batch(folder / uuid4().hex) if way == "batches" else {}
     return run_here({"archive_path": str(place), **handed_over}, **more)
 
 
-def events_of(run: Run) -> list[str]:
+def events_of(run: Finished) -> list[str]:
     """The uuids of the events, by records or in batch files."""
     return run.ids or batch_ids(run)
 
@@ -227,16 +222,17 @@ def test_april_after_may_is_read(tmp_path: Path) -> None:
     hours = {month: (day - START) // HOUR for month, day in days.items()}
     place = {
         month: write_zip(
-            tmp_path / f"{month}.zip", {file_name(hour + n): packed(rows(hour + n)) for n in (0, 9)}
+            tmp_path / f"{month}.zip",
+            {file_name(hour + n): packed(hour_rows(hour + n)) for n in (0, 9)},
         )
         for month, hour in hours.items()
     }
     state = None
     for month in (5, 3, 4, 6):
         run = run_here({"archive_path": str(place[month])}, state=state)
-        assert run.ids == ids(rows(hours[month], hours[month] + 9))
+        assert run.ids == ids(hour_rows(hours[month], hours[month] + 9))
         state = run.last_state
-    assert "the hours between are not exported" in run.log
+    assert "the hours between are not exported" in run.stderr
     for month in (3, 4, 5, 6):
         assert run_here({"archive_path": str(place[month])}, state=state).records == []
 
@@ -244,20 +240,22 @@ def test_april_after_may_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["records", "batches"])
 def test_a_part_that_comes_late_is_read_or_named_with_the_command(tmp_path: Path, way: str) -> None:
     """Of the last hour it is read; of an hour before newer ones it is named in every run."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (0, 1)})
+    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     settle(place)
     first = in_way(way, tmp_path, place)
-    write_files(place, {file_name(1, 99): packed(rows(11))})
+    write_files(place, {file_name(1, 99): packed(hour_rows(11))})
     second = in_way(way, tmp_path, place, state=first.last_state)
     settle(place, seconds=50)
-    write_files(place, {file_name(0, 99): packed(rows(12)), file_name(2): packed(rows(2))})
+    write_files(
+        place, {file_name(0, 99): packed(hour_rows(12)), file_name(2): packed(hour_rows(2))}
+    )
     third = in_way(way, tmp_path, place, state=second.last_state)
     fourth = in_way(way, tmp_path, place, state=third.last_state)
 
-    assert events_of(second) == ids(rows(11))
-    assert events_of(third) == ids(rows(2))
+    assert events_of(second) == ids(hour_rows(11))
+    assert events_of(third) == ids(hour_rows(2))
     for run in (third, fourth):
-        (told,) = [line for line in run.log.splitlines() if "came or changed" in line]
+        (told,) = [line for line in run.stderr.splitlines() if "came or changed" in line]
         assert "WARNING | Left out: 1 file " in told
         assert file_name(0, 99) in told
         assert "START_DATE=2024-01-01T00:00:00Z TAP_AMPLITUDE_END_DATE=2024-01-01T01:00" in told
@@ -265,10 +263,10 @@ def test_a_part_that_comes_late_is_read_or_named_with_the_command(tmp_path: Path
         assert "--full-refresh" in told
     looked_back = {"archive_path": str(place), "lookback_hours": 3}
     brought = run_here(looked_back, state=fourth.last_state)
-    assert set(ids(rows(12))) <= set(brought.ids)
+    assert set(ids(hour_rows(12))) <= set(brought.ids)
     assert (
         "came or changed"
-        not in run_here({"archive_path": str(place)}, state=brought.last_state).log
+        not in run_here({"archive_path": str(place)}, state=brought.last_state).stderr
     )
 
 
@@ -281,57 +279,59 @@ def settle(folder: Path, seconds: int = 100) -> None:
 
 def test_a_part_that_comes_late_into_a_zip_is_counted(tmp_path: Path) -> None:
     """Nothing tells when it came, but there is one more than was read."""
-    files = {file_name(n): packed(rows(n)) for n in (0, 1)}
+    files = {file_name(n): packed(hour_rows(n)) for n in (0, 1)}
     first = run_here({"archive_path": str(write_zip(tmp_path / "a.zip", files))})
-    more = write_zip(tmp_path / "a.zip", files | {file_name(0, 99): packed(rows(12))})
+    more = write_zip(tmp_path / "a.zip", files | {file_name(0, 99): packed(hour_rows(12))})
     second = run_here({"archive_path": str(more)}, state=first.last_state)
 
     assert second.records == []
-    assert "Left out: 1 file of app 123 that came after the hours from 2024-01-01T00" in second.log
-    assert "--full-refresh" in second.log
+    assert (
+        "Left out: 1 file of app 123 that came after the hours from 2024-01-01T00" in second.stderr
+    )
+    assert "--full-refresh" in second.stderr
 
 
 def test_a_copied_folder_is_no_folder_of_late_parts(tmp_path: Path) -> None:
     """All files have new times, and there are as many as were read."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (0, 1)})
+    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     settle(place)
     first = run_here({"archive_path": str(place)})
     settle(place, seconds=-100)
     second = run_here({"archive_path": str(place)}, state=first.last_state)
 
     assert second.records == []
-    assert "WARNING" not in second.log
-    assert "they are taken for copies" in second.log
+    assert "WARNING" not in second.stderr
+    assert "they are taken for copies" in second.stderr
 
 
 def test_an_older_state_over_files_is_taken_over_and_told(tmp_path: Path) -> None:
     """Hours before the state's are taken as read, as they were; the line says for whom."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(rows(n)) for n in (0, 1, 2)})
+    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1, 2)})
     older = state_of(next_export_hour="2024-01-01T02:00:00Z", export_from="2024-01-01T01:00:00Z")
     first = run_here({"archive_path": str(place)}, state=older)
-    write_files(place, {of("4", 0): packed(rows(10))})
+    write_files(place, {of("4", 0): packed(hour_rows(10))})
     second = run_here({"archive_path": str(place)}, state=first.last_state)
 
-    assert first.ids == ids(rows(0, 2))
-    assert "are taken as read for app 123" in first.log
-    assert second.ids == ids(rows(10))
-    assert "taken as read" not in second.log
+    assert first.ids == ids(hour_rows(0, 2))
+    assert "are taken as read for app 123" in first.stderr
+    assert second.ids == ids(hour_rows(10))
+    assert "taken as read" not in second.stderr
 
 
 def test_a_stop_in_the_middle_of_a_new_app_loses_nothing(tmp_path: Path) -> None:
     """Its hours so far are out, and the state of the first app stays."""
-    first = write_zip(tmp_path / "1.zip", {of("1", 9): packed(rows(9))})
-    second = {of("2", n): packed(rows(n)) for n in (1, 2, 3)}
+    first = write_zip(tmp_path / "1.zip", {of("1", 9): packed(hour_rows(9))})
+    second = {of("2", n): packed(hour_rows(n)) for n in (1, 2, 3)}
     before = run_here({"archive_path": str(first)})
     broken = write_zip(tmp_path / "2.zip", second | {of("2", 2): b"\x1f\x8b broken"})
     stopped = run_here({"archive_path": str(broken)}, state=before.last_state)
     mended = write_zip(tmp_path / "2.zip", second)
     done = run_here({"archive_path": str(mended)}, state=stopped.last_state)
 
-    assert stopped.code == 1
-    assert stopped.ids == ids(rows(1))
-    assert "All hours before 2024-01-01T02:00:00Z are out" in stopped.log
-    assert done.ids == ids(rows(2, 3))
+    assert stopped.exit_code == 1
+    assert stopped.ids == ids(hour_rows(1))
+    assert "All hours before 2024-01-01T02:00:00Z are out" in stopped.stderr
+    assert done.ids == ids(hour_rows(2, 3))
     assert run_here({"archive_path": str(first)}, state=done.last_state).records == []
 
 
@@ -339,14 +339,20 @@ def test_an_app_that_comes_later_to_a_bucket_is_found(tmp_path: Path) -> None:
     """In older days than the state's, in both layouts of Amplitude; what is not listed is told."""
     config = {"archive_path": "s3://amplitude-data"}
     for bucket in s3_bucket():
-        bucket.put({of("1", 24 * n): packed(rows(24 * n)) for n in (10, 20)})
+        bucket.put({of("1", 24 * n): packed(hour_rows(24 * n)) for n in (10, 20)})
         first = run_tap(tmp_path, config, environment=bucket.environment)
-        bucket.put({of("2", 24 * 5): packed(rows(24 * 5)), "3/" + of("3", 1): packed(rows(1))})
-        bucket.put({of("1", 24 * 21): packed(rows(24 * 21)), of("1", 24): packed(rows(24))})
-        bucket.put({of("1", 24 * 15): packed(rows(7))})  # in days that are not listed
+        bucket.put(
+            {of("2", 24 * 5): packed(hour_rows(24 * 5)), "3/" + of("3", 1): packed(hour_rows(1))}
+        )
+        bucket.put(
+            {of("1", 24 * 21): packed(hour_rows(24 * 21)), of("1", 24): packed(hour_rows(24))}
+        )
+        bucket.put({of("1", 24 * 15): packed(hour_rows(7))})  # in days that are not listed
         second = run_tap(tmp_path, config, environment=bucket.environment, state=first.last_state)
 
-    assert first.ids == ids(rows(240, 480))
-    assert second.code == 0
-    assert second.ids == ids(rows(1, 24, 120, 504))
-    assert "Not listed, because their hours are in the state: objects of app 1 from" in second.log
+    assert first.ids == ids(hour_rows(240, 480))
+    assert second.exit_code == 0
+    assert second.ids == ids(hour_rows(1, 24, 120, 504))
+    assert (
+        "Not listed, because their hours are in the state: objects of app 1 from" in second.stderr
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.tap_runs import Run
+    from tests.support.processes import Finished
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def service() -> Iterator[AmplitudeExportApi]:
         yield running
 
 
-def bookmark_of(run: Run, name: str) -> str | None:
+def bookmark_of(run: Finished, name: str) -> str | None:
     """Where a stream stands in the last state."""
     day = run.last_state["bookmarks"].get(name, {}).get("replication_key_value")
     return str(day) if day else None
@@ -69,7 +69,7 @@ def test_the_next_run_goes_on_with_the_next_day(
     assert bookmark_of(half, name) == "2024-04-09"  # the 10th is not whole before 12:00
     found = [record["date"] for record in (*records_of(half, name), *records_of(rest, name))]
     assert found == [day.isoformat() for day in days(200)]
-    assert done.code == 0
+    assert done.exit_code == 0
     assert records_of(done, name) == []
     assert bookmark_of(done, name) == "2024-07-18"
 
@@ -126,7 +126,7 @@ def test_a_failure_keeps_the_days_before_it(tmp_path: Path, service: AmplitudeEx
     run = run_with(tmp_path, config_for(service), name)
     rest = run_with(tmp_path, config_for(service), name, state=run.last_state)
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert bookmark_of(run, name) == "2024-03-30"
     assert (
         f"The days of `{name}` up to 2024-03-30 are out; the state keeps" in run.lines("ERROR")[-1]
@@ -139,7 +139,7 @@ def test_a_damaged_bookmark_is_told(tmp_path: Path, service: AmplitudeExportApi)
     state = {"bookmarks": {"active_users": {"replication_key_value": "last week"}}}
     run = run_with(tmp_path, config_for(service), "active_users", state=state)
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "is not a date (bookmark of `active_users`)" in run.lines("ERROR")[-1]
 
 
@@ -148,5 +148,5 @@ def test_a_bookmark_that_is_none_is_told(tmp_path: Path, service: AmplitudeExpor
     state = {"bookmarks": {"active_users": "2024-07-12"}}
     run = run_with(tmp_path, config_for(service), "active_users", state=state)
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "The bookmark of `active_users` is not a JSON object." in run.lines("ERROR")[-1]

@@ -23,8 +23,10 @@ from tests.fakes.amplitude_project import (
     USERS,
 )
 from tests.support.amplitude_project import LISTS, a_project
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import run_tap
+from tests.support.rows import hour_rows
 from tests.support.selecting import TAP, config_for, records_of, run_with
-from tests.support.tap_runs import file_name, packed, rows, run_tap, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ def service() -> Iterator[AmplitudeExportApi]:
     project = a_project()
     # A field that no schema knows.
     project.lists[COHORTS] = [{**cohort, "new": 1} for cohort in LISTS[COHORTS]]
-    with AmplitudeExportApi(rows(0), project=project) as running:
+    with AmplitudeExportApi(hour_rows(0), project=project) as running:
         yield running
 
 
@@ -48,10 +50,10 @@ def test_only_events_are_read_unless_more_is_selected(
     """Without a catalog nothing else is asked for, and nothing is said about it."""
     run = run_tap(tmp_path, config_for(service, end_date="2024-01-01T02:00:00Z"))
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert {m["stream"] for m in run.messages if m["type"] == "RECORD"} == {"events"}
     assert service.project.requests == []
-    assert "deselected" not in run.log
+    assert "deselected" not in run.stderr
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,7 +65,7 @@ def test_a_stream_gives_what_amplitude_has(
     (schema_message,) = [m for m in run.messages if m["type"] == "SCHEMA"]
     found = records_of(run, name)
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert {m["stream"] for m in run.messages if m["type"] == "RECORD"} == {name}
     validator = jsonschema.Draft202012Validator(
         schema_message["schema"], format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
@@ -150,10 +152,10 @@ def test_a_failed_list_says_that_the_next_run_reads_it_again(
     run = run_with(tmp_path, config, "events", "taxonomy_events")
     (error,) = run.lines("ERROR")
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert "Enterprise plan" in error
     assert "`taxonomy_events` is incomplete in this run; the next one reads it as a whole" in error
-    assert "Traceback" not in run.log
+    assert "Traceback" not in run.stderr
     assert run.states[-1]["next_export_hour"] == "2024-01-01T02:00:00Z"
 
 
@@ -168,11 +170,11 @@ def test_with_an_archive_alone_it_says_what_the_stream_needs(
     tmp_path: Path, name: str, missing: str
 ) -> None:
     """Before any hour is exported, with exit code 2."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     run = run_with(tmp_path, {"archive_path": str(folder)}, "events", name)
     (error,) = run.lines("ERROR")
 
-    assert run.code == 2
+    assert run.exit_code == 2
     assert run.records == []
     assert f"The stream `{name}` is read from Amplitude's API" in error
     assert missing in error
@@ -182,7 +184,7 @@ def test_events_of_an_archive_and_lists_of_the_api_go_together(
     tmp_path: Path, service: AmplitudeExportApi
 ) -> None:
     """With keys beside `archive_path`, the lists are read from the API and the events are not."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(rows(0))})
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     run = run_with(tmp_path, config_for(service, archive_path=str(folder)), "events", "cohorts")
 
     assert len(records_of(run, "events")) == 3
@@ -197,10 +199,10 @@ def test_no_key_is_logged(tmp_path: Path, service: AmplitudeExportApi) -> None:
     debug = {"TAP_AMPLITUDE_LOGLEVEL": "debug"}
     run = run_with(tmp_path, config_for(service), "cohorts", environment=debug)
 
-    assert run.code == 2
-    assert "bad credentials ***:***" in run.log
-    assert API_KEY not in run.log
-    assert SECRET_KEY not in run.log
+    assert run.exit_code == 2
+    assert "bad credentials ***:***" in run.stderr
+    assert API_KEY not in run.stderr
+    assert SECRET_KEY not in run.stderr
 
 
 def test_a_test_asks_for_selected_streams_only(tmp_path: Path, service: AmplitudeExportApi) -> None:
@@ -208,7 +210,7 @@ def test_a_test_asks_for_selected_streams_only(tmp_path: Path, service: Amplitud
     service.project.enterprise = False
     run = run_tap(tmp_path, config_for(service), "--test")
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert service.project.requests == []
 
 
@@ -230,7 +232,7 @@ def test_the_paths_of_all_streams_are_those_of_the_stand_in(
     """All at once: each stream after the other, each path asked for."""
     run = run_with(tmp_path, config_for(service, start_date="2024-07-01"), *NAMES)
 
-    assert run.code == 0, run.log
+    assert run.exit_code == 0, run.stderr
     assert {request.status for request in service.project.requests} == {200}
     assert {request.path for request in service.project.requests} >= {USERS, AVERAGE, *LISTS} - {
         path for path in LISTS if "?" in path

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi, Fault
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import run_tap
+from tests.support.rows import START, hour_row, hour_rows, ids
 from tests.support.selecting import records_of, run_with
 from tests.support.tap_in_process import run_here
-from tests.support.tap_runs import START, file_name, ids, packed, row, rows, run_tap, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,11 +54,11 @@ def merges(count: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("way", [{}, THROUGH_SDK])
 def test_too_large_a_share_of_bad_lines_ends_with_3(tmp_path: Path, way: dict[str, Any]) -> None:
     """However short the run was: all hours are out and in the state, and it says what next."""
-    files = {file_name(0): content(rows(0), bad=1), file_name(1): packed(rows(1, each=2))}
+    files = {file_name(0): content(hour_rows(0), bad=1), file_name(1): packed(hour_rows(1, each=2))}
     run = run_tap(tmp_path, rejecting(tmp_path, files, rejects_path="kept", **way))
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert (
         "1 of 6 lines of `events` (16.67 %) were rejected, more than `max_reject_ratio` (0.1) "
         "allows. All others are out; the state keeps those that the target has taken. "
@@ -64,19 +66,19 @@ def test_too_large_a_share_of_bad_lines_ends_with_3(tmp_path: Path, way: dict[st
     ) in error
     assert "fix the files that these lines came from" in error
     assert "--state-id-suffix" in error
-    assert run.ids == ids(rows(0) + rows(1, each=2))
+    assert run.ids == ids(hour_rows(0) + hour_rows(1, each=2))
     assert run.states[-1]["next_export_hour"] == "2024-01-01T02:00:00Z"
     (file,) = (tmp_path / "kept").iterdir()
     assert str(file.relative_to(tmp_path)) in error
     assert json.loads(file.read_text())["record"] == BAD.decode()
 
     again = run_tap(tmp_path, rejecting(tmp_path, {}, **way), state=run.last_state)
-    assert (again.code, again.records) == (0, [])
+    assert (again.exit_code, again.records) == (0, [])
 
 
 def test_lines_that_amplitude_sent_so_are_for_its_support(tmp_path: Path) -> None:
     """There are no files to fix when the hours came by the API."""
-    with AmplitudeExportApi(rows(0), api_key=API_KEY, secret_key=SECRET_KEY) as api:
+    with AmplitudeExportApi(hour_rows(0), api_key=API_KEY, secret_key=SECRET_KEY) as api:
         api.fail(Fault.CORRUPT_LINE)
         run = run_here(
             {
@@ -91,7 +93,7 @@ def test_lines_that_amplitude_sent_so_are_for_its_support(tmp_path: Path) -> Non
         )
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "(25 %) were rejected" in error
     assert "Amplitude sent these lines so" in error
     assert "files" not in error
@@ -109,11 +111,11 @@ def test_the_limit_is_a_share_of_all_lines(
     tmp_path: Path, bad: int, settings: dict[str, Any], code: int
 ) -> None:
     """As much as it says is allowed, and all that was rejected is told either way."""
-    files = {file_name(0): content(rows(0, each=9), bad=bad)}
+    files = {file_name(0): content(hour_rows(0, each=9), bad=bad)}
     run = run_here(rejecting(tmp_path, files, **settings))
 
     (warning,) = run.lines("WARNING")
-    assert run.code == code
+    assert run.exit_code == code
     assert f"{bad} line{'s' * (bad > 1)} rejected" in warning
     assert len(run.records) == 9
 
@@ -123,7 +125,7 @@ def test_a_run_of_nothing_but_rejects_may_be_allowed(tmp_path: Path) -> None:
     run = run_here(rejecting(tmp_path, {file_name(0): content([], bad=3)}, max_reject_ratio=1))
 
     (warning,) = run.lines("WARNING")
-    assert run.code == 0
+    assert run.exit_code == 0
     assert "3 lines rejected" in warning
 
 
@@ -133,14 +135,14 @@ def test_too_many_bad_lines_stop_a_long_run_in_its_hour(
 ) -> None:
     """After the first 10,000 lines: a wrong file must not fill a disk. The state is before it."""
     files = {
-        file_name(0): content(rows(0, each=100), bad=0),
-        file_name(1): content([row(START, 1)], bad=30_000),
-        file_name(2): packed(rows(2)),
+        file_name(0): content(hour_rows(0, each=100), bad=0),
+        file_name(1): content([hour_row(START, 1)], bad=30_000),
+        file_name(2): packed(hour_rows(2)),
     }
     run = run_here(rejecting(tmp_path, files, rejects_path=str(tmp_path / "kept"), **way))
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert (
         "9,900 of 10,001 lines of `events` (98.99 %) were rejected, more than `max_reject_ratio` "
         "(0.1) allows. All hours before 2024-01-01T01:00:00Z are out; the state keeps those that "
@@ -154,24 +156,24 @@ def test_too_many_bad_lines_stop_a_long_run_in_its_hour(
 
 def test_bad_lines_at_the_head_of_a_long_run_do_not_stop_it(tmp_path: Path) -> None:
     """The share is judged over all lines that were read, so that few of very many are none."""
-    files = {file_name(0): content(rows(0, each=12_000), bad=1000, first=True)}
+    files = {file_name(0): content(hour_rows(0, each=12_000), bad=1000, first=True)}
     run = run_here(rejecting(tmp_path, files))
 
-    assert run.code == 0
+    assert run.exit_code == 0
     assert len(run.records) == 12_000
 
 
 def test_bad_merges_are_judged_for_themselves(tmp_path: Path) -> None:
     """A list that is none does not hide behind many good events; both streams come to their end."""
     files = {
-        file_name(0): content(rows(0, each=99), bad=1),
+        file_name(0): content(hour_rows(0, each=99), bad=1),
         LIST: content(merges(3), bad=1),
     }
     config = rejecting(tmp_path, files, rejects_path="kept")
     run = run_with(tmp_path, config, "events", "merged_ids")
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "1 of 4 lines of `merged_ids` (25 %) were rejected, more than" in error
     assert "`events`" not in error
     assert len(records_of(run, "events")) == 99
@@ -183,11 +185,11 @@ def test_bad_merges_are_judged_for_themselves(tmp_path: Path) -> None:
 
 def test_bad_events_do_not_keep_other_streams_from_their_end(tmp_path: Path) -> None:
     """The run is judged when all of it is done, and names each stream that passed the limit."""
-    files = {file_name(0): content(rows(0), bad=2), LIST: content(merges(1), bad=1)}
+    files = {file_name(0): content(hour_rows(0), bad=2), LIST: content(merges(1), bad=1)}
     run = run_with(tmp_path, rejecting(tmp_path, files), "events", "merged_ids")
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "2 of 5 lines of `events` (40 %) and 1 of 2 lines of `merged_ids` (50 %) were" in error
     assert len(records_of(run, "merged_ids")) == 1
     assert "merged_ids" in run.last_state["bookmarks"]
@@ -202,7 +204,7 @@ def test_a_list_of_merged_users_that_is_none_stops_the_run(tmp_path: Path) -> No
     run = run_with(tmp_path, rejecting(tmp_path, files), "merged_ids")
 
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "9,998 of 10,001 lines of `merged_ids` (99.97 %) were rejected" in error
     bookmark = run.last_state["bookmarks"]["merged_ids"]
     assert bookmark["next_export_hour"] == "2024-01-01T05:00:00Z"
@@ -212,15 +214,15 @@ def test_lines_of_batch_files_are_the_targets_to_judge(tmp_path: Path) -> None:
     """The tap does not look into them; the lists of merged users, which are records, it judges."""
     encoding = {"format": "jsonl", "compression": "gzip"}
     batch = {"encoding": encoding, "storage": {"root": f"file://{tmp_path / 'batch'}"}}
-    files = {file_name(0): content(rows(0), bad=3)}
+    files = {file_name(0): content(hour_rows(0), bad=3)}
     run = run_here(rejecting(tmp_path, files, batch_config=batch))
-    assert run.code == 0
+    assert run.exit_code == 0
     assert not (tmp_path / "rejects").exists()
 
     lists = rejecting(tmp_path, {LIST: content(merges(3), bad=1)}, batch_config=batch)
     run = run_with(tmp_path, lists, "events", "merged_ids")
     (error,) = run.lines("ERROR")
-    assert run.code == 3
+    assert run.exit_code == 3
     assert "1 of 4 lines of `merged_ids` (25 %) were rejected, more than" in error
 
 
@@ -229,12 +231,12 @@ def test_a_test_fails_when_there_is_nothing_but_bad_lines(
     tmp_path: Path, good: int, code: int
 ) -> None:
     """`--test` wants one record of each stream; a share says nothing of the first few lines."""
-    files = {file_name(0): content(rows(0, each=good), bad=3, first=True)}
+    files = {file_name(0): content(hour_rows(0, each=good), bad=3, first=True)}
     run = run_tap(tmp_path, rejecting(tmp_path, files), "--test")
 
-    assert run.code == code
+    assert run.exit_code == code
     told = (
         "3 of 3 lines of `events` (100 %) were rejected, more than `max_reject_ratio` (0.1) allows."
     )
-    assert (f"{told} Look at rejects/tap-amplitude-" in run.log) == (code == 3)
-    assert ("and test again" in run.log) == (code == 3)
+    assert (f"{told} Look at rejects/tap-amplitude-" in run.stderr) == (code == 3)
+    assert ("and test again" in run.stderr) == (code == 3)

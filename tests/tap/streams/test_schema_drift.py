@@ -8,28 +8,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_amplitude.streams.schema_drift import SchemaDrift
-from tests.support.tap_runs import (
-    START,
-    Run,
-    catalog_of,
-    file_name,
-    packed,
-    row,
-    run_tap,
-    write_files,
-)
+from tests.support.export_files import file_name, packed, write_files
+from tests.support.processes import Finished, run_tap
+from tests.support.rows import START, hour_row
+from tests.support.selecting import catalog_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run(folder: Path, *rows: dict[str, Any], options: tuple[str, ...] = (), **config: Any) -> Run:
+def run(
+    folder: Path, *rows: dict[str, Any], options: tuple[str, ...] = (), **config: Any
+) -> Finished:
     """Run the tap over rows of one hour."""
     write_files(folder / "in", {file_name(0): packed(rows)})
     return run_tap(folder, {"archive_path": str(folder / "in"), **config}, *options)
 
 
-def schemas(done: Run) -> list[tuple[int, dict[str, Any]]]:
+def schemas(done: Finished) -> list[tuple[int, dict[str, Any]]]:
     """Return each SCHEMA's place among the messages, and its properties."""
     return [
         (place, message["schema"]["properties"])
@@ -68,7 +64,9 @@ def test_a_field_is_news_once_and_again_with_another_type() -> None:
 
 def test_the_schema_is_written_again_right_before_the_first_record(tmp_path: Path) -> None:
     """With all its other fields and its keys as they were."""
-    done = run(tmp_path, row(START, 0), row(START, 1, new=None), row(START, 2, new={"a": 1}))
+    done = run(
+        tmp_path, hour_row(START, 0), hour_row(START, 1, new=None), hour_row(START, 2, new={"a": 1})
+    )
 
     (first, before), (again, after) = schemas(done)
     assert (first, again) == (0, 3)
@@ -90,7 +88,7 @@ def test_a_deselected_field_stays_deselected(tmp_path: Path) -> None:
     )
     path.write_text(json.dumps(catalog))
     fields = {"city": "Bern", "secret": 1, "new": 2}
-    done = run(tmp_path, row(START, 0, **fields), options=("--catalog", str(path)))
+    done = run(tmp_path, hour_row(START, 0, **fields), options=("--catalog", str(path)))
 
     assert not {"city", "secret"} & set(schemas(done)[-1][1])
     assert schemas(done)[-1][1]["new"]["type"] == ["integer", "null"]
@@ -104,7 +102,7 @@ def test_a_field_that_the_catalog_declares_is_not_new(tmp_path: Path) -> None:
     catalog = json.loads(path.read_text())
     catalog["streams"][0]["schema"]["properties"]["new"] = {"type": ["number", "null"]}
     path.write_text(json.dumps(catalog))
-    done = run(tmp_path, row(START, 0, new=1), options=("--catalog", str(path)))
+    done = run(tmp_path, hour_row(START, 0, new=1), options=("--catalog", str(path)))
 
     ((_, properties),) = schemas(done)
     assert properties["new"] == {"type": ["number", "null"]}
@@ -114,7 +112,7 @@ def test_stream_maps_and_flattening_go_on(tmp_path: Path) -> None:
     """Over the new field, too."""
     done = run(
         tmp_path,
-        row(START, 0, new={"a": 1}),
+        hour_row(START, 0, new={"a": 1}),
         flattening_enabled=True,
         flattening_max_depth=1,
         stream_maps={"events": {"user_id": "md5(user_id)"}},
@@ -128,7 +126,7 @@ def test_stream_maps_and_flattening_go_on(tmp_path: Path) -> None:
 def test_a_stream_map_can_leave_a_new_field_out(tmp_path: Path) -> None:
     """As `__NULL__` of `__else__` does with known ones."""
     maps = {"events": {"uuid": "uuid", "__else__": "__NULL__"}}
-    done = run(tmp_path, row(START, 0, new=1), stream_maps=maps)
+    done = run(tmp_path, hour_row(START, 0, new=1), stream_maps=maps)
 
     assert [set(properties) for _, properties in schemas(done)][-1] == {"uuid"}
     assert [set(record) for record in done.records] == [{"uuid"}]

@@ -15,7 +15,8 @@ from target_posthog.errors import FixConfiguration, RunAgain
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.peers import answering
 from tests.support.processes import run_target
-from tests.support.singer import record, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import in_stretches
 from tests.support.processes import SCRIPTS, Running, run_target, start
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from pathlib import Path

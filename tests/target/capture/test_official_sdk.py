@@ -13,8 +13,8 @@ from tests.fakes.posthog_times import parse_rfc3339
 from tests.support.documents import document
 from tests.support.histories import with_states
 from tests.support.processes import run_target
+from tests.support.rows import row
 from tests.support.sdk_differences import DIFFERENCES, known
-from tests.support.singer import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -14,7 +14,8 @@ from target_posthog.capture.results import SendResult
 from target_posthog.errors import RunAgain
 from tests.support.deliveries import batch_of, item
 from tests.support.processes import run_target
-from tests.support.singer import record, records, row, rows, schema, state
+from tests.support.rows import row, rows
+from tests.support.singer import record, records, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

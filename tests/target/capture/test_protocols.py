@@ -12,7 +12,7 @@ from target_posthog.capture.protocols import Accepted, BatchWire, V1Wire
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.model import Rejected
 from tests.support.deliveries import NOW, batch_of, converted, events_of, item
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire

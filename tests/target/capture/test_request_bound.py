@@ -10,7 +10,8 @@ import pytest
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.histories import held_events, keys_of
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, records, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import counts_in, records, schema, state
 from tests.target.test_batch_messages import RUN_FOLDER, hours
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.processes import run_target, start
-from tests.support.singer import counts_in, record, records, row, rows, schema, uuid_of
+from tests.support.rows import row, rows, uuid_of
+from tests.support.singer import counts_in, record, records, schema
 
 if TYPE_CHECKING:
     from pathlib import Path

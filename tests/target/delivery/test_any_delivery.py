@@ -21,7 +21,7 @@ from tests.support.deliveries import (
     rejected_lines,
     take,
 )
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from target_posthog.delivery.delivery import Delivery

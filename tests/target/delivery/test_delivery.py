@@ -23,7 +23,7 @@ from tests.support.deliveries import (
     rejected_lines,
     take,
 )
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from target_posthog.delivery.concurrency import AdaptiveConcurrency
 from target_posthog.delivery.lane_keys import _place
 from target_posthog.delivery.lanes import Lanes
 from tests.support.deliveries import OLD, WIRE, item
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,7 +14,7 @@ from target_posthog.capture.batches import Limits
 from target_posthog.delivery import lane_keys
 from target_posthog.model import Link
 from tests.support.deliveries import FakeTransport, converted, delivery_to, take
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
 if TYPE_CHECKING:

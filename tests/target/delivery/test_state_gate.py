@@ -17,7 +17,7 @@ from target_posthog.errors import RunAgain
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Link, Rejected
 from tests.support.deliveries import FakeTransport, converted, delivery_to, rejected_lines, take
-from tests.support.singer import uuid_of
+from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from target_posthog.model import Link
 from tests.fakes.posthog_persons import PersonModel
 from tests.support.deliveries import item
 from tests.support.processes import clean_environment, encoded, start
-from tests.support.singer import records, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import records, schema, state
 
 if TYPE_CHECKING:
     from pathlib import Path

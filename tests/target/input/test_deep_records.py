@@ -12,9 +12,8 @@ from target_posthog.common.lenient_json import TOO_DEEP
 from target_posthog.common.object_cutter import Found
 from target_posthog.input.deep_records import deep_record_message
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, record, row, schema, state
-from tests.support.tap_runs import START
-from tests.support.typical_rows import typical_row
+from tests.support.rows import START, row, typical_row
+from tests.support.singer import counts_in, record, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

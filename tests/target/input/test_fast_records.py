@@ -19,8 +19,8 @@ from target_posthog.settings import SETTINGS
 from target_posthog.validation import checked_config
 from tests.support.field_cases import batches_of
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, record, records, row, schema, state
-from tests.support.typical_rows import typical_row
+from tests.support.rows import row, typical_row
+from tests.support.singer import counts_in, record, records, schema, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -13,7 +13,8 @@ from target_posthog.json_codec import dumps, loads
 from target_posthog.model import Rejected, Skipped
 from target_posthog.posthog.events import MAX_EVENT_BYTES, OutgoingEvent
 from tests.support.deliveries import LATEST, item
-from tests.support.singer import row, schema
+from tests.support.rows import row
+from tests.support.singer import schema
 from tests.target.workers.test_pool import DEFAULTS
 
 if TYPE_CHECKING:

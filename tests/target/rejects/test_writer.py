@@ -16,7 +16,8 @@ from target_posthog.model import Rejected
 from target_posthog.rejects.names import name_of, owner_of
 from target_posthog.rejects.writer import CODES, Rejects
 from tests.support.processes import start
-from tests.support.singer import record, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture

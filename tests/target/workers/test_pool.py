@@ -24,7 +24,8 @@ from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, WorkerBroke
 from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
-from tests.support.singer import row, schema
+from tests.support.rows import row
+from tests.support.singer import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

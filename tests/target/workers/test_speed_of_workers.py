@@ -10,7 +10,8 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import held_events, identities, keys_of, people
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, uuid_of
+from tests.support.rows import uuid_of
+from tests.support.singer import counts_in
 from tests.target.test_batch_messages import RUN_FOLDER, hours
 from tests.target.test_speed_process import assert_held
 

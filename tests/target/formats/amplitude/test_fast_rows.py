@@ -25,7 +25,7 @@ from target_posthog.model import Conversion, Converted, Json
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.support.golden_pairs import as_json, load_all
-from tests.support.typical_rows import typical_row
+from tests.support.rows import typical_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

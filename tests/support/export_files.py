@@ -1,0 +1,42 @@
+"""Files as Amplitude exports them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+from tests.support.rows import HOUR, START
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+def file_name(hour: int, part: int = 70) -> str:
+    """Return the name of a file of an hour, counted from `START`."""
+    moment = START + hour * HOUR
+    return f"123_{moment:%Y-%m-%d}_{moment.hour}#{part}.json.gz"
+
+
+def packed(of: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return the content of a file of rows."""
+    return gzip.compress("".join(json.dumps(r) + "\n" for r in of).encode(), mtime=0)
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files into a folder, which is made."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def write_zip(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Write files into a .zip, under their names whatever they are."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return path
