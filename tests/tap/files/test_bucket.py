@@ -98,7 +98,7 @@ def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
     )
     done = run(tmp_path, bucket, "/exports")
 
-    assert done.code == 0, done.log
+    assert done.exit_code == 0, done.stderr
     nine = [hour_row(START + 9 * HOUR, 7), hour_row(START + 9 * HOUR, 8)]
     assert done.ids == ids(hour_rows(2)) + ids(nine) + ids(hour_rows(10))
     assert [s["next_export_hour"][11:13] for s in done.states] == ["03", "10", "11"]
@@ -124,11 +124,11 @@ def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
     records = run(tmp_path, bucket, "/x")
     files = run(tmp_path, bucket, "/x", config=batch(tmp_path / "out"))
 
-    assert (records.code, files.code) == (0, 0), records.log + files.log
+    assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
     assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
     assert records.states == files.states
     for reason in ("with the same content", "of merged users", "made by a desktop"):
-        assert f"1 file {reason}" in records.log
+        assert f"1 file {reason}" in records.stderr
 
 
 def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> No
         records = run(tmp_path, bucket)
         files = run(tmp_path, bucket, config=batch(tmp_path / "out"))
 
-    assert (records.code, files.code) == (0, 0), records.log + files.log
+    assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
     assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
 
 
@@ -180,8 +180,8 @@ def test_the_next_run_opens_only_what_is_new(tmp_path: Path, bucket: Bucket) -> 
     second = run(tmp_path, bucket, state=first.last_state)
 
     assert first.ids == ids(hour_rows(0, 1, 30))
-    assert (idle.code, idle.records) == (0, [])
-    assert "Nothing to export" in idle.log
+    assert (idle.exit_code, idle.records) == (0, [])
+    assert "Nothing to export" in idle.stderr
     assert second.ids == ids(hour_rows(31, 24 * 40))
     assert second.lines("WARNING") == []
 
@@ -209,8 +209,8 @@ def test_hours_that_are_still_being_written_are_left_for_later(
     done = run(tmp_path, bucket)
 
     assert done.ids == ids(hour_rows(0))
-    assert done.code == 0
-    assert "others may follow" in done.log
+    assert done.exit_code == 0
+    assert "others may follow" in done.stderr
     assert done.states[-1]["next_export_hour"] == file_hour(late)
 
 
@@ -242,7 +242,7 @@ def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucke
     first = run(tmp_path, bucket, options=["--catalog", str(catalog)])
     again = run(tmp_path, bucket, options=["--catalog", str(catalog)], state=first.last_state)
 
-    assert first.code == 0, first.log
+    assert first.exit_code == 0, first.stderr
     assert first.records == [MERGE, newer]
     assert first.last_state["bookmarks"]["merged_ids"] == {
         "next_export_hour": "2024-01-01T07:00:00Z",
@@ -254,7 +254,7 @@ def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucke
     schema = next(m for m in first.messages if m["type"] == "SCHEMA")
     assert schema["stream"] == "merged_ids"
     assert schema["key_properties"] == ["scope", "amplitude_id", "merged_amplitude_id"]
-    assert (again.code, again.records) == (0, [])
+    assert (again.exit_code, again.records) == (0, [])
 
 
 @pytest.mark.parametrize("spool_bytes", [0, 10**9])
@@ -304,7 +304,7 @@ def test_a_bucket_that_does_not_exist_is_told(tmp_path: Path, bucket: Bucket) ->
     wrong = Bucket(bucket.url + "-wrong", bucket.server, bucket.environment)
     done = run(tmp_path, wrong, "/exports")
 
-    assert done.code == 2
+    assert done.exit_code == 2
     assert f"The bucket of {wrong.url}/exports does not exist" in done.lines("ERROR")[0]
 
 
@@ -314,7 +314,7 @@ def test_a_folder_without_exports_is_told(tmp_path: Path, bucket: Bucket) -> Non
     for config in ({}, {"start_date": "2024-01-01"}):
         done = run(tmp_path, bucket, "/wrong", config=config)
 
-        assert done.code == 1
+        assert done.exit_code == 1
         assert "holds no export files" in done.lines("ERROR")[0]
 
 
@@ -324,11 +324,11 @@ def test_keys_that_the_bucket_refuses_are_told(tmp_path: Path, s3: Bucket) -> No
     requests.post(f"{s3.server}/moto-api/reset-auth", data=b"0", timeout=30).raise_for_status()
     done = run(tmp_path, s3)
 
-    assert done.code == 2
+    assert done.exit_code == 2
     error = done.lines("ERROR")[0]
     assert f"Access to {s3.url} was refused" in error
     assert "s3:ListBucket" in error
-    assert_silent(done.log, s3)
+    assert_silent(done.stderr, s3)
 
 
 def test_missing_credentials_are_told(tmp_path: Path, s3: Bucket) -> None:
@@ -342,7 +342,7 @@ def test_missing_credentials_are_told(tmp_path: Path, s3: Bucket) -> None:
     }
     done = run(tmp_path, s3, environment=nothing)
 
-    assert done.code == 2
+    assert done.exit_code == 2
     assert "There are no usable credentials" in done.lines("ERROR")[0]
     assert "AWS_PROFILE" in done.lines("ERROR")[0]
 
@@ -366,9 +366,9 @@ def test_no_key_is_in_the_log_at_any_level(tmp_path: Path, s3: Bucket) -> None:
     s3.put({file_name(0): packed(hour_rows(0))})
     done = run(tmp_path, s3, environment={"TAP_AMPLITUDE_LOGLEVEL": "debug"})
 
-    assert done.code == 0
-    assert_silent(done.log, s3)
-    assert "Signature" not in done.log
+    assert done.exit_code == 0
+    assert_silent(done.stderr, s3)
+    assert "Signature" not in done.stderr
 
 
 def assert_silent(log: str, bucket: Bucket) -> None:
@@ -422,10 +422,10 @@ def test_an_account_of_azure_that_refuses_is_told(tmp_path: Path) -> None:
         azure.azure.refuses = True
         done = run(tmp_path, azure)
 
-    assert done.code == 2
+    assert done.exit_code == 2
     assert "Storage Blob Data Reader" in done.lines("ERROR")[0]
     key = azure.environment["AZURE_STORAGE_CONNECTION_STRING"].partition("AccountKey=")[2][:20]
-    assert key not in done.log
+    assert key not in done.stderr
 
 
 @pytest.mark.parametrize(

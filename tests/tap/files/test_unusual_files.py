@@ -168,7 +168,7 @@ def test_a_file_is_read_for_what_it_is(tmp_path: Path, shape: str) -> None:
 
 def left_out(run: Any) -> list[str]:
     """What the run says is left out."""
-    return [line.partition(" | ")[2] for line in run.log.splitlines() if "Left out" in line]
+    return [line.partition(" | ")[2] for line in run.stderr.splitlines() if "Left out" in line]
 
 
 def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
