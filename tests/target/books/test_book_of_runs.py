@@ -12,7 +12,8 @@ from target_posthog.books.table import Book, WrittenLine
 from target_posthog.books.whole import gaps_of, totals_of
 from target_posthog.identity.ledger import Ledger
 from tests.support.processes import run_target
-from tests.support.singer import counts_in, record, records, row, schema, state
+from tests.support.rows import row
+from tests.support.singer import counts_in, record, records, schema, state
 from tests.target.test_batch_messages import RUN_FOLDER, batch, put
 
 if TYPE_CHECKING:
