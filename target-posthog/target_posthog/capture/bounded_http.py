@@ -25,6 +25,8 @@ from requests.utils import get_auth_from_url
 from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from target_posthog.common.retry_after import retry_after
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -53,6 +55,19 @@ class HttpResponse:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def retry_after(self) -> float:
+        """How many seconds the peer asks to be left alone."""
+        return retry_after(self.headers.get("Retry-After"), time.time())
+
+    @property
+    def is_of_a_gate(self) -> bool:
+        """Whether a refusal comes from something before PostHog, which has no pages.
+
+        A proxy that wants a password, a firewall, a login page.
+        """
+        return "WWW-Authenticate" in self.headers or self.body.lstrip()[:1] == b"<"
 
 
 class Http:

@@ -41,17 +41,3 @@ def without_credentials(host: str) -> str:
     """Return a base URL as it may be shown: without a user and a password for a proxy."""
     parts = urlsplit(host)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def wrong_host(host: str, why: str, also: str = "") -> FixConfiguration:
-    """Return the error for a host that is not PostHog's ingestion.
-
-    Args:
-        host: as it may be shown.
-        why: what shows it, in words.
-        also: what else may help.
-    """
-    return FixConfiguration(
-        f"{host} does not take events: {why}.",
-        f"Set `host` to https://us.i.posthog.com, https://eu.i.posthog.com or your own.{also}",
-    )

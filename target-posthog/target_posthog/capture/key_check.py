@@ -10,29 +10,18 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
-import requests
-
-from target_posthog.capture.bounded_http import BadResponse, Http, HttpResponse
-from target_posthog.capture.hosts import ingestion_host, without_credentials, wrong_host
-from target_posthog.capture.http_answers import is_of_a_gate
-from target_posthog.capture.network_errors import (
-    network_words,
-    unreadable_certificates,
-    untrusted,
-    unusable_proxy,
-)
+from target_posthog.capture.bounded_http import BadResponse
+from target_posthog.capture.hosts import ingestion_host
+from target_posthog.capture.peer import Peer
 from target_posthog.capture.retries import Retryable, RetryPolicy
-from target_posthog.capture.silence import SilenceWatch
-from target_posthog.common.peer_words import PeerWords
-from target_posthog.common.retry_after import retry_after
 from target_posthog.errors import FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from target_posthog.capture.bounded_http import HttpResponse
     from target_posthog.capture.rate_limit import RateLimit
 
 logger = logging.getLogger("target-posthog")
@@ -64,14 +53,10 @@ class KeyCheck:
         max_retry_seconds: float,
         sleep: Callable[[float], None] | None = None,
     ) -> None:
-        self._url = f"{host}{_PATH}"
-        self._host = without_credentials(host)
+        self._peer = Peer(host, api_key, {"User-Agent": user_agent})
         self._body = json.dumps({"api_key": api_key, "distinct_id": "target-posthog"}).encode()
-        self._words = PeerWords(api_key)
-        self._http = Http({"Content-Type": "application/json", "User-Agent": user_agent})
         self._network = RetryPolicy(max_retry_seconds, sleep)
         self._service = RetryPolicy(min(_PATIENCE_SECONDS, max_retry_seconds), sleep)
-        self._silence = SilenceWatch(self._host)
         self._asking = threading.Lock()
         self._is_done = False
 
@@ -108,8 +93,7 @@ class KeyCheck:
     def close(self) -> None:
         """Close the connection."""
         self.stop()
-        self._silence.close()
-        self._http.close()
+        self._peer.close()
 
     def _ask(self) -> None:
         try:
@@ -130,38 +114,27 @@ class KeyCheck:
 
     def _post(self) -> HttpResponse | None:
         try:
-            with self._silence.waiting():
-                return self._http.post(self._url, self._body, max_bytes=_MAX_BYTES)
+            return self._peer.post(_PATH, self._body, max_bytes=_MAX_BYTES)
         except BadResponse as error:
             self._warn(str(error))
             return None
-        except ValueError as error:
-            raise unusable_proxy(error, self._host) or wrong_host(
-                self._host, "the address cannot be read"
-            ) from None
-        except requests.RequestException as error:
-            raise untrusted(error, self._host) or Retryable(
-                network_words(error, self._host)
-            ) from None
-        except OSError:
-            raise unreadable_certificates(self._host) from None
 
     def _judge(self, response: HttpResponse) -> None:
         status = response.status
         if status == _OK and _has_flags(response.body):
             return
-        shown = self._words.shown(response.body)
+        shown = self._peer.shown(response.body)
         # The words differ: JSON since 2026-06, plain text before, JSON of Django before that.
-        if status == _UNKNOWN and not is_of_a_gate(response.headers, response.body):
+        if status == _UNKNOWN and not response.is_of_a_gate:
             raise FixConfiguration(
-                f"PostHog at {self._host} does not know the project token ({status}: {shown}).",
+                f"PostHog at {self._peer.host} does not know the project token "
+                f"({status}: {shown}).",
                 "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Project), and "
                 "`host` to the project's region.",
             )
         said = f"it answered {status}" + (f" ({shown})" if shown else "")
         if status in {_TIME_OUT, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - 5xx
-            wait = retry_after(response.headers.get("Retry-After"), time.time())
-            raise Retryable(said, wait, status)
+            raise Retryable(said, response.retry_after, status)
         self._warn(said)
 
     def _say_that_it_waits(self, error: Retryable) -> None:
@@ -176,7 +149,7 @@ class KeyCheck:
             "Whether PostHog knows the project token could not be checked at %s/flags/: %s. The "
             "run goes on; events of an unknown token vanish, so compare `api_key` with PostHog, "
             "Settings, Project. `check_api_key: false` leaves the check out.",
-            self._host,
+            self._peer.host,
             why,
         )
 

@@ -7,9 +7,9 @@ Pure. `batch` is `POST /batch/`, which takes or refuses a request whole. `v1` is
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from target_posthog.capture.results import Accepted
 from target_posthog.common.peer_words import PeerWords
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.json_codec import dumps
@@ -17,7 +17,7 @@ from target_posthog.model import Json, Rejected
 from target_posthog.posthog import library as lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from target_posthog.posthog.events import OutgoingEvent
 
@@ -34,27 +34,6 @@ _V1_MOVED = {"$lib": "source_lib", "$lib_version": "source_lib_version"}
 #: v1 writes this itself, as the options say it.
 _V1_OWN = "$ignore_sent_at"
 _V1_AWAY = frozenset({*_V1_OPTION_OF, *_V1_MOVED, _V1_OWN})
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What PostHog said to a request that it took.
-
-    Attributes:
-        dropped: events that it refused for good, by uuid, with its reason.
-        warned: events that it accepted with a remark, by uuid.
-        again: uuids of events that are to be sent again.
-    """
-
-    dropped: Mapping[str, str] = field(default_factory=dict)
-    warned: Mapping[str, str] = field(default_factory=dict)
-    again: frozenset[str] = frozenset()
-
-    def then(self, later: Accepted) -> Accepted:
-        """Return what is known after a later answer for the events that were sent again."""
-        return Accepted(
-            {**self.dropped, **later.dropped}, {**self.warned, **later.warned}, later.again
-        )
 
 
 class Wire(Protocol):

@@ -5,13 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from target_posthog.capture.protocols import Accepted
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from target_posthog.capture.batches import Batch
     from target_posthog.posthog.events import OutgoingEvent
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What PostHog said to a request that it took.
+
+    Attributes:
+        dropped: events that it refused for good, by uuid, with its reason.
+        warned: events that it accepted with a remark, by uuid.
+        again: uuids of events that are to be sent again.
+    """
+
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    warned: Mapping[str, str] = field(default_factory=dict)
+    again: frozenset[str] = frozenset()
+
+    def then(self, later: Accepted) -> Accepted:
+        """Return what is known after a later answer for the events that were sent again."""
+        return Accepted(
+            {**self.dropped, **later.dropped}, {**self.warned, **later.warned}, later.again
+        )
 
 
 @dataclass(frozen=True)

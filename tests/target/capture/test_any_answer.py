@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.capture.protocols import Accepted, BatchWire, V1Wire
+from target_posthog.capture.protocols import BatchWire, V1Wire
+from target_posthog.capture.results import Accepted
 from target_posthog.errors import TargetPosthogError
 from tests.support.deliveries import item
 

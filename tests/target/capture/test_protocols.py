@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.capture.protocols import Accepted, BatchWire, V1Wire
+from target_posthog.capture.protocols import BatchWire, V1Wire
+from target_posthog.capture.results import Accepted
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.model import Rejected
 from tests.support.deliveries import NOW, batch_of, converted, events_of, item

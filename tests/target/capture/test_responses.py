@@ -1,11 +1,11 @@
-"""What HTTP says beside a status is read without a failure, whatever it says."""
+"""Where a redirect leads is told, whatever it says."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.capture.http_answers import redirect_words
+from target_posthog.capture.responses import redirect_words
 
 TEXTS = st.text(st.characters(max_codepoint=255), max_size=60)
 
