@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.cache import Recent
-from target_posthog.formats.amplitude.newness import STATE_BYTES, state_of
 from target_posthog.json_codec import dumps, loads
-from target_posthog.posthog.events import SOMEWHERE
+from target_posthog.posthog.events import SOMEWHERE, STATE_BYTES, state_of
 from target_posthog.posthog.names import unused_name
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ are found when PostHog refuses them.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +29,9 @@ MAX_EVENT_BYTES = 900_000
 MAX_NAME_UNITS = 200
 
 _REQUIRED_TEXTS = ("uuid", "event", "distinct_id", "timestamp")
+#: How many bytes at the end of `OutgoingEvent.order` tell what the event sets on its person.
+STATE_BYTES = 8
+NO_STATE = bytes(STATE_BYTES)
 #: The `$set` of an event of which only is known that it has one; see `OutgoingEvent`.
 SOMEWHERE = -1
 
@@ -119,6 +123,11 @@ def prepare(
         converted.order, SOMEWHERE if converted.sets else 0,
         also=converted.also, joins=converted.joins, origin=converted.origin,
     )  # fmt: skip
+
+
+def state_of(json: bytes) -> bytes:
+    """Return what tells one state of a person or group from another, of its JSON."""
+    return blake2b(json, digest_size=STATE_BYTES).digest()
 
 
 def stored_once(item: OutgoingEvent) -> tuple[str, str, str, str]:

@@ -17,7 +17,7 @@ from target_posthog.formats.amplitude.foreign_rows import FOREIGN_TYPES, exporte
 from target_posthog.formats.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.formats.amplitude.groups import fits as groups_fit
 from target_posthog.formats.amplitude.identity import person_of
-from target_posthog.formats.amplitude.newness import NO_STATE, place_of, state_of
+from target_posthog.formats.amplitude.newness import place_of
 from target_posthog.formats.amplitude.origins import origin_of
 from target_posthog.formats.amplitude.person_properties import (
     first_values,
@@ -31,6 +31,7 @@ from target_posthog.formats.amplitude.times import event_time, is_too_late
 from target_posthog.formats.names import apply_renames
 from target_posthog.json_codec import dumps
 from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped, is_empty
+from target_posthog.posthog.events import NO_STATE, state_of
 from target_posthog.posthog.library import MIGRATION_MARKS
 from target_posthog.posthog.names import (
     ACTING_NAMES,

@@ -6,18 +6,8 @@ newer one, and why these parts decide: docs/decisions/0011-newest-row.md.
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
-#: How many bytes at the end of a place tell what the row sets.
-STATE_BYTES = 8
 _ID_BYTES = 8
-NO_STATE = bytes(STATE_BYTES)
 _NO_ID = bytes(_ID_BYTES)
-
-
-def state_of(json: bytes) -> bytes:
-    """Return what tells one state of a person or group from another, of its JSON."""
-    return blake2b(json, digest_size=STATE_BYTES).digest()
 
 
 def id_bytes(event_id: object) -> bytes:

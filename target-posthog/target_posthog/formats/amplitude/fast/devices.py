@@ -15,7 +15,6 @@ from target_posthog.cache import Memo
 from target_posthog.formats.amplitude.compiled_fields import DEVICE_FIELDS, PLACE_FIELDS
 from target_posthog.formats.amplitude.groups import first_groups
 from target_posthog.formats.amplitude.identity import person_of_ids
-from target_posthog.formats.amplitude.newness import NO_STATE, state_of
 from target_posthog.formats.amplitude.origins import app_part
 from target_posthog.formats.amplitude.person_properties import first_values, person_updates
 from target_posthog.formats.amplitude.row_plans import (
@@ -24,6 +23,7 @@ from target_posthog.formats.amplitude.row_plans import (
 )
 from target_posthog.formats.amplitude.sessions import session_at
 from target_posthog.json_codec import UNREADABLE, dumps
+from target_posthog.posthog.events import NO_STATE, state_of
 from target_posthog.posthog.library import MIGRATION_MARKS
 
 if TYPE_CHECKING:
