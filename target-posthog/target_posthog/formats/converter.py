@@ -199,7 +199,7 @@ class Converter:
         return StreamLine(line, self._stream, self._fields.key_properties)
 
     def needs_sdk(self, record: Json) -> bool:
-        """Tell whether the SDK refuses a RECORD, or takes columns out that are not taken out here.
+        """Return True if the SDK refuses a RECORD, or removes columns that are not removed here.
 
         See `PosthogSink` and `convert`.
         """
@@ -208,7 +208,7 @@ class Converter:
         return not all(name in record for name in self._fields.key_properties)
 
     def is_amplitude(self, record: Json) -> bool:
-        """Tell whether a record is an Amplitude row."""
+        """Return True if a record is an Amplitude row."""
         if self._format == "auto":
             return self._names_amplitude or self._is_spelt_as_amplitudes(record)
         return self._format == "amplitude"
@@ -218,7 +218,7 @@ class Converter:
         return origin_of_row(record) if self.is_amplitude(record) else b""
 
     def _is_spelt_as_amplitudes(self, record: Json) -> bool:
-        """Tell whether a record has Amplitude's fields; once for all records of its names."""
+        """Return True if a record has Amplitude's fields; once for all records of its names."""
         names = tuple(record)
         known = self._spellings.get(names)
         if known is None:

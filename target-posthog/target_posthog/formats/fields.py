@@ -256,7 +256,7 @@ class StreamFields:
         raise UnfitError(Rejected("bad_time", f"None of {self._when} holds a time."))
 
     def _is_personal(self, who: Who) -> bool:
-        """Tell whether PostHog is to make a person of the event (setting `person_profiles`)."""
+        """Return True if PostHog is to make a person of the event (setting `person_profiles`)."""
         if self.options.person_profiles != "identified_only":
             return self.options.person_profiles == "always"
         return who.user is not None

@@ -150,7 +150,7 @@ def _hold_back(properties: Json, *, keep_on_event: bool) -> None:
 
 
 def _is_identified(event: Json) -> bool:
-    """Tell whether a PostHog event is somebody's who is known, by what PostHog's SDKs write."""
+    """Return True if a PostHog event is somebody's who is known, by what PostHog's SDKs write."""
     properties: Json = event["properties"]
     told = properties.get("$is_identified")
     if isinstance(told, bool) and event["event"] not in NEED_A_PERSON:

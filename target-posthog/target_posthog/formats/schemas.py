@@ -63,7 +63,7 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
 
 
 def declares(schema: Mapping[str, Any], field: str) -> bool:
-    """Tell whether a schema names a field, or a field of an object in it.
+    """Return True if a schema names a field, or a field of an object in it.
 
     A schema that names no fields at all may be of any: it counts as naming each.
     """
@@ -82,7 +82,7 @@ def _one_declares(schema: Mapping[str, Any], field: str) -> bool:
 
 
 def can_have(schema: Mapping[str, Any], field: str) -> bool:
-    """Tell whether records of a schema can have a field, or an object in them can.
+    """Return True if records of a schema can have a field, or an object in them can.
 
     Only a schema that says `additionalProperties: false` is closed. A text may hold JSON.
     """
@@ -101,7 +101,7 @@ def can_have(schema: Mapping[str, Any], field: str) -> bool:
 
 
 def _can_hold(schema: Any, field: str) -> bool:
-    """Tell whether a value of a schema can be an object with a field, or a text of one."""
+    """Return True if a value of a schema can be an object with a field, or a text of one."""
     if not isinstance(schema, dict):
         return schema is not False
     kind = schema.get("type")

@@ -124,7 +124,7 @@ class Source:
         return () if is_found else self.fields
 
     def unnamed_in(self, schema: Mapping[str, Any]) -> bool:
-        """Tell whether only an open schema, which names none of the fields, lets them come."""
+        """Return True if only an open schema, which names none of the fields, lets them come."""
         is_field = bool(self.fields) and all(map(_names_of, self.candidates))
         is_named = bool(schema.get("properties")) and bool(self.found_in(schema))
         return is_field and not is_named and not self.lacking_in(schema)
@@ -229,7 +229,7 @@ def _names_of(candidate: Candidate) -> tuple[str, ...]:
 
 
 def is_glob(name: str) -> bool:
-    """Tell whether a name stands for several."""
+    """Return True if a name stands for several."""
     return any(wildcard in name for wildcard in "*?[")
 
 

@@ -126,7 +126,7 @@ class People:
         return [Group(mapped, key) for mapped, key in found if key is not None]
 
     def are_nobodys(self, record: Mapping[str, Any]) -> bool:
-        """Tell whether no person is meant to have done what a record tells."""
+        """Return True if no person is meant to have done what a record tells."""
         if self.mapping.distinct_id is not None:
             return not self._is_named
         return self.may_tell_groups_only and record.keys().isdisjoint(PERSON_NAMES)
@@ -153,7 +153,7 @@ class People:
     def _is_user(
         self, person: str, source: Candidate, record: Mapping[str, Any], others: Sequence[str]
     ) -> bool:
-        """Tell whether an id is a user's, by the field that holds it.
+        """Return True if an id is a user's, by the field that holds it.
 
         A `distinct_id` may be either: it is a device's when the record's device is the same, or
         when Mixpanel says so (docs.mixpanel.com, "Simplified ID merge").

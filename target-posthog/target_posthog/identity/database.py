@@ -5,14 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.errors import FixConfiguration
+from target_posthog.capture.retries import Retryable, RetryPolicy
+from target_posthog.common.peer_words import escaped
+from target_posthog.errors import FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+_Result = TypeVar("_Result")
+logger = logging.getLogger("target-posthog")
 
 #: What keeps two workers that start at once from making the tables at once.
 _ALONE: Mapping[str, str] = {
@@ -41,8 +46,79 @@ _COMES_BACK = (
 )
 #: SQLAlchemy's errors for a connection that is lost or cannot be made; drivers differ.
 _OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+#: How long a server may be away: a restart takes seconds, a change to another server minutes.
+_AWAY_SECONDS = 300.0
+_REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
 #: How long to wait before SQLite is asked again for what it refuses at once. Seconds.
 _PAUSE = 0.02
+
+
+class Database:
+    """A database whose restarts are waited out.
+
+    Args:
+        url: an SQLAlchemy URL of SQLite or PostgreSQL.
+
+    Raises:
+        FixConfiguration: the URL is not one, or names another kind of database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = open_engine(url)
+        self._retries = RetryPolicy(_AWAY_SECONDS)
+        self._was_there = False
+
+    def make_tables(self, tables: sa.MetaData) -> None:
+        """Make tables that are not there yet, whoever else does it at the same time."""
+
+        def make(connection: sa.Connection) -> None:
+            _begin_alone(connection)
+            tables.create_all(connection)
+
+        self.transact(make)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @property
+    def _shown(self) -> str:
+        """Return the URL without the parts that can hold a password."""
+        return repr(self._engine.url.set(query={}))
+
+    def transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
+        """Return what some work in a transaction returns; a restart of the server is waited out.
+
+        The work may be done again when nobody knows whether it was committed: each of the
+        ledger's transactions leaves the same behind when it is done twice.
+
+        Raises:
+            RunAgain: the database failed, or was away for too long.
+        """
+
+        def attempt() -> _Result:
+            try:
+                with self._engine.begin() as connection:
+                    self._was_there = True
+                    return work(connection)
+            except sa.exc.DBAPIError as error:
+                failed = self._failed(error)
+                if _is_restart(error, was_there=self._was_there):
+                    raise Retryable(failed.happened) from error
+                raise failed from error
+
+        try:
+            return self._retries.call(attempt, self._say_that_it_waits)
+        except Retryable as error:
+            raise RunAgain(str(error), _REMEDY) from error
+
+    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
+        # Only the driver's first line: what follows are people's ids.
+        words = escaped(str(error.orig).partition("\n")[0])
+        return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
+
+    def _say_that_it_waits(self, error: Retryable) -> None:
+        logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -85,8 +161,8 @@ def open_engine(url: str) -> sa.Engine:
     return engine
 
 
-def is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
-    """Tell whether a server is away that may come back by itself.
+def _is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
+    """Return True if a server is away that may come back by itself.
 
     Args:
         error: what a transaction ended with.
@@ -99,7 +175,7 @@ def is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
     return was_there and is_lost and isinstance(error, _OF_CONNECTIONS)
 
 
-def begin_alone(connection: sa.Connection) -> None:
+def _begin_alone(connection: sa.Connection) -> None:
     """Begin what no other worker may do at the same time; the end of the transaction ends it.
 
     Raises:

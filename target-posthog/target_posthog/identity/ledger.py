@@ -9,33 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 
-from target_posthog.capture.retries import Retryable, RetryPolicy
-from target_posthog.common.peer_words import escaped
-from target_posthog.errors import RunAgain
-from target_posthog.identity.database import (
-    begin_alone,
-    insert_into,
-    insert_new,
-    is_restart,
-    open_engine,
-)
+from target_posthog.identity.database import Database, insert_into, insert_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.model import Link
-
-logger = logging.getLogger("target-posthog")
-
-#: How long a server may be away: a restart takes seconds, a change to another server minutes.
-_AWAY_SECONDS = 300.0
 
 _METADATA = sa.MetaData()
 
@@ -102,9 +87,6 @@ _FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
 
 GroupKey = tuple[str, str]
 _Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
-_REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
 
 #: Rows of one statement. A statement of four parameters a row stays below SQLite's limit of 32,766
 #: parameters and PostgreSQL's of 65,535, and one batch of 5,000 events is one statement.
@@ -132,11 +114,11 @@ class Beginning:
     is_complete: bool
 
 
-class Ledger:
-    """The tables in the database behind an SQLAlchemy URL; made when they are not there.
+class Ledger(Database):
+    """The tables of the ledger; made when they are not there.
 
     Args:
-        url: SQLite or PostgreSQL.
+        url: see `Database`.
         api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
             several projects, and what one was told the others were not.
 
@@ -149,20 +131,9 @@ class Ledger:
     """
 
     def __init__(self, url: str, api_key: str) -> None:
+        super().__init__(url)
         self.project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
-        self._engine = open_engine(url)
-        self._retries = RetryPolicy(_AWAY_SECONDS)
-        self._was_there = False
         self.make_tables(_METADATA)
-
-    def make_tables(self, tables: sa.MetaData) -> None:
-        """Make tables that are not there yet, whoever else does it at the same time."""
-
-        def make(connection: sa.Connection) -> None:
-            begin_alone(connection)
-            tables.create_all(connection)
-
-        self.transact(make)
 
     def begin(self, *, goes_on: bool) -> Beginning:
         """Note a run, and tell whether the ledger knows every link that PostHog was told.
@@ -177,15 +148,8 @@ class Ledger:
 
     def owners(self, devices: Sequence[str]) -> dict[str, Owner]:
         """Return the owner of each device that has one."""
-
-        def find(connection: sa.Connection) -> dict[str, Owner]:
-            found: dict[str, Owner] = {}
-            for chunk in _chunks(devices):
-                rows = connection.execute(_FIND_OWNERS, self._these(chunk))
-                found |= {device: Owner(user, accepted) for device, user, accepted in rows}
-            return found
-
-        return self.transact(find)
+        rows = self._rows_of(_FIND_OWNERS, devices)
+        return {device: Owner(user, accepted) for device, user, accepted in rows}
 
     def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
         """Claim devices for users, first come first served, and return who owns each.
@@ -236,15 +200,8 @@ class Ledger:
     def group_digests(self, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
         """Return the digest of the properties that PostHog last took, of each known group."""
         by_id = {_group_id(key): key for key in keys}
-
-        def find(connection: sa.Connection) -> dict[GroupKey, str]:
-            found: dict[GroupKey, str] = {}
-            for chunk in _chunks(list(by_id)):
-                rows = connection.execute(_FIND_DIGESTS, self._these(chunk))
-                found |= {by_id[group_id]: digest for group_id, digest in rows}
-            return found
-
-        return self.transact(find)
+        rows = self._rows_of(_FIND_DIGESTS, list(by_id))
+        return {by_id[group_id]: digest for group_id, digest in rows}
 
     def accept_groups(self, digests: Mapping[GroupKey, str]) -> None:
         """Remember the digest of the properties that PostHog took, of each group."""
@@ -265,9 +222,17 @@ class Ledger:
 
         self.transact(accept)
 
-    def close(self) -> None:
-        """Close every connection."""
-        self._engine.dispose()
+    def _rows_of(self, query: sa.Select[Any], values: Sequence[str]) -> list[sa.Row[Any]]:
+        """Return what a query finds for these values."""
+
+        def find(connection: sa.Connection) -> list[sa.Row[Any]]:
+            return [
+                row
+                for chunk in _chunks(values)
+                for row in connection.execute(query, self._these(chunk))
+            ]
+
+        return self.transact(find)
 
     def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> int:
         """Insert what is not there yet; return how many rows that was."""
@@ -288,45 +253,6 @@ class Ledger:
     def _these(self, values: Sequence[str]) -> dict[str, Any]:
         """Return what `_one_of_these` needs to know: this project, and the values."""
         return {"of_project": self.project, "these": values}
-
-    @property
-    def _shown(self) -> str:
-        """Return the URL without the parts that can hold a password."""
-        return repr(self._engine.url.set(query={}))
-
-    def transact(self, work: Callable[[sa.Connection], _Result]) -> _Result:
-        """Return what some work in a transaction returns; a restart of the server is waited out.
-
-        The work may be done again when nobody knows whether it was committed: each of the
-        ledger's transactions leaves the same behind when it is done twice.
-
-        Raises:
-            RunAgain: the database failed, or was away for too long.
-        """
-
-        def attempt() -> _Result:
-            try:
-                with self._engine.begin() as connection:
-                    self._was_there = True
-                    return work(connection)
-            except sa.exc.DBAPIError as error:
-                failed = self._failed(error)
-                if is_restart(error, was_there=self._was_there):
-                    raise Retryable(failed.happened) from error
-                raise failed from error
-
-        try:
-            return self._retries.call(attempt, self._say_that_it_waits)
-        except Retryable as error:
-            raise RunAgain(str(error), _REMEDY) from error
-
-    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
-        # Only the driver's first line: what follows are people's ids.
-        words = escaped(str(error.orig).partition("\n")[0])
-        return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
-
-    def _say_that_it_waits(self, error: Retryable) -> None:
-        logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)
 
 
 def _group_id(key: GroupKey) -> str:

@@ -103,7 +103,7 @@ class NewestRows:
         self._devices.settle()
 
     def is_outdated(self, person: str, item: OutgoingEvent, *, is_joined: bool = False) -> bool:
-        """Tell whether a newer row told PostHog something else; else remember this one.
+        """Return True if a newer row told PostHog something else; else remember this one.
 
         Such an event goes out as `demoted` makes it.
 

@@ -139,7 +139,7 @@ def stored_once(item: OutgoingEvent) -> tuple[str, str, str, str]:
 
 
 def is_repeat(item: OutgoingEvent, twin: OutgoingEvent) -> bool:
-    """Tell whether two events of one uuid are the same byte for byte, or were the same line."""
+    """Return True if two events of one uuid are the same byte for byte, or were the same line."""
     return item.body == twin.body or _line_of(item) == _line_of(twin) != b""
 
 
@@ -172,7 +172,7 @@ def _key_and_user(event: Json, link: Link | None) -> tuple[str, str | None]:
 
 
 def _fits(event: Json, latest_time: str) -> bool:
-    """Tell whether an event surely has no misfit; the quick way, for nearly all of them."""
+    """Return True if an event surely has no misfit; the quick way, for nearly all of them."""
     get = event.get
     uuid, person, properties = get("uuid"), get("distinct_id"), get("properties")
     name, timestamp = get("event"), get("timestamp")

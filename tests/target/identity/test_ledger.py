@@ -335,7 +335,7 @@ def test_a_server_that_stays_away_ends_the_run(
     postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a while, with the state where it is."""
-    monkeypatch.setattr("target_posthog.identity.ledger._AWAY_SECONDS", 1.0)
+    monkeypatch.setattr("target_posthog.identity.database._AWAY_SECONDS", 1.0)
     server = _server_of(postgresql_url)
     with opened(postgresql_url) as ledger:
         _stop(server)

@@ -94,19 +94,9 @@ FIELDS: tuple[Field, ...] = (
     Field(("os_name",), "$os", SERVER, values.known_os, "only when it surely is an OS"),
     # The visit's campaign: PostHog's browser SDK says it on every event, Amplitude's on the user.
     Field((f"{_USER}utm_source",), "utm_source", WEB, values.campaign, "an event's own property of the name goes before it, here and below"),
-    Field((f"{_USER}utm_medium",), "utm_medium", WEB, values.campaign),
-    Field((f"{_USER}utm_campaign",), "utm_campaign", WEB, values.campaign),
-    Field((f"{_USER}utm_content",), "utm_content", WEB, values.campaign),
-    Field((f"{_USER}utm_term",), "utm_term", WEB, values.campaign),
+    *(Field((f"{_USER}{name}",), name, WEB, values.campaign) for name in ("utm_medium", "utm_campaign", "utm_content", "utm_term")),
     Field((f"{_USER}gclid",), "gclid", WEB, values.campaign, "click ids: only those that PostHog knows"),
-    Field((f"{_USER}dclid",), "dclid", WEB, values.campaign),
-    Field((f"{_USER}gbraid",), "gbraid", WEB, values.campaign),
-    Field((f"{_USER}wbraid",), "wbraid", WEB, values.campaign),
-    Field((f"{_USER}fbclid",), "fbclid", WEB, values.campaign),
-    Field((f"{_USER}msclkid",), "msclkid", WEB, values.campaign),
-    Field((f"{_USER}twclid",), "twclid", WEB, values.campaign),
-    Field((f"{_USER}ttclid",), "ttclid", WEB, values.campaign),
-    Field((f"{_USER}li_fat_id",), "li_fat_id", WEB, values.campaign),
+    *(Field((f"{_USER}{name}",), name, WEB, values.campaign) for name in ("dclid", "gbraid", "wbraid", "fbclid", "msclkid", "twclid", "ttclid", "li_fat_id")),
     Field((f"{_USER}rdt_cid", f"{_USER}rtd_cid"), "rdt_cid", WEB, values.campaign, "Amplitude's SDK swapped two letters for a time"),
     Field((f"{_USER}referrer",), "$referrer", WEB, values.campaign),
     Field((f"{_USER}referring_domain",), "$referring_domain", WEB, values.campaign),
@@ -160,7 +150,7 @@ MOBILE_LIBRARIES = (
 
 
 def platform_of(row: Mapping[str, Any]) -> Platform:
-    """Tell web, mobile and server events apart, by `platform`, else by `library`."""
+    """Return the platform of an event, by `platform`, else by `library`."""
     platform = row.get("platform")
     if isinstance(platform, str) and platform:
         name = platform.lower()

@@ -54,7 +54,7 @@ def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupSta
 
 
 def fits(row: Mapping[str, Any]) -> bool:
-    """Tell whether the row's group properties are `{type: {key: {name: value}}}` all the way down.
+    """Return True if the row's group properties are `{type: {key: {name: value}}}` throughout.
 
     Operations are not: only what they set can be told to PostHog.
     """
@@ -81,7 +81,7 @@ def wanted_groups(group_properties: Any, names: PropertyNames) -> Any:
 
 
 def _has_operations(row: Mapping[str, Any]) -> bool:
-    """Tell whether these are the Group Identify API's operations on the groups of the row.
+    """Return True if these are the Group Identify API's operations on the groups of the row.
 
     An export holds the resulting properties, but a `$groupidentify` row may be one as it was sent.
     """

@@ -59,7 +59,7 @@ _DAY = 10
 
 
 def is_too_late(time: str, uploaded: str | None) -> bool:
-    """Tell whether an event cannot have been at this time: over a day after it was uploaded.
+    """Return True if an event cannot have been at this time: over a day after it was uploaded.
 
     Args:
         time: as `to_rfc3339` writes it.

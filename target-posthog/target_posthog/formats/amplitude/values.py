@@ -85,68 +85,47 @@ def browser_version(value: Any) -> Any:
     return value
 
 
-#: Words at the start of Amplitude's web device_family and device_type, and the OS they stand for.
-_WEB_OS = (
-    ("mac", "Mac OS X"),
-    ("windows phone", "Windows Phone"),
-    ("windows", "Windows"),
-    ("chrome os", "Chrome OS"),
-    ("chromium os", "Chrome OS"),
-    ("linux", "Linux"),
-    ("ubuntu", "Linux"),
-    ("android", "Android"),
-    ("ios", "iOS"),
-    ("iphone", "iOS"),
-    ("ipad", "iOS"),
-    ("apple iphone", "iOS"),
-    ("apple ipad", "iOS"),
-)
+#: How Amplitude's device_family and device_type begin on the web, and PostHog's OS, device type and
+#: device for it; computers have no name there (posthog-js, user-agent-utils, detectDevice).
+_WEB_DEVICES = {
+    "mac": ("Mac OS X", "Desktop", None),
+    "windows phone": ("Windows Phone", "Mobile", "Windows Phone"),
+    "windows": ("Windows", "Desktop", None),
+    "chrome os": ("Chrome OS", "Desktop", None),
+    "chromium os": ("Chrome OS", "Desktop", None),
+    "linux": ("Linux", "Desktop", None),
+    "ubuntu": ("Linux", "Desktop", None),
+    "android tablet": ("Android", "Tablet", "Android"),
+    "android": ("Android", "Mobile", "Android"),
+    "ios": ("iOS", "Mobile", None),
+    "iphone": ("iOS", "Mobile", "iPhone"),
+    "ipad": ("iOS", "Tablet", "iPad"),
+    "ipod": (None, None, "iPod Touch"),
+    "apple iphone": ("iOS", "Mobile", "iPhone"),
+    "apple ipad": ("iOS", "Tablet", "iPad"),
+    "apple ipod": (None, None, "iPod Touch"),
+}
+_NONE = (None, None, None)
 
 
 def web_os(value: Any) -> str | None:
     """Return the OS that a web event's device field stands for."""
-    return _by_prefix(value, _WEB_OS)
-
-
-_WEB_DEVICE_TYPES = (
-    ("ipad", "Tablet"),
-    ("apple ipad", "Tablet"),
-    ("windows phone", "Mobile"),
-    ("windows", "Desktop"),
-    ("mac", "Desktop"),
-    ("linux", "Desktop"),
-    ("ubuntu", "Desktop"),
-    ("chrome os", "Desktop"),
-    ("chromium os", "Desktop"),
-    ("android tablet", "Tablet"),
-    ("android", "Mobile"),
-    ("iphone", "Mobile"),
-    ("apple iphone", "Mobile"),
-    ("ios", "Mobile"),
-)
+    return _web_device(value)[0]
 
 
 def web_device_type(value: Any) -> str | None:
     """Return Desktop, Mobile or Tablet for a web event."""
-    return _by_prefix(value, _WEB_DEVICE_TYPES)
-
-
-#: PostHog's names of handheld devices in a browser (posthog-js, user-agent-utils, detectDevice).
-_WEB_DEVICES = (
-    ("ipad", "iPad"),
-    ("apple ipad", "iPad"),
-    ("ipod", "iPod Touch"),
-    ("apple ipod", "iPod Touch"),
-    ("iphone", "iPhone"),
-    ("apple iphone", "iPhone"),
-    ("windows phone", "Windows Phone"),
-    ("android", "Android"),
-)
+    return _web_device(value)[1]
 
 
 def web_device(value: Any) -> str | None:
     """Return iPhone, iPad, iPod Touch, Android or Windows Phone; computers have no name."""
-    return _by_prefix(value, _WEB_DEVICES)
+    return _web_device(value)[2]
+
+
+def _web_device(value: Any) -> tuple[str | None, str | None, str | None]:
+    name = value.lower() if isinstance(value, str) else ""
+    return next((row for start, row in _WEB_DEVICES.items() if name.startswith(start)), _NONE)
 
 
 def mobile_device_type(value: Any) -> str | None:
@@ -208,10 +187,3 @@ def locale_prefix(value: Any) -> str | None:
     """Return `en` of `en-US`."""
     code = locale(value)
     return None if code is None else code.split("-", 1)[0]
-
-
-def _by_prefix(value: Any, table: tuple[tuple[str, str], ...]) -> str | None:
-    if not isinstance(value, str):
-        return None
-    name = value.lower()
-    return next((meaning for start, meaning in table if name.startswith(start)), None)
