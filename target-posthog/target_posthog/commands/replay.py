@@ -6,12 +6,12 @@ rename puts what is left in its place. A crash before it leads to the same uuids
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -42,10 +42,12 @@ from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from target_posthog.runtime import Runtime
+
+logger = logging.getLogger("target-posthog")
 
 NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
@@ -86,24 +88,8 @@ class _Remaining(Rejects):
         self.lines += 1
 
 
-@dataclass
-class _File:
-    """What became of the lines of one file: how many there were, sent, and not sendable."""
-
-    lines: int = 0
-    sent: int = 0
-    bad_lines: int = 0
-    without_stream: int = 0
-
-
-class Replay(TargetPosthog):
-    """The target with rejects files as its input, and no state."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._sinks: dict[tuple[Any, ...], PosthogSink] = {}
-        self._left = 0
-        self._of_others = 0
+class ReplayTarget(TargetPosthog):
+    """The target without a tap: its settings, its conversion and its delivery."""
 
     @classmethod
     @override
@@ -114,110 +100,30 @@ class Replay(TargetPosthog):
     def _open(self) -> Runtime:
         # A replay writes no more than it reads, so it cannot fill the disk.
         self._config["max_reject_ratio"] = 1.0
+        self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
         return super()._open()
 
     @override
     def _open_rejects(self, started: datetime) -> Rejects:
         # The first file to be replayed says where.
-        self._remaining = _Remaining(Path(), started)
-        return self._remaining
+        self.remaining = _Remaining(Path(), started)
+        return self.remaining
 
-    def replay(self, places: Sequence[str], stream: str | None) -> int:
-        """Send what is in rejects files and folders; return the exit code.
+    def begin(self) -> None:
+        """Begin without a tap: what was sent before is in the ledger."""
+        self._begin(goes_on=True)
+
+    def show_progress(self) -> None:
+        """Show it, if it is time."""
+        self._show_progress()
+
+    def sink_of(self, line: RecordLine, stream: str | None) -> PosthogSink | None:
+        """Return the sink that converts a record; None when its stream would have to be guessed.
 
         Args:
-            places: files, or folders of `*.jsonl`, of this machine or at addresses for fsspec.
+            line: the record's.
             stream: of records that are no Amplitude rows, where their line does not say.
-
-        Raises:
-            TargetPosthogError: not everything was delivered; the files not yet done stay.
         """
-        self._begin(goes_on=True)
-        addresses = [place for place in places if is_address(place)]
-        paths = [Path(folder_of(place)) for place in places if place not in addresses]
-        named = {path.resolve() for path in paths}
-        files = [path for path in files_in(paths) if path in named or self._is_ours(path.name)]
-        for path in files:
-            self._replay_file(path, stream)
-        count = len(files) + sum(self._replay_remote(one, stream) for one in addresses)
-        self._say_the_end(count)
-        self.close()
-        return _SOMETHING_LEFT if self._left else 0
-
-    def _replay_remote(self, address: str, stream: str | None) -> int:
-        """Replay copies of the files at an address, and put back what becomes of each."""
-        with tempfile.TemporaryDirectory(prefix="target-posthog-") as folder:
-            remote = RemoteRejectFiles(address, Path(folder))
-            is_file = address.endswith(".jsonl")
-            names = [name for name in remote.names() if is_file or self._is_ours(name)]
-            for name in names:
-                self._replay_file(remote.fetch(name), stream)
-                remote.put_back(name)
-            return len(names)
-
-    def _is_ours(self, name: str) -> bool:
-        """Return True if a file that nobody named is to be sent to this project."""
-        key = self.config.get("api_key")
-        if is_of_another(name, owner_of(key) if key else None):
-            self._of_others += 1
-            return False
-        return True
-
-    def _replay_file(self, path: Path, stream: str | None) -> None:
-        part = path.with_name(f"{path.name}.part")
-        try:
-            with path.open("rb") as file:
-                if not is_ours(file) or not is_at(file, path):
-                    self._left += 1
-                    self.logger.warning("%s is in use by another run: left as it is.", path)
-                    return
-                self._remaining.begin(part)
-                done = self._send_lines(file, path, stream)
-                self._remaining.close()
-                self._put_in_place(path, part, done)
-        except OSError as error:
-            raise unreadable(path, error) from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-        self._tell(path, done)
-
-    def _send_lines(self, file: IO[bytes], path: Path, stream: str | None) -> _File:
-        """Send the records first, then what we had added: a record may have told it meanwhile."""
-        done = _File()
-        added: list[AddedEvent] = []
-        for raw in file:
-            done.lines += 1
-            line = line_of(raw)
-            if isinstance(line, AddedEvent):
-                added.append(line)
-                done.sent += 1
-            elif isinstance(line, RecordLine) and (sink := self._sink_of(line, stream)):
-                sink.process_record(line.record, {})
-                done.sent += 1
-            else:
-                self._remaining.keep(raw.rstrip(b"\r\n"))
-                self._note(line, path, done)
-            self._show_progress()
-        self.delivery.flush()
-        self._send_added(added)
-        return done
-
-    def _note(self, line: RecordLine | OtherLine, path: Path, done: _File) -> None:
-        """Count a line that cannot be sent."""
-        if isinstance(line, RecordLine):
-            done.without_stream += 1
-            self._left += 1
-        elif line.is_bad_line:
-            done.bad_lines += 1
-        else:
-            self._left += 1
-            self.logger.warning(
-                "Line %d of %s is not a line of a rejects file; it stays.", done.lines, path
-            )
-
-    def _sink_of(self, line: RecordLine, stream: str | None) -> PosthogSink | None:
-        """Return the sink that converts a record; None when its stream would have to be guessed."""
         source_format = self.config["source_format"]
         name = line.stream
         if name is None and source_format != "fields" and line.record.keys() & AMPLITUDE_FIELDS:
@@ -229,79 +135,218 @@ class Replay(TargetPosthog):
 
     def _sink(self, stream: str, key: tuple[str, ...], schema: Json) -> PosthogSink:
         known = (stream, key, *schema["properties"])
-        if known not in self._sinks:
-            self._sinks[known] = PosthogSink(self, stream, {"type": "object", **schema}, key)
-        return self._sinks[known]
+        if known not in self.sinks:
+            self.sinks[known] = PosthogSink(self, stream, {"type": "object", **schema}, key)
+        return self.sinks[known]
 
-    def _send_added(self, added: Iterable[AddedEvent]) -> None:
+
+class _FileReplay:
+    """One file on its way.
+
+    Args:
+        target: converts and delivers.
+        path: the file.
+        stream: see `ReplayTarget.sink_of`.
+
+    Attributes:
+        left: how many of its lines somebody has to look at.
+    """
+
+    def __init__(self, target: ReplayTarget, path: Path, stream: str | None) -> None:
+        self._target = target
+        self._path = path
+        self._stream = stream
+        self.left = 0
+        self._lines = self._sent = self._bad_lines = self._without_stream = 0
+
+    def run(self) -> None:
+        """Send the file's records, and let it hold what remains.
+
+        Raises:
+            FixConfiguration: it cannot be read or replaced.
+        """
+        part = self._path.with_name(f"{self._path.name}.part")
+        try:
+            with self._path.open("rb") as file:
+                if not is_ours(file) or not is_at(file, self._path):
+                    self.left += 1
+                    logger.warning("%s is in use by another run: left as it is.", self._path)
+                    return
+                self._target.remaining.begin(part)
+                self._send(file)
+                self._target.remaining.close()
+                self._put_in_place(part)
+        except OSError as error:
+            raise unreadable(self._path, error) from error
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+        self._warn()
+
+    def _send(self, file: IO[bytes]) -> None:
+        """Send the records first, then what we had added: a record may have told it meanwhile."""
+        added: list[AddedEvent] = []
+        for raw in file:
+            self._lines += 1
+            line = line_of(raw)
+            if isinstance(line, AddedEvent):
+                added.append(line)
+                self._sent += 1
+            elif isinstance(line, RecordLine) and (
+                sink := self._target.sink_of(line, self._stream)
+            ):
+                sink.process_record(line.record, {})
+                self._sent += 1
+            else:
+                self._target.remaining.keep(raw.rstrip(b"\r\n"))
+                self._note(line)
+            self._target.show_progress()
+        self._target.delivery.flush()
+        self._send_added(added)
+
+    def _note(self, line: RecordLine | OtherLine) -> None:
+        """Count a line that cannot be sent."""
+        if isinstance(line, OtherLine) and line.is_bad_line:
+            self._bad_lines += 1
+            return
+        self.left += 1
+        if isinstance(line, RecordLine):
+            self._without_stream += 1
+        else:
+            logger.warning(
+                "Line %d of %s is not a line of a rejects file; it stays.", self._lines, self._path
+            )
+
+    def _send_added(self, added: Sequence[AddedEvent]) -> None:
         """Send identity and group events that PostHog was not told since."""
+        runtime, delivery = self._target.runtime, self._target.delivery
         sent: list[AddedEvent] = []
         for event in added:
-            if self.runtime.links.is_obsolete(event.tells):
-                self.delivery.take(Skipped("already_told"), event)
+            if runtime.links.is_obsolete(event.tells):
+                delivery.take(Skipped("already_told"), event)
             else:
-                latest = self.delivery.latest_time
-                item = prepare(Converted(event), None, self.runtime.wire.fitted, latest)
-                self.delivery.take(item, event)
+                item = prepare(Converted(event), None, runtime.wire.fitted, delivery.latest_time)
+                delivery.take(item, event)
                 if not isinstance(item, Rejected):
                     sent.append(event)
-        self.delivery.flush()
-        refused = self._remaining.uuids
+        delivery.flush()
+        refused = self._target.remaining.uuids
         told = [event.tells for event in sent if event["uuid"] not in refused]
-        self.runtime.links.accept(
+        runtime.links.accept(
             [one for one in told if isinstance(one, Link)],
             [one for one in told if not isinstance(one, Link)],
         )
 
-    def _put_in_place(self, path: Path, part: Path, done: _File) -> None:
-        """Let a file hold what remains of it, and keep what it was as `….replayed`."""
-        if self.runtime.preview is not None or not done.sent:
+    def _put_in_place(self, part: Path) -> None:
+        """Let the file hold what remains of it, and keep what it was as `….replayed`."""
+        path, lines = self._path, self._target.remaining.lines
+        if self._target.runtime.preview is not None or not self._sent:
             return
-        if not self._remaining.lines:
+        if not lines:
             path.rename(free_name(path))
         else:
-            if self._remaining.lines < done.lines:
+            if lines < self._lines:
                 give_second_name(path, free_name(path))
             part.replace(path)
         save_folder(path.parent)
 
-    def _tell(self, path: Path, done: _File) -> None:
-        if done.bad_lines:
-            self.logger.warning(
+    def _warn(self) -> None:
+        if self._bad_lines:
+            logger.warning(
                 "%s holds %d lines that are not records (`bad_line`): they cannot be sent, so "
                 "they stay.",
-                path,
-                done.bad_lines,
+                self._path,
+                self._bad_lines,
             )
-        if done.without_stream:
-            self.logger.warning(
+        if self._without_stream:
+            logger.warning(
                 "%s holds %d records that name no stream: give it with --stream.",
-                path,
-                done.without_stream,
+                self._path,
+                self._without_stream,
             )
+
+
+class Replay:
+    """Sends what rejects files hold.
+
+    Args:
+        target: converts and delivers.
+        stream: see `ReplayTarget.sink_of`.
+    """
+
+    def __init__(self, target: ReplayTarget, stream: str | None = None) -> None:
+        self._target = target
+        self._stream = stream
+        self._started = time.monotonic()
+        self._left = 0
+        self._of_others = 0
+
+    def run(self, places: Sequence[str]) -> int:
+        """Send what is in rejects files and folders; return the exit code.
+
+        Args:
+            places: files, or folders of `*.jsonl`, of this machine or at addresses for fsspec.
+
+        Raises:
+            TargetPosthogError: not everything was delivered; the files not yet done stay.
+        """
+        self._target.begin()
+        addresses = [place for place in places if is_address(place)]
+        paths = [Path(folder_of(place)) for place in places if place not in addresses]
+        named = {path.resolve() for path in paths}
+        files = [path for path in files_in(paths) if path in named or self._is_ours(path.name)]
+        for path in files:
+            self._replay_file(path)
+        self._say_the_end(len(files) + sum(map(self._replay_remote, addresses)))
+        self._target.close()
+        return _SOMETHING_LEFT if self._left else 0
+
+    def _replay_remote(self, address: str) -> int:
+        """Replay copies of the files at an address, and put back what becomes of each."""
+        with tempfile.TemporaryDirectory(prefix="target-posthog-") as folder:
+            remote = RemoteRejectFiles(address, Path(folder))
+            is_file = address.endswith(".jsonl")
+            names = [name for name in remote.names() if is_file or self._is_ours(name)]
+            for name in names:
+                self._replay_file(remote.fetch(name))
+                remote.put_back(name)
+            return len(names)
+
+    def _replay_file(self, path: Path) -> None:
+        file = _FileReplay(self._target, path, self._stream)
+        file.run()
+        self._left += file.left
+
+    def _is_ours(self, name: str) -> bool:
+        """Return True if a file that nobody named is to be sent to this project."""
+        key = self._target.config.get("api_key")
+        if is_of_another(name, owner_of(key) if key else None):
+            self._of_others += 1
+            return False
+        return True
 
     def _say_the_end(self, files: int) -> None:
         if self._of_others:
-            self.logger.warning(
+            logger.warning(
                 "Rejects files of a preview or of another PostHog project: %d, left as they are. "
                 "Name a file on the command line to send it here all the same.",
                 self._of_others,
             )
         if not files:
-            self.logger.info("There are no rejects; nothing to do.")
+            logger.info("There are no rejects; nothing to do.")
             return
         destination = f"replayed {files} rejects files"
-        if self.runtime.preview is not None:
-            destination += f" to {self.config['preview_path']}, nothing was sent"
+        if self._target.runtime.preview is not None:
+            destination += f" to {self._target.config['preview_path']}, nothing was sent"
         block = progress.summary(
-            self.delivery.counts,
+            self._target.delivery.counts,
             seconds=time.monotonic() - self._started,
             destination=destination,
             rejects="the rejects files again; they hold what is left",
             source="rejected records",
         )
         for line in block.splitlines():
-            self.logger.info(line)
+            logger.info(line)
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})
@@ -323,10 +368,11 @@ def command(config: Any, stream: str | None, paths: tuple[str, ...]) -> int:
     accepted leaves its file; the file as it was is kept as NAME.replayed.
     """
     try:
-        target = Replay(
+        target = ReplayTarget(
             config=config.config, validate_config=True, parse_env_config=config.parse_env
         )
-        return target.replay(paths or _places_of(target.config["rejects_path"]), stream)
+        places = paths or _places_of(target.config["rejects_path"])
+        return Replay(target, stream).run(places)
     except StoppedBySignal as signal:
         raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None
     except TargetPosthogError as error:
@@ -343,4 +389,4 @@ def main() -> NoReturn:
     """Run the command and leave with its exit code (see `errors`)."""
     os.umask(0o077)  # see `__main__`
     SIGNALS.listen()
-    sys.exit(run(Replay.cli, Replay.name, reads_a_tap=False))
+    sys.exit(run(ReplayTarget.cli, ReplayTarget.name, reads_a_tap=False))

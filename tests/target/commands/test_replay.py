@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.commands.replay import Replay
+from target_posthog.commands.replay import Replay, ReplayTarget
 from target_posthog.errors import RunAgain
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import GroupState, Link
@@ -352,9 +352,11 @@ def test_a_disk_that_is_full_leaves_the_file_as_it_was(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("target_posthog.rejects.writer.os.fsync", full)
-    target = Replay(config={**config, "ledger_url": f"sqlite:///{tmp_path}/target-posthog.db"})
+    target = ReplayTarget(
+        config={**config, "ledger_url": f"sqlite:///{tmp_path}/target-posthog.db"}
+    )
     with closing(target), pytest.raises(RunAgain, match=r"No space left on device"):
-        target.replay([str(path)], None)
+        Replay(target).run([str(path)])
     assert path.read_bytes() == before
     assert names_in(tmp_path) == [path.name]
     assert len(capture.events) == 1
