@@ -183,7 +183,7 @@ def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
     run = run_tap(tmp_path, config)
 
     assert [r["user_id"] for r in run.records] == ["user-0", "user-2"]
-    assert {r["event_type"] for r in run.records} == {"OPENED"}
+    assert {r["event_type"] for r in run.records} == {"VIEWED"}
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
