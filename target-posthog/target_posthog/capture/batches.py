@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from isal import isal_zlib
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from target_posthog.capture.protocols import Wire
+    from target_posthog.capture.results import SendResult
     from target_posthog.posthog.events import OutgoingEvent
 
 #: The level of compression; a higher one costs more time than it saves on the wire.
@@ -153,3 +154,21 @@ def size_of(items: Sequence[OutgoingEvent]) -> int:
 def latest_of(items: Sequence[OutgoingEvent]) -> str:
     """Return the last time of events, RFC 3339; empty when there are none."""
     return max([item.timestamp for item in items], default="")
+
+
+class Transport(Protocol):
+    """Takes batches: PostHog itself, or the preview's file."""
+
+    def send(self, batch: Batch) -> SendResult:
+        """Deliver one batch; return once it is settled. Called in several threads.
+
+        Raises:
+            FixConfiguration: no batch will ever be accepted this way.
+            RunAgain: it was not accepted in time.
+        """
+
+    def stop(self) -> None:
+        """Try nothing more: what is under way ends with the try that it is in."""
+
+    def close(self) -> None:
+        """Let go of what is open."""

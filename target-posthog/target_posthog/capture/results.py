@@ -1,14 +1,13 @@
-"""What became of a batch that was sent, and what sends it."""
+"""What became of a batch that was sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from target_posthog.capture.batches import Batch
     from target_posthog.posthog.events import OutgoingEvent
 
 
@@ -56,21 +55,3 @@ class SendResult:
     refused: BatchRefused | None = None
     left: Sequence[OutgoingEvent] = ()
     seconds: float = 0.0
-
-
-class Transport(Protocol):
-    """Takes batches: PostHog itself, or the preview's file."""
-
-    def send(self, batch: Batch) -> SendResult:
-        """Deliver one batch; return once it is settled. Called in several threads.
-
-        Raises:
-            FixConfiguration: no batch will ever be accepted this way.
-            RunAgain: it was not accepted in time.
-        """
-
-    def stop(self) -> None:
-        """Try nothing more: what is under way ends with the try that it is in."""
-
-    def close(self) -> None:
-        """Let go of what is open."""

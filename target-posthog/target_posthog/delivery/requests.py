@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.capture.batches import Batch
-    from target_posthog.capture.results import SendResult, Transport
+    from target_posthog.capture.batches import Batch, Transport
+    from target_posthog.capture.results import SendResult
 
 
 class InFlight(Protocol):
