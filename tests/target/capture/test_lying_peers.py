@@ -74,7 +74,8 @@ def test_no_more_open_files_end_the_run_in_words(
 ) -> None:
     """In the target and in its workers; a table of Python's own would help nobody."""
     sent = in_stretches(tmp_path, way)
-    start("target-posthog", config, tmp_path, "--version").finish().checked()
+    with start("target-posthog", config, tmp_path, "--version") as written:
+        written.finish().checked()
     target = f"{SCRIPTS / 'target-posthog'} --config {tmp_path / 'target-posthog.json'}"
     limited = ["sh", "-c", f"ulimit -n {files}; exec {target}"]
     with Running(limited, tmp_path) as running:
