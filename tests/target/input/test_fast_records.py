@@ -282,8 +282,9 @@ class AnyTarget:
         """Have no workers."""
         return False
 
-    def take_usual(self, items: Sequence[OutgoingEvent]) -> bool:
-        """Take records; each must be one."""
+    def take_usual(self, items: Sequence[OutgoingEvent], stream: str) -> bool:
+        """Take records of the stream of all lines; each must be one."""
+        assert stream in {"events", "orders"}
         for item in items:
             self.taken.append(whole_record(item.record)[self._number])
         return True
