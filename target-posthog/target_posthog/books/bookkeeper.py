@@ -93,14 +93,14 @@ class Bookkeeper:
         hours = Hours.of_state(state)
         if hours is None:
             stretch = digest_of(state)
-            return [(unit._replace(stretch=stretch), line) for unit, line in closed.items()]
+            named = {unit._replace(stretch=stretch): line for unit, line in closed.items()}
+            self._go_on(named, stretch)
+            return list(named.items())
         next_hour = f"{hours.next_hour:%Y-%m-%dT%H}"
         # A record without an hour, such as a line that is no JSON, belongs to those before it.
-        named = {
-            unit if unit.hour else unit._replace(stretch=f"before {next_hour}"): line
-            for unit, line in closed.items()
-        }
-        self._go_on(named)
+        stretch = f"before {next_hour}"
+        named = _with_stretch(closed, stretch)
+        self._go_on(named, stretch)
         return [*self._empty_hours(next_hour, named), *named.items()]
 
     def finish(self) -> list[tuple[Unit, Line]]:
@@ -112,25 +112,26 @@ class Bookkeeper:
         closed = self._open.pop()
         self._open.append({})
         stretch = digest_of(None)
-        named = {
-            unit if unit.hour else unit._replace(stretch=stretch): line
-            for unit, line in closed.items()
-        }
-        self._go_on(named)
+        named = _with_stretch(closed, stretch)
+        self._go_on(named, stretch)
         return list(named.items())
 
-    def _go_on(self, closed: dict[Unit, Line]) -> None:
-        """Add to hours that go on what earlier states completed of them, and keep the sum."""
+    def _go_on(self, closed: dict[Unit, Line], stretch: str) -> None:
+        """Add to units that go on what earlier states completed of them, and keep the sum.
+
+        Args:
+            closed: the lines before a state.
+            stretch: that of records without an hour. Some taps repeat their state.
+        """
         for unit, line in closed.items():
             if unit in self._closed:
                 line.add(self._closed[unit])
         kept = {**self._closed, **closed}
-        newest = max((unit.hour for unit in kept), default="")
-        last = max((unit.stretch for unit in kept), default="")
+        newest = max((unit.hour for unit in kept if not unit.stretch), default="")
         self._closed = {
             unit: line
             for unit, line in kept.items()
-            if (unit.stretch == last if unit.stretch else unit.hour == newest)
+            if (unit.stretch == stretch if unit.stretch else unit.hour == newest)
         }
 
     def _empty_hours(self, next_hour: str, closed: dict[Unit, Line]) -> Iterator[tuple[Unit, Line]]:
@@ -154,6 +155,13 @@ class Bookkeeper:
     def _lines_of(self, unit: Unit) -> list[Line]:
         """Return the open lines of a unit, the oldest first."""
         return [lines[unit] for lines in self._open if unit in lines] or [self._line(unit)]
+
+
+def _with_stretch(lines: dict[Unit, Line], stretch: str) -> dict[Unit, Line]:
+    """Return lines of which those without an hour have a stretch."""
+    return {
+        unit if unit.hour else unit._replace(stretch=stretch): line for unit, line in lines.items()
+    }
 
 
 def digest_of(state: Any) -> str:

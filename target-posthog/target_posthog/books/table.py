@@ -157,9 +157,18 @@ class Book:
             yield WrittenKind(Unit(*row[:4]), Kind(*row[4:6]), *row[6:])
 
     def _replace(self, connection: sa.Connection, by_id: dict[str, tuple[Unit, Line]]) -> None:
-        attempts = self._take_out(connection, list(by_id))
+        known = self._known(connection, list(by_id))
+        # The same stretch behind fewer records is its end, which a tap begins with next time.
+        by_id = {
+            unit_id: (unit, line)
+            for unit_id, (unit, line) in by_id.items()
+            if not (unit.stretch and unit_id in known and known[unit_id][1] > line.exported)
+        }
+        if not by_id:
+            return
+        self._take_out(connection, list(by_id))
         hours = [
-            self._row_of(unit_id, unit, line, attempts.get(unit_id, 0) + 1)
+            self._row_of(unit_id, unit, line, known.get(unit_id, (0, 0))[0] + 1)
             for unit_id, (unit, line) in by_id.items()
         ]
         connection.execute(sa.insert(_HOURS), hours)
@@ -171,20 +180,24 @@ class Book:
         for start in range(0, len(events), _CHUNK):
             connection.execute(sa.insert(_EVENTS), events[start : start + _CHUNK])
 
-    def _take_out(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
-        """Delete the lines of these units; return how many runs have written each."""
-        found: dict[str, int] = {}
+    def _known(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return how many other runs have written each unit, and with how many records."""
+        found: dict[str, tuple[int, int]] = {}
+        columns = (_HOURS.c.unit, _HOURS.c.attempt, _HOURS.c.run, _HOURS.c.exported)
         for start in range(0, len(ids), _CHUNK):
-            chunk = ids[start : start + _CHUNK]
-            query = sa.select(_HOURS.c.unit, _HOURS.c.attempt, _HOURS.c.run).where(
-                self._are_these(_HOURS, chunk)
-            )
-            for unit_id, attempt, run in connection.execute(query):
+            these = self._are_these(_HOURS, ids[start : start + _CHUNK])
+            for unit_id, attempt, run, exported in connection.execute(
+                sa.select(*columns).where(these)
+            ):
                 # A later state of the same run writes the sum anew.
-                found[unit_id] = attempt - 1 if run == self._run else attempt
-            for table in (_EVENTS, _HOURS):
-                connection.execute(sa.delete(table).where(self._are_these(table, chunk)))
+                found[unit_id] = attempt - 1 if run == self._run else attempt, exported
         return found
+
+    def _take_out(self, connection: sa.Connection, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), _CHUNK):
+            for table in (_EVENTS, _HOURS):
+                these = self._are_these(table, ids[start : start + _CHUNK])
+                connection.execute(sa.delete(table).where(these))
 
     def _are_these(self, table: sa.Table, ids: Sequence[str]) -> sa.ColumnElement[bool]:
         return sa.and_(table.c.project == self._ledger.project, table.c.unit.in_(ids))

@@ -120,6 +120,8 @@ class Delivery:
         self._historical = settings.historical_migration
         self._utc_now = utc_now
         self._write_book = write_book or _ignore
+        #: Lines of the book that are not written yet.
+        self._lines: list[tuple[Unit, Line]] = []
         self._identity = IdentityStage(links, wire, self.counts)
         self.dispatcher = Dispatcher(
             settings, wire=wire, in_flight=in_flight, fates=self.fates, clock=clock
@@ -205,7 +207,10 @@ class Delivery:
         if not self.gate.is_open and (marks := list(self.gate.passed(self.oldest))):
             self.fates.save()
             states = [mark for mark in marks if isinstance(mark, dict)]
-            self._write_book([line for _ in states for line in self.fates.book.close()])
+            self._lines += [line for _ in states for line in self.fates.book.close()]
+            # Lines that could not be written hold every later state.
+            self._write_book(self._lines)
+            self._lines = []
             yield from marks
 
     def attend(self) -> None:
@@ -235,7 +240,7 @@ class Delivery:
 
     def finish_book(self) -> None:
         """Write down what no state stands behind, at the end of the input; all is delivered."""
-        self._write_book(self.fates.book.finish())
+        self._write_book([*self._lines, *self.fates.book.finish()])
 
     def _pass_on(self) -> None:
         """Complete the stretch, and put it into the lanes."""

@@ -138,3 +138,14 @@ def test_every_record_has_one_fate_in_one_line(records: list[tuple[int, str, boo
     assert sums.superseded.total() == expected["supersede"]
     assert sums.rejected.total() == expected["reject"] + expected["refuse"]
     assert sums.skipped.total() == expected["skip"]
+
+
+def test_a_tap_that_repeats_its_state_loses_no_record_of_the_book() -> None:
+    """Some write the same after each thousand records: together they are one stretch."""
+    book = Bookkeeper()
+    written: dict[Unit, Line] = {}
+    for count in (4, 6, 2):
+        book.take("orders", [(b"", DAY, "paid", count)])
+        book.note({"bookmarks": {}})
+        written.update(book.close())
+    assert [line.exported for line in written.values()] == [12]

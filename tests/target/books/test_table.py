@@ -99,3 +99,18 @@ def test_many_lines_are_written_at_once(ledger: Ledger) -> None:
         book.write([*lines, (HOUR, names)])
     assert len(book.lines()) == 5_001
     assert sum(one.exported for one in book.kinds()) == 4_500
+
+
+def test_a_tap_that_begins_with_its_last_record_leaves_the_stretch_as_it_was(
+    ledger: Ledger,
+) -> None:
+    """It ends in the same state, behind fewer records; PostHog keeps that record once."""
+    stretch = Unit("orders", stretch="a-state")
+    book_of(ledger).write([(stretch, line_of(paid=8))])
+    book_of(ledger, "two").write([(stretch, line_of(paid=1)), (HOUR, line_of(viewed=2))])
+    assert [(one.unit, one.exported) for one in book_of(ledger).lines()] == [
+        (stretch, 8),
+        (HOUR, 2),
+    ]
+    book_of(ledger, "three").write([(stretch, line_of(paid=9))])
+    assert [one.exported for one in book_of(ledger).kinds()] == [9, 2]

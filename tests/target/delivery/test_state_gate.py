@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -168,3 +168,33 @@ def test_a_stretch_that_the_ledger_fails_on_holds_the_states_behind_it(tmp_path:
             delivery.flush()
         assert list(delivery.passed()) == []
         assert delivery.oldest is not None
+
+
+def test_lines_of_the_book_that_could_not_be_written_hold_every_later_state(tmp_path: Path) -> None:
+    """They are written with the next ones, or no state passes them."""
+    written: list[int] = []
+    fails = [True]
+
+    def write(lines: list[Any]) -> None:
+        if fails[0]:
+            raise RunAgain("The ledger failed.", "Run again.")
+        written.extend(line.exported for _, line in lines)
+
+    with delivery_to(FakeTransport(), tmp_path) as delivery:
+        delivery._write_book = write
+        take(delivery, {"row": 1}, converted(1))
+        delivery.note({"at": 1})
+        delivery.flush()
+        with pytest.raises(RunAgain):
+            list(delivery.passed())
+        take(delivery, {"row": 2}, converted(2))
+        delivery.note({"at": 2})
+        delivery.flush()
+        with pytest.raises(RunAgain):
+            list(delivery.passed())
+        fails[0] = False
+        take(delivery, {"row": 3}, converted(3))
+        delivery.note({"at": 3})
+        delivery.flush()
+        assert list(delivery.passed()) == [{"at": 3}]
+    assert written == [1, 1, 1]
