@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_amplitude.tap import TapAmplitude
@@ -19,6 +20,9 @@ from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.processes import TAP_COMMAND, run_tap
 from tests.support.rows import HOUR, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import TAP, catalog_with
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MERGE = {
     "scope": 9,
@@ -44,7 +48,14 @@ write_files(
 # Events come from the files, the other streams from the stand-in.
 API = AmplitudeExportApi([], project=a_project())
 API.__enter__()
-atexit.register(API.__exit__, None, None, None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def api_() -> Iterator[None]:
+    """Stop it after these tests: the interpreter's own end would wait for its connections."""
+    yield
+    API.__exit__(None, None, None)
+
 
 TestTapAmplitude = get_tap_test_class(
     TapAmplitude,
