@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _RUN = """
 import logging, os, signal, sys, time
 from types import SimpleNamespace
-from target_posthog import cli as plugin
+from target_posthog import cli
 from target_posthog.signals import SIGNALS, StoppedBySignal
 
 SIGNALS.listen()
@@ -42,7 +42,7 @@ class Again(logging.Handler):
 def work(**_):
     {work}
 
-raise SystemExit(plugin.run(SimpleNamespace(main=work), "target-posthog", reads_a_tap=False))
+raise SystemExit(cli.run(SimpleNamespace(main=work), "target-posthog", reads_a_tap=False))
 """
 #: A finder that runs when a module of the program is loaded.
 _WHILE_LOADING = """
@@ -68,7 +68,7 @@ _WORKS = {
 }
 MOMENTS = {
     **{name: _RUN.replace("{work}", work) for name, work in _WORKS.items()},
-    "at the first module": _WHILE_LOADING.replace("{module}", "plugin"),
+    "at the first module": _WHILE_LOADING.replace("{module}", "cli"),
     "at a late module": _WHILE_LOADING.replace("{module}", "sinks"),
 }
 
