@@ -4,6 +4,9 @@ TargetPosthogError
  ├─ FixConfiguration    exit 2: a setting, a key or an address is wrong; nothing was sent with it
  │   └─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
  ├─ RunAgain            exit 1: something outside failed; state is saved, run again
+ │   ├─ StateNotWritten          standard output is closed or full
+ │   └─ NotAsked                 PostHog could not be asked what it holds
+ │       └─ QueryTooLarge        a query takes PostHog too long, or finds too much
  ├─ BrokenInput         exit 1: the tap wrote what is not Singer; state is saved, fix the tap
  └─ TooManyRejects      exit 3: rejects passed the limit; look at the rejects before going on
 """
@@ -65,6 +68,16 @@ class StateNotWritten(RunAgain):
         )
         # What could not be written waits in the buffer: Python would try, and fail, once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class NotAsked(RunAgain):
+    """PostHog could not be asked what it holds; nothing was changed anywhere."""
+
+    saved = ""
+
+
+class QueryTooLarge(NotAsked):
+    """A query takes PostHog too long, or finds more than one response may hold: ask for less."""
 
 
 class BrokenInput(TargetPosthogError):

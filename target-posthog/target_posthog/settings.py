@@ -35,6 +35,30 @@ SETTINGS = th.PropertiesList(
         "`https://eu.i.posthog.com` or your own. The browser app's hosts are corrected.",
     ),
     th.Property(
+        "app_host",
+        th.StringType(nullable=True),
+        title="App host",
+        description="Where the project is looked at, and asked what it holds: "
+        "`https://us.posthog.com`, `https://eu.posthog.com` or your own. By default the one that "
+        "belongs to `host`.",
+    ),
+    th.Property(
+        "project_id",
+        th.CustomType({"type": ["string", "integer", "null"]}),
+        title="Project id",
+        description="The number of the project (PostHog: Settings → Project, or the address of any "
+        "page: `/project/12345/`). For the commands that ask PostHog what it holds, such as "
+        "`target-posthog-reconcile`; a run does not need it.",
+    ),
+    th.Property(
+        "personal_api_key",
+        th.StringType(nullable=True),
+        secret=True,
+        title="Personal API key",
+        description="A personal API key, `phx_…`, with the scope Query Read (PostHog: Settings → "
+        "Personal API keys), for the same commands. A run does not need it, and never sends it.",
+    ),
+    th.Property(
         "historical_migration",
         # Not also a boolean: the SDK would read `auto` from the environment as false.
         th.StringType,

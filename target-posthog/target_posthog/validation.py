@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from target_posthog.capture.hosts import ingestion_host
+from target_posthog.capture.hosts import app_host, ingestion_host
 from target_posthog.capture.project_token import token_in
 from target_posthog.capture.protocols import BatchWire, V1Wire
 from target_posthog.common.given_settings import (
@@ -29,6 +29,7 @@ from target_posthog.common.stream_map_checks import stream_map_problems, without
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.posthog.names import ACTING_NAMES
+from target_posthog.query.credentials import personal_key_of, project_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -133,6 +134,7 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
         *read_mappings(config["streams"])[1],
     ]
     problems += _problems_of_places(config)
+    problems += _problems_of_queries(config)
     problems += [
         f"`property_names` cannot make {rename['to']}: PostHog acts upon that name."
         for rename in config["property_names"]
@@ -152,6 +154,17 @@ def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
             "target (`s3`, `gcs` or `azure`), or set it to a folder."
         )
     return problems
+
+
+def _problems_of_queries(config: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the settings of commands that ask; a run needs none of them."""
+    checks = {
+        "app_host": lambda: app_host(config["app_host"], config["host"]),
+        "project_id": lambda: project_id_of(config),
+        "personal_api_key": lambda: personal_key_of(config),
+    }
+    given = [check for name, check in checks.items() if config.get(name)]
+    return [problem for check in given for problem in _complaints(check)]
 
 
 def _complaints(check: Callable[[], object]) -> list[str]:

@@ -158,7 +158,7 @@ def test_the_secrets_are_marked() -> None:
     secret = {
         name for one in SETTINGS.values() for name, schema in one.items() if "secret" in schema
     }
-    assert secret == {"api_key", "secret_key", "ledger_url"}
+    assert secret == {"api_key", "secret_key", "personal_api_key", "ledger_url"}
 
 
 def test_configurations_in_the_documents_are_valid() -> None:

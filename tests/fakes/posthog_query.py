@@ -83,6 +83,7 @@ class PosthogQuery:
         self._folder = folder
         self._printer = Printer(project, timezone, dates)
         self._planned: deque[Answer] = deque()
+        self._cached: dict[str, Answer] = {}
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._server: LocalServer | None = None
@@ -129,23 +130,28 @@ class PosthogQuery:
             self.most_under_way = max(self.most_under_way, self._under_way)
         try:
             with self._lock:
-                query = _query_of(incoming)
-                answer = self._planned.popleft() if self._planned else self._handle(incoming, query)
+                query, refresh = _query_of(incoming), _refresh_of(incoming)
+                answer = self._planned.popleft() if self._planned else None
+                answer = answer or self._handle(incoming, query, refresh)
                 self.asked.append(Asked(query or "", answer.status))
                 return answer
         finally:
             with self._counting:
                 self._under_way -= 1
 
-    def _handle(self, incoming: Incoming, query: str | None) -> Answer:
+    def _handle(self, incoming: Incoming, query: str | None, refresh: object) -> Answer:
         refusal = self._refusal(incoming)
         if refusal is not None:
             return refusal
         if query is None:
             detail = "Query must be an object with `kind` and `query`."
             return _refused(400, "validation_error", "invalid_input", detail)
+        # Without `refresh` an answer may be an earlier one (docs/api/queries, "Caching").
+        if refresh != "force_blocking" and query in self._cached:
+            return self._cached[query]
         try:
-            return self._run(query)
+            self._cached[query] = self._run(query)
+            return self._cached[query]
         except HogQLError as error:
             return _refused(400, "validation_error", "illegal_hogql", str(error))
 
@@ -217,6 +223,14 @@ def _query_of(incoming: Incoming) -> str | None:
     except (ValueError, KeyError, TypeError):
         return None
     return text if isinstance(text, str) else None
+
+
+def _refresh_of(incoming: Incoming) -> object:
+    """Return how new a request wants its answer to be."""
+    try:
+        return orjson.loads(incoming.wire_bytes).get("refresh")
+    except (ValueError, AttributeError):
+        return None
 
 
 def _error(kind: str, code: str, detail: str) -> dict[str, Any]:

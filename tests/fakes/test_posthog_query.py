@@ -57,11 +57,18 @@ def send(capture: PosthogCapture, *events: dict[str, Any]) -> None:
     assert requests.post(f"{capture.url}/batch/", json=body, timeout=9).status_code == 200
 
 
-def ask(api: PosthogQuery, query: str, *, key: str | None = None, project: int = 7) -> Any:
+def ask(
+    api: PosthogQuery,
+    query: str,
+    *,
+    key: str | None = None,
+    project: int = 7,
+    refresh: str = "force_blocking",
+) -> Any:
     """Post a query; return the answer."""
     return requests.post(
         f"{api.url}/api/projects/{project}/query/",
-        json={"query": {"kind": "HogQLQuery", "query": query}},
+        json={"query": {"kind": "HogQLQuery", "query": query}, "refresh": refresh},
         headers={"Authorization": f"Bearer {key or api.key}"},
         timeout=30,
     )
@@ -122,6 +129,16 @@ def test_what_arrived_last_is_found_later(capture: PosthogCapture, api: PosthogQ
     api.lags_behind = 4
     counts = [ask(api, "SELECT count() FROM events").json()["results"][0][0] for _ in range(4)]
     assert counts == [6, 8, 9, 10]
+
+
+def test_an_answer_may_be_an_old_one(capture: PosthogCapture, api: PosthogQuery) -> None:
+    """Unless the request wants a new one."""
+    query = "SELECT count() FROM events"
+    counts = []
+    for number, refresh in enumerate(["blocking", "blocking", "force_blocking"]):
+        send(capture, event(number))
+        counts += ask(api, query, refresh=refresh).json()["results"][0]
+    assert counts == [1, 1, 3]
 
 
 @pytest.mark.parametrize(

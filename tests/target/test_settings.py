@@ -63,7 +63,7 @@ def test_every_setting_says_what_it_is(name: str) -> None:
 def test_what_can_hold_a_secret_is_marked_as_one() -> None:
     """Meltano hides such settings."""
     secrets = {name for name, one in SETTINGS["properties"].items() if one.get("secret")}
-    assert secrets == {"api_key", "ledger_url"}
+    assert secrets == {"api_key", "personal_api_key", "ledger_url"}
 
 
 @pytest.mark.parametrize(
@@ -149,6 +149,9 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
             "`property_names` cannot make $set: PostHog acts upon that name",
         ),
         ({"host": "ftp://x"}, "`host` is not a valid URL"),
+        ({"app_host": "ftp://x"}, "`app_host` is not a valid URL"),
+        ({"project_id": "phc_hush"}, "`project_id` is not the number of a project"),
+        ({"personal_api_key": "phc_hush"}, "`personal_api_key` is the project token"),
         ({"max_batch_events": 0}, "`max_batch_events` must be at least 1"),
         ({"max_batch_bytes": -1}, "`max_batch_bytes` must be at least 1"),
         ({"max_retry_seconds": 0}, "`max_retry_seconds` must be at least 1"),
@@ -187,6 +190,9 @@ WISHES: Json = {
     "rejects_path": "r",
     "ledger_url": "sqlite:///l.db",
     "host": "https://eu.i.posthog.com",
+    "app_host": "https://eu.posthog.com",
+    "project_id": "12345",
+    "personal_api_key": "phx_abc",
 }
 #: In which formats they cannot act; the others do in each (see test_property_settings.py).
 REFUSED = dict.fromkeys(("streams", "unmapped_streams"), ("amplitude", "posthog"))

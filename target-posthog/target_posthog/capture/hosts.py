@@ -1,10 +1,14 @@
-"""The address that takes events, from whatever form of it the user gave."""
+"""The addresses that take events and queries, from whatever form of them the user gave."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from target_posthog.errors import FixConfiguration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The browser app's hosts, and the hosts that take events (posthog.com, docs/api).
 _INGESTION_HOSTS = {
@@ -14,13 +18,49 @@ _INGESTION_HOSTS = {
 }
 
 
+#: The other way round. An app's host stands for itself, without the page behind it.
+_APP_HOSTS = {
+    "app.posthog.com": "us.posthog.com",
+    **{host: host for host in ("us.posthog.com", "eu.posthog.com")},
+    "us.i.posthog.com": "us.posthog.com",
+    "eu.i.posthog.com": "eu.posthog.com",
+}
+
+
 def ingestion_host(host: str) -> str:
     """Return the base URL that takes events, for whatever form of host the user gave.
 
     Raises:
         FixConfiguration: it is no http(s) address.
     """
-    text = host.strip()
+    return _base_url(host, _INGESTION_HOSTS, "`host`", "https://us.i.posthog.com")
+
+
+def app_host(given: str | None, host: str) -> str:
+    """Return the base URL of the browser's app, which also takes queries.
+
+    Args:
+        given: the setting `app_host`, if it is set.
+        host: the setting `host`, whose twin it is otherwise; one's own installation has one host.
+
+    Raises:
+        FixConfiguration: it is no http(s) address.
+    """
+    if given:
+        return _base_url(given, _APP_HOSTS, "`app_host`", "https://us.posthog.com")
+    return _base_url(ingestion_host(host), _APP_HOSTS, "`host`", "https://us.i.posthog.com")
+
+
+def _base_url(text: str, twins: Mapping[str, str], setting: str, example: str) -> str:
+    """Return an address without what has no meaning in it.
+
+    Args:
+        text: as the user gave it.
+        twins: hosts that stand for another; what follows one of them is a page.
+        setting: which the text is of.
+        example: how it may look.
+    """
+    text = text.strip()
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -28,12 +68,11 @@ def ingestion_host(host: str) -> str:
         sound = False
     if not sound:
         raise FixConfiguration(
-            "`host` is not a valid URL.", "Set it to https://us.i.posthog.com or the like."
+            f"{setting} is not a valid URL.", f"Set it to {example} or the like."
         )
-    apps_twin = _INGESTION_HOSTS.get(parts.hostname or "")
-    if apps_twin is not None:
-        # What follows the app's host is a page.
-        return f"https://{apps_twin}"
+    twin = twins.get(parts.hostname or "")
+    if twin is not None:
+        return f"https://{twin}"
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
