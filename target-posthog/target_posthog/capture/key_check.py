@@ -95,11 +95,21 @@ class KeyCheck:
         self.stop()
         self._peer.close()
 
+    def doubt(self, why: str) -> None:
+        """Hear why PostHog could not tell whether it knows the token."""
+        logger.warning(
+            "Whether PostHog knows the project token could not be checked at %s/flags/: %s. The "
+            "run goes on; events of an unknown token vanish, so compare `api_key` with PostHog, "
+            "Settings, Project. `check_api_key: false` leaves the check out.",
+            self._peer.host,
+            why,
+        )
+
     def _ask(self) -> None:
         try:
             self._service.call(self._ask_service, lambda _: None)
         except Retryable as error:
-            self._warn(str(error))
+            self.doubt(str(error))
 
     def _ask_service(self) -> None:
         try:
@@ -116,7 +126,7 @@ class KeyCheck:
         try:
             return self._peer.post(_PATH, self._body, max_bytes=_MAX_BYTES)
         except BadResponse as error:
-            self._warn(str(error))
+            self.doubt(str(error))
             return None
 
     def _judge(self, response: HttpResponse) -> None:
@@ -135,22 +145,13 @@ class KeyCheck:
         said = f"it answered {status}" + (f" ({shown})" if shown else "")
         if status in {_TIME_OUT, _TOO_MANY} or status >= 500:  # noqa: PLR2004 - 5xx
             raise Retryable(said, response.retry_after, status)
-        self._warn(said)
+        self.doubt(said)
 
     def _say_that_it_waits(self, error: Retryable) -> None:
         logger.warning(
             "PostHog cannot be reached now: %s. Trying again for up to %.0f s.",
             error,
             self._network.seconds,
-        )
-
-    def _warn(self, why: str) -> None:
-        logger.warning(
-            "Whether PostHog knows the project token could not be checked at %s/flags/: %s. The "
-            "run goes on; events of an unknown token vanish, so compare `api_key` with PostHog, "
-            "Settings, Project. `check_api_key: false` leaves the check out.",
-            self._peer.host,
-            why,
         )
 
 

@@ -132,7 +132,7 @@ class Ledger(Database):
 
     def __init__(self, url: str, api_key: str) -> None:
         super().__init__(url)
-        self.project = hashlib.sha256(api_key.encode()).hexdigest()[:32]
+        self.project = project_of(api_key)
         self.make_tables(_METADATA)
 
     def begin(self, *, goes_on: bool) -> Beginning:
@@ -253,6 +253,11 @@ class Ledger(Database):
     def _these(self, values: Sequence[str]) -> dict[str, Any]:
         """Return what `_one_of_these` needs to know: this project, and the values."""
         return {"of_project": self.project, "these": values}
+
+
+def project_of(api_key: str) -> str:
+    """Return what a ledger calls the project of a token: a digest of it."""
+    return hashlib.sha256(api_key.encode()).hexdigest()[:32]
 
 
 def _group_id(key: GroupKey) -> str:

@@ -1,0 +1,105 @@
+"""Everything that can be known before the first event, asked in one go."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.common.findings import Finding, Level
+from target_posthog.common.remote_lines import folder_of, is_address
+from target_posthog.errors import FixConfiguration
+from target_posthog.identity.database import open_engine
+from target_posthog.preflight.given import settings_findings
+from target_posthog.preflight.ledger import file_of, ledger_findings
+from target_posthog.preflight.migration import migration_findings
+from target_posthog.preflight.peers import (
+    REGIONS,
+    PosthogQuestions,
+    host_findings,
+    token_form_finding,
+)
+from target_posthog.preflight.places import disk_findings, folder_finding, place_finding
+from target_posthog.validation import api_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.preflight.given import Given
+
+
+def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -> list[Finding]:
+    """Return what was found, in the order in which a user sets things up.
+
+    Args:
+        given: the settings.
+        program: name and version of this program.
+        regions: see `PosthogQuestions`.
+    """
+    config = given.config
+    own = list(_posthog_findings(config, program, regions))
+    told = frozenset(f"{one.text} {one.remedy}" for one in own if one.level is Level.FIX)
+    return [
+        *settings_findings(given, told_elsewhere=told),
+        *own,
+        *migration_findings(config, datetime.now(timezone.utc)),
+        *_ledger_findings(config),
+        *_place_findings(config),
+    ]
+
+
+def _posthog_findings(
+    config: Mapping[str, Any], program: str, regions: Mapping[str, str]
+) -> Iterator[Finding]:
+    if config.get("preview_path"):
+        yield Finding(
+            "preview",
+            Level.NOTE,
+            f"`preview_path` is set: a run sends nothing, and writes to {config['preview_path']}.",
+            "Take `preview_path` out to send.",
+        )
+        if not config.get("api_key"):
+            return
+    form = token_form_finding(config)
+    hosts = list(host_findings(config, regions))
+    yield from (form, *hosts)
+    if any(finding.level is Level.FIX for finding in hosts):
+        return
+    questions = PosthogQuestions(config, program, regions=regions)
+    if form.level is Level.OK:
+        yield questions.token_finding()
+    yield questions.ingestion_finding()
+
+
+def _ledger_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
+    if config.get("preview_path"):
+        # It has one of its own, which goes with it.
+        return
+    try:
+        api_key: str | None = api_key_of(config)
+    except FixConfiguration:
+        api_key = None
+    yield from ledger_findings(config["ledger_url"], api_key)
+
+
+def _place_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
+    preview = config.get("preview_path")
+    places: list[tuple[str, Path]] = []
+    if preview and "://" not in preview:
+        yield folder_finding("preview", "preview_path", Path(preview))
+        places.append(("the preview", Path(preview)))
+    rejects = config["rejects_path"]
+    yield place_finding("rejects", "rejects_path", rejects)
+    if not is_address(rejects):
+        places.append(("rejects", Path(folder_of(rejects))))
+    if not preview and (ledger := _ledger_file(config["ledger_url"])) is not None:
+        places.append(("the ledger", ledger))
+    yield from disk_findings(places)
+
+
+def _ledger_file(url: str) -> Path | None:
+    try:
+        parsed = open_engine(url).url
+    except FixConfiguration:
+        return None
+    return file_of(parsed) if parsed.get_backend_name() == "sqlite" else None

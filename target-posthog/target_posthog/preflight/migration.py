@@ -1,0 +1,65 @@
+"""What PostHog was told of a migration, and what it wants to be told. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.common.findings import Finding, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+#: Younger events are not historical to PostHog (posthog.com, docs/migrate).
+HISTORICAL_AFTER = timedelta(hours=48)
+
+
+def migration_findings(config: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+    """Say how events are marked, and how fast they go.
+
+    Args:
+        config: the settings.
+        now: UTC.
+    """
+    yield _historical(config["historical_migration"], now - HISTORICAL_AFTER)
+    yield _speed(config.get("max_events_per_second"))
+
+
+def _historical(wanted: str, limit: datetime) -> Finding:
+    area = "billing"
+    if wanted == "auto":
+        return Finding(
+            area,
+            Level.OK,
+            "Events older than 48 hours go as a historical migration, newer ones do not "
+            "(`historical_migration: auto`).",
+        )
+    since = f"{limit:%Y-%m-%dT%H:%M}Z"
+    if wanted == "true":
+        return Finding(
+            area,
+            Level.NOTE,
+            f"All events go as a historical migration. PostHog may bill those since {since} all "
+            "the same: they are not 48 hours old.",
+            f"End the tap's range before {since} (tap-amplitude: `end_date`), or set "
+            "`historical_migration` to `auto`.",
+        )
+    return Finding(
+        area,
+        Level.NOTE,
+        "`historical_migration` is false: PostHog bills every event.",
+        "Set it to `true` for history, or to `auto` for a schedule that follows it.",
+    )
+
+
+def _speed(agreed: float | None) -> Finding:
+    if agreed is None:
+        return Finding(
+            "speed",
+            Level.NOTE,
+            "`max_events_per_second` is not set: events go as fast as PostHog takes them.",
+            "Set it to the speed that you agreed on with PostHog, which asks for a few thousand a "
+            "second at most.",
+        )
+    return Finding("speed", Level.OK, f"At most {agreed:,.10g} events a second.")

@@ -1,0 +1,374 @@
+"""What is wrong is found before the first event, all at once, each with its remedy."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.table import Book
+from target_posthog.common.findings import Finding, Level, exit_code_of
+from target_posthog.identity.ledger import Ledger
+from target_posthog.preflight.check import check
+from target_posthog.preflight.given import given_by_variables, read_given
+from target_posthog.preflight.migration import migration_findings
+from target_posthog.settings import SETTINGS
+from tests.fakes.posthog_capture import PosthogCapture
+from tests.support.peers import answering
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.singer import Json
+
+SECRET = "phc_hushhushhush"
+
+
+@pytest.fixture
+def config(capture: PosthogCapture, tmp_path: Path) -> Json:
+    """The settings of a target whose places are all in one folder."""
+    return {
+        "api_key": capture.api_key,
+        "host": capture.url,
+        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
+        "rejects_path": str(tmp_path / "rejects"),
+        "max_events_per_second": 5000,
+        "max_retry_seconds": 1,
+    }
+
+
+def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
+    """Check some settings."""
+    return check(read_given(config, SETTINGS), "test/1", regions=regions or {})
+
+
+def of(findings: list[Finding], area: str, level: Level) -> list[Finding]:
+    """Return the findings of an area that stand so."""
+    return [one for one in findings if (one.area, one.level) == (area, level)]
+
+
+def fixes(findings: list[Finding]) -> list[str]:
+    """Return what is to be fixed, with the remedies."""
+    return [f"{one.text} {one.remedy}".strip() for one in findings if one.level is Level.FIX]
+
+
+def test_sound_settings_are_all_ok(config: Json, capture: PosthogCapture, tmp_path: Path) -> None:
+    """PostHog got the token and a request without events; nothing is made on the disk."""
+    findings = found({**config, "historical_migration": "auto"})
+    assert [one for one in findings if one.level is not Level.OK] == []
+    areas = [one.area for one in findings]
+    assert list(dict.fromkeys(areas)) == [
+        *("settings", "token", "host", "ingestion", "billing", "speed"),
+        *("ledger", "rejects", "disk"),
+    ]
+    assert exit_code_of(findings) == 0
+    (request,) = capture.requests
+    assert (request.path, request.status, capture.events) == ("/batch/", 400, [])
+    assert len(capture.key_checks) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("protocol", ["batch", "v1"])
+def test_the_ingestion_is_asked_by_the_protocol_that_is_set(
+    config: Json, capture: PosthogCapture, protocol: str
+) -> None:
+    """Without an event, so that none is stored."""
+    (finding,) = of(found({**config, "protocol": protocol}), "ingestion", Level.OK)
+    assert f"`protocol: {protocol}`" in finding.text
+    assert [request.status for request in capture.requests] == [400]
+    assert capture.events == []
+
+
+def test_a_protocol_that_the_installation_lacks_is_told(config: Json) -> None:
+    """With the protocol that every PostHog knows."""
+    with PosthogCapture(v1="absent") as old:
+        findings = found({**config, "host": old.url, "protocol": "v1"})
+    (finding,) = of(findings, "ingestion", Level.FIX)
+    assert "does not take events: it answered 404" in finding.text
+    assert "`protocol` to `batch`" in finding.remedy
+
+
+def test_everything_wrong_is_told_at_once(config: Json, tmp_path: Path) -> None:
+    """One fault does not hide the next; the values are not shown."""
+    (tmp_path / "a file").touch()
+    findings = found(
+        {
+            **config,
+            "api_key": "phx_hushhush",
+            "hots": "hush",
+            "workers": "hush",
+            "historical_migration": "hush",
+            "ledger_url": "mysql://hush:hush@db/hush",
+            "rejects_path": str(tmp_path / "a file/rejects"),
+            "flattening_max_depth": 2,
+        }
+    )
+    told = " ".join(fixes(findings))
+    for words in (
+        "There is no setting `hots`. Did you mean `host`?",
+        "`workers` is not a valid integer.",
+        "`historical_migration` must be `true`, `false` or `auto`.",
+        "personal API key (phx_…)",
+        "`flattening_max_depth` cannot act without `flattening_enabled`",
+        "`ledger_url`",
+        "is a file, not a folder",
+    ):
+        assert words in told, words
+    assert told.count("is not a valid project token") == 1
+    assert "hush" not in " ".join(f"{one.text}{one.remedy}" for one in findings).lower()
+    assert exit_code_of(findings) == 2
+
+
+def test_a_token_that_nobody_knows_is_told(config: Json) -> None:
+    """The ingestion itself would take its events, and drop them later."""
+    findings = found({**config, "api_key": SECRET})
+    (finding,) = of(findings, "token", Level.FIX)
+    assert "does not know the project token (401" in finding.text
+    assert of(findings, "ingestion", Level.OK)
+    assert SECRET not in str(findings)
+
+
+def test_a_token_of_the_other_region_names_the_region(
+    config: Json, capture: PosthogCapture
+) -> None:
+    """The usual cause of an unknown token: the remedy is the other host."""
+    with PosthogCapture(api_key=SECRET) as other:
+        regions = {capture.url: "US Cloud", other.url: "EU Cloud"}
+        findings = found({**config, "api_key": SECRET}, regions)
+    (finding,) = of(findings, "token", Level.FIX)
+    assert finding.text == "It belongs to a project in EU Cloud, and `host` is US Cloud."
+    assert finding.remedy == f"Set `host` to {other.url}."
+
+
+def test_no_other_region_is_asked_for_an_installation_of_ones_own(
+    config: Json, capture: PosthogCapture
+) -> None:
+    """Its token is nobody else's business."""
+    with PosthogCapture() as elsewhere:
+        found({**config, "api_key": SECRET}, {elsewhere.url: "US Cloud"})
+        assert elsewhere.key_checks == []
+    assert len(capture.key_checks) == 1
+
+
+def test_the_token_is_not_asked_for_where_nobody_wants_it(
+    config: Json, capture: PosthogCapture
+) -> None:
+    """`check_api_key: false` holds for the check, too, and is told."""
+    (finding,) = of(found({**config, "check_api_key": False}), "token", Level.NOTE)
+    assert "`check_api_key` is false" in finding.text
+    assert capture.key_checks == []
+
+
+def test_an_installation_that_cannot_tell_is_not_known(config: Json) -> None:
+    """Exit code 1: something could not be asked."""
+    with PosthogCapture(flags="absent") as old:
+        findings = found({**config, "host": old.url})
+    (finding,) = of(findings, "token", Level.UNKNOWN)
+    assert "it answered 404" in finding.text
+    assert exit_code_of(findings) == 1
+
+
+def test_a_host_that_is_away_is_not_known(config: Json) -> None:
+    """Nothing is wrong with the settings, as far as anybody can tell."""
+    with PosthogCapture() as gone:
+        url = gone.url
+    findings = found({**config, "host": url})
+    assert [one.area for one in findings if one.level is Level.UNKNOWN] == ["token", "ingestion"]
+    assert exit_code_of(findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (404, {}, b"not found"),
+        (400, {}, b"<html>bad request</html>"),
+        (301, {"Location": "https://us.posthog.com/login"}, b""),
+        (403, {"WWW-Authenticate": "Basic"}, b"who are you"),
+    ],
+    ids=["404", "400 of a gate", "redirect", "password"],
+)
+def test_a_host_that_is_not_posthogs_is_told(
+    config: Json, status: int, headers: dict[str, str], body: bytes
+) -> None:
+    """Whatever it answers."""
+    with answering(status, headers, body) as (url, _):
+        (finding,) = of(found({**config, "host": url}), "ingestion", Level.FIX)
+    assert f"{url} does not take events: it answered {status}" in finding.text
+    assert "https://eu.i.posthog.com" in finding.remedy
+
+
+def test_a_host_that_is_no_address_is_told_and_nobody_is_asked(
+    config: Json, capture: PosthogCapture
+) -> None:
+    """The token's form is told all the same."""
+    findings = found({**config, "host": "https://"})
+    assert [one.text for one in of(findings, "host", Level.FIX)] == ["`host` is not a valid URL."]
+    assert of(findings, "token", Level.OK)
+    assert (capture.requests, capture.key_checks) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("https://us.i.posthog.com", "US Cloud."),
+        ("eu.posthog.com", "EU Cloud (`host` names the browser app, eu.posthog.com)."),
+    ],
+    ids=["ingestion", "app"],
+)
+def test_the_region_is_named(config: Json, host: str, words: str) -> None:
+    """Also of the browser app's host, which is corrected."""
+    from target_posthog.preflight.peers import REGIONS, host_findings  # noqa: PLC0415 - the one test of it
+
+    (finding,) = host_findings({**config, "host": host}, REGIONS)
+    assert finding.text.endswith(words)
+
+
+def test_an_unencrypted_host_is_told(config: Json) -> None:
+    """Anybody between could read what goes out; one on this machine is nobody's wire."""
+    from target_posthog.preflight.peers import host_findings  # noqa: PLC0415 - as above
+
+    _, finding = host_findings({**config, "host": "http://user:hush@posthog.example"}, {})
+    assert "not encrypted" in finding.text
+    assert "hush" not in str(list(host_findings({**config, "host": "http://u:hush@x.example"}, {})))
+
+
+def test_a_preview_sends_nothing_and_needs_no_token(
+    config: Json, capture: PosthogCapture, tmp_path: Path
+) -> None:
+    """Told, as nobody should take it for the run that sends."""
+    del config["api_key"]
+    findings = found({**config, "preview_path": str(tmp_path / "preview")})
+    (note,) = of(findings, "preview", Level.NOTE)
+    assert "a run sends nothing" in note.text
+    assert of(findings, "preview", Level.OK)
+    assert not of(findings, "ledger", Level.OK)
+    assert (capture.requests, capture.key_checks) == ([], [])
+    assert exit_code_of(findings) == 0
+
+
+def test_events_of_the_last_48_hours_are_told() -> None:
+    """With the time from which on PostHog may bill them."""
+    now = datetime(2024, 3, 5, 12, 30, tzinfo=timezone.utc)
+    billing, speed = migration_findings({"historical_migration": "true"}, now)
+    assert "since 2024-03-03T12:30Z" in billing.text
+    assert (billing.level, speed.level) == (Level.NOTE, Level.NOTE)
+    assert "max_events_per_second" in speed.text
+    ended, fast = migration_findings(
+        {"historical_migration": "auto", "max_events_per_second": 2500}, now
+    )
+    assert (ended.level, fast.text) == (Level.OK, "At most 2,500 events a second.")
+    billed, _ = migration_findings({"historical_migration": "false"}, now)
+    assert "bills every event" in billed.text
+
+
+def test_a_ledger_tells_whose_it_is(ledger_url: str, config: Json) -> None:
+    """Of this project, with its book; and of others alone."""
+    config["ledger_url"] = ledger_url
+    first = [one.text for one in of(found(config), "ledger", Level.OK)]
+    ledger = Ledger(ledger_url, config["api_key"])
+    assert any("the first run makes it" in text for text in first)
+    ledger.begin(goes_on=False)
+    book = Book(ledger, "run", lambda: datetime(2024, 1, 2, tzinfo=timezone.utc))
+    assert "its book is empty" in of(found(config), "ledger", Level.OK)[-1].text
+    line = Line()
+    line.events[Kind("2024-01-01", "Order")] += 1
+    book.write([(Unit("events", "1", f"2024-01-01T0{hour}"), line) for hour in range(3)])
+    ledger.close()
+    known = of(found(config), "ledger", Level.OK)
+    assert "opens, and can be written" in known[0].text
+    assert known[1].text == (
+        "It knows this PostHog project: 3 lines in the book of the hours 2024-01-01T00 to "
+        "2024-01-01T02, the last written 2024-01-02T00:00:00Z."
+    )
+    other = of(found({**config, "api_key": SECRET}), "ledger", Level.OK)
+    assert "It knows 1 other PostHog project, and no run of this one" in other[1].text
+    engine = sa.create_engine(ledger_url)
+    assert "target_posthog_check" not in sa.inspect(engine).get_table_names()
+    engine.dispose()
+
+
+def test_a_ledger_that_is_no_database_is_told(config: Json, tmp_path: Path) -> None:
+    """In the database's words."""
+    (tmp_path / "ledger.db").write_text("no database " * 100)
+    (finding,) = of(found(config), "ledger", Level.FIX)
+    assert "file is not a database" in finding.text
+
+
+def test_a_ledger_whose_password_is_wrong_does_not_show_it(config: Json) -> None:
+    """Nor does one whose server is away."""
+    config["ledger_url"] = "postgresql+psycopg://ann:hush@127.0.0.1:1/ledger"
+    (finding,) = of(found(config), "ledger", Level.FIX)
+    assert "failed: " in finding.text
+    assert "hush" not in finding.text
+
+
+@pytest.mark.parametrize(
+    ("url", "level", "words"),
+    [
+        ("sqlite://", Level.NOTE, "in memory"),
+        ("sqlite:////there/is/none/ledger.db", Level.FIX, "SQLite makes no folder"),
+    ],
+    ids=["memory", "no folder"],
+)
+def test_a_ledger_that_cannot_last_is_told(
+    config: Json, url: str, level: Level, words: str
+) -> None:
+    """Before a run finds out."""
+    (finding,) = of(found({**config, "ledger_url": url}), "ledger", level)
+    assert words in finding.text
+
+
+@pytest.mark.parametrize(
+    ("free", "level"),
+    [(10**7, Level.FIX), (10**9, Level.NOTE), (10**11, Level.OK)],
+    ids=["full", "tight", "free"],
+)
+def test_a_full_disk_is_told(
+    config: Json, monkeypatch: pytest.MonkeyPatch, free: int, level: Level
+) -> None:
+    """Ledger and rejects share one here."""
+    usage = namedtuple("usage", ["total", "used", "free"])  # noqa: PYI024 - as `shutil` has it
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - free, free))
+    (finding,) = of(found(config), "disk", level)
+    assert f"{free / 10**9:,.1f} GB free for rejects and the ledger" in finding.text
+
+
+def test_rejects_in_a_bucket_are_tried(config: Json) -> None:
+    """A file is put there and taken away; a driver that is not there is told."""
+    import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - the one test of it
+
+    findings = found({**config, "rejects_path": "memory://bucket/rejects"})
+    assert "put there and removed" in of(findings, "rejects", Level.OK)[0].text
+    assert fsspec.filesystem("memory").find("/bucket") == []
+    (finding,) = of(found({**config, "rejects_path": "nodriver://x"}), "rejects", Level.FIX)
+    assert "cannot be written" in finding.text
+
+
+def test_variables_are_read_as_a_command_reads_them() -> None:
+    """Misspelt ones, and those that Meltano keeps to itself, are told."""
+    environment = {
+        "TARGET_POSTHOG_API_KEY": "phc_test",
+        "TARGET_POSTHOG_WORKER": "2",
+        "MELTANO_LOADER_NAME": "target-posthog",
+    }
+    prefix = "TARGET_POSTHOG_"
+    given, problems = given_by_variables({}, SETTINGS, prefix, environment, are_asked=True)
+    assert given == {"api_key": "phc_test"}
+    assert any("Did you mean `TARGET_POSTHOG_WORKERS`?" in problem for problem in problems)
+    given, problems = given_by_variables({}, SETTINGS, prefix, environment, are_asked=False)
+    assert given == {}
+    assert any("Meltano did not pass it on" in problem for problem in problems)
+
+
+def test_null_and_empty_settings_are_not_given() -> None:
+    """Meltano hands them over for what the user left open."""
+    empty: dict[str, Any] = {"api_key": "phc_test", "host": None, "preview_path": ""}
+    given = read_given(empty, SETTINGS)
+    assert given.names == ("api_key",)
+    assert given.config["host"] == "https://us.i.posthog.com"
+    assert given.problems == ()
