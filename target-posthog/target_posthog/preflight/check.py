@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.capture.hosts import app_host
 from target_posthog.common.findings import Finding, Level
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
@@ -14,12 +15,14 @@ from target_posthog.preflight.given import settings_findings
 from target_posthog.preflight.ledger import file_of, ledger_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import (
+    PATIENCE_SECONDS,
     REGIONS,
     PosthogQuestions,
     host_findings,
     token_form_finding,
 )
 from target_posthog.preflight.places import disk_findings, folder_finding, place_finding
+from target_posthog.preflight.project import project_findings
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -36,13 +39,14 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
         program: name and version of this program.
         regions: see `PosthogQuestions`.
     """
-    config = given.config
+    config, now = given.config, datetime.now(timezone.utc)
     own = list(_posthog_findings(config, program, regions))
     told = frozenset(f"{one.text} {one.remedy}" for one in own if one.level is Level.FIX)
     return [
         *settings_findings(given, told_elsewhere=told),
         *own,
-        *migration_findings(config, datetime.now(timezone.utc)),
+        *_project_findings(config, program, now),
+        *migration_findings(config, now),
         *_ledger_findings(config),
         *_place_findings(config),
     ]
@@ -69,6 +73,15 @@ def _posthog_findings(
     if form.level is Level.OK:
         yield questions.token_finding()
     yield questions.ingestion_finding()
+
+
+def _project_findings(config: Mapping[str, Any], program: str, now: datetime) -> Iterator[Finding]:
+    try:
+        app_host(config.get("app_host"), config["host"])
+    except FixConfiguration:
+        # Told of the settings.
+        return
+    yield from project_findings(config, program, now=now, patience_seconds=PATIENCE_SECONDS)
 
 
 def _ledger_findings(config: Mapping[str, Any]) -> Iterator[Finding]:

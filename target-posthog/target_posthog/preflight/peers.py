@@ -37,7 +37,7 @@ REGIONS = MappingProxyType(
     {"https://us.i.posthog.com": "US Cloud", "https://eu.i.posthog.com": "EU Cloud"}
 )
 #: Somebody waits before a screen: a network that is away this long is away.
-_PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 10.0
 #: Of the form that a token has; of nobody.
 _NO_TOKEN = "phc_check"  # noqa: S105 - see above
 _MAX_BYTES = 1024 * 1024
@@ -113,7 +113,7 @@ class PosthogQuestions:
         program: str,
         *,
         regions: Mapping[str, str] = REGIONS,
-        patience_seconds: float = _PATIENCE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._config = config
         self._program = program

@@ -24,6 +24,7 @@ from tests.support.peers import answering
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
 
 SECRET = "phc_hushhushhush"
@@ -42,6 +43,12 @@ def config(capture: PosthogCapture, tmp_path: Path) -> Json:
     }
 
 
+@pytest.fixture
+def proving(config: Json, api: PosthogQuery) -> Json:
+    """The same, with what commands need that ask PostHog."""
+    return {**config, "app_host": api.url, "project_id": api.project, "personal_api_key": api.key}
+
+
 def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
     """Check some settings."""
     return check(read_given(config, SETTINGS), "test/1", regions=regions or {})
@@ -57,20 +64,73 @@ def fixes(findings: list[Finding]) -> list[str]:
     return [f"{one.text} {one.remedy}".strip() for one in findings if one.level is Level.FIX]
 
 
-def test_sound_settings_are_all_ok(config: Json, capture: PosthogCapture, tmp_path: Path) -> None:
+def test_sound_settings_are_all_ok(proving: Json, capture: PosthogCapture, tmp_path: Path) -> None:
     """PostHog got the token and a request without events; nothing is made on the disk."""
-    findings = found({**config, "historical_migration": "auto"})
+    findings = found({**proving, "historical_migration": "auto"})
     assert [one for one in findings if one.level is not Level.OK] == []
     areas = [one.area for one in findings]
     assert list(dict.fromkeys(areas)) == [
-        *("settings", "token", "host", "ingestion", "billing", "speed"),
+        *("settings", "token", "host", "ingestion", "project", "billing", "speed"),
         *("ledger", "rejects", "disk"),
     ]
     assert exit_code_of(findings) == 0
     (request,) = capture.requests
     assert (request.path, request.status, capture.events) == ("/batch/", 400, [])
     assert len(capture.key_checks) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["clickhouse"]
+
+
+def test_a_project_that_nobody_can_ask_is_told(config: Json) -> None:
+    """A run does not need it, but the proof afterwards does."""
+    (neither,) = of(found(config), "project", Level.NOTE)
+    assert neither.text.startswith("`project_id` and `personal_api_key` are not set")
+    (half,) = of(found({**config, "project_id": "7"}), "project", Level.NOTE)
+    assert half.text.startswith("`personal_api_key` is not set")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"personal_api_key": "phx_hush"}, "refused the personal API key (401"),
+        ({"personal_api_key": "phx_reader_of_another_scope"}, "may not query project 7"),
+        ({"project_id": 8}, "shows this key no project 8"),
+    ],
+    ids=["key", "scope", "project"],
+)
+def test_a_project_that_may_not_be_asked_is_told(proving: Json, wrong: Json, words: str) -> None:
+    """In PostHog's words; the key is not shown."""
+    (finding,) = of(found({**proving, **wrong}), "project", Level.FIX)
+    assert words in finding.text
+    assert "hush" not in f"{finding.text}{finding.remedy}"
+
+
+def test_a_project_that_does_not_answer_is_not_known(proving: Json) -> None:
+    """Exit code 1, as for the ingestion."""
+    findings = found({**proving, "app_host": "http://127.0.0.1:1"})
+    assert len(of(findings, "project", Level.UNKNOWN)) == 1
+    assert exit_code_of(findings) == 1
+
+
+def test_a_live_project_is_told_before_history_overwrites_its_people(
+    proving: Json, capture: PosthogCapture
+) -> None:
+    """Only events that no import brought make it live; `set_once` overwrites nothing."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for number, properties in enumerate([{}, {"analytics_source": "amplitude"}]):
+        capture.events.append(
+            {
+                "uuid": f"00000000-0000-4000-8000-{number:012x}",
+                "event": "viewed",
+                "distinct_id": "ann",
+                "timestamp": now,
+                "properties": properties,
+                "_historical": False,
+            }
+        )
+    (note,) = of(found(proving), "project", Level.NOTE)
+    assert "1 event of other sources since yesterday" in note.text
+    assert "set_once" in note.remedy
+    assert not of(found({**proving, "user_properties": "set_once"}), "project", Level.NOTE)
 
 
 @pytest.mark.parametrize("protocol", ["batch", "v1"])
