@@ -62,7 +62,8 @@ def project_findings(
         yield Finding(
             _AREA,
             Level.NOTE,
-            f"It is live: {events:,} event{'s' if events > 1 else ''} of other sources since yesterday. PostHog applies user "
-            "properties in order of arrival, so history would overwrite newer values.",
+            f"It is live: {events:,} event{'s' if events > 1 else ''} of other sources since "
+            "yesterday. PostHog applies user properties in order of arrival, so history would "
+            "overwrite newer values.",
             "Set `user_properties` to `set_once`, if the live values are to stay.",
         )
