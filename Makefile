@@ -1,7 +1,8 @@
 # Everything a fresh machine needs: python >= 3.10 and make.
 #
 #   make demo    move the bundled sample export, without any account
-#   make test    set up and pass every test
+#   make test    set up and pass every test: some minutes
+#   make test-fast  the tests that start no processes, with a tenth of the made-up examples: a minute
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
@@ -24,7 +25,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo test check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
+.PHONY: help setup demo test test-fast check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -53,7 +54,10 @@ demo: $(VENV)/ready
 	@echo; echo "Every request that PostHog would have got, one a line:"; ls -l output/preview
 
 test: $(VENV)/ready-to-test
-	$(BIN)/python -m pytest --numprocesses=auto
+	$(BIN)/python -m pytest --numprocesses=auto --hypothesis-profile=ci
+
+test-fast: $(VENV)/ready-to-test
+	$(BIN)/python -m pytest --numprocesses=auto --hypothesis-profile=dev -m "not slow"
 
 check: $(VENV)/ready-to-test lint types docs test
 

@@ -19,9 +19,20 @@ pytest.register_assert_rewrite(
 )
 
 from tests.fakes.posthog_capture import PosthogCapture  # noqa: E402 - see above
+from tests.support.examples import choose_profile  # noqa: E402 - see above
+from tests.support.slow import is_slow  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+choose_profile()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out."""
+    for item in items:
+        if is_slow(item):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.state.bookmark import Bookmark
@@ -77,8 +77,6 @@ SIZES = st.lists(
 )
 
 
-# No deadline: it would measure the machine.
-@settings(deadline=None)
 @given(
     start=HOURS,
     clock=st.lists(st.integers(-50, 200), min_size=1, max_size=6),
@@ -136,7 +134,6 @@ def test_a_window_is_never_longer_than_allowed(
     assert window.start == start
 
 
-@settings(deadline=None)
 @given(sizes=SIZES, limit=st.integers(1, 200), start=HOURS)
 def test_few_requests_are_wasted_on_sizes_that_are_refused(
     sizes: list[int], limit: int, start: datetime

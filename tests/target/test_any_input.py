@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.errors import TargetPosthogError
 from target_posthog.target import TargetPosthog
 from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.support.examples import examples
 from tests.support.processes import encoded, run_target
 from tests.support.rows import uuid_of
 from tests.support.singer import Json, counts_in, records, schema, state
@@ -156,7 +157,7 @@ def run(config: Json, sent: list[Json], folder: Path) -> End:
     return End(target.delivery.counts, states, rejected, failure)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     sent=RECORDS,
     odd=st.lists(ODD, max_size=2),

@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.common.lenient_json import TooDeep
@@ -138,21 +138,18 @@ def test_a_decimal_number_keeps_every_bit(number: float) -> None:
     assert math.copysign(1, back) == math.copysign(1, number)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_what_is_written_is_read_back(value: Any) -> None:
     """Any JSON value, with integers beyond 64 bits."""
     assert as_json(loads(dumps(value))) == as_json(value)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_the_standard_library_reads_the_same(value: Any) -> None:
     """The fast writers write plain JSON."""
     assert as_json(json.loads(dumps(value))) == as_json(value)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_that_the_standard_library_writes_is_read(text: str) -> None:
     """It writes lone surrogates; each becomes one U+FFFD and nothing else changes."""

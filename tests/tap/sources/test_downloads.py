@@ -10,7 +10,7 @@ from itertools import pairwise
 from threading import Condition, Thread
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.api.results import NoEvents, TooLarge
@@ -25,6 +25,7 @@ from tap_amplitude.windows import (
     WindowSize,
     ready_until,
 )
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,8 +206,7 @@ def exported(
         downloads.close()
 
 
-# No deadline: it would measure the machine.
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@examples(60)
 @given(
     start=_STARTS,
     runs=_RUNS,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_amplitude.files.left_out import Why
@@ -19,6 +19,7 @@ from tap_amplitude.state.coverage import Coverage, Covered
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.tap import TapAmplitude
 from tap_amplitude.windows import DAY, HOUR
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,8 +131,7 @@ def late_in(plan: FilePlan) -> set[tuple[str, int, int]]:
     }
 
 
-# No deadline: it would measure the machine.
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(runs=RUNS)
 def test_a_file_is_read_once_or_named_as_late(runs: list[RunOfTap]) -> None:
     """Under interruptions, bounds and any order of coming; none is lost, none comes twice."""
@@ -148,7 +148,7 @@ def test_a_file_is_read_once_or_named_as_late(runs: list[RunOfTap]) -> None:
         assert set(world.read.values()) <= {1}
 
 
-@settings(deadline=None, max_examples=200)
+@examples(200)
 @given(runs=RUNS)
 def test_files_that_tell_no_time_are_counted(runs: list[RunOfTap]) -> None:
     """Of a .zip nobody knows which part is new, but how many there are more."""

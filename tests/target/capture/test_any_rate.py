@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.rate_limit import RateLimiter
+from tests.support.examples import examples
 
 # Not so slow that the clock's own steps show.
 RATES = st.floats(0.01, 1e6)
@@ -77,7 +78,7 @@ def assert_held(turns: list[tuple[float, int]], rate: float) -> None:
         lowest = min(lowest, surplus)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(rate=RATES, sends=st.lists(st.tuples(PAUSES, EVENTS), max_size=60))
 def test_in_any_stretch_the_rate_is_held(rate: float, sends: list[tuple[float, int]]) -> None:
     """At most rate * t events and one batch, whatever pauses there were."""
@@ -90,7 +91,7 @@ def test_in_any_stretch_the_rate_is_held(rate: float, sends: list[tuple[float, i
     assert_held(limiter.turns, rate)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     rate=RATES,
     senders=st.lists(
@@ -121,7 +122,7 @@ def test_threads_hold_the_rate_together_and_none_waits_for_ever(
     assert_held(limiter.turns, rate)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(rate=RATES, counts=st.lists(EVENTS, min_size=1, max_size=5), stop_after=st.integers(0, 4))
 def test_a_stop_lets_everybody_go(rate: float, counts: list[int], stop_after: int) -> None:
     """Whoever sleeps at that moment sleeps no second time."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
@@ -21,6 +21,7 @@ from tests.support.deliveries import (
     rejected_lines,
     take,
 )
+from tests.support.examples import examples
 from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ LIMITS = st.builds(Limits, st.integers(1, 12), st.integers(1, 3000))
 TOO_LATE = "9999-01-01T00:00:00.000000Z"
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     sizes=SIZES,
     limits=LIMITS,
@@ -82,7 +83,7 @@ def test_every_event_is_accepted_or_rejected_exactly_once(
         assert len(events) == 1 or len(body) <= limits.max_bytes + envelope_bytes()
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), max_size=30),
     limits=LIMITS,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
@@ -27,6 +27,7 @@ from tests.support.deliveries import (
     rejected_lines,
     take,
 )
+from tests.support.examples import examples
 from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def check_versions(added: Sequence[tuple[OutgoingEvent, bool]], place: dict[int,
     assert all(places == sorted(places) for places in versions.values())
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(events=EVENTS, limits=LIMITS, count=st.integers(1, 5), data=st.data())
 def test_whatever_happens_each_device_keeps_its_order(
     events: list[tuple[int, int, str, bool, int]], limits: Limits, count: int, data: st.DataObject
@@ -269,7 +270,7 @@ class AnyOrder:
         """Have nothing to close."""
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     devices=st.lists(st.integers(0, 12), max_size=60),
     limits=st.builds(Limits, st.integers(1, 4), st.just(10**6)),

@@ -7,13 +7,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
 from target_posthog.delivery import lane_keys
 from target_posthog.model import Link
 from tests.support.deliveries import FakeTransport, converted, delivery_to, take
+from tests.support.examples import examples
 from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
@@ -118,7 +119,7 @@ def check_order(wanted: Sequence[Seen], got: Sequence[Seen]) -> None:
         assert sorted(expected, key=places.__getitem__) == expected, each
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     records=RECORDS,
     limits=st.builds(Limits, st.integers(1, 4), st.just(10**6)),

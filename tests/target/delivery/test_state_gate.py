@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -17,6 +17,7 @@ from target_posthog.errors import RunAgain
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Link, Rejected
 from tests.support.deliveries import FakeTransport, converted, delivery_to, rejected_lines, take
+from tests.support.examples import examples
 from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
 
@@ -90,7 +91,7 @@ def check_marks(
 MARK_EVERY = 3
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     devices=st.lists(st.integers(0, 6), max_size=45),
     limits=st.builds(Limits, st.integers(1, 7), st.just(10**6)),

@@ -8,7 +8,7 @@ from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import BatchWire
@@ -23,6 +23,7 @@ from target_posthog.model import Conversion, Converted, Json, Rejected
 from target_posthog.posthog.events import prepare
 from target_posthog.posthog.times import any_time, storable_time
 from target_posthog.rejects.writer import CODES
+from tests.support.examples import examples
 from tests.target.test_any_input import VALUES
 
 NAMES = ("id", "uuid", "event_id", "user_id", "device_id", "time", "a", "a.b", "$set", "$groups")
@@ -74,7 +75,7 @@ def check(conversion: Conversion) -> None:
         assert conversion.link.user_id == event["distinct_id"] != conversion.link.device_id
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(parts=MAPPINGS, record=RECORDS, key=KEYS)
 def test_a_mapped_record_has_one_fate(parts: Any, record: Json, key: tuple[str, ...]) -> None:
     """Its fate is the same twice, and the record is as it was."""
@@ -89,7 +90,7 @@ def test_a_mapped_record_has_one_fate(parts: Any, record: Json, key: tuple[str, 
     assert record == before
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(streams=VALUES, parts=st.dictionaries(st.sampled_from(["event", "set", "groups"]), VALUES))
 def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) -> None:
     """Whatever stands there, nobody sees a traceback."""
@@ -99,7 +100,7 @@ def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) 
         check(StreamFields("s", (), mappings.of("s") or StreamMapping()).convert(dict(USUAL)))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(some=st.dictionaries(st.sampled_from(sorted(COLUMNS)), VALUES))
 def test_any_posthog_event_has_one_fate(some: Json) -> None:
     """Also with parts of any type."""
@@ -117,7 +118,7 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
     assert time is None or storable_time(time) == time
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(
     moment=st.datetimes(min_value=datetime(1900, 1, 1)),  # noqa: DTZ001 - the zone is below
     between=st.sampled_from("T t"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.formats.converter import Conversions, Converter
@@ -17,6 +17,7 @@ from target_posthog.model import Converted, Json, StreamRecord, whole_record
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.settings import SETTINGS
 from target_posthog.validation import checked_config
+from tests.support.examples import examples
 from tests.target.formats.test_any_record import KEYS, LATEST, MAPPINGS, NAMES, USUAL, WIRE
 from tests.target.test_any_input import VALUES
 
@@ -78,7 +79,7 @@ def parts_of(item: OutgoingEvent | None) -> Any:
     )
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(source_format=FORMATS, parts=MAPPINGS, key=KEYS, lines=st.lists(LINES, max_size=3))
 def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
     source_format: str, parts: Any, key: tuple[str, ...], lines: list[bytes]
@@ -97,7 +98,7 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
         assert isinstance(record, StreamRecord) == isinstance(known, StreamRecord)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(parts=MAPPINGS, line=LINES)
 def test_what_is_json_by_the_letter_and_an_event_is_usual(parts: Any, line: bytes) -> None:
     """Else the fast way would be right and of no use."""

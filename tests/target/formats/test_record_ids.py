@@ -7,12 +7,13 @@ import uuid
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.formats.record_ids import canonical, uuid_of_record, uuid_of_value
 from target_posthog.json_codec import loads
 from target_posthog.posthog.uuids import NAMESPACE
+from tests.support.examples import examples
 from tests.target.test_any_input import VALUES
 
 NUMBERS = st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False))
@@ -43,14 +44,14 @@ def reordered(value: Any, write: Any) -> Any:
     return write(value) if isinstance(value, (int, float)) and value is not True else value
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(one=SMALL, other=SMALL)
 def test_only_equal_values_have_one_form(one: Any, other: Any) -> None:
     """A text is no number, and a truth is none; null is not nothing."""
     assert (canonical(one) == canonical(other)) == (strictly(one) == strictly(other))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(record=st.dictionaries(st.text(max_size=3), VALUES, max_size=5))
 def test_the_order_of_keys_and_the_form_of_numbers_do_not_count(record: Any) -> None:
     """Two taps, or two versions of one, write one record in two ways."""

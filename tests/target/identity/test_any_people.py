@@ -16,7 +16,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from target_posthog.delivery.identity_stage import IdentityStage
@@ -29,6 +29,7 @@ from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.progress import Counts
 from tests.fakes.posthog_persons import PersonModel
 from tests.support.deliveries import WIRE
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -153,7 +154,7 @@ def users_by_device(hours: list[list[tuple[str | None, str | None]]]) -> dict[st
     return shown
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(
     hours=HOURS,
     kind=KINDS,
@@ -189,7 +190,7 @@ def test_no_two_users_become_one_and_each_device_joins_its_first_user(
     assert posthog.model.warnings == []
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     before=st.lists(st.tuples(st.sampled_from(BOTH), st.just(None)), max_size=4),
     hours=st.lists(

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import event as note
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.options import Options
 from target_posthog.model import Converted
+from tests.support.examples import examples
 from tests.support.person_model import World, old_groups, old_people
 from tests.support.reference_delivery import ReferenceDelivery
 from tools.sample_export import generate
@@ -94,7 +95,7 @@ def rows_of(hours: Sequence[Sequence[Step]]) -> list[list[list[Json]]]:
     return export
 
 
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 @given(
     HOURS,
     CRASHES,
@@ -131,6 +132,7 @@ def test_everybody_ends_with_the_newest_row(
     assert all(event["properties"] for event in world.events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knows_ahead", [False, True])
 def test_everybody_in_the_sample_export_ends_with_the_newest_row(*, knows_ahead: bool) -> None:
     """Its rows lie in several files an hour, as Amplitude's do, and hold every odd value."""

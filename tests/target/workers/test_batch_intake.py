@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
@@ -23,6 +23,7 @@ from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
 from target_posthog.workers.pool import InlineWorkers
 from tests.support.deliveries import WIRE, FakeTransport, delivery_to, rejected_lines
+from tests.support.examples import examples
 from tests.support.unusual_files import Part, Writer, text_of
 from tests.target.workers.test_pool import DEFAULTS
 
@@ -197,7 +198,7 @@ def by_files(
         return outcome_of(delivery, sender, Path(name))
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(
     seed=st.integers(0, 10**6),
     sizes=st.lists(st.integers(0, 12), max_size=4),
@@ -224,7 +225,7 @@ def test_files_come_to_the_same_sequence_as_their_records(
     check_same(workers, files, limits, block_bytes)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     records=st.lists(
         st.fixed_dictionaries(

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from target_posthog.workers.messages import ConvertedBlock, Task
     from target_posthog.workers.pool import Workers
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no workers")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform == "win32", reason="there are no workers"),
+]
 
 DEFAULTS: Json = {
     name: declared["default"]

@@ -10,7 +10,7 @@ import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tap_amplitude.records import Row
@@ -27,6 +27,7 @@ from target_posthog.posthog.times import any_time, to_rfc3339
 from target_posthog.posthog.uuids import canonical_uuid
 from target_posthog.rejects.writer import CODES
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
+from tests.support.examples import examples
 from tests.support.golden_pairs import as_json, load_all, outcome_of
 from tests.support.reading import read_row
 
@@ -42,7 +43,7 @@ SOUND: Json = {"event_type": "a", "user_id": "u-1", "event_time": "2024-01-01 00
 RECORDS = ANY_OBJECT | ROWS | GOOD_ROWS | GOLDEN_ROWS
 
 # The rows are large, and how long one takes says nothing: the machine is shared.
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+thorough = examples(200)
 
 
 def _event(row: Json, options: Options) -> Json:

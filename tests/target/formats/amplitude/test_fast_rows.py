@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import wire_of
@@ -24,6 +24,7 @@ from target_posthog.json_codec import loads
 from target_posthog.model import Conversion, Converted, Json
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
+from tests.support.examples import examples
 from tests.support.golden_pairs import as_json, load_all
 from tests.support.rows import typical_row
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
-thorough = settings(max_examples=1500, deadline=None)
+thorough = examples(1500)
 GOLDEN = [pair.row for pair in load_all()]
 TIMES = TIME_FIELDS - {"user_creation_time"}
 USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
@@ -97,7 +98,7 @@ def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Opt
         check(row, amplitude, fast)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(
         st.one_of(
