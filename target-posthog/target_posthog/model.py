@@ -39,6 +39,26 @@ class StreamRecord(dict[str, Any]):
         self.key_properties = key_properties
 
 
+class MappedRecord(dict[str, Any]):
+    """A record as it came, whose event is made of what stream maps or flattening make of it.
+
+    Attributes:
+        stream: the stream that it came in.
+        key_properties: its key; None of an Amplitude row or a PostHog event, which need none.
+        mapped_to: the stream that it comes out as.
+    """
+
+    __slots__ = ("key_properties", "mapped_to", "stream")
+
+    def __init__(
+        self, record: Json, stream: str, key_properties: Sequence[str] | None, mapped_to: str
+    ) -> None:
+        super().__init__(record)
+        self.stream = stream
+        self.key_properties = key_properties
+        self.mapped_to = mapped_to
+
+
 class StreamLine(msgspec.Struct, gc=False):
     """The JSON of such a record. Of thousands on their way it is a fraction of what they are read.
 
@@ -186,7 +206,7 @@ class Rejected:
     """A record that cannot be an event.
 
     Attributes:
-        code: one of `rejects.CODES`.
+        code: one of `rejects.codes.CODES`.
         reason: one sentence for the user; goes to the rejects file, never to a log.
         stage: where it was rejected, for the rejects file.
     """

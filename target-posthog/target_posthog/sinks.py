@@ -15,6 +15,7 @@ from target_posthog.sdk import RecordWithoutKey
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from target_posthog.input.intake import Outcome
     from target_posthog.model import Json
     from target_posthog.target import TargetPosthog
 
@@ -41,6 +42,7 @@ class PosthogSink(Sink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._delivery = target.delivery
+        self._as_came = target.as_came
         self.converter = Converter(
             target.conversions, stream_name, schema, key_properties or (), target.say_once
         )
@@ -60,13 +62,16 @@ class PosthogSink(Sink):
 
     @override
     def process_record(self, record: Json, context: Mapping[str, Any]) -> None:
-        outcome = self.intake.outcome_of(record, self._delivery.latest_time)
         self._delivery.take(
-            outcome,
-            self.converter.known(record),
+            self.outcome_of(record),
+            self._as_came(self.converter.known(record), self.stream_name),
             stream=self.stream_name,
             origin=self.converter.origin_of(record),
         )
+
+    def outcome_of(self, record: Json) -> Outcome:
+        """Return what becomes of a record."""
+        return self.intake.outcome_of(record, self._delivery.latest_time)
 
     @override
     def process_batch(self, context: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import select
 import sys
 import time
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
@@ -45,7 +46,7 @@ from target_posthog.input.fast_records import FastRecords
 from target_posthog.input.intake import fits
 from target_posthog.input.reader import SingerLines
 from target_posthog.input.tap_end import early_end, tells_of_an_earlier_run
-from target_posthog.model import Skipped
+from target_posthog.model import MappedRecord, Skipped, StreamRecord
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
@@ -87,7 +88,7 @@ class TargetPosthog(Target):
 
     name = "target-posthog"
     config_jsonschema = SETTINGS
-    default_sink_class = PosthogSink
+    default_sink_class: type[PosthogSink] = PosthogSink
     message_reader_class = SingerLines
     capabilities: ClassVar[list[Any]] = [
         PluginCapabilities.ABOUT,
@@ -108,6 +109,8 @@ class TargetPosthog(Target):
         self._is_closed = False
         self._said: set[str] = set()
         self._block_streams: dict[tuple[str, bool], BlockStream] = {}
+        #: The RECORD message that the SDK passes through maps.
+        self._message: Json | None = None
         self.conversions = Conversions(self.config)
         self.runtime = self._open()
         self.delivery = self.runtime.delivery
@@ -187,9 +190,31 @@ class TargetPosthog(Target):
                 message_dict["stream"],
             )
         else:
+            self._message = message_dict if self.changes_records else None
             super()._process_record_message(message_dict)
         if self.delivery.counts.exported == exported:
             self.delivery.take(_REMOVED_BY_MAPS, record, stream=message_dict["stream"])
+
+    @cached_property
+    def changes_records(self) -> bool:
+        """Whether the settings have stream maps or flattening."""
+        return bool(self.config.get("stream_maps") or self.config.get("flattening_enabled"))
+
+    def as_came(self, known: Json, stream: str) -> Json:
+        """Return what the rejects hold of a record: as it came, to pass through maps once more.
+
+        Args:
+            known: what they hold of one that nothing changed.
+            stream: the stream that maps made of it.
+        """
+        message = self._message
+        if message is None or self.plain_sink(message["stream"]) is not None:
+            return known
+        source = message["stream"]
+        keys = None
+        if isinstance(known, StreamRecord):
+            keys = self.mapper.stream_maps[source][0].raw_key_properties or ()
+        return MappedRecord(message["record"], source, keys, stream)
 
     def _take_line(self, line: bytes, number: int) -> None:
         """Take a RECORD line that was read earlier, and that workers left."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tap_amplitude import errors as tap_errors
 from target_posthog import errors as target_errors
-from target_posthog.rejects.writer import CODES
+from target_posthog.rejects.codes import CODES
 from tests.support.documents import document
 from tests.support.plugin_messages import PACKAGES, messages_of, plain
 
@@ -60,3 +62,10 @@ def test_every_code_of_a_reject_is_explained() -> None:
     """The table holds the closed list of codes, in its order, and the rules of skipping."""
     rows = [row for row in PAGE.rows("## Rejects") if len(row) == 3]
     assert [row[0].strip("`") for row in rows] == list(CODES)
+
+
+def test_the_remedy_of_a_code_is_the_one_that_commands_show() -> None:
+    """The page has links where `target-posthog-rejects` has none; the words are the same."""
+    rows = [row for row in PAGE.rows("## Rejects") if len(row) == 3]
+    remedies = {row[0].strip("`"): re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", row[2]) for row in rows}
+    assert remedies == {name: code.remedy for name, code in CODES.items()}

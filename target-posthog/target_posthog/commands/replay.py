@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -20,11 +21,13 @@ from typing_extensions import override
 
 from target_posthog import progress
 from target_posthog.cli import run
+from target_posthog.commands.mapped_records import MappedRecords
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import AddedEvent, Converted, Json, Link, Rejected, Skipped
-from target_posthog.posthog.events import prepare
+from target_posthog.posthog.events import OutgoingEvent, prepare
+from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import (
     files_in,
     free_name,
@@ -33,7 +36,7 @@ from target_posthog.rejects.files import (
     save_folder,
     unreadable,
 )
-from target_posthog.rejects.lines import OtherLine, RecordLine, line_of
+from target_posthog.rejects.lines import OtherLine, RecordLine, code_of, line_of
 from target_posthog.rejects.names import is_of_another, owner_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
 from target_posthog.rejects.writer import Rejects, is_ours
@@ -42,9 +45,10 @@ from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
+    from target_posthog.input.intake import Outcome
     from target_posthog.runtime import Runtime
 
 logger = logging.getLogger("target-posthog")
@@ -53,8 +57,10 @@ NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
+_REPEATED = Skipped("duplicate")
 #: A rejected Amplitude row may lack either of the two; its stream's schema has both.
 _AMPLITUDE_SCHEMA: Json = {"properties": {name: {} for name in sorted(AMPLITUDE_FIELDS)}}
+_OPEN_SCHEMA: Json = {"properties": {}}
 
 
 class _Stopped(TargetPosthogError):
@@ -88,8 +94,35 @@ class _Remaining(Rejects):
         self.lines += 1
 
 
+class _ReplaySink(PosthogSink):
+    """Sends what several runs rejected once.
+
+    Args:
+        target: the target, which knows what was sent.
+        stream_name, schema, key_properties: see `PosthogSink`.
+    """
+
+    def __init__(
+        self,
+        target: ReplayTarget,
+        stream_name: str,
+        schema: Json,
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._is_new = target.is_new
+
+    @override
+    def outcome_of(self, record: Json) -> Outcome:
+        outcome = super().outcome_of(record)
+        is_repeat = isinstance(outcome, OutgoingEvent) and not self._is_new(outcome)
+        return _REPEATED if is_repeat else outcome
+
+
 class ReplayTarget(TargetPosthog):
     """The target without a tap: its settings, its conversion and its delivery."""
+
+    default_sink_class = _ReplaySink
 
     @classmethod
     @override
@@ -101,6 +134,8 @@ class ReplayTarget(TargetPosthog):
         # A replay writes no more than it reads, so it cannot fill the disk.
         self._config["max_reject_ratio"] = 1.0
         self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
+        self._sent: set[bytes] = set()
+        self._mapped = MappedRecords(self)
         return super()._open()
 
     @override
@@ -117,26 +152,57 @@ class ReplayTarget(TargetPosthog):
         """Show it, if it is time."""
         self._show_progress()
 
-    def sink_of(self, line: RecordLine, stream: str | None) -> PosthogSink | None:
-        """Return the sink that converts a record; None when its stream would have to be guessed.
+    def is_new(self, event: OutgoingEvent) -> bool:
+        """Return True if this very event was not met before: two runs may have rejected it."""
+        # It is not lost for a twin: a digest of 128 bits has none.
+        digest = blake2b(event.body, digest_size=16).digest()
+        is_new = digest not in self._sent
+        self._sent.add(digest)
+        return is_new
+
+    def take_message(self, message: Json) -> None:
+        """Take a message as of a tap."""
+        if message["type"] == "SCHEMA":
+            self._process_schema_message(message)
+        else:
+            self._process_record_message(message)
+
+    def send(self, line: RecordLine, stream: str | None) -> bool:
+        """Send a record; return False when its stream would have to be guessed.
 
         Args:
             line: the record's.
             stream: of records that are no Amplitude rows, where their line does not say.
         """
+        name, schema = self._stream_of(line, stream)
+        if name is None:
+            return False
+        if self.changes_records:
+            self._mapped.send(
+                name,
+                line.record,
+                schema=schema,
+                key_properties=line.key_properties,
+                mapped_to=line.mapped_to,
+            )
+        else:
+            self._sink(name, line.key_properties, schema).process_record(line.record, {})
+        return True
+
+    def _stream_of(self, line: RecordLine, stream: str | None) -> tuple[str | None, Json]:
+        """Return the stream of a record, and what is known of its schema."""
         source_format = self.config["source_format"]
-        name = line.stream
-        if name is None and source_format != "fields" and line.record.keys() & AMPLITUDE_FIELDS:
-            return self._sink("events", (), _AMPLITUDE_SCHEMA)
-        if name is None and source_format in {"amplitude", "posthog"}:
-            name = "events"
-        name = name or stream
-        return None if name is None else self._sink(name, line.key_properties, {"properties": {}})
+        may_be_row = line.needs_no_key and source_format != "fields"
+        if may_be_row and line.record.keys() & AMPLITUDE_FIELDS:
+            return line.stream or "events", _AMPLITUDE_SCHEMA
+        if line.stream is None and source_format in {"amplitude", "posthog"}:
+            return "events", _OPEN_SCHEMA
+        return line.stream or stream, _OPEN_SCHEMA
 
     def _sink(self, stream: str, key: tuple[str, ...], schema: Json) -> PosthogSink:
         known = (stream, key, *schema["properties"])
         if known not in self.sinks:
-            self.sinks[known] = PosthogSink(self, stream, {"type": "object", **schema}, key)
+            self.sinks[known] = _ReplaySink(self, stream, {"type": "object", **schema}, key)
         return self.sinks[known]
 
 
@@ -146,14 +212,18 @@ class _FileReplay:
     Args:
         target: converts and delivers.
         path: the file.
-        stream: see `ReplayTarget.sink_of`.
+        stream: see `ReplayTarget.send`.
+        codes: only lines of these codes are sent; of all when there are none.
 
     Attributes:
         left: how many of its lines somebody has to look at.
     """
 
-    def __init__(self, target: ReplayTarget, path: Path, stream: str | None) -> None:
+    def __init__(
+        self, target: ReplayTarget, path: Path, stream: str | None, codes: Collection[str]
+    ) -> None:
         self._target = target
+        self._codes = codes
         self._path = path
         self._stream = stream
         self.left = 0
@@ -188,14 +258,14 @@ class _FileReplay:
         added: list[AddedEvent] = []
         for raw in file:
             self._lines += 1
+            if self._codes and code_of(raw) not in self._codes:
+                self._target.remaining.keep(raw.rstrip(b"\r\n"))
+                continue
             line = line_of(raw)
             if isinstance(line, AddedEvent):
                 added.append(line)
                 self._sent += 1
-            elif isinstance(line, RecordLine) and (
-                sink := self._target.sink_of(line, self._stream)
-            ):
-                sink.process_record(line.record, {})
+            elif isinstance(line, RecordLine) and self._target.send(line, self._stream):
                 self._sent += 1
             else:
                 self._target.remaining.keep(raw.rstrip(b"\r\n"))
@@ -271,12 +341,16 @@ class Replay:
 
     Args:
         target: converts and delivers.
-        stream: see `ReplayTarget.sink_of`.
+        stream: see `ReplayTarget.send`.
+        codes: see `_FileReplay`.
     """
 
-    def __init__(self, target: ReplayTarget, stream: str | None = None) -> None:
+    def __init__(
+        self, target: ReplayTarget, stream: str | None = None, codes: Collection[str] = ()
+    ) -> None:
         self._target = target
         self._stream = stream
+        self._codes = codes
         self._started = time.monotonic()
         self._left = 0
         self._of_others = 0
@@ -313,7 +387,7 @@ class Replay:
             return len(names)
 
     def _replay_file(self, path: Path) -> None:
-        file = _FileReplay(self._target, path, self._stream)
+        file = _FileReplay(self._target, path, self._stream, self._codes)
         file.run()
         self._left += file.left
 
@@ -359,8 +433,15 @@ class Replay:
     help="The target's configuration file, or 'ENV' for environment variables.",
 )
 @click.option("--stream", help="The stream of records that are no Amplitude rows.")
+@click.option(
+    "--code",
+    "codes",
+    multiple=True,
+    type=click.Choice(list(CODES)),
+    help="Only the rejects of this code; the others stay. May be given more than once.",
+)
 @click.argument("paths", nargs=-1)
-def command(config: Any, stream: str | None, paths: tuple[str, ...]) -> int:
+def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tuple[str, ...]) -> int:
     """Send rejected records again.
 
     PATHS are rejects files, or folders of them, or addresses such as s3://bucket/rejects; by
@@ -372,7 +453,7 @@ def command(config: Any, stream: str | None, paths: tuple[str, ...]) -> int:
             config=config.config, validate_config=True, parse_env_config=config.parse_env
         )
         places = paths or _places_of(target.config["rejects_path"])
-        return Replay(target, stream).run(places)
+        return Replay(target, stream, codes).run(places)
     except StoppedBySignal as signal:
         raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None
     except TargetPosthogError as error:

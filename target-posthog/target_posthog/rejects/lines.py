@@ -16,11 +16,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordLine:
-    """A record that was rejected; where it came from and its key, when the line says so."""
+    """A record that was rejected.
+
+    Attributes:
+        record: the record, as it came.
+        stream: where it came from, when the line says so.
+        key_properties: its key, when the line says so.
+        mapped_to: the stream that maps made of it.
+        needs_no_key: an Amplitude row or a PostHog event, as far as the line says.
+    """
 
     record: Json
     stream: str | None
     key_properties: tuple[str, ...] = ()
+    mapped_to: str | None = None
+    needs_no_key: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,24 @@ def line_of(raw: bytes) -> RecordLine | AddedEvent | OtherLine:
         tells = _told_by(line.get("added"), record) or _recognised(record)
         if tells is not None:
             return AddedEvent(record, tells)
-    return RecordLine(record, stream if isinstance(stream, str) else None, _key(line))
+    mapped_to = line.get("mapped_to")
+    return RecordLine(
+        record,
+        stream if isinstance(stream, str) else None,
+        _key(line),
+        mapped_to if isinstance(mapped_to, str) else None,
+        needs_no_key="key_properties" not in line,
+    )
+
+
+def code_of(raw: bytes) -> str | None:
+    """Return the code of a line; None when it is not a line of a rejects file."""
+    try:
+        line = loads(raw)
+    except ValueError:
+        return None
+    code = line.get("code") if isinstance(line, dict) else None
+    return code if isinstance(code, str) else None
 
 
 def _key(line: Mapping[str, Any]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from typing_extensions import override
@@ -14,7 +13,7 @@ from typing_extensions import override
 from target_posthog.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 from target_posthog.errors import RunAgain
 from target_posthog.json_codec import dumps
-from target_posthog.model import AddedEvent, Link, StreamRecord
+from target_posthog.model import AddedEvent, Link, MappedRecord, StreamRecord
 from target_posthog.rejects.names import PREVIEW, name_of
 
 if sys.platform != "win32":
@@ -25,24 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from target_posthog.model import Json, Rejected
-
-#: Every code that can stand in a rejects file, and what it means for the user.
-CODES = MappingProxyType(
-    {
-        "bad_line": "a line of a batch file is no record, or a record nests too deep",
-        "missing_event_type": "the row has no event name",
-        "event_name_too_long": "PostHog keeps 200 characters of a name; map it with event_names",
-        "reserved_event_name": "PostHog acts on this name instead of storing it; map it",
-        "bad_object": "text that is not JSON stands where Amplitude has an object",
-        "no_distinct_id": "the record names no person at all",
-        "distinct_id_too_long": "PostHog keeps 200 characters of an id",
-        "bad_time": "none of the record's times can be read",
-        "future_time": "the time lies more than 23 hours ahead; PostHog would replace it",
-        "event_too_large": "the event is larger than 900 kB",
-        "bad_event": "a part of the event has a type that PostHog refuses",
-        "refused_by_posthog": "PostHog refused this one event when it was sent alone",
-    }
-)
 
 
 class Rejects:
@@ -184,6 +165,10 @@ def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
 
 def _origin(record: Json | str) -> Json:
     """Return where a record came from, as far as it says more than itself."""
+    if isinstance(record, MappedRecord):
+        keys = record.key_properties
+        own = {} if keys is None else {"key_properties": list(keys)}
+        return {"stream": record.stream, **own, "mapped_to": record.mapped_to}
     if isinstance(record, StreamRecord):
         return {"stream": record.stream, "key_properties": list(record.key_properties)}
     if isinstance(record, AddedEvent):

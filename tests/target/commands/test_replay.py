@@ -433,3 +433,126 @@ def owners(folder: Path, *devices: str) -> dict[str, Owner]:
         return ledger.owners(devices)
     finally:
         ledger.close()
+
+
+def test_only_the_codes_that_are_named_are_sent(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The others stay as they are, and so do lines that nobody can read."""
+    others = [reject(row(2), "future_time"), "[]", refused(identity_event("alias", LINK, TIME))]
+    path = write(tmp_path, reject(row(1)), *others, reject(row(3), "bad_object"))
+    codes = ["--code", "bad_time", "--code=bad_object"]
+    counts = counts_in(replay(config, tmp_path, *codes).checked().stderr)
+    assert counts["exported"] == 2
+    assert [event["uuid"] for event in capture.events] == [uuid_of(1), uuid_of(3)]
+    assert path.read_text().splitlines() == others
+    assert "nothing to do" not in replay(config, tmp_path, "--code=bad_time").checked().stderr
+
+
+def test_a_code_that_does_not_exist_is_refused(tmp_path: Path, config: Json) -> None:
+    """With the codes that there are."""
+    finished = replay(config, tmp_path, "--code=bad_tim")
+    assert finished.exit_code == 2
+    assert "'bad_time'" in finished.stderr
+
+
+def test_what_two_runs_rejected_goes_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """In whichever requests they are; a later version of it is another event."""
+    later = row(1, event_properties={"later": True})
+    write(tmp_path, reject(row(1)), reject(row(2)), name="target-posthog-1.jsonl")
+    write(tmp_path, reject(row(2)), reject(row(1)), reject(later), name="target-posthog-2.jsonl")
+    counts = counts_in(replay(config | {"max_batch_events": 1}, tmp_path).checked().stderr)
+    assert (counts["accepted"], counts["skipped"], counts["superseded"]) == (2, 2, 1)
+    assert [event["uuid"] for event in capture.events] == [uuid_of(1), uuid_of(2), uuid_of(1)]
+    assert names_in(tmp_path) == [f"target-posthog-{n}.jsonl.replayed" for n in (1, 2)]
+
+
+MAPS: dict[str, Json] = {
+    "events": {"user_id": "md5(user_id)", "event_time": "event_time.replace('?', '0')"}
+}
+
+
+def test_a_map_acts_on_a_reject_as_on_a_record(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """One that mends the cause, and one that was there before: no map acts twice."""
+    bad = row(1, user_id="u1", device_id=None, event_time="2024-01-01 0?:00:00")
+    times = dict.fromkeys(
+        ("client_event_time", "server_received_time", "server_upload_time", "client_upload_time")
+    )
+    bad |= times
+    before = {"events": {"user_id": MAPS["events"]["user_id"]}}
+    messages = [schema(), record(bad), record(row(2, user_id="u1", device_id=None))]
+    given = config | {"max_reject_ratio": 1}
+    run_target(given | {"stream_maps": before}, messages, tmp_path).checked()
+    (path,) = (tmp_path / "rejects").iterdir()
+    (line,) = lines_of(path)
+    assert line["record"]["user_id"] == "u1"
+    assert (line["stream"], line["mapped_to"], line["code"]) == ("events", "events", "bad_time")
+
+    again = replay(config | {"stream_maps": before}, tmp_path)
+    assert counts_in(again.checked().stderr)["rejected"] == 1
+    assert lines_of(path) == [line]
+    replay(config | {"stream_maps": MAPS}, tmp_path).checked()
+    first, second = capture.events
+    assert first["distinct_id"] == second["distinct_id"] != "u1"
+    assert second["timestamp"].startswith("2024-01-01T00:00:00")
+
+
+def test_a_map_that_came_after_the_run_acts_too(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """It is what the documents advise: shorten an id, correct a time."""
+    long = row(1, user_id="u" * 300, device_id=None)
+    messages = [schema(), record(long), record(row(2))]
+    run_target(config, messages, tmp_path).checked()
+    maps = {"events": {"user_id": "user_id[:10]"}}
+    replay(config | {"stream_maps": maps}, tmp_path).checked()
+    assert capture.events[-1]["distinct_id"] == "u" * 10
+    assert capture.events[-1]["event"] == "viewed"
+
+
+def test_of_two_streams_out_of_one_only_the_rejected_goes_again(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The record stands once for each that was rejected."""
+    maps: dict[str, Json] = {
+        "orders": {"name": "'order'"},
+        "sales": {"__source__": "orders", "name": "'sale'", "at": "at.replace('?', '')"},
+    }
+    streams = {name: {"event": "name", "distinct_id": "who", "timestamp": "at"} for name in maps}
+    mapped = config | {
+        "source_format": "fields",
+        "max_reject_ratio": 1,
+        "streams": streams,
+        "stream_maps": maps,
+    }
+    fields = {name: {"type": "string"} for name in ("id", "who", "at", "name")}
+    order = {"id": "1", "who": "u1", "at": "2024-01-01?", "name": "n"}
+    messages = [
+        {
+            "type": "SCHEMA",
+            "stream": "orders",
+            "schema": {"properties": fields},
+            "key_properties": ["id"],
+        },
+        {"type": "RECORD", "stream": "orders", "record": order},
+    ]
+    run_target(mapped, messages, tmp_path).checked()
+    assert sent(capture) == ["sale"]
+    mended = {**maps, "orders": {**maps["orders"], "at": "at[:10]"}}
+    replay(mapped | {"stream_maps": mended}, tmp_path).checked()
+    assert sent(capture) == ["sale", "order"]
+
+
+def test_a_map_that_leaves_a_stream_out_leaves_its_rejects_out(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """As a run leaves its records out: counted as skipped, and gone from the file."""
+    write(tmp_path, reject(row(1)))
+    finished = replay(config | {"stream_maps": {"events": None}}, tmp_path).checked()
+    assert counts_in(finished.stderr)["skipped"] == 1
+    assert sent(capture) == []
+    assert names_in(tmp_path) == ["target-posthog-1.jsonl.replayed"]

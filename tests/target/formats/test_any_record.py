@@ -22,7 +22,7 @@ from target_posthog.json_codec import loads
 from target_posthog.model import Conversion, Converted, Json, Rejected
 from target_posthog.posthog.events import prepare
 from target_posthog.posthog.times import any_time, storable_time
-from target_posthog.rejects.writer import CODES
+from target_posthog.rejects.codes import CODES
 from tests.support.examples import examples
 from tests.target.test_any_input import VALUES
 

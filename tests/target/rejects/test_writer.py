@@ -13,8 +13,9 @@ import pytest
 import target_posthog
 from target_posthog.errors import RunAgain
 from target_posthog.model import Rejected
+from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.names import name_of, owner_of
-from target_posthog.rejects.writer import CODES, Rejects
+from target_posthog.rejects.writer import Rejects
 from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema, state

@@ -25,7 +25,7 @@ from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.posthog.names import ACTING_NAMES, IDENTITY_NAMES
 from target_posthog.posthog.times import any_time, to_rfc3339
 from target_posthog.posthog.uuids import canonical_uuid
-from target_posthog.rejects.writer import CODES
+from target_posthog.rejects.codes import CODES
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, OPTIONS, PROPERTIES, ROWS
 from tests.support.examples import examples
 from tests.support.golden_pairs import as_json, load_all, outcome_of

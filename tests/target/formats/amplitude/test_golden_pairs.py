@@ -11,7 +11,7 @@ from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
 from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
 from target_posthog.formats.names import STANDARD_EVENTS
-from target_posthog.rejects.writer import CODES
+from target_posthog.rejects.codes import CODES
 from tests.support.golden_pairs import (
     GoldenPair,
     as_json,
