@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from target_posthog.cli import run
+from target_posthog.commands.options import config_option, leave_with
 from target_posthog.common.findings import as_json, as_text, exit_code_of
 from target_posthog.common.given_settings import load_variables
 from target_posthog.preflight.check import check
 from target_posthog.preflight.given import given_by_variables, read_given
-from target_posthog.signals import SIGNALS
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
@@ -25,13 +23,7 @@ NAME = "target-posthog-check"
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})
 @click.version_option(package_name=TargetPosthog.name)
-@click.option(
-    "--config",
-    multiple=True,
-    is_eager=True,
-    callback=TargetPosthog.cb_config,
-    help="The target's configuration file, or 'ENV' for environment variables.",
-)
+@config_option
 @click.option("--json", "is_json", is_flag=True, help="Print the findings as JSON.")
 def command(config: Any, *, is_json: bool) -> int:
     """Check everything that can be known before the first event is sent.
@@ -65,6 +57,4 @@ def _given(config: Any) -> Given:
 
 def main() -> NoReturn:
     """Run the command and leave with its exit code (see `errors`)."""
-    os.umask(0o077)  # see `__main__`
-    SIGNALS.listen()
-    sys.exit(run(command, TargetPosthog.name, reads_a_tap=False))
+    leave_with(command)

@@ -1,0 +1,58 @@
+"""What the commands beside the target share: its settings, as a run sees them, and their end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from singer_sdk import Target
+
+from target_posthog.cli import run
+from target_posthog.signals import SIGNALS
+from target_posthog.target import TargetPosthog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The option that each command has, as the target has it.
+config_option = click.option(
+    "--config",
+    multiple=True,
+    is_eager=True,
+    callback=TargetPosthog.cb_config,
+    help="The target's configuration file, or 'ENV' for environment variables.",
+)
+
+
+class _SettingsAlone(TargetPosthog):
+    """The target's settings; nothing is opened."""
+
+    def __init__(self, **arguments: Any) -> None:
+        Target.__init__(self, **arguments)
+        if self.config.get("preview_path") and not self._is_rejects_path_given:
+            # Where its run puts them.
+            self._config["rejects_path"] = str(Path(self.config["preview_path"], "rejects"))
+
+
+def settings_of(config: Any) -> Mapping[str, Any]:
+    """Return the settings that a run would have, with the defaults.
+
+    Args:
+        config: the value of `config_option`.
+
+    Raises:
+        FixConfiguration: they do not fit, each problem in a sentence.
+    """
+    return _SettingsAlone(
+        config=config.config, validate_config=True, parse_env_config=config.parse_env
+    ).config
+
+
+def leave_with(command: click.Command) -> NoReturn:
+    """Run a command and leave with its exit code (see `errors`)."""
+    os.umask(0o077)  # see `__main__`
+    SIGNALS.listen()
+    sys.exit(run(command, TargetPosthog.name, reads_a_tap=False))
