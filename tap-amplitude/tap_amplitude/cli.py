@@ -17,6 +17,7 @@ import click
 from tap_amplitude import logs as small_talk
 from tap_amplitude.common.lenient_json import RECURSION_LIMIT
 from tap_amplitude.errors import Stopped, TapError, no_descriptors
+from tap_amplitude.preflight.options import with_checks
 from tap_amplitude.tap import TapAmplitude
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    command = TapAmplitude.cli  # sets the logging up
+    command = with_checks(TapAmplitude.cli)  # which sets the logging up
     small_talk.leave_out()
     try:
         # Not click's standalone mode: it would exit by itself, with codes of its own.

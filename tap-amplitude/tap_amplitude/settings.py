@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _GIB = 1024**3
-_REGION_URLS = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
+#: Amplitude's addresses, by region.
+REGION_URLS = {"us": "https://amplitude.com", "eu": "https://analytics.eu.amplitude.com"}
 
 #: The texts are documentation: `--about`, the Hub and docs/settings.md show them.
 SETTINGS = th.PropertiesList(
@@ -249,7 +250,7 @@ class Settings:
         rejects = config["rejects_path"] if config["on_bad_line"] == "reject" else None
         return cls(
             region=config["region"],
-            base_url=config.get("api_url") or _REGION_URLS[config["region"]],
+            base_url=config.get("api_url") or REGION_URLS[config["region"]],
             api_key=config.get("api_key") or "",
             secret_key=config.get("secret_key") or "",
             start=floor_to_hour(start) if start else None,

@@ -101,9 +101,7 @@ class TapAmplitude(Tap):
             Whether it worked; it raises when it did not.
         """
         selected = [stream for stream in self.streams.values() if stream.selected]
-        worked = self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
-        RejectLimit(Settings.read(self.config)).stop_after_a_test(self._reject_shares())
-        return worked
+        return self.run_sync_dry_run(dry_run_record_limit=1, streams=selected)
 
     def _reject_shares(self) -> list[RejectShare]:
         hourly = [one for one in self.streams.values() if isinstance(one, HourlyStream)]
@@ -136,7 +134,7 @@ class TapAmplitude(Tap):
             FixConfiguration: It is no state of this tap. Starting over by itself would export
                 everything again.
         """
-        checked = _checked_state(state)
+        checked = checked_state(state)
         super().load_state(checked)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -228,8 +226,8 @@ class TapAmplitude(Tap):
             about=about,
             about_format=about_format,
             config=config,
-            state=_checked_file(state, "--state"),
-            catalog=_checked_file(catalog, "--catalog"),
+            state=checked_file(state, "--state"),
+            catalog=checked_file(catalog, "--catalog"),
         )
 
 
@@ -245,7 +243,16 @@ def _read_object(path: Path, option: str) -> dict[str, Any]:
     return _object_in(text, str(path), option)
 
 
-def _checked_file(file: IO[str] | None, option: str) -> IO[str] | None:
+def checked_file(file: IO[str] | None, option: str) -> IO[str] | None:
+    """Give a file of the command line, to be read again, once it is seen to hold a JSON object.
+
+    Args:
+        file: The file; None when none was given.
+        option: The option that names it.
+
+    Raises:
+        FixConfiguration: It holds none.
+    """
     if file is None:
         return None
     try:
@@ -277,8 +284,15 @@ def _object_in(text: str, name: str, option: str) -> dict[str, Any]:
     return content
 
 
-def _checked_state(state: Any) -> dict[str, Any]:
-    """Give the state, of the hourly streams with the tap's own keys only."""
+def checked_state(state: Any) -> dict[str, Any]:
+    """Give the state, of the hourly streams with the tap's own keys only.
+
+    Args:
+        state: A Singer state.
+
+    Raises:
+        FixConfiguration: It is no state of this tap.
+    """
     remedy = (
         "Correct it with `meltano state set` (or in the file of `--state`), "
         "or start over from `start_date` with `--full-refresh`."

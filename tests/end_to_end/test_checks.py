@@ -10,6 +10,7 @@ from tests.support.meltano_project import MeltanoProject, own_definition
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
 
 
@@ -32,3 +33,29 @@ def test_the_check_of_the_target_sees_what_a_run_sees(
     assert "PostHog knows it." in texts
     assert "At most 2,500 events a second." in texts
     assert capture.events == []
+
+
+def test_the_check_of_the_tap_sees_what_a_run_sees(
+    tmp_path: Path, amplitude: AmplitudeExportApi
+) -> None:
+    """A state comes from Meltano's own command, in the form that it writes."""
+    project = MeltanoProject(tmp_path)
+    (tmp_path / ".env").write_text(
+        f"TAP_AMPLITUDE_API_KEY={amplitude.api_key}\n"
+        "TAP_AMPLITUDE_SECRET_KEY=of-another-project\n"
+        f"TAP_AMPLITUDE_API_URL={amplitude.url}\n"
+        "TAP_AMPLITUDE_START_DATE=2024-02-28\n"
+    )
+    wrong = project.meltano("invoke", "tap-amplitude:test")
+    assert wrong.exit_code == 2
+    assert "Amplitude refused the keys" in wrong.stdout
+    shell = {"TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key}
+    state = {"singer_state": {"bookmarks": {"events": {"next_export_hour": "2024-02-29T00:00Z"}}}}
+    project.meltano("state", "set", "--force", "one", json.dumps(state)).checked()
+    (tmp_path / "state.json").write_text(project.meltano("state", "get", "one").stdout)
+    right = project.meltano(
+        "invoke", "tap-amplitude:test", "--state", "state.json", settings=shell
+    ).checked()
+    assert "The next run goes on at 2024-02-29T00:00:00Z." in right.stdout
+    assert "The hour 2024-02-29T00:00:00Z" in right.stdout
+    assert '"uuid"' not in right.stdout

@@ -269,17 +269,6 @@ def test_an_interrupted_download_stops_the_same_way(tmp_path: Path) -> None:
     assert list(spool.iterdir()) == []
 
 
-def test_test_option_makes_one_small_request(tmp_path: Path) -> None:
-    """`--test` proves the keys with a single hour, whatever the range."""
-    with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_tap(tmp_path, settings(api), "--test")
-
-        assert asked(api) == [START]
-    assert run.exit_code == 0
-    assert len(run.records) == 1
-    assert "| ERROR" not in run.stderr
-
-
 def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
     """Before 2014-11-12 Amplitude has one file a day: each day comes once, then hours follow."""
     day = datetime(2014, 11, 10, tzinfo=timezone.utc)

@@ -230,18 +230,6 @@ def test_test_schema_writes_the_schemas_only(tmp_path: Path) -> None:
     assert {m["stream"] for m in run.messages} > {"events", "cohorts", "active_users"}
 
 
-def test_a_test_over_an_archive_stops_after_one_record(tmp_path: Path) -> None:
-    """Years of files are not read for a test."""
-    files = {file_name(n): packed(hour_rows(n)) for n in range(3)}
-    # Damage in a later hour is not even noticed.
-    files[file_name(2)] = b"damaged"
-    folder = write_files(tmp_path / "files", files)
-    run = run_tap(tmp_path, {"archive_path": str(folder)}, "--test")
-
-    assert run.exit_code == 0
-    assert len(run.records) == 1
-
-
 def test_the_end_is_told_in_one_line(tmp_path: Path) -> None:
     """Hours, events, empty hours and where the state stands."""
     files = {file_name(n): packed(hour_rows(n)) for n in (0, 2)}

@@ -81,24 +81,6 @@ class RejectLimit:
                 remedy=f"Look at {share.place}; {cause}, and run the same command again.",
             )
 
-    def stop_after_a_test(self, shares: Sequence[RejectShare]) -> None:
-        """End a test in which nothing but rejects came of a stream, unless any share is allowed.
-
-        It wants a single record of each stream, and a share says nothing of the few lines before.
-
-        Args:
-            shares: What each stream read and rejected.
-
-        Raises:
-            TooManyRejects: There is such a stream.
-        """
-        passed = [one for one in shares if not one.records and self._is_passed_by(one)]
-        if passed:
-            raise TooManyRejects(
-                self._too_many_rejects(passed),
-                remedy=f"Look at {_places(passed)}, correct the cause, and test again.",
-            )
-
     def stop_at_the_end(self, shares: Sequence[RejectShare]) -> None:
         """Do it when the run has come to its end, however short it was; its state is written.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.hosts import app_host
 from target_posthog.common.findings import Finding, Level
+from target_posthog.common.places import disk_findings, folder_finding, place_finding
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.database import open_engine
@@ -21,7 +22,6 @@ from target_posthog.preflight.peers import (
     host_findings,
     token_form_finding,
 )
-from target_posthog.preflight.places import disk_findings, folder_finding, place_finding
 from target_posthog.preflight.project import project_findings
 from target_posthog.validation import api_key_of
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from target_posthog.common.findings import Finding, Level
+from target_posthog.common.places import folder_finding
 from target_posthog.errors import FixConfiguration, TargetPosthogError
 from target_posthog.identity.database import Database, open_engine
 from target_posthog.identity.ledger import project_of
-from target_posthog.preflight.places import folder_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -125,7 +125,6 @@ def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
         ({"stream_maps": {"events": {"user_id": "None"}}}, (), "stream maps"),
         ({"stream_maps": {"events": {"__alias__": "others"}}}, (), "stream maps"),
         ({"flattening_enabled": True, "flattening_max_depth": 1}, (), "flattening"),
-        ({}, ("--test",), "a test"),
         (batch("file://out", compression="none"), (), "`encoding`"),
         ({}, ("--catalog", "catalog.json"), "the selection of fields"),
     ],

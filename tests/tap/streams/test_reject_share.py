@@ -224,19 +224,3 @@ def test_lines_of_batch_files_are_the_targets_to_judge(tmp_path: Path) -> None:
     (error,) = run.lines("ERROR")
     assert run.exit_code == 3
     assert "1 of 4 lines of `merged_ids` (25 %) were rejected, more than" in error
-
-
-@pytest.mark.parametrize(("good", "code"), [(0, 3), (1, 0)])
-def test_a_test_fails_when_there_is_nothing_but_bad_lines(
-    tmp_path: Path, good: int, code: int
-) -> None:
-    """`--test` wants one record of each stream; a share says nothing of the first few lines."""
-    files = {file_name(0): content(hour_rows(0, each=good), bad=3, first=True)}
-    run = run_tap(tmp_path, rejecting(tmp_path, files), "--test")
-
-    assert run.exit_code == code
-    told = (
-        "3 of 3 lines of `events` (100 %) were rejected, more than `max_reject_ratio` (0.1) allows."
-    )
-    assert (f"{told} Look at rejects/tap-amplitude-" in run.stderr) == (code == 3)
-    assert ("and test again" in run.stderr) == (code == 3)

@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec  # type: ignore[import-untyped]
 
-from target_posthog.common.findings import Finding, Level
-from target_posthog.common.remote_lines import folder_of, is_address, keep_drivers_quiet
+from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.common.remote_lines import folder_of, is_address, keep_drivers_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,18 +20,27 @@ _GB = 1_000_000_000
 #: With less the next rejects, or the next pages of the ledger, may find no room.
 _FULL_GB = 0.1
 _TIGHT_GB = 2
-_PROBE = ".target-posthog-check"
+#: What is written to a bucket and removed at once.
+_PROBE = ".check-of-a-singer-plugin"
 
 
-def place_finding(area: str, setting: str, place: str) -> Finding:
-    """Return whether files can be written to a folder or an address."""
+def place_finding(area: str, setting: str, place: str, **options: Any) -> Finding:
+    """Return whether files can be written to a folder or an address.
+
+    Args:
+        area: Of the finding.
+        setting: Which names the place.
+        place: A folder, or an address for fsspec.
+        options: Of the address's driver.
+    """
     if is_address(place):
-        return _address_finding(area, setting, place)
+        return _address_finding(area, setting, place, options)
     return folder_finding(area, setting, Path(folder_of(place)))
 
 
 def folder_finding(area: str, setting: str, folder: Path) -> Finding:
     """Return whether files can be written to a folder, made when needed."""
+    folder = folder.expanduser().absolute()
     there = existing(folder)
     remedy = f"Make it writable, or set `{setting}` to another folder."
     if not there.is_dir():
@@ -41,14 +50,14 @@ def folder_finding(area: str, setting: str, folder: Path) -> Finding:
             pass
     except OSError as error:
         return Finding(area, Level.FIX, f"{there} cannot be written: {error.strerror}.", remedy)
-    made = "" if there == folder.absolute() else " (made when it is needed)"
+    made = "" if there == folder else " (made when it is needed)"
     return Finding(area, Level.OK, f"{folder} can be written{made}.")
 
 
-def _address_finding(area: str, setting: str, place: str) -> Finding:
+def _address_finding(area: str, setting: str, place: str, options: dict[str, Any]) -> Finding:
     keep_drivers_quiet()
     try:
-        files, folder = fsspec.core.url_to_fs(place)
+        files, folder = fsspec.core.url_to_fs(place, **options)
         path = f"{folder.rstrip('/')}/{_PROBE}"
         files.makedirs(folder, exist_ok=True)
         files.pipe_file(path, b"")

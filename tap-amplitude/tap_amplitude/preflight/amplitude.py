@@ -1,0 +1,192 @@
+"""Amplitude asked for one hour: whether keys and region are right, and what an hour weighs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tap_amplitude.api.connection import Connection
+from tap_amplitude.api.export import ExportApi
+from tap_amplitude.api.results import Downloaded, TooLarge
+from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.errors import DiskFull, RunAgain, TapError, WrongCredentials
+from tap_amplitude.files.spool import Spool
+from tap_amplitude.preflight.weight import Weight, weigh
+from tap_amplitude.settings import REGION_URLS
+from tap_amplitude.validation import sends_keys_in_clear
+from tap_amplitude.windows import HOUR, Window, hour_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from tap_amplitude.settings import Settings
+
+#: Somebody waits before a screen: a service that is away this long is away.
+PATIENCE_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one hour.
+
+    Attributes:
+        weight: Of its events; nothing when it has none.
+        seconds: How long it took.
+    """
+
+    weight: Weight
+    seconds: float
+
+
+class AmplitudeQuestions:
+    """What is asked of Amplitude's Export API.
+
+    Args:
+        settings: Keys, address and bounds.
+        user_agent: How to introduce the tap.
+        regions: Amplitude's addresses, by which keys of the other region are found.
+        patience_seconds: How long to try while Amplitude or the network fails.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        user_agent: str,
+        *,
+        regions: Mapping[str, str] = MappingProxyType(REGION_URLS),
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._user_agent = user_agent
+        self._regions = regions
+        self._patience = min(patience_seconds, settings.retry_seconds)
+
+    def findings(self, hour: datetime) -> Iterator[Finding]:
+        """Yield what an hour tells: where Amplitude is, whether it knows the keys, what came."""
+        yield from self._address()
+        try:
+            answer = self.ask(hour)
+        except WrongCredentials as error:
+            yield self._elsewhere(hour) or Finding("keys", Level.FIX, error.message, error.remedy)
+        except TapError as error:
+            yield finding_of(error, "amplitude")
+        else:
+            yield Finding("keys", Level.OK, f"{self._place()} knows them.")
+            yield from _of_hour(hour, answer)
+
+    def ask(self, hour: datetime) -> Answer:
+        """Ask for one hour.
+
+        Raises:
+            TapError: It cannot be had.
+        """
+        spool = Spool(self._settings.spool_path)
+        try:
+            begun = time.monotonic()
+            arrived = self._api(spool).fetch(Window(hour, hour + HOUR))
+            seconds = time.monotonic() - begun
+            assert not isinstance(arrived, TooLarge)  # noqa: S101 - of several hours only
+            if not isinstance(arrived, Downloaded):
+                return Answer(Weight(), seconds)
+            try:
+                return Answer(weigh(arrived.archive.members), seconds)
+            finally:
+                arrived.discard()
+        finally:
+            spool.close()
+
+    def _api(self, spool: Spool) -> ExportApi:
+        return ExportApi(
+            Connection.of(self._settings, self._user_agent),
+            spool=spool.path,
+            max_member_bytes=self._settings.max_member_bytes,
+            retry_seconds=self._patience,
+        )
+
+    def _address(self) -> Iterator[Finding]:
+        url = self._settings.base_url
+        yield Finding("address", Level.OK, f"Amplitude is asked at {url} ({self._place()}).")
+        if sends_keys_in_clear(url):
+            yield Finding(
+                "address",
+                Level.NOTE,
+                "The keys and the answers travel unencrypted.",
+                "Give `api_url` with https://.",
+            )
+
+    def _place(self) -> str:
+        names = {url: region for region, url in self._regions.items()}
+        region = names.get(self._settings.base_url)
+        return f"`region: {region}`" if region else "`api_url`"
+
+    def _elsewhere(self, hour: datetime) -> Finding | None:
+        """Return what to say of keys that the other region knows."""
+        own = self._settings.base_url
+        for region, url in self._regions.items():
+            if url == own or own not in self._regions.values():
+                continue
+            there = AmplitudeQuestions(
+                replace(self._settings, base_url=url),
+                self._user_agent,
+                regions=self._regions,
+                patience_seconds=self._patience,
+            )
+            try:
+                there.ask(hour)
+            except TapError:
+                continue
+            return Finding(
+                "keys",
+                Level.FIX,
+                f"They are those of a project in `region: {region}`; {self._place()} refuses them.",
+                f"Set `region` to `{region}`.",
+            )
+        return None
+
+
+def finding_of(error: TapError, area: str) -> Finding:
+    """Return a failure as a finding."""
+    passes = isinstance(error, RunAgain) and not isinstance(error, DiskFull)
+    level = Level.UNKNOWN if passes else Level.FIX
+    return Finding(area, level, error.message, error.remedy)
+
+
+def _of_hour(hour: datetime, answer: Answer) -> Iterator[Finding]:
+    weight = answer.weight
+    if not weight.files:
+        yield Finding(
+            "amplitude",
+            Level.OK,
+            f"The hour {hour_text(hour)} has no events (asked for in {answer.seconds:.1f} s).",
+        )
+        return
+    yield from weight_findings(
+        "amplitude", f"The hour {hour_text(hour)}", weight, f", in {answer.seconds:.1f} s"
+    )
+
+
+def weight_findings(area: str, what: str, weight: Weight, how: str = "") -> Iterator[Finding]:
+    """Say what was read; none of it is shown.
+
+    Args:
+        area: Of the findings.
+        what: Whose weight it is.
+        weight: What was counted.
+        how: What else to say.
+    """
+    yield Finding(
+        area,
+        Level.OK,
+        f"{what} has {weight.rows:,} events, {weight.packed_bytes / 1e6:,.2f} MB packed, "
+        f"{weight.unpacked_bytes / 1e6:,.2f} MB unpacked{how}.",
+    )
+    if weight.bad_lines:
+        yield Finding(
+            area,
+            Level.FIX,
+            f"{weight.bad_lines:,} of {weight.rows + weight.bad_lines:,} lines are not events.",
+            "With `on_bad_line: reject` they are kept aside; with `fail` a run stops there.",
+        )

@@ -1,0 +1,86 @@
+"""Everything that can be known before the first event, asked in one go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.preflight.amplitude import AmplitudeQuestions
+from tap_amplitude.preflight.files import archive_findings
+from tap_amplitude.preflight.given import settings_findings
+from tap_amplitude.preflight.range import api_plan, dates_as_understood, state_findings
+from tap_amplitude.preflight.room import room_findings
+from tap_amplitude.settings import REGION_URLS, Settings
+from tap_amplitude.windows import HOUR, ready_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+    from tap_amplitude.preflight.given import Given
+    from tap_amplitude.state.bookmark import Bookmark
+
+
+def check(
+    given: Given,
+    bookmark: Bookmark | None,
+    now: datetime,
+    user_agent: str,
+    *,
+    has_state: bool,
+    regions: Mapping[str, str] = MappingProxyType(REGION_URLS),
+) -> Iterator[Finding]:
+    """Yield what is found, in the order in which a user sets things up.
+
+    Args:
+        given: The settings.
+        bookmark: What the state of the events remembers.
+        now: The present moment.
+        user_agent: How to introduce the tap.
+        has_state: A state was given.
+        regions: Amplitude's addresses.
+    """
+    yield from settings_findings(given)
+    settings = _settings_of(given, regions)
+    if settings.archive_path is None:
+        yield from _of_project(given, settings, bookmark, now, user_agent, regions, has_state)
+    else:
+        yield from state_findings(bookmark, is_given=has_state)
+        if given.has_dates and not given.is_wrong("archive_path"):
+            yield from dates_as_understood(given.config)
+            yield from archive_findings(bookmark, settings, now)
+    yield from room_findings(given.config, settings)
+
+
+def _settings_of(given: Given, regions: Mapping[str, str]) -> Settings:
+    settings = Settings.read(given.config)
+    if given.config.get("api_url"):
+        return settings
+    return replace(settings, base_url=regions[settings.region])
+
+
+def _of_project(
+    given: Given,
+    settings: Settings,
+    bookmark: Bookmark | None,
+    now: datetime,
+    user_agent: str,
+    regions: Mapping[str, str],
+    has_state: bool,  # noqa: FBT001 - of `check`
+) -> Iterator[Finding]:
+    hour = ready_until(now) - HOUR
+    findings: list[Finding] = []
+    if given.has_dates:
+        findings = [*dates_as_understood(given.config)]
+        plan, told = api_plan(bookmark, settings, now)
+        findings += told
+        if plan is not None and plan.window.hours > 0:
+            hour = plan.window.start
+    if given.has_keys:
+        questions = AmplitudeQuestions(settings, user_agent, regions=regions)
+        yield from questions.findings(hour)
+    yield from findings
+    if not any(one.area == "state" and one.level is Level.FIX for one in findings):
+        yield from state_findings(bookmark, is_given=has_state)

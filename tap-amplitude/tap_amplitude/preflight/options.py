@@ -1,0 +1,110 @@
+"""The options of the tap's command that ask before a run, and write no event."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timezone
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+from singer_sdk.plugin_base import _ConfigInput
+
+from tap_amplitude.common.findings import as_json, as_text, exit_code_of
+from tap_amplitude.common.given_settings import load_variables
+from tap_amplitude.preflight.given import given_by_variables, read_given
+from tap_amplitude.state.bookmark import Bookmark
+from tap_amplitude.tap import TapAmplitude, checked_file, checked_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_amplitude.preflight.given import Given
+
+_TEST = "--test"
+_OFF = "disabled"
+_SCHEMAS = "schema"
+_CHECKS = {"all": False, "json": True}
+
+
+def with_checks(command: click.Command) -> click.Command:
+    """Have the tap's command check what it is given, where the SDK would write events.
+
+    Args:
+        command: The SDK's command; its option `--test` is changed.
+
+    Returns:
+        The command.
+    """
+    option = next(one for one in command.params if _TEST in one.opts)
+    schema_test, option.callback, option.expose_value = option.callback, None, True
+    option.help = (
+        "Check everything that can be known before the first event, without writing one; "
+        "--test=json for a machine. --test=schema writes the schemas of all streams."
+    )
+    run = command.callback
+    assert run is not None  # noqa: S101 - the SDK has set it
+
+    def invoke(*, test: str, **options: Any) -> Any:
+        if test == _OFF:
+            return run(**options)
+        if test in _CHECKS:
+            return _check(options.get("config"), options.get("state"), is_json=_CHECKS[test])
+        if test == _SCHEMAS:
+            return _as_the_sdk_does(schema_test, option, test)
+        raise click.BadOptionUsage(_TEST, f"{_TEST} takes json or schema, or nothing.")
+
+    command.callback = invoke
+    return command
+
+
+def _as_the_sdk_does(
+    callback: Callable[..., Any] | None, option: click.Parameter, value: str
+) -> Any:
+    assert callback is not None  # noqa: S101 - the SDK has set it
+    return callback(click.get_current_context(), option, value)
+
+
+def _check(config: _ConfigInput | None, state: IO[str] | None, *, is_json: bool) -> int:
+    from tap_amplitude.preflight.check import check  # noqa: PLC0415 - no run needs it
+
+    findings = list(
+        check(
+            given_of(config or _ConfigInput()),
+            _bookmark_in(state),
+            datetime.now(timezone.utc),
+            f"{TapAmplitude.name}/{TapAmplitude.plugin_version}",
+            has_state=state is not None,
+        )
+    )
+    if is_json:
+        click.echo(json.dumps(as_json(findings), indent=2, ensure_ascii=False))
+    else:
+        click.echo(as_text(findings, colours="NO_COLOR" not in os.environ))
+    return exit_code_of(findings)
+
+
+def _bookmark_in(file: IO[str] | None) -> Bookmark | None:
+    """Return what a state remembers: one of the tap's, or as `meltano state get` writes it."""
+    text = checked_file(file, "--state")
+    if text is None:
+        return None
+    content = json.load(text)
+    known = checked_state(content.get("singer_state", content))
+    return Bookmark.from_state(known.get("bookmarks", {}).get("events", {}))
+
+
+def given_of(config: _ConfigInput) -> Given:
+    """Return the settings as a run would have them, and all that is wrong with them."""
+    schema = TapAmplitude.config_jsonschema
+    TapAmplitude.append_builtin_config(schema)
+    if config.parse_env:
+        load_variables()
+    given, problems = given_by_variables(
+        config.config,
+        schema,
+        TapAmplitude._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
+        os.environ,
+        are_asked=config.parse_env,
+    )
+    return read_given(given, schema, told=problems)

@@ -1,0 +1,108 @@
+"""Places on disks and in buckets: whether they can be written, and how much room is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsspec  # type: ignore[import-untyped]
+
+from target_posthog.common.findings import Finding, Level
+from target_posthog.common.remote_lines import folder_of, is_address, keep_drivers_quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_GB = 1_000_000_000
+#: With less the next rejects, or the next pages of the ledger, may find no room.
+_FULL_GB = 0.1
+_TIGHT_GB = 2
+#: What is written to a bucket and removed at once.
+_PROBE = ".check-of-a-singer-plugin"
+
+
+def place_finding(area: str, setting: str, place: str, **options: Any) -> Finding:
+    """Return whether files can be written to a folder or an address.
+
+    Args:
+        area: Of the finding.
+        setting: Which names the place.
+        place: A folder, or an address for fsspec.
+        options: Of the address's driver.
+    """
+    if is_address(place):
+        return _address_finding(area, setting, place, options)
+    return folder_finding(area, setting, Path(folder_of(place)))
+
+
+def folder_finding(area: str, setting: str, folder: Path) -> Finding:
+    """Return whether files can be written to a folder, made when needed."""
+    folder = folder.expanduser().absolute()
+    there = existing(folder)
+    remedy = f"Make it writable, or set `{setting}` to another folder."
+    if not there.is_dir():
+        return Finding(area, Level.FIX, f"{there} is a file, not a folder.", remedy)
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        return Finding(area, Level.FIX, f"{there} cannot be written: {error.strerror}.", remedy)
+    made = "" if there == folder else " (made when it is needed)"
+    return Finding(area, Level.OK, f"{folder} can be written{made}.")
+
+
+def _address_finding(area: str, setting: str, place: str, options: dict[str, Any]) -> Finding:
+    keep_drivers_quiet()
+    try:
+        files, folder = fsspec.core.url_to_fs(place, **options)
+        path = f"{folder.rstrip('/')}/{_PROBE}"
+        files.makedirs(folder, exist_ok=True)
+        files.pipe_file(path, b"")
+        files.rm_file(path)
+    except Exception as error:  # noqa: BLE001 - the drivers' errors have no common class
+        return Finding(
+            area,
+            Level.FIX,
+            f"`{setting}` cannot be written: {str(error) or type(error).__name__}.",
+            "Check the address, the bucket's credentials, and that its driver is installed.",
+        )
+    return Finding(
+        area, Level.OK, f"`{setting}` can be written (a file was put there and removed)."
+    )
+
+
+def existing(folder: Path) -> Path:
+    """Return a folder, or the nearest one above it that is there."""
+    path = folder.absolute()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def disk_findings(places: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
+    """Yield how much room each disk has.
+
+    Args:
+        places: what is written, and where; places on one disk are told together.
+    """
+    disks: dict[int, tuple[Path, list[str]]] = {}
+    for what, path in places:
+        there = existing(path)
+        disks.setdefault(os.stat(there).st_dev, (there, []))[1].append(what)  # noqa: PTH116 - an int
+    for there, kinds in disks.values():
+        yield disk_finding(" and ".join(kinds), there, shutil.disk_usage(there).free)
+
+
+def disk_finding(what: str, place: Path, free: int) -> Finding:
+    """Return whether there is room for what grows slowly. Pure."""
+    room = f"{free / _GB:,.1f} GB free for {what} ({place})."
+    if free < _FULL_GB * _GB:
+        return Finding("disk", Level.FIX, f"The disk is full: {room}", "Make room.")
+    if free < _TIGHT_GB * _GB:
+        return Finding(
+            "disk", Level.NOTE, f"Only {room}", "Make room before a migration of many users."
+        )
+    return Finding("disk", Level.OK, room)

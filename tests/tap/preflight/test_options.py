@@ -1,0 +1,98 @@
+"""`tap-amplitude --test` as a command: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.fakes.amplitude_export_api import AmplitudeExportApi
+from tests.support.export_files import file_name, packed, write_zip
+from tests.support.processes import run_tap
+from tests.support.rows import HOUR, START, hour_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def settings(api: AmplitudeExportApi) -> dict[str, Any]:
+    """Settings that export a day."""
+    return {
+        "api_key": api.api_key,
+        "secret_key": api.secret_key,
+        "api_url": api.url,
+        "start_date": "2024-01-01",
+        "end_date": "2024-01-02",
+    }
+
+
+def test_a_test_makes_one_small_request_and_shows_no_event(tmp_path: Path) -> None:
+    """The findings are the output; nothing is written."""
+    with AmplitudeExportApi(hour_rows(*range(24))) as api:
+        run = run_tap(tmp_path, settings(api), "--test").checked()
+        asked = [(request.start_hour, request.end_hour) for request in api.requests]
+    assert asked == [(START, START)]
+    assert run.stdout.startswith("OK      settings   Given: `api_key`, `secret_key`")
+    assert "has 3 events" in run.stdout
+    assert "\x1b" not in run.stdout
+    assert '"type"' not in run.stdout
+    assert "user-" not in run.stdout + run.stderr
+    assert "test-amplitude" not in run.stdout + run.stderr
+
+
+def test_what_must_be_fixed_ends_with_2_and_what_is_not_known_with_1(tmp_path: Path) -> None:
+    """As JSON, the same code stands in it."""
+    with AmplitudeExportApi([]) as api:
+        config = settings(api)
+        wrong = run_tap(tmp_path, {**config, "secret_key": "hush"}, "--test=json")
+    told = json.loads(wrong.stdout)
+    assert (wrong.exit_code, told["exit_code"]) == (2, 2)
+    assert [one["area"] for one in told["findings"] if one["level"] == "FIX"] == ["keys"]
+    assert "hush" not in wrong.stdout + wrong.stderr
+    gone = {"api_url": "http://127.0.0.1:1", "max_retry_seconds": 0}
+    away = run_tap(tmp_path, {**config, **gone}, "--test")
+    assert away.exit_code == 1
+    assert "1 not known" in away.stdout
+
+
+@pytest.mark.parametrize("form", ["tap", "meltano"])
+def test_a_state_is_read_as_the_tap_and_as_meltano_write_it(tmp_path: Path, form: str) -> None:
+    """Before or behind `--test`; the next run begins where it says."""
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
+    config = {"archive_path": str(archive)}
+    state = run_tap(tmp_path, config).last_state
+    own = state["bookmarks"]["events"]
+    first, end = (f"{START + n * HOUR:%Y-%m-%dT%H}:00:00Z" for n in (0, 2))
+    own |= {"next_export_hour": end, "apps": f"123 {first}/{end}, 2 files"}
+    written = state if form == "tap" else {"singer_state": state}
+    (tmp_path / "known.json").write_text(json.dumps(written))
+    run = run_tap(tmp_path, config, "--test", "--state", str(tmp_path / "known.json")).checked()
+    assert "The next run goes on at 2024-01-01T02:00:00Z." in run.stdout
+    assert "1 file of app 123 would be read" in run.stdout
+    assert '"next_export_hour"' not in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"bookmarks": {"events": {"replication_key_value": "x"}}}', "written by another tap"),
+        ("[1]", "is not a JSON object"),
+        ('{"singer_state": 5}', "no valid `bookmarks`"),
+    ],
+    ids=["of another tap", "a list", "no state"],
+)
+def test_a_state_that_is_none_ends_with_2(tmp_path: Path, content: str, words: str) -> None:
+    """As in a run."""
+    (tmp_path / "known.json").write_text(content)
+    run = run_tap(tmp_path, {}, "--test", "--state", str(tmp_path / "known.json"))
+    assert run.exit_code == 2
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_test_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """The SDK would write an event of each stream."""
+    run = run_tap(tmp_path, {}, "--test=everything")
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert "json or schema" in run.stderr
