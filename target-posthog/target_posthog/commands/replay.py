@@ -33,6 +33,7 @@ from target_posthog.rejects.files import (
     free_name,
     give_second_name,
     is_at,
+    places_of,
     save_folder,
     unreadable,
 )
@@ -452,18 +453,12 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
         target = ReplayTarget(
             config=config.config, validate_config=True, parse_env_config=config.parse_env
         )
-        places = paths or _places_of(target.config["rejects_path"])
+        places = paths or places_of(target.config["rejects_path"])
         return Replay(target, stream, codes).run(places)
     except StoppedBySignal as signal:
         raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None
     except TargetPosthogError as error:
         raise _Stopped(error) from error
-
-
-def _places_of(rejects_path: str) -> list[str]:
-    """Return where the runs' rejects are; without rejects no run makes a folder."""
-    there = is_address(rejects_path) or Path(folder_of(rejects_path)).exists()
-    return [rejects_path] if there else []
 
 
 def main() -> NoReturn:

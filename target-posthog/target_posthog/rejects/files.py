@@ -6,13 +6,20 @@ import os
 import shutil
 from contextlib import suppress
 from itertools import chain, count
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+
+def places_of(rejects_path: str) -> list[str]:
+    """Return where the runs' rejects are; without rejects no run makes a folder."""
+    there = is_address(rejects_path) or Path(folder_of(rejects_path)).exists()
+    return [rejects_path] if there else []
 
 
 def files_in(paths: Sequence[Path]) -> Iterable[Path]:
@@ -67,6 +74,6 @@ def save_folder(folder: Path) -> None:
 def unreadable(path: Path, error: OSError) -> FixConfiguration:
     """Return what to tell the user when a path cannot be read, or not be replaced."""
     return FixConfiguration(
-        f"The rejects in {path} cannot be replayed: {error.strerror}.",
+        f"The rejects in {path} cannot be used: {error.strerror}.",
         "Give files or folders that can be read and written.",
     )

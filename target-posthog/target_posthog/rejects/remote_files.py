@@ -1,4 +1,4 @@
-"""Rejects files in a bucket, replayed as files of this machine and put back."""
+"""Rejects files in a bucket: listed, read, and replayed as files of this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class RemoteRejectFiles:
 
     Args:
         place: a file or a folder, for fsspec.
-        folder: an empty folder of this machine.
+        folder: an empty folder of this machine, for copies.
 
     Raises:
         FixConfiguration: the storage cannot be reached.
@@ -59,8 +59,17 @@ class RemoteRejectFiles:
         """
         path = self._local(name)
         with self._explained():
-            path.write_bytes(self._files.cat_file(name))
+            self._files.get_file(name, str(path))
         return path
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        """Yield the lines of a file.
+
+        Raises:
+            FixConfiguration: it cannot be read.
+        """
+        with self._explained(), self._files.open(name, "rb") as file:
+            yield from file
 
     def put_back(self, name: str) -> None:
         """Do with a file what became of its copy: it went, or holds fewer lines, or is as it was.
@@ -92,6 +101,6 @@ class RemoteRejectFiles:
         except Exception as error:  # the drivers' errors have no common class
             reason = str(error) or type(error).__name__
             raise FixConfiguration(
-                f"The rejects at {self._place} cannot be replayed: {reason}.",
+                f"The rejects at {self._place} cannot be used: {reason}.",
                 "Check the address, the bucket's credentials, and that its driver is installed.",
             ) from error

@@ -369,7 +369,7 @@ def test_a_path_that_is_not_there_is_a_matter_of_configuration(
     """A typing mistake must not look like a clean replay."""
     finished = replay(config, tmp_path, what)
     assert finished.exit_code == 2
-    assert "cannot be replayed: No such file or directory" in finished.stderr
+    assert "cannot be used: No such file or directory" in finished.stderr
     assert what.rstrip("/") in finished.stderr
 
 

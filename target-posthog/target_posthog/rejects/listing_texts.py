@@ -1,0 +1,176 @@
+"""What rejects files hold, for a person and for a machine. Pure."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.common.peer_words import escaped
+from target_posthog.rejects.codes import CODES, remedy_of
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator, Mapping
+
+    from target_posthog.rejects.listing import Example, Listing
+
+_WIDTH = 100
+_INDENT = "    "
+#: Of a record on the screen; a file may hold 900 kB of it.
+_SHOWN = 4000
+#: Of an event's name on a line.
+_NAME = 80
+
+
+def as_text(ours: Listing, others: Listing, *, shows_records: bool) -> str:
+    """Return the listing for a person.
+
+    Args:
+        ours: the rejects of this project.
+        others: those of previews and of other projects.
+        shows_records: whether the example of each code comes with its record.
+    """
+    parts = [_head(ours), *_codes(ours, shows_records=shows_records)]
+    if ours.total:
+        parts += [_table("stream", ours.streams), _table("run", ours.runs)]
+    if ours.others:
+        lines = f"{ours.others:,} {_plural(ours.others, 'line')}"
+        parts.append([f"Not a line of a rejects file, cut off by a crash or edited: {lines}."])
+    parts.append(_of_others(others))
+    if ours.total:
+        parts.append(_next())
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def as_json(ours: Listing, others: Listing, *, shows_records: bool) -> dict[str, Any]:
+    """Return the same for a machine."""
+    return {
+        "rejected": ours.total,
+        "files": ours.files,
+        "unreadable_lines": ours.others,
+        "codes": [
+            {
+                "code": code,
+                "rejected": count,
+                "meaning": _meaning_of(code),
+                "remedy": remedy_of(code),
+                "example": _example_as_json(ours.examples[code], shows_record=shows_records),
+            }
+            for code, count in ours.codes.most_common()
+        ],
+        "streams": _sums_as_json("stream", ours.streams),
+        "runs": _sums_as_json("run", ours.runs),
+        "of_others": {
+            "rejected": others.total,
+            "files": others.files,
+            "runs": _sums_as_json("run", others.runs),
+        },
+    }
+
+
+def _head(ours: Listing) -> list[str]:
+    if not ours.total:
+        return ["There are no rejects."]
+    return [f"{ours.total:,} {_plural(ours.total, 'reject')} in {_files(ours.files)}."]
+
+
+def _codes(ours: Listing, *, shows_records: bool) -> Iterator[list[str]]:
+    width = max((len(f"{count:,}") for count in ours.codes.values()), default=0)
+    for code, count in ours.codes.most_common():
+        lines = [f"{count:>{width},}  {code}  ({_meaning_of(code)})"]
+        example = ours.examples[code]
+        lines += _wrapped("example", _place_of(example))
+        lines += _wrapped("reason", escaped(example.reason))
+        lines += _wrapped("remedy", remedy_of(code))
+        if shows_records:
+            lines += _record_of(example)
+        yield lines
+
+
+def _place_of(example: Example) -> str:
+    name = _cut(escaped(example.event), _NAME)
+    event = f', event "{name}"' if name else ""
+    return (
+        f"line {example.line} of {escaped(example.file)}, stream {escaped(example.stream)}{event}"
+    )
+
+
+def _record_of(example: Example) -> Iterator[str]:
+    text = json.dumps(example.record, ensure_ascii=False, indent=2, default=str)
+    yield f"{_INDENT}record"
+    for line in _cut(text, _SHOWN).splitlines():
+        yield f"{_INDENT * 2}{escaped(line)}"
+
+
+def _table(kind: str, sums: Mapping[str, Counter[str]]) -> list[str]:
+    rows = [(escaped(name), f"{codes.total():,}", _by_code(codes)) for name, codes in sums.items()]
+    first = max(len(kind), *(len(row[0]) for row in rows))
+    second = max(len("rejects"), *(len(row[1]) for row in rows))
+    return [
+        f"{kind:<{first}}  {'rejects':>{second}}  by code",
+        *(f"{name:<{first}}  {count:>{second}}  {codes}" for name, count, codes in rows),
+    ]
+
+
+def _of_others(others: Listing) -> list[str]:
+    if not others.total:
+        return []
+    head = (
+        f"Apart from these, {_files(others.files)} of a preview or of another PostHog project hold "
+        f"{others.total:,}; a replay leaves them:"
+    )
+    return [head, *_table("run", others.runs)]
+
+
+def _next() -> list[str]:
+    text = (
+        "Next: fix the causes, then send them again with `target-posthog-replay`, those of one "
+        "code with `--code`."
+    )
+    return textwrap.wrap(text, _WIDTH, break_on_hyphens=False)
+
+
+def _sums_as_json(kind: str, sums: Mapping[str, Counter[str]]) -> list[dict[str, Any]]:
+    return [
+        {kind: name, "rejected": codes.total(), "codes": dict(codes.most_common())}
+        for name, codes in sums.items()
+    ]
+
+
+def _example_as_json(example: Example, *, shows_record: bool) -> dict[str, Any]:
+    place = {name: getattr(example, name) for name in ("file", "line", "stream", "event", "reason")}
+    return {**place, "record": example.record} if shows_record else place
+
+
+def _by_code(codes: Counter[str]) -> str:
+    return ", ".join(f"{code} {count:,}" for code, count in codes.most_common())
+
+
+def _meaning_of(code: str) -> str:
+    known = CODES.get(code)
+    return "a code of another version" if known is None else known.meaning
+
+
+def _wrapped(label: str, text: str) -> list[str]:
+    start = f"{_INDENT}{label:<9}"
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=start,
+        subsequent_indent=" " * len(start),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _files(count: int) -> str:
+    return f"{count:,} {_plural(count, 'file')}"
+
+
+def _plural(count: int, word: str) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def _cut(text: str, size: int) -> str:
+    return text if len(text) <= size else f"{text[:size]}…"
