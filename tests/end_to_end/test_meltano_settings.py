@@ -34,6 +34,9 @@ _TEXTS: dict[str, tuple[str, Any]] = {
     "api_url": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
     "archive_path": (_EXPORT, _EXPORT),
     "host": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "app_host": ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+    "project_id": ("007", "007"),
+    "personal_api_key": ("phx_0123", "phx_0123"),
     "ledger_url": ("sqlite:///a.db", "sqlite:///a.db"),
     "batch_config": (
         '{"encoding": {"format": "records"}, "storage": {"root": "file:///b"}}',

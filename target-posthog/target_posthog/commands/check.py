@@ -56,5 +56,5 @@ def _given(config: Any) -> Given:
 
 
 def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
+    """Run the command."""
     leave_with(command)

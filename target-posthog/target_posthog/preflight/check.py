@@ -48,7 +48,7 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
         *_project_findings(config, program, now),
         *migration_findings(config, now),
         *_ledger_findings(config),
-        *_place_findings(config),
+        *_place_findings(config, own_rejects="rejects_path" in given.names),
     ]
 
 
@@ -95,13 +95,14 @@ def _ledger_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
     yield from ledger_findings(config["ledger_url"], api_key)
 
 
-def _place_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
+def _place_findings(config: Mapping[str, Any], *, own_rejects: bool) -> Iterator[Finding]:
     preview = config.get("preview_path")
     places: list[tuple[str, Path]] = []
     if preview and "://" not in preview:
         yield folder_finding("preview", "preview_path", Path(preview))
         places.append(("the preview", Path(preview)))
-    rejects = config["rejects_path"]
+    # A preview's stay in it.
+    rejects = config["rejects_path"] if own_rejects or not preview else f"{preview}/rejects"
     yield place_finding("rejects", "rejects_path", rejects)
     if not is_address(rejects):
         places.append(("rejects", Path(folder_of(rejects))))

@@ -301,11 +301,12 @@ def test_a_preview_sends_nothing_and_needs_no_token(
     config: Json, capture: PosthogCapture, tmp_path: Path
 ) -> None:
     """Told, as nobody should take it for the run that sends."""
-    del config["api_key"]
+    del config["api_key"], config["rejects_path"]
     findings = found({**config, "preview_path": str(tmp_path / "preview")})
     (note,) = of(findings, "preview", Level.NOTE)
     assert "a run sends nothing" in note.text
     assert of(findings, "preview", Level.OK)
+    assert str(tmp_path / "preview/rejects") in of(findings, "rejects", Level.OK)[0].text
     assert not of(findings, "ledger", Level.OK)
     assert (capture.requests, capture.key_checks) == ([], [])
     assert exit_code_of(findings) == 0
