@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
+from tests.fakes.posthog_query import PosthogQuery
 from tests.support.documented_project import DocumentedProject
 from tests.support.documents import ROOT, document, documents
 from tools.sample_export import generate
@@ -46,8 +47,15 @@ def amplitude(rows: list[Row]) -> Iterator[AmplitudeExportApi]:
 
 
 @pytest.fixture
+def queries(tmp_path: Path, capture: PosthogCapture) -> Iterator[PosthogQuery]:
+    """PostHog's query API, over what was captured."""
+    with PosthogQuery(capture, tmp_path / "clickhouse") as api:
+        yield api
+
+
+@pytest.fixture
 def project(
-    tmp_path: Path, amplitude: AmplitudeExportApi, capture: PosthogCapture
+    tmp_path: Path, amplitude: AmplitudeExportApi, capture: PosthogCapture, queries: PosthogQuery
 ) -> DocumentedProject:
     """The project of a user who fills in `.env` as the documents say."""
     return DocumentedProject(
@@ -58,6 +66,9 @@ def project(
             "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
             "TARGET_POSTHOG_API_KEY": capture.api_key,
             "TARGET_POSTHOG_HOST": capture.url,
+            "TARGET_POSTHOG_APP_HOST": queries.url,
+            "TARGET_POSTHOG_PROJECT_ID": f"{queries.project}",
+            "TARGET_POSTHOG_PERSONAL_API_KEY": queries.key,
         },
     )
 

@@ -22,10 +22,11 @@ _COLUMNS = frozenset({"uuid", "event", "distinct_id", "timestamp", "properties",
 #: `posthog/hogql/functions`: those of its functions that mean the same in ClickHouse.
 _FUNCTIONS = frozenset(
     {
-        *("count", "countIf", "uniqExact", "uniqExactIf", "min", "max", "sum", "any", "groupArray"),
+        *("count", "countIf", "uniqExact", "min", "max", "sum", "any", "groupArray"),
         *("toDate", "toString", "toInt", "toFloat", "toUnixTimestamp", "toTimeZone", "intDiv"),
         *("toStartOfHour", "toStartOfDay", "substring", "left", "length", "lower", "coalesce"),
         *("ifNull", "JSONExtractString", "JSONExtractInt", "JSONHas", "cityHash64", "modulo"),
+        *("fromUnixTimestamp", "match", "uniqExactIf"),
         *("tuple", "if", "isNull", "isNotNull", "not", "and", "or", "equals", "concat", "has"),
     }
 )
@@ -113,6 +114,8 @@ class Printer:
         table = tree["table"]
         if table["node"] == "SelectQuery":
             return f"({self._select(table)})", "true"
+        if table["chain"] == ["person_distinct_ids"]:
+            return "people", "true"
         if table["chain"] != ["events"]:
             raise HogQLError(f"Unknown table `{'.'.join(table['chain'])}`.")
         return "events", f"team_id = {self._team_id}"

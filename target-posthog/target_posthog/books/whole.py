@@ -61,7 +61,7 @@ def gaps_of(lines: Sequence[WrittenLine]) -> list[Gap]:
     hours = sorted({line.unit.hour for line in lines if line.unit.hour})
     gaps = []
     for before, behind in pairwise(hours):
-        missing = list(hours_between(_after(before), behind))
+        missing = list(hours_between(hour_after(before), behind))
         if missing:
             gaps.append(Gap(missing[0], missing[-1]))
     return gaps
@@ -84,7 +84,8 @@ def hours_between(first: str, end: str) -> Iterator[str]:
         moment += _HOUR
 
 
-def _after(hour: str) -> str:
+def hour_after(hour: str) -> str:
+    """Return the hour behind another."""
     return f"{_moment(hour) + _HOUR:%Y-%m-%dT%H}"
 
 

@@ -34,7 +34,8 @@ _PROJECTS = sa.Table(
     sa.Column("project", sa.String(32), primary_key=True),
     sa.Column("complete", sa.Boolean, nullable=False),
 )
-_DEVICES = sa.Table(
+#: Also read by `identity/samples.py`.
+DEVICES = sa.Table(
     "device_users",
     _METADATA,
     sa.Column("project", sa.String(32), primary_key=True),
@@ -70,15 +71,15 @@ def _one_of_these(column: sa.Column[str]) -> sa.ColumnElement[bool]:
 
 
 # Made once: to put a statement together takes as long as to execute it.
-_THESE_DEVICES = _one_of_these(_DEVICES.c.device_id)
-_FIND_OWNERS = sa.select(_DEVICES.c.device_id, _DEVICES.c.user_id, _DEVICES.c.accepted).where(
+_THESE_DEVICES = _one_of_these(DEVICES.c.device_id)
+_FIND_OWNERS = sa.select(DEVICES.c.device_id, DEVICES.c.user_id, DEVICES.c.accepted).where(
     _THESE_DEVICES
 )
-_ACCEPT = sa.update(_DEVICES).where(_THESE_DEVICES).values(accepted=True)
+_ACCEPT = sa.update(DEVICES).where(_THESE_DEVICES).values(accepted=True)
 _LOCK = (
-    sa.select(_DEVICES.c.device_id)
+    sa.select(DEVICES.c.device_id)
     .where(_THESE_DEVICES)
-    .order_by(_DEVICES.c.device_id)
+    .order_by(DEVICES.c.device_id)
     .with_for_update()
 )
 _FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
@@ -164,7 +165,7 @@ class Ledger(Database):
         # In one order for all workers: two that insert crosswise would block each other.
         new.sort(key=lambda link: link.device_id)
         inserted = self._insert(
-            _DEVICES,
+            DEVICES,
             [
                 {"device_id": link.device_id, "user_id": link.user_id, "accepted": False}
                 for link in new

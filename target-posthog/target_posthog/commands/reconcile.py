@@ -1,0 +1,157 @@
+"""The command `target-posthog-reconcile`: the book against what PostHog holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from contextlib import ExitStack, closing
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from target_posthog.books.reconciled import Scope
+from target_posthog.books.table import Book
+from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.errors import FixConfiguration, NotAsked
+from target_posthog.identity.ledger import Ledger
+from target_posthog.posthog.times import any_time
+from target_posthog.query.client import QueryApi
+from target_posthog.query.credentials import project_id_of
+from target_posthog.reconcile.reconciliation import Reconciliation
+from target_posthog.reconcile.result import BookFindings, Result
+from target_posthog.reconcile.tables import as_csv, as_json
+from target_posthog.reconcile.texts import as_text
+from target_posthog.reconcile.wanted import Wanted
+from target_posthog.signals import StoppedBySignal
+from target_posthog.target import TargetPosthog
+from target_posthog.validation import api_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+NAME = "target-posthog-reconcile"
+_DIFFERS = 3
+_FORMS: Mapping[str, Callable[[Result], str]] = {"text": as_text, "json": as_json, "csv": as_csv}
+_HOUR = len("2024-01-31T05")
+#: As this command itself writes hours.
+_BARE_HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\dZ?", re.ASCII)
+
+
+def _hour_of(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    """Return the hour that an option names; a click callback."""
+    del context
+    if not value:
+        return ""
+    text = value.strip()
+    moment = any_time(f"{text.rstrip('Z')}:00:00Z" if _BARE_HOUR.fullmatch(text) else text)
+    if moment is None or moment[_HOUR:] != ":00:00.000000Z":
+        raise FixConfiguration(
+            f"{option.opts[0]} is not an hour.", "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
+        )
+    return moment[:_HOUR]
+
+
+@click.command(NAME, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name=TargetPosthog.name)
+@config_option
+@click.option("--from", "first", callback=_hour_of, help="The first export hour to compare.")
+@click.option("--to", "end", callback=_hour_of, help="The export hour to stop before.")
+@click.option("--event", "events", multiple=True, help="Only events of this name; repeatable.")
+@click.option(
+    "--people",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 10_000),
+    help="How many joined devices to look at.",
+)
+@click.option(
+    "--wait",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 24 * 60),
+    help="How many minutes to wait for what is missing.",
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Print a line for each hour, day and event.")
+@click.option("--output", type=click.Path(dir_okay=False), help="Write a file instead of printing.")
+def command(config: Any, form: str | None, output: str | None, wait: float, **wanted: Any) -> int:
+    """Compare what was sent with what PostHog holds, by export hour, day and event.
+
+    Needs project_id and personal_api_key. Events that PostHog did not take in yet are waited for.
+    The exit code is 3 when both sides differ, 1 when PostHog could not be asked.
+    """
+    settings = settings_of(config)
+    try:
+        result = _compared(settings, wait_seconds=60 * wait, **wanted)
+    except StoppedBySignal as signal:
+        raise NotAsked(f"Stopped by {signal}.", "Run again to compare.") from None
+    shown = _FORMS[form or "text"](result)
+    if output is None:
+        click.echo(shown)
+    else:
+        _write(Path(output), shown)
+    return 0 if result.agrees else _DIFFERS
+
+
+def _compared(
+    config: Mapping[str, Any],
+    *,
+    first: str,
+    end: str,
+    events: tuple[str, ...],
+    people: int,
+    wait_seconds: float,
+) -> Result:
+    scope = Scope(first, end, frozenset(events))
+    wanted = Wanted.of(config, scope, people=people, wait_seconds=wait_seconds)
+    if wanted.uploaded is None and scope.has_hours:
+        raise FixConfiguration(
+            "PostHog knows no export hours: `skip_properties` leaves `server_upload_time` out.",
+            "Compare without --from and --to: by day and event.",
+        )
+    with ExitStack() as stack:
+        program = f"{TargetPosthog.name}/{TargetPosthog.plugin_version}"
+        api = stack.enter_context(closing(QueryApi.of(config, program)))
+        ledger = stack.enter_context(closing(Ledger(config["ledger_url"], api_key_of(config))))
+        book = Book(ledger, uuid.uuid4().hex, _utc_now)
+        reconciliation = Reconciliation(ledger, book, api, wanted, utc_now=_utc_now)
+        if not reconciliation.lines:
+            raise FixConfiguration(
+                "The book of this PostHog project has nothing to compare.",
+                "`ledger_url` and `api_key` must be those of the run; --from and --to must name "
+                "hours that it sent.",
+            )
+        comparison, found = reconciliation.run()
+        return Result(
+            api.host,
+            project_id_of(config),
+            reconciliation.asked_at,
+            scope,
+            BookFindings.of(reconciliation.lines),
+            comparison,
+            found if people else None,
+            os.environ,
+        )
+
+
+def _write(path: Path, shown: str) -> None:
+    """Write a file that only its owner can read: names of events and ids of people are in it."""
+    try:
+        path.write_text(f"{shown}\n", encoding="utf-8")
+    except OSError as error:
+        raise NotAsked(
+            f"The file of --output cannot be written: {error.strerror}.",
+            "Give another, and run again.",
+        ) from None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def main() -> NoReturn:
+    """Run the command and leave with its exit code (see `errors`)."""
+    leave_with(command)

@@ -1,0 +1,62 @@
+"""Some of the devices that were joined to their users, spread over all that the ledger has."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import count
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from target_posthog.identity.ledger import DEVICES
+from target_posthog.model import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_posthog.identity.ledger import Ledger
+
+
+def joined_devices(ledger: Ledger, number: int) -> list[Link]:
+    """Return some links that PostHog took; the same ones, as long as the ledger has no others.
+
+    A look-up for each goes into the tree of the ids at another place: to sort all of them at
+    random would read the whole table, of which there may be a hundred million rows.
+
+    Args:
+        ledger: the ledger.
+        number: how many, if there are as many.
+
+    Raises:
+        RunAgain: the database failed.
+    """
+    found: dict[str, Link] = {}
+
+    def find(connection: sa.Connection) -> None:
+        for place in (*_places(number), ""):
+            wanted = 1 if place else number
+            for device, user in connection.execute(_behind(ledger, place, wanted)):
+                if len(found) < number:
+                    found.setdefault(device, Link(user, device))
+
+    if number > 0:
+        ledger.transact(find)
+    return list(found.values())
+
+
+def _behind(ledger: Ledger, place: str, wanted: int) -> sa.Select[tuple[str, str]]:
+    table = DEVICES.c
+    return (
+        sa.select(table.device_id, table.user_id)
+        .where(table.project == ledger.project, table.accepted, table.device_id >= place)
+        .order_by(table.device_id)
+        .limit(wanted)
+    )
+
+
+def _places(number: int) -> Iterator[str]:
+    """Yield texts spread as hexadecimal ids are, which most device ids begin as."""
+    for one in count():
+        if one == number:
+            return
+        yield hashlib.sha256(str(one).encode()).hexdigest()[:8]

@@ -1,0 +1,82 @@
+"""What is compared: the events of one export hour, one UTC day and one name. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from target_posthog.books.reconciled import Scope
+    from target_posthog.books.table import WrittenKind, WrittenLine
+
+#: ClickHouse's DateTime64 holds no other years (clickhouse.com, DateTime64); PostHog stores such
+#: times at the nearest day that there is.
+_FIRST_DAY, _LAST_DAY = "1900-01-01", "2299-12-31"
+
+
+class Cell(NamedTuple):
+    """Events that are counted together.
+
+    Attributes:
+        hour: the export hour, `2024-01-31T05`; empty where they have none.
+        day: the UTC day of their time, `2024-01-31`.
+        event: their name.
+    """
+
+    hour: str
+    day: str
+    event: str
+
+
+@dataclass(frozen=True)
+class Booked:
+    """What the book says of a cell: the events of which PostHog keeps one, and older versions."""
+
+    accepted: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True)
+class Held:
+    """What PostHog says of a cell: events, and rows, of which repeats are merged some time."""
+
+    events: int = 0
+    rows: int = 0
+
+
+def booked_cells(
+    kinds: Iterable[WrittenKind], scope: Scope, *, have_hours: bool
+) -> dict[Cell, Booked]:
+    """Return what the book says of a part of it.
+
+    Args:
+        kinds: what the book has.
+        scope: the part.
+        have_hours: whether the events tell their hour in PostHog. Else they are compared by day.
+    """
+    sums: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0])
+    for kind in kinds:
+        hour, (day, event) = kind.unit.hour, kind.kind
+        if not scope.holds(hour, event):
+            continue
+        day = min(max(day, _FIRST_DAY), _LAST_DAY)
+        both = sums[Cell(hour if have_hours else "", day, event)]
+        both[0] += kind.accepted
+        both[1] += kind.superseded
+    return {cell: Booked(*both) for cell, both in sums.items()}
+
+
+def rejected_by_hour(lines: Iterable[WrittenLine], *, have_hours: bool) -> Mapping[str, int]:
+    """Return how many records of each hour are in the rejects; a replay may send them.
+
+    Args:
+        lines: what the book has.
+        have_hours: see `booked_cells`.
+    """
+    sums: defaultdict[str, int] = defaultdict(int)
+    for line in lines:
+        sums[line.unit.hour if have_hours else ""] += line.rejected
+    return sums

@@ -1,0 +1,131 @@
+"""The book beside what PostHog holds: what is missing, what is more, and what only seems so. Pure.
+
+Two things only seem to be differences:
+
+- An event that came in two export hours is kept once, with the hour of its later version. So it is
+  missing in one hour and more in another of the same day and name, and the book knows of it as
+  `superseded`.
+- A rejected record that was mended and replayed is in PostHog; the book has it as rejected.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from target_posthog.reconcile.cells import Booked, Cell, Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One cell, with what both sides say of it.
+
+    Attributes:
+        cell: which.
+        booked: events that PostHog accepted, by the book.
+        held: events that PostHog holds.
+        missing: of the booked ones, those that PostHog does not hold.
+        extra: those that PostHog holds, and the book does not have.
+        moved: events counted in another hour than in the book; neither missing nor extra.
+        replayed: events of the rejects that a replay has sent; not extra.
+        unmerged: rows that repeat an event, and that PostHog has not merged yet.
+    """
+
+    cell: Cell
+    booked: int
+    held: int
+    missing: int = 0
+    extra: int = 0
+    moved: int = 0
+    replayed: int = 0
+    unmerged: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether both sides disagree."""
+        return bool(self.missing or self.extra)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells of the part that was compared, by hour, day and name."""
+
+    cells: Sequence[Compared] = ()
+
+    @property
+    def differences(self) -> Sequence[Compared]:
+        """The cells in which both sides disagree."""
+        return [one for one in self.cells if one.differs]
+
+    def total(self, name: str) -> int:
+        """Return the sum of one of the numbers of `Compared`."""
+        return sum(getattr(one, name) for one in self.cells)
+
+
+def compare(
+    booked: Mapping[Cell, Booked], held: Mapping[Cell, Held], rejected: Mapping[str, int]
+) -> Comparison:
+    """Compare both sides.
+
+    Args:
+        booked: what the book says.
+        held: what PostHog says.
+        rejected: how many records of each hour are in the rejects.
+    """
+    of_one_kind: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in sorted({*booked, *held}):
+        of_one_kind[cell.day, cell.event].append(cell)
+    found: list[Compared] = []
+    for cells in of_one_kind.values():
+        pairs = [(booked.get(cell, Booked()), held.get(cell, Held())) for cell in cells]
+        compared = [_compared(cell, *pair) for cell, pair in zip(cells, pairs, strict=True)]
+        found += _with_moved(compared, sum(both.superseded for both, _ in pairs))
+    unsent = Counter(rejected)
+    return Comparison([_with_replayed(one, unsent) for one in sorted(found, key=_cell_of)])
+
+
+def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
+    return Compared(
+        cell,
+        booked.accepted,
+        held.events,
+        missing=max(0, booked.accepted - held.events),
+        extra=max(0, held.events - booked.accepted),
+        unmerged=max(0, held.rows - held.events),
+    )
+
+
+def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compared]:
+    """Yield the cells of one day and name, with what only changed its hour told apart.
+
+    Args:
+        compared: the cells.
+        superseded: of how many of these events the book has an older version.
+    """
+    lacking = leaving = min(
+        superseded, sum(one.missing for one in compared), sum(one.extra for one in compared)
+    )
+    for one in compared:
+        came, went = min(one.extra, leaving), min(one.missing, lacking)
+        leaving, lacking = leaving - came, lacking - went
+        yield replace(one, missing=one.missing - went, extra=one.extra - came, moved=came + went)
+
+
+def _with_replayed(compared: Compared, unsent: Counter[str]) -> Compared:
+    """Return a cell, with what a replay may have sent told apart.
+
+    Args:
+        compared: the cell.
+        unsent: the rejects of each hour that explain nothing yet; is changed.
+    """
+    sent = min(compared.extra, unsent[compared.cell.hour])
+    unsent[compared.cell.hour] -= sent
+    return replace(compared, extra=compared.extra - sent, replayed=sent) if sent else compared
+
+
+def _cell_of(compared: Compared) -> Cell:
+    return compared.cell

@@ -1,0 +1,41 @@
+"""What is to be compared, and how. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.reconcile.questions import hour_property
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_posthog.books.reconciled import Scope
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be compared.
+
+    Attributes:
+        scope: the part of the book.
+        uploaded: the property that tells the export hour; None when no event has it.
+        name_us: events of other taps name this target as their library. PostHog's own events keep
+            the library that they name.
+        people: how many links to look at.
+        wait_seconds: how long to wait for what is missing.
+    """
+
+    scope: Scope
+    uploaded: str | None
+    name_us: bool
+    people: int
+    wait_seconds: float
+
+    @classmethod
+    def of(
+        cls, config: Mapping[str, Any], scope: Scope, *, people: int, wait_seconds: float
+    ) -> Wanted:
+        """Return what a target with these settings has sent; see `Wanted`."""
+        name_us = config["source_format"] != "posthog"
+        return cls(scope, hour_property(config), name_us, people, wait_seconds)
