@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tap_amplitude.api.connection import Connection
-from tap_amplitude.api.export import ExportApi
-from tap_amplitude.api.results import Downloaded, TooLarge
 from tap_amplitude.common.findings import Finding, Level
 from tap_amplitude.errors import DiskFull, RunAgain, TapError, WrongCredentials
-from tap_amplitude.files.spool import Spool
-from tap_amplitude.preflight.weight import Weight, weigh
+from tap_amplitude.preflight.sampler import HourSampler
 from tap_amplitude.settings import REGION_URLS
 from tap_amplitude.validation import sends_keys_in_clear
-from tap_amplitude.windows import HOUR, Window, hour_text
+from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tap_amplitude.preflight.sampler import Answer
+    from tap_amplitude.preflight.weight import Weight
     from tap_amplitude.settings import Settings
 
 #: Somebody waits before a screen: a service that is away this long is away.
 PATIENCE_SECONDS = 30
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of one hour.
-
-    Attributes:
-        weight: Of its events; nothing when it has none.
-        seconds: How long it took.
-    """
-
-    weight: Weight
-    seconds: float
 
 
 class AmplitudeQuestions:
@@ -83,28 +67,8 @@ class AmplitudeQuestions:
         Raises:
             TapError: It cannot be had.
         """
-        spool = Spool(self._settings.spool_path)
-        try:
-            begun = time.monotonic()
-            arrived = self._api(spool).fetch(Window(hour, hour + HOUR))
-            seconds = time.monotonic() - begun
-            assert not isinstance(arrived, TooLarge)  # noqa: S101 - of several hours only
-            if not isinstance(arrived, Downloaded):
-                return Answer(Weight(), seconds)
-            try:
-                return Answer(weigh(arrived.archive.members), seconds)
-            finally:
-                arrived.discard()
-        finally:
-            spool.close()
-
-    def _api(self, spool: Spool) -> ExportApi:
-        return ExportApi(
-            Connection.of(self._settings, self._user_agent),
-            spool=spool.path,
-            max_member_bytes=self._settings.max_member_bytes,
-            retry_seconds=self._patience,
-        )
+        with HourSampler(self._settings, self._user_agent, self._patience) as sampler:
+            return sampler.ask(hour)
 
     def _address(self) -> Iterator[Finding]:
         url = self._settings.base_url

@@ -13,6 +13,7 @@ from singer_sdk.plugin_base import _ConfigInput
 from tap_amplitude.common.findings import as_json, as_text, exit_code_of
 from tap_amplitude.common.given_settings import load_variables
 from tap_amplitude.preflight.given import given_by_variables, read_given
+from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.tap import TapAmplitude, checked_file, checked_state
 
@@ -25,6 +26,10 @@ _TEST = "--test"
 _OFF = "disabled"
 _SCHEMAS = "schema"
 _CHECKS = {"all": False, "json": True}
+_ESTIMATE = "--estimate"
+#: So many hours of the day there are.
+_USUAL_SAMPLES = 24
+_MOST_SAMPLES = 500
 
 
 def with_checks(command: click.Command) -> click.Command:
@@ -42,10 +47,22 @@ def with_checks(command: click.Command) -> click.Command:
         "Check everything that can be known before the first event, without writing one; "
         "--test=json for a machine. --test=schema writes the schemas of all streams."
     )
+    command.params.append(
+        click.Option(
+            [_ESTIMATE],
+            type=click.IntRange(2, _MOST_SAMPLES),
+            is_flag=False,
+            flag_value=_USUAL_SAMPLES,
+            help="Print as JSON what some hours of the range weigh, one request each (by default "
+            f"{_USUAL_SAMPLES}), for target-posthog-estimate.",
+        )
+    )
     run = command.callback
     assert run is not None  # noqa: S101 - the SDK has set it
 
-    def invoke(*, test: str, **options: Any) -> Any:
+    def invoke(*, test: str, estimate: int | None, **options: Any) -> Any:
+        if estimate is not None:
+            return _estimate(options.get("config"), options.get("state"), estimate)
         if test == _OFF:
             return run(**options)
         if test in _CHECKS:
@@ -73,7 +90,7 @@ def _check(config: _ConfigInput | None, state: IO[str] | None, *, is_json: bool)
             given_of(config or _ConfigInput()),
             _bookmark_in(state),
             datetime.now(timezone.utc),
-            f"{TapAmplitude.name}/{TapAmplitude.plugin_version}",
+            _user_agent(),
             has_state=state is not None,
         )
     )
@@ -82,6 +99,28 @@ def _check(config: _ConfigInput | None, state: IO[str] | None, *, is_json: bool)
     else:
         click.echo(as_text(findings, colours="NO_COLOR" not in os.environ))
     return exit_code_of(findings)
+
+
+def _estimate(config: _ConfigInput | None, state: IO[str] | None, most: int) -> int:
+    from tap_amplitude.preflight.estimate import (  # noqa: PLC0415 - no run needs it
+        estimate_files,
+        estimate_project,
+    )
+
+    given = config or _ConfigInput()
+    tap = TapAmplitude(config=given.config, parse_env_config=given.parse_env, setup_mapper=False)
+    settings, now = Settings.read(tap.config), datetime.now(timezone.utc)
+    bookmark = _bookmark_in(state)
+    if settings.archive_path is None:
+        told = estimate_project(bookmark, settings, now, _user_agent(), most)
+    else:
+        told = estimate_files(bookmark, settings, now, most)
+    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    return 0
+
+
+def _user_agent() -> str:
+    return f"{TapAmplitude.name}/{TapAmplitude.plugin_version}"
 
 
 def _bookmark_in(file: IO[str] | None) -> Bookmark | None:

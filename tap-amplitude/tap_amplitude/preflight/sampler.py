@@ -1,0 +1,84 @@
+"""Single hours of Amplitude's Export API, weighed: one request each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_amplitude.api.connection import Connection
+from tap_amplitude.api.export import ExportApi
+from tap_amplitude.api.results import Downloaded, TooLarge
+from tap_amplitude.files.spool import Spool
+from tap_amplitude.preflight.weight import Weight, weigh
+from tap_amplitude.windows import HOUR, Window
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from tap_amplitude.settings import Settings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one hour.
+
+    Attributes:
+        weight: Of its events; nothing when it has none.
+        seconds: How long it took to arrive.
+    """
+
+    weight: Weight
+    seconds: float
+
+
+class HourSampler:
+    """Asks for hours; a context manager, whose downloads are gone at its end.
+
+    Args:
+        settings: Keys, address and bounds.
+        user_agent: How to introduce the tap.
+        retry_seconds: How long to try while Amplitude or the network fails.
+    """
+
+    def __init__(self, settings: Settings, user_agent: str, retry_seconds: float) -> None:
+        self._spool = Spool(settings.spool_path)
+        self._api = ExportApi(
+            Connection.of(settings, user_agent),
+            spool=self._spool.path,
+            max_member_bytes=settings.max_member_bytes,
+            retry_seconds=retry_seconds,
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove what is left of the downloads."""
+        self._spool.close()
+
+    def ask(self, hour: datetime) -> Answer:
+        """Ask for one hour.
+
+        Raises:
+            TapError: It cannot be had.
+        """
+        begun = time.monotonic()
+        arrived = self._api.fetch(Window(hour, hour + HOUR))
+        seconds = time.monotonic() - begun
+        assert not isinstance(arrived, TooLarge)  # noqa: S101 - of several hours only
+        if not isinstance(arrived, Downloaded):
+            return Answer(Weight(), seconds)
+        try:
+            return Answer(weigh(arrived.archive.members), seconds)
+        finally:
+            arrived.discard()
