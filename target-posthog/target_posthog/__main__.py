@@ -17,13 +17,14 @@ def main() -> None:
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from target_posthog.cli import run  # noqa: PLC0415 - see above
+    from target_posthog.summary import Summary  # noqa: PLC0415
     from target_posthog.target import TargetPosthog  # noqa: PLC0415
 
     gc.freeze()
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.set_threshold(100_000, 20, 20)
     gc.enable()
-    code = run(TargetPosthog.cli, TargetPosthog.name)
+    code = run(TargetPosthog.cli, TargetPosthog.name, summary=Summary(TargetPosthog.plugin_version))
     # Nor need it be taken apart at the end, which takes as long.
     gc.freeze()
     sys.exit(code)

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 from singer_sdk.exceptions import (
@@ -26,6 +27,9 @@ from target_posthog.errors import (
     exhausted_system,
 )
 from target_posthog.signals import SIGNALS, StoppedBySignal
+
+if TYPE_CHECKING:
+    from target_posthog.summary import Summary
 
 #: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
 _CHATTER = (
@@ -54,6 +58,7 @@ def run(
     arguments: list[str] | None = None,
     *,
     reads_a_tap: bool = True,
+    summary: Summary | None = None,
 ) -> int:
     """Run the plugin's command and return its exit code; every failure is said in one line.
 
@@ -62,54 +67,80 @@ def run(
         name: the plugin's name, which is its logger's too.
         arguments: of the command line; None takes them from the process.
         reads_a_tap: standard input is a tap that may still write when the command fails.
+        summary: that of a run, for the target to fill in; it is written here, at every exit.
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
     for handler in logging.getLogger().handlers:
         handler.addFilter(one_line)
     _leave_out_small_talk()
-    SIGNALS.begin()
+    ending = _Ending(name, summary)
+    SIGNALS.begin(ending.given_up)
     try:
-        code = _run(command, name, arguments, reads_a_tap=reads_a_tap)
+        code = _run(command, arguments, ending, reads_a_tap=reads_a_tap)
     except StoppedBySignal as late:
         # It came while another failure was about to be said.
         SIGNALS.end()
-        code = _say(late, name)
+        code = ending.failed(late)
     SIGNALS.leave_with(code)
     return code
 
 
+class _Ending:
+    """The end of a run: why it ends is said, and its summary written.
+
+    Args:
+        name: the plugin's name.
+        summary: see `run`.
+    """
+
+    def __init__(self, name: str, summary: Summary | None) -> None:
+        self._name = name
+        self.summary = summary
+
+    def came(self, exit_code: int) -> int:
+        """Write down that the run came to its end; return the exit code."""
+        problem = None if self.summary is None else self.summary.end(exit_code)
+        if problem is None:
+            return exit_code
+        logging.getLogger(self._name).error("%s", problem)
+        return exit_code or problem.exit_code
+
+    def failed(self, failure: BaseException) -> int:
+        """Say why the run ends, and write it down; return the exit code."""
+        logger = logging.getLogger(self._name)
+        told = _known(failure)
+        if told is not None:
+            logger.error("%s", told)
+        else:
+            kind = type(failure).__name__
+            told = RunAgain(f"This is a bug in {self._name} ({kind}): please report it.", "")
+            # Only where it happened: what it says may hold a record or a secret.
+            logger.error("%s\n%s", told, "".join(traceback.format_tb(failure.__traceback__)))
+        problem = None if self.summary is None else self.summary.end(told.exit_code, told)
+        if problem is not None:
+            logger.error("%s", problem)
+        return told.exit_code
+
+    def given_up(self, signal_name: str) -> None:
+        """Write down that a signal ended the process as it stood."""
+        if self.summary is not None:
+            self.summary.end(1, RunAgain(f"Stopped by {signal_name}.", "Run again to go on."))
+
+
 def _run(
-    command: click.Command, name: str, arguments: list[str] | None, *, reads_a_tap: bool
+    command: click.Command, arguments: list[str] | None, ending: _Ending, *, reads_a_tap: bool
 ) -> int:
     try:
-        result = command.main(args=arguments, standalone_mode=False)
+        result = command.main(args=arguments, standalone_mode=False, obj=ending.summary)
         SIGNALS.end()
     except (Exception, StoppedBySignal, KeyboardInterrupt) as failure:  # noqa: BLE001 - the last one to hear of it
         SIGNALS.end()
-        code = _say(failure, name)
+        code = ending.failed(failure)
         SIGNALS.leave_with(code)
         if reads_a_tap and isinstance(failure, Exception):
             _read_on()
         return code
-    return result if isinstance(result, int) else 0
-
-
-def _say(failure: BaseException, name: str) -> int:
-    """Log why the run ends, in one message, and return its exit code."""
-    logger = logging.getLogger(name)
-    known = _known(failure)
-    if known is not None:
-        logger.error("%s", known)
-        return known.exit_code
-    # Only where it happened: what it says may hold a record or a secret.
-    logger.error(
-        "This is a bug in %s (%s): please report it. %s\n%s",
-        name,
-        type(failure).__name__,
-        RunAgain.saved,
-        "".join(traceback.format_tb(failure.__traceback__)),
-    )
-    return RunAgain.exit_code
+    return ending.came(result if isinstance(result, int) else 0)
 
 
 def _read_on() -> None:

@@ -1,4 +1,4 @@
-"""What the run counts, and how it tells: one line now and then, one block at the end. Pure."""
+"""What the run counts, and the line that it tells now and then. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from target_posthog.model import Json
+
+_ONE_HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -101,14 +103,37 @@ class Progress:
         self._first_hour: datetime | None = None
         self._hours: Hours | None = None
 
-    def reached(self, state: Any) -> None:
-        """Take in a STATE of the tap."""
+    def reached(self, state: Any, earliest: str = "") -> None:
+        """Take in a STATE of the tap.
+
+        Args:
+            state: its value.
+            earliest: the first hour of the records before it, `2024-01-31T05`, if they have any.
+        """
         hours = Hours.of_state(state)
         if hours is None:
             return
-        if self._first_hour is None:
-            self._first_hour = hours.next_hour
+        first = min(hours.next_hour, _hour(earliest)) if earliest else hours.next_hour
+        self._first_hour = min(first, self._first_hour or first)
         self._hours = hours
+
+    @property
+    def hour(self) -> str:
+        """The first hour that is not out yet, `2024-01-31T05`; empty when the tap names none."""
+        return "" if self._hours is None else f"{self._hours.next_hour:%Y-%m-%dT%H}"
+
+    def range_as_json(self) -> Json | None:
+        """Return the hours of this run for its summary; None when the tap names none."""
+        if self._hours is None or self._first_hour is None:
+            return None
+        first, next_hour, until = self._first_hour, self._hours.next_hour, self._hours.until
+        return {
+            "from": f"{first:%Y-%m-%dT%H:%M:%SZ}",
+            "next": f"{next_hour:%Y-%m-%dT%H:%M:%SZ}",
+            "until": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+            "done": (next_hour - first) // _ONE_HOUR,
+            "total": max(until - first, next_hour - first) // _ONE_HOUR,
+        }
 
     def line(self, now: float, counts: Counts, *, stalled: float = 0.0) -> str | None:
         """Return the line when it is time for one.
@@ -152,59 +177,6 @@ class Progress:
         return [f"about {left} left"]
 
 
-def summary(
-    counts: Counts,
-    *,
-    seconds: float,
-    destination: str,
-    rejects: str,
-    source: str = "records from the tap",
-    early: str | None = None,
-) -> str:
-    """Return the block at the end of a run.
-
-    Args:
-        counts: what the run came to.
-        seconds: how long it took.
-        destination: where the events went, in words.
-        rejects: the path of the rejects file.
-        source: what was counted as exported, in words.
-        early: what speaks against a good end of the tap.
-    """
-    ended = "Done in" if early is None else "The input ended after"
-    lines = [
-        f"{ended} {timedelta(seconds=round(seconds))}: {destination}.",
-        *([] if early is None else [early]),
-        f"  exported {counts.exported:>12,}  {source}",
-        f"  accepted {counts.accepted:>12,}",
-        f"  superseded {counts.superseded:>10,}{_by_later(counts.superseded)}",
-        f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
-        f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
-        f"  links    {counts.links:>12,}  devices joined to their user",
-    ]
-    if counts.groups:
-        lines.append(f"  groups   {counts.groups:>12,}  group updates")
-    if counts.shared_devices:
-        lines.append(
-            f"  shared   {counts.shared_devices:>12,}  further users of a device, not joined to it"
-        )
-    if counts.added_rejected:
-        lines.append(f"  PostHog refused {counts.added_rejected.total():,} links or group updates.")
-    if counts.warned:
-        lines.append(f"  warnings {counts.warned.total():>12,}{_by_name(counts.warned)}")
-    if counts.rejected or counts.added_rejected:
-        lines.append(f"Next: look at {rejects}, one line for each, with its reason.")
-    return "\n".join(lines)
-
-
-def _by_later(superseded: int) -> str:
-    return "  older versions of the same event" if superseded else ""
-
-
-def _by_name(counter: Counter[str]) -> str:
-    shown = ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
-    return f"  {shown}" if shown else ""
-
-
 def _hour(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).astimezone(timezone.utc)

@@ -217,6 +217,15 @@ SETTINGS = th.PropertiesList(
         "however short it was. 1 allows any.",
     ),
     th.Property(
+        "summary_path",
+        th.StringType(nullable=True),
+        title="Summary file",
+        description="Where each run writes what it came to, as JSON: hours, counts, speed, exit "
+        "code and what to do next (docs/summary.md). By default `target-posthog-summary.json` "
+        "beside the ledger's file, or in the working folder when the ledger is on a server. A "
+        "preview writes `summary.json` into its own folder instead.",
+    ),
+    th.Property(
         "preview_path",
         th.StringType(nullable=True),
         title="Preview folder",

@@ -14,10 +14,12 @@ import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 from enum import Enum, auto
 
 TYPE_CHECKING = False  # `typing` would take as long as all else here
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -39,6 +41,10 @@ class StoppedBySignal(BaseException):
         self.signum = signum
 
 
+def _ignore_name(_: str) -> None:
+    """Do nothing."""
+
+
 class _Phase(Enum):
     #: Somebody else's program, such as a test, who sees to its signals.
     OTHERS = auto()
@@ -57,6 +63,7 @@ class Signals:
         self._exit_code = _STOPPED
         self._is_stopping = False
         self._times_left = _TIMES
+        self._give_up: Callable[[str], object] = _ignore_name
 
     def listen(self) -> None:
         """Begin with the start of the program."""
@@ -67,9 +74,15 @@ class Signals:
         # would give the signals their default back, and a finished run would look killed.
         atexit.register(_ignore)
 
-    def begin(self) -> None:
-        """Note that `StoppedBySignal` is caught from now on."""
+    def begin(self, give_up: Callable[[str], object] | None = None) -> None:
+        """Note that `StoppedBySignal` is caught from now on.
+
+        Args:
+            give_up: called with the signal's name when nobody hears it, and the process ends as
+                it stands.
+        """
         self._phase = _Phase.RUNNING
+        self._give_up = give_up or self._give_up
         sys.unraisablehook = self._unraisable
 
     def end(self) -> None:
@@ -105,6 +118,8 @@ class Signals:
                 return
             self._times_left -= 1
             if self._times_left < 0:
+                with suppress(Exception):
+                    self._give_up(signal.Signals(signum).name)
                 _leave(_LATE, signum, _STOPPED)
             _set_timer(_AGAIN_SECONDS)
             raise StoppedBySignal(signum)

@@ -21,7 +21,6 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
-from target_posthog import progress
 from target_posthog.capture.hosts import ingestion_host, without_credentials
 from target_posthog.common.about_text import AboutText
 from target_posthog.common.checked_mapper import CheckedMapper
@@ -47,6 +46,8 @@ from target_posthog.input.intake import fits
 from target_posthog.input.reader import SingerLines
 from target_posthog.input.tap_end import early_end, tells_of_an_earlier_run
 from target_posthog.model import MappedRecord, Skipped, StreamRecord
+from target_posthog.monitor import Monitor
+from target_posthog.progress import Hours
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
@@ -54,6 +55,7 @@ from target_posthog.sdk import RecordWithoutSchema
 from target_posthog.settings import SETTINGS
 from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
+from target_posthog.summary import Summary
 from target_posthog.validation import api_key_of, checked_config, parts_kept_back
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.messages import BlockStream
@@ -80,7 +82,6 @@ _EARLIER_PREVIEWS = (
     "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
     "alone."
 )
-_AFTER_PREVIEW = "Next: to send, take `preview_path` out. The preview left the state as it was."
 
 
 class TargetPosthog(Target):
@@ -100,8 +101,6 @@ class TargetPosthog(Target):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._started = time.monotonic()
-        self._progress = progress.Progress(self._started)
         self._begun = False
         #: Streams whose schema names no fields.
         self._bare_streams: list[str] = []
@@ -114,7 +113,8 @@ class TargetPosthog(Target):
         self.conversions = Conversions(self.config)
         self.runtime = self._open()
         self.delivery = self.runtime.delivery
-        self._states = StateWriter(self.delivery, self._write_state, self._progress.reached)
+        self.monitor = Monitor(self.runtime, self._destination, self._summary)
+        self._states = StateWriter(self.delivery, self._write_state, self.monitor.reached)
         self.delivery.on_settled = self._states.write_safe
         self._batches: BatchIntake | None = None
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
@@ -122,6 +122,12 @@ class TargetPosthog(Target):
         self._reader.on_idle = self._on_idle
         if self.config["protocol"] == "batch":
             self._reader.fast = FastRecords(self)
+
+    @property
+    def _summary(self) -> Summary | None:
+        """The summary of this process, which `cli` writes at every exit; commands have none."""
+        context = click.get_current_context(silent=True)
+        return None if context is None else context.find_object(Summary)
 
     def _open(self) -> Runtime:
         program = f"{self.name}/{self.plugin_version}"
@@ -485,37 +491,35 @@ class TargetPosthog(Target):
         super().process_endofpipe()
         self._finish()
         self.delivery.fates.limit.check_at_the_end(is_preview=self.runtime.preview is not None)
+        self.monitor.say_next_step()
 
     def _finish(self) -> None:
-        counts = self.delivery.counts
-        destination = f"sent to {without_credentials(ingestion_host(self.config['host']))}"
-        if not counts.exported:
-            destination = "there was nothing to send"
-        elif not counts.accepted:
-            destination = "nothing was delivered"
-        preview = self.runtime.preview
+        counts, preview = self.delivery.counts, self.runtime.preview
+        outcome = f"sent to {self._destination}"
         if preview is not None:
-            preview.summarise(counts.as_json())
-            destination = f"previewed in {self.config['preview_path']}, nothing was sent"
-        block = progress.summary(
-            counts,
-            seconds=time.monotonic() - self._started,
-            destination=destination,
-            rejects=self.runtime.rejects.place,
-            early=early_end(
+            outcome = f"previewed in {self._destination}, nothing was sent"
+        elif not counts.exported:
+            outcome = "there was nothing to send"
+        elif not counts.accepted:
+            outcome = "nothing was delivered"
+        self._tell_wishes_in_vain()
+        self.monitor.finish(
+            outcome,
+            early_end(
                 is_closed=self._is_closed,
                 has_records=counts.exported > 0,
-                hours=progress.Hours.of_state(self._latest_state),
+                hours=Hours.of_state(self._latest_state),
             ),
         )
-        self._tell_wishes_in_vain()
-        for line in block.splitlines():
-            self.logger.info(line)
-        if preview is not None:
-            if earlier := preview.count_earlier():
-                self.logger.warning(_EARLIER_PREVIEWS, earlier, preview.path)
-            self.logger.info(_AFTER_PREVIEW)
+        if preview is not None and (earlier := preview.count_earlier()):
+            self.logger.warning(_EARLIER_PREVIEWS, earlier, preview.path)
         self.close()
+
+    @property
+    def _destination(self) -> str:
+        """Where the events go, as it may be shown."""
+        preview = self.config.get("preview_path")
+        return preview or without_credentials(ingestion_host(self.config["host"]))
 
     def _tell_wishes_in_vain(self) -> None:
         """Warn of entries of the settings that met nothing, unless nothing at all came."""
@@ -551,14 +555,14 @@ class TargetPosthog(Target):
         stalls = self.delivery.dispatcher.stalls
         if self._batches is not None:
             stalls.watch(now, counts.accepted, is_waiting=not self._batches.is_idle)
-        line = self._progress.line(now, counts, stalled=stalls.seconds(now))
-        if line is not None:
-            self.logger.info(line)
+        self.monitor.look(now, stalled=stalls.seconds(now))
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        if self._summary is not None:
+            self._summary.config = self._config
         # Before the default is filled in.
         self._is_rejects_path_given = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))

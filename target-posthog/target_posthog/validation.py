@@ -147,6 +147,8 @@ def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
     problems = []
     if "://" in (config.get("preview_path") or ""):
         problems.append("`preview_path` is an address; it must be a folder of this machine.")
+    if "://" in (config.get("summary_path") or ""):
+        problems.append("`summary_path` is an address; it must be a file of this machine.")
     rejects = config["rejects_path"]
     if is_address(rejects) and (problem := problem_of(rejects)):
         problems.append(

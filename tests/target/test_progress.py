@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_posthog.progress import Counts, Hours, Progress, summary
+from target_posthog.progress import Counts, Hours, Progress
 
 
 def state(next_hour: object, until: object = "2024-01-02T00:00:00Z") -> dict[str, Any]:
@@ -104,46 +104,6 @@ def test_what_is_on_its_way_is_what_has_no_fate_yet() -> None:
         rejected=Counter(bad_time=1),
     )
     assert counts.open == 1
-
-
-def test_the_end_of_a_good_run_is_one_short_block() -> None:
-    """No line about what did not happen."""
-    counts = Counts(exported=1_000, accepted=1_000, links=12)
-    block = summary(counts, seconds=61.4, destination="sent to X", rejects="rejects/a.jsonl")
-    assert block.splitlines() == [
-        "Done in 0:01:01: sent to X.",
-        "  exported        1,000  records from the tap",
-        "  accepted        1,000",
-        "  superseded          0",
-        "  skipped             0",
-        "  rejected            0",
-        "  links              12  devices joined to their user",
-    ]
-
-
-def test_the_end_names_every_rule_and_code_and_where_to_look() -> None:
-    """So that the user can go on without the documentation."""
-    counts = Counts(
-        exported=10,
-        accepted=4,
-        superseded=1,
-        skipped=Counter(skip_events=2),
-        rejected=Counter(bad_time=2, no_distinct_id=1),
-        groups=4,
-        shared_devices=3,
-        added_rejected=Counter(refused_by_posthog=1),
-    )
-    block = summary(counts, seconds=1, destination="sent to X", rejects="rejects/a.jsonl")
-    assert block.splitlines()[3:] == [
-        "  superseded          1  older versions of the same event",
-        "  skipped             2  skip_events 2",
-        "  rejected            3  bad_time 2, no_distinct_id 1",
-        "  links               0  devices joined to their user",
-        "  groups              4  group updates",
-        "  shared              3  further users of a device, not joined to it",
-        "  PostHog refused 1 links or group updates.",
-        "Next: look at rejects/a.jsonl, one line for each, with its reason.",
-    ]
 
 
 def test_the_summary_file_adds_up() -> None:

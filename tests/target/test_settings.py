@@ -188,6 +188,7 @@ WISHES: Json = {
     "remove_batch_files": True,
     "check_api_key": False,
     "rejects_path": "r",
+    "summary_path": "s.json",
     "ledger_url": "sqlite:///l.db",
     "host": "https://eu.i.posthog.com",
     "app_host": "https://eu.posthog.com",

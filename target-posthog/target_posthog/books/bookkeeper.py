@@ -26,6 +26,9 @@ class Bookkeeper:
     """Keeps the open lines of a run.
 
     What comes is of the current epoch, which ends with each state that is noted.
+
+    Attributes:
+        earliest: the first export hour of the records before a state, empty before there is one.
     """
 
     def __init__(self) -> None:
@@ -35,6 +38,7 @@ class Bookkeeper:
         #: What earlier states of this run closed of hours that may go on.
         self._closed: dict[Unit, Line] = {}
         self._next_hour: str | None = None
+        self.earliest = ""
 
     def take(self, stream: str, counts: BlockCounts) -> None:
         """Note events of records that came.
@@ -96,6 +100,9 @@ class Bookkeeper:
             named = {unit._replace(stretch=stretch): line for unit, line in closed.items()}
             self._go_on(named, stretch)
             return list(named.items())
+        self.earliest = min(
+            (hour for hour in (self.earliest, *(unit.hour for unit in closed)) if hour), default=""
+        )
         next_hour = f"{hours.next_hour:%Y-%m-%dT%H}"
         # A record without an hour, such as a line that is no JSON, belongs to those before it.
         stretch = f"before {next_hour}"

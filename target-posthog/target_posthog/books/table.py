@@ -110,11 +110,16 @@ class Book:
         ledger: the database, and the project.
         run: what names this run.
         utc_now: the clock.
+
+    Attributes:
+        project: what names the PostHog project, a digest of its token.
+        run: see above.
     """
 
     def __init__(self, ledger: Ledger, run: str, utc_now: Callable[[], datetime]) -> None:
         self._ledger = ledger
-        self._run = run
+        self.project = ledger.project
+        self.run = run
         self._utc_now = utc_now
         ledger.make_tables(_METADATA)
 
@@ -133,7 +138,7 @@ class Book:
         table = _HOURS.c
         query = (
             sa.select(_HOURS)
-            .where(table.project == self._ledger.project)
+            .where(table.project == self.project)
             .order_by(table.hour, table.app, table.stream, table.written_at, table.stretch)
         )
         rows = self._ledger.transact(lambda connection: connection.execute(query).all())
@@ -150,7 +155,7 @@ class Book:
                 *(events.exported, events.accepted, events.superseded),
             )
             .join(_HOURS, is_same)
-            .where(events.project == self._ledger.project)
+            .where(events.project == self.project)
             .order_by(events.day, events.event, hours.hour, hours.app)
         )
         for row in self._ledger.transact(lambda connection: connection.execute(query).all()):
@@ -173,7 +178,7 @@ class Book:
         ]
         connection.execute(sa.insert(_HOURS), hours)
         events = [
-            {"project": self._ledger.project, "unit": unit_id, **row}
+            {"project": self.project, "unit": unit_id, **row}
             for unit_id, (_, line) in by_id.items()
             for row in _rows_of_kinds(line)
         ]
@@ -190,7 +195,7 @@ class Book:
                 sa.select(*columns).where(these)
             ):
                 # A later state of the same run writes the sum anew.
-                found[unit_id] = attempt - 1 if run == self._run else attempt, exported
+                found[unit_id] = attempt - 1 if run == self.run else attempt, exported
         return found
 
     def _take_out(self, connection: sa.Connection, ids: Sequence[str]) -> None:
@@ -200,11 +205,11 @@ class Book:
                 connection.execute(sa.delete(table).where(these))
 
     def _are_these(self, table: sa.Table, ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c.project == self._ledger.project, table.c.unit.in_(ids))
+        return sa.and_(table.c.project == self.project, table.c.unit.in_(ids))
 
     def _row_of(self, unit_id: str, unit: Unit, line: Line, attempt: int) -> dict[str, Any]:
         return {
-            "project": self._ledger.project,
+            "project": self.project,
             "unit": unit_id,
             **unit._asdict(),
             "exported": line.exported,
@@ -216,7 +221,7 @@ class Book:
             "rejected_by_code": json.dumps(line.rejected, sort_keys=True),
             "links": line.links,
             "group_updates": line.groups,
-            "run": self._run,
+            "run": self.run,
             "attempt": attempt,
             "written_at": f"{self._utc_now():%Y-%m-%dT%H:%M:%SZ}",
         }

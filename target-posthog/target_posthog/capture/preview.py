@@ -1,4 +1,4 @@
-"""The preview: the very bodies that would be sent, as lines of a file, and a summary."""
+"""The preview: the very bodies that would be sent, as lines of a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-import orjson
 from isal import igzip
 
 from target_posthog.capture.results import SendResult
@@ -17,14 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.capture.batches import Batch
-    from target_posthog.model import Json
 
 
 class PreviewFile:
     """A `Transport` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
 
     Args:
-        folder: where the file and `summary.json` go.
+        folder: where the file goes.
         started: the start of the run, UTC.
     """
 
@@ -48,15 +46,6 @@ class PreviewFile:
 
     def stop(self) -> None:
         """Do nothing: nothing is waited for."""
-
-    def summarise(self, counts: Json) -> None:
-        """Write what the run came to, as `summary.json`."""
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            text = orjson.dumps(counts, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-            (self._folder / "summary.json").write_bytes(text)
-        except OSError as error:
-            raise self._unwritable(error) from error
 
     def count_earlier(self) -> int:
         """Return how many previews of other runs the folder holds."""

@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import click
 from typing_extensions import override
 
-from target_posthog import progress
 from target_posthog.cli import run
 from target_posthog.commands.mapped_records import MappedRecords
 from target_posthog.common.remote_lines import folder_of, is_address
+from target_posthog.end_of_run import block_of
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import AddedEvent, Converted, Json, Link, Rejected, Skipped
@@ -56,6 +56,10 @@ logger = logging.getLogger("target-posthog")
 
 NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
+_NEXT = (
+    "Next: look at the rejects files again; they hold what is left, one line for each, with its "
+    "reason."
+)
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
 _REPEATED = Skipped("duplicate")
@@ -413,15 +417,17 @@ class Replay:
         destination = f"replayed {files} rejects files"
         if self._target.runtime.preview is not None:
             destination += f" to {self._target.config['preview_path']}, nothing was sent"
-        block = progress.summary(
-            self._target.delivery.counts,
+        counts = self._target.delivery.counts
+        block = block_of(
+            counts,
             seconds=time.monotonic() - self._started,
             destination=destination,
-            rejects="the rejects files again; they hold what is left",
             source="rejected records",
         )
         for line in block.splitlines():
             logger.info(line)
+        if counts.rejected or counts.added_rejected:
+            logger.info(_NEXT)
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})

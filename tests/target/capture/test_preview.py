@@ -47,9 +47,7 @@ def test_a_body_is_one_line_as_it_would_be_sent(tmp_path: Path) -> None:
 
 def test_a_preview_of_nothing_is_only_a_summary(tmp_path: Path) -> None:
     """No events, no request."""
-    preview = PreviewFile(tmp_path / "preview", NOW)
-    preview.summarise({"exported": 0})
-    preview.close()
+    run_target({"preview_path": "preview"}, [schema(), state({})], tmp_path).checked()
     assert [path.name for path in (tmp_path / "preview").iterdir()] == ["summary.json"]
 
 
@@ -119,7 +117,8 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         *records([row(1), row(1), row(2, event_type="left out"), bad, row(3)]),
     ]
     finished = run_target(settings, messages, tmp_path).checked()
-    assert json.loads((tmp_path / "preview" / "summary.json").read_text()) == {
+    summary = json.loads((tmp_path / "preview" / "summary.json").read_text())
+    counts = {
         "exported": 5,
         "accepted": 2,
         "superseded": 0,
@@ -131,6 +130,9 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         "refused_links_and_group_updates": {},
         "warnings": {},
     }
+    assert {name: summary[name] for name in counts} == counts
+    assert summary["is_preview"]
+    assert summary["destination"] == "preview"
     assert "previewed in preview, nothing was sent" in finished.stderr
 
 

@@ -1,0 +1,87 @@
+"""What a run says at its end: one block of counts, and what to do next. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    from target_posthog.progress import Counts
+
+
+def block_of(
+    counts: Counts,
+    *,
+    seconds: float,
+    destination: str,
+    source: str = "records from the tap",
+    early: str | None = None,
+) -> str:
+    """Return the block at the end of a run.
+
+    Args:
+        counts: what the run came to.
+        seconds: how long it took.
+        destination: where the events went, in words.
+        source: what was counted as exported, in words.
+        early: what speaks against a good end of the tap.
+    """
+    ended = "Done in" if early is None else "The input ended after"
+    lines = [
+        f"{ended} {timedelta(seconds=round(seconds))}: {destination}.",
+        *([] if early is None else [early]),
+        f"  exported {counts.exported:>12,}  {source}",
+        f"  accepted {counts.accepted:>12,}",
+        f"  superseded {counts.superseded:>10,}{_by_later(counts.superseded)}",
+        f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
+        f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
+        f"  links    {counts.links:>12,}  devices joined to their user",
+    ]
+    if counts.groups:
+        lines.append(f"  groups   {counts.groups:>12,}  group updates")
+    if counts.shared_devices:
+        lines.append(
+            f"  shared   {counts.shared_devices:>12,}  further users of a device, not joined to it"
+        )
+    if counts.added_rejected:
+        lines.append(f"  PostHog refused {counts.added_rejected.total():,} links or group updates.")
+    if counts.warned:
+        lines.append(f"  warnings {counts.warned.total():>12,}{_by_name(counts.warned)}")
+    return "\n".join(lines)
+
+
+def next_step(
+    counts: Counts, *, rejects: str, early: str | None = None, is_preview: bool = False
+) -> str:
+    """Return what to do after a run that came to its end, in one line.
+
+    Args:
+        counts: what the run came to.
+        rejects: where the rejects are, in words.
+        early: what speaks against a good end of the tap.
+        is_preview: nothing was sent.
+    """
+    steps = []
+    if early is not None:
+        steps.append("see the log of the tap.")
+    if counts.rejected or counts.added_rejected:
+        steps.append(f"look at {rejects}, one line for each, with its reason.")
+    if is_preview:
+        steps.append("to send, take `preview_path` out. The preview left the state as it was.")
+    elif early is not None:
+        steps.append("run again.")
+    elif not steps:
+        steps.append("run again at any time for what is new.")
+    text = " ".join(f"{step[0].upper()}{step[1:]}" for step in steps)
+    return f"{text[0].lower()}{text[1:]}"
+
+
+def _by_later(superseded: int) -> str:
+    return "  older versions of the same event" if superseded else ""
+
+
+def _by_name(counter: Counter[str]) -> str:
+    shown = ", ".join(f"{name} {count:,}" for name, count in counter.most_common())
+    return f"  {shown}" if shown else ""

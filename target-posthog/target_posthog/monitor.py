@@ -1,0 +1,109 @@
+"""What a run tells while it goes on and at its end, from its counts."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.end_of_run import block_of, next_step
+from target_posthog.progress import Progress
+from target_posthog.speed import Speed
+
+if TYPE_CHECKING:
+    from target_posthog.delivery.delivery import Delivery
+    from target_posthog.model import Json
+    from target_posthog.runtime import Runtime
+    from target_posthog.summary import Summary
+
+logger = logging.getLogger("target-posthog")
+
+
+class Monitor:
+    """Tells of one run, in the log and in its summary.
+
+    Args:
+        runtime: what the run has open.
+        destination: where the events go: an address, or the folder of a preview.
+        summary: of this process; None when the run has none.
+
+    Attributes:
+        counts: one number per fate of a record.
+        next_step: what to do next, once the run came to its end.
+    """
+
+    def __init__(self, runtime: Runtime, destination: str, summary: Summary | None) -> None:
+        self.counts = runtime.delivery.counts
+        self.next_step = ""
+        self._delivery: Delivery = runtime.delivery
+        self._project = runtime.book.project
+        self._is_preview = runtime.preview is not None
+        self._rejects = runtime.rejects
+        self._destination = destination
+        self._summary = summary
+        self._started = time.monotonic()
+        self._progress = Progress(self._started)
+        self._speed = Speed(self._started)
+        self._has_ended = False
+        self._tap_end: str | None = None
+        if summary is not None:
+            summary.run = runtime.book.run
+            summary.told = self
+            summary.begin()
+
+    def reached(self, state: Any) -> None:
+        """Take in a STATE of the tap before which everything is delivered."""
+        self._progress.reached(state, self._delivery.fates.book.earliest)
+
+    def look(self, now: float, *, stalled: float) -> None:
+        """Say how far the run is, if it is time.
+
+        Args:
+            now: seconds, of `time.monotonic`.
+            stalled: see `Progress.line`.
+        """
+        if now >= self._speed.next:
+            self._speed.take(now, self.counts, self._progress.hour)
+        line = self._progress.line(now, self.counts, stalled=stalled)
+        if line is not None:
+            logger.info(line)
+            if self._summary is not None:
+                self._summary.go_on()
+
+    def finish(self, outcome: str, early: str | None) -> None:
+        """Say what the run came to, at the end of the input.
+
+        Args:
+            outcome: what became of the events, in words.
+            early: what speaks against a good end of the tap.
+        """
+        self._has_ended, self._tap_end = True, early
+        seconds = time.monotonic() - self._started
+        block = block_of(self.counts, seconds=seconds, destination=outcome, early=early)
+        for line in block.splitlines():
+            logger.info(line)
+        self.next_step = next_step(
+            self.counts,
+            rejects=self._rejects.place,
+            early=early,
+            is_preview=self._is_preview,
+        )
+
+    def say_next_step(self) -> None:
+        """Say what to do next: the last line of a run that came to its end."""
+        logger.info("Next: %s", self.next_step)
+
+    def as_json(self) -> Json:
+        """Return what is known of the run for its summary, besides its counts."""
+        self._speed.take(time.monotonic(), self.counts, self._progress.hour)
+        has_rejects = self.counts.rejected or self.counts.added_rejected
+        return {
+            "project": self._project,
+            "destination": self._destination,
+            "is_preview": self._is_preview,
+            "rejects": self._rejects.place if has_rejects else None,
+            "hours": self._progress.range_as_json(),
+            "tap_ended": self._tap_end is None if self._has_ended else None,
+            "tap_end": self._tap_end,
+            "speed": self._speed.as_json(),
+        }

@@ -1,0 +1,235 @@
+"""The summary of a run: one JSON file, written anew when it begins, now and then, and at each exit.
+
+Meltano ends with 1 whatever the target's exit code was (`meltano.core.plugin_invoker`), so the file
+says which it was, and what to do about it.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+import uuid
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.progress import Counts
+from target_posthog.speed import per_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_posthog.errors import TargetPosthogError
+    from target_posthog.model import Json
+
+#: What the user does after a run, by its exit code; see `errors`.
+EXIT_CLASSES = MappingProxyType({0: "done", 1: "retry", 2: "fix", 3: "look"})
+_RUNNING = "running"
+_IN_A_PREVIEW = "summary.json"
+_USUAL_LEDGER = Path("target-posthog.db")
+
+
+class Told(Protocol):
+    """What can tell of a run that has begun."""
+
+    counts: Counts
+    next_step: str
+
+    def as_json(self) -> Json:
+        """Return what is known of the run, besides its counts."""
+
+
+class Summary:
+    """Writes the summary of this process's run.
+
+    Args:
+        version: that of the target.
+        utc_now: the clock.
+        clock: seconds that only go forward.
+
+    Attributes:
+        config: the settings, as far as they could be read; without any there is no file.
+        told: what the run tells; None before it has begun.
+        run: what names it, in the book, too.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        utc_now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config: Mapping[str, Any] | None = None
+        self.told: Told | None = None
+        self.run = uuid.uuid4().hex
+        self._version = version
+        self._utc_now = utc_now
+        self._clock = clock
+        self._started_at = utc_now()
+        self._started = clock()
+
+    def begin(self) -> None:
+        """Say that the run goes on, in place of what an earlier one had said.
+
+        Raises:
+            FixConfiguration: the file that the user asked for cannot be written.
+        """
+        problem = self._write(None)
+        # The preview itself tells when its folder cannot be written.
+        if problem and self._setting == "summary_path":
+            raise FixConfiguration(
+                f"The summary cannot be written: {problem}.",
+                "Set `summary_path` to a file in a folder that you may write to.",
+            )
+
+    def go_on(self) -> None:
+        """Write how far the run is."""
+        self._write(None)
+
+    def end(
+        self, exit_code: int, failure: TargetPosthogError | None = None
+    ) -> TargetPosthogError | None:
+        """Write how the run ended; return what is to be told when that cannot be written.
+
+        Args:
+            exit_code: of the process.
+            failure: what stopped it.
+        """
+        problem = self._write(exit_code, failure)
+        # A read-only folder stops no run whose user asked for no summary.
+        if problem is None or self._setting is None:
+            return None
+        return RunAgain(
+            f"The summary cannot be written: {problem}.",
+            f"Make room or set `{self._setting}` to another place, and run again.",
+        )
+
+    @property
+    def _setting(self) -> str | None:
+        """The setting that says where it goes, if one does."""
+        config = self.config or {}
+        return next((name for name in ("preview_path", "summary_path") if config.get(name)), None)
+
+    def _write(
+        self, exit_code: int | None, failure: TargetPosthogError | None = None
+    ) -> str | None:
+        """Write the file in one step; return what stands against it."""
+        path = None if self.config is None else place_of(self.config)
+        if path is None:
+            return None
+        text = json.dumps(self._as_json(exit_code, failure), indent=2) + "\n"
+        try:
+            _put(path, text, is_last=exit_code is not None)
+        except OSError as error:
+            return f"{path} ({error.strerror})"
+        return None
+
+    def _as_json(self, exit_code: int | None, failure: TargetPosthogError | None) -> Json:
+        counts = Counts() if self.told is None else self.told.counts
+        seconds = self._clock() - self._started
+        now = self._utc_now()
+        return {
+            "run": self.run,
+            "version": self._version,
+            "process": os.getpid(),
+            "started_at": _rfc3339(self._started_at),
+            "updated_at": _rfc3339(now),
+            "ended_at": None if exit_code is None else _rfc3339(now),
+            "exit_code": exit_code,
+            "exit_class": _RUNNING if exit_code is None else EXIT_CLASSES.get(exit_code, "retry"),
+            "error": None if failure is None else str(failure),
+            "next": self._next_step(failure),
+            "seconds": round(seconds, 3),
+            "events_per_second": per_second(counts.exported, seconds),
+            **counts.as_json(),
+            **(_NOT_BEGUN if self.told is None else self.told.as_json()),
+        }
+
+    def _next_step(self, failure: TargetPosthogError | None) -> str | None:
+        if failure is not None:
+            return failure.remedy or failure.happened
+        return None if self.told is None else self.told.next_step or None
+
+
+#: What is known of a run that has not begun; see `monitor`.
+_NOT_BEGUN: Mapping[str, Any] = MappingProxyType(
+    {
+        "project": None,
+        "destination": None,
+        "is_preview": None,
+        "rejects": None,
+        "hours": None,
+        "tap_ended": None,
+        "tap_end": None,
+        "speed": [],
+    }
+)
+
+
+def place_of(config: Mapping[str, Any]) -> Path | None:
+    """Return where the summary of a run with these settings goes; None when it cannot be told.
+
+    A preview keeps its own beside what it shows: it must not replace that of the last real run.
+
+    Args:
+        config: the settings as they were read; anything may be wrong with them.
+    """
+    preview, place = config.get("preview_path"), config.get("summary_path")
+    if preview:
+        return _file(preview, _IN_A_PREVIEW)
+    if place:
+        return _file(place)
+    ledger = _ledger_file(config.get("ledger_url")) or _USUAL_LEDGER
+    return ledger.with_name(f"{ledger.stem}-summary.json")
+
+
+def _ledger_file(ledger_url: Any) -> Path | None:
+    """Return the file of a ledger; None when it is on a server, in memory, or no ledger at all."""
+    try:
+        url = make_url(ledger_url or "")
+    except ArgumentError:
+        return None
+    database = url.database or ""
+    # SQLite's own URIs begin with `file:`, as memory does with `:` (sqlite.org/uri.html).
+    is_file = url.get_backend_name() == "sqlite" and database and ":" not in database[:6]
+    return Path(database) if is_file else None
+
+
+def _put(path: Path, text: str, *, is_last: bool) -> None:
+    """Write a file for this user's eyes in one step; bring the last one to the disk."""
+    # A link is followed, and a device such as /dev/null stays what it is.
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise FileExistsError(errno.EEXIST, "it is not a file")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with open(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - with its rights
+            file.write(text)
+            if is_last:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _file(place: Any, *inside: str) -> Path | None:
+    if not isinstance(place, str) or "://" in place or "\0" in place:
+        return None
+    return Path(place, *inside)
+
+
+def _rfc3339(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,83 @@
+"""What a run says at its end."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from target_posthog.end_of_run import block_of, next_step
+from target_posthog.progress import Counts
+
+DELIVERED = Counts(exported=10, accepted=10)
+REJECTED = Counts(exported=10, accepted=9, rejected=Counter(bad_time=1))
+EARLY = "The tap sent no record and no STATE: see its log."
+
+
+def test_the_end_of_a_good_run_is_one_short_block() -> None:
+    """No line about what did not happen."""
+    counts = Counts(exported=1_000, accepted=1_000, links=12)
+    block = block_of(counts, seconds=61.4, destination="sent to X")
+    assert block.splitlines() == [
+        "Done in 0:01:01: sent to X.",
+        "  exported        1,000  records from the tap",
+        "  accepted        1,000",
+        "  superseded          0",
+        "  skipped             0",
+        "  rejected            0",
+        "  links              12  devices joined to their user",
+    ]
+
+
+def test_the_end_names_every_rule_and_code() -> None:
+    """So that the user can go on without the documentation."""
+    counts = Counts(
+        exported=10,
+        accepted=4,
+        superseded=1,
+        skipped=Counter(skip_events=2),
+        rejected=Counter(bad_time=2, no_distinct_id=1),
+        groups=4,
+        shared_devices=3,
+        added_rejected=Counter(refused_by_posthog=1),
+    )
+    block = block_of(counts, seconds=1, destination="sent to X")
+    assert block.splitlines()[3:] == [
+        "  superseded          1  older versions of the same event",
+        "  skipped             2  skip_events 2",
+        "  rejected            3  bad_time 2, no_distinct_id 1",
+        "  links               0  devices joined to their user",
+        "  groups              4  group updates",
+        "  shared              3  further users of a device, not joined to it",
+        "  PostHog refused 1 links or group updates.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "early", "told"),
+    [
+        pytest.param(DELIVERED, None, "run again at any time for what is new.", id="good"),
+        pytest.param(Counts(), None, "run again at any time for what is new.", id="nothing"),
+        pytest.param(
+            REJECTED, None, "look at R, one line for each, with its reason.", id="rejects"
+        ),
+        pytest.param(DELIVERED, EARLY, "see the log of the tap. Run again.", id="early"),
+        pytest.param(
+            REJECTED,
+            EARLY,
+            "see the log of the tap. Look at R, one line for each, with its reason. Run again.",
+            id="early, with rejects",
+        ),
+    ],
+)
+def test_a_run_ends_with_what_to_do_next(counts: Counts, early: str | None, told: str) -> None:
+    """Whatever it came to."""
+    assert next_step(counts, rejects="R", early=early) == told
+
+
+def test_a_preview_ends_with_how_to_send() -> None:
+    """After a look at its rejects."""
+    assert next_step(REJECTED, rejects="R", is_preview=True) == (
+        "look at R, one line for each, with its reason. To send, take `preview_path` out. The "
+        "preview left the state as it was."
+    )

@@ -1,0 +1,242 @@
+"""The summary of a run: where it is, what it says at each exit, and what it never holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.summary import place_of
+from tests.fakes.posthog_capture import Fault
+from tests.support.processes import run_target, start
+from tests.support.rows import row, rows
+from tests.support.singer import record, records, schema, state
+
+if TYPE_CHECKING:
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+PLACE = "target-posthog-summary.json"
+
+
+def summary_in(folder: Path, name: str = PLACE) -> Json:
+    """Return a summary, after seeing that it is the only file that was made for it."""
+    parts = [path.name for path in folder.iterdir() if path.name.startswith(f".{name}")]
+    assert parts == []
+    summary: Json = json.loads((folder / name).read_text())
+    return summary
+
+
+def hours_state(next_hour: int) -> Json:
+    """Return a STATE of `tap-amplitude`: so many hours of the day are out, of six."""
+    bookmark = {
+        "next_export_hour": f"2024-01-31T{next_hour:02}:00:00Z",
+        "export_until": "2024-01-31T06:00:00Z",
+    }
+    return state({"bookmarks": {"events": bookmark}})
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        ({}, PLACE),
+        ({"ledger_url": "sqlite:///target-posthog.db"}, PLACE),
+        ({"ledger_url": "sqlite:////var/lib/eu.sqlite"}, "/var/lib/eu-summary.json"),
+        ({"ledger_url": "sqlite:///ledgers/eu"}, "ledgers/eu-summary.json"),
+        ({"ledger_url": "sqlite://"}, PLACE),
+        ({"ledger_url": "sqlite:///:memory:"}, PLACE),
+        ({"ledger_url": "sqlite:///file:x.db?uri=true"}, PLACE),
+        ({"ledger_url": "postgresql://u:hush@host/base"}, PLACE),
+        ({"ledger_url": "no address"}, PLACE),
+        ({"ledger_url": 5}, PLACE),
+        ({"summary_path": "out/eu.json", "ledger_url": "sqlite:///a/b.db"}, "out/eu.json"),
+        ({"summary_path": ""}, PLACE),
+        ({"summary_path": 5}, None),
+        ({"summary_path": "s3://bucket/summary.json"}, None),
+        ({"summary_path": "out.json", "preview_path": "shown"}, "shown/summary.json"),
+        ({"preview_path": ["x"]}, None),
+    ],
+)
+def test_the_summary_lies_beside_the_ledger_unless_a_setting_says_where(
+    config: Json, place: str | None
+) -> None:
+    """Whatever else is wrong with the settings: they may be what stops the run."""
+    assert place_of(config) == (None if place is None else Path(place))
+
+
+def test_a_good_run_says_that_it_is_done(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Everything that the log says, as data."""
+    bad = row(9, event_time="never", server_upload_time="never")
+    told = [row(number, server_upload_time="2024-01-31 01:30:00.000000") for number in (1, 2)]
+    messages = [schema(), *records(told), hours_state(2), record(bad), hours_state(6)]
+    run_target(config, messages, tmp_path).checked()
+    summary = summary_in(tmp_path)
+    assert (summary["exit_code"], summary["exit_class"], summary["error"]) == (0, "done", None)
+    assert summary["exported"] == 3
+    assert summary["accepted"] == 2
+    assert summary["rejected"] == {"bad_time": 1}
+    assert summary["destination"] == capture.url
+    assert summary["hours"] == {
+        "from": "2024-01-31T01:00:00Z",
+        "next": "2024-01-31T06:00:00Z",
+        "until": "2024-01-31T06:00:00Z",
+        "done": 5,
+        "total": 5,
+    }
+    assert (summary["tap_ended"], summary["tap_end"]) == (True, None)
+    assert summary["next"].startswith(f"look at {summary['rejects']}")
+    assert (tmp_path / summary["rejects"]).is_file()
+    assert summary["speed"][-1]["accepted"] == 2
+    assert summary["started_at"] <= summary["ended_at"]
+    assert summary["seconds"] > 0
+    assert stat.S_IMODE((tmp_path / PLACE).stat().st_mode) == 0o600
+
+
+def test_a_tap_that_ended_early_is_in_the_summary(tmp_path: Path, config: Json) -> None:
+    """Its own exit code is not ours to know."""
+    messages = [schema(), record(row(1)), hours_state(2)]
+    run_target(config, messages, tmp_path).checked()
+    summary = summary_in(tmp_path)
+    assert summary["tap_ended"] is False
+    assert "2024-01-31T02Z" in summary["tap_end"]
+    assert summary["next"] == "see the log of the tap. Run again."
+
+
+@pytest.mark.parametrize(
+    ("settings", "messages", "code", "kind", "words"),
+    [
+        pytest.param({"api_key": "phx_hush"}, [], 2, "fix", "personal API key", id="wrong setting"),
+        pytest.param({"workers": -1}, [], 2, "fix", "`workers`", id="wrong number"),
+        pytest.param({"fliter": 1}, [], 2, "fix", "fliter", id="unknown setting"),
+        pytest.param(
+            {"ledger_url": "sqlite:///no/such/folder/l.db", "summary_path": PLACE},
+            [],
+            1,
+            "retry",
+            "ledger",
+            id="no ledger",
+        ),
+        pytest.param({}, ["{]"], 1, "retry", "not a Singer message", id="broken input"),
+        pytest.param(
+            {"max_reject_ratio": 0},
+            [schema(), record(row(1, event_time="x", server_upload_time="x"))],
+            3,
+            "look",
+            "max_reject_ratio",
+            id="rejects",
+        ),
+    ],
+)
+def test_a_run_that_failed_says_how_and_what_to_do(
+    tmp_path: Path,
+    config: Json,
+    settings: Json,
+    messages: list[Json | str],
+    code: int,
+    kind: str,
+    words: str,
+) -> None:
+    """The line of its log is there, word for word, and its last words alone."""
+    finished = run_target({**config, **settings}, messages, tmp_path)
+    assert finished.exit_code == code, finished.stderr
+    summary = summary_in(tmp_path)
+    assert (summary["exit_code"], summary["exit_class"]) == (code, kind)
+    assert words in summary["error"]
+    assert summary["error"] in finished.stderr
+    assert summary["next"] in summary["error"]
+    assert "hush" not in (tmp_path / PLACE).read_text()
+
+
+def test_a_signal_is_in_the_summary(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+    """While the run goes on, it says so: what an earlier run left there no longer holds."""
+    (tmp_path / PLACE).write_text('{"exit_class": "done"}')
+    capture.fail(Fault.STATUS, times=1000, status=429, retry_after=60)
+    with start("target-posthog", {**config, "max_retry_seconds": 1800}, tmp_path) as target:
+        target.write([schema(), *records(rows(range(10))), hours_state(1)])
+        target.wait_for(lambda: capture.requests)
+        running = summary_in(tmp_path)
+        finished = target.stop(signal.SIGTERM)
+    assert (running["exit_class"], running["exit_code"]) == ("running", None)
+    assert running["ended_at"] is None
+    assert finished.exit_code == 1
+    summary = summary_in(tmp_path)
+    assert (summary["exit_class"], summary["run"]) == ("retry", running["run"])
+    assert summary["error"].startswith("Stopped by SIGTERM.")
+    assert summary["tap_ended"] is None
+
+
+def test_the_summary_and_the_book_name_the_run_and_the_project_alike(
+    tmp_path: Path, config: Json
+) -> None:
+    """So that a report can tell which lines a run wrote."""
+    from target_posthog.books.table import Book  # noqa: PLC0415 - only here
+    from target_posthog.identity.ledger import Ledger  # noqa: PLC0415 - only here
+
+    run_target(config, [schema(), record(row(1)), state({})], tmp_path).checked()
+    summary = summary_in(tmp_path)
+    ledger = Ledger(f"sqlite:///{tmp_path}/target-posthog.db", config["api_key"])
+    (line,) = Book(ledger, "", lambda: None).lines()  # type: ignore[arg-type, return-value]
+    ledger.close()
+    assert (line.run, ledger.project) == (summary["run"], summary["project"])
+    assert config["api_key"] not in (tmp_path / PLACE).read_text()
+
+
+def test_a_place_that_was_asked_for_and_cannot_be_written_stops_the_run_before_it_sends(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Somebody waits for that file."""
+    (tmp_path / "folder").mkdir()
+    for place in ("folder", os.devnull, "target-posthog.json/x"):
+        finished = run_target({**config, "summary_path": place}, [schema()], tmp_path)
+        assert finished.exit_code == 2, place
+        assert "The summary cannot be written" in finished.stderr
+    assert capture.requests == []
+    assert not Path(os.devnull).is_file()
+
+
+def test_a_place_that_nobody_asked_for_stops_no_run(tmp_path: Path, config: Json) -> None:
+    """With the ledger on a server the working folder may be read-only."""
+    (tmp_path / PLACE).mkdir()
+    run_target(config, [schema(), record(row(1)), state({})], tmp_path).checked()
+
+
+def test_an_address_is_no_place_for_the_summary(tmp_path: Path, config: Json) -> None:
+    """It is refused with the other settings, and nothing of that name is made here."""
+    finished = run_target({**config, "summary_path": "s3://b/s.json"}, [], tmp_path)
+    assert finished.exit_code == 2
+    assert "`summary_path` is an address" in finished.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"target-posthog.json"}
+
+
+def test_a_link_to_the_summary_stays_a_link(tmp_path: Path, config: Json) -> None:
+    """Its folder may be another volume."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / PLACE).symlink_to(tmp_path / "other" / "s.json")
+    run_target(config, [schema(), state({})], tmp_path).checked()
+    assert (tmp_path / PLACE).is_symlink()
+    assert summary_in(tmp_path / "other", "s.json")["exit_class"] == "done"
+
+
+def test_a_preview_leaves_the_summary_of_the_last_run_alone(tmp_path: Path, config: Json) -> None:
+    """It tells of itself in its own folder, when it fails, too."""
+    run_target(config, [schema(), state({})], tmp_path).checked()
+    before = (tmp_path / PLACE).read_bytes()
+    finished = run_target({**config, "preview_path": "shown"}, ["{]"], tmp_path)
+    assert finished.exit_code == 1
+    assert (tmp_path / PLACE).read_bytes() == before
+    assert summary_in(tmp_path / "shown", "summary.json")["exit_class"] == "retry"
+
+
+def test_what_is_no_run_leaves_no_summary(tmp_path: Path) -> None:
+    """To ask for the version says nothing of a migration."""
+    for arguments in (["--version"], ["--about"], ["--no-such-option"]):
+        with start("target-posthog", {}, tmp_path, *arguments) as target:
+            target.finish()
+    assert {path.name for path in tmp_path.iterdir()} == {"target-posthog.json"}
