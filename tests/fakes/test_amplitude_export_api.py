@@ -1,17 +1,24 @@
-"""The Export API's stand-in serves and refuses what the service does."""
+"""The Export API's stand-in serves and refuses what the service does: one row for each case."""
 
 from __future__ import annotations
 
+import random
+import socket
 import threading
-from collections import Counter
+import time
+import zipfile
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from tests.fakes.amplitude_export_api import (
+    API_KEY,
+    SECRET_KEY,
     AmplitudeExportApi,
+    Fault,
     Request,
 )
 from tests.fakes.amplitude_reading import (
@@ -27,205 +34,299 @@ from tests.fakes.amplitude_reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-    from tests.fakes.amplitude_answers import NotFoundForm
+HOUR_0 = "start=20240101T00&end=20240101T00"
+INVALID_KEY = {
+    "http_code": 403,
+    "type": "unspecified",
+    "message": "Unspecified Error",
+    "metadata": {"details": "Invalid API Key"},
+}
 
 
-@pytest.fixture
-def api() -> Iterator[AmplitudeExportApi]:
-    """A project with ten rows in each of the hours 0, 1 and 9."""
-    with AmplitudeExportApi(rows_of(hour(0), hour(1), hour(9)), now=LONG_AFTER) as running:
-        yield running
+@pytest.mark.parametrize(
+    ("query", "details"),
+    [
+        *((f"start={start}&end=20240102T00", "start") for start in ("", "2024-01-01", "20240101")),
+        *((f"start={start}&end=20240102T00", "start") for start in ("20240101T5", "20240101T24")),
+        *((f"start=20240101T00&end={end}", "end") for end in ("20240230T00", "20240101T00:00")),
+        *((f"start=20240101T00&end={end}", "end") for end in ("20240101T0٣", " 20240101T03")),
+        ("start=20240101T00", "end"),
+        ("start=20240101T01&end=20240101T00", "end is before start"),
+        ("start=20230101T00&end=20240101T00", "365"),
+    ],
+)
+def test_a_range_that_is_none_is_400(api: AmplitudeExportApi, query: str, details: str) -> None:
+    """Hours have one form, both are needed, and 365 days are the most."""
+    response = requests.get(f"{api.url}/api/2/export?{query}", auth=KEYS, timeout=30)
+
+    assert response.status_code == 400
+    assert details in error_of(response)["metadata"]["details"]
+    assert "size" not in response.text
+    assert api.hours_served() == {}
 
 
-class TestRange:
-    """Which rows a range brings."""
-
-    def test_both_hours_of_a_range_are_included(self, api: AmplitudeExportApi) -> None:
-        """T00 to T01 brings the rows of both hours, and one hour is H to H."""
-        both = get(api, "20240101T00", "20240101T01")
-        one = get(api, "20240101T01")
-
-        assert Counter(uuids_of(both.content)) == Counter(
-            str(item["uuid"]) for item in rows_of(hour(0), hour(1))
-        )
-        assert sorted(uuids_of(one.content)) == [str(i["uuid"]) for i in rows_of(hour(1))]
-
-    def test_the_upload_clock_decides_the_hour_to_its_last_microsecond(self) -> None:
-        """A row of 00:59:59.999999 is of hour 0 and one of 01:00:00 is of hour 1."""
-        last, first = row(hour(1) - timedelta(microseconds=1)), row(hour(1))
-        with AmplitudeExportApi([first, last], now=LONG_AFTER) as api:
-            assert uuids_of(get(api, "20240101T00").content) == [last["uuid"]]
-            assert uuids_of(get(api, "20240101T01").content) == [first["uuid"]]
-
-    @pytest.mark.parametrize("start", ["", "2024-01-01", "20240101", "20240101T5", "20240101T24"])
-    def test_a_start_that_is_no_hour_is_refused(self, api: AmplitudeExportApi, start: str) -> None:
-        """Anything but YYYYMMDDTHH of a real hour gets 400, and is no request for a range."""
-        response = get(api, start, "20240102T00")
-
-        assert response.status_code == 400
-        assert "start" in error_of(response)["metadata"]["details"]
-        assert api.requests == []
-        assert [stray.status for stray in api.stray_requests] == [400]
-
-    @pytest.mark.parametrize(
-        "end", ["20240230T00", "20240101T00:00", "20240101T0٣", " 20240101T03"]
+@pytest.mark.parametrize(
+    "header", [None, "Bearer abc", "Basic", "Basic ***", "Basic /w==", ("wrong", SECRET_KEY)]
+)
+def test_other_credentials_are_refused(
+    api: AmplitudeExportApi, header: str | tuple[str, str] | None
+) -> None:
+    """No keys get 401 and wrong ones 403, even while a fault waits."""
+    api.fail(Fault.SERVER_5XX)
+    auth = header if isinstance(header, tuple) else None
+    headers = {"Authorization": header} if isinstance(header, str) else {}
+    response = requests.get(
+        f"{api.url}/api/2/export?{HOUR_0}", auth=auth, headers=headers, timeout=30
     )
-    def test_an_end_that_is_no_hour_is_refused(self, api: AmplitudeExportApi, end: str) -> None:
-        """The end is read as strictly as the start."""
-        response = get(api, "20240101T00", end)
 
-        assert response.status_code == 400
-        assert "end" in error_of(response)["metadata"]["details"]
-
-    def test_start_and_end_are_both_required(self, api: AmplitudeExportApi) -> None:
-        """A request without `end` gets 400."""
-        response = requests.get(f"{api.url}/api/2/export?start=20240101T00", auth=KEYS, timeout=30)
-
-        assert response.status_code == 400
-        assert "end" in error_of(response)["metadata"]["details"]
-
-    def test_an_end_before_the_start_is_refused(self, api: AmplitudeExportApi) -> None:
-        """A range that runs backwards gets 400, and not "no data"."""
-        response = get(api, "20240101T01", "20240101T00")
-
-        assert response.status_code == 400
-        assert error_of(response)["metadata"]["details"] == "end is before start"
-
-    def test_a_range_is_365_days_at_the_most(self, api: AmplitudeExportApi) -> None:
-        """365 days to the hour are served; one hour more gets a 400 that is not about size."""
-        longest = get(api, "20230101T01", "20240101T00")
-        longer = get(api, "20230101T00", "20240101T00")
-
-        assert longest.status_code == 200
-        assert longer.status_code == 400
-        assert "365" in error_of(longer)["metadata"]["details"]
-        assert "size" not in longer.text
+    assert response.status_code == (403 if auth else 401)
+    if auth:
+        assert error_of(response) == INVALID_KEY
+        assert get(api, auth=(API_KEY, "wrong")).json() == response.json()
+    else:
+        assert response.headers["WWW-Authenticate"].startswith("Basic")
+    assert api.requests[0].sent_keys == bool(header)
+    assert api.pending_faults() == [Fault.SERVER_5XX]
 
 
-class TestReadiness:
-    """When an hour can be had."""
+@pytest.mark.parametrize("path", ["/", "/api/2/exports", "/api/2/export/", "/export"])
+def test_a_wrong_path_is_a_404_page_that_does_not_say_no_data(
+    api: AmplitudeExportApi, path: str
+) -> None:
+    """A wrong address must not be taken for an empty range."""
+    response = requests.get(api.url + path, auth=KEYS, timeout=30)
 
-    def test_an_hour_is_hidden_until_three_hours_after_its_start(
-        self, api: AmplitudeExportApi
-    ) -> None:
-        """Hour 1 is there from 04:00 on and a microsecond before looks empty."""
-        api.now = hour(4) - timedelta(microseconds=1)
-        early = get(api, "20240101T01")
-        api.now = hour(4)
-        ready = get(api, "20240101T01")
-
-        assert early.status_code == 404
-        assert ready.status_code == 200
-
-    def test_a_range_over_the_edge_silently_lacks_the_new_hours(
-        self, api: AmplitudeExportApi
-    ) -> None:
-        """200 does not mean that every hour of the range was ready."""
-        api.now = hour(3) + timedelta(minutes=59)
-        response = get(api, "20240101T00", "20240101T01")
-
-        assert response.status_code == 200
-        assert len(uuids_of(response.content)) == 10
-        assert api.hours_served() == {hour(0): 1}
-
-    def test_the_clock_may_stand_in_another_zone(self, api: AmplitudeExportApi) -> None:
-        """04:30 at UTC+2 is 02:30 UTC: hour 0 is still hidden."""
-        api.now = datetime(2024, 1, 1, 4, 30, tzinfo=timezone(timedelta(hours=2)))
-
-        assert get(api, "20240101T00").status_code == 404
-
-    def test_without_a_clock_of_its_own_it_goes_by_the_real_time(self) -> None:
-        """The hour that runs now is hidden, the hour four hours ago is there."""
-        now = datetime.now(timezone.utc)
-        past = now - timedelta(hours=4)
-        with AmplitudeExportApi([row(now), row(past)]) as api:
-            response = get(api, f"{past:%Y%m%dT%H}", f"{now:%Y%m%dT%H}")
-
-        assert uuids_of(response.content) == [row(past)["uuid"]]
-
-    def test_a_clock_without_a_zone_is_a_mistake(self) -> None:
-        """A naive `now` would shift the edge unseen, so it is refused."""
-        with pytest.raises(ValueError, match="time zone"):
-            AmplitudeExportApi([], now=datetime(2024, 1, 1))  # noqa: DTZ001 - the mistake itself
-
-    def test_rows_can_arrive_while_it_runs(self, api: AmplitudeExportApi) -> None:
-        """A new hour shows up as it would for a schedule."""
-        api.add_rows(rows_of(hour(5), count=1))
-
-        assert len(uuids_of(get(api, "20240101T05").content)) == 1
+    assert response.status_code == 404
+    assert "404: Not Found" in response.text
+    assert "Raw data" not in response.text
+    assert [stray.target for stray in api.stray_requests] == [path]
 
 
-class TestNoData:
-    """Ranges without events."""
+@pytest.mark.parametrize(
+    ("now", "start", "end", "hours"),
+    [
+        (LONG_AFTER, "20240101T00", "20240101T01", [0, 1]),
+        (LONG_AFTER, "20240101T01", "20240101T01", [1]),
+        (LONG_AFTER, "20230101T01", "20240101T00", [0]),
+        (LONG_AFTER, "20240101T01", "20240101T09", [1, 9]),
+        (LONG_AFTER, "20240101T03", "20240101T03", []),
+        # An hour is hidden until three hours after its start, whatever the zone of the clock.
+        (hour(4) - timedelta(microseconds=1), "20240101T01", "20240101T01", []),
+        (hour(4), "20240101T01", "20240101T01", [1]),
+        (hour(3) + timedelta(minutes=59), "20240101T00", "20240101T01", [0]),
+        (
+            datetime(2024, 1, 1, 4, 30, tzinfo=timezone(timedelta(hours=2))),
+            "20240101T00",
+            "20240101T00",
+            [],
+        ),
+    ],
+    ids=str,
+)
+def test_a_range_brings_the_hours_that_are_ready(
+    api: AmplitudeExportApi, now: datetime, start: str, end: str, hours: list[int]
+) -> None:
+    """Both ends are included; what is not ready is left out silently, 404 when nothing is left."""
+    api.now = now
+    response = get(api, start, end)
 
-    def test_a_wholly_empty_range_is_404_in_both_known_forms(self, api: AmplitudeExportApi) -> None:
-        """The recorded text comes plain and in the envelope by turns."""
-        plain, wrapped = get(api, "20240101T03"), get(api, "20240101T03")
-
-        assert (plain.status_code, plain.text) == (404, "Raw data files were not found.")
-        assert wrapped.status_code == 404
-        assert error_of(wrapped)["metadata"]["details"] == "Raw data files were not found."
-
-    @pytest.mark.parametrize(("form", "first"), [("plain", "R"), ("json", "{")])
-    def test_the_form_of_no_data_can_be_fixed(self, form: NotFoundForm, first: str) -> None:
-        """A test that needs one form always gets it."""
-        with AmplitudeExportApi([], now=LONG_AFTER, not_found_form=form) as api:
-            bodies = [get(api).text for _ in range(3)]
-
-        assert [body[0] for body in bodies] == [first] * 3
-
-    def test_an_empty_hour_inside_a_range_just_has_no_file(self, api: AmplitudeExportApi) -> None:
-        """A range in which only some hours are empty is 200."""
-        response = get(api, "20240101T01", "20240101T09")
-
-        assert response.status_code == 200
-        assert {name.split("_")[2].split("#")[0] for name in files_of(response.content)} == {
-            "1",
-            "9",
-        }
+    assert response.status_code == (200 if hours else 404)
+    assert api.hours_served() == {hour(number): 1 for number in hours}
+    if hours:
+        expected = rows_of(*map(hour, hours))
+        assert sorted(uuids_of(response.content)) == sorted(str(one["uuid"]) for one in expected)
 
 
-class TestRecords:
-    """What a test can find out afterwards."""
+def test_the_clock_is_the_real_one_or_has_a_zone() -> None:
+    """The hour that runs now is hidden; a naive `now` would shift the edge unseen."""
+    now = datetime.now(timezone.utc)
+    past = now - timedelta(hours=4)
+    with AmplitudeExportApi([row(now), row(past)]) as api:
+        response = get(api, f"{past:%Y%m%dT%H}", f"{now:%Y%m%dT%H}")
 
-    def test_requests_are_recorded_in_order_with_their_hours_and_status(
-        self, api: AmplitudeExportApi
-    ) -> None:
-        """The record tells the range as it was asked for, not as it was cut to what is ready."""
-        get(api, "20240101T00", "20240101T09")
-        get(api, "20240101T03")
-        get(api, "20260101T00", "20240101T00")
+    assert uuids_of(response.content) == [row(past)["uuid"]]
+    with pytest.raises(ValueError, match="time zone"):
+        AmplitudeExportApi([], now=datetime(2024, 1, 1))  # noqa: DTZ001 - the mistake itself
 
-        assert api.requests == [
-            Request(hour(0), hour(9), 200),
-            Request(hour(3), hour(3), 404),
-            Request(datetime(2026, 1, 1, tzinfo=timezone.utc), hour(0), 400),
+
+@pytest.mark.parametrize(("form", "first"), [("plain", "RRR"), ("json", "{{{"), (None, "R{R")])
+def test_an_empty_range_is_404_in_both_known_forms(form: Any, first: str) -> None:
+    """Plain and in the envelope by turns, or as a test wants it."""
+    fixed = {} if form is None else {"not_found_form": form}
+    with AmplitudeExportApi([], now=LONG_AFTER, **fixed) as api:
+        replies = [get(api) for _ in range(3)]
+
+    assert {reply.status_code for reply in replies} == {404}
+    assert "".join(reply.text[0] for reply in replies) == first
+    assert all("Raw data files were not found." in reply.text for reply in replies)
+
+
+def test_an_archive_has_amplitudes_form(api: AmplitudeExportApi) -> None:
+    """Hours are not padded, partitions do not count up, members are stored; rows as they are."""
+    odd = {**row(hour(10)), "event_type": "half \ud83d"}
+    last = row(hour(10) + timedelta(microseconds=3599999999))
+    api.add_rows([odd, last])
+    body = get(api, "20240101T00", "20240101T10").content
+    with zipfile.ZipFile(BytesIO(body)) as archive:
+        members = archive.infolist()
+
+    names = [member.filename for member in members]
+    assert names[:6] == [
+        f"203138/203138_2024-01-01_{number}#{partition}.json.gz"
+        for number in (0, 1, 9)
+        for partition in (627, 70)
+    ]
+    assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
+    by_uuid = {one["uuid"]: one for rows in files_of(body).values() for one in rows}
+    wanted = [*rows_of(hour(0), hour(1), hour(9)), odd, last]
+    assert by_uuid == {one["uuid"]: one for one in wanted}
+
+
+def test_a_day_before_hourly_files_comes_whole_and_a_busy_hour_in_many_files() -> None:
+    """Before 2014-11-12 one hour brings its day; no file has more rows than its limit."""
+    day = datetime(2014, 11, 11, tzinfo=timezone.utc)
+    rows = rows_of(*(day + timedelta(hours=n) for n in (0, 23, 24)), count=2)
+    with AmplitudeExportApi(rows, now=LONG_AFTER) as api:
+        old, new = (files_of(get(api, text).content) for text in ("20141111T07", "20141112T00"))
+    with AmplitudeExportApi(
+        [row(hour(0), n) for n in range(2500)], now=LONG_AFTER, rows_per_file=2
+    ) as api:
+        busy = files_of(get(api).content)
+
+    assert list(old) == [f"203138/203138_2014-11-11#{n}.json.gz" for n in (627, 70)]
+    assert list(new) == [f"203138/203138_2014-11-12_0#{n}.json.gz" for n in (627, 70)]
+    assert (len(busy), {len(rows) for rows in busy.values()}) == (1250, {2})
+
+
+def test_repeats_bring_the_same_rows_in_another_order() -> None:
+    """Whatever the range they came in before; to the byte the same for the same seed."""
+    repeats = []
+    for seed in (1, 1, 2):
+        with AmplitudeExportApi(rows_of(hour(0), hour(1)), now=LONG_AFTER, seed=seed) as api:
+            wide = files_of(get(api, "20240101T00", "20240101T01").content)
+            repeats.append(get(api).content)
+            again = files_of(get(api).content)
+    narrow = files_of(repeats[-1])
+
+    assert set(narrow) < set(wide)
+    assert set(narrow) == set(again)
+    assert list(narrow) != list(again)
+    assert all(rows != wide[name] for name, rows in narrow.items())
+    assert {one["uuid"] for rows in narrow.values() for one in rows} == {
+        one["uuid"] for rows in again.values() for one in rows
+    }
+    assert repeats[0] == repeats[1] != repeats[2]
+
+
+def test_an_archive_above_the_size_limit_is_400() -> None:
+    """Exactly the limit is served; the real text is not known, so a test can try any."""
+    rows = rows_of(hour(0))
+    with AmplitudeExportApi(rows, now=LONG_AFTER) as api:
+        size = len(get(api).content)
+    for more, text in ((0, None), (-1, "too large"), (-1, "4GB!")):
+        said = {"size_text": text} if text == "4GB!" else {}
+        with AmplitudeExportApi(rows, now=LONG_AFTER, size_limit=size + more, **said) as api:
+            response = get(api)
+        assert response.status_code == (400 if text else 200)
+        assert text is None or text in error_of(response)["metadata"]["details"]
+
+
+def test_requests_are_recorded_with_their_range_and_status(api: AmplitudeExportApi) -> None:
+    """As they were asked for; an hour read twice counts twice, from many threads too."""
+    get(api, "20240101T00", "20240101T03")
+    get(api, "20240101T03")
+    readers = [threading.Thread(target=get, args=(api, "20240101T01")) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(30)
+
+    assert api.requests == [
+        Request(hour(0), hour(3), 200),
+        Request(hour(3), hour(3), 404),
+        *[Request(hour(1), hour(1), 200)] * 4,
+    ]
+    assert api.hours_served() == {hour(0): 1, hour(1): 5}
+    assert api.stray_requests == []
+
+
+def test_a_sixth_request_at_once_is_429() -> None:
+    """Five may be under way; the end of the block ends a stall and delivers what is under way."""
+    answers: list[int] = []
+    with AmplitudeExportApi(rows_of(hour(0)), now=LONG_AFTER) as api:
+        api.fail(Fault.SLOW, times=6, seconds=60)
+        readers = [
+            threading.Thread(target=lambda: answers.append(get(api).status_code)) for _ in range(5)
         ]
-        assert api.stray_requests == []
-
-    def test_served_hours_are_those_with_rows_once_per_delivery(
-        self, api: AmplitudeExportApi
-    ) -> None:
-        """An hour read twice counts twice; an hour without rows does not count."""
-        get(api, "20240101T00", "20240101T03")
-        get(api, "20240101T01")
-
-        assert api.hours_served() == {hour(0): 1, hour(1): 2}
-
-    def test_readers_at_once_are_all_recorded(self, api: AmplitudeExportApi) -> None:
-        """Requests from several threads lose no record and no delivery."""
-
-        def read() -> None:
-            for _ in range(25):
-                assert get(api).status_code == 200
-
-        readers = [threading.Thread(target=read) for _ in range(4)]
         for reader in readers:
             reader.start()
-        for reader in readers:
-            reader.join(30)
+        eventually(lambda: api.under_way == 5)
+        sixth = get(api)
+    for reader in readers:
+        reader.join(10)
 
-        assert api.requests == [Request(hour(0), hour(0), 200)] * 100
-        assert api.hours_served() == {hour(0): 100}
+    assert sixth.status_code == 429
+    assert "Exceeded concurrent limit" in error_of(sixth)["metadata"]["details"]
+    assert "Retry-After" not in sixth.headers
+    assert (answers, api.most_under_way, api.pending_faults()) == ([200] * 5, 6, [Fault.SLOW])
+
+
+def test_rude_readers_leave_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
+    """One that leaves half way has not got the hour; nonsense gets 400; nothing is printed."""
+    noise = random.Random(0).randbytes(12_000_000).hex()
+    with AmplitudeExportApi([{**row(hour(0)), "x": noise}], now=LONG_AFTER) as api:
+        address = f"{api.url}/api/2/export?{HOUR_0}"
+        with requests.get(address, auth=KEYS, timeout=30, stream=True) as response:
+            response.raw.read(1000)
+        eventually(lambda: api.under_way == 0)
+        place = ("127.0.0.1", int(api.url.rpartition(":")[2]))
+        with socket.create_connection(place, timeout=30) as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            assert b"400" in connection.recv(1000)
+
+        assert api.hours_served() == {}
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_end_waits_neither_for_idle_nor_for_stalled_readers() -> None:
+    """Kept-alive connections and long stalls end with the block, at once."""
+    threads = threading.active_count()
+    with AmplitudeExportApi(rows_of(hour(0)), now=LONG_AFTER) as api:
+        url = api.url
+        session = requests.Session()
+        session.get(f"{url}/api/2/export?{HOUR_0}", auth=KEYS, timeout=30)
+        api.fail(Fault.SLOW, seconds=600)
+        with pytest.raises(requests.ReadTimeout):
+            get(api, timeout=0.1)
+        began = time.monotonic()
+    session.close()
+
+    assert time.monotonic() - began < 1.5
+    assert threading.active_count() == threads
+    with pytest.raises(requests.ConnectionError, match="refused"):
+        requests.get(url, timeout=5)
+
+
+def test_a_mistake_of_the_stand_in_itself_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in here must not look like a fault of the service."""
+
+    def break_down(*_: object) -> None:
+        raise LookupError("a bug")
+
+    monkeypatch.setattr(AmplitudeExportApi, "_export", break_down)
+    with (
+        pytest.raises(LookupError, match="a bug"),
+        AmplitudeExportApi([]) as api,
+        pytest.raises(requests.ConnectionError),
+    ):
+        get(api)
+
+
+def eventually(happened: Callable[[], bool]) -> None:
+    """Wait until something has happened, or fail."""
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.005)
