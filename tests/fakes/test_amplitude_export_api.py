@@ -154,7 +154,7 @@ def test_the_clock_is_the_real_one_or_has_a_zone() -> None:
 @pytest.mark.parametrize(("form", "first"), [("plain", "RRR"), ("json", "{{{"), (None, "R{R")])
 def test_an_empty_range_is_404_in_both_known_forms(form: Any, first: str) -> None:
     """Plain and in the envelope by turns, or as a test wants it."""
-    fixed = {} if form is None else {"not_found_form": form}
+    fixed: dict[str, Any] = {} if form is None else {"not_found_form": form}
     with AmplitudeExportApi([], now=LONG_AFTER, **fixed) as api:
         replies = [get(api) for _ in range(3)]
 
@@ -226,7 +226,7 @@ def test_an_archive_above_the_size_limit_is_400() -> None:
     with AmplitudeExportApi(rows, now=LONG_AFTER) as api:
         size = len(get(api).content)
     for more, text in ((0, None), (-1, "too large"), (-1, "4GB!")):
-        said = {"size_text": text} if text == "4GB!" else {}
+        said: dict[str, Any] = {"size_text": text} if text == "4GB!" else {}
         with AmplitudeExportApi(rows, now=LONG_AFTER, size_limit=size + more, **said) as api:
             response = get(api)
         assert response.status_code == (400 if text else 200)
