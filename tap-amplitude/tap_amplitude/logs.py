@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 
+from singer_sdk.exceptions import AbortedSyncExceptionBase
 from singer_sdk.metrics import get_metrics_logger
 
 from tap_amplitude.common.peer_words import one_line
+from tap_amplitude.errors import TapError
 
 _SMALL_TALK = (
     "Parsing env var for settings",
@@ -42,4 +45,15 @@ def says_something(record: logging.LogRecord) -> bool:
         record.levelno != logging.INFO
         or not str(record.msg).startswith(_SMALL_TALK)
         or logging.getLogger().isEnabledFor(logging.DEBUG)
+    )
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Filter a stream's log: no small talk, and no "unhandled error" for one that is handled.
+
+    That is by `cli`, or by `--test`.
+    """
+    return says_something(record) and not (
+        isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))
+        and str(record.msg).startswith("An unhandled error occurred while syncing")
     )

@@ -215,18 +215,25 @@ SECRETS = frozenset({"api_key", "secret_key"})
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings in the types that the tap works with; valid once `problems` found nothing."""
+    """The settings in the types that the tap works with; valid once `problems` found nothing.
+
+    Attributes:
+        base_url: What `api_url` says, or else `region`.
+        rejects_path: None when a bad line is to fail.
+        batch: Where BATCH files go; None when records are to be written.
+    """
 
     region: str
     base_url: str
     api_key: str
     secret_key: str
-    start: datetime | None
-    end: datetime | None
+    start_date: datetime | None
+    end_date: datetime | None
     archive_path: str | None
     max_window_hours: int
     parallel_downloads: int
     lookback_hours: int
+    on_bad_line: str
     rejects_path: str | None
     max_reject_ratio: float
     spool_path: Path | None
@@ -234,6 +241,7 @@ class Settings:
     max_member_bytes: int
     answer_seconds: int
     retry_seconds: int
+    batch: BatchConfig | None
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
@@ -241,48 +249,51 @@ class Settings:
 
         Args:
             config: What the user set, with the defaults filled in.
-
-        Returns:
-            The settings; both dates are whole hours.
         """
-        start, end = date_in(config, "start_date"), date_in(config, "end_date")
-        archive, spool = config.get("archive_path"), config.get("spool_path")
-        rejects = config["rejects_path"] if config["on_bad_line"] == "reject" else None
+        spool, on_bad_line = config.get("spool_path"), config["on_bad_line"]
         return cls(
             region=config["region"],
             base_url=config.get("api_url") or REGION_URLS[config["region"]],
             api_key=config.get("api_key") or "",
             secret_key=config.get("secret_key") or "",
-            start=floor_to_hour(start) if start else None,
-            end=ceil_to_hour(end) if end else None,
-            archive_path=archive or None,
+            start_date=date_in(config, "start_date"),
+            end_date=date_in(config, "end_date"),
+            archive_path=config.get("archive_path") or None,
             max_window_hours=config["max_window_hours"],
             parallel_downloads=config["parallel_downloads"],
             lookback_hours=config["lookback_hours"],
-            rejects_path=rejects or None,
+            on_bad_line=on_bad_line,
+            rejects_path=(config["rejects_path"] or None) if on_bad_line == "reject" else None,
             max_reject_ratio=config["max_reject_ratio"],
             spool_path=Path(spool).expanduser() if spool else None,
             max_spool_bytes=config["max_spool_gb"] * _GIB,
             max_member_bytes=config["max_member_gb"] * _GIB,
             answer_seconds=config["request_timeout_seconds"],
             retry_seconds=config["max_retry_seconds"],
+            batch=_batch_in(config),
         )
 
+    @property
+    def start(self) -> datetime | None:
+        """The first hour."""
+        return floor_to_hour(self.start_date) if self.start_date else None
 
-def read_batch_config(config: Mapping[str, Any]) -> BatchConfig | None:
-    """Read `batch_config`.
+    @property
+    def end(self) -> datetime | None:
+        """The first hour that is not wanted."""
+        return ceil_to_hour(self.end_date) if self.end_date else None
 
-    Args:
-        config: A valid configuration.
+    @property
+    def place(self) -> str:
+        """Where events come from, for messages."""
+        return self.archive_path or self.base_url
 
-    Returns:
-        Where BATCH files go; None when they are not asked for.
-    """
-    batch = config.get("batch_config")
-    encoding = (batch or {}).get("encoding") or {}
-    if not batch or encoding.get("format") == "records":
+
+def _batch_in(config: Mapping[str, Any]) -> BatchConfig | None:
+    batch = config.get("batch_config") or {}
+    encoding, storage = batch.get("encoding") or {}, batch.get("storage") or {}
+    if encoding.get("format") == "records" or not storage.get("root"):
         return None
-    storage = batch["storage"]
     return BatchConfig(
         encoding=BaseBatchFileEncoding(
             format=encoding.get("format") or "jsonl",
@@ -297,6 +308,6 @@ def read_batch_config(config: Mapping[str, Any]) -> BatchConfig | None:
 
 
 def date_in(config: Mapping[str, Any], name: str) -> datetime | None:
-    """Read a date of a configuration; None when it is not set, or no date."""
+    """Return a date of a configuration; None when it is not set, or no date."""
     value = config.get(name)
     return parse(value) if value else None

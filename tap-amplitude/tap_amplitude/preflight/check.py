@@ -51,7 +51,7 @@ def check(
         if given.has_dates and not given.is_wrong("archive_path"):
             yield from dates_as_understood(given.config)
             yield from archive_findings(bookmark, settings, now)
-    yield from room_findings(given.config, settings)
+    yield from room_findings(settings)
 
 
 def _settings_of(given: Given, regions: Mapping[str, str]) -> Settings:

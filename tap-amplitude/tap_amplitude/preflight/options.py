@@ -12,10 +12,12 @@ from singer_sdk.plugin_base import _ConfigInput
 
 from tap_amplitude.common.findings import as_json, as_text, exit_code_of
 from tap_amplitude.common.given_settings import load_variables
+from tap_amplitude.given_files import checked_file
 from tap_amplitude.preflight.given import given_by_variables, read_given
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark
-from tap_amplitude.tap import TapAmplitude, checked_file, checked_state
+from tap_amplitude.state.given_state import checked_state
+from tap_amplitude.tap import TapAmplitude
 
 if TYPE_CHECKING:
     from collections.abc import Callable

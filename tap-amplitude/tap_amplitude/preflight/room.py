@@ -6,15 +6,14 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_amplitude.common.findings import Finding, Level
 from tap_amplitude.common.places import existing, folder_finding, place_finding
 from tap_amplitude.common.remote_lines import folder_of, is_address
-from tap_amplitude.settings import read_batch_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from tap_amplitude.settings import Settings
 
@@ -23,20 +22,18 @@ _GB = 1024**3
 _FULL_BYTES = 200_000_000
 
 
-def room_findings(config: Mapping[str, Any], settings: Settings) -> Iterator[Finding]:
+def room_findings(settings: Settings) -> Iterator[Finding]:
     """Say whether what a run writes can be written, and has room.
 
     Args:
-        config: A configuration whose values fit.
-        settings: The same, as the tap works with it.
+        settings: Settings whose values fit.
     """
     wanted: list[tuple[str, Path]] = []
     if settings.archive_path is None:
         spool = settings.spool_path or Path(tempfile.gettempdir())
         yield folder_finding("spool", "spool_path", spool)
         wanted.append(("downloads", spool))
-    batch = read_batch_config(config)
-    if batch is not None:
+    if (batch := settings.batch) is not None:
         root = batch.storage.root
         yield place_finding("batch", "batch_config.storage.root", root, **batch.storage.params)
         if not is_address(root):

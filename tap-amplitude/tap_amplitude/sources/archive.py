@@ -16,8 +16,11 @@ from tap_amplitude.files.names import NAMED_LIKE
 from tap_amplitude.files.row_kinds import Rows
 from tap_amplitude.files.spool import Spool
 from tap_amplitude.files.zip_stores import OpenZips
-from tap_amplitude.sources.file_plan import Listing
-from tap_amplitude.windows import hour_text, ready_until
+from tap_amplitude.sources.file_plan import Listing, plan_files
+from tap_amplitude.sources.hour_range import HourRange, Portion
+from tap_amplitude.state.notes import not_listed
+from tap_amplitude.state.reach import Reach
+from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 
     from tap_amplitude.files.member import Member
     from tap_amplitude.settings import Settings
-    from tap_amplitude.state.reach import Reach
+    from tap_amplitude.sources.file_plan import FilePlan
+    from tap_amplitude.state.bookmark import Bookmark
 
 logger = logging.getLogger("tap-amplitude.archive_source")
 
@@ -34,6 +38,45 @@ logger = logging.getLogger("tap-amplitude.archive_source")
 _STILL_ARRIVING = timedelta(days=2)
 #: A file that is younger may have brothers that are still on their way.
 _SETTLED_AFTER = timedelta(minutes=30)
+
+
+def hours_of_files(
+    bookmark: Bookmark | None,
+    settings: Settings,
+    now: datetime,
+    *,
+    merged_ids: bool = False,
+    raw: bool = False,
+) -> HourRange:
+    """Return the hours of exported files that a run reads.
+
+    Args:
+        bookmark: What the state remembers.
+        settings: Where the files lie, and bounds.
+        now: The present moment.
+        merged_ids: See `ArchiveSource`.
+        raw: See `ArchiveSource`.
+
+    Raises:
+        TapError: The archive cannot be read, or holds no events.
+    """
+    reach = Reach.of(bookmark, settings)
+    source = ArchiveSource(settings, reach, now, merged_ids=merged_ids, raw=raw)
+    plan = plan_files(bookmark, reach, source.listing)
+    for why, member, note in plan.left_out:
+        source.left_out.add(why, member.place, note)
+    notes = [note for note in (*plan.notes, not_listed(source.not_listed())) if note]
+    if plan.bookmark is None or not plan.steps:
+        return HourRange(None, notes, left_out=source.left_out)
+    window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
+    return HourRange(window, notes, _portions(source, plan, plan.bookmark), source.left_out)
+
+
+def _portions(source: ArchiveSource, plan: FilePlan, state: Bookmark) -> Iterator[Portion]:
+    read = source.read(step.files for step in plan.steps)
+    for step, files in zip(plan.steps, read, strict=True):
+        state, end = plan.after(state, step), step.hour + HOUR
+        yield Portion(files, (end - step.since) // HOUR, state, end)
 
 
 class ArchiveSource:

@@ -1,8 +1,7 @@
-"""A project as a source: windows of the Export API, in order; `archive_source` reads files."""
+"""A project as a source: windows of the Export API, in order; `archive` reads files."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_amplitude.api.connection import Connection
@@ -10,94 +9,96 @@ from tap_amplitude.api.export import ExportApi
 from tap_amplitude.api.results import Downloaded
 from tap_amplitude.files.left_out import LeftOut
 from tap_amplitude.files.spool import Spool
+from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.downloads import Downloads
+from tap_amplitude.sources.hour_range import HourRange, Portion
+from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.windows import HOUR, WindowSize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from datetime import datetime
 
-    from tap_amplitude.files.member import Member
     from tap_amplitude.settings import Settings
-    from tap_amplitude.windows import Window
+    from tap_amplitude.sources.api_plan import ProjectPlan
+    from tap_amplitude.state.bookmark import Bookmark
 
 
-@dataclass(frozen=True)
-class VerifiedHours:
-    """A run of hours, all of whose events are at hand and verified.
-
-    Attributes:
-        window: The hours; those without files have no events.
-        hours: The hours that have files, in order.
-        window_hours: The size of the next window, to be remembered in the state.
-    """
-
-    window: Window
-    hours: Sequence[tuple[datetime, Sequence[Member]]] = field(default=())
-    window_hours: int | None = None
-
-
-class ApiSource:
-    """Reads a project through the Export API.
+def hours_of_project(
+    bookmark: Bookmark | None,
+    settings: Settings,
+    now: datetime,
+    *,
+    user_agent: str,
+    just_one: bool,
+    raw: bool,
+) -> HourRange:
+    """Return the hours of a project that a run reads through the Export API.
 
     Args:
+        bookmark: What the state remembers.
         settings: Keys, address and bounds.
+        now: The present moment.
         user_agent: How to introduce the tap to Amplitude.
-        remembered_hours: The window size that the state remembers.
         just_one: Ask for a single hour, and no more: for a test of the connection.
         raw: Events are handed over undecoded: check files as `Member.verify` says.
 
-    Attributes:
-        left_out: Which files are not read, and why.
+    Raises:
+        FixConfiguration: The state is another project's, or another range's.
     """
+    digest = project_digest(settings.region, settings.base_url, settings.api_key)
+    plan = plan_project(bookmark, settings, now, project=digest)
+    if plan.window.hours <= 0:
+        return HourRange(None, plan.notes)
+    left_out = LeftOut()
+    portions = _portions(
+        plan, settings, left_out, user_agent=user_agent, just_one=just_one, raw=raw
+    )
+    return HourRange(plan.window, plan.notes, portions, left_out)
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        user_agent: str,
-        remembered_hours: int | None,
-        just_one: bool,
-        raw: bool = False,
-    ) -> None:
-        self.left_out = LeftOut()
-        self._settings = settings
-        self._just_one = just_one
-        self._size = WindowSize.start(
+
+def _portions(
+    plan: ProjectPlan,
+    settings: Settings,
+    left_out: LeftOut,
+    *,
+    user_agent: str,
+    just_one: bool,
+    raw: bool,
+) -> Iterator[Portion]:
+    """Yield all hours of a plan; windows are downloaded ahead, and deleted when they are out."""
+    state, window = plan.bookmark, plan.window
+    spool = Spool(settings.spool_path)
+    api = ExportApi(
+        Connection.of(settings, user_agent),
+        spool=spool.path,
+        max_member_bytes=settings.max_member_bytes,
+        raw=raw,
+        retry_seconds=settings.retry_seconds,
+    )
+    downloads = Downloads(
+        api.fetch,
+        WindowSize.start(
             1 if just_one else settings.max_window_hours,
-            remembered_hours,
+            state.window_hours,
             settings.parallel_downloads,
-        )
-        self._spool = Spool(settings.spool_path)
-        self._api = ExportApi(
-            Connection.of(settings, user_agent),
-            spool=self._spool.path,
-            max_member_bytes=settings.max_member_bytes,
-            raw=raw,
-            retry_seconds=settings.retry_seconds,
-        )
-
-    def verified_hours(self, start: datetime, until: datetime) -> Iterator[VerifiedHours]:
-        """Give all verified_hours from `start` to `until`, exclusive, in order and without a gap.
-
-        Windows are downloaded, some of them ahead; each is deleted when the next one is asked for.
-        """
-        downloads = Downloads(
-            self._api.fetch,
-            self._size,
-            start,
-            min(until, start + HOUR) if self._just_one else until,
-            parallel=self._settings.parallel_downloads,
-            max_bytes=self._settings.max_spool_bytes,
-        )
-        try:
-            for arrival in downloads:
-                window, answer = arrival.window, arrival.answer
-                if isinstance(answer, Downloaded):
-                    self.left_out.absorb(answer.archive.left_out)
-                    yield VerifiedHours(window, list(answer.archive.hours()), arrival.window_hours)
-                else:
-                    yield VerifiedHours(window, window_hours=arrival.window_hours)
-        finally:
-            downloads.close()
-            self._spool.close()
+        ),
+        window.start,
+        min(window.end, window.start + HOUR) if just_one else window.end,
+        parallel=settings.parallel_downloads,
+        max_bytes=settings.max_spool_bytes,
+    )
+    try:
+        for arrival in downloads:
+            if isinstance(arrival.answer, Downloaded):
+                archive = arrival.answer.archive
+                left_out.absorb(archive.left_out)
+                for hour, files in archive.hours():
+                    state = plan.checked(state, {member.app for member in files})
+                    state = plan.after(state, hour + HOUR, arrival.window_hours)
+                    yield Portion(files, 0, state, hour + HOUR)
+            state = plan.after(state, arrival.window.end, arrival.window_hours)
+            yield Portion((), arrival.window.hours, state, arrival.window.end)
+    finally:
+        downloads.close()
+        spool.close()

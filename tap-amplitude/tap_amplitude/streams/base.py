@@ -3,70 +3,108 @@
 from __future__ import annotations
 
 import logging
-import sys
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream
-from singer_sdk.exceptions import AbortedSyncExceptionBase
-from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import RecordMessage
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
-from tap_amplitude.errors import Stopped, TapError, TooManyRejects
-from tap_amplitude.files.left_out import LeftOut
-from tap_amplitude.logs import says_something
-from tap_amplitude.output.messages import MessageWriter
+from tap_amplitude.common.object_cutter import Found
+from tap_amplitude.errors import BadLine, TooManyRejects
+from tap_amplitude.files.left_out import Why
 from tap_amplitude.output.rejects import Rejects, rejects_at
-from tap_amplitude.settings import Settings
-from tap_amplitude.sources.archive import ArchiveSource
-from tap_amplitude.sources.file_plan import plan_files
+from tap_amplitude.sdk import WholeHoursStream
 from tap_amplitude.state.bookmark import Bookmark
-from tap_amplitude.state.notes import count, not_listed
-from tap_amplitude.state.reach import Reach
+from tap_amplitude.state.notes import count
 from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
 from tap_amplitude.streams.schema_drift import SchemaDrift
-from tap_amplitude.windows import HOUR, Window, hour_text
+from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
-    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
-    from tap_amplitude.common.object_cutter import Found
+    from tap_amplitude.files.left_out import LeftOut
     from tap_amplitude.files.member import Member
-    from tap_amplitude.sources.file_plan import Step
-    from tap_amplitude.state.notes import Note
+    from tap_amplitude.sources.hour_range import HourRange
 
 
-class HourlyStream(Stream):
-    """Keeps the first hour that is not exported yet as its state.
+class HourlyStream(WholeHoursStream):
+    """Reads hour after hour, and keeps the first one that is not exported yet as its state."""
 
-    The SDK's bookmarks hold the replication key of a record. They do not fit here: events of one
-    export hour come in any order, and an hour without events must move the bookmark, too. So the
-    SDK's bookkeeping of record keys is switched off, and `write_bookmark` is called when the last
-    record of an hour is out.
-    """
-
-    # Rows keep their fields, known or not, and their types. (Conforming would also be the most
-    # expensive step of the tap.)
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
-
-    # STATE is written at the end of an hour, never after a number of records.
-    STATE_MSG_FREQUENCY = sys.maxsize
+    #: What a record is, for messages.
+    thing: ClassVar[str]
+    #: The reasons for leaving files out that this stream speaks of.
+    reasons: ClassVar[Container[Why]] = frozenset(Why)
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
+        #: How many records the run has read, of how many hours, and in how many of them.
+        self.records = self.hours_read = self.hours_with_files = 0
+        self.next_hour: datetime | None = None
         self._read_until: datetime | None = None
-        self._left_out = LeftOut()
-        self._records = 0
         self._rejects: Rejects | None = None
-        self.logger.addFilter(is_news)
+
+    def open_range(self, now: datetime, *, raw: bool) -> HourRange:
+        """Return what this run reads.
+
+        Args:
+            now: The present moment.
+            raw: Files are handed over undecoded.
+        """
+        raise NotImplementedError
+
+    def rows(self, member: Member) -> Iterator[Record | Found]:
+        """Read the records of a file, and what stands in it that is none."""
+        raise NotImplementedError
+
+    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
+        """Read hour after hour; the state moves when the last record of an hour is out.
+
+        Args:
+            context: Not used, the stream has no partitions.
+
+        Yields:
+            One record for each row of a file.
+
+        Raises:
+            TapError: An hour cannot be had, or a line of it cannot be read.
+        """
+        for files in self.hours():
+            for member in files:
+                for row in self.rows(member):
+                    if isinstance(row, Found):
+                        self.reject(member, row, records=self.records)
+                    else:
+                        self.records += 1
+                        yield row
+
+    def hours(self, *, raw: bool = False) -> Iterator[Sequence[Member]]:
+        """Yield the files of each hour that has some; the state moves when they are out.
+
+        Args:
+            raw: Files are handed over undecoded.
+        """
+        now, settings = datetime.now(timezone.utc), self.settings
+        if settings.rejects_path:
+            self._rejects = rejects_at(settings.rejects_path, now)
+        hours = self.open_range(now, raw=raw)
+        for note in hours.notes:
+            self.logger.log(logging.WARNING if note.is_warning else logging.INFO, note.text)
+        if window := hours.window:
+            number = count(window.hours, "hour")
+            self.logger.info("Exporting %s (%s) from %s.", window, number, settings.place)
+        for portion in hours.portions:
+            if portion.files:
+                yield portion.files
+                self.hours_with_files += 1
+            self.hours_read += portion.hours
+            if self._rejects:
+                self._rejects.sync()
+            self.write_bookmark(portion.bookmark, portion.read_until)
+        self._report(hours.left_out)
 
     def read_bookmark(self) -> Bookmark | None:
         """Read the state, unless the catalog asks for the full table."""
@@ -81,36 +119,47 @@ class HourlyStream(Stream):
             bookmark: Where the next run goes on.
             read_until: All hours of this run before this one are out.
         """
-        self._read_until = read_until
+        self.next_hour, self._read_until = bookmark.next_export_hour, read_until
         self.stream_state.clear()
         self.stream_state.update(bookmark.to_state())
         # Leaves out a state that did not change.
         self._tap.state_writer.write_state(self.tap_state)
+
+    def saved(self) -> str:
+        """Return what is safe when the run fails now."""
+        if self._read_until is None:
+            return "No hour was finished in this run; the state is as it was."
+        return (
+            f"All hours before {hour_text(self._read_until)} are out; the state keeps "
+            "those that the target has taken."
+        )
+
+    def observe(self, record: Record) -> Mapping[str, Any]:
+        """Return the schemas of the record's fields that the stream's schema lacks."""
+        return self._schema_drift.observe(record)
+
+    @cached_property
+    def _schema_drift(self) -> SchemaDrift:
+        return SchemaDrift({*self.schema["properties"], *self.effective_schema["properties"]})
 
     @property
     def reject_share(self) -> RejectShare | None:
         """How much the run read and rejected so far; None when nothing was."""
         if self._rejects is None or not self._rejects.count:
             return None
-        return self._share_of(self._rejects, self._records)
+        return self._share_of(self._rejects, self.records)
 
     def _share_of(self, rejects: Rejects, records: int) -> RejectShare:
         return RejectShare(self.name, rejects.count, records, rejects.place)
 
     @cached_property
     def _limit(self) -> RejectLimit:
-        return RejectLimit(Settings.read(self.config))
+        return RejectLimit(self.settings)
 
-    def _open_rejects(self, settings: Settings, now: datetime) -> None:
-        """Make ready for bad lines, if they are to be kept."""
-        if settings.rejects_path:
-            self._rejects = rejects_at(settings.rejects_path, now)
-
-    def _keep(self, rejects: Rejects, member: Member, bad: Found, *, records: int) -> None:
-        """Keep a bad line aside; stop when there are too many.
+    def reject(self, member: Member, bad: Found, *, records: int) -> None:
+        """Keep a bad line aside; stop when it must not be, or when there are too many.
 
         Args:
-            rejects: Where it goes.
             member: The file that it stands in.
             bad: The line.
             records: How many records the run has read so far.
@@ -118,6 +167,12 @@ class HourlyStream(Stream):
         Raises:
             TapError: It cannot be kept, or the run must not go on.
         """
+        rejects = self._rejects
+        if rejects is None:
+            raise BadLine(
+                f"{member.name!r}, {bad.place}, is not {self.thing}: {bad.reason}.",
+                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
+            )
         rejects.add(bad.text, reason=f"{member.name!r}, {bad.place}: {bad.reason}")
         try:
             self._limit.stop_at_too_many_rejects(self._share_of(rejects, records))
@@ -126,150 +181,29 @@ class HourlyStream(Stream):
             rejects.close()
             raise
 
-    def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
-        """Write the state when all hours of this run before one are out."""
-        if self._rejects:
-            self._rejects.sync()
-        self.write_bookmark(bookmark, read_until)
+    def _report(self, left_out: LeftOut) -> None:
+        """Say what came of the run, and what it left out."""
+        rejects = self._rejects
+        if self.hours_read:
+            level = logging.WARNING if rejects and rejects.count else logging.INFO
+            self.logger.log(level, "%s.", "; ".join(self.results()))
+        else:
+            self.logger.info(self.nothing_new())
+        if rejects:
+            rejects.close()
+        for level, sentence in left_out.sentences(self.reasons):
+            self.logger.log(level, sentence)
 
-    def _read_files(
-        self,
-        settings: Settings,
-        now: datetime,
-        *,
-        merged_ids: bool = False,
-        raw: bool = False,
-    ) -> Iterator[tuple[Step, Sequence[Member]]]:
-        """Read exported files hour by hour; move the state when the next hour is asked for."""
-        bookmark = self.read_bookmark()
-        reach = Reach.of(bookmark, settings)
-        source = ArchiveSource(settings, reach, now, merged_ids=merged_ids, raw=raw)
-        plan = plan_files(bookmark, reach, source.listing)
-        self._left_out = source.left_out
-        for why, member, note in plan.left_out:
-            self._left_out.add(why, member.place, note)
-        self._say([*plan.notes, not_listed(source.not_listed())])
-        state = plan.bookmark
-        if state is None or not plan.steps:
-            return
-        window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
-        hours = count(window.hours, "hour")
-        self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.archive_path)
-        read = source.read(step.files for step in plan.steps)
-        for step, members in zip(plan.steps, read, strict=True):
-            yield step, members
-            state = plan.after(state, step)
-            self._advance(state, step.hour + HOUR)
+    def nothing_new(self) -> str:
+        """Say that there is nothing to read."""
+        raise NotImplementedError
 
-    def _say(self, notes: Iterable[Note | None]) -> None:
-        for note in notes:
-            if note:
-                self.logger.log(logging.WARNING if note.is_warning else logging.INFO, note.text)
+    def results(self) -> Iterator[str]:
+        """Yield what came of the run, each in a few words."""
+        raise NotImplementedError
 
-    def _saved(self) -> str:
-        """Say what is safe when the run fails now."""
-        if self._read_until is None:
-            return "No hour was finished in this run; the state is as it was."
-        return (
-            f"All hours before {hour_text(self._read_until)} are out; the state keeps "
-            "those that the target has taken."
-        )
-
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        """Leave the state alone."""
-
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        """Leave the state alone: a record says nothing about its hour being whole."""
-
-    def _write_state_message(self) -> None:
-        """Write no state between two hours."""
-
-    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:  # noqa: ARG002
-        """Offer no BATCH files: the SDK's own would decode and encode every event once more."""
-        return None
-
-    def _process_record(
-        self,
-        record: Record,
-        child_context: Context | None = None,
-        partition_context: Context | None = None,
-    ) -> None:
-        """Do nothing: there are no child streams, and the SDK would copy each record for them."""
-
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
-        """Sync as the SDK does; tell failures what is safe."""
-        try:
-            with self._telling_what_is_saved():
-                yield from super()._sync_records(context, write_messages=write_messages)
-        except AbortedSyncExceptionBase:
-            # A record limit is reached: the records up to it still wait for a block to fill up.
-            if isinstance(self._tap.message_writer, MessageWriter):
-                self._tap.message_writer.flush()
-            raise
-
-    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        """Sync as the SDK does; tell failures what is safe."""
-        with self._telling_what_is_saved():
-            super()._sync_batches(batch_config, context)
-
-    @contextmanager
-    def _telling_what_is_saved(self) -> Iterator[None]:
-        try:
-            yield
-        except (TapError, Stopped) as failure:
-            failure.saved = self._saved()
-            raise
-
-    def _generate_record_messages(self, record: Record) -> Generator[RecordMessage, None, None]:
-        """Make the message of a record; the SDK's way through only when something changes it."""
-        self._look_at(record)
-        if not self._goes_out_unchanged:
-            yield from super()._generate_record_messages(record)
-            return
-        yield RecordMessage(self.name, record, time_extracted=datetime.now(timezone.utc))
-
-    @cached_property
-    def _schema_drift(self) -> SchemaDrift:
-        return SchemaDrift({*self.schema["properties"], *self.effective_schema["properties"]})
-
-    def _look_at(self, record: Record) -> None:
-        """Let the schema name the record's fields, before the record is written."""
-        if news := self._schema_drift.observe(record):
-            self._name(news)
-
-    def _name(self, news: Mapping[str, Any]) -> None:
-        """Write the SCHEMA again, with new fields; a deselected one stays out."""
-        selected = {name: kind for name, kind in news.items() if self.mask["properties", name]}
-        if not selected:
-            return
-        raw = self.stream_maps[0].raw_schema
-        schema = {**raw, "properties": {**raw["properties"], **selected}}
-        self._tap.mapper.register_raw_stream_schema(self.name, schema, self.primary_keys)
-        self._stream_maps = None
-        self._write_schema_message()
-
-    @cached_property
-    def _goes_out_unchanged(self) -> bool:
-        """Whether no selection, stream map or flattening touches the records."""
-        maps = self.stream_maps
-        return (
-            len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not maps[0].flattening_enabled
-            and all(self.mask.values())
-        )
-
-
-def is_news(record: logging.LogRecord) -> bool:
-    """Keep back the SDK's small talk, and its "unhandled error" when it is handled.
-
-    That is by `__main__`, or by `--test`.
-    """
-    return says_something(record) and not (
-        isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))
-        and str(record.msg).startswith("An unhandled error occurred while syncing")
-    )
+    def rejected(self) -> Iterator[str]:
+        """Yield how many lines were rejected, if any, as one of the results."""
+        if self._rejects and self._rejects.count:
+            rejected = count(self._rejects.count, "line")
+            yield f"{rejected} rejected, kept in {self._rejects.place}"

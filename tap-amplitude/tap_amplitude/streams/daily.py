@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.sdk import DaysStream
+from tap_amplitude.state.given_state import CORRECT_IT
 from tap_amplitude.streams.lists import ProjectStream
 from tap_amplitude.windows import DAY
 
@@ -26,7 +28,7 @@ _COMPLETE_AFTER = timedelta(hours=12 + 3)
 DAYS_AT_ONCE = 90
 
 
-class DailyStream(ProjectStream):
+class DailyStream(ProjectStream, DaysStream):
     """Figures of each day, in the time zone of the project."""
 
     primary_keys = ("date",)
@@ -59,11 +61,11 @@ class DailyStream(ProjectStream):
             for number, day in enumerate(days):
                 values = {field: column[number] for field, column in columns.items()}
                 yield {"date": day.isoformat(), **values}
-            self._write_state_message()
+            self.write_state()
             self._saved_day = days[-1]
 
     def saved(self) -> str:
-        """Say what is safe when the run fails now."""
+        """Return what is safe when the run fails now."""
         if self._saved_day is None:
             return f"No days of `{self.name}` were finished in this run; its state is as it was."
         return (
@@ -72,7 +74,7 @@ class DailyStream(ProjectStream):
         )
 
     def _first_day(self, context: Context | None) -> date:
-        settings = self.project.settings
+        settings = self.settings
         assert settings.start is not None  # noqa: S101 - `check_needs`
         start = settings.start.date()
         done = self.get_starting_replication_key_value(context)
@@ -83,30 +85,14 @@ class DailyStream(ProjectStream):
         except ValueError as error:
             raise FixConfiguration(
                 f"The state cannot be read: {done!r} is not a date (bookmark of `{self.name}`).",
-                remedy="Correct it with `meltano state set` (or in the file of `--state`), or "
-                "start over from `start_date` with `--full-refresh`.",
+                remedy=CORRECT_IT,
             ) from error
         # Never further back than `start_date`, and never ahead of the next day.
         return min(following, max(start, first_day_again(following, settings.lookback_hours)))
 
     def _last_day(self) -> date:
-        last, end = last_complete_day(datetime.now(timezone.utc)), self.project.settings.end
+        last, end = last_complete_day(datetime.now(timezone.utc)), self.settings.end
         return min(last, last_day_before(end)) if end else last
-
-    def _increment_stream_state(
-        self, latest_record: Record, *, context: Context | None = None
-    ) -> None:
-        """Move the state on, but not back over days that `lookback_hours` brings again."""
-        if latest_record["date"] > str(self.stream_state.get("replication_key_value") or ""):
-            super()._increment_stream_state(latest_record, context=context)
-
-    def _write_starting_replication_value(self, context: Context | None) -> None:
-        """Take the day of the state; the SDK would take `start_date` for one that is done."""
-        del context
-        state = self.stream_state
-        state.pop("starting_replication_value", None)
-        if done := state.get("replication_key_value"):
-            state["starting_replication_value"] = done
 
 
 class ActiveUsersStream(DailyStream):

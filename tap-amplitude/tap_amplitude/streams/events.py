@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,38 +11,25 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
 from tap_amplitude.common.object_cutter import Found
-from tap_amplitude.errors import BadLine
 from tap_amplitude.output.batch_files import BatchFileWriter, FilesMessage
-from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.records import fast_json, fast_row, json_of, row_of
-from tap_amplitude.settings import Settings, read_batch_config
-from tap_amplitude.sources.api_plan import plan_project
-from tap_amplitude.sources.export_api import ApiSource
-from tap_amplitude.state.bookmark import Bookmark, project_digest
+from tap_amplitude.sources.archive import hours_of_files
+from tap_amplitude.sources.export_api import hours_of_project
 from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
 from tap_amplitude.validation import rounded_dates
-from tap_amplitude.windows import HOUR, hour_text
+from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, SDKBatchMessage
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
 
     from tap_amplitude.files.member import Member
-
-
-@dataclass
-class _Tally:
-    """What a run did so far."""
-
-    files: int = 0
-    hours: int = 0
-    hours_with_events: int = 0
-    odd_times: int = 0
-    next_hour: datetime | None = None
+    from tap_amplitude.output.messages import MessageWriter
+    from tap_amplitude.sources.hour_range import HourRange
 
 
 class EventsStream(HourlyStream):
@@ -54,79 +39,74 @@ class EventsStream(HourlyStream):
     primary_keys = ("uuid",)
     replication_key = "server_upload_time"
     schema = StreamSchema(SchemaDirectory(schemas))
+    thing = "an event"
+    writes_files = True
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
-        self._tally = _Tally()
+        self._odd_times = self._files_handed_over = 0
         self._handed_over: Sequence[Member] = ()
 
-    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        """Read hour after hour; the state moves when the last event of an hour is out.
+    def open_range(self, now: datetime, *, raw: bool) -> HourRange:
+        """Return the hours of exported files, or of a project, that this run reads."""
+        for sentence in rounded_dates(self.config):
+            self.logger.info(sentence)
+        if self.settings.archive_path:
+            return hours_of_files(self.read_bookmark(), self.settings, now, raw=raw)
+        return hours_of_project(
+            self.read_bookmark(),
+            self.settings,
+            now,
+            user_agent=self._tap.user_agent,
+            # `--test` wants one record: one small request tells whether the keys work.
+            just_one=self.ABORT_AT_RECORD_COUNT is not None,
+            raw=raw,
+        )
 
-        Args:
-            context: Not used, the stream has no partitions.
+    def rows(self, member: Member) -> Iterator[Record | Found]:
+        """Read the events of a file."""
+        for row in member.take(fast_row, row_of):
+            if isinstance(row, Found):
+                yield row
+            else:
+                self._odd_times += row.odd_times
+                yield row.record
 
-        Yields:
-            One record for each row of an export.
-
-        Raises:
-            TapError: An hour cannot be had, or a line of it cannot be read.
-        """
-        for members in self._hours(raw=False):
-            yield from self._rows_of(members)
-
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
-        """Write records whole hours at a time; the SDK's way only when something asks for it.
-
-        It looks at each record several times, which costs as much as reading the record.
-        """
-        writer = self._tap.message_writer
-        if not (
-            write_messages
-            and self.selected
-            and self._goes_out_unchanged
-            and self.ABORT_AT_RECORD_COUNT is None
-            and isinstance(writer, MessageWriter)
-        ):
-            yield from super()._sync_records(context, write_messages=write_messages)
-            return
-        counter, timer = self.get_record_counter(), self.get_sync_timer()
-        with self._telling_what_is_saved(), counter, timer:
-            for members in self._hours(raw=False):
-                for member in members:
-                    counter.increment(self._write_rows(member, writer))
+    def write_files(self, writer: MessageWriter) -> Iterator[int]:
+        """Write all events of the run; yield how many there were in each file."""
+        for files in self.hours():
+            for member in files:
+                yield self._write_rows(member, writer)
 
     def _write_rows(self, member: Member, writer: MessageWriter) -> int:
-        """Write the messages of a file; tell how many they are."""
+        """Write the messages of a file; return how many they are."""
         frame = writer.frame(self.name, datetime.now(timezone.utc))
         events = odd_times = 0
-        observe = self._look_at
+        observe = self.look_at
         for done in member.take(
             partial(fast_json, observe=observe), partial(json_of, observe=observe)
         ):
             if isinstance(done, Found):
-                self._reject(member, done, records=self._records + events)
+                self.reject(member, done, records=self.records + events)
                 continue
             record, odd = done
             writer.write_record(frame, record)
             events += 1
             odd_times += odd
-        self._records += events
-        self._tally.odd_times += odd_times
+        self.records += events
+        self._odd_times += odd_times
         return events
 
-    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
-        """Give the storage of BATCH files, if files can go out as they are.
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:  # noqa: ARG002
+        """Return the storage of BATCH files, if files can go out as they are.
 
         Args:
-            config: What the user set, with the defaults filled in.
+            config: Not used, `Settings.batch` has it.
 
         Returns:
             None for RECORD messages.
         """
-        batch = read_batch_config(config)
+        batch = self.settings.batch
         if batch and (obstacle := self._obstacle(batch)):
             self.logger.info("`batch_config`: events go out as records, because %s.", obstacle)
             return None
@@ -149,144 +129,50 @@ class EventsStream(HourlyStream):
         Raises:
             TapError: An hour cannot be had, or a file of it cannot be handed over.
         """
-        files = BatchFileWriter(
-            batch_config.storage, max_bytes=Settings.read(self.config).max_spool_bytes
-        )
+        files = BatchFileWriter(batch_config.storage, max_bytes=self.settings.max_spool_bytes)
         try:
-            for members in self._hours(raw=True):
+            for members in self.hours(raw=True):
                 self._handed_over = members
                 yield batch_config.encoding, files.write(members)
-                self._tally.files += len(members)
+                self._files_handed_over += len(members)
             files.finish()
         finally:
             files.close()
 
-    def _generate_batch_messages(
-        self, encoding: BaseBatchFileEncoding, manifest: list[str]
-    ) -> Generator[SDKBatchMessage, None, None]:
+    def batch_message(self, message: SDKBatchMessage) -> SDKBatchMessage:
         """Say with the files what to do at a bad line, and what they are called in the source."""
-        for message in super()._generate_batch_messages(encoding, manifest):
-            yield FilesMessage(
-                message.stream,
-                message.encoding,
-                message.manifest,
-                on_bad_line=self.config["on_bad_line"],
-                names=[member.name for member in self._handed_over],
-            )
+        return FilesMessage(
+            message.stream,
+            message.encoding,
+            message.manifest,
+            on_bad_line=self.settings.on_bad_line,
+            names=[member.name for member in self._handed_over],
+        )
 
     def _obstacle(self, batch: BatchConfig) -> str | None:
-        """Say why files cannot go out as they are."""
+        """Return why files cannot go out as they are."""
         if (batch.encoding.format, batch.encoding.compression) != ("jsonl", "gzip"):
             return "Amplitude's files are `jsonl` with `gzip`, and `encoding` asks for another form"
         if self.ABORT_AT_RECORD_COUNT is not None:
             return "a test asks for a number of records"
-        if not self._goes_out_unchanged:
+        if not self.goes_out_unchanged:
             return "stream maps, flattening or the selection of fields change them"
         return None
 
-    def _hours(self, *, raw: bool) -> Iterator[Sequence[Member]]:
-        """Give the files of each hour that has some; move the state when the next is asked for."""
-        now = datetime.now(timezone.utc)
-        settings = Settings.read(self.config)
-        for sentence in rounded_dates(self.config):
-            self.logger.info(sentence)
-        self._open_rejects(settings, now)
-        read = self._hours_of_files if settings.archive_path else self._hours_of_project
-        yield from read(settings, now, raw=raw)
-        self._report(settings)
+    def nothing_new(self) -> str:
+        """Say that there are no events to read."""
+        return f"Nothing to export from {self.settings.place}, so there is nothing to do."
 
-    def _hours_of_project(
-        self, settings: Settings, now: datetime, *, raw: bool
-    ) -> Iterator[Sequence[Member]]:
-        digest = project_digest(settings.region, settings.base_url, settings.api_key)
-        plan = plan_project(self.read_bookmark(), settings, now, project=digest)
-        window, state = plan.window, plan.bookmark
-        self._say(plan.notes)
-        if window.hours <= 0:
-            return
-        hours = count(window.hours, "hour")
-        self.logger.info("Exporting %s (%s) from %s.", window, hours, settings.base_url)
-        source = self._api_source(settings, state, raw=raw)
-        self._left_out = source.left_out
-        for part in source.verified_hours(window.start, window.end):
-            for hour, members in part.hours:
-                state = plan.checked(state, {member.app for member in members})
-                yield members
-                self._tally.hours_with_events += 1
-                state = plan.after(state, hour + HOUR, part.window_hours)
-                self._advance(state, hour + HOUR)
-            self._tally.hours += part.window.hours
-            state = plan.after(state, part.window.end, part.window_hours)
-            self._advance(state, part.window.end)
-
-    def _hours_of_files(
-        self, settings: Settings, now: datetime, *, raw: bool
-    ) -> Iterator[Sequence[Member]]:
-        for step, members in self._read_files(settings, now, raw=raw):
-            if members:
-                yield members
-                self._tally.hours_with_events += 1
-            self._tally.hours += (step.hour + HOUR - step.since) // HOUR
-
-    def _api_source(self, settings: Settings, bookmark: Bookmark, *, raw: bool) -> ApiSource:
-        return ApiSource(
-            settings,
-            user_agent=f"tap-amplitude/{self._tap.plugin_version}",
-            remembered_hours=bookmark.window_hours,
-            # `--test` wants one record: one small request tells whether the keys work.
-            just_one=self.ABORT_AT_RECORD_COUNT is not None,
-            raw=raw,
-        )
-
-    def _rows_of(self, members: Sequence[Member]) -> Iterator[Record]:
-        for member in members:
-            for row in member.take(fast_row, row_of):
-                if isinstance(row, Found):
-                    self._reject(member, row, records=self._records)
-                    continue
-                self._records += 1
-                self._tally.odd_times += row.odd_times
-                yield row.record
-
-    def _reject(self, member: Member, bad: Found, *, records: int) -> None:
-        if self._rejects is None:
-            raise BadLine(
-                f"{member.name!r}, {bad.place}, is not an event: {bad.reason}.",
-                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
-            )
-        self._keep(self._rejects, member, bad, records=records)
-
-    def _advance(self, bookmark: Bookmark, read_until: datetime) -> None:
-        """Write the state when all hours of this run before one are out."""
-        self._tally.next_hour = bookmark.next_export_hour
-        super()._advance(bookmark, read_until)
-
-    def _report(self, settings: Settings) -> None:
-        """Say what came of the run, and what it left out."""
-        tally, rejects = self._tally, self._rejects
-        if tally.hours:
-            level = logging.WARNING if rejects and rejects.count else logging.INFO
-            self.logger.log(level, "%s.", "; ".join(self._results()))
-        else:
-            self.logger.info(
-                "Nothing to export from %s, so there is nothing to do.",
-                settings.archive_path or settings.base_url,
-            )
-        if rejects:
-            rejects.close()
-        for level, sentence in self._left_out.sentences():
-            self.logger.log(level, sentence)
-
-    def _results(self) -> Iterator[str]:
-        tally, rejects = self._tally, self._rejects
-        what = [count(tally.files, "file")] if tally.files else []
-        if self._records or not tally.files:
-            what.append(count(self._records, "event"))
-        yield f"Exported {' and '.join(what)} of {count(tally.hours, 'hour')}"
-        yield f"{count(tally.hours - tally.hours_with_events, 'hour')} without events"
-        if rejects and rejects.count:
-            yield f"{count(rejects.count, 'line')} rejected, kept in {rejects.place}"
-        if tally.odd_times:
-            yield f"{count(tally.odd_times, 'unreadable time')} kept unchanged"
-        if tally.next_hour:
-            yield f"the next hour is {hour_text(tally.next_hour)}"
+    def results(self) -> Iterator[str]:
+        """Yield what was exported, what was odd in it, and where the next run goes on."""
+        files = self._files_handed_over
+        what = [count(files, "file")] if files else []
+        if self.records or not files:
+            what.append(count(self.records, "event"))
+        yield f"Exported {' and '.join(what)} of {count(self.hours_read, 'hour')}"
+        yield f"{count(self.hours_read - self.hours_with_files, 'hour')} without events"
+        yield from self.rejected()
+        if self._odd_times:
+            yield f"{count(self._odd_times, 'unreadable time')} kept unchanged"
+        if self.next_hour:
+            yield f"the next hour is {hour_text(self.next_hour)}"

@@ -8,23 +8,20 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from singer_sdk import Stream, StreamSchema
-from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk import StreamSchema
 from singer_sdk.schema.source import SchemaDirectory
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_amplitude import schemas
 from tap_amplitude.api.connection import Connection
 from tap_amplitude.api.project import ProjectApi
-from tap_amplitude.errors import FixConfiguration, Stopped, TapError
-from tap_amplitude.settings import Settings
-from tap_amplitude.streams.base import is_news
+from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.sdk import SdkStream, SdkTap
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.tap_base import Tap
 
 
 class Project:
@@ -34,20 +31,15 @@ class Project:
         tap: The tap, for its settings.
     """
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, tap: SdkTap) -> None:
         self._tap = tap
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings of the tap."""
-        return Settings.read(self._tap.config)
 
     @cached_property
     def api(self) -> ProjectApi:
         """The client: one for all streams, because Amplitude's limits hold for all of them."""
-        user_agent = f"{self._tap.name}/{self._tap.plugin_version}"
-        connection = Connection.of(self.settings, user_agent)
-        return ProjectApi(connection, retry_seconds=self.settings.retry_seconds)
+        settings = self._tap.settings
+        connection = Connection.of(settings, self._tap.user_agent)
+        return ProjectApi(connection, retry_seconds=settings.retry_seconds)
 
     @cached_property
     def planned_events(self) -> list[dict[str, Any]]:
@@ -57,20 +49,17 @@ class Project:
         )
 
 
-class ProjectStream(Stream):
+class ProjectStream(SdkStream):
     """A stream of one of the endpoints that answer with JSON."""
 
     selected_by_default = False
     schema = StreamSchema(SchemaDirectory(schemas))
-    #: Fields stay as Amplitude sends them, known or not.
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     #: What must be set beside `archive_path`.
     needs: ClassVar[Sequence[str]] = ("api_key", "secret_key")
 
-    def __init__(self, tap: Tap, project: Project) -> None:
+    def __init__(self, tap: SdkTap, project: Project) -> None:
         super().__init__(tap)
         self.project = project
-        self.logger.addFilter(is_news)
 
     def check_needs(self) -> None:
         """Make sure, before anything is read, that the API can be asked.
@@ -78,7 +67,7 @@ class ProjectStream(Stream):
         Raises:
             FixConfiguration: A setting is missing.
         """
-        missing = [name for name in self.needs if not self.config.get(name)]
+        missing = [name for name in self.needs if not getattr(self.settings, name)]
         if missing:
             raise FixConfiguration(
                 f"The stream `{self.name}` is read from Amplitude's API, also with "
@@ -86,22 +75,9 @@ class ProjectStream(Stream):
                 remedy="Set what is missing, or deselect the stream.",
             )
 
-    def get_batch_config(self, config: Mapping[str, Any]) -> None:
-        """Offer no BATCH files: with so few records, a file costs more than it saves."""
-
     def saved(self) -> str:
-        """Say what is safe when the run fails now."""
+        """Return what is safe when the run fails now."""
         return f"`{self.name}` is incomplete in this run; the next one reads it as a whole."
-
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
-        """Sync as the SDK does; tell failures what is safe."""
-        try:
-            yield from super()._sync_records(context, write_messages=write_messages)
-        except (TapError, Stopped) as failure:
-            failure.saved = self.saved()
-            raise
 
 
 class ListStream(ProjectStream):

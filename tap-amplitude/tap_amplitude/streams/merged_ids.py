@@ -7,8 +7,6 @@ Export API has no such list.
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from singer_sdk import StreamSchema
@@ -16,25 +14,21 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
 from tap_amplitude.common.lenient_json import strict_object
-from tap_amplitude.common.object_cutter import Found, as_it_is
-from tap_amplitude.errors import BadLine
+from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.files.left_out import Why
-from tap_amplitude.settings import Settings
+from tap_amplitude.sources.archive import hours_of_files
 from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
-from tap_amplitude.windows import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_amplitude.common.object_cutter import Found
     from tap_amplitude.files.member import Member
-
-#: The other reasons are told at the end of the events.
-_OF_LISTS = frozenset(
-    {Why.NOT_READY, Why.ARRIVING, Why.BEFORE_START, Why.AFTER_END, Why.READ_BEFORE, Why.LATE}
-)
+    from tap_amplitude.sources.hour_range import HourRange
 
 
 class MergedIdsStream(HourlyStream):
@@ -45,65 +39,36 @@ class MergedIdsStream(HourlyStream):
     replication_key = "merge_server_time"
     selected_by_default = False
     schema = StreamSchema(SchemaDirectory(schemas))
+    thing = "a merge"
+    #: The stream of events speaks of the others.
+    reasons = frozenset(
+        {Why.NOT_READY, Why.ARRIVING, Why.BEFORE_START, Why.AFTER_END, Why.READ_BEFORE, Why.LATE}
+    )
 
-    def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        """Read list after list; the state moves when the last merge of an hour is out.
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        """Read hour after hour of a bucket export; of the API there is nothing to read."""
+        if self.settings.archive_path:
+            return super().get_records(context)
+        self.logger.warning(
+            "`merged_ids` is left out: Amplitude gives the list of merged users with a bucket "
+            "export only. Set `archive_path` to one, or deselect the stream."
+        )
+        return iter(())
 
-        Args:
-            context: Not used, the stream has no partitions.
+    def open_range(self, now: datetime, *, raw: bool) -> HourRange:
+        """Return the lists that this run reads."""
+        bookmark = self.read_bookmark()
+        return hours_of_files(bookmark, self.settings, now, merged_ids=True, raw=raw)
 
-        Yields:
-            One record for each merge.
+    def rows(self, member: Member) -> Iterator[Record | Found]:
+        """Read the merges of a list."""
+        return member.take(strict_object, as_it_is)
 
-        Raises:
-            TapError: A list cannot be had, or a line of it cannot be read.
-        """
-        now = datetime.now(timezone.utc)
-        settings = Settings.read(self.config)
-        if not settings.archive_path:
-            self.logger.warning(
-                "`merged_ids` is left out: Amplitude gives the list of merged users with a bucket "
-                "export only. Set `archive_path` to one, or deselect the stream."
-            )
-            return
-        yield from self._read(settings, now)
-        for level, sentence in self._left_out.sentences(_OF_LISTS):
-            self.logger.log(level, sentence)
+    def nothing_new(self) -> str:
+        """Say that there are no new lists."""
+        return f"{self.settings.place} holds no new lists of merged users."
 
-    def _read(self, settings: Settings, now: datetime) -> Iterator[Record]:
-        self._open_rejects(settings, now)
-        hours = 0
-        for step, members in self._read_files(settings, now, merged_ids=True):
-            for member in members:
-                yield from self._merges(member)
-            hours += (step.hour + HOUR - step.since) // HOUR
-        rejects = self._rejects
-        if hours:
-            kept = ""
-            if rejects and rejects.count:
-                kept = f"; {count(rejects.count, 'line')} rejected, kept in {rejects.place}"
-            self.logger.log(
-                logging.WARNING if kept else logging.INFO,
-                "Exported %s of %s%s.",
-                count(self._records, "merged user"),
-                count(hours, "hour"),
-                kept,
-            )
-        else:
-            self.logger.info("%s holds no new lists of merged users.", settings.archive_path)
-        if rejects:
-            rejects.close()
-
-    def _merges(self, member: Member) -> Iterator[Record]:
-        for merge in member.take(strict_object, as_it_is):
-            if not isinstance(merge, Found):
-                self._records += 1
-                yield merge
-            elif self._rejects is None:
-                raise BadLine(
-                    f"{member.name!r}, {merge.place}, is not a merge: {merge.reason}.",
-                    remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the "
-                    "file.",
-                )
-            else:
-                self._keep(self._rejects, member, merge, records=self._records)
+    def results(self) -> Iterator[str]:
+        """Yield how many merges were read, and what was rejected."""
+        yield f"Exported {count(self.records, 'merged user')} of {count(self.hours_read, 'hour')}"
+        yield from self.rejected()

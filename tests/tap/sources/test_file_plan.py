@@ -119,7 +119,7 @@ class World:
 
     def _bounds(self, run: RunOfTap) -> Settings:
         start, end = (None if n is None else START + n * HOUR for n in (run.start, run.end))
-        return replace(self._settings, start=start, end=end, lookback_hours=run.lookback)
+        return replace(self._settings, start_date=start, end_date=end, lookback_hours=run.lookback)
 
 
 def late_in(plan: FilePlan) -> set[tuple[str, int, int]]:
