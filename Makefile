@@ -41,7 +41,7 @@ $(VENV)/python:
 	@touch $@
 
 $(VENV)/ready: $(VENV)/python $(PINS) pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
-	@$(UV) --editable ./tap-amplitude --editable ./target-posthog "meltano~=4.4"
+	@$(UV) --editable ./tap-amplitude --editable './target-posthog[report]' "meltano~=4.4"
 	@touch $@
 
 $(VENV)/ready-to-test: $(VENV)/ready

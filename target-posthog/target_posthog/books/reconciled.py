@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from target_posthog.identity.ledger import Ledger
 
 _METADATA = sa.MetaData()
-_FOUND = sa.Table(
+FOUND = sa.Table(
     "book_found",
     _METADATA,
     sa.Column("project", sa.String(32), primary_key=True),
@@ -110,15 +110,15 @@ class Reconciled:
 
         def replace(connection: sa.Connection) -> None:
             for condition in self._conditions(scope):
-                connection.execute(sa.delete(_FOUND).where(condition))
+                connection.execute(sa.delete(FOUND).where(condition))
             for start in range(0, len(rows), _CHUNK):
-                connection.execute(sa.insert(_FOUND), rows[start : start + _CHUNK])
+                connection.execute(sa.insert(FOUND), rows[start : start + _CHUNK])
 
         self._ledger.transact(replace)
 
     def found(self) -> Iterator[Found]:
         """Yield what PostHog holds, by hour, day and name; nothing when it was never asked."""
-        table = _FOUND.c
+        table = FOUND.c
         query = (
             sa.select(
                 *(table.hour, table.day, table.event, table.events, table.rows, table.asked_at)
@@ -131,7 +131,7 @@ class Reconciled:
 
     def _conditions(self, scope: Scope) -> Iterator[sa.ColumnElement[bool]]:
         """Yield conditions that together are true of the rows of a part of the book."""
-        table = _FOUND.c
+        table = FOUND.c
         parts = [table.project == self._ledger.project]
         if scope.has_hours:
             parts.append(table.hour >= (scope.first or "0"))

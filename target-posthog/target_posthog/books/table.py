@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _METADATA = sa.MetaData()
 #: What a line is found by. A digest of the unit is the key of its kinds: names may be long.
-_HOURS = sa.Table(
+HOURS = sa.Table(
     "book_hours",
     _METADATA,
     sa.Column("project", sa.String(32), primary_key=True),
@@ -46,7 +46,7 @@ _HOURS = sa.Table(
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("written_at", sa.String(20), nullable=False),
 )
-_EVENTS = sa.Table(
+EVENTS = sa.Table(
     "book_events",
     _METADATA,
     sa.Column("project", sa.String(32), primary_key=True),
@@ -135,18 +135,18 @@ class Book:
 
     def lines(self) -> list[WrittenLine]:
         """Return every line, by hour, app, stream and stretch."""
-        table = _HOURS.c
+        table = HOURS.c
         query = (
-            sa.select(_HOURS)
+            sa.select(HOURS)
             .where(table.project == self.project)
             .order_by(table.hour, table.app, table.stream, table.written_at, table.stretch)
         )
         rows = self._ledger.transact(lambda connection: connection.execute(query).all())
-        return [_line_of(row) for row in rows]
+        return [line_of(row) for row in rows]
 
     def kinds(self) -> Iterator[WrittenKind]:
         """Yield how many events of each kind each line has, by day and name."""
-        hours, events = _HOURS.c, _EVENTS.c
+        hours, events = HOURS.c, EVENTS.c
         is_same = sa.and_(hours.project == events.project, hours.unit == events.unit)
         query = (
             sa.select(
@@ -154,7 +154,7 @@ class Book:
                 *(events.day, events.event),
                 *(events.exported, events.accepted, events.superseded),
             )
-            .join(_HOURS, is_same)
+            .join(HOURS, is_same)
             .where(events.project == self.project)
             .order_by(events.day, events.event, hours.hour, hours.app)
         )
@@ -176,21 +176,21 @@ class Book:
             self._row_of(unit_id, unit, line, known.get(unit_id, (0, 0))[0] + 1)
             for unit_id, (unit, line) in by_id.items()
         ]
-        connection.execute(sa.insert(_HOURS), hours)
+        connection.execute(sa.insert(HOURS), hours)
         events = [
             {"project": self.project, "unit": unit_id, **row}
             for unit_id, (_, line) in by_id.items()
             for row in _rows_of_kinds(line)
         ]
         for start in range(0, len(events), _CHUNK):
-            connection.execute(sa.insert(_EVENTS), events[start : start + _CHUNK])
+            connection.execute(sa.insert(EVENTS), events[start : start + _CHUNK])
 
     def _known(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Return how many other runs have written each unit, and with how many records."""
         found: dict[str, tuple[int, int]] = {}
-        columns = (_HOURS.c.unit, _HOURS.c.attempt, _HOURS.c.run, _HOURS.c.exported)
+        columns = (HOURS.c.unit, HOURS.c.attempt, HOURS.c.run, HOURS.c.exported)
         for start in range(0, len(ids), _CHUNK):
-            these = self._are_these(_HOURS, ids[start : start + _CHUNK])
+            these = self._are_these(HOURS, ids[start : start + _CHUNK])
             for unit_id, attempt, run, exported in connection.execute(
                 sa.select(*columns).where(these)
             ):
@@ -200,7 +200,7 @@ class Book:
 
     def _take_out(self, connection: sa.Connection, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), _CHUNK):
-            for table in (_EVENTS, _HOURS):
+            for table in (EVENTS, HOURS):
                 these = self._are_these(table, ids[start : start + _CHUNK])
                 connection.execute(sa.delete(table).where(these))
 
@@ -246,7 +246,8 @@ def _id_of(unit: Unit) -> str:
     return hashlib.sha256(json.dumps(unit).encode()).hexdigest()[:32]
 
 
-def _line_of(row: Any) -> WrittenLine:
+def line_of(row: Any) -> WrittenLine:
+    """Return a line of the book, of its row."""
     return WrittenLine(
         Unit(row.stream, row.app, row.hour, row.stretch),
         row.exported,

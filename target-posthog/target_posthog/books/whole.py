@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from target_posthog.books.lines import Unit
     from target_posthog.books.table import WrittenLine
 
 _HOUR = timedelta(hours=1)
@@ -35,6 +36,14 @@ class Totals:
         return self.exported - self.accepted - self.superseded - left_out
 
 
+class HasUnit(Protocol):
+    """A line of the book, or as much of it as tells which hour it is about."""
+
+    @property
+    def unit(self) -> Unit:
+        """What it is about."""
+
+
 @dataclass(frozen=True)
 class Gap:
     """Hours that no line is about: the first, and the last, `2024-01-31T05`."""
@@ -56,7 +65,7 @@ def totals_of(lines: Iterable[WrittenLine]) -> Totals:
     return Totals(**sums, skipped=skipped, rejected=rejected)
 
 
-def gaps_of(lines: Sequence[WrittenLine]) -> list[Gap]:
+def gaps_of(lines: Sequence[HasUnit]) -> list[Gap]:
     """Return the stretches of hours, between the first and the last, that no line is about."""
     hours = sorted({line.unit.hour for line in lines if line.unit.hour})
     gaps = []
@@ -67,7 +76,7 @@ def gaps_of(lines: Sequence[WrittenLine]) -> list[Gap]:
     return gaps
 
 
-def overlaps_of(lines: Sequence[WrittenLine]) -> list[str]:
+def overlaps_of(lines: Sequence[HasUnit]) -> list[str]:
     """Return the hours of which both whole hours and stretches of another tap tell."""
     kinds: defaultdict[tuple[str, str], set[bool]] = defaultdict(set)
     for line in lines:

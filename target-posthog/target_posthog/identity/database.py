@@ -14,7 +14,7 @@ from target_posthog.common.peer_words import escaped
 from target_posthog.errors import FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _Result = TypeVar("_Result")
 logger = logging.getLogger("target-posthog")
@@ -49,6 +49,8 @@ _OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.Intern
 #: How long a server may be away: a restart takes seconds, a change to another server minutes.
 _AWAY_SECONDS = 300.0
 _REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
+#: Rows in memory of a query that may find millions.
+_ROWS = 5_000
 #: How long to wait before SQLite is asked again for what it refuses at once. Seconds.
 _PAUSE = 0.02
 
@@ -111,6 +113,20 @@ class Database:
             return self._retries.call(attempt, self._say_that_it_waits)
         except Retryable as error:
             raise RunAgain(str(error), _REMEDY) from error
+
+    def stream(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        """Yield what a query finds, a few rows at a time; nothing is waited out.
+
+        Raises:
+            RunAgain: the database failed.
+        """
+        try:
+            with self._engine.connect() as connection:
+                options = connection.execution_options(yield_per=_ROWS)
+                with options.execute(query) as result:
+                    yield from result
+        except sa.exc.DBAPIError as error:
+            raise self._failed(error) from error
 
     def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
         # Only the driver's first line: what follows are people's ids.

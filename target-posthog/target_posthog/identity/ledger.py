@@ -44,7 +44,7 @@ DEVICES = sa.Table(
     sa.Column("accepted", sa.Boolean, nullable=False),
     **_ONE_TREE,
 )
-_SHARED = sa.Table(
+SHARED = sa.Table(
     "shared_devices",
     _METADATA,
     sa.Column("project", sa.String(32), primary_key=True),
@@ -191,7 +191,7 @@ class Ledger(Database):
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""
         return self._insert(
-            _SHARED,
+            SHARED,
             [
                 {"device_id": link.device_id, "user_id": link.user_id}
                 for link in sorted(links, key=lambda link: (link.device_id, link.user_id))

@@ -1,0 +1,100 @@
+"""HTML out of texts that may hold anything: names of events are their senders'. Pure."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: What no page should hold: controls, halves of characters, and what turns the text around it.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]"
+)
+#: A table of so many rows is printed, even when it is not open on the screen.
+_SHORT = 60
+
+
+class Markup(str):
+    """A text that is HTML already."""
+
+    __slots__ = ()
+
+
+class Column(NamedTuple):
+    """A column of a table: what stands above it, and whether it holds numbers."""
+
+    head: str
+    is_number: bool = True
+
+
+def text(value: object) -> Markup:
+    r"""Return a text as HTML; what is unfit for a page is written out, such as `\x1b`."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, int):
+        return Markup(f"{value:,}")
+    return Markup(escape(_UNFIT.sub(_written_out, str(value))))
+
+
+def name(value: str) -> Markup:
+    """Return a name as HTML: in a direction of its own, and one that is empty can be seen."""
+    return Markup(f"<bdi>{text(value)}</bdi>" if value.strip() else f"<code>“{text(value)}”</code>")
+
+
+def element(tag: str, *children: object, **attributes: str) -> Markup:
+    """Return an element; an attribute's name may end with `_`, and has `-` for `_`."""
+    shown = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items()
+    )
+    return Markup(f"<{tag}{shown}>{''.join(map(text, children))}</{tag}>")
+
+
+def joined(parts: Iterable[object]) -> Markup:
+    """Return parts side by side, each in a line."""
+    return Markup("\n".join(map(text, parts)))
+
+
+def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Markup:
+    """Return a table whose first column names its rows.
+
+    It scrolls by itself where it is too wide, and can be reached by the keyboard for that.
+    """
+    classes = ["number" if column.is_number else "" for column in columns]
+    head = "".join(
+        _cell("th", column.head, kind, "col") for column, kind in zip(columns, classes, strict=True)
+    )
+    body = "\n".join(
+        "<tr>"
+        + "".join(
+            _cell("td" if place else "th", value, kind, "" if place else "row")
+            for place, (value, kind) in enumerate(zip(row, classes, strict=True))
+        )
+        + "</tr>"
+        for row in rows
+    )
+    inner = (
+        f"<caption>{text(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{body}\n</tbody>"
+    )
+    return Markup(
+        f'<div class="table" role="region" tabindex="0" aria-label="{text(caption)}">\n'
+        f"<table>{inner}</table></div>"
+    )
+
+
+def behind(summary: str, content: Markup, *, rows: int) -> Markup:
+    """Return what is shown on demand."""
+    kind = ' class="short"' if rows <= _SHORT else ""
+    return Markup(f"<details{kind}><summary>{text(summary)}</summary>\n{content}\n</details>")
+
+
+def _cell(tag: str, value: object, kind: str, scope: str) -> str:
+    attributes = (f' class="{kind}"' if kind else "") + (f' scope="{scope}"' if scope else "")
+    return f"<{tag}{attributes}>{text(value)}</{tag}>"
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")

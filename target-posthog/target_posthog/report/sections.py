@@ -1,0 +1,295 @@
+"""The sections of the page, each a heading, a chart where it helps, and the numbers as a table."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.rejects.codes import CODES, remedy_of
+from target_posthog.report.charts import days_chart, names_chart, pace_chart
+from target_posthog.report.figures import MOST_GAPS, MOST_NAMES
+from target_posthog.report.html import Column, Markup, behind, element, joined, name, table, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from target_posthog.report.charts import Chart
+    from target_posthog.report.figures import Figures
+
+    #: Draws a chart; see `drawing`.
+    Draw = Callable[[Chart, str], str]
+
+#: A drawing for the desk and for paper, and one for a phone, of which the page shows one.
+_WIDTHS = {"wide": 900, "narrow": 350}
+#: Of a record; a file may hold 900 kB of it.
+_SHOWN = 4000
+_SKIPPED = {
+    "skip_events": "the name of the event is in the setting `skip_events`",
+    "stream_maps": "a stream map removed the record or its stream",
+    "unmapped_streams": "the stream has no entry in `streams`",
+    "duplicate": "the same event again, byte for byte",
+    "person_profiles": "a record of a group without a person, with `person_profiles` at `never`",
+    "already_told": "PostHog knew the link or a later state of the group by then",
+    "meltano_test_stream": "Meltano's own test record",
+}
+
+
+def sections(figures: Figures, draw: Draw) -> Iterator[tuple[str, str, Markup]]:
+    """Yield the sections: an id, a heading and the content.
+
+    Args:
+        figures: the numbers.
+        draw: draws a chart as SVG of a class.
+    """
+    yield "totals", "Totals", _totals(figures)
+    yield "days", "Days", _days(figures, draw)
+    yield "events", "Events", _events(figures, draw)
+    yield "rejected", "Rejected", _rejected(figures)
+    yield "skipped", "Skipped", _skipped(figures)
+    yield "people", "People", _people(figures)
+    yield "hours", "Export hours", _hours(figures)
+    yield "speed", "Speed", _speed(figures, draw)
+
+
+def code(words: str) -> Markup:
+    """Return a text whose words in backticks are code."""
+    parts = words.split("`")
+    return Markup(
+        "".join(
+            f"<code>{text(one)}</code>" if at % 2 else text(one) for at, one in enumerate(parts)
+        )
+    )
+
+
+def _totals(figures: Figures) -> Markup:
+    totals = figures.totals
+    rows: list[tuple[str, int, object]] = [
+        ("Exported", totals.exported, "records that the tap handed over"),
+        ("Accepted", totals.accepted, "events that PostHog took and keeps"),
+        ("Superseded", totals.superseded, "older versions of an event that PostHog keeps once"),
+        ("Skipped", totals.skipped.total(), "left out by a rule that you set, or repeats"),
+        ("Rejected", totals.rejected.total(), "in the rejects files, each with its reason"),
+        ("Open", totals.open, "without a fate, which must be none"),
+    ]
+    columns = [Column("Fate", is_number=False), Column("Records"), Column("Share"), _WHAT]
+    return table(
+        "Exported = accepted + superseded + skipped + rejected",
+        columns,
+        [(fate, count, _share(count, totals.exported), what) for fate, count, what in rows],
+    )
+
+
+_WHAT = Column("What", is_number=False)
+
+
+def _days(figures: Figures, draw: Draw) -> Markup:
+    days = figures.days
+    if not days:
+        return _nothing("The book has no events.")
+    columns = [Column("Day (UTC)", is_number=False), *map(Column, ("Exported", "Accepted"))]
+    columns.append(Column("Superseded"))
+    if figures.asked_at is not None:
+        columns += map(Column, ("In PostHog", "Difference"))
+    rows = []
+    for day in days:
+        row: list[object] = [day.day, day.exported, day.accepted, day.superseded]
+        if figures.asked_at is not None:
+            held = day.held
+            row += ["not asked", "-"] if held is None else [held, _signed(held - day.accepted)]
+        rows.append(row)
+    note = "By the time of the event. Records that never became events have no day."
+    return joined(
+        [
+            element("p", note, class_="quiet"),
+            _drawing(lambda width: days_chart(days, width), draw),
+            behind(
+                f"Table of {len(days):,} days",
+                table("Events by day", columns, rows),
+                rows=len(rows),
+            ),
+        ]
+    )
+
+
+def _events(figures: Figures, draw: Draw) -> Markup:
+    names = figures.names
+    if not names:
+        return _nothing("The book has no events.")
+    columns = [Column("Event", is_number=False)]
+    columns += map(Column, ("Exported", "Accepted", "Superseded"))
+    shown = names[:MOST_NAMES]
+    rows = [(name(one.name), one.exported, one.accepted, one.superseded) for one in shown]
+    rest = [element("p", f"{figures.other_names:,} more names are not shown.")]
+    return joined(
+        [
+            _drawing(lambda width: names_chart(shown, width), draw),
+            behind(
+                f"Table of {len(rows):,} names",
+                table("Events by name", columns, rows),
+                rows=len(rows),
+            ),
+            *(rest if figures.other_names else ()),
+        ]
+    )
+
+
+def _rejected(figures: Figures) -> Markup:
+    rejected, files = figures.totals.rejected, figures.rejects
+    codes = [*rejected, *(one for one in files.in_files or () if one not in rejected)]
+    if not codes:
+        return _nothing("Nothing was rejected.")
+    columns = [Column("Code", is_number=False), Column("In the book")]
+    if files.in_files is not None:
+        columns.append(Column("In files now"))
+    columns += [Column("Why", is_number=False), Column("What to do", is_number=False)]
+    rows = []
+    for one in sorted(codes, key=lambda one: (-rejected[one], one)):
+        row: list[object] = [element("code", one), rejected[one]]
+        if files.in_files is not None:
+            row.append(files.in_files[one])
+        known = CODES.get(one)
+        why = "a code of another version" if known is None else known.meaning
+        rows.append([*row, code(why), code(remedy_of(one))])
+    note = (
+        "`target-posthog-rejects` lists them, `target-posthog-replay` sends them again. What a "
+        "replay sent has left the files."
+    )
+    return joined(
+        [
+            table("Rejects by code", columns, rows),
+            element("p", code(note), class_="quiet"),
+            *_examples(figures),
+        ]
+    )
+
+
+def _examples(figures: Figures) -> Iterator[Markup]:
+    for one, example in sorted(figures.rejects.examples.items()):
+        event = [", event ", name(example.event)] if example.event else []
+        place = element(
+            "p", f"Line {example.line} of ", element("code", example.file), ", stream ",
+            name(example.stream), *event, ".",
+        )  # fmt: skip
+        reason = [element("p", code(example.reason))] if example.reason else []
+        shown = [] if example.record is None else [element("pre", _as_json(example.record))]
+        yield joined([element("h3", "Example of ", element("code", one)), place, *reason, *shown])
+
+
+def _skipped(figures: Figures) -> Markup:
+    skipped = figures.totals.skipped
+    if not skipped:
+        return _nothing("Nothing was skipped.")
+    columns = [Column("Rule", is_number=False), Column("Records"), _WHAT]
+    rows = [
+        (element("code", rule), count, code(_SKIPPED.get(rule, "")))
+        for rule, count in skipped.most_common()
+    ]
+    return table("Skipped by rule", columns, rows)
+
+
+def _people(figures: Figures) -> Markup:
+    people, totals = figures.people, figures.totals
+    rows = [
+        ("Devices joined", people.joined, "PostHog was told whose they are"),
+        ("Devices not joined yet", people.claimed, "their user is known; PostHog was not told yet"),
+        ("Shared devices", people.shared, "used by further users; they stay with their first"),
+        ("Further users", people.further_users, "of shared devices, not joined to them"),
+        ("Group updates", totals.groups, "sent beside the records"),
+    ]
+    columns = [Column("What", is_number=False), Column("Number"), Column("Means", is_number=False)]
+    return table("Links and shared devices", columns, rows)
+
+
+def _hours(figures: Figures) -> Markup:
+    hours = figures.hours
+    rows: list[tuple[str, object]] = []
+    if hours.first:
+        rows += [("First hour", f"{hours.first}Z"), ("Last hour", f"{hours.last}Z")]
+    rows.append(("Lines about hours", hours.lines))
+    if hours.stretches:
+        rows.append(("Lines of other taps, between two states", hours.stretches))
+    rows += [(f"Written {_times(count)}", lines) for count, lines in sorted(hours.attempts.items())]
+    columns = [Column("What", is_number=False), Column("Value")]
+    parts = [table("What the book has", columns, rows)]
+    if hours.gaps:
+        caption = f"Hours that no line is about: {len(hours.gaps):,} gaps"
+        missing = [(f"{gap.first}Z", f"{gap.last}Z") for gap in hours.gaps[:MOST_GAPS]]
+        ends = [Column("From", is_number=False), Column("To, inclusive", is_number=False)]
+        parts.append(table(_of_first(caption, len(hours.gaps)), ends, missing))
+    if hours.overlaps:
+        caption = f"Hours that came in two ways, and may count twice: {len(hours.overlaps):,}"
+        twice = [(f"{hour}Z",) for hour in hours.overlaps[:MOST_GAPS]]
+        parts.append(
+            table(_of_first(caption, len(hours.overlaps)), [Column("Hour", is_number=False)], twice)
+        )
+    return joined(parts)
+
+
+def _speed(figures: Figures, draw: Draw) -> Markup:
+    paces = figures.paces
+    if not paces:
+        return _nothing("The book has no lines.")
+    columns = [
+        Column("From (UTC)", is_number=False),
+        Column("Seconds"),
+        Column("Records"),
+        Column("A second"),
+    ]
+    rows = [(pace.start, pace.seconds, pace.exported, f"{pace.per_second:,.1f}") for pace in paces]
+    note = (
+        "By the time when the lines of the book were written, each over the whole stretch; what "
+        "was read again counts when it was read last."
+    )
+    return joined(
+        [
+            *_last_run(figures.summary),
+            _drawing(lambda width: pace_chart(paces, width), draw),
+            element("p", note, class_="quiet"),
+            behind(
+                f"Table of {len(rows):,} stretches",
+                table("Speed over time", columns, rows),
+                rows=len(rows),
+            ),
+        ]
+    )
+
+
+def _last_run(summary: Mapping[str, Any] | None) -> Iterator[Markup]:
+    if summary is None:
+        return
+    speed, seconds = summary.get("events_per_second"), summary.get("seconds")
+    if isinstance(speed, (int, float)) and isinstance(seconds, (int, float)):
+        ended = summary.get("ended_at") or summary.get("updated_at") or ""
+        yield element(
+            "p", f"The last run ({ended}) took {seconds:,.0f} s, at {speed:,.0f} records a second."
+        )
+
+
+def _drawing(chart_of: Callable[[int], Chart], draw: Draw) -> Markup:
+    drawings = [Markup(draw(chart_of(width), kind)) for kind, width in _WIDTHS.items()]
+    return Markup(f"<figure>{joined(drawings)}</figure>")
+
+
+def _nothing(words: str) -> Markup:
+    return element("p", words)
+
+
+def _of_first(caption: str, count: int) -> str:
+    return caption if count <= MOST_GAPS else f"{caption}, of which the first {MOST_GAPS} are shown"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _share(count: int, whole: int) -> str:
+    return f"{count / whole:.2%}" if whole else "-"
+
+
+def _signed(number: int) -> str:
+    return f"{number:+,}" if number else "0"
+
+
+def _as_json(record: Any) -> str:
+    shown = json.dumps(record, ensure_ascii=False, indent=2, default=str)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"

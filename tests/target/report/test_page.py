@@ -1,0 +1,203 @@
+"""The page holds what the book says, whatever its names are, and nothing that runs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import override
+
+from target_posthog.books.sums import KindSum
+from target_posthog.books.whole import Gap, Totals
+from target_posthog.identity.sums import PeopleSums
+from target_posthog.rejects.listing import Example
+from target_posthog.report.charts import Chart, days_chart, names_chart, pace_chart
+from target_posthog.report.drawing import drawn
+from target_posthog.report.figures import Day, Figures, Hours, Pace, Rejects
+from target_posthog.report.html import name, text
+from target_posthog.report.page import page_of
+from tests.support.reports import HOSTILE
+
+NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
+EMPTY = ("br", "img", "link", "meta")
+
+
+def figures(names: tuple[str, ...] = ("viewed",), days: int = 3) -> Figures:
+    """Return numbers of a small migration."""
+    start = datetime(2018, 1, 1, tzinfo=timezone.utc)
+    return Figures(
+        "0123abcd",
+        "https://eu.i.posthog.com",
+        NOW,
+        Totals(10, 6, 1, Counter(skip_events=1), Counter(bad_time=2), 3, 4),
+        Hours("2024-01-01T00", "2024-01-02T00", 25, 0, [], [], Counter({1: 25})),
+        [Day(f"{start + timedelta(days=one):%Y-%m-%d}", 9, 8, 1) for one in range(days)],
+        None,
+        [KindSum(one, 9, 8, 1) for one in names],
+        0,
+        Rejects(Counter(bad_time=2)),
+        PeopleSums(1, 0, 2, 3),
+        [Pace("2024-06-01T00:00Z", 600, 6000)],
+    )
+
+
+def undrawn(chart: Chart, kind: str) -> str:
+    """Stand in for a drawing, where it is not the subject."""
+    return f'<svg class="{kind}" aria-label="{text(chart.label)}"></svg>'
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser does, and holds what it finds."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words = ""
+        self.feed(page)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+        if tag not in EMPTY:
+            self.open.append(tag)
+
+    @override
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    @override
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+
+    @override
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def test_the_numbers_stand_in_tables() -> None:
+    """Each chart has one behind it."""
+    page = page_of(figures(), undrawn)
+    read = Reader(page)
+    assert read.open == []
+    assert (read.tags["table"], read.tags["details"], read.tags["svg"]) == (8, 3, 6)
+    for words in ("10 records were exported", "60.00%", "bad_time", "skip_events", "2018-01-01"):
+        assert words in read.words
+
+
+def test_a_page_is_whole() -> None:
+    """No script, no address of another place, and a policy that forbids both."""
+    page = page_of(figures(HOSTILE), drawn)
+    read = Reader(page)
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(read.tags)
+    names = {name for name, _ in read.attributes}
+    assert not {one for one in names if one.startswith("on")} | names & {"src", "style", "action"}
+    links = [value for name, value in read.attributes if name in {"href", "xlink:href"}]
+    assert all(value and value.startswith("#") for value in links)
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    policy = next(value for _, value in read.attributes if value and "default-src" in value)
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+
+
+@given(st.text())
+def test_any_name_stays_text(value: str) -> None:
+    """In tables, and in a page that can be stored."""
+    shown = Reader(f"<p>{name(value)}</p>")
+    assert set(shown.tags) <= {"p", "bdi", "code"}
+    assert shown.open == []
+    name(value).encode()
+    assert "\u202e" not in shown.words
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_name_is_drawn_as_text(value: str) -> None:
+    """A chart is XML that holds it, whole or cut."""
+    svg = drawn(names_chart([KindSum(value, 1, 1, 0)], 350), "wide")
+    assert {one.tag.rpartition("}")[2] for one in ET.fromstring(svg).iter()} <= {  # noqa: S314 - our own
+        "svg", "g", "path", "line", "text", "title", "rect",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        days_chart([Day("2024-01-01", 1, 1, 0, 1), Day("0001-01-01", 1, 1, 0)], 350),
+        days_chart([Day("2024-01-01", 1, 1, 0)], 900),
+        days_chart(
+            [Day(f"{date(1990, 1, 1) + timedelta(one)}", 1, 1, 0) for one in range(999)], 900
+        ),
+        names_chart([KindSum("a", 0, 0, 0)], 900),
+        pace_chart([Pace("2024-06-01T00:00Z", 60, 0)], 900),
+    ],
+    ids=["found", "one", "weeks", "nothing", "still"],
+)
+def test_unusual_numbers_are_drawn(chart: Chart) -> None:
+    """One day, no event, a day that is none."""
+    svg = ET.fromstring(drawn(chart, "wide"))  # noqa: S314 - our own
+    assert svg.get("role") == "img"
+    assert "NaN" not in ET.tostring(svg, encoding="unicode")
+
+
+def test_years_and_hundreds_of_names_stay_small() -> None:
+    """Six years, 500 names of 200 characters."""
+    many = tuple(f"{number:03}{'&' * 197}" for number in range(500))
+    page = page_of(figures(many, days=6 * 365), drawn)
+    assert len(page.encode()) < 3_000_000
+
+
+def test_what_is_wrong_stands_first() -> None:
+    """Open records, gaps, overlaps, rejects, and what PostHog lacks."""
+    wrong = replace(
+        figures(),
+        totals=Totals(10, 6, 0, Counter(), Counter(bad_time=1)),
+        hours=Hours(
+            *("2024-01-01T03", "2024-01-01T07"),
+            *(2, 1),
+            [Gap("2024-01-01T05", "2024-01-01T06")],
+            ["2024-01-01T03"],
+            Counter({2: 2}),
+        ),
+        days=[Day("2024-01-01", 9, 8, 1, 5), Day("2024-01-02", 9, 8, 1, 9)],
+        asked_at=("2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z"),
+    )
+    words = Reader(page_of(wrong, undrawn)).words
+    for finding in (
+        "Not accounted for. 3 records have no fate.",
+        "Hours are missing. 1 gaps",
+        "Hours came twice. 1",
+        "PostHog lacks 3 events and has 1 more (asked from",
+        "Rejected. 1 records",
+    ):
+        assert finding in words
+    same = replace(wrong, days=[Day("2024-01-01", 9, 8, 1, 8)])
+    assert (
+        "Compared. PostHog holds what was accepted, on each of 1 days"
+        in Reader(page_of(same, undrawn)).words
+    )
+
+
+def test_a_record_is_shown_only_when_it_is_given() -> None:
+    """Its place is enough for most."""
+    example = Example("r.jsonl", 3, "events", "</pre>", "No time.", {"user_id": "hush</pre>"})
+    shown = replace(figures(), rejects=Rejects(Counter(), {"bad_time": example}))
+    assert "hush" in Reader(page_of(shown, undrawn)).words
+    hidden = replace(shown, rejects=Rejects(Counter(), {"bad_time": replace(example, record=None)}))
+    page = page_of(hidden, undrawn)
+    assert "hush" not in page
+    assert "Line 3 of r.jsonl, stream events, event </pre>" in Reader(page).words
