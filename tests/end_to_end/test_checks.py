@@ -59,3 +59,24 @@ def test_the_check_of_the_tap_sees_what_a_run_sees(
     assert "The next run goes on at 2024-02-29T00:00:00Z." in right.stdout
     assert "The hour 2024-02-29T00:00:00Z" in right.stdout
     assert '"uuid"' not in right.stdout
+
+
+def test_an_estimate_goes_from_one_plugin_to_the_other(
+    tmp_path: Path, amplitude: AmplitudeExportApi
+) -> None:
+    """Two commands with a file between them; neither sends anything to PostHog."""
+    project = MeltanoProject(tmp_path)
+    (tmp_path / ".env").write_text(
+        f"TAP_AMPLITUDE_API_KEY={amplitude.api_key}\n"
+        f"TAP_AMPLITUDE_SECRET_KEY={amplitude.secret_key}\n"
+        f"TAP_AMPLITUDE_API_URL={amplitude.url}\n"
+        "TAP_AMPLITUDE_START_DATE=2024-02-28\n"
+        "TAP_AMPLITUDE_END_DATE=2024-03-02\n"
+        "TARGET_POSTHOG_MAX_EVENTS_PER_SECOND=2500\n"
+    )
+    weighed = project.meltano("invoke", "tap-amplitude:estimate").checked()
+    (tmp_path / "estimate.json").write_text(weighed.stdout)
+    told = project.meltano("invoke", "target-posthog:estimate", "estimate.json").checked()
+    assert "(72 hours), told by 24 sample hours of http://127.0.0.1" in told.stdout
+    assert "at most 2,500 events per second" in told.stdout
+    assert len(amplitude.requests) == 24

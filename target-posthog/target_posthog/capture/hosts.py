@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,6 +11,10 @@ from target_posthog.errors import FixConfiguration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: PostHog's own regions, by the hosts that take events.
+REGIONS = MappingProxyType(
+    {"https://us.i.posthog.com": "US Cloud", "https://eu.i.posthog.com": "EU Cloud"}
+)
 #: The browser app's hosts, and the hosts that take events (posthog.com, docs/api).
 _INGESTION_HOSTS = {
     "app.posthog.com": "us.i.posthog.com",

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
-from target_posthog.commands.options import config_option, leave_with
+from target_posthog.commands.options import config_option, given_of, leave_with
 from target_posthog.common.findings import as_json, as_text, exit_code_of
-from target_posthog.common.given_settings import load_variables
 from target_posthog.preflight.check import check
-from target_posthog.preflight.given import given_by_variables, read_given
 from target_posthog.target import TargetPosthog
-
-if TYPE_CHECKING:
-    from target_posthog.preflight.given import Given
 
 NAME = "target-posthog-check"
 
@@ -31,28 +26,12 @@ def command(config: Any, *, is_json: bool) -> int:
     Nothing is sent to PostHog but the token and a request without events. The exit code is 2 when
     something must be fixed, 1 when something could not be asked, else 0.
     """
-    findings = check(_given(config), f"{TargetPosthog.name}/{TargetPosthog.plugin_version}")
+    findings = check(given_of(config), f"{TargetPosthog.name}/{TargetPosthog.plugin_version}")
     if is_json:
         click.echo(json.dumps(as_json(findings), indent=2, ensure_ascii=False))
     else:
         click.echo(as_text(findings, colours="NO_COLOR" not in os.environ))
     return exit_code_of(findings)
-
-
-def _given(config: Any) -> Given:
-    """Return the settings as a run would have them, and all that is wrong with them."""
-    schema = TargetPosthog.config_jsonschema
-    TargetPosthog.append_builtin_config(schema)
-    if config.parse_env:
-        load_variables()
-    given, problems = given_by_variables(
-        config.config,
-        schema,
-        TargetPosthog._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
-        os.environ,
-        are_asked=config.parse_env,
-    )
-    return read_given(given, schema, problems=problems)
 
 
 def main() -> NoReturn:

@@ -11,11 +11,15 @@ import click
 from singer_sdk import Target
 
 from target_posthog.cli import run
+from target_posthog.common.given_settings import load_variables
+from target_posthog.preflight.given import given_by_variables, read_given
 from target_posthog.signals import SIGNALS
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from target_posthog.preflight.given import Given
 
 #: The option that each command has, as the target has it.
 config_option = click.option(
@@ -49,6 +53,26 @@ def settings_of(config: Any) -> Mapping[str, Any]:
     return _SettingsAlone(
         config=config.config, validate_config=True, parse_env_config=config.parse_env
     ).config
+
+
+def given_of(config: Any) -> Given:
+    """Return the settings as they were given, and all that is wrong with them.
+
+    Args:
+        config: the value of `config_option`.
+    """
+    schema = TargetPosthog.config_jsonschema
+    TargetPosthog.append_builtin_config(schema)
+    if config.parse_env:
+        load_variables()
+    given, problems = given_by_variables(
+        config.config,
+        schema,
+        TargetPosthog._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
+        os.environ,
+        are_asked=config.parse_env,
+    )
+    return read_given(given, schema, problems=problems)
 
 
 def leave_with(command: click.Command) -> NoReturn:

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.hosts import app_host
+from target_posthog.capture.hosts import REGIONS, app_host
 from target_posthog.common.findings import Finding, Level
 from target_posthog.common.places import disk_findings, folder_finding, place_finding
 from target_posthog.common.remote_lines import folder_of, is_address
@@ -17,7 +17,6 @@ from target_posthog.preflight.ledger import file_of, ledger_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import (
     PATIENCE_SECONDS,
-    REGIONS,
     PosthogQuestions,
     host_findings,
     token_form_finding,

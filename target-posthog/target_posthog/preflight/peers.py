@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from isal import igzip
 from typing_extensions import override
 
 from target_posthog.capture.bounded_http import BadResponse
-from target_posthog.capture.hosts import ingestion_host, without_credentials
+from target_posthog.capture.hosts import REGIONS, ingestion_host, without_credentials
 from target_posthog.capture.key_check import KeyCheck
 from target_posthog.capture.peer import Peer
 from target_posthog.capture.protocols import V1Wire, wire_of
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.bounded_http import HttpResponse
 
-#: PostHog Cloud, by its ingestion hosts.
-REGIONS = MappingProxyType(
-    {"https://us.i.posthog.com": "US Cloud", "https://eu.i.posthog.com": "EU Cloud"}
-)
 #: Somebody waits before a screen: a network that is away this long is away.
 PATIENCE_SECONDS = 10.0
 #: Of the form that a token has; of nobody.

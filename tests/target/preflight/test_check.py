@@ -12,11 +12,13 @@ import sqlalchemy as sa
 
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.table import Book
+from target_posthog.capture.hosts import REGIONS
 from target_posthog.common.findings import Finding, Level, exit_code_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.check import check
 from target_posthog.preflight.given import given_by_variables, read_given
 from target_posthog.preflight.migration import migration_findings
+from target_posthog.preflight.peers import host_findings
 from target_posthog.settings import SETTINGS
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.peers import answering
@@ -282,16 +284,12 @@ def test_a_host_that_is_no_address_is_told_and_nobody_is_asked(
 )
 def test_the_region_is_named(config: Json, host: str, words: str) -> None:
     """Also of the browser app's host, which is corrected."""
-    from target_posthog.preflight.peers import REGIONS, host_findings  # noqa: PLC0415 - the one test of it
-
     (finding,) = host_findings({**config, "host": host}, REGIONS)
     assert finding.text.endswith(words)
 
 
 def test_an_unencrypted_host_is_told(config: Json) -> None:
     """Anybody between could read what goes out; one on this machine is nobody's wire."""
-    from target_posthog.preflight.peers import host_findings  # noqa: PLC0415 - as above
-
     _, finding = host_findings({**config, "host": "http://user:hush@posthog.example"}, {})
     assert "not encrypted" in finding.text
     assert "hush" not in str(list(host_findings({**config, "host": "http://u:hush@x.example"}, {})))
