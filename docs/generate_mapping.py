@@ -11,13 +11,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude import fields, values
+from target_posthog.formats.amplitude import fields
 from target_posthog.formats.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
 from target_posthog.formats.amplitude.foreign_rows import (
     BOOLEAN_FIELDS,
     INTEGER_FIELDS,
     OBJECT_FIELDS,
 )
+from target_posthog.formats.amplitude.notes import words_of
 from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
 from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.posthog.library import MIGRATION_MARKS
@@ -79,15 +80,7 @@ def _section(name: str, when: fields.Platform) -> str:
 
 
 def _row(field: Field) -> tuple[str, ...]:
-    return (_list(field.sources, ", else "), f"`{field.name}`", _conversion(field), field.note)
-
-
-def _conversion(field: Field) -> str:
-    """Return what a converter does: the first sentence of its docstring."""
-    if field.convert is values.as_is:
-        return "as it is"
-    documentation = " ".join((field.convert.__doc__ or "").split("\n\n")[0].split())
-    return documentation.removeprefix("Return ").rstrip(".")
+    return (_list(field.sources, ", else "), f"`{field.name}`", words_of(field.convert), field.note)
 
 
 def _list(names: Iterable[str], between: str = ", ") -> str:

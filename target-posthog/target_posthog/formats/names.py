@@ -73,6 +73,7 @@ class EventNames(_Names):
     ) -> None:
         standard = STANDARD_EVENTS if standard_events else {}
         super().__init__({**standard, **(renames or {})}, skipped)
+        self._own = frozenset(renames or ())
 
     def name_of(self, event_type: str) -> str:
         """Return the name to send."""
@@ -81,6 +82,12 @@ class EventNames(_Names):
             return event_type
         self.met.add(event_type)
         return name
+
+    def rule_of(self, event_type: str) -> str:
+        """Return by which rule an event has the name that it has, in words."""
+        if event_type not in self.renames:
+            return "as it is"
+        return "renamed by `event_names`" if event_type in self._own else "`standard_events`"
 
 
 class PropertyNames(_Names):

@@ -30,6 +30,7 @@ from target_posthog.posthog.names import IDENTITY_NAMES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from target_posthog.formats.amplitude.notes import TableNote
     from target_posthog.formats.names import PropertyNames, Renames
     from target_posthog.model import Json
 
@@ -75,14 +76,18 @@ class KeySetPlan(msgspec.Struct, frozen=True, gc=False):
     written: frozenset[str] = frozenset()
     apart: bool = False
 
-    def add_to(self, properties: Json, found: Mapping[str, Any]) -> None:
-        """Add PostHog's names for what was found."""
+    def add_to(
+        self, properties: Json, found: Mapping[str, Any], note: TableNote | None = None
+    ) -> None:
+        """Add PostHog's names for what was found; note which rows of the table counted."""
         for source, name in self.copies:
             value = found[source]
             if value or not is_empty(value):
                 properties[name] = value
+                if note is not None:
+                    note(name, source, values.as_is)
         if self.rows:
-            apply(self.rows, found, properties)
+            apply(self.rows, found, properties, note)
 
 
 @dataclass(frozen=True)
@@ -157,8 +162,13 @@ class CompiledFields:
         return source not in ELSEWHERE and self.names.skips(_bare(source))
 
 
-def apply(rows: tuple[FieldRow, ...], found: Mapping[str, Any], properties: Json) -> None:
-    """Add PostHog's names for what was found."""
+def apply(
+    rows: tuple[FieldRow, ...],
+    found: Mapping[str, Any],
+    properties: Json,
+    note: TableNote | None = None,
+) -> None:
+    """Add PostHog's names for what was found; note which rows of the table counted."""
     for sources, name, convert in rows:
         for source in sources:
             value = found.get(source)
@@ -166,6 +176,8 @@ def apply(rows: tuple[FieldRow, ...], found: Mapping[str, Any], properties: Json
                 converted = convert(value)
                 if converted is not None:
                     properties[name] = converted
+                    if note is not None:
+                        note(name, source, convert)
                     break
 
 

@@ -7,39 +7,47 @@ about the event.
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.cache import Memo
 from target_posthog.formats.amplitude.compiled_fields import CompiledFields
 from target_posthog.formats.amplitude.event_ids import event_uuid
+from target_posthog.formats.amplitude.fields import USER_PREFIX
 from target_posthog.formats.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
 from target_posthog.formats.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.formats.amplitude.groups import fits as groups_fit
 from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.formats.amplitude.newness import place_of
+from target_posthog.formats.amplitude.notes import (
+    note_added,
+    note_columns,
+    note_group_updates,
+    note_operations,
+    note_parts,
+    note_user,
+    table_note,
+)
 from target_posthog.formats.amplitude.origins import origin_of
+from target_posthog.formats.amplitude.own_properties import add_customer
 from target_posthog.formats.amplitude.person_properties import (
     first_values,
     has_operations,
     person_updates,
     updates_by_operations,
+    wanted_within,
 )
 from target_posthog.formats.amplitude.row_plans import RowPlans
 from target_posthog.formats.amplitude.sessions import session_uuid
 from target_posthog.formats.amplitude.times import event_time, is_too_late
 from target_posthog.formats.names import apply_renames
 from target_posthog.json_codec import dumps
-from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped, is_empty
+from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
 from target_posthog.posthog.events import NO_STATE, state_of
 from target_posthog.posthog.library import MIGRATION_MARKS
 from target_posthog.posthog.names import (
-    ACTING_NAMES,
     MAX_EVENT_NAME_LENGTH,
-    OWN_NAMES,
     problem_of_name,
     problem_without_person,
-    unused_name,
 )
 from target_posthog.posthog.times import any_time
 from target_posthog.posthog.uuids import canonical_uuid
@@ -50,8 +58,8 @@ if TYPE_CHECKING:
     from target_posthog.formats.amplitude.compiled_fields import PlatformFields
     from target_posthog.formats.amplitude.identity import Person
     from target_posthog.formats.amplitude.row_plans import RowPlan
-    from target_posthog.formats.names import PropertyNames
     from target_posthog.formats.options import Options
+    from target_posthog.formats.trace import Trace
 
 _NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
 _BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
@@ -74,12 +82,14 @@ class _Read(NamedTuple):
         plan: what follows from the keys of that.
         found: its values in the plan's order.
         origin: the row of which a uuid is made when it has none.
+        trace: takes notes, if there is one.
     """
 
     row: Mapping[str, Any]
     plan: RowPlan
     found: tuple[Any, ...]
     origin: Mapping[str, Any]
+    trace: Trace | None
 
 
 class Amplitude:
@@ -109,9 +119,18 @@ class Amplitude:
         Returns:
             An event, a skip with its rule, or a rejection with its code; for any JSON object.
         """
+        return self._converted(row, None)
+
+    def traced(self, row: Mapping[str, Any], trace: Trace) -> Conversion:
+        """Convert one row likewise, and note which rule made what of it."""
+        return self._converted(row, trace)
+
+    def _converted(self, row: Mapping[str, Any], trace: Trace | None) -> Conversion:
         plan, found = self._read(row)
         kept, origin, problem = row, row, None
         if plan.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, plan.formed(row))):
+            if trace is not None:
+                note_columns(trace, plan.misspelt, plan.left_out)
             kept, row, problem = _exported(row, plan)
             # To rows of its files, which have Amplitude's names, `tap-amplitude` gives a uuid made
             # of them as they are.
@@ -127,7 +146,7 @@ class Amplitude:
         person, profiles = person_of(row), self.options.person_profiles
         personal = profiles == "always" or (profiles == "identified_only" and person.is_user)
         problem = person.problem if personal else problem_without_person(name) or person.problem
-        read = _Read(kept, plan, found, origin)
+        read = _Read(kept, plan, found, origin, trace)
         return problem or self._event(row, read, name, person, personal=personal)
 
     def named(self, event_type: str) -> NamedEvent:
@@ -166,6 +185,8 @@ class Amplitude:
             misplaced["$amplitude_uuid"] = row.get("uuid")
         if name != row["event_type"]:
             misplaced["$amplitude_event_type"] = row["event_type"]
+        if read.trace is not None:
+            note_parts(read.trace, row, read.origin, self.options.names, person)
         properties = self._properties(read, timestamp, misplaced, personal=personal)
         event: Json = {
             "uuid": own_uuid or event_uuid(read.origin),
@@ -196,29 +217,41 @@ class Amplitude:
             personal: whether PostHog makes a person of the event; else it strips `$set` and drops
                 group updates.
         """
-        row, plan, found, _ = read
-        properties, platform = plan.properties_of(row, found)
-        updates = self._add_user(row, platform, properties, misplaced, personal=personal)
+        row, plan, found, _, trace = read
+        properties, platform = plan.properties_of(row, found, trace)
+        updates = self._add_user(read, platform, properties, misplaced, personal=personal)
         groups = row.get("group_properties")
         if groups is not None and groups != {} and not (personal and groups_fit(row)):
             misplaced["group_properties"] = wanted_groups(groups, self.options.properties)
-        _add_customer(row, plan, properties, misplaced)
+        elif groups and trace is not None:
+            note_group_updates(trace)
+        add_customer(row, plan, properties, misplaced, trace)
+        added = self._added(row, timestamp, personal=personal)
+        if "$session_id" in properties:
+            added.pop("$session_id", None)
+        added.update(updates or {})
+        properties.update(added)
+        properties.update(MIGRATION_MARKS)
+        if trace is not None:
+            note_added(trace, added)
+        return properties
+
+    def _added(self, row: Mapping[str, Any], timestamp: str, *, personal: bool) -> Json:
+        """Return what PostHog is told of the event's session, groups and person."""
+        added: Json = {}
         if self.fields.has_sessions:
             session = session_uuid(row, timestamp)
             if session is not None:
-                properties.setdefault("$session_id", session)
+                added["$session_id"] = session
         if self.fields.has_groups and row.get("groups"):
-            properties.update(first_groups(row))
+            added.update(first_groups(row))
         if not personal:
-            properties["$process_person_profile"] = False
-        if updates:
-            properties.update(updates)
-        properties.update(MIGRATION_MARKS)
-        return properties
+            added["$process_person_profile"] = False
+        return added
 
     def _add_user(
         self,
-        row: Mapping[str, Any],
+        read: _Read,
         platform: PlatformFields,
         properties: Json,
         misplaced: Json,
@@ -228,12 +261,13 @@ class Amplitude:
         """Add what the user's properties tell about the event; return what they set on the person.
 
         Args:
-            row: the row.
+            read: the row.
             platform: its platform.
             properties: is added to.
             misplaced: gets user properties that do not go to a person: nothing is lost.
             personal: whether PostHog makes a person of the event.
         """
+        row, trace = read.row, read.trace
         user, setting = row.get("user_properties"), self.options.user_properties
         if not isinstance(user, dict):
             misplaced["user_properties"] = user
@@ -241,16 +275,23 @@ class Amplitude:
         goes_to_person = personal and setting != "ignore"
         plan = self.fields.user_plan(platform, user)
         if plan.adds:
-            plan.add_to(properties, user)
+            plan.add_to(properties, user, None if trace is None else table_note(trace, USER_PREFIX))
         if has_operations(row["event_type"], user):
-            misplaced["user_properties"] = user = _wanted_within(user, self.options.properties)
-            return updates_by_operations(user, setting) if goes_to_person else None
+            within = misplaced["user_properties"] = wanted_within(user, self.options.properties)
+            updates = updates_by_operations(within, setting) if goes_to_person else None
+            if trace is not None:
+                note_operations(trace, user, within, updates)
+            return updates
         wanted = user if plan.renames is None else apply_renames(plan.renames, user)
-        if not goes_to_person:
+        updates = None
+        if goes_to_person:
+            first = first_values(user, plan.initial) if plan.initial else {}
+            updates = person_updates(wanted, first, setting)
+        else:
             misplaced["user_properties"] = wanted
-            return None
-        first = first_values(user, plan.initial) if plan.initial else {}
-        return person_updates(wanted, first, setting)
+        if trace is not None:
+            note_user(trace, user, plan.renames, plan.initial, updates)
+        return updates
 
 
 def _exported(row: Mapping[str, Any], plan: RowPlan) -> tuple[Json, Json, Rejected | None]:
@@ -258,59 +299,3 @@ def _exported(row: Mapping[str, Any], plan: RowPlan) -> tuple[Json, Json, Reject
     exported, problem = exported_row(row, plan.misspelt)
     kept = {name: value for name, value in exported.items() if name not in plan.left_out}
     return kept, exported, problem
-
-
-def _add_customer(
-    row: Mapping[str, Any], row_plan: RowPlan, properties: Json, misplaced: Json
-) -> None:
-    """Add the event's own properties over all others, and move aside what is in their way."""
-    customer = row.get("event_properties")
-    sent: Mapping[str, Any] = {}
-    special = row_plan.special
-    if isinstance(customer, dict):
-        plan = row_plan.event_plan(customer)
-        if plan.adds:
-            plan.add_to(properties, customer)
-        sent = customer if plan.renames is None else apply_renames(plan.renames, customer)
-        special = special or plan.special
-    else:
-        misplaced["event_properties"] = customer
-    if misplaced:
-        misplaced = {name: value for name, value in misplaced.items() if not is_empty(value)}
-    if not special:
-        properties.update(misplaced)
-        properties.update(sent)
-        return
-    fields = row_plan.fields_of(row)
-    covered = [(name, misplaced[name]) for name in misplaced.keys() & fields.keys()]
-    fields = {**misplaced, **fields}
-    properties.update({**fields, **sent})
-    _resolve_collisions(properties, row, fields, sent)
-    _add_beside(properties, covered)
-
-
-def _wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
-    """Return operations on user properties without those that the user leaves out."""
-    return {
-        name: names.renamed(value) if isinstance(value, dict) else value
-        for name, value in operations.items()
-    }
-
-
-def _resolve_collisions(
-    properties: Json, row: Mapping[str, Any], fields: Json, customer: Mapping[str, Any]
-) -> None:
-    """Move aside the fields that a customer's property covers, and names that are acted upon."""
-    moved = [(name, fields[name]) for name in fields.keys() & customer.keys()]
-    acting = ACTING_NAMES & (fields.keys() | customer.keys())
-    moved += [(name, properties.pop(name)) for name in acting]
-    for name, source in OWN_NAMES.items():
-        if name in acting and not is_empty(row.get(source)):
-            properties[name] = row[source]
-    _add_beside(properties, moved)
-
-
-def _add_beside(properties: Json, moved: list[tuple[str, Any]]) -> None:
-    """Add values whose names are taken under other names, always in the same order."""
-    for name, value in sorted(moved, key=itemgetter(0)):
-        properties[unused_name(name, properties)] = value

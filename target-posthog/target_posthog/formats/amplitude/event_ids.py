@@ -22,17 +22,19 @@ def event_uuid(row: Mapping[str, Any]) -> str:
     return own if own is not None else derived_uuid("event", *_identity(row))
 
 
-def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what identifies a row without a uuid.
+def identity_fields(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields that identify a row without a uuid; none when only the whole row does.
 
     Amplitude itself takes a repeat of (`device_id`, `insert_id`) for the same event
     (Amplitude docs, HTTP V2 API, "event deduplication").
     """
-    sender = row.get("device_id") or row.get("user_id")
-    insert_id = row.get("$insert_id")
-    if sender and insert_id:
-        return (row.get("app"), sender, insert_id)
-    return (_canonical_row(row),)
+    sender = "device_id" if row.get("device_id") else "user_id"
+    return ("app", sender, "$insert_id") if row.get(sender) and row.get("$insert_id") else ()
+
+
+def _identity(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what identifies a row without a uuid."""
+    return tuple(map(row.get, identity_fields(row))) or (_canonical_row(row),)
 
 
 def _canonical_row(row: Mapping[str, Any]) -> dict[str, Any]:

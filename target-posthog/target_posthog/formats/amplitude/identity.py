@@ -29,12 +29,14 @@ class Person(NamedTuple):
         link: the (user, device) pair that the row shows, when PostHog can join the two.
         is_user: whether it has a legal user id.
         problem: why PostHog cannot have the id.
+        source: the field that has the id.
     """
 
     distinct_id: str
     link: Link | None
     is_user: bool
     problem: Rejected | None
+    source: str
 
 
 def person_of(row: Mapping[str, Any]) -> Person:
@@ -55,7 +57,7 @@ def person_of_ids(user: object, device: object, amplitude_id: object) -> Person:
     if person.distinct_id:
         return person
     known = legal_id(amplitude_id)
-    return _person("" if known is None else f"amplitude:{known}")
+    return _person("" if known is None else f"amplitude:{known}", "amplitude_id")
 
 
 #: The persons of rows seen before: a user sends many events.
@@ -70,10 +72,12 @@ def _is_short(value: object) -> bool:
 def _person_of(user_id: object, device_id: object) -> Person:
     user, device = legal_id(user_id), legal_id(device_id)
     link = None if user is None or device is None else joined(user, device)
-    return _person(user or device or "", link, is_user=user is not None)
+    if user is not None:
+        return _person(user, "user_id", link)
+    return _person(device or "", "device_id")
 
 
-def _person(distinct_id: str, link: Link | None = None, *, is_user: bool = False) -> Person:
+def _person(distinct_id: str, source: str, link: Link | None = None) -> Person:
     absent = "The row has no legal user_id, device_id, amplitude_id."
     problem = problem_of_person(distinct_id or None, absent=absent)
-    return Person(distinct_id, link, is_user, problem)
+    return Person(distinct_id, link, source == "user_id", problem, source)

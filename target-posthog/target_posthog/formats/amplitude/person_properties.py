@@ -15,6 +15,7 @@ from target_posthog.formats.amplitude.values import NO_VALUE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from target_posthog.formats.names import PropertyNames
     from target_posthog.formats.options import UserProperties
     from target_posthog.model import Json
 
@@ -31,6 +32,14 @@ OPERATIONS = frozenset(
 def has_operations(event_type: str, user: Mapping[str, Any]) -> bool:
     """Return True if a row's user properties are operations instead of values."""
     return event_type == "$identify" and not OPERATIONS.isdisjoint(user)
+
+
+def wanted_within(operations: Mapping[str, Any], names: PropertyNames) -> Json:
+    """Return operations on user properties without those that the user leaves out."""
+    return {
+        name: names.renamed(value) if isinstance(value, dict) else value
+        for name, value in operations.items()
+    }
 
 
 def updates_by_operations(user: Mapping[str, Any], user_properties: UserProperties) -> Json:

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.cache import Memo
+from target_posthog.formats.amplitude import values
 from target_posthog.formats.amplitude.compiled_fields import (
     DEVICE_FIELDS,
     MAX_KEY_LENGTH,
@@ -24,7 +25,9 @@ from target_posthog.formats.amplitude.compiled_fields import (
 )
 from target_posthog.formats.amplitude.fields import ELSEWHERE, EVENT_PREFIX, FIELDS, platform_of
 from target_posthog.formats.amplitude.foreign_rows import FORMED_FIELDS, fields_of
+from target_posthog.formats.amplitude.notes import MISPLACED, table_note
 from target_posthog.formats.amplitude.times import TIME_FIELDS, add_times
+from target_posthog.formats.trace import note_left_out, reasons_of_renames
 from target_posthog.model import is_empty
 from target_posthog.posthog.names import ACTING_NAMES
 from target_posthog.posthog.times import any_time
@@ -32,6 +35,8 @@ from target_posthog.posthog.times import any_time
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from target_posthog.formats.amplitude.notes import TableNote
+    from target_posthog.formats.trace import Trace
     from target_posthog.model import Json
 
 #: Fields that hold nothing in most rows of today: one look is enough for all of them. `$insert_key`
@@ -42,12 +47,7 @@ RARE_FIELDS = (
 )
 
 #: What a field that does not fit its own place is called (`convert.py`).
-MISPLACED_NAMES = frozenset(
-    {
-        *("event_properties", "user_properties", "group_properties", "event_time"),
-        *("$amplitude_uuid", "$amplitude_event_type"),
-    }
-)
+MISPLACED_NAMES = frozenset(MISPLACED)
 
 #: What the table writes on account of other things than the event's properties, and what is
 #: written without it. Names of the row's own fields are `special`.
@@ -113,8 +113,10 @@ class RowPlan:
     def __init__(self, fields: CompiledFields, keys: tuple[str, ...]) -> None:
         own = tuple(key for key in keys if key not in ELSEWHERE)
         renames = fields.names.renames_for(own)
-        self._renames = tuple((key, key) for key in own) if renames is None else renames
-        self._same = frozenset(old for old, new in self._renames if old == new)
+        self._own = own
+        #: The names of the row's own fields, and what becomes of them.
+        self.renames = tuple((key, key) for key in own) if renames is None else renames
+        self._same = frozenset(old for old, new in self.renames if old == new)
         self._fields = fields
         #: The columns that have a field's name in another spelling; see `foreign_rows`.
         self.misspelt = fields_of(keys)
@@ -130,16 +132,18 @@ class RowPlan:
         remembered = self._same.intersection((*self._device, *self._place))
         #: What is copied from each row: standard names, and over them the row's own.
         apart = TIME_FIELDS.union(remembered, RARE_FIELDS)
-        rest = [*copies, *(pair for pair in self._renames if pair[0] not in apart)]
-        rare = [pair for pair in self._renames if pair[0] in RARE_FIELDS]
-        times = [pair for pair in self._renames if pair[0] in TIME_FIELDS]
+        rest = [*copies, *(pair for pair in self.renames if pair[0] not in apart)]
+        rare = [pair for pair in self.renames if pair[0] in RARE_FIELDS]
+        times = [pair for pair in self.renames if pair[0] in TIME_FIELDS]
         order = (*self._device, *self._place, *(old for old, _ in (*rest, *rare, *times)))
         #: Where the values come from that `properties_of` takes.
         self.sources = order
         #: The fields that are converted for each row.
         self.converted = tuple(source for sources, _, _ in self._rows for source in sources)
         #: The row's values, of all its keys; raises KeyError when one is not there.
-        self.values = _getter((*order, *(key for key in keys if key not in order)))
+        self._keys = (*order, *(key for key in keys if key not in order))
+        self.values = _getter(self._keys)
+        self._copied = copies
         self._rest_names = tuple(new for _, new in rest)
         self._rare_names = tuple(new for _, new in rare)
         self._time_names = tuple(new for _, new in times)
@@ -148,7 +152,7 @@ class RowPlan:
         self._to_times = self._to_rare + len(rare)
         self._to_end = self._to_times + len(times)
         self._no_rare = (None,) * len(rare)
-        self._names = frozenset(new for _, new in self._renames)
+        self._names = frozenset(new for _, new in self.renames)
         #: Whether a field of the row bears a name that stands for something else.
         self.special = not self._names.isdisjoint(
             ACTING_NAMES | MISPLACED_NAMES | {row.name for row in FIELDS}
@@ -158,7 +162,7 @@ class RowPlan:
         self._events: Memo[tuple[str, ...], KeySetPlan] = Memo(MAX_KEY_SETS)
 
     def properties_of(
-        self, row: Mapping[str, Any], found: tuple[Any, ...]
+        self, row: Mapping[str, Any], found: tuple[Any, ...], trace: Trace | None = None
     ) -> tuple[Json, PlatformFields]:
         """Return the row's fields under PostHog's names and their own, and the row's platform.
 
@@ -166,18 +170,34 @@ class RowPlan:
             row: the row, or as much of it as `converted` names; empty when none of these holds
                 anything.
             found: its values in the order of `sources`; more may follow.
+            trace: takes notes, if there is one.
         """
         to_rest, to_rare, to_times = self._to_rest, self._to_rare, self._to_times
-        device, platform = self._device_part(found[:to_rest])
+        note = None if trace is None else table_note(trace)
+        device, platform = self._device_part(found[:to_rest], note)
         properties = device.copy()
         _add_held(properties, self._rest_names, found[to_rest:to_rare])
         rare = found[to_rare:to_times]
         if rare != self._no_rare:
             _add_held(properties, self._rare_names, rare)
         add_times(properties, self._time_names, found[to_times : self._to_end])
+        if trace is not None:
+            self._note(trace, found)
         if row:
-            apply(self._rows, row, properties)
+            apply(self._rows, row, properties, note)
         return properties, platform
+
+    def _note(self, trace: Trace, found: tuple[Any, ...]) -> None:
+        """Note what was copied: standard names, and over them the row's own."""
+        values_of = zip(self._keys, found, strict=True)
+        holds = {name for name, value in values_of if not is_empty(value)}
+        copy = table_note(trace)
+        for source, name in self._copied:
+            if source in holds:
+                copy(name, source, values.as_is)
+        own = [pair for pair in self.renames if pair[0] in holds]
+        trace.properties.update(reasons_of_renames(own))
+        note_left_out(trace, holds.intersection(self._own), self.renames)
 
     def event_plan(self, customer: Mapping[str, Any]) -> KeySetPlan:
         """Return what follows from the names of the event's properties."""
@@ -201,22 +221,23 @@ class RowPlan:
         """Return every field that holds something and has no other place, under its own name."""
         return {
             new: (any_time(row[old]) or row[old]) if old in TIME_FIELDS else row[old]
-            for old, new in self._renames
+            for old, new in self.renames
             if not is_empty(row[old])
         }
 
-    def _device_part(self, key: tuple[Any, ...]) -> DevicePart:
+    def _device_part(self, key: tuple[Any, ...], note: TableNote | None = None) -> DevicePart:
         """Return what follows from these values of the device's and the place's fields."""
         try:
-            known = self._devices.get(key)
+            # What is remembered was noted before, of another row.
+            known = self._devices.get(key) if note is None else None
         except TypeError:  # an object where a text belongs
             known = None
         if known is None:
             row = dict(zip((*self._device, *self._place), key, strict=True))
             platform = self._fields.platforms[platform_of(row)]
             to_place = len(self._device)
-            device = self._part(platform.device, self._device, row, key[:to_place])
-            place = self._part(self._fields.place_rows, self._place, row, key[to_place:])
+            device = self._part(platform.device, self._device, row, key[:to_place], note)
+            place = self._part(self._fields.place_rows, self._place, row, key[to_place:], note)
             known = DevicePart({**device, **place}, platform)
             if _is_text(key):
                 self._devices.remember(key, known)
@@ -228,10 +249,11 @@ class RowPlan:
         sources: tuple[str, ...],
         row: Mapping[str, Any],
         key: tuple[Any, ...],
+        note: TableNote | None,
     ) -> Json:
         """Return what follows from the device alone, or the place: a device moves."""
-        if not _is_text(key):
-            return self._worked_out(rows, sources, row)
+        if note is not None or not _is_text(key):
+            return self._worked_out(rows, sources, row, note)
         part = self._parts.get((sources, key))
         if part is None:
             part = self._worked_out(rows, sources, row)
@@ -239,10 +261,14 @@ class RowPlan:
         return part
 
     def _worked_out(
-        self, rows: tuple[FieldRow, ...], sources: tuple[str, ...], row: Mapping[str, Any]
+        self,
+        rows: tuple[FieldRow, ...],
+        sources: tuple[str, ...],
+        row: Mapping[str, Any],
+        note: TableNote | None = None,
     ) -> Json:
         found: Json = {}
-        apply(rows, row, found)
+        apply(rows, row, found, note)
         for source in sources:
             if source in self._same and not is_empty(row[source]):
                 found[source] = row[source]

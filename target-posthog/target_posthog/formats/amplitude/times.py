@@ -46,11 +46,17 @@ def event_time(row: Mapping[str, Any]) -> str | None:
     Decided from the row alone: a rule that asks for the time of the run would give the same row
     another time in the next run, and PostHog would keep both.
     """
+    found = source_of_time(row)
+    return None if found is None else found[1]
+
+
+def source_of_time(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the field that has the event's time, and the time; see `event_time`."""
     uploaded = any_time(row.get("server_upload_time"))
     for source in EVENT_TIME_SOURCES:
         time = any_time(row.get(source))
         if time is not None and not is_too_late(time, uploaded):
-            return time
+            return source, time
     return None
 
 
