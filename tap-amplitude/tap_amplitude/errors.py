@@ -15,8 +15,6 @@
         ├── BadLine                  a line of a file is not a JSON object
         └── TooManyRejects exit 3    rejects passed the limit; look at them before going on
 
-    Stopped (SystemExit)    exit 1   Ctrl-C or SIGTERM
-
 Whatever the group, the Singer state holds whole hours only, so that the next run loses nothing.
 """
 
@@ -106,27 +104,6 @@ class TooManyRejects(FixSource):
     """More lines were rejected than `max_reject_ratio` allows."""
 
     exit_code = 3
-
-
-class Stopped(SystemExit):
-    """Somebody asked the process to end.
-
-    It is a `SystemExit`, so that no `except Exception` on the way can take it for a failure of
-    its own and go on.
-
-    Args:
-        signal_name: For example `SIGTERM`.
-    """
-
-    def __init__(self, signal_name: str) -> None:
-        super().__init__(1)
-        self.signal_name = signal_name
-        self.saved = ""
-
-    def __str__(self) -> str:
-        """Tell everything in one line."""
-        told = f"Stopped by {self.signal_name}."
-        return " ".join(part for part in (told, self.saved, "Run the same command again.") if part)
 
 
 def no_room(error: OSError, what: str, *, setting: str | None = "spool_path") -> TapError | None:

@@ -8,7 +8,6 @@ review of this file. What both plugins need of the SDK stands in `common/` (`abo
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -34,7 +33,8 @@ from tap_amplitude.common.given_settings import (
     not_passed_on,
     typed,
 )
-from tap_amplitude.errors import FixConfiguration, Stopped, TapError
+from tap_amplitude.common.signals import SIGNALS, StoppedBySignal
+from tap_amplitude.errors import FixConfiguration, TapError
 from tap_amplitude.given_files import checked_file, read_object
 from tap_amplitude.logs import is_news
 from tap_amplitude.output.messages import MessageWriter
@@ -106,10 +106,7 @@ class SdkTap(Tap):
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """Stop on Ctrl-C or SIGTERM, with exit code 1."""
-        stop = Stopped(signal.Signals(signum).name)
-        writer = getattr(self, "message_writer", None)  # not yet there while the tap is made
-        if not (isinstance(writer, MessageWriter) and writer.defer(stop)):
-            raise stop
+        SIGNALS.handle(signum, frame)
 
     # plugin_base.PluginBase._env_var_config: it reads values as JSON, and lets `.env` win.
     @classproperty
@@ -193,7 +190,7 @@ class SdkStream(Stream):
         """Complete failures by what is safe."""
         try:
             yield
-        except (TapError, Stopped) as failure:
+        except (TapError, StoppedBySignal) as failure:
             failure.saved = self.saved()
             raise
 

@@ -6,7 +6,7 @@ import gc
 import os
 import sys
 
-from target_posthog.signals import SIGNALS
+from target_posthog.common.signals import SIGNALS
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from singer_sdk.metrics import get_metrics_logger
 
 from target_posthog.common.lenient_json import RECURSION_LIMIT
 from target_posthog.common.peer_words import one_line
+from target_posthog.common.signals import SIGNALS, StoppedBySignal
 from target_posthog.errors import (
     BrokenInput,
     FixConfiguration,
@@ -26,7 +27,6 @@ from target_posthog.errors import (
     TargetPosthogError,
     exhausted_system,
 )
-from target_posthog.signals import SIGNALS, StoppedBySignal
 
 if TYPE_CHECKING:
     from target_posthog.summary import Summary

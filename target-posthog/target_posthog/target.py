@@ -31,6 +31,7 @@ from target_posthog.common.given_settings import (
     not_passed_on,
 )
 from target_posthog.common.object_cutter import Found
+from target_posthog.common.signals import SIGNALS
 from target_posthog.delivery.state_writer import StateWriter
 from target_posthog.errors import (
     BrokenInput,
@@ -53,7 +54,6 @@ from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
 from target_posthog.sdk import RecordWithoutSchema
 from target_posthog.settings import SETTINGS
-from target_posthog.signals import SIGNALS
 from target_posthog.sinks import PosthogSink
 from target_posthog.summary import Summary
 from target_posthog.validation import api_key_of, checked_config, parts_kept_back

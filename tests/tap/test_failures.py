@@ -9,17 +9,21 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from tap_amplitude import cli as program
+from tap_amplitude.common.signals import Signals
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.processes import TAP_COMMAND, Finished, command_line, run_tap, start
 from tests.support.rows import HOUR, START, hour_rows
+
+if TYPE_CHECKING:
+    import click
 
 KEY = "amplitude-api-key-0123456789"
 SECRET = "amplitude-secret-9876543210"
@@ -571,10 +575,10 @@ def test_too_many_open_files_are_told_as_such(
             raise wrapped from error
         raise error
 
-    failing = SimpleNamespace(cli=SimpleNamespace(main=work), name="tap-amplitude")
-    monkeypatch.setattr("tap_amplitude.cli.TapAmplitude", failing)
+    monkeypatch.setattr(program, "SIGNALS", Signals())
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    command = cast("click.Command", SimpleNamespace(main=work))
 
-    assert program.run([]) == 1
+    assert program.run(command, []) == 1
     assert "ulimit -n" in caplog.text
     assert "bug" not in caplog.text

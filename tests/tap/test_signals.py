@@ -22,56 +22,54 @@ sys.argv = ["tap-amplitude", "--about"]
 main()
 """
 
-#: An object whose end is interrupted: Python drops what is raised there.
-WHILE_TIDYING = """
-import signal, time
+#: A signal in place of the tap's work.
+_RUN = """
+import logging, os, signal, sys, time
 from types import SimpleNamespace
-from tap_amplitude import cli as command
-from tap_amplitude.errors import Stopped
+from tap_amplitude import cli
+from tap_amplitude.common.signals import SIGNALS
 
-def stop(signum, frame):
-    raise Stopped("{signal}")
+SIGNALS.listen()
+logging.basicConfig()
+stop = lambda: signal.raise_signal(signal.{signal})
 
 class Tidies:
     def __del__(self):
-        signal.raise_signal(signal.{signal})
-
-def work(*arguments, **options):
-    signal.signal(signal.{signal}, stop)
-    Tidies()
-    time.sleep(30)
-
-command.TapAmplitude = SimpleNamespace(cli=SimpleNamespace(main=work), name="tap-amplitude")
-raise SystemExit(command.run([]))
-"""
-
-#: A second signal while the first one is told.
-TWICE = """
-import logging, signal
-from types import SimpleNamespace
-from tap_amplitude import cli as command
-from tap_amplitude.errors import Stopped
-
-def stop(signum, frame):
-    raise Stopped("{signal}")
+        stop()
 
 class Again(logging.Handler):
     def emit(self, record):
-        signal.raise_signal(signal.{signal})
+        stop()
 
-def work(*arguments, **options):
-    signal.signal(signal.{signal}, stop)
-    logging.basicConfig()
-    logging.getLogger().addHandler(Again())
-    signal.raise_signal(signal.{signal})
+def work(*_, **__):
+    {work}
 
-command.TapAmplitude = SimpleNamespace(cli=SimpleNamespace(main=work), name="tap-amplitude")
-raise SystemExit(command.run([]))
+raise SystemExit(cli.run(SimpleNamespace(main=work), []))
 """
+_WORKS = {
+    "in the midst": "stop()",
+    # Python drops what is raised there.
+    "in a destructor": "Tidies(); time.sleep(30)",
+    "where it is passed over": (
+        "\n    try: stop()\n    except BaseException: pass\n    time.sleep(30)"
+    ),
+    "where it is always passed over": (
+        "\n    from tap_amplitude.common import signals"
+        "\n    signals._AGAIN_SECONDS = 0.05"
+        "\n    while True:"
+        "\n        try: stop(); time.sleep(30)"
+        "\n        except BaseException: pass"
+    ),
+    "twice": "logging.getLogger().addHandler(Again()); stop()",
+}
+MOMENTS = {
+    "while loading": WHILE_LOADING,
+    **{name: _RUN.replace("{work}", work) for name, work in _WORKS.items()},
+}
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("moment", [WHILE_LOADING, WHILE_TIDYING, TWICE])
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
 def test_a_signal_ends_the_tap_in_one_line(moment: str, signal: str) -> None:
     """No traceback, no run that goes on, and the exit code that says: run again."""
     code = moment.replace("{signal}", signal)

@@ -25,7 +25,7 @@ _RUN = """
 import logging, os, signal, sys, time
 from types import SimpleNamespace
 from target_posthog import cli
-from target_posthog.signals import SIGNALS, StoppedBySignal
+from target_posthog.common.signals import SIGNALS, StoppedBySignal
 
 SIGNALS.listen()
 logging.basicConfig()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from singer_sdk.singerlib import Message, RecordMessage
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
-from tap_amplitude.errors import RunAgain, Stopped, TargetEnded, no_room
+from tap_amplitude.common.signals import SIGNALS
+from tap_amplitude.errors import RunAgain, TargetEnded, no_room
 from tap_amplitude.records import encode
 
 if sys.platform == "linux":
@@ -36,8 +37,6 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             with suppress(OSError):  # no pipe, or the system gives no more
                 fcntl.fcntl(self._out.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._pending = bytearray()
-        self._writing = False
-        self._deferred: Stopped | None = None
 
     def serialize_message(self, message: Message) -> bytes:
         """Write a message as one line of JSON.
@@ -94,23 +93,23 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything over to the reader.
+        """Hand everything over to the reader; a stop waits: a line cut in two ends a target.
 
         Raises:
             TapError: The reader has ended, or there is no room.
+            StoppedBySignal: A signal came meanwhile.
         """
-        self._writing = True
         try:
-            with memoryview(self._pending) as lines:
-                sent = 0
-                while sent < len(lines):
-                    # With PYTHONUNBUFFERED, a write that a signal interrupts stops half-way.
-                    sent += self._out.write(lines[sent:])
-            self._out.flush()
-            self._pending.clear()
+            # Ctrl-C ends both, and the target may go first: then the signal is the reason.
+            with SIGNALS.deferred():
+                with memoryview(self._pending) as lines:
+                    sent = 0
+                    while sent < len(lines):
+                        # With PYTHONUNBUFFERED, a write that a signal interrupts stops half-way.
+                        sent += self._out.write(lines[sent:])
+                self._out.flush()
+                self._pending.clear()
         except BrokenPipeError as error:
-            if self._deferred:  # Ctrl-C ends both, and the target went first
-                raise self._deferred from error
             raise TargetEnded(
                 "The target ended before the tap was done; the cause is in the target's log.",
                 remedy="Fix the cause, then run the same command again.",
@@ -120,21 +119,3 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 f"The output could not be written ({error}).",
                 remedy="Run the same command again.",
             ) from error
-        finally:
-            self._writing = False
-        if self._deferred:
-            raise self._deferred
-
-    def defer(self, stop: Stopped) -> bool:
-        """Keep a stop for the end of a write that is under way: a line cut in two ends a target.
-
-        Args:
-            stop: What a signal handler is about to raise.
-
-        Returns:
-            Whether it is kept. A second signal is not: the reader may have hung up for good.
-        """
-        if not self._writing or self._deferred:
-            return False
-        self._deferred = stop
-        return True

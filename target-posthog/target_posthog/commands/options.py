@@ -12,8 +12,8 @@ from singer_sdk import Target
 
 from target_posthog.cli import run
 from target_posthog.common.given_settings import load_variables
+from target_posthog.common.signals import SIGNALS
 from target_posthog.preflight.given import given_by_variables, read_given
-from target_posthog.signals import SIGNALS
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:

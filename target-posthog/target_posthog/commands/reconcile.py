@@ -15,6 +15,7 @@ import click
 from target_posthog.books.reconciled import Scope
 from target_posthog.books.table import Book
 from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, NotAsked
 from target_posthog.identity.ledger import Ledger
 from target_posthog.posthog.times import any_time
@@ -25,7 +26,6 @@ from target_posthog.reconcile.result import BookFindings, Result
 from target_posthog.reconcile.tables import as_csv, as_json
 from target_posthog.reconcile.texts import as_text
 from target_posthog.reconcile.wanted import Wanted
-from target_posthog.signals import StoppedBySignal
 from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 

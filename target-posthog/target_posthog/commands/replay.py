@@ -22,6 +22,7 @@ from typing_extensions import override
 from target_posthog.cli import run
 from target_posthog.commands.mapped_records import MappedRecords
 from target_posthog.common.remote_lines import folder_of, is_address
+from target_posthog.common.signals import SIGNALS, StoppedBySignal
 from target_posthog.end_of_run import block_of
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
@@ -41,7 +42,6 @@ from target_posthog.rejects.lines import OtherLine, RecordLine, code_of, line_of
 from target_posthog.rejects.names import is_of_another, owner_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
 from target_posthog.rejects.writer import Rejects, is_ours
-from target_posthog.signals import SIGNALS, StoppedBySignal
 from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 

@@ -15,8 +15,8 @@ from mmap import mmap
 from typing import TYPE_CHECKING, Any, Protocol
 
 from target_posthog import errors
+from target_posthog.common.signals import HeldBack
 from target_posthog.errors import RunAgain
-from target_posthog.signals import HeldBack
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import Broke, ConvertedBlock, Failed, Task, decoded
 from target_posthog.workers.shared_slots import MEMORY_BYTES, SLOTS, Slots

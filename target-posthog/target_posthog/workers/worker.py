@@ -10,8 +10,8 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.lenient_json import RECURSION_LIMIT
+from target_posthog.common.signals import begin_worker
 from target_posthog.errors import RunAgain, TargetPosthogError, exhausted_system
-from target_posthog.signals import begin_worker
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import Broke, Failed, encoded
 from target_posthog.workers.shared_slots import Slots

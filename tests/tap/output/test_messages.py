@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from singer_sdk.singerlib import RecordMessage, StateMessage
 
-from tap_amplitude.errors import Stopped
+from tap_amplitude.common.signals import StoppedBySignal
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.tap import TapAmplitude
 from tests.support.export_files import file_name, packed, write_files
@@ -113,7 +113,7 @@ def test_a_signal_during_a_write_stops_behind_it(tap: TapAmplitude, output: Outp
     """No line is cut in two, and nothing is written twice."""
     output.signals.append(lambda: tap._handle_termination(signal.SIGTERM, None))
     tap.write_message(record())
-    with pytest.raises(Stopped, match="SIGTERM"):
+    with pytest.raises(StoppedBySignal, match="SIGTERM"):
         tap.write_message(StateMessage({"a": 1}))
 
     assert [line["type"] for line in output.lines] == ["RECORD", "STATE"]
@@ -127,13 +127,13 @@ def test_a_second_signal_during_a_write_stops_at_once(tap: TapAmplitude, output:
         tap._handle_termination(signal.SIGINT, None)
 
     output.signals.append(twice)
-    with pytest.raises(Stopped, match="SIGINT"):
+    with pytest.raises(StoppedBySignal, match="SIGINT"):
         tap.write_message(StateMessage({"a": 1}))
 
 
 def test_a_signal_between_two_writes_stops_at_once(tap: TapAmplitude) -> None:
     """Nothing is to be waited for."""
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedBySignal):
         tap._handle_termination(signal.SIGTERM, None)
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import Link
-from target_posthog.signals import StoppedBySignal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

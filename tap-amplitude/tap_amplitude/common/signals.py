@@ -14,12 +14,12 @@ import atexit
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 
 TYPE_CHECKING = False  # `typing` would take as long as all else here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import FrameType
     from typing import Any
 
@@ -29,16 +29,23 @@ _AGAIN_SECONDS, _TIMES = 2.0, 5
 #: The same when it is known that nobody heard. Seconds.
 _SOON = 0.01
 _STOPPED = 1
-_EARLY = "target-posthog: Stopped by {name}. Nothing was sent. Run again to go on.\n"
-_LATE = "target-posthog: Stopped by {name}. Run again to go on.\n"
+_PLUGIN = __name__.partition(".")[0].replace("_", "-")
+_EARLY = _PLUGIN + ": Stopped by {name} before it did anything. Run again to go on.\n"
+_LATE = _PLUGIN + ": Stopped by {name}. Run again to go on.\n"
 
 
 class StoppedBySignal(BaseException):
-    """The operating system, Meltano or the user ended the run."""
+    """The operating system, Meltano or the user ended the run.
+
+    Attributes:
+        signum: The signal.
+        saved: What is safe, as a sentence, where somebody on the way knows it.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+        self.saved = ""
 
 
 def _ignore_name(_: str) -> None:
@@ -63,6 +70,8 @@ class Signals:
         self._exit_code = _STOPPED
         self._is_stopping = False
         self._times_left = _TIMES
+        self._is_deferring = False
+        self._deferred: StoppedBySignal | None = None
         self._give_up: Callable[[str], object] = _ignore_name
 
     def listen(self) -> None:
@@ -72,7 +81,7 @@ class Signals:
             signal.signal(signum, self.handle)
         # What is registered first is done last, when there is nothing left to wait for. Python
         # would give the signals their default back, and a finished run would look killed.
-        atexit.register(_ignore)
+        atexit.register(ignore_signals)
 
     def begin(self, give_up: Callable[[str], object] | None = None) -> None:
         """Note that `StoppedBySignal` is caught from now on.
@@ -95,6 +104,27 @@ class Signals:
         self._exit_code = exit_code
         self._phase = _Phase.ENDED
 
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Have a stop wait for the end of what must not be cut in two, such as a write.
+
+        A second signal does not wait: what is under way may never come to its end.
+
+        Raises:
+            StoppedBySignal: one has waited.
+        """
+        self._is_deferring = True
+        try:
+            yield
+        except StoppedBySignal:
+            self._deferred = None
+            raise
+        finally:
+            self._is_deferring = False
+            stop, self._deferred = self._deferred, None
+            if stop is not None:
+                raise stop
+
     def handle(self, signum: int, _: FrameType | None) -> None:
         """Hear a signal.
 
@@ -105,24 +135,32 @@ class Signals:
             _leave(_EARLY, signum, _STOPPED)
         if self._phase is _Phase.ENDED:
             os._exit(self._exit_code)
-        if self._phase is _Phase.ENDING or self._is_stopping:
+        waits = self._deferred is not None
+        if self._phase is _Phase.ENDING or (self._is_stopping and not waits):
             return
         if self._phase is _Phase.RUNNING:
             self._is_stopping = True
             self._ask_again(signum, _AGAIN_SECONDS)
-        raise StoppedBySignal(signum)
+        self._stop(signum, at_once=waits)
+
+    def _stop(self, signum: int, *, at_once: bool = False) -> None:
+        stop = StoppedBySignal(signum)
+        if not self._is_deferring or at_once:
+            raise stop
+        self._deferred = stop
 
     def _ask_again(self, signum: int, seconds: float) -> None:
         def again(_: int, __: FrameType | None) -> None:
             if self._phase is not _Phase.RUNNING:
                 return
-            self._times_left -= 1
-            if self._times_left < 0:
+            if self._deferred is None:
+                self._times_left -= 1
+            if self._times_left < 0 and not self._is_deferring:
                 with suppress(Exception):
                     self._give_up(signal.Signals(signum).name)
                 _leave(_LATE, signum, _STOPPED)
             _set_timer(_AGAIN_SECONDS)
-            raise StoppedBySignal(signum)
+            self._stop(signum)
 
         if hasattr(signal, "SIGALRM"):
             signal.signal(signal.SIGALRM, again)
@@ -159,7 +197,8 @@ def begin_worker() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
 
 
-def _ignore() -> None:
+def ignore_signals() -> None:
+    """Let signals change nothing from now on."""
     for signum in _STOP:
         signal.signal(signum, signal.SIG_IGN)
 
