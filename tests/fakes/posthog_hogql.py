@@ -26,7 +26,7 @@ _FUNCTIONS = frozenset(
         *("toDate", "toString", "toInt", "toFloat", "toUnixTimestamp", "toTimeZone", "intDiv"),
         *("toStartOfHour", "toStartOfDay", "substring", "left", "length", "lower", "coalesce"),
         *("ifNull", "JSONExtractString", "JSONExtractInt", "JSONHas", "cityHash64", "modulo"),
-        *("fromUnixTimestamp", "match", "uniqExactIf"),
+        *("argMax", "fromUnixTimestamp", "match", "uniqExactIf"),
         *("tuple", "if", "isNull", "isNotNull", "not", "and", "or", "equals", "concat", "has"),
     }
 )
@@ -42,7 +42,7 @@ class HogQLError(ValueError):
     """What PostHog answers with status 400."""
 
 
-def _parser() -> Callable[[str], str]:
+def parser() -> Callable[[str], str]:
     """Return the grammar's entry; it looks for PostHog's own classes of errors when imported."""
     for name in ("posthog.hogql", "posthog.hogql.errors"):
         sys.modules.setdefault(name, types.ModuleType(name))
@@ -75,7 +75,7 @@ class Printer:
         Raises:
             HogQLError: it is none, or asks for what is not there.
         """
-        tree = json.loads(_parser()(query))
+        tree = json.loads(parser()(query))
         if tree.get("error"):
             raise HogQLError(tree["message"])
         return self._select(tree, is_outer=True)
@@ -114,8 +114,8 @@ class Printer:
         table = tree["table"]
         if table["node"] == "SelectQuery":
             return f"({self._select(table)})", "true"
-        if table["chain"] == ["person_distinct_ids"]:
-            return "people", "true"
+        if table["chain"] == ["raw_person_distinct_ids"]:
+            return "person_distinct_id2", f"team_id = {self._team_id}"
         if table["chain"] != ["events"]:
             raise HogQLError(f"Unknown table `{'.'.join(table['chain'])}`.")
         return "events", f"team_id = {self._team_id}"

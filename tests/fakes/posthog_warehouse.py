@@ -31,6 +31,13 @@ ORDER BY (team_id, toDate(timestamp), event, cityHash64(distinct_id), cityHash64
 _PEOPLE = """
 CREATE TABLE people (distinct_id String, person_id String) ENGINE = Join(ANY, LEFT, distinct_id)
 """
+#: `posthog/models/person/sql.py`: the newest version of an id's row counts.
+_IDS = """
+CREATE TABLE person_distinct_id2 (
+    team_id Int64, distinct_id String, person_id String, is_deleted Int8, version Int64
+) ENGINE = ReplacingMergeTree(version) ORDER BY (team_id, distinct_id)
+"""
+_TABLES = {"events": _EVENTS, "people": _PEOPLE, "person_distinct_id2": _IDS}
 _SETTINGS = "SETTINGS optimize_on_insert = 0, date_time_input_format = 'best_effort'"
 
 
@@ -52,7 +59,7 @@ class Warehouse:
         self._team_id = team_id
         self._arrivals = count(1)
         self._run("CREATE DATABASE IF NOT EXISTS posthog ENGINE = Atomic")
-        for name, table in (("events", _EVENTS), ("people", _PEOPLE)):
+        for name, table in _TABLES.items():
             self._run(f"DROP TABLE IF EXISTS posthog.{name}")
             self._run(table.replace(f"TABLE {name}", f"TABLE posthog.{name}"))
         self._run("USE posthog")
@@ -79,11 +86,27 @@ class Warehouse:
     def name_people(self, people: Mapping[str, object]) -> None:
         """Say which person each id belongs to by now."""
         self._run("TRUNCATE TABLE people")
+        self._run("TRUNCATE TABLE person_distinct_id2")
         rows = [
             {"distinct_id": one, "person_id": str(uuid5(NAMESPACE_URL, str(person)))}
             for one, person in people.items()
         ]
         self._insert("people", rows)
+        # Until their links arrived, all ids were people of their own.
+        alone = {one: str(uuid5(NAMESPACE_URL, one)) for one in people}
+        joined = {row["distinct_id"]: row["person_id"] for row in rows}
+        of_ids = [
+            {
+                "team_id": self._team_id,
+                "distinct_id": one,
+                "person_id": person,
+                "is_deleted": 0,
+                "version": version,
+            }
+            for version, persons in enumerate((alone, joined))
+            for one, person in persons.items()
+        ]
+        self._insert("person_distinct_id2", of_ids)
 
     def merge(self) -> None:
         """Let ClickHouse merge all parts, which PostHog's does some time later."""

@@ -119,12 +119,10 @@ def _compared(
         book = Book(ledger, uuid.uuid4().hex, _utc_now)
         reconciliation = Reconciliation(ledger, book, api, wanted, utc_now=_utc_now)
         if not reconciliation.lines:
-            raise FixConfiguration(
-                "The book of this PostHog project has nothing to compare.",
-                "`ledger_url` and `api_key` must be those of the run; --from and --to must name "
-                "hours that it sent.",
-            )
+            raise _nothing_to_compare()
         comparison, found = reconciliation.run()
+        if scope.events and not comparison.cells:
+            raise _nothing_to_compare()
         return Result(
             api.host,
             project_id_of(config),
@@ -135,6 +133,14 @@ def _compared(
             found if people else None,
             os.environ,
         )
+
+
+def _nothing_to_compare() -> FixConfiguration:
+    return FixConfiguration(
+        "The book of this PostHog project has nothing to compare.",
+        "`ledger_url` and `api_key` must be those of the run; --from, --to and --event must name "
+        "what it sent.",
+    )
 
 
 def _write(path: Path, shown: str) -> None:

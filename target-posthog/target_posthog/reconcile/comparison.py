@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_posthog.reconcile.cells import Booked, Cell, Held
@@ -56,7 +57,7 @@ class Comparison:
 
     cells: Sequence[Compared] = ()
 
-    @property
+    @cached_property
     def differences(self) -> Sequence[Compared]:
         """The cells in which both sides disagree."""
         return [one for one in self.cells if one.differs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_posthog.books.whole import gaps_of, hours_between, overlaps_of, totals_of
@@ -87,7 +88,7 @@ class Result:
         is_whole = not (self.book.gaps or self.book.open)
         return is_whole and are_joined and not self.comparison.differences
 
-    @property
+    @cached_property
     def stretches(self) -> list[Stretch]:
         """The hours to send again."""
         hours = [one.cell.hour for one in self.comparison.differences if one.cell.hour]

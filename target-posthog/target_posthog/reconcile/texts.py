@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from target_posthog.reconcile.people import People
     from target_posthog.reconcile.result import BookFindings, Result
 
+_PAGES = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
 #: Of each list: what a screen holds; --json and --csv have all.
 _SHOWN = 40
 _TOTALS = (
@@ -96,7 +97,7 @@ def _commands(result: Result) -> Iterator[str]:
     if result.comparison.total("extra"):
         yield ""
         yield "PostHog cannot delete what is extra. Why it can be there:"
-        yield f"  {EXTRA_PAGE}"
+        yield f"  {_PAGES}troubleshooting.md#more-in-posthog-than-in-the-book"
 
 
 def _people(people: People | None) -> Iterator[str]:
@@ -116,6 +117,9 @@ def _people(people: People | None) -> Iterator[str]:
             for link in links[:_SHOWN]:
                 yield f"  {escaped(link.device_id)}  {escaped(link.user_id)}"
             yield from _rest(len(links))
+    if people.separate:
+        yield "Why PostHog refuses a link:"
+        yield f"  {_PAGES}identity.md#posthogs-rules"
 
 
 def _book(book: BookFindings) -> Iterator[str]:
@@ -149,10 +153,3 @@ def _listed(hours: Sequence[str]) -> str:
 def _rest(count: int) -> Iterable[str]:
     if count > _SHOWN:
         yield f"  … and {count - _SHOWN:,} more; --json has all."
-
-
-#: What says more about events that PostHog has and the book has not.
-EXTRA_PAGE = (
-    "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
-    "troubleshooting.md#more-in-posthog-than-in-the-book"
-)
