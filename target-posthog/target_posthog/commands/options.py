@@ -79,4 +79,6 @@ def leave_with(command: click.Command) -> NoReturn:
     """Run a command and leave with its exit code (see `errors`)."""
     os.umask(0o077)  # see `__main__`
     SIGNALS.listen()
+    # To ask for its own command is how the SDK sets up its log, as for a run.
+    _ = TargetPosthog.cli
     sys.exit(run(command, TargetPosthog.name, reads_a_tap=False))

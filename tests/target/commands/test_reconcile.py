@@ -69,7 +69,7 @@ def test_a_signal_ends_the_wait(
     """At once, in one line, with exit code 1."""
     api.loses = {event["uuid"] for event in capture.events}
     with start("target-posthog-reconcile", own, tmp_path, "--wait=60") as command:
-        command.wait_for(lambda: "Asking again in 10 s, for up to 3600 s" in command.stderr)
+        command.wait_for(lambda: "Asking again in 10 s, for up to 3600 s" in command.stderr, 30)
         finished = command.stop()
     assert finished.exit_code == 1
     assert finished.stderr.splitlines()[-1].endswith("Stopped by SIGTERM. Run again to compare.")
