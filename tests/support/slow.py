@@ -7,6 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tests.support import processes
+from tests.support.browser import browser
 from tests.support.documented_project import DocumentedProject
 from tests.support.field_cases import run_case
 from tests.support.meltano_project import MeltanoProject
@@ -22,6 +23,7 @@ _FOLDERS = ("tests/end_to_end/", "tests/benchmarks/")
 #: A module that has one of these to call starts processes: 0.6 to 0.8 s of CPU each.
 _STARTERS = (
     subprocess,
+    browser,
     processes.Running,
     processes.run_tap,
     processes.run_target,

@@ -28,6 +28,7 @@ from target_posthog.rejects.names import owner_of
 from target_posthog.report.drawing import drawn
 from target_posthog.report.figures import MOST_NAMES, Figures, LinesRead, Rejects, days_with
 from target_posthog.report.page import page_of
+from target_posthog.summary import place_of
 from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
@@ -119,11 +120,11 @@ def _rejects_of(settings: Mapping[str, Any], api_key: str, *, with_examples: boo
 
 def _summary_of(settings: Mapping[str, Any], project: str) -> Mapping[str, Any] | None:
     """Return what the last run of this project wrote about itself, if there is such a file."""
-    place = settings.get("summary_path")
-    if not place:
+    place = place_of({**settings, "preview_path": None})
+    if place is None:
         return None
     with suppress(OSError, ValueError):
-        summary = json.loads(Path(place).read_text(encoding="utf-8"))
+        summary = json.loads(place.read_text(encoding="utf-8"))
         is_ours = isinstance(summary, dict) and summary.get("project") == project
         return summary if is_ours and not summary.get("is_preview") else None
     return None
