@@ -34,6 +34,7 @@ def test_the_demo_shows_what_a_real_run_sends(tmp_path: Path, posthog: PosthogCa
     end = project.meltano("--environment=demo", "run", "tap-amplitude", "target-posthog").checked()
     assert (project.folder / "meltano.yml").read_bytes() == definition, "Meltano wrote it anew"
     assert "Traceback" not in end.stderr
+    assert "ERROR" not in end.stderr
     assert "[error" not in end.stderr
     assert "nothing was sent" in end.stderr
     assert not [words for words in ("METRIC", "metric_", "env var") if words in end.stderr]

@@ -64,20 +64,20 @@ def test_the_state_is_kept_over_failed_and_good_runs(
     failed = project.meltano(*_RUN, settings=settings)
     assert failed.exit_code == 1
     _assert_clear(failed.stderr, settings)
-    assert "[error    ] target-posthog PostHog refused the project token" in failed.stderr
+    assert "ERROR   target-posthog PostHog refused the project token" in failed.stderr
     assert "Loader failed" in failed.stderr
     assert posthog.held()
 
     mended = project.meltano(*_RUN, settings=settings).checked()
     _assert_clear(mended.stderr, settings)
-    assert "[error" not in mended.stderr
+    assert "ERROR" not in mended.stderr
     asked = len(amplitude.requests)
     assert f'"next_export_hour":"{middle:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
 
     settings["TAP_AMPLITUDE_END_DATE"] = f"{export.end:%Y-%m-%d}"
     later = project.meltano(*_RUN, settings=settings).checked()
-    assert "[error" not in later.stderr
-    assert "[warning" not in later.stderr
+    for level in ("ERROR", "[error", "WARNING", "[warning"):
+        assert level not in later.stderr
     assert sorted(hours_of(amplitude.requests[asked:])) == hours_between(middle, export.end)
     assert f'"next_export_hour":"{export.end:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
     # The other streams are off until they are selected.

@@ -39,7 +39,7 @@ class MeltanoProject:
     """A project of Meltano; the commands of both plugins are on its path.
 
     Args:
-        folder: Where it is; what the demo reads is linked there.
+        folder: Where it is; what the demo reads is linked there, and how Meltano is to log.
         definition: Of its meltano.yml; by default the project's own.
         commands: A folder of further commands.
     """
@@ -51,6 +51,8 @@ class MeltanoProject:
         self._path = os.pathsep.join([str(commands), str(SCRIPTS), os.environ["PATH"]])
         self.define(own_definition() if definition is None else definition)
         (folder / "tests").symlink_to(REPOSITORY / "tests")
+        if definition is None:
+            (folder / "logging.yaml").symlink_to(REPOSITORY / "logging.yaml")
 
     @property
     def definition(self) -> Json:
