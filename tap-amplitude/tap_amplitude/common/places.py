@@ -54,6 +54,14 @@ def folder_finding(area: str, setting: str, folder: Path) -> Finding:
     return Finding(area, Level.OK, f"{folder} can be written{made}.")
 
 
+def file_finding(area: str, setting: str, file: Path) -> Finding:
+    """Return whether a file can be written, whose folder is made when needed."""
+    if file.is_dir():
+        remedy = f"Set `{setting}` to a file."
+        return Finding(area, Level.FIX, f"{file} is a folder, not a file.", remedy)
+    return folder_finding(area, setting, file.parent)
+
+
 def _address_finding(area: str, setting: str, place: str, options: dict[str, Any]) -> Finding:
     keep_drivers_quiet()
     try:

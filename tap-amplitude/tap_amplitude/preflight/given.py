@@ -123,7 +123,6 @@ def settings_findings(given: Given) -> Iterator[Finding]:
     for number, problem in enumerate(given.problems, start=1):
         yield Finding(_AREA, Level.FIX, problem, _REMEDY if number == len(given.problems) else "")
     if not given.problems:
-        names = ", ".join(f"`{name}`" for name in given.names) or "none"
-        yield Finding(
-            _AREA, Level.OK, f"Given: {names}. All are known, fit, and can act beside each other."
-        )
+        names = ", ".join(f"`{name}`" for name in given.names)
+        told = f"Given: {names}. All are known, fit, and can act beside each other."
+        yield Finding(_AREA, Level.OK, told if names else "None is given: all have their defaults.")

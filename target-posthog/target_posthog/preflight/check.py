@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.hosts import REGIONS, app_host
 from target_posthog.common.findings import Finding, Level
-from target_posthog.common.places import disk_findings, folder_finding, place_finding
+from target_posthog.common.places import disk_findings, file_finding, folder_finding, place_finding
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.database import open_engine
@@ -22,6 +22,7 @@ from target_posthog.preflight.peers import (
     token_form_finding,
 )
 from target_posthog.preflight.project import project_findings
+from target_posthog.summary import place_of
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def _place_findings(config: Mapping[str, Any], *, own_rejects: bool) -> Iterator
     yield place_finding("rejects", "rejects_path", rejects)
     if not is_address(rejects):
         places.append(("rejects", Path(folder_of(rejects))))
+    if not preview and (summary := place_of(config)) is not None:
+        yield file_finding("summary", "summary_path", summary)
     if not preview and (ledger := _ledger_file(config["ledger_url"])) is not None:
         places.append(("the ledger", ledger))
     yield from disk_findings(places)

@@ -103,7 +103,6 @@ def settings_findings(given: Given, *, told_elsewhere: frozenset[str]) -> Iterat
     for number, problem in enumerate(problems, start=1):
         yield Finding(_AREA, Level.FIX, problem, _REMEDY if number == len(problems) else "")
     if not problems:
-        names = ", ".join(f"`{name}`" for name in given.names) or "none"
-        yield Finding(
-            _AREA, Level.OK, f"Given: {names}. All are known, fit, and can act beside each other."
-        )
+        names = ", ".join(f"`{name}`" for name in given.names)
+        told = f"Given: {names}. All are known, fit, and can act beside each other."
+        yield Finding(_AREA, Level.OK, told if names else "None is given: all have their defaults.")

@@ -16,7 +16,7 @@ from target_posthog.capture.hosts import REGIONS
 from target_posthog.common.findings import Finding, Level, exit_code_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.check import check
-from target_posthog.preflight.given import given_by_variables, read_given
+from target_posthog.preflight.given import given_by_variables, read_given, settings_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import host_findings
 from target_posthog.settings import SETTINGS
@@ -73,7 +73,7 @@ def test_sound_settings_are_all_ok(proving: Json, capture: PosthogCapture, tmp_p
     areas = [one.area for one in findings]
     assert list(dict.fromkeys(areas)) == [
         *("settings", "token", "host", "ingestion", "project", "billing", "speed"),
-        *("ledger", "rejects", "disk"),
+        *("ledger", "rejects", "summary", "disk"),
     ]
     assert exit_code_of(findings) == 0
     (request,) = capture.requests
@@ -395,6 +395,19 @@ def test_a_full_disk_is_told(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - free, free))
     (finding,) = of(found(config), "disk", level)
     assert f"{free / 10**9:,.1f} GB free for rejects and the ledger" in finding.text
+
+
+def test_a_summary_that_is_a_folder_is_told(config: Json, tmp_path: Path) -> None:
+    """The run would end well, and write none."""
+    (finding,) = of(found({**config, "summary_path": str(tmp_path)}), "summary", Level.FIX)
+    assert "is a folder, not a file" in finding.text
+
+
+def test_no_setting_at_all_is_told() -> None:
+    """As of a command without `--config`; the token that it lacks is told elsewhere."""
+    given = read_given({}, SETTINGS)
+    (finding,) = settings_findings(given, told_elsewhere=frozenset(given.problems))
+    assert finding.text == "None is given: all have their defaults."
 
 
 def test_rejects_in_a_bucket_are_tried(config: Json) -> None:
