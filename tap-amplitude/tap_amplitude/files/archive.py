@@ -1,7 +1,7 @@
 """Exported files: a downloaded archive, a user's .zip, folder or bucket, read line by line.
 
 Amplitude writes gzip files of JSON lines, one or more for each hour and none for an empty hour;
-`file_names` knows their names. They come in folders, in .zip files, in .zip files of .zip files.
+`names` knows their names, `listing` finds them.
 
 A bucket export "may run less frequently and contain multiple hours"
 (https://amplitude.com/docs/data/destination-catalog/amazon-s3): a file named for one hour may hold
@@ -11,53 +11,34 @@ the hours are cut; only the day on which a row is read can differ from its own.
 
 What a file is, its first bytes say, and its rows where its name leaves that open.
 
-Nothing here trusts an archive. Names inside a .zip are only ever compared, never used as paths;
-what a file may unpack to is bounded; and an hour is read to its last checksum before its first
-event is handed on.
+Nothing here trusts an archive: what a file may unpack to is bounded, and an hour is read to its
+last checksum before its first event is handed on.
 """
 
 from __future__ import annotations
 
-import re
-import sys
 from dataclasses import replace
-from datetime import datetime, timezone
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
-from tap_amplitude.files.copies import without_copies
+from tap_amplitude.errors import DamagedArchive, ForeignArchive
 from tap_amplitude.files.forms import COPY_AGAIN, HEAD_BYTES, READ_AS_FILES, Form, form_of
-from tap_amplitude.files.left_out import LeftOut, Why
+from tap_amplitude.files.left_out import Why
+from tap_amplitude.files.listing import ArchiveListing, damaged_zip, look_at_rows, natural
 from tap_amplitude.files.member import DAMAGE, Member, reason_of
-from tap_amplitude.files.names import (
-    NAMED_LIKE,
-    base_of,
-    ignorable,
-    is_marker,
-    is_packed,
-    read_name,
-)
-from tap_amplitude.files.row_kinds import LOOK_BYTES, Rows, rows_in
+from tap_amplitude.files.names import base_of, ignorable, read_name
+from tap_amplitude.files.row_kinds import Rows
 from tap_amplitude.files.stores import FileStore, FolderStore
 from tap_amplitude.files.zip_stores import OpenZips, ZipStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
-    from tap_amplitude.files.stores import Listed, Store
+    from tap_amplitude.files.stores import Store
     from tap_amplitude.windows import Window
 
-#: A .zip of daily .zip files of a .zip for each hour is the deepest that anybody has a reason for.
-_DEEPEST = 4
-#: What may hold events under a name that tells no hour.
-_LIKE_DATA = re.compile(r".*(?:json|\.gz|\.tgz|\.tar)[^/\\]*", re.IGNORECASE | re.DOTALL)
-#: How 7-Zip names the parts of a .zip.
-_IS_PART = re.compile(r"\.\d{3}$", re.ASCII)
-_JOIN = "It is one part of a .zip: unpack them together with the tool that made them."
-_NO_HOUR = datetime.max.replace(tzinfo=timezone.utc)
-_NUMBERS = re.compile(r"(\d+)", re.ASCII)
 #: So many names, of so many characters, stand in a message.
 _NAMED, _LONGEST_NAME = 5, 200
 
@@ -73,14 +54,12 @@ class Archive:
 
     Attributes:
         origin: What to call the archive in messages.
-        members: The event files, in the order in which they are read. Files whose name leaves
-            open whether they hold events are among them.
-        merged_ids: Files that may be lists of merged users, in the same order.
+        members: See `ArchiveListing`.
+        merged_ids: See `ArchiveListing`.
         left_out: What is not read, and why.
 
     Raises:
-        TapError: A file cannot be placed, or comes twice with different content; a .zip in it is
-            damaged or hostile.
+        TapError: See `ArchiveListing`.
     """
 
     def __init__(
@@ -92,51 +71,23 @@ class Archive:
         wanted: Callable[[Member], bool] = lambda _: True,
     ) -> None:
         self.origin = store.origin
-        self.left_out = LeftOut()
         self._max_member_bytes = max_member_bytes
         self._store = store
         self._zips = zips
         try:
-            self._list(wanted)
+            listing = ArchiveListing(
+                store, zips=zips, max_member_bytes=max_member_bytes, wanted=wanted
+            )
         except BaseException:
             self.close()
             raise
-
-    def _list(self, wanted: Callable[[Member], bool]) -> None:
-        members: list[tuple[str, Member]] = []
-        merged_ids: list[tuple[str, Member]] = []
-        foreign: list[tuple[str, Member]] = []
-        for where, listed in self._files(self._store, 0, self.left_out):
-            name = read_name(listed.name)
-            if name is None:
-                self._place_nowhere(where, listed)
-                continue
-            # A few projects have a quarter of a million files: their numbers are kept once.
-            app = sys.intern(name.app)
-            member = Member(
-                listed.name, name.hour, listed.size, where, app=app, modified=listed.modified
-            )
-            if name.is_foreign:
-                foreign.append((name.part, member))
-                continue
-            if not name.is_certain:
-                merged_ids.append((name.part, member))
-            if name.is_certain or not _is_surely_a_list(member):
-                members.append((name.part, member))
-            else:
-                self.left_out.add(Why.MERGES, member.place)
-        if foreign:
-            parts = {part for part, _ in (*members, *merged_ids)}
-            for part, member in self._without_companions(foreign, parts):
-                of_merges = base_of(member.name).startswith("-")
-                (merged_ids if of_merges else members).append((part, member))
-        self.members = self._in_order(members, wanted, self.left_out)
-        # Counted once: most of them were among the others.
-        self.merged_ids = self._in_order(merged_ids, wanted, LeftOut())
+        self.members, self.merged_ids = listing.members, listing.merged_ids
+        self.left_out = listing.left_out
 
     def hours(self) -> Iterator[tuple[datetime, list[Member]]]:
-        """Give each hour that has events, in order, with its files in natural order."""
-        return by_hour(self.members)
+        """Yield each hour that has events, in order, with its files in natural order."""
+        for hour, files in groupby(self.members, key=lambda member: member.hour):
+            yield hour, list(files)
 
     def ready(
         self,
@@ -161,7 +112,7 @@ class Archive:
         """
         found: list[Member] = []
         for member in members:
-            for one in self._unfolded(member, 0):
+            for one in self._unfolded(member):
                 if self._is_wanted(one, rows):
                     one.verify(self._max_member_bytes, raw=raw)
                     found.append(one)
@@ -179,9 +130,9 @@ class Archive:
         self.members = self.ready(self.members, raw=raw)
 
     def holds_events(self) -> bool:
-        """Tell whether there is any file of events, without looking into more than it takes."""
+        """Return True if there is any file of events; look into no more than it takes."""
         return any(self._certain(member) for member in self.members) or any(
-            _look_at_rows(member) is not Rows.MERGES for member in self.members
+            look_at_rows(member) is not Rows.MERGES for member in self.members
         )
 
     def close(self) -> None:
@@ -189,113 +140,31 @@ class Archive:
         self._store.close()
         self._zips.close()
 
-    def _files(self, store: Store, depth: int, left_out: LeftOut) -> Iterator[tuple[Store, Listed]]:
-        """List what may be export files, also of .zip files in the store."""
-        for listed in store.files():
-            place = f"{store.prefix}{listed.name}"
-            if (why := ignorable(listed.name)) is not None:
-                left_out.add(why, place)
-            elif not listed.is_file:
-                left_out.add(Why.UNKNOWN, place)
-            elif _may_be_zip(store, listed) and _is_zip(store, listed):
-                yield from self._files_in_zip(store, listed, depth + 1, left_out)
-            else:
-                yield store, listed
-
-    def _files_in_zip(
-        self, store: Store, listed: Listed, depth: int, left_out: LeftOut
-    ) -> Iterator[tuple[Store, Listed]]:
-        inner = self._open_zip(store, listed.name, listed.size, listed.modified, depth)
-        beside = LeftOut()
-        try:
-            found = list(self._files(inner, depth, beside))
-        except DAMAGE as error:
-            if not _is_named_zip(listed.name):
-                left_out.add(Why.UNKNOWN, f"{store.prefix}{listed.name}")
-                return
-            raise _damaged_zip(store, listed.name, error) from error
-        if any(read_name(one.name) or _LIKE_DATA.fullmatch(one.name) for _, one in found):
-            left_out.absorb(beside)
-            yield from found
-        else:
-            # What somebody packed that has nothing to do with Amplitude is one file.
-            left_out.add(Why.UNKNOWN, f"{store.prefix}{listed.name}")
-
-    def _open_zip(
-        self, store: Store, name: str, size: int, modified: datetime | None, depth: int
-    ) -> ZipStore:
-        if depth > _DEEPEST:
-            raise HostileArchive(
-                f"The .zip {store.prefix + name!r} of {store.origin} lies in more than {_DEEPEST} "
-                "others.",
-                remedy="Unpack the outer ones yourself if you trust them.",
-            )
-        return ZipStore(store, name, size, self._zips, modified=modified)
-
-    def _without_companions(
-        self, foreign: list[tuple[str, Member]], parts: Container[str]
-    ) -> Iterator[tuple[str, Member]]:
-        """Keep files that stand in for a file which is not there, or may hold other events.
-
-        A file named like an export file, packed or encrypted by somebody, is the only one of its
-        part or beside it. Then it may as well be its checksum.
-        """
-        for part, member in foreign:
-            if part not in parts or (not member.store.is_remote and _has_events(member)):
-                yield part, member
-            else:
-                self.left_out.add(_why_unread(member.name), member.place)
-
-    def _place_nowhere(self, store: Store, listed: Listed) -> None:
-        """Refuse events whose hour nobody knows; count anything else."""
-        place = f"{store.prefix}{listed.name}"
-        member = Member(listed.name, _NO_HOUR, listed.size, store)
-        if listed.name.lower().endswith(".zip"):
-            member.look()  # which tells: a day may be missing, if it is a page of a proxy
-        if _is_worth_a_look(member) and _has_events(member):
-            raise ForeignArchive(
-                f"{self.origin} holds the file {place!r}, whose name tells no export hour.",
-                remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
-                "take it out.",
-            )
-        self.left_out.add(Why.MARKER if is_marker(listed.name) else _why_unread(listed.name), place)
-
-    def _in_order(
-        self,
-        parts: list[tuple[str, Member]],
-        wanted: Callable[[Member], bool],
-        left_out: LeftOut,
-    ) -> Sequence[Member]:
-        near = [(part, member) for part, member in parts if wanted(member)]
-        members = without_copies(near, left_out, self._max_member_bytes)
-        members += [member for _, member in parts if not wanted(member)]
-        return sorted(members, key=lambda member: (member.hour, _natural(member.name)))
-
-    def _unfolded(self, member: Member, depth: int) -> Iterator[Member]:
+    def _unfolded(self, member: Member) -> Iterator[Member]:
         """Give a file with its form; in the place of a .zip that is named otherwise its files."""
         form = member.look()
         if form is not Form.ZIP:
             yield replace(member, form=form)
             return
-        inner = self._open_zip(
-            member.store, member.name, member.packed_bytes, member.modified, depth + 1
+        inner = ZipStore(
+            member.store, member.name, member.packed_bytes, self._zips, modified=member.modified
         )
         try:
-            entries = sorted(inner.files(), key=lambda entry: _natural(entry.name))
+            entries = sorted(inner.files(), key=lambda entry: natural(entry.name))
         except DAMAGE as error:
-            raise _damaged_zip(member.store, member.name, error) from error
+            raise damaged_zip(member.store, member.name, error) from error
         for entry in entries:
             if (why := ignorable(entry.name)) is not None:
                 self.left_out.add(why, f"{inner.prefix}{entry.name}")
                 continue
             part = replace(member, name=entry.name, packed_bytes=entry.size, store=inner)
-            yield from self._unfolded(part, depth + 1)
+            yield from self._unfolded(part)
 
     def _is_wanted(self, member: Member, rows: Rows) -> bool:
         if self._certain(member):
             return rows is Rows.EVENTS
         # Rows that are neither, such as damaged ones, are events: somebody must tell of them.
-        kind = _look_at_rows(member)
+        kind = look_at_rows(member)
         is_named_list = base_of(member.name).startswith("-")
         is_list = kind is Rows.MERGES or (kind is Rows.OTHER and is_named_list)
         if rows is Rows.EVENTS and is_list:
@@ -306,19 +175,6 @@ class Archive:
     def _certain(member: Member) -> bool:
         name = read_name(member.name)
         return name is not None and name.is_certain
-
-
-def by_hour(members: Iterable[Member]) -> Iterator[tuple[datetime, list[Member]]]:
-    """Group files by the hours of their names.
-
-    Args:
-        members: Files in the order of their hours.
-
-    Yields:
-        Each hour and its files.
-    """
-    for hour, files in groupby(members, key=lambda member: member.hour):
-        yield hour, list(files)
 
 
 def open_archive(
@@ -425,74 +281,9 @@ def _no_zip(path: Path, error: Exception) -> DamagedArchive:
     )
 
 
-def _damaged_zip(store: Store, name: str, error: Exception) -> DamagedArchive:
-    return DamagedArchive(
-        f"The .zip {store.prefix + name!r} of {store.origin} cannot be read ({reason_of(error)}).",
-        remedy=_JOIN if _IS_PART.search(name) else COPY_AGAIN,
-    )
-
-
 def _content_of(store: ZipStore) -> str:
     names = [repr(listed.name[:_LONGEST_NAME]) for listed in store.files()]
     if not names:
         return "It is empty."
     more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
     return f"It holds {', '.join(names[:_NAMED])}{more}."
-
-
-def _is_named_zip(name: str) -> bool:
-    return ".zip" in base_of(name).lower()
-
-
-def _may_be_zip(store: Store, listed: Listed) -> bool:
-    """Tell which files are worth a look: a bucket takes a request for each."""
-    if _is_named_zip(listed.name):
-        return True
-    is_named = _LIKE_DATA.fullmatch(base_of(listed.name)) or read_name(listed.name)
-    return not is_named and not store.is_remote
-
-
-def _is_zip(store: Store, listed: Listed) -> bool:
-    try:
-        with store.open(listed.name) as file:
-            return form_of(file.read(HEAD_BYTES)) is Form.ZIP
-    except DAMAGE:
-        return _is_named_zip(listed.name)  # opening it will tell
-
-
-def _look_at_rows(member: Member) -> Rows | None:
-    return rows_in(member.beginning(LOOK_BYTES))
-
-
-def _why_unread(name: str) -> Why:
-    return Why.PACKED if is_packed(name) else Why.UNKNOWN
-
-
-def _is_worth_a_look(member: Member) -> bool:
-    """Tell whether a file of any name may hold events; in a bucket, its name alone says so."""
-    if _LIKE_DATA.fullmatch(base_of(member.name)):
-        return True
-    try:
-        return not member.store.is_remote and member.look() in READ_AS_FILES
-    except DamagedArchive:
-        return False
-
-
-def _has_events(member: Member) -> bool:
-    """Tell whether a file of any name holds events; one that cannot be read does not."""
-    try:
-        return _look_at_rows(member) is Rows.EVENTS
-    except DamagedArchive:
-        return False
-
-
-def _is_surely_a_list(member: Member) -> bool:
-    """Trust Amplitude's own names where a look costs a request for each hour of years."""
-    return member.store.is_remote and base_of(member.name).startswith("-")
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sort `#70` before `#627`: numbers by value, the rest by letter."""
-    # Not as integers: Python makes none of more than 4,300 digits.
-    parts = enumerate(_NUMBERS.split(name))
-    return [(len(part.lstrip("0")), part.lstrip("0")) if n % 2 else (0, part) for n, part in parts]

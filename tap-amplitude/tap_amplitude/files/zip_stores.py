@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tap_amplitude.files.stores import Store
 
+#: A .zip of daily .zip files of a .zip for each hour is the deepest that anybody has a reason for.
+_DEEPEST = 4
 _MOST_OPEN = 8
 _BLOCK_BYTES = 1024 * 1024
 
@@ -38,6 +40,9 @@ class ZipStore:
         zips: Opens it.
         is_whole: It is all that the user gave, not one file of a folder, a bucket or a .zip.
         modified: When it came to lie there.
+
+    Raises:
+        HostileArchive: It lies in too many others.
     """
 
     has_checksums = True
@@ -57,7 +62,15 @@ class ZipStore:
         self.packed_bytes = packed_bytes
         self.origin = parent.origin
         self.prefix = "" if is_whole else f"{parent.prefix}{name}/"
+        outer = parent.depth if isinstance(parent, ZipStore) else 0
         self.is_remote = parent.is_remote and not isinstance(parent, ZipStore)
+        self.depth: int = 0 if is_whole else outer + 1
+        if self.depth > _DEEPEST:
+            raise HostileArchive(
+                f"The .zip {parent.prefix + name!r} of {parent.origin} lies in more than "
+                f"{_DEEPEST} others.",
+                remedy="Unpack the outer ones yourself if you trust them.",
+            )
         self._modified = modified
         self._zips = zips
         self._repeated: dict[str, int] = {}

@@ -18,7 +18,7 @@ from tap_amplitude.preflight.samples import requests_for, sample_hours
 from tap_amplitude.preflight.weight import Weight, weigh
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.archive import ArchiveSource
-from tap_amplitude.sources.downloads import LARGEST_ARCHIVE_BYTES
+from tap_amplitude.sources.download_plan import LARGEST_ARCHIVE_BYTES
 from tap_amplitude.sources.file_plan import plan_files
 from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.state.reach import Reach

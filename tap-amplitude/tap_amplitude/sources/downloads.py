@@ -1,13 +1,4 @@
-"""Several windows on their way at once, handed on in the order of their hours.
-
-What is left to export is one ordered list of downloads and gaps. A worker cuts the next window
-off the first gap. A window that was refused as too large becomes a gap again, where it was, and
-is cut smaller. So the hours stay in order whatever comes back when.
-
-The disk is bounded by reservations: a download sets aside what one archive may have before it
-asks, and gives back what it did not need. Reservations are made in the order of the hours, and
-the next window to be handed on holds its own: it never waits for a later one.
-"""
+"""Several windows on their way at once, handed on in the order of their hours."""
 
 from __future__ import annotations
 
@@ -20,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from tap_amplitude.api.results import TooLarge
 from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.sources.download_plan import DiskBudget, Download, DownloadPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from tap_amplitude.api.results import Answer, Downloaded, DownloadSlot, NoEvents
@@ -31,9 +23,6 @@ if TYPE_CHECKING:
     Fetch = Callable[[Window, DownloadSlot], Answer]
 
 logger = logging.getLogger("tap-amplitude.downloads")
-
-#: Amplitude refuses an export of more than 4 GB (Export API docs, "Considerations").
-LARGEST_ARCHIVE_BYTES = 4 * 1024**3
 
 #: How long the end of a run waits for downloads to notice it. One may hang in a silent
 #: connection; its thread ends with the process.
@@ -65,38 +54,10 @@ class _SpoolTooSmall(Exception):
     """The archive does not fit, although everything before it is read."""
 
 
-@dataclass(eq=False)
-class _Gap:
-    """Hours that are not asked for yet."""
-
-    start: datetime
-    end: datetime
-
-
-@dataclass(eq=False)
-class _Download:
-    """A window that was asked for; the `DownloadSlot` of its download."""
-
-    owner: Downloads
-    window: Window
-    reserved: int
-    answer: Downloaded | NoEvents | None = None
-    failure: BaseException | None = None
-    cancelled: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        return self.answer is not None or self.failure is not None
-
-    def reserve(self, size: int) -> None:
-        self.owner._hold(self, size)  # noqa: SLF001 - the other half of this class
-
-    def sleep(self, seconds: float) -> None:
-        self.owner._sleep(self, seconds)  # noqa: SLF001 - the other half of this class
-
-
 class Downloads:
     """Downloads the windows of a range, some of them ahead.
+
+    It has more lines than most classes, because all of it shares one lock.
 
     Args:
         fetch: Gets one window; called in threads, for several windows at once.
@@ -120,13 +81,11 @@ class Downloads:
         self._fetch = fetch
         self._size = size
         self._parallel = parallel
-        self._max_bytes = max_bytes
-        self._share = min(LARGEST_ARCHIVE_BYTES, max_bytes)
         # Everything below is read and changed under this lock only.
         self._changed = Condition()
-        self._plan: list[_Download | _Gap] = [_Gap(start, until)] if start < until else []
-        self._held = 0
-        self._reading: _Download | None = None
+        self._plan = DownloadPlan(start, until)
+        self._disk = DiskBudget(max_bytes)
+        self._reading: Download | None = None
         self._answered = False
         self._stopped = False
         # Daemons, because one that hangs in a silent connection must not keep the process.
@@ -136,13 +95,13 @@ class Downloads:
         ]
 
     def __iter__(self) -> Iterator[Arrival]:
-        """Give the windows in order.
+        """Hand on the windows in order.
 
         Yields:
             Each window once; together they have no gap.
 
         Raises:
-            TapError: A window cannot be had. All windows before it were given.
+            TapError: A window cannot be had. All windows before it were handed on.
         """
         # The SDK's loop may leave this generator suspended when it fails. Registered after the
         # spool's finalizer, it runs before it.
@@ -165,23 +124,19 @@ class Downloads:
         for worker in self._workers:
             if worker.is_alive():
                 worker.join(max(0.0, deadline - time.monotonic()))
+        self._finish_reading()
         with self._changed:
-            self._finish_reading()
-            self._drop(self._plan)
+            self._drop(self._plan.clear())
         atexit.unregister(self.close)
 
     # The reader's side.
 
     def _next(self) -> Arrival | None:
         with self._changed:
-            while self._plan:
-                first = self._plan[0]
-                if isinstance(first, _Download) and first.is_over:
-                    break
+            while (first := self._plan.take_first()) is None:
+                if self._plan.is_done:
+                    return None
                 self._changed.wait(_LONGEST_WAIT_SECONDS)
-            else:
-                return None
-            self._plan.pop(0)
             self._changed.notify_all()
             if first.failure is not None:
                 raise first.failure
@@ -195,16 +150,13 @@ class Downloads:
                 self._drop([self._reading])
                 self._reading = None
 
-    def _drop(self, plan: list[_Download | _Gap] | list[_Download]) -> None:
-        """Take downloads out: remove the files of those that arrived, cancel the others."""
-        for download in plan:
-            if not isinstance(download, _Download):
-                continue
-            download.cancelled = True
+    def _drop(self, downloads: Iterable[Download]) -> None:
+        """Remove the files of downloads that arrived, cancel the others."""
+        for download in downloads:
+            download.is_cancelled = True
             if download.answer is not None:
                 download.answer.discard()
-                self._reserve(download, 0)
-        plan.clear()
+                self._disk.reserve(download, 0)
         self._changed.notify_all()
 
     # The workers' side.
@@ -213,17 +165,17 @@ class Downloads:
         while download := self._take():
             self._run(download)
 
-    def _run(self, download: _Download) -> None:
+    def _run(self, download: Download) -> None:
         window = download.window
         try:
-            answer = self._fetch(window, download)
+            answer = self._fetch(window, _Slot(self, download))
         except _SpoolTooSmall:
             if window.can_be_split:
                 self._arrive(download, TooLarge("the archive does not fit into the spool."))
                 return
             failure = FixConfiguration(
                 f"The archive of {window} does not fit into the spool of "
-                f"{self._max_bytes / 1024**3:g} GB.",
+                f"{self._disk.max_bytes / 1024**3:g} GB.",
                 remedy="Raise `max_spool_gb`.",
             )
             self._fail(download, failure)
@@ -232,102 +184,98 @@ class Downloads:
         else:
             self._arrive(download, answer)
 
-    def _take(self) -> _Download | None:
+    def _take(self) -> Download | None:
         """Wait until a further window may be asked for."""
         with self._changed:
             while not self._stopped:
-                if download := self._begin():
+                # The first request goes alone: it tells whether the keys are right, and teaches
+                # the size.
+                limit = self._parallel if self._answered else 1
+                may_ask = len(self._plan.downloads) < limit and self._disk.has_share
+                if may_ask and (download := self._plan.begin(self._size)):
+                    self._disk.give_share(download)
                     return download
                 self._changed.wait()
             return None
 
-    def _begin(self) -> _Download | None:
-        gaps = (index for index, part in enumerate(self._plan) if isinstance(part, _Gap))
-        index = next(gaps, None)
-        if index is None or not self._may_ask():
-            return None
-        gap = self._plan[index]
-        assert isinstance(gap, _Gap)  # noqa: S101 - found as one
-        window = self._size.next_window(gap.start, gap.end)
-        assert window is not None  # noqa: S101 - a gap has at least one hour
-        download = _Download(self, window, reserved=0)
-        self._reserve(download, self._share)
-        rest = [_Gap(window.end, gap.end)] if window.end < gap.end else []
-        self._plan[index : index + 1] = [download, *rest]
-        return download
-
-    def _may_ask(self) -> bool:
-        waiting = sum(isinstance(part, _Download) for part in self._plan)
-        # The first request goes alone: it tells whether the keys are right, and teaches the size.
-        limit = self._parallel if self._answered else 1
-        return waiting < limit and self._held + self._share <= self._max_bytes
-
-    def _arrive(self, download: _Download, answer: Answer) -> None:
+    def _arrive(self, download: Download, answer: Answer) -> None:
         with self._changed:
             self._answered = True
             if isinstance(answer, TooLarge):
-                self._reserve(download, 0)
-                if not download.cancelled:
-                    self._split(download.window, answer, self._plan.index(download))
+                self._disk.reserve(download, 0)
+                if not download.is_cancelled:
+                    logger.debug("Too much at once, %s: %s", download.window, answer.reason)
+                    self._size = self._size.too_large(download.window)
+                    self._plan.open_again(download)
             else:
                 self._size = self._size.delivered(download.window, answer.size)
-                self._reserve(download, answer.size)
+                self._disk.reserve(download, answer.size)
                 download.answer = answer
-                if download.cancelled or self._stopped:
+                if download.is_cancelled or self._stopped:
                     self._drop([download])
             self._changed.notify_all()
 
-    def _split(self, window: Window, answer: TooLarge, index: int) -> None:
-        logger.debug("Too much at once, %s: %s", window, answer.reason)
-        self._size = self._size.too_large(window)
-        self._plan[index] = _Gap(window.start, window.end)
-
-    def _fail(self, download: _Download, failure: BaseException) -> None:
+    def _fail(self, download: Download, failure: BaseException) -> None:
         """Keep a failure until its window is due; nothing after it is needed any more."""
         with self._changed:
-            self._reserve(download, 0)
+            self._disk.reserve(download, 0)
             download.failure = failure
-            if not (download.cancelled or self._stopped):
-                index = self._plan.index(download)
-                later = self._plan[index + 1 :]
-                del self._plan[index + 1 :]
-                self._drop(later)
-                if index:
+            if not (download.is_cancelled or self._stopped):
+                self._drop(self._plan.end_with(download))
+                if not self._plan.is_next(download):
                     logger.warning(
                         "The %s cannot be had; the hours before are still being exported.",
                         download.window,
                     )
             self._changed.notify_all()
 
-    def _reserve(self, download: _Download, size: int) -> None:
-        self._held += size - download.reserved
-        download.reserved = size
-
-    def _hold(self, download: _Download, size: int) -> None:
+    def hold(self, download: Download, size: int) -> None:
         """Wait until a download may have so many bytes on disk.
 
         Only the next window to be handed on may grow beyond what it set aside: room that another
         one took would be missing to an earlier one.
+
+        Raises:
+            Cancelled: Nobody needs it any more.
         """
         with self._changed:
-            while not (download.cancelled or self._stopped):
+            while not (download.is_cancelled or self._stopped):
                 if size <= download.reserved:
                     return
-                is_next = bool(self._plan) and self._plan[0] is download
-                if is_next and self._held + size - download.reserved <= self._max_bytes:
-                    self._reserve(download, size)
+                is_next = self._plan.is_next(download)
+                if is_next and self._disk.fits(download, size):
+                    self._disk.reserve(download, size)
                     return
                 if is_next and not self._reading:
                     raise _SpoolTooSmall
                 self._changed.wait()
             raise Cancelled
 
-    def _sleep(self, download: _Download, seconds: float) -> None:
+    def sleep(self, download: Download, seconds: float) -> None:
+        """Wait some seconds.
+
+        Raises:
+            Cancelled: Nobody needs the download any more.
+        """
         deadline = time.monotonic() + seconds
         with self._changed:
-            while not (download.cancelled or self._stopped):
+            while not (download.is_cancelled or self._stopped):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return
                 self._changed.wait(left)
             raise Cancelled
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """The `DownloadSlot` of a download."""
+
+    owner: Downloads
+    download: Download
+
+    def reserve(self, size: int) -> None:
+        self.owner.hold(self.download, size)
+
+    def sleep(self, seconds: float) -> None:
+        self.owner.sleep(self.download, seconds)

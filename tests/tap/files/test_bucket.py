@@ -6,6 +6,7 @@ import gzip
 import sys
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, RunAgain, TapError
-from tap_amplitude.files.archive import by_hour
 from tap_amplitude.files.bucket_listing import list_exports
 from tap_amplitude.files.clouds import CLOUDS, failure_of
 from tap_amplitude.files.stores import Listed
@@ -77,7 +77,8 @@ def source_of(url: str, spool_bytes: int, **config: Any) -> ArchiveSource:
 
 def hours_of(source: ArchiveSource) -> Iterator[Sequence[Member]]:
     """The files of hour after hour, verified."""
-    return source.read([files for _, files in by_hour(source.listing.files)])
+    hours = groupby(source.listing.files, key=lambda member: member.hour)
+    return source.read([list(files) for _, files in hours])
 
 
 def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(

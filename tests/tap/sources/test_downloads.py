@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tap_amplitude.api.results import NoEvents, TooLarge
 from tap_amplitude.errors import RunAgain
-from tap_amplitude.sources.downloads import LARGEST_ARCHIVE_BYTES, Downloads
+from tap_amplitude.sources.download_plan import LARGEST_ARCHIVE_BYTES
+from tap_amplitude.sources.downloads import Downloads
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.windows import (
     FIRST_HOURLY_DAY,
