@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections import Counter
+    from collections.abc import Mapping
 
     from target_posthog.progress import Counts
 
@@ -53,29 +55,53 @@ def block_of(
 
 
 def next_step(
-    counts: Counts, *, rejects: str, early: str | None = None, is_preview: bool = False
+    counts: Counts,
+    environment: Mapping[str, str],
+    *,
+    early: str | None = None,
+    preview_rejects: str | None = None,
 ) -> str:
     """Return what to do after a run that came to its end, in one line.
 
     Args:
         counts: what the run came to.
-        rejects: where the rejects are, in words.
+        environment: the variables, of which Meltano sets some for its plugins.
         early: what speaks against a good end of the tap.
-        is_preview: nothing was sent.
+        preview_rejects: the file of a preview's rejects; None when events were sent.
     """
     steps = []
     if early is not None:
         steps.append("see the log of the tap.")
     if counts.rejected or counts.added_rejected:
-        steps.append(f"look at {rejects}, one line for each, with its reason.")
-    if is_preview:
+        command = command_for("rejects", environment, *filter(None, (preview_rejects,)))
+        steps.append(f"see why records were rejected, and what to do: `{command}`.")
+    if preview_rejects is not None:
         steps.append("to send, take `preview_path` out. The preview left the state as it was.")
     elif early is not None:
         steps.append("run again.")
-    elif not steps:
+    else:
+        if counts.accepted:
+            compare, show = (command_for(name, environment) for name in ("reconcile", "report"))
+            steps.append(f"compare with PostHog: `{compare}`. See it all: `{show}`.")
         steps.append("run again at any time for what is new.")
     text = " ".join(f"{step[0].upper()}{step[1:]}" for step in steps)
     return f"{text[0].lower()}{text[1:]}"
+
+
+def command_for(name: str, environment: Mapping[str, str], *arguments: str) -> str:
+    """Return how to start one of the commands beside the target, such as `report`.
+
+    Args:
+        name: of the command.
+        environment: see `next_step`.
+        arguments: of the command line.
+    """
+    loader = environment.get("MELTANO_LOADER_NAME")
+    if not loader:
+        return shlex.join([f"target-posthog-{name}", *arguments])
+    chosen = environment.get("MELTANO_ENVIRONMENT")
+    options = [f"--environment={chosen}"] if chosen else []
+    return shlex.join(["meltano", *options, "invoke", f"{loader}:{name}", *arguments])
 
 
 def _by_later(superseded: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -84,9 +85,9 @@ class Monitor:
             logger.info(line)
         self.next_step = next_step(
             self.counts,
-            rejects=self._rejects.place,
+            os.environ,
             early=early,
-            is_preview=self._is_preview,
+            preview_rejects=self._rejects.place if self._is_preview else None,
         )
 
     def say_next_step(self) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from importlib.metadata import entry_points
 
 import pytest
+import yaml
 
-from target_posthog.end_of_run import block_of, next_step
+from target_posthog.end_of_run import block_of, command_for, next_step
 from target_posthog.progress import Counts
+from tests.support.documents import ROOT
 
 DELIVERED = Counts(exported=10, accepted=10)
 REJECTED = Counts(exported=10, accepted=9, rejected=Counter(bad_time=1))
@@ -53,31 +57,58 @@ def test_the_end_names_every_rule_and_code() -> None:
     ]
 
 
+PROOF = (
+    "compare with PostHog: `target-posthog-reconcile`. See it all: `target-posthog-report`. "
+    "Run again at any time for what is new."
+)
+WHY = "see why records were rejected, and what to do: `target-posthog-rejects`."
+
+
 @pytest.mark.parametrize(
     ("counts", "early", "told"),
     [
-        pytest.param(DELIVERED, None, "run again at any time for what is new.", id="good"),
+        pytest.param(DELIVERED, None, PROOF, id="good"),
         pytest.param(Counts(), None, "run again at any time for what is new.", id="nothing"),
-        pytest.param(
-            REJECTED, None, "look at R, one line for each, with its reason.", id="rejects"
-        ),
+        pytest.param(REJECTED, None, f"{WHY} C{PROOF[1:]}", id="rejects"),
         pytest.param(DELIVERED, EARLY, "see the log of the tap. Run again.", id="early"),
         pytest.param(
             REJECTED,
             EARLY,
-            "see the log of the tap. Look at R, one line for each, with its reason. Run again.",
+            f"see the log of the tap. S{WHY[1:]} Run again.",
             id="early, with rejects",
         ),
     ],
 )
 def test_a_run_ends_with_what_to_do_next(counts: Counts, early: str | None, told: str) -> None:
     """Whatever it came to."""
-    assert next_step(counts, rejects="R", early=early) == told
+    assert next_step(counts, {}, early=early) == told
 
 
 def test_a_preview_ends_with_how_to_send() -> None:
-    """After a look at its rejects."""
-    assert next_step(REJECTED, rejects="R", is_preview=True) == (
-        "look at R, one line for each, with its reason. To send, take `preview_path` out. The "
+    """After a look at its rejects; who names their file wants to see them."""
+    assert next_step(REJECTED, {}, preview_rejects="my folder/r.jsonl") == (
+        "see why records were rejected, and what to do: "
+        "`target-posthog-rejects 'my folder/r.jsonl'`. To send, take `preview_path` out. The "
         "preview left the state as it was."
     )
+
+
+def test_with_meltano_the_next_step_is_a_command_of_meltano() -> None:
+    """Of the same environment and the same plugin, which may inherit from ours."""
+    variables = {"MELTANO_LOADER_NAME": "target-posthog--eu", "MELTANO_ENVIRONMENT": "prod"}
+    assert command_for("report", variables) == (
+        "meltano --environment=prod invoke target-posthog--eu:report"
+    )
+    del variables["MELTANO_ENVIRONMENT"]
+    assert command_for("report", variables) == "meltano invoke target-posthog--eu:report"
+
+
+def test_every_command_that_a_run_names_exists() -> None:
+    """As a console script, and for Meltano."""
+    scripts = {point.name for point in entry_points(group="console_scripts")}
+    loaders = yaml.safe_load((ROOT / "meltano.yml").read_text())["plugins"]["loaders"]
+    (commands,) = (one["commands"] for one in loaders if one["name"] == "target-posthog")
+    named = set(re.findall(r"`target-posthog-(\w+)", f"{PROOF} {WHY}"))
+    assert named == {"reconcile", "report", "rejects"}
+    assert {f"target-posthog-{name}" for name in named} <= scripts
+    assert named <= commands.keys()

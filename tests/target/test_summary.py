@@ -91,7 +91,7 @@ def test_a_good_run_says_that_it_is_done(
         "total": 5,
     }
     assert (summary["tap_ended"], summary["tap_end"]) == (True, None)
-    assert summary["next"].startswith(f"look at {summary['rejects']}")
+    assert "`target-posthog-rejects`" in summary["next"]
     assert (tmp_path / summary["rejects"]).is_file()
     assert summary["speed"][-1]["accepted"] == 2
     assert summary["started_at"] <= summary["ended_at"]
