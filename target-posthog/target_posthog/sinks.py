@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.sinks import Sink
 from typing_extensions import override
 
 from target_posthog.formats.converter import Converter
 from target_posthog.input.intake import Intake
-from target_posthog.sdk import RecordWithoutKey
+from target_posthog.sdk import RecordWithoutKey, SingerSink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from target_posthog.target import TargetPosthog
 
 
-class PosthogSink(Sink):
+class PosthogSink(SingerSink):
     """Converts the records of one stream and hands them over; all streams share one delivery.
 
     Args:
@@ -50,16 +49,6 @@ class PosthogSink(Sink):
         for warning in self.converter.warnings:
             target.say_once(logging.WARNING, warning)
 
-    @property
-    @override
-    def current_size(self) -> int:
-        """Nothing waits here: the delivery sends by size, over all streams, in the tap's order."""
-        return 0
-
-    @override
-    def get_validator(self) -> None:
-        """Validate neither schema nor records: the conversion takes any."""
-
     @override
     def process_record(self, record: Json, context: Mapping[str, Any]) -> None:
         self._delivery.take(
@@ -74,16 +63,7 @@ class PosthogSink(Sink):
         return self.intake.outcome_of(record, self._delivery.latest_time)
 
     @override
-    def process_batch(self, context: Mapping[str, Any]) -> None:
-        """Do nothing; see `current_size`."""
-
-    @override
-    def _validate_and_parse(self, record: Json) -> Json:
-        """Leave times as texts: the conversion reads them, and a RECORD is never refused."""
-        return record
-
-    @override
-    def _singer_validate_message(self, record: Json) -> None:
+    def check_key(self, record: Json) -> None:
         """Hold other taps to their key; an Amplitude row without a uuid gets one.
 
         Raises:
@@ -96,7 +76,3 @@ class PosthogSink(Sink):
                 f"properties ({', '.join(lacking)}).",
                 "Correct the key of the stream in the tap's catalog, and run again.",
             )
-
-    @override
-    def _after_process_record(self, context: Mapping[str, Any]) -> None:
-        """Log nothing: the SDK would write the record at level DEBUG."""

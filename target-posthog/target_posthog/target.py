@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import copy
-import os
 import select
 import sys
 import time
-from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import click
-from singer_sdk import Target
-from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
-from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.helpers.capabilities import ADD_RECORD_METADATA_CONFIG, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
-from singer_sdk.plugin_base import PluginBase
 from typing_extensions import override
 
 from target_posthog.capture.hosts import ingestion_host, without_credentials
-from target_posthog.common.about_text import AboutText
-from target_posthog.common.checked_mapper import CheckedMapper
-from target_posthog.common.given_settings import (
-    from_variables,
-    load_variables,
-    misspelt_variables,
-    not_passed_on,
-)
 from target_posthog.common.object_cutter import Found
-from target_posthog.common.signals import SIGNALS
 from target_posthog.delivery.state_writer import StateWriter
 from target_posthog.errors import (
     BrokenInput,
-    FixConfiguration,
-    StateNotWritten,
     TargetPosthogError,
 )
 from target_posthog.formats.converter import MELTANO_TEST_STREAM, Conversions
@@ -52,11 +33,10 @@ from target_posthog.progress import Hours
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
-from target_posthog.sdk import RecordWithoutSchema
-from target_posthog.settings import SETTINGS
+from target_posthog.sdk import SingerTarget
 from target_posthog.sinks import PosthogSink
 from target_posthog.summary import Summary
-from target_posthog.validation import api_key_of, checked_config, parts_kept_back
+from target_posthog.validation import api_key_of
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
@@ -64,7 +44,6 @@ from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from types import FrameType
 
     from target_posthog.input.intake import Intake
     from target_posthog.model import Json
@@ -84,20 +63,11 @@ _EARLIER_PREVIEWS = (
 )
 
 
-class TargetPosthog(Target):
+class TargetPosthog(SingerTarget):
     """Sends events to PostHog, Amplitude's whole history first of all."""
 
-    name = "target-posthog"
-    config_jsonschema = SETTINGS
     default_sink_class: type[PosthogSink] = PosthogSink
     message_reader_class = SingerLines
-    capabilities: ClassVar[list[Any]] = [
-        PluginCapabilities.ABOUT,
-        PluginCapabilities.BATCH,
-        PluginCapabilities.STREAM_MAPS,
-        PluginCapabilities.FLATTENING,
-        PluginCapabilities.STRUCTURED_LOGGING,
-    ]
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -136,26 +106,20 @@ class TargetPosthog(Target):
     def _open_rejects(self, started: datetime) -> Rejects:
         if not self.config.get("preview_path"):
             owner = owner_of(api_key_of(self.config))
-            return rejects_at(self.config["rejects_path"], started, owner)
-        own = Path(self.config["preview_path"], "rejects")
-        place = self.config["rejects_path"] if self._is_rejects_path_given else str(own)
-        return rejects_at(place, started, PREVIEW)
+            return rejects_at(self.rejects_place, started, owner)
+        return rejects_at(self.rejects_place, started, PREVIEW)
 
     @override
-    def setup_mapper(self) -> None:
-        self._mapper = self._maps = CheckedMapper(self.config, self.logger)
-
-    @override
-    def _process_schema_message(self, message_dict: Json) -> None:
+    def take_schema(self, message: Json) -> None:
         """Take a schema as it is: it is used, not validated, and open unless it says otherwise.
 
         Raises:
             FixConfiguration: a stream map or a mapping does not fit it.
         """
-        stream, keys = message_dict["stream"], message_dict.get("key_properties")
-        if "properties" not in message_dict["schema"]:
+        stream, keys = message["stream"], message.get("key_properties")
+        if "properties" not in message["schema"]:
             self._bare_streams.append(stream)
-        schema = usable_schema(message_dict["schema"])
+        schema = usable_schema(message["schema"])
         if self._is_known(stream, schema, keys):
             return
         # What came before is of another schema.
@@ -180,26 +144,26 @@ class TargetPosthog(Target):
         return bool(known[0].raw_schema == schema and known[0].raw_key_properties == keys)
 
     @override
-    def _process_record_message(self, message_dict: Json) -> None:
+    def take_record(self, message: Json) -> None:
         self._take_up_records()
-        self._take_record(message_dict)
+        self._take_record(message)
         self._show_progress()
 
-    def _take_record(self, message_dict: Json) -> None:
-        record = message_dict["record"]
+    def _take_record(self, message: Json) -> None:
+        record = message["record"]
         exported = self.delivery.counts.exported
         if isinstance(record, Found):
-            self._assert_sink_exists(message_dict["stream"])
+            self.require_schema(message["stream"])
             self.delivery.fates.take_unreadable(
                 record.text,
                 f"the input, {record.place}: {record.reason}",
-                message_dict["stream"],
+                message["stream"],
             )
         else:
-            self._message = message_dict if self.changes_records else None
-            super()._process_record_message(message_dict)
+            self._message = message if self.changes_records else None
+            self.pass_through_maps(message)
         if self.delivery.counts.exported == exported:
-            self.delivery.take(_REMOVED_BY_MAPS, record, stream=message_dict["stream"])
+            self.delivery.take(_REMOVED_BY_MAPS, record, stream=message["stream"])
 
     @cached_property
     def changes_records(self) -> bool:
@@ -226,10 +190,6 @@ class TargetPosthog(Target):
         """Take a RECORD line that was read earlier, and that workers left."""
         self._take_record(self._reader.record_message(line, number))
 
-    @override
-    def _handle_max_record_age(self) -> None:
-        """Drain nothing: the delivery lets nothing grow old, and other lines may be on the way."""
-
     def _take_up_records(self) -> None:
         """Begin with records, behind all that came before."""
         self._come_upon_records()
@@ -241,16 +201,15 @@ class TargetPosthog(Target):
         self._is_closed = False
 
     @override
-    def _process_state_message(self, message_dict: Json) -> None:
+    def take_state(self, state: Any) -> None:
         if not self._begun:
-            self._begin(goes_on=tells_of_an_earlier_run(message_dict.get("value")))
-        super()._process_state_message(message_dict)
+            self._begin(goes_on=tells_of_an_earlier_run(state))
         self._is_closed = True
-        state = copy.deepcopy(self._latest_state or {})
+        mark = copy.deepcopy(state or {})
         if self._batches is None or self._batches.is_idle:
-            self.delivery.note(state)
+            self.delivery.note(mark)
         else:
-            self._batches.note(state)
+            self._batches.note(mark)
         self._attend()
 
     def say_once(self, level: int, text: str) -> None:
@@ -265,12 +224,7 @@ class TargetPosthog(Target):
         self.runtime.begin(goes_on=goes_on)
 
     @override
-    def _write_state_message(self, state: Json) -> None:
-        """Write the state, after everything that came before it is delivered.
-
-        Every way of the SDK to write a state ends here, so none can pass the delivery. A preview
-        writes none: PostHog accepted nothing, and the run that sends must begin where it did.
-        """
+    def deliver_and_write(self, state: Json) -> None:
         self._deliver_all()
         self._states.write_now(state)
 
@@ -292,12 +246,10 @@ class TargetPosthog(Target):
                 select.select(descriptors, [], [], seconds)
 
     def _write_state(self, state: Json) -> None:
-        if state != self._drained_state and self.runtime.preview is None:
-            try:
-                super()._write_state_message(state)
-            except OSError as error:
-                raise StateNotWritten(error) from error
-            self._drained_state = state
+        # A preview writes none: PostHog accepted nothing, and the run that sends must begin where
+        # it did.
+        if self.runtime.preview is None:
+            self.print_state(state)
 
     def _on_idle(self) -> tuple[list[int], float | None]:
         """Do what must not wait for the next line; see `stdin.OnIdle`."""
@@ -328,46 +280,28 @@ class TargetPosthog(Target):
         self._show_progress()
         return [*descriptors, *self.runtime.in_flight.descriptors()], seconds
 
-    @override  # type: ignore[misc] # final
-    def listen(self, file_input: IO[str] | None = None) -> None:
-        try:
-            super().listen(file_input)
-        except BrokenInput:
-            # What came before is sound, and so is a state that stands behind it.
-            with suppress(TargetPosthogError):
-                if self._batches is None or not self._batches.is_stopped:
-                    self._take_files()
-                self.delivery.flush()
-                self._states.keep_what_is_safe()
-            raise
+    @override
+    def save_what_is_safe(self) -> None:
+        if self._batches is None or not self._batches.is_stopped:
+            self._take_files()
+        self.delivery.flush()
+        self._states.keep_what_is_safe()
 
     @override
-    def _assert_sink_exists(self, stream_name: str) -> None:
-        if not self.sink_exists(stream_name):
-            raise RecordWithoutSchema(
-                f"The tap sent a record of the stream {stream_name} before its schema.",
-                "Fix the tap or its catalog, and run again.",
-            )
-
-    @override
-    def _process_activate_version_message(self, message_dict: Json) -> None:
-        """Pass over it: PostHog keeps every event, so no older version has to go."""
-
-    @override
-    def _process_batch_message(self, message_dict: Json) -> None:
+    def take_batch(self, message: Json) -> None:
         """Have the workers deliver the files; read them here when records have to be changed."""
         self._come_upon_records()
         files = files_of(
-            message_dict,
+            message,
             remove_all=self.config["remove_batch_files"],
             max_gb=self.config["max_member_gb"],
         )
-        if message_dict["stream"] not in self.mapper.stream_maps:
-            self._assert_sink_exists(message_dict["stream"])
-        stream = self._stream_for_workers(message_dict["stream"])
+        if message["stream"] not in self.mapper.stream_maps:
+            self.require_schema(message["stream"])
+        stream = self._stream_for_workers(message["stream"])
         if stream is None:
             self._take_files()
-            self._read_here(message_dict["stream"], files)
+            self._read_here(message["stream"], files)
             return
         try:
             self._blocks().add(stream, files)
@@ -394,7 +328,7 @@ class TargetPosthog(Target):
         return Pool(self.config, self.runtime.wire)
 
     def _intake_of(self, stream: str) -> Intake:
-        sink = self._sinks_active[stream]
+        sink = self.get_sink(stream)
         assert isinstance(sink, PosthogSink)  # noqa: S101 - by default_sink_class
         return sink.intake
 
@@ -403,7 +337,7 @@ class TargetPosthog(Target):
 
         Stream maps, flattening and metadata columns are the SDK's, record by record.
         """
-        sink = self._sinks_active.get(stream)
+        sink = self.get_sink(stream) if self.sink_exists(stream) else None
         maps = self.mapper.stream_maps.get(stream, ())
         if sink is None or len(maps) != 1 or type(maps[0]) is not SameRecordTransform:
             return None
@@ -469,9 +403,7 @@ class TargetPosthog(Target):
                     if isinstance(record, Found):
                         self.delivery.fates.take_unreadable(*file.rejected(record), stream)
                     else:
-                        self._process_record_message(
-                            {"type": "RECORD", "stream": stream, "record": record}
-                        )
+                        self.take_record({"type": "RECORD", "stream": stream, "record": record})
             except BrokenInput:
                 self.drain_all()  # writes the state of what came before this file's message
                 raise
@@ -508,7 +440,7 @@ class TargetPosthog(Target):
             early_end(
                 is_closed=self._is_closed,
                 has_records=counts.exported > 0,
-                hours=Hours.of_state(self._latest_state),
+                hours=Hours.of_state(self.latest_state),
             ),
         )
         if preview is not None and (earlier := preview.count_earlier()):
@@ -526,10 +458,10 @@ class TargetPosthog(Target):
         came = sorted(self.mapper.stream_maps)
         if came:
             streams = [name for name, _ in self.conversions.mappings.entries]
-            maps = [key for key, _ in self._maps.sources()]
+            maps = [key for key, _ in self.maps.sources()]
             for setting, names, met in (
                 ("streams", streams, self.conversions.entries.of_setting("streams")),
-                ("stream_maps", maps, self._maps.met),
+                ("stream_maps", maps, self.maps.met),
             ):
                 unmet = [name for name in names if name not in met]
                 if unmet:
@@ -556,67 +488,3 @@ class TargetPosthog(Target):
         if self._batches is not None:
             stalls.watch(now, counts.accepted, is_waiting=not self._batches.is_idle)
         self.monitor.look(now, stalled=stalls.seconds(now))
-
-    @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        schema = self.config_jsonschema
-        self.append_builtin_config(schema)
-        if self._summary is not None:
-            self._summary.config = self._config
-        # Before the default is filled in.
-        self._is_rejects_path_given = bool(self._config.get("rejects_path"))
-        lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
-        return checked_config(self._config, schema, lost=lost, raise_errors=raise_errors)
-
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
-        """Settings from the environment, and beneath it from `.env`, as texts."""
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        load_variables()
-        for problem in misspelt_variables(schema, cls._env_var_prefix, os.environ):
-            raise FixConfiguration(problem, "Correct the name of the variable.")
-        for problem in parts_kept_back(schema, cls._env_var_prefix, os.environ):
-            raise FixConfiguration(problem, "Give the whole object in one of the two.")
-        return from_variables(schema, cls._env_var_prefix, os.environ)
-
-    @classmethod
-    @override
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
-        """Read the configuration files; say which one cannot be read."""
-        try:
-            return super().cb_config(ctx, param, value)
-        except (OSError, ValueError, TypeError) as error:
-            raise FixConfiguration(
-                f"The configuration in {', '.join(value)} cannot be read: "
-                f"{_why_unreadable(error)}.",
-                "Give a JSON file with --config.",
-            ) from error
-
-    @classmethod
-    @override
-    def print_about(cls, output_format: str | None = None) -> None:
-        """Print every setting with what it is for."""
-        if output_format in {None, "text"}:
-            click.echo(AboutText().format_about(cls._get_about_info()))
-        else:
-            super().print_about(output_format)
-
-    @classmethod
-    @override
-    def append_builtin_config(cls, config_jsonschema: Json) -> None:
-        """Offer the SDK's settings that change something here: maps, flattening, metadata."""
-        merge_missing_config_jsonschema(ADD_RECORD_METADATA_CONFIG, config_jsonschema)
-        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined] # skips Target's own, which adds load_method and batch_size_rows
-
-    @override
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Stop at once: what PostHog did not accept yet is not in the state."""
-        SIGNALS.handle(signum, frame)
-
-
-def _why_unreadable(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        # The SDK's own has no strerror.
-        return "there is no such file"
-    return getattr(error, "strerror", None) or "it is not a JSON object"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
-from singer_sdk import Target
 
 from target_posthog.cli import run
 from target_posthog.common.given_settings import load_variables
 from target_posthog.common.signals import SIGNALS
 from target_posthog.preflight.given import given_by_variables, read_given
-from target_posthog.target import TargetPosthog
+from target_posthog.sdk import SingerPlugin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,19 +24,9 @@ config_option = click.option(
     "--config",
     multiple=True,
     is_eager=True,
-    callback=TargetPosthog.cb_config,
+    callback=SingerPlugin.cb_config,
     help="The target's configuration file, or 'ENV' for environment variables.",
 )
-
-
-class _SettingsAlone(TargetPosthog):
-    """The target's settings; nothing is opened."""
-
-    def __init__(self, **arguments: Any) -> None:
-        Target.__init__(self, **arguments)
-        if self.config.get("preview_path") and not self._is_rejects_path_given:
-            # Where its run puts them.
-            self._config["rejects_path"] = str(Path(self.config["preview_path"], "rejects"))
 
 
 def settings_of(config: Any) -> Mapping[str, Any]:
@@ -50,9 +38,10 @@ def settings_of(config: Any) -> Mapping[str, Any]:
     Raises:
         FixConfiguration: they do not fit, each problem in a sentence.
     """
-    return _SettingsAlone(
+    plugin = SingerPlugin(
         config=config.config, validate_config=True, parse_env_config=config.parse_env
-    ).config
+    )
+    return {**plugin.config, "rejects_path": plugin.rejects_place}
 
 
 def given_of(config: Any) -> Given:
@@ -61,14 +50,14 @@ def given_of(config: Any) -> Given:
     Args:
         config: the value of `config_option`.
     """
-    schema = TargetPosthog.config_jsonschema
-    TargetPosthog.append_builtin_config(schema)
+    schema = SingerPlugin.config_jsonschema
+    SingerPlugin.append_builtin_config(schema)
     if config.parse_env:
         load_variables()
     given, problems = given_by_variables(
         config.config,
         schema,
-        TargetPosthog._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
+        SingerPlugin._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
         os.environ,
         are_asked=config.parse_env,
     )
@@ -80,5 +69,5 @@ def leave_with(command: click.Command) -> NoReturn:
     os.umask(0o077)  # see `__main__`
     SIGNALS.listen()
     # To ask for its own command is how the SDK sets up its log, as for a run.
-    _ = TargetPosthog.cli
-    sys.exit(run(command, TargetPosthog.name, reads_a_tap=False))
+    _ = SingerPlugin.cli
+    sys.exit(run(command, SingerPlugin.name, reads_a_tap=False))

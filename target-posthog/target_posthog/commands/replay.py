@@ -168,9 +168,9 @@ class ReplayTarget(TargetPosthog):
     def take_message(self, message: Json) -> None:
         """Take a message as of a tap."""
         if message["type"] == "SCHEMA":
-            self._process_schema_message(message)
+            self.take_schema(message)
         else:
-            self._process_record_message(message)
+            self.take_record(message)
 
     def send(self, line: RecordLine, stream: str | None) -> bool:
         """Send a record; return False when its stream would have to be guessed.

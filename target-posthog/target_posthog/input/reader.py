@@ -6,13 +6,13 @@ import codecs
 import sys
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from singer_sdk.singerlib.encoding.base import GenericSingerReader
 from typing_extensions import override
 
 from target_posthog.common.lenient_json import MAX_DEPTH, TooDeep, loads
 from target_posthog.errors import BrokenInput
 from target_posthog.input.deep_records import deep_record_message
 from target_posthog.input.stdin import PollingStdin
+from target_posthog.sdk import MessageReader
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -32,7 +32,7 @@ _PARTS: dict[str, dict[str, type]] = {
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-class SingerLines(GenericSingerReader[bytes]):
+class SingerLines(MessageReader):
     """Reads the messages of a tap from standard input, or from a file."""
 
     def __init__(self) -> None:
@@ -156,7 +156,7 @@ class SingerLines(GenericSingerReader[bytes]):
         return message
 
     @override
-    def _process_unknown_message(self, message_dict: dict[str, Any]) -> None:
+    def refuse_type(self) -> None:
         raise BrokenInput(
             f"Line {self._line} of the input is a message of an unknown type.",
             "See which tap wrote it, and run again with one that follows the Singer specification.",
