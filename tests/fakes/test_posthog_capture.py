@@ -51,66 +51,75 @@ def test_every_request_is_recorded_as_it_came() -> None:
     ],
 )
 def test_other_methods_and_paths_are_refused(method: str, path: str, status: int) -> None:
-    """Nothing is stored."""
+    """Nothing is stored, and no fault is used up."""
     with PosthogCapture() as capture:
+        capture.fail(Fault.STATUS)
         assert send(capture, method, path, batch(event())).status == status
-        assert capture.events == []
+        assert (capture.events, capture.faults_left) == ([], 1)
 
 
-def test_a_status_fault_stores_nothing_and_passes() -> None:
-    """The text is PostHog's own for a sink in trouble."""
+@pytest.mark.parametrize(
+    ("fault", "details", "status", "header", "text", "stored"),
+    [
+        (
+            Fault.STATUS,
+            {"retry_after": 7},
+            503,
+            ("Retry-After", "7"),
+            "transient error, please retry",
+            0,
+        ),
+        (Fault.STATUS, {"status": 429, "body": "slow"}, 429, ("Retry-After", None), "slow", 0),
+        (Fault.SLOW, {"seconds": 0.2}, 200, ("Location", None), '{"status":"Ok"}', 1),
+        (
+            Fault.REDIRECT,
+            {"location": "https://x.test"},
+            307,
+            ("Location", "https://x.test"),
+            "",
+            0,
+        ),
+        # The sender cannot tell these two apart.
+        (Fault.LOSE_ANSWER, {}, None, None, None, 1),
+        (Fault.CUT_BEFORE_STORE, {}, None, None, None, 0),
+    ],
+)
+def test_a_fault_breaks_one_request(
+    fault: Fault,
+    details: dict[str, Any],
+    status: int | None,
+    header: tuple[str, str | None],
+    text: str,
+    stored: int,
+) -> None:
+    """In its own way; the next one is stored."""
     with PosthogCapture() as capture:
-        capture.fail(Fault.STATUS, times=2, retry_after=7)
-        replies = [post(capture, batch(event())) for _ in range(3)]
+        capture.fail(fault, **details)
+        began = time.monotonic()
+        if status is None:
+            with pytest.raises(CUT):
+                post(capture, batch(event()))
+        else:
+            reply = post(capture, batch(event()))
+            assert (reply.status, reply.headers[header[0]], reply.text) == (
+                status,
+                header[1],
+                text,
+            )
+        assert time.monotonic() - began >= details.get("seconds", 0)
+        assert (capture.requests[0].status, capture.requests[0].stored) == (status, stored)
 
-    assert [reply.status for reply in replies] == [503, 503, 200]
-    assert replies[0].text == "transient error, please retry"
-    assert replies[0].headers["Retry-After"] == "7"
-    assert [request.stored for request in capture.requests] == [0, 0, 1]
+        assert post(capture, batch(event())).status == 200
+        assert (len(capture.events), len(capture.held())) == (stored + 1, 1)
 
 
 def test_faults_are_met_in_the_order_they_were_planned() -> None:
-    """And only by requests that would be captured."""
+    """As often as was asked for."""
     with PosthogCapture() as capture:
-        capture.fail(Fault.STATUS, status=429, body="rate limited")
+        capture.fail(Fault.STATUS, status=429, times=2)
         capture.fail(Fault.STATUS, status=500)
-        assert send(capture, "GET", "/batch/").status == 405
-        assert [post(capture, batch(event())).status for _ in range(2)] == [429, 500]
+        assert [post(capture, batch(event())).status for _ in range(4)] == [429, 429, 500, 200]
         assert capture.faults_left == 0
-
-
-@pytest.mark.parametrize(("fault", "stored"), [(Fault.LOSE_ANSWER, 1), (Fault.CUT_BEFORE_STORE, 0)])
-def test_a_cut_connection_gives_no_answer(fault: Fault, stored: int) -> None:
-    """One fault stores first, the other does not; the sender cannot tell them apart."""
-    with PosthogCapture() as capture:
-        capture.fail(fault)
-        with pytest.raises(CUT):
-            post(capture, batch(event()))
-        assert (capture.requests[0].status, capture.requests[0].stored) == (None, stored)
-
-        assert post(capture, batch(event())).status == 200
-        assert len(capture.events) == stored + 1
-        assert len(capture.held()) == 1
-
-
-def test_a_slow_answer_comes_late_and_its_events_are_stored() -> None:
-    """A sender that gave up meanwhile would send a repeat."""
-    with PosthogCapture() as capture:
-        capture.fail(Fault.SLOW, seconds=0.2)
-        began = time.monotonic()
-        assert post(capture, batch(event())).status == 200
-        assert time.monotonic() - began >= 0.2
-        assert len(capture.events) == 1
-
-
-def test_a_redirect_points_elsewhere() -> None:
-    """A sender that follows it would hand the key to another host."""
-    with PosthogCapture() as capture:
-        capture.fail(Fault.REDIRECT, location="https://elsewhere.test/batch/")
-        reply = post(capture, batch(event()))
-
-        assert (reply.status, reply.headers["Location"]) == (307, "https://elsewhere.test/batch/")
-        assert capture.events == []
 
 
 @pytest.mark.parametrize(
@@ -124,35 +133,29 @@ def test_a_mistyped_fault_is_refused(fault: Fault, details: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    ("mode", "reason"),
+    ("mode", "changes", "status", "reason"),
     [
-        ({"over_quota": True}, "billing_limit_exceeded"),
-        ({"import_mode": True}, "non_historical_import_drop"),
-        ({"drop_events_older_than": timedelta(days=1)}, "event_dropped_too_old"),
+        # A 200 is no proof of storage.
+        ({"over_quota": True}, {}, 200, "billing_limit_exceeded"),
+        ({"import_mode": True}, {}, 200, "non_historical_import_drop"),
+        ({"drop_events_older_than": timedelta(days=1)}, {}, 200, "event_dropped_too_old"),
+        ({"import_mode": True}, {"historical_migration": True}, 200, None),
+        # With its token validation on, newer capture refuses keys that no project has.
+        ({"refuse_unknown_keys": True}, {"api_key": "phc_wrong"}, 401, ""),
+        ({"refuse_unknown_keys": True}, {}, 200, None),
     ],
 )
-def test_v0_answers_ok_for_events_it_throws_away(mode: dict[str, Any], reason: str) -> None:
-    """A 200 is no proof of storage."""
+def test_a_project_may_not_keep_what_it_is_sent(
+    mode: dict[str, Any], changes: dict[str, Any], status: int, reason: str | None
+) -> None:
+    """v0 answers ok for events that it throws away."""
     with PosthogCapture(now=NOW, **mode) as capture:
-        reply = post(capture, batch(event()))
+        reply = post(capture, batch(event(), **changes))
 
-        assert (reply.status, reply.json) == (200, {"status": "Ok"})
-        assert capture.events == []
-        assert [(d.reason, d.event["uuid"]) for d in capture.dropped] == [(reason, UUID)]
-
-
-def test_import_mode_keeps_batches_that_carry_the_flag() -> None:
-    """It is meant for them."""
-    with PosthogCapture(import_mode=True) as capture:
-        post(capture, batch(event(), historical_migration=True))
-        assert len(capture.events) == 1
-
-
-def test_newer_capture_can_refuse_keys_no_project_has() -> None:
-    """With its token validation on, a wrong key gets 401 at once, in both protocols."""
-    with PosthogCapture(refuse_unknown_keys=True) as capture:
-        assert post(capture, batch(event(), api_key="phc_wrong")).status == 401
-        assert post(capture, batch(event())).status == 200
+        assert reply.status == status
+        assert status != 200 or reply.json == {"status": "Ok"}
+        assert len(capture.events) == (reason is None)
+        assert [one.reason for one in capture.dropped] == ([reason] if reason else [])
         assert capture.vanished == []
 
 
@@ -198,29 +201,20 @@ def test_senders_at_the_same_time_lose_nothing() -> None:
 
 
 def test_one_connection_carries_many_requests() -> None:
-    """Also after a refusal, so that a sender's pool is of use."""
-    with (
-        PosthogCapture() as capture,
-        closing(http.client.HTTPConnection(urlsplit(capture.url).netloc)) as connection,
-    ):
-        for body, status in [(batch(event()), 200), (b"{}", 400), (batch(event()), 200)]:
-            connection.request("POST", "/batch/", body)
-            first_socket = connection.sock
-            response = connection.getresponse()
-            assert (response.status, bool(response.read())) == (status, True)
-            assert connection.sock is first_socket
-
-
-def test_a_body_in_chunks_is_read_whole() -> None:
-    """A sender may not know the length beforehand."""
+    """Also after a refusal and with a body in chunks, so that a sender's pool is of use."""
     body = batch(event())
     with (
         PosthogCapture() as capture,
         closing(http.client.HTTPConnection(urlsplit(capture.url).netloc)) as connection,
     ):
-        connection.request("POST", "/batch/", iter([body[:9], body[9:]]), encode_chunked=True)
-        assert connection.getresponse().status == 200
-        assert len(capture.events) == 1
+        sockets = set()
+        bodies: list[Any] = [body, b"{}", iter([body[:9], body[9:]])]
+        for sent, status in zip(bodies, (200, 400, 200), strict=True):
+            connection.request("POST", "/batch/", sent, encode_chunked=not isinstance(sent, bytes))
+            sockets.add(connection.sock)
+            response = connection.getresponse()
+            assert (response.status, bool(response.read())) == (status, True)
+        assert (len(sockets), len(capture.events)) == (1, 2)
 
 
 def test_a_body_that_ends_too_early_is_no_request() -> None:

@@ -1,8 +1,8 @@
-"""The person model merges and refuses persons as PostHog's nodejs service does."""
+"""The person model merges, refuses and fills persons as PostHog's nodejs service does."""
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -19,116 +19,54 @@ from tests.fakes.posthog_person_events import (
     identify,
     seen,
 )
-from tests.fakes.posthog_persons import PersonModel, Warned, is_illegal_for_merging
+from tests.fakes.posthog_persons import PersonModel, is_illegal_for_merging
+
+REFUSED = "cannot_merge_already_identified"
+PERSONLESS = {"_process_person_profile": False}
+SAFARI = {"$browser": "Safari", "$initial_browser": "Safari"}
 
 
 @LINKS
-def test_two_unknown_ids_become_one_identified_person(link: Any) -> None:
-    """Neither id known: one person with both, protected from being merged away."""
-    model = after(link("u1", "d1"))
+@pytest.mark.parametrize(
+    ("course", "people", "refused"),
+    [
+        ("u1<d1", ["u1 d1"], []),
+        ("u1 u1<d1", ["u1 d1"], []),
+        ("d1 u1<d1", ["u1 d1"], []),
+        ("d1 u1 u1<d1", ["u1 d1"], []),
+        ("u1<d1 u1<d1", ["u1 d1"], []),
+        # Device INTO user keeps the history of every device of a user,
+        ("d1 u1<d1 d2 u1<d2", ["u1 d1 d2"], []),
+        # and is refused once the device belongs to somebody else, whom the model has seen.
+        ("u1<d1 u2 u2<d1", ["u1 d1", "u2"], ["d1"]),
+        ("u1<d1 u2<d1", ["u1 u2 d1"], []),
+        # The guide's direction, user INTO device, glues two users together or loses a device.
+        ("d1<u1 u2 d1<u2", ["u1 u2 d1"], []),
+        ("d1<u1 d2 d2<u1", ["u1 d1", "d2"], ["u1"]),
+    ],
+)
+def test_a_link_merges_two_people(
+    link: Any, course: str, people: list[str], refused: list[str]
+) -> None:
+    """`u1<d1` links d1 into u1; a merge into an identified person protects the other."""
+    model = after(*(link(*one.split("<")) if "<" in one else seen(one) for one in course.split()))
 
-    assert model.people() == [frozenset({"u1", "d1"})]
-    assert model.is_identified("u1")
-
-
-@LINKS
-@pytest.mark.parametrize("known", ["u1", "d1"])
-def test_an_unknown_id_is_added_to_the_known_one(link: Any, known: str) -> None:
-    """One id known: its person gets the other id, whichever side it is on."""
-    model = after(seen(known), link("u1", "d1"))
-
-    assert model.who_is_who() == {"u1": 1, "d1": 1}
-    assert model.is_identified("d1")
-
-
-@LINKS
-def test_an_anonymous_device_is_merged_into_the_user(link: Any) -> None:
-    """Both known, device not identified: the device's person ends in the user's."""
-    model = after(seen("d1"), seen("u1"), link("u1", "d1"))
-
-    assert model.people() == [frozenset({"u1", "d1"})]
-    assert model.person_of("d1") == model.person_of("u1") == 2
-
-
-@LINKS
-def test_a_second_device_of_a_user_joins_the_user(link: Any) -> None:
-    """Device INTO user keeps the history of every device of a user."""
-    model = after(seen("d1"), link("u1", "d1"), seen("d2"), link("u1", "d2"))
-
-    assert model.people() == [frozenset({"u1", "d1", "d2"})]
-    assert model.warnings == []
-
-
-@LINKS
-def test_two_users_of_a_shared_device_stay_two_people(link: Any) -> None:
-    """Device INTO user is refused once the device belongs to somebody else."""
-    model = after(link("u1", "d1"), seen("u2"), link("u2", "d1"))
-
-    assert model.people() == [frozenset({"u1", "d1"}), frozenset({"u2"})]
+    assert sorted(model.people(), key=sorted) == sorted(
+        (frozenset(one.split()) for one in people), key=sorted
+    )
     assert [(warned.type, warned.other_id) for warned in model.warnings] == [
-        ("cannot_merge_already_identified", "d1")
+        (REFUSED, one) for one in refused
     ]
-
-
-@LINKS
-def test_an_unseen_user_linked_to_a_shared_device_becomes_the_first_user(link: Any) -> None:
-    """The rule "one id known: add the other" holds here too, so such a link must not be sent."""
-    model = after(link("u1", "d1"), link("u2", "d1"))
-
-    assert model.people() == [frozenset({"u1", "u2", "d1"})]
-    assert model.warnings == []
-
-
-def test_the_guide_s_alias_direction_glues_two_users_of_a_device_together() -> None:
-    """posthog.alias(previous_id=device, distinct_id=user) merges each USER INTO the device."""
-    model = after(alias("d1", "u1"), seen("u2"), alias("d1", "u2"))
-
-    assert model.people() == [frozenset({"u1", "u2", "d1"})]
-
-
-def test_the_guide_s_alias_direction_loses_a_user_s_second_device() -> None:
-    """The identified user cannot be merged into the device, so its history never joins."""
-    model = after(alias("d1", "u1"), seen("d2"), alias("d2", "u1"))
-
-    assert model.people() == [frozenset({"u1", "d1"}), frozenset({"d2"})]
-    assert model.warnings == [
-        Warned("cannot_merge_already_identified", "$create_alias", "d2", "u1")
-    ]
+    assert model.is_identified(course.rsplit(maxsplit=1)[-1].split("<", maxsplit=1)[0])
 
 
 def test_merge_dangerously_merges_even_an_identified_person() -> None:
-    """`$merge_dangerously` skips the check that protects users."""
+    """It skips the check that protects users."""
     model = after(
         identify("u1", "d1"), identify("u2", "d2"), event("$merge_dangerously", "u2", alias="u1")
     )
 
     assert model.people() == [frozenset({"u1", "d1", "u2", "d2"})]
-
-
-@LINKS
-def test_a_link_sent_twice_changes_nothing(link: Any) -> None:
-    """Re-sent links are harmless: the same person already."""
-    once, twice = after(link("u1", "d1")), after(link("u1", "d1"), link("u1", "d1"))
-
-    assert once.who_is_who() == twice.who_is_who()
-    assert twice.warnings == []
-
-
-def test_a_refused_link_still_identifies_and_updates_the_user() -> None:
-    """`updateIsIdentified` is set before the check, and the event's `$set` is applied."""
-    model = after(identify("u1", "d1"), seen("u2"), identify("u2", "d1", _set={"plan": "pro"}))
-
-    assert model.is_identified("u2")
-    assert model.person_properties("u2") == {"plan": "pro"}
-    assert model.person_properties("u1") == {}
-
-
-def test_an_id_linked_to_itself_makes_an_ordinary_person() -> None:
-    """posthog-node does so to set properties; nobody gets identified by it."""
-    model = after(identify("u1", "u1", _set={"a": 1}))
-
-    assert not model.is_identified("u1")
-    assert model.person_properties("u1") == {"a": 1}
 
 
 @pytest.mark.parametrize("illegal", ["anonymous", "GUEST", '"email"', "'null'", "NaN", "0", "  "])
@@ -148,24 +86,18 @@ def test_ids_off_the_list_are_merged_as_they_are_written(legal: str) -> None:
 
 
 def test_an_alias_that_is_no_text_is_taken_as_javascript_writes_it() -> None:
-    """The service calls `String()`: a number becomes its digits, null and objects are illegal."""
+    """The service calls `String()`; without the other id an event links nothing."""
     model = after(
         event("$create_alias", "u1", alias=17),
         event("$identify", "u2", _anon_distinct_id=None),
         event("$create_alias", "u3", alias={}),
+        event("$identify", "u4", alias=""),
+        event("$create_alias", "u5", alias=""),
     )
 
     assert model.person_of("17") == model.person_of("u1")
     assert [warned.other_id for warned in model.warnings] == ["null", "[object Object]"]
-
-
-@pytest.mark.parametrize("name", ["$identify", "$create_alias"])
-def test_a_link_without_the_other_id_links_nothing(name: str) -> None:
-    """An `$identify` without a device is how SDKs only set properties."""
-    model = after(event(name, "u1", alias=""))
-
-    assert model.people() == [frozenset({"u1"})]
-    assert model.warnings == []
+    assert len(model.people()) == 5
 
 
 def test_a_merged_person_is_as_old_as_the_older_of_both() -> None:
@@ -175,16 +107,22 @@ def test_a_merged_person_is_as_old_as_the_older_of_both() -> None:
     assert model.created_at("u1") == datetime(2024, 1, 1, 10, tzinfo=timezone.utc)
 
 
-def test_a_personless_event_makes_no_person() -> None:
-    """`$process_person_profile: false` keeps the event anonymous; a later link adopts the id."""
-    model = after(seen("d1", _process_person_profile=False, _set={"a": 1}))
+@pytest.mark.parametrize(
+    "sent",
+    [
+        seen("d1", **PERSONLESS, _set={"a": 1}),
+        {**seen("user"), "_person_processing_disabled": True},  # as v1 does for illegal ids
+        event("$exception", "u1"),  # errors go through another pipeline
+    ],
+)
+def test_some_events_make_no_person(sent: dict[str, Any]) -> None:
+    """A later link adopts the id, without the properties."""
+    model = after(sent)
+    assert model.people() == []
 
-    assert model.person_of("d1") is None
-
-    model.process(identify("u1", "d1"))
-
-    assert model.people() == [frozenset({"u1", "d1"})]
-    assert model.person_properties("u1") == {}
+    name = sent["distinct_id"]
+    model.process(identify("u2", name) if name != "user" else seen("u2"))
+    assert model.person_properties("u2") == {}
 
 
 @pytest.mark.parametrize(
@@ -192,14 +130,13 @@ def test_a_personless_event_makes_no_person() -> None:
 )
 def test_an_event_that_needs_a_person_is_dropped_when_personless(name: str) -> None:
     """It contradicts itself; PostHog warns and keeps nothing of it."""
-    contradiction = event(name, "u1", alias="d1", _process_person_profile=False)
+    contradiction = event(name, "u1", alias="d1", **PERSONLESS)
     model = after(contradiction)
 
-    assert model.dropped == [contradiction]
+    assert (model.dropped, model.people()) == ([contradiction], [])
     assert [w.type for w in model.warnings] == [
         "invalid_event_when_process_person_profile_is_false"
     ]
-    assert model.people() == []
 
 
 @pytest.mark.parametrize("odd", ["false", 0, None])
@@ -211,16 +148,83 @@ def test_only_a_boolean_false_switches_persons_off(odd: Any) -> None:
     assert [warned.type for warned in model.warnings] == ["invalid_process_person_profile"]
 
 
-def test_capture_can_switch_person_processing_off() -> None:
-    """As v1 does for ids on its illegal list."""
-    model = after({**seen("user"), "_person_processing_disabled": True})
+@pytest.mark.parametrize(
+    ("events", "properties"),
+    [
+        # Properties follow arrival and not time: history overwrites newer values.
+        ([seen("u1", DAY_2, _set={"p": 2}), seen("u1", DAY_1, _set={"p": 1})], {"p": 1}),
+        # `$set_once` looks only at whether there is a value; null counts as none.
+        (
+            [seen("u1", _set_once={"a": 1, "b": None}), seen("u1", _set_once={"a": 2, "b": 2})],
+            {"a": 1, "b": 2},
+        ),
+        # `$set` wins over `$set_once` in one event, for a new person and a known one.
+        ([seen("u1", _set={"a": 1}, _set_once={"a": 2, "b": 2})], {"a": 1, "b": 2}),
+        ([seen("u1"), seen("u1", _set={"a": 1}, _set_once={"a": 2, "b": 2})], {"a": 1, "b": 2}),
+        # `$unset` is a list of names or an object with them.
+        ([seen("u1", _set={"a": 1, "b": 2}), seen("u1", _unset=["a", 5])], {"b": 2}),
+        ([seen("u1", _set={"a": 1, "b": 2}), seen("u1", _unset={"a": ""})], {"b": 2}),
+        # On conflict the person merged into keeps its values, and the link's own come last.
+        *(
+            (
+                [
+                    seen("d1", _set={"a": "device", "b": "device", "c": "device"}),
+                    seen("u1", _set={"b": "user", "c": "user"}),
+                    link("u1", "d1", _set={"c": "link"}),
+                ],
+                {"a": "device", "b": "user", "c": "link"},
+            )
+            for link in (identify, alias)
+        ),
+        # A refused link still updates the user; one to itself is how SDKs set properties.
+        ([identify("u2", "d1"), seen("u1"), identify("u1", "d1", _set={"p": 1})], {"p": 1}),
+        ([identify("u1", "u1", _set={"a": 1})], {"a": 1}),
+        # `personInitialAndUTMProperties`: the value now, and the first one as `$initial_…`.
+        (
+            [seen("u1", _browser="Chrome", utm_source="a"), seen("u1", _browser="Edge")],
+            {
+                "$browser": "Edge",
+                "$initial_browser": "Chrome",
+                "utm_source": "a",
+                "$initial_utm_source": "a",
+            },
+        ),
+        ([seen("u1", utm_source=None)], {"utm_source": None}),
+        (
+            [seen("u1", _os="iOS", _set={"$os": "x"}, _set_once={"$initial_os": "y"})],
+            {"$os": "x", "$initial_os": "y"},
+        ),
+        # `$is_server: true` marks the importer's own system; the browser still counts.
+        ([seen("u1", _os="Linux", _os_version="6", _browser="Safari", _is_server=True)], SAFARI),
+        # `$os_name` sets only the first system, under the name of `$os`.
+        ([seen("u1", _os_name="Android")], {"$initial_os": "Android"}),
+        ([event("$groupidentify", "u1", _set={"a": 1}, _group_type="o", _group_key="x")], {}),
+    ],
+)
+def test_an_event_changes_the_properties_of_its_person(
+    events: list[dict[str, Any]], properties: dict[str, Any]
+) -> None:
+    """Of `u1`, after all of them."""
+    assert after(*events).person_properties("u1") == properties
 
-    assert model.people() == []
+
+def test_an_id_linked_to_itself_identifies_nobody() -> None:
+    """Where a refused link identifies its user: `updateIsIdentified` is set before the check."""
+    assert not after(identify("u1", "u1")).is_identified("u1")
+    assert after(identify("u1", "d1"), seen("u2"), identify("u2", "d1")).is_identified("u2")
 
 
-def test_an_exception_makes_no_person() -> None:
-    """Errors go through another pipeline."""
-    assert after(event("$exception", "u1")).people() == []
+@pytest.mark.parametrize("late", [False, True])
+def test_a_personless_event_of_a_known_person_sets_only_what_the_server_lifts(
+    *, late: bool
+) -> None:
+    """More than a minute after its person was made, it is processed, but without its `$set`."""
+    minutes = timedelta(minutes=2 if late else 1)
+    moment = (datetime(2024, 1, 1, 10, tzinfo=timezone.utc) + minutes).isoformat()
+    model = after(seen("u1"), seen("u1", moment, **PERSONLESS, _set={"a": 1}, gclid="g"))
+
+    lifted = {"gclid": "g", "$initial_gclid": "g"}
+    assert model.person_properties("u1") == (lifted if late else {})
 
 
 IDS = st.sampled_from(["u1", "u2", "d1", "d2", "anonymous"])
