@@ -15,17 +15,31 @@ pytest.register_assert_rewrite(
     "tests.support.faithful",
     "tests.support.pipeline",
     "tests.support.processes",
+    "tests.support.snapshots",
     "tests.support.lives",
 )
 
 from tests.fakes.posthog_capture import PosthogCapture  # noqa: E402 - see above
 from tests.support.examples import choose_profile  # noqa: E402 - see above
 from tests.support.slow import is_slow  # noqa: E402 - see above
+from tests.support.snapshots import Snapshot  # noqa: E402 - see above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 choose_profile()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take how to renew the snapshots."""
+    parser.addoption("--update-snapshots", action="store_true", help="write the snapshots anew")
+
+
+@pytest.fixture
+def snapshot(request: pytest.FixtureRequest) -> Snapshot:
+    """What this test's run is to leave: a file in `snapshots`, beside the test."""
+    path = request.path.parent / "snapshots" / f"{request.node.name}.txt"
+    return Snapshot(path, renews=request.config.getoption("--update-snapshots"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
