@@ -84,6 +84,8 @@ class PosthogQuery:
         self._printer = Printer(project, timezone, dates)
         self._planned: deque[Answer] = deque()
         self._cached: dict[str, Answer] = {}
+        self._warehouse: Warehouse | None = None
+        self._content: object = None
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._server: LocalServer | None = None
@@ -103,6 +105,8 @@ class PosthogQuery:
         """Cut all connections; raise what broke in the stand-in itself."""
         assert self._server is not None
         self._server.stop()
+        if self._warehouse is not None:
+            self._warehouse.close()
         if kind is None and self._server.errors:
             raise self._server.errors[0]
 
@@ -184,15 +188,10 @@ class PosthogQuery:
 
     def _run(self, query: str) -> Answer:
         sql = self._printer.print(query)
-        warehouse = Warehouse(self._folder, self.project)
         try:
-            self._fill(warehouse)
-            try:
-                found = warehouse.query(sql)
-            except RuntimeError as error:
-                raise HogQLError(str(error).partition("\n")[0]) from error
-        finally:
-            warehouse.close()
+            found = self._filled().query(sql)
+        except RuntimeError as error:
+            raise HogQLError(str(error).partition("\n")[0]) from error
         given = _LIMIT.findall(query)
         limit = min(int(given[-1]), MOST_ROWS) if given else DEFAULT_ROWS
         content: dict[str, Any] = {
@@ -206,13 +205,22 @@ class PosthogQuery:
         }
         return Answer(200, orjson.dumps(content), _JSON)
 
-    def _fill(self, warehouse: Warehouse) -> None:
+    def _filled(self) -> Warehouse:
+        """Return the warehouse with what can be found by now; it is filled when that changes."""
         came = [one for one in self._capture.events if one["uuid"] not in self.loses]
-        warehouse.store(came[: len(came) - self.lags_behind])
+        can_be_found = came[: len(came) - self.lags_behind]
         self.lags_behind //= 2
-        warehouse.name_people(self._capture.persons().who_is_who())
-        if self.merged:
-            warehouse.merge()
+        content = [*map(id, can_be_found), self.merged]
+        if self._warehouse is None:
+            self._warehouse = Warehouse(self._folder, self.project)
+        if content != self._content:
+            self._content = content
+            self._warehouse.empty()
+            self._warehouse.store(can_be_found)
+            self._warehouse.name_people(self._capture.persons().who_is_who())
+            if self.merged:
+                self._warehouse.merge()
+        return self._warehouse
 
 
 def _query_of(incoming: Incoming) -> str | None:

@@ -59,10 +59,14 @@ class Warehouse:
         self._team_id = team_id
         self._arrivals = count(1)
         self._run("CREATE DATABASE IF NOT EXISTS posthog ENGINE = Atomic")
-        for name, table in _TABLES.items():
-            self._run(f"DROP TABLE IF EXISTS posthog.{name}")
-            self._run(table.replace(f"TABLE {name}", f"TABLE posthog.{name}"))
         self._run("USE posthog")
+        self.empty()
+
+    def empty(self) -> None:
+        """Make the tables anew."""
+        for name, table in _TABLES.items():
+            self._run(f"DROP TABLE IF EXISTS {name}")
+            self._run(table)
         self._run("SYSTEM STOP MERGES events")
 
     def close(self) -> None:
