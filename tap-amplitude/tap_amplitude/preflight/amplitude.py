@@ -10,8 +10,8 @@ from tap_amplitude.common.findings import Finding, Level
 from tap_amplitude.errors import DiskFull, RunAgain, TapError, WrongCredentials
 from tap_amplitude.preflight.sampler import HourSampler
 from tap_amplitude.settings import REGION_URLS
+from tap_amplitude.state.notes import count
 from tap_amplitude.validation import sends_keys_in_clear
-from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +59,7 @@ class AmplitudeQuestions:
             yield finding_of(error, "amplitude")
         else:
             yield Finding("keys", Level.OK, f"{self._place()} knows them.")
-            yield from _of_hour(hour, answer)
+            yield from _of_hour(answer)
 
     def ask(self, hour: datetime) -> Answer:
         """Ask for one hour.
@@ -118,18 +118,14 @@ def finding_of(error: TapError, area: str) -> Finding:
     return Finding(area, level, error.message, error.remedy)
 
 
-def _of_hour(hour: datetime, answer: Answer) -> Iterator[Finding]:
-    weight = answer.weight
-    if not weight.files:
-        yield Finding(
-            "amplitude",
-            Level.OK,
-            f"The hour {hour_text(hour)} has no events (asked for in {answer.seconds:.1f} s).",
-        )
-        return
-    yield from weight_findings(
-        "amplitude", f"The hour {hour_text(hour)}", weight, f", in {answer.seconds:.1f} s"
-    )
+def _of_hour(answer: Answer) -> Iterator[Finding]:
+    window = str(answer.window)
+    what = f"{window[:1].upper()}{window[1:]}"
+    how = f" (asked for in {answer.seconds:.1f} s)"
+    if answer.weight.files:
+        yield from weight_findings("amplitude", what, answer.weight, how)
+    else:
+        yield Finding("amplitude", Level.OK, f"{what}: no events{how}.")
 
 
 def weight_findings(area: str, what: str, weight: Weight, how: str = "") -> Iterator[Finding]:
@@ -144,7 +140,7 @@ def weight_findings(area: str, what: str, weight: Weight, how: str = "") -> Iter
     yield Finding(
         area,
         Level.OK,
-        f"{what} has {weight.rows:,} events, {weight.packed_bytes / 1e6:,.2f} MB packed, "
+        f"{what}: {count(weight.rows, 'event')}, {weight.packed_bytes / 1e6:,.2f} MB packed, "
         f"{weight.unpacked_bytes / 1e6:,.2f} MB unpacked{how}.",
     )
     if weight.bad_lines:

@@ -45,7 +45,7 @@ def archive_findings(
         # Some hours follow the last file and have none.
         with_files = [step for step in plan.steps if step.files]
         for members in source.read(step.files for step in with_files[:1]):
-            what = f"The first hour, {hour_text(with_files[0].hour)},"
+            what = f"The first hour, {hour_text(with_files[0].hour)}"
             yield from weight_findings(_AREA, what, weigh(members))
     except TapError as error:
         yield finding_of(error, _AREA)

@@ -11,7 +11,7 @@ from tap_amplitude.api.export import ExportApi
 from tap_amplitude.api.results import Downloaded, TooLarge
 from tap_amplitude.files.spool import Spool
 from tap_amplitude.preflight.weight import Weight, weigh
-from tap_amplitude.windows import HOUR, Window
+from tap_amplitude.windows import HOUR, Window, WindowSize
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,10 +27,12 @@ class Answer:
     """What came of one hour.
 
     Attributes:
+        window: What was asked for: the hour, or its day where a file holds a day.
         weight: Of its events; nothing when it has none.
         seconds: How long it took to arrive.
     """
 
+    window: Window
     weight: Weight
     seconds: float
 
@@ -72,13 +74,15 @@ class HourSampler:
         Raises:
             TapError: It cannot be had.
         """
+        window = WindowSize.start(1).next_window(hour, hour + HOUR)
+        assert window is not None  # noqa: S101 - it has an hour
         begun = time.monotonic()
-        arrived = self._api.fetch(Window(hour, hour + HOUR))
+        arrived = self._api.fetch(window)
         seconds = time.monotonic() - begun
-        assert not isinstance(arrived, TooLarge)  # noqa: S101 - of several hours only
+        assert not isinstance(arrived, TooLarge)  # noqa: S101 - of what can be split only
         if not isinstance(arrived, Downloaded):
-            return Answer(Weight(), seconds)
+            return Answer(window, Weight(), seconds)
         try:
-            return Answer(weigh(arrived.archive.members), seconds)
+            return Answer(window, weigh(arrived.archive.members), seconds)
         finally:
             arrived.discard()

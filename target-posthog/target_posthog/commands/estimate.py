@@ -38,7 +38,7 @@ _USUAL_SPEED = 25_000.0
 @click.version_option(package_name=TargetPosthog.name)
 @config_option
 @click.option("--json", "is_json", is_flag=True, help="Print the estimate as JSON.")
-@click.argument("file", required=False, type=click.File(encoding="utf-8"))
+@click.argument("file", required=False, type=click.File(encoding="utf-8-sig"))
 def command(config: Any, file: IO[str] | None, *, is_json: bool) -> int:
     """Estimate a migration, and write the support request that PostHog asks for.
 

@@ -6,7 +6,7 @@ import gzip
 import shutil
 from collections import namedtuple
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,10 @@ from tap_amplitude.state.coverage import Coverage, Covered
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.rows import HOUR, START, hour_rows
+from tests.support.rows import HOUR, START, hour_row, hour_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
 NOW = START + timedelta(days=10)
 NOWHERE = "http://127.0.0.1:1"
@@ -94,7 +93,7 @@ def test_sound_settings_have_nothing_to_fix(
     assert exit_code_of(findings) == 0
     assert of(findings, "keys", Level.OK) == ["`region: us` knows them."]
     (hour,) = of(findings, "amplitude", Level.OK)
-    assert hour.startswith("The hour 2024-01-01T00:00:00Z has 3 events, 0.00 MB packed")
+    assert hour.startswith("Hour 2024-01-01T00Z: 3 events, 0.00 MB packed")
     (dates,) = of(findings, "dates", Level.OK)
     assert "2024-01-01T00:00:00Z, the last 2024-01-01T23:00:00Z" in dates
     assert "24 hours" in dates
@@ -162,8 +161,18 @@ def test_an_hour_without_events_proves_the_keys_all_the_same(config: dict[str, A
     with AmplitudeExportApi([], now=NOW) as empty:
         findings = found(config, empty.url)
     assert of(findings, "keys", Level.OK)
-    assert "has no events" in of(findings, "amplitude", Level.OK)[0]
+    assert ": no events (asked for in" in of(findings, "amplitude", Level.OK)[0]
     assert exit_code_of(findings) == 0
+
+
+def test_a_day_that_comes_as_one_file_is_asked_for_whole(config: dict[str, Any]) -> None:
+    """Before 2014-11-12 Amplitude has one file a day."""
+    day = datetime(2014, 11, 10, tzinfo=timezone.utc)
+    old = {**config, "start_date": "2014-11-10", "end_date": "2014-11-14"}
+    with AmplitudeExportApi([hour_row(day + 5 * HOUR)], now=NOW) as api:
+        (told,) = of(found(old, api.url), "amplitude", Level.OK)
+        assert [request.start_hour for request in api.requests] == [day]
+    assert told.startswith("Hours 2014-11-10T00Z to 2014-11-10T23Z: 1 event,")
 
 
 def test_an_hour_that_is_too_large_points_to_a_bucket(
@@ -320,7 +329,7 @@ def test_an_archive_tells_what_it_holds_and_what_is_left_out(tmp_path: Path) -> 
     findings = found({"archive_path": str(folder)})
     told = "\n".join(of(findings, "archive", Level.OK))
     assert "3 files of app 123 would be read, 0.0 MB packed: 3 hours with events" in told
-    assert "The first hour, 2024-01-01T00:00:00Z, has 3 events" in told
+    assert "The first hour, 2024-01-01T00:00:00Z: 3 events" in told
     assert "made by a desktop" in told
     assert "without exported events" in " ".join(of(findings, "archive", Level.NOTE))
     assert "6 hours" in of(findings, "dates", Level.OK)[0]

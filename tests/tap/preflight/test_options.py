@@ -34,7 +34,7 @@ def test_a_test_makes_one_small_request_and_shows_no_event(tmp_path: Path) -> No
         asked = [(request.start_hour, request.end_hour) for request in api.requests]
     assert asked == [(START, START)]
     assert run.stdout.startswith("OK      settings   Given: `api_key`, `secret_key`")
-    assert "has 3 events" in run.stdout
+    assert ": 3 events" in run.stdout
     assert "\x1b" not in run.stdout
     assert '"type"' not in run.stdout
     assert "user-" not in run.stdout + run.stderr

@@ -30,10 +30,10 @@ def estimate(folder: Path, config: Json, *arguments: str, given: str | None = No
 
 
 def test_a_file_and_standard_input_tell_the_same(tmp_path: Path) -> None:
-    """Before there is a project: no token, no ledger, nothing made."""
+    """Before there is a project: no token, no ledger, nothing made. A BOM is none of it."""
     (tmp_path / "weights.json").write_text(json.dumps(SOUND))
     of_file = estimate(tmp_path, {}, "weights.json").checked()
-    of_input = estimate(tmp_path, {}, "-", given=json.dumps(SOUND)).checked()
+    of_input = estimate(tmp_path, {}, "-", given=f"\ufeff{json.dumps(SOUND)}").checked()
     assert of_file.stdout == of_input.stdout
     assert of_file.stdout.startswith("2024-01-01T00:00:00Z to 2024-02-01T00:00:00Z (744 hours)")
     assert of_file.stdout.endswith("Please tell us when we may begin.\n")
