@@ -138,12 +138,12 @@ def _run(
         code = ending.failed(failure)
         SIGNALS.leave_with(code)
         if reads_a_tap and isinstance(failure, Exception):
-            _read_on()
+            read_on()
         return code
     return ending.came(result if isinstance(result, int) else 0)
 
 
-def _read_on() -> None:
+def read_on() -> None:
     """Take and forget what the tap still writes, for a short while.
 
     A target that ends with its input unread makes Meltano bury the one line that matters under

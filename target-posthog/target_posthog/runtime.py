@@ -44,6 +44,7 @@ class Runtime:
         config: the target's settings.
         program: name and version of this program.
         open_rejects: opens the rejects of a run that began at this time.
+        open_preview: opens the preview in a folder, of a run that began at this time.
 
     Attributes:
         preview: the file of a preview; None when events are sent.
@@ -64,6 +65,7 @@ class Runtime:
         program: str,
         *,
         open_rejects: Callable[[datetime], Rejects],
+        open_preview: Callable[[Path, datetime], PreviewFile] = PreviewFile,
     ) -> None:
         started = datetime.now(timezone.utc)
         api_key = api_key_of(config)
@@ -74,7 +76,7 @@ class Runtime:
             self._scratch = Path(tempfile.mkdtemp(prefix="target-posthog-"))
             atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
-            self.preview = PreviewFile(Path(config["preview_path"]), started)
+            self.preview = open_preview(Path(config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
         rate_limit: RateLimit = RateLimiter(config.get("max_events_per_second"))
         self._key_check: KeyCheck | None = None

@@ -99,6 +99,7 @@ class Delivery:
         gate: holds marks, such as states, until everything before them is settled.
         dispatcher: sends the events.
         on_settled: called after each request that was waited for.
+        on_completed: called with events as they go out, in their order, with those that are added.
     """
 
     def __init__(
@@ -117,6 +118,7 @@ class Delivery:
         self.counts = self.fates.counts
         self.gate: StateGate[Any] = StateGate()
         self.on_settled: Callable[[], object] = _ignore
+        self.on_completed: Callable[[Sequence[OutgoingEvent]], object] = _ignore
         self._historical = settings.historical_migration
         self._utc_now = utc_now
         self._write_book = write_book or _ignore
@@ -252,6 +254,7 @@ class Delivery:
                 self._warned_of_recent = True
                 logger.warning(_RECENT_EVENTS)
             items = self._identity.completed(self._stretch.items)
+            self.on_completed(items)
             self.dispatcher.put(items, joined_by(items), self._stretch.epoch, self._policy)
             # Not before: what cannot be passed on holds the states behind it.
             self._stretch.clear()

@@ -24,7 +24,9 @@ from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
 from target_posthog.formats.options import Options
+from target_posthog.formats.posthog_notes import note_event
 from target_posthog.formats.property_settings import PropertySettings
+from target_posthog.formats.stream_notes import note_settings
 from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from target_posthog.formats.mappings import StreamMappings
     from target_posthog.formats.selectors import Source
+    from target_posthog.formats.trace import Trace
     from target_posthog.model import Conversion, Json
     from target_posthog.posthog.events import OutgoingEvent
 
@@ -162,6 +165,25 @@ class Converter:
         conversion = self._by_format(record)
         if isinstance(conversion, Converted):
             return self._property_settings.applied(conversion)
+        return conversion
+
+    def traced(self, record: Json, trace: Trace) -> Conversion:
+        """Return what becomes of a record, and note which rules made it."""
+        if self.is_amplitude(record) and self._stream != MELTANO_TEST_STREAM:
+            return self._amplitude.traced(record, trace)
+        conversion = self.convert(record)
+        if isinstance(conversion, Converted):
+            if not self._adds_metadata:
+                trace.leave_out(METADATA & record.keys(), "Singer's own columns")
+                record = {name: value for name, value in record.items() if name not in METADATA}
+            made = self._by_format(record)
+            assert isinstance(made, Converted)  # noqa: S101 - by `convert`
+            if self._format == "posthog":
+                note_event(trace, record, made.event, self._options.names)
+            else:
+                self._fields.note(trace, record, made.event)
+            before, after = made.event["properties"], conversion.event["properties"]
+            note_settings(trace, self._options.properties, before, after)
         return conversion
 
     def _by_format(self, record: Json) -> Conversion:

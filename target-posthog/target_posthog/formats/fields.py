@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.cache import Memo
 from target_posthog.formats.ids import UnfitError, described
-from target_posthog.formats.mappings import StreamMapping
+from target_posthog.formats.mappings import NOBODY, StreamMapping
 from target_posthog.formats.options import Options
 from target_posthog.formats.record_ids import uuid_of_record, uuid_of_value
 from target_posthog.formats.selectors import Source, picker
+from target_posthog.formats.stream_notes import (
+    note_group_event,
+    note_parts,
+    note_properties,
+    note_the_rest,
+)
 from target_posthog.formats.stream_people import PERSON, Group, People, Who, check_person
 from target_posthog.model import (
     Conversion,
@@ -42,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.formats.selectors import Picker, Reader
+    from target_posthog.formats.trace import Trace
 
 TIME_NAMES = ("timestamp", "event_time", "occurred_at", "created_at", "time", "updated_at", "date")
 
@@ -78,6 +85,23 @@ class StreamFields:
             return self._converted(record)
         except UnfitError as error:
             return error.rejected
+
+    def note(self, trace: Trace, record: Mapping[str, Any], event: Json) -> None:
+        """Note which rules made an event of a record; see `trace`."""
+        groups, is_nobodys = self._people.groups(record), self._people.are_nobodys(record)
+        own = self.mapping.uuid or self._own_ids
+        if self.mapping.uuid is None and canonical_uuid(own.first(record)) is None:
+            own = NOBODY
+        sources = {
+            "distinct_id": NOBODY if is_nobodys else self._people.source,
+            "timestamp": self._when,
+            "uuid": own,
+        }
+        note_parts(trace, self.mapping, record, sources, groups)
+        tells_group = is_nobodys and self.mapping.event is None
+        note = note_group_event if tells_group else note_properties
+        note(trace, self.mapping, record, event["properties"], groups)
+        note_the_rest(trace, record)
 
     def left_open(self, schema: Mapping[str, Any]) -> dict[str, str]:
         """Return what stands for the parts that the mapping does not name, in words.

@@ -64,7 +64,7 @@ def placed(record: Mapping[str, Any]) -> Json:
     Raises:
         NoObjectError: the properties, or those of the person, are no object.
     """
-    columns = _in_lower_case(record)
+    columns = in_lower_case(record)
     others = {name: value for name, value in columns.items() if name not in COLUMNS}
     properties: Json = {**others, **object_of(columns.get("properties"))}
     for column, name in _PROPERTIES.items():
@@ -100,7 +100,7 @@ def object_of(value: Any) -> Json:
     return found
 
 
-def _in_lower_case(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def in_lower_case(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a record with the columns' own names, where a database gave them capitals."""
     if "event" in record:
         return record

@@ -96,9 +96,9 @@ class People:
         known = self._met.get(value) if isinstance(value, str) else None
         if known is not None:
             return known
-        found = first_id(self._source, record)
+        found = first_id(self.source, record)
         if found is None:
-            raise UnfitError(Rejected("no_distinct_id", f"None of {self._source} names a person."))
+            raise UnfitError(Rejected("no_distinct_id", f"None of {self.source} names a person."))
         person, source = found
         check_person(person)
         alias = self.mapping.alias
@@ -147,7 +147,8 @@ class People:
         return self.mapping.distinct_id is not None and self.mapping.distinct_id != NOBODY
 
     @cached_property
-    def _source(self) -> Source:
+    def source(self) -> Source:
+        """Where the person is found, when the record is somebody's."""
         return PERSON if self.mapping.distinct_id is None else self.mapping.distinct_id
 
     def _is_user(
@@ -173,12 +174,12 @@ class People:
 
     @cached_property
     def _first(self) -> Reader:
-        return self._source.readers[0][1] if self._source.readers else lambda _: None
+        return self.source.readers[0][1] if self.source.readers else lambda _: None
 
     @cached_property
     def _is_told_by_id(self) -> bool:
         """Whether the id in the first field alone tells who it is."""
-        name = self._source.candidates[0]
+        name = self.source.candidates[0]
         is_user = isinstance(name, str) and name in self._of_users
         return is_user and self.mapping.alias is None and not str(name).endswith("distinct_id")
 
@@ -189,7 +190,7 @@ class People:
         others = self.aliases if own is None else self.aliases.union(own.fields)
         return frozenset(
             name
-            for name in self._source.fields
+            for name in self.source.fields
             if name not in others
             and name.rpartition(".")[2].replace("_", "").lower() not in _ANONYMOUS_LETTERS
         )

@@ -1,0 +1,288 @@
+"""The command `target-posthog-preview`: records, the events that they become, and why.
+
+A run without its end: the target's own conversion, checks, identity and delivery, with nothing sent
+and nothing kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+from typing_extensions import override
+
+from target_posthog.capture.preview import PreviewFile
+from target_posthog.capture.results import SendResult
+from target_posthog.cli import read_on
+from target_posthog.commands.options import config_option, leave_with
+from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.formats.trace import Trace
+from target_posthog.input.batch_files import BatchFile
+from target_posthog.preview.files import messages_of
+from target_posthog.preview.found import Found
+from target_posthog.preview.page import page_of
+from target_posthog.preview.pairs import Pair
+from target_posthog.preview.screen import show
+from target_posthog.preview.texts import as_json
+from target_posthog.preview.wanted import Wanted, hour_of
+from target_posthog.rejects.writer import Rejects
+from target_posthog.runtime import Runtime
+from target_posthog.sinks import PosthogSink
+from target_posthog.target import TargetPosthog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from target_posthog.capture.batches import Batch
+    from target_posthog.model import Json, Rejected
+    from target_posthog.workers.messages import BlockStream
+
+NAME = "target-posthog-preview"
+#: How much of a time is its hour.
+_HOUR = len("2024-01-31T05")
+
+
+class _EnoughError(Exception):
+    """As many pairs were found as are to be shown."""
+
+
+class _NotSent(PreviewFile):
+    """A `Transport` that notes what would be sent."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+
+    @override
+    def send(self, batch: Batch) -> SendResult:
+        self._found.sent(batch.items)
+        return SendResult()
+
+    @override
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
+
+
+class _NotKept(Rejects):
+    """Rejects that are only shown."""
+
+    def __init__(self, found: Found, started: datetime) -> None:
+        super().__init__(Path(), started, "")
+        self._found = found
+
+    @override
+    def write(self, rejected: Rejected, record: Any) -> None:
+        self._found.reasons.setdefault(rejected.code, rejected.reason)
+
+    @override
+    def save(self) -> None:
+        """Do nothing."""
+
+
+class _LeftFile(BatchFile):
+    """A file of a BATCH message: it is the run's, and stays for it."""
+
+    @override
+    def remove(self) -> None:
+        """Do nothing."""
+
+
+class _PreviewSink(PosthogSink):
+    """Shows records to the preview on their way.
+
+    Args:
+        target: the target.
+        stream_name, schema, key_properties: see `PosthogSink`.
+    """
+
+    def __init__(
+        self,
+        target: PreviewTarget,
+        stream_name: str,
+        schema: Json,
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        super().__init__(target, stream_name, schema, key_properties)
+        self._look = target.found.look
+        self._found = target.found
+
+    @override
+    def process_record(self, record: Json, context: Mapping[str, Any]) -> None:
+        trace = Trace()
+        self.converter.traced(record, trace)
+        outcome, origin = self.outcome_of(record), self.converter.origin_of(record)
+        pair = self._look(Pair(self.stream_name, record, trace), outcome, origin)
+        self._delivery.take(outcome, pair or record, stream=self.stream_name, origin=origin)
+        if self._found.is_full:
+            raise _EnoughError
+
+
+class PreviewTarget(TargetPosthog):
+    """The target of a preview.
+
+    Args:
+        wanted: what is to be shown.
+        scratch: a folder of its own.
+        arguments: of the target.
+    """
+
+    default_sink_class = _PreviewSink
+
+    def __init__(self, wanted: Wanted, scratch: Path, **arguments: Any) -> None:
+        self.found = Found(wanted)
+        self._scratch = scratch
+        super().__init__(**arguments)
+        # Record by record, as maps have them: each is looked at.
+        self._reader.fast = None
+        self.delivery.on_completed = self.found.completed
+
+    @classmethod
+    @override
+    def get_singer_command(cls) -> click.Command:
+        return command
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        # Nothing may go where the runs have theirs.
+        self._config |= {"preview_path": str(self._scratch), "max_reject_ratio": 1.0}
+        return super()._validate_config(raise_errors=raise_errors)
+
+    @override
+    def _open(self) -> Runtime:
+        return Runtime(
+            self.config,
+            f"{self.name}/{self.plugin_version}",
+            open_rejects=lambda started: _NotKept(self.found, started),
+            open_preview=lambda _, __: _NotSent(self.found),
+        )
+
+    @override
+    def _stream_for_workers(self, name: str, *, of_records: bool = False) -> BlockStream | None:
+        return None
+
+    @override
+    def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:
+        super()._read_here(stream, [_left(file) for file in files])
+
+    @override
+    def _finish(self) -> None:
+        self._tell_wishes_in_vain()
+
+    def run(self, messages: Iterable[bytes] | None) -> bool:
+        """Take messages until enough is found; return True if more may come.
+
+        Args:
+            messages: of a tap; None for those on standard input.
+
+        Raises:
+            TargetPosthogError: the input is not what it should be.
+        """
+        try:
+            self.listen(messages)  # type: ignore[arg-type] # our reader takes bytes
+        except _EnoughError:
+            self.delivery.flush()
+            return True
+        return False
+
+
+def _left(file: BatchFile) -> BatchFile:
+    names = [one.name for one in dataclasses.fields(BatchFile)]
+    return _LeftFile(**{name: getattr(file, name) for name in names})
+
+
+@click.command(NAME, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name=TargetPosthog.name)
+@config_option
+@click.option(
+    "--rows", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
+)
+@click.option("--hour", help="Only of this export hour of UTC, such as 2024-01-31T05.")
+@click.option("--event", help="Only events of this name, of Amplitude or of PostHog.")
+@click.option("--user", help="Only of this user id, device id or person.")
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a page to this file, instead.",
+)
+@click.option("--json", "is_json", is_flag=True, help="Print JSON, instead.")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def command(
+    config: Any,
+    rows: int,
+    hour: str | None,
+    event: str | None,
+    user: str | None,
+    page: Path | None,
+    paths: tuple[Path, ...],
+    *,
+    is_json: bool,
+) -> int:
+    """Show records, the events that they become, and why: nothing is sent, and nothing kept.
+
+    The records come from a tap on standard input, or from files: PATHS are Singer messages, or rows
+    as Amplitude exports them (.json, .json.gz, .zip). It holds people's data.
+    """
+    wanted = Wanted(rows, hour_of(hour), event, user)
+    if not paths and sys.stdin.isatty():
+        raise FixConfiguration(
+            "There is no input.",
+            "Give a file, or the output of a tap: `tap … | target-posthog-preview`.",
+        )
+    with tempfile.TemporaryDirectory(prefix="target-posthog-") as scratch:
+        target = PreviewTarget(
+            wanted,
+            Path(scratch),
+            config=config.config,
+            validate_config=True,
+            parse_env_config=config.parse_env,
+        )
+        try:
+            goes_on = target.run(messages_of(paths) if paths else None)
+        finally:
+            target.close()
+    found, counts = target.found, target.delivery.counts
+    if page is not None:
+        _write(page, page_of(found, counts))
+        click.echo(f"{page}: {len(found.pairs)} pairs.")
+    elif is_json:
+        click.echo(json.dumps(as_json(found, counts), indent=2))
+    else:
+        show(found, counts)
+    sys.stdout.flush()
+    if goes_on and not paths:
+        # A tap that may write to its end does so in silence.
+        read_on()
+    return 0
+
+
+def _write(path: Path, page: str) -> None:
+    """Put the page in its place; it holds people's data.
+
+    Raises:
+        RunAgain: the disk does not take it.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            path.unlink()
+        # Nobody else's file, and no link to one, gets it.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(page)
+    except OSError as error:
+        raise RunAgain(
+            f"The page {path} cannot be written: {error.strerror}.",
+            "Give another place with --html, and run again.",
+        ) from error
+
+
+def main() -> NoReturn:
+    """Run the command and leave with its exit code (see `errors`)."""
+    leave_with(command)

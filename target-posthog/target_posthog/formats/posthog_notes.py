@@ -1,0 +1,74 @@
+"""What a preview says of PostHog's own events: which column stands where; see `trace`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.formats.posthog_columns import SOURCE, in_lower_case, object_of
+from target_posthog.formats.trace import NO_FIELD, OWN_NAME, Reason
+from target_posthog.model import is_empty
+from target_posthog.posthog.library import OWN_LIB
+from target_posthog.posthog.uuids import canonical_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_posthog.formats.names import EventNames
+    from target_posthog.formats.trace import Trace
+    from target_posthog.model import Json
+
+#: The columns that hold what a property of another name has.
+_COLUMNS_OF = {
+    "$elements_chain": ("elements_chain", "elements"),
+    "$ip": ("ip",),
+    "$process_person_profile": ("person_mode",),
+    "$set": ("$set", "set", "people_set", "person_properties", "person"),
+    "$set_once": ("$set_once", "set_once", "people_set_once", "person_properties", "person"),
+}
+_ITS_OWN = "the event's own"
+
+
+def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: EventNames) -> None:
+    """Note why an event has what it has.
+
+    Args:
+        trace: takes the notes.
+        record: the row of an export, or the event as it came.
+        event: as it is sent.
+        names: what the user wants of names of events.
+    """
+    columns = in_lower_case(record)
+    trace.columns = {name.lower(): name for name in record if name not in columns}
+    there = {name for name, value in columns.items() if not is_empty(value)}
+    own = object_of(columns.get("properties"))
+    ids = [one for one in ("uuid", "id") if canonical_uuid(columns.get(one))]
+    person = "distinct_id" if "distinct_id" in there else "properties.distinct_id"
+    trace.parts = {
+        "event": Reason(("event",), names.rule_of(columns["event"])),
+        "distinct_id": Reason((person,), _ITS_OWN),
+        "timestamp": Reason(("timestamp",), "in UTC"),
+        "uuid": Reason((ids[0],), _ITS_OWN)
+        if ids
+        else Reason(tuple(columns), "a UUIDv5 of the whole record"),
+    }
+    properties: Json = event["properties"]
+    trace.properties = {name: _reason_of(name, own, there) for name in properties}
+    if SOURCE in properties and SOURCE not in own:
+        trace.properties[SOURCE] = Reason(
+            tuple(properties[SOURCE]), "what only the project knew that it came from"
+        )
+    for holder in ("$set", "$set_once", "$unset", "$groups"):
+        told = properties.get(holder)
+        if isinstance(told, (dict, list)):
+            trace.inside |= {(holder, str(one)): trace.properties[holder] for one in told}
+
+
+def _reason_of(name: str, own: Json, there: set[str]) -> Reason:
+    if not is_empty(own.get(name)):
+        return Reason((f"properties.{name}",), OWN_NAME)
+    if columns := tuple(one for one in _COLUMNS_OF.get(name, ()) if one in there):
+        return Reason(columns, "its place in PostHog")
+    if name in there:
+        return Reason((name,), OWN_NAME)
+    rule = "it names no library" if name in OWN_LIB else "on every event"
+    return Reason(NO_FIELD, rule)

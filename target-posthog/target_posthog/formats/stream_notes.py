@@ -1,0 +1,241 @@
+"""What a preview says of the records of other taps: which field, by which part of `streams`.
+
+It asks the sources and picks that made the event; see `trace`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.formats.ids import first_id
+from target_posthog.formats.selectors import Pick, PickAll, Together, picker
+from target_posthog.formats.trace import NO_FIELD, OWN_NAME, SKIPPED, Reason, Reasons
+from target_posthog.model import is_empty
+from target_posthog.posthog.library import OWN_LIB
+from target_posthog.posthog.times import storable_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from target_posthog.formats.mappings import StreamMapping
+    from target_posthog.formats.names import PropertyNames
+    from target_posthog.formats.selectors import Candidate, Picks, Source
+    from target_posthog.formats.stream_people import Group
+    from target_posthog.formats.trace import Trace
+    from target_posthog.model import Json
+
+_EVERY = "on every event"
+_WHOLE = "a UUIDv5 of the whole record"
+
+
+def note_parts(
+    trace: Trace,
+    mapping: StreamMapping,
+    record: Mapping[str, Any],
+    sources: Mapping[str, Source],
+    groups: Sequence[Group],
+) -> None:
+    """Note why an event has its name, person, time and id.
+
+    Args:
+        trace: takes the notes.
+        mapping: what the user says of the stream.
+        record: the record.
+        sources: where person, time and id are found; none for what is made.
+        groups: those that the record names.
+    """
+    nobody = Reason(NO_FIELD, "the record is nobody's: an id that no person has")
+    if groups:
+        nobody = Reason(_fields_of(groups[0].mapped.key, record), "the group that it tells of")
+    trace.parts = {
+        "event": Reason(NO_FIELD, "the stream's name"),
+        "distinct_id": nobody,
+        "uuid": Reason(tuple(record), _WHOLE),
+    }
+    if mapping.event is not None:
+        trace.parts["event"] = Reason(_fields_of(mapping.event, record), "`streams`: event")
+    for part, found in (
+        ("distinct_id", _person(sources["distinct_id"], record)),
+        ("timestamp", _time(sources["timestamp"], record)),
+        ("uuid", next((one for one, _ in sources["uuid"].found(record)), None)),
+    ):
+        if found is not None:
+            is_named = getattr(mapping, part) is not None
+            rule = f"`streams`: {part}" if is_named else "found by its usual name"
+            trace.parts[part] = Reason(_names(found), rule)
+
+
+def note_properties(
+    trace: Trace,
+    mapping: StreamMapping,
+    record: Mapping[str, Any],
+    properties: Json,
+    groups: Sequence[Group],
+) -> None:
+    """Note why an event has its properties.
+
+    Args:
+        trace: takes the notes.
+        mapping: what the user says of the stream.
+        record: the record.
+        properties: those of the event.
+        groups: those that the record names.
+    """
+    picks = mapping.properties
+    why = {name: Reason((name,), OWN_NAME) for name in record}
+    if picks is not None:
+        why = _picked(picks, record, "properties")
+    inside: dict[str, Reasons] = {
+        "$set": _picked(mapping.set, record, "set"),
+        "$set_once": _picked(mapping.set_once, record, "set_once"),
+        "$groups": {
+            group.mapped.group_type: Reason(
+                _fields_of(group.mapped.key, record), "`streams`: groups"
+            )
+            for group in groups
+        },
+    }
+    for holder, parts in inside.items():
+        told = properties.get(holder)
+        if isinstance(told, dict):
+            own = why.get(holder, Reason((holder,), OWN_NAME))
+            trace.inside |= {(holder, name): parts.get(name, own) for name in told}
+            if parts:
+                rule = f"`streams`: {holder.removeprefix('$')}"
+                why[holder] = Reason(own.sources if holder in why else NO_FIELD, rule)
+    made = {"$geoip_disable": _EVERY, "$process_person_profile": "the event makes no person"}
+    if is_empty((picker(picks)(record) if picks is not None else record).get("$lib")):
+        made |= dict.fromkeys(OWN_LIB, "the record names no library")
+    why |= {name: Reason(NO_FIELD, rule) for name, rule in made.items()}
+    trace.properties = {name: why[name] for name in properties}
+    note_groups(trace, record, groups)
+
+
+def note_group_event(
+    trace: Trace,
+    mapping: StreamMapping,
+    record: Mapping[str, Any],
+    properties: Json,
+    groups: Sequence[Group],
+) -> None:
+    """Note why a `$groupidentify` that stands for a record has its properties; as above."""
+    first, *others = groups
+    told = _picked(first.mapped.properties, record, "groups")
+    if not told:
+        own = {name: Reason((name,), OWN_NAME) for name in record}
+        told = (
+            own if mapping.properties is None else _picked(mapping.properties, record, "properties")
+        )
+    trace.inside = {("$group_set", name): told[name] for name in properties["$group_set"]}
+    why = dict.fromkeys(properties, Reason(NO_FIELD, _EVERY)) | {
+        "$group_type": Reason(NO_FIELD, "`streams`: groups"),
+        "$group_key": Reason(_fields_of(first.mapped.key, record), "`streams`: groups"),
+        "$group_set": Reason(NO_FIELD, "told of the group"),
+    }
+    trace.properties = why
+    note_groups(trace, record, others)
+
+
+def note_groups(trace: Trace, record: Mapping[str, Any], groups: Sequence[Group]) -> None:
+    """Note which fields tell of groups."""
+    for group in groups:
+        for reason in _picked(group.mapped.properties, record, "groups").values():
+            trace.beside.update(dict.fromkeys(reason.sources, "told of its group"))
+
+
+def note_the_rest(trace: Trace, record: Mapping[str, Any]) -> None:
+    """Note the fields that the mapping takes nothing of."""
+    reasons = (*trace.parts.values(), *trace.properties.values(), *trace.inside.values())
+    used = {source.partition(".")[0] for one in reasons for source in one.sources}
+    used |= {source for one in reasons for source in one.sources}
+    used |= {path.partition(".")[0] for path in trace.beside}
+    trace.leave_out((name for name in record if name not in used), "`streams`: not taken")
+
+
+def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json) -> None:
+    """Note what the settings of properties made of those that an event had.
+
+    Args:
+        trace: takes the notes, and has those on the event before.
+        names: what the user wants of names.
+        before: the properties, as the mapping makes them.
+        after: the same, as the settings want them.
+    """
+    why, inside = trace.properties, trace.inside
+    held_back = Reason(("$set", "$set_once"), "`user_properties`: not told of the person")
+    renamed = {names.renames[name]: name for name in before if name in names.renames}
+    trace.properties = {
+        name: why[name] if name in before else _after(name, renamed, why, held_back)
+        for name in after
+    }
+    gone = (
+        before.keys() - after.keys() - renamed.keys() - {renamed[n] for n in renamed if n in after}
+    )
+    for name in gone - _HOLDERS:
+        trace.leave_out(why[name].sources, SKIPPED)
+    trace.inside = {}
+    known = {name: one for (_, name), one in inside.items()}
+    for holder in _HOLDERS & after.keys():
+        told = after[holder] if isinstance(after[holder], dict) else ()
+        trace.inside |= {
+            (holder, name): inside.get((holder, name))
+            or known.get(name)
+            or _after(
+                name, {names.renames[o]: o for o in known if o in names.renames}, known, held_back
+            )
+            for name in told
+        }
+    still = {source for one in trace.inside.values() for source in one.sources}
+    if "user_properties" in after and "user_properties" not in before:
+        still |= {source for one in inside.values() for source in one.sources}
+    for one in inside.values():
+        trace.leave_out((source for source in one.sources if source not in still), SKIPPED)
+
+
+def _after(name: str, renamed: Mapping[str, str], why: Reasons, other: Reason) -> Reason:
+    if name not in renamed:
+        return other
+    return Reason(why[renamed[name]].sources, f"renamed by `property_names` ({renamed[name]})")
+
+
+#: What PostHog is told of people and groups by properties.
+_HOLDERS = frozenset({"$set", "$set_once", "$groups", "$group_set"})
+
+
+def _picked(picks: Picks, record: Mapping[str, Any], part: str) -> Reasons:
+    """Return why there are picked properties; of two of one name the first counts."""
+    reasons: Reasons = {}
+    for pick in picks:
+        for name in picker((pick,))(record):
+            reasons.setdefault(
+                name, Reason(tuple(_of_pick(pick, name, record)), f"`streams`: {part}")
+            )
+    return reasons
+
+
+def _of_pick(pick: Pick | PickAll, name: str, record: Mapping[str, Any]) -> Iterator[str]:
+    if isinstance(pick, Pick):
+        yield from _fields_of(pick.source, record)
+    else:
+        inside, dot, _ = pick.glob.rpartition(".")
+        yield f"{inside}{dot}{name}"
+
+
+def _fields_of(source: Source, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the fields of the candidate that counts; none of a constant."""
+    return next((_names(one) for one, _ in source.found(record)), NO_FIELD)
+
+
+def _names(candidate: Candidate) -> tuple[str, ...]:
+    if isinstance(candidate, str):
+        return (candidate,)
+    return candidate.names if isinstance(candidate, Together) else NO_FIELD
+
+
+def _person(source: Source, record: Mapping[str, Any]) -> Candidate | None:
+    found = first_id(source, record)
+    return None if found is None else found[1]
+
+
+def _time(source: Source, record: Mapping[str, Any]) -> Candidate | None:
+    return next((one for one, read in source.readers if storable_time(read(record))), None)

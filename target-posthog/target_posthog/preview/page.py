@@ -1,0 +1,110 @@
+"""A preview as one HTML page: without scripts, and it asks for nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from target_posthog.preview.texts import totals, value_of, visible
+from target_posthog.report.html import Markup, element, joined
+
+if TYPE_CHECKING:
+    from target_posthog.preview.found import Found
+    from target_posthog.preview.pairs import Pair
+    from target_posthog.progress import Counts
+
+_TITLE = "Preview"
+
+
+def page_of(found: Found, counts: Counts) -> str:
+    """Return the page.
+
+    Args:
+        found: the pairs.
+        counts: of all records that came.
+    """
+    style = files("target_posthog.preview").joinpath("page.css").read_text(encoding="utf-8")
+    # The one style is known by its digest, so nothing that a record holds could be another.
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    body = joined(
+        [
+            element("h1", _TITLE),
+            element("p", "Records, the events that they become, and why. Nothing was sent."),
+            _totals(found, counts),
+            Markup("<main>"),
+            *(_pair(number, pair) for number, pair in enumerate(found.pairs, 1)),
+            Markup("</main>"),
+        ]
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{_TITLE}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _totals(found: Found, counts: Counts) -> Markup:
+    rows = [
+        Markup(
+            element(
+                "tr",
+                element("th", what, scope="row"),
+                element("td", count, class_="number"),
+                element("td", why),
+            )
+        )
+        for what, count, why in totals(found, counts)
+    ]
+    head = element("caption", "All records that came")
+    return Markup(f"<table>{head}<tbody>{joined(rows)}</tbody></table>")
+
+
+def _pair(number: int, pair: Pair) -> Markup:
+    parts = [
+        element(
+            "h2",
+            f"{number}. {visible(pair.stream)} ",
+            element("span", pair.head, class_=pair.fate),
+            id=f"pair-{number}",
+        ),
+    ]
+    heads = [element("th", head, scope="col") for head in ("Record", "PostHog", "Why")]
+    rows = [
+        _row("", None, one.event["event"], one.event["properties"], one.why, "added")
+        for one in pair.added
+    ]
+    rows += [
+        _row(line.source, line.value, line.name, line.made, line.why, "") for line in pair.lines()
+    ]
+    parts.append(
+        Markup(
+            f"<table><thead><tr>{joined(heads)}</tr></thead><tbody>{joined(rows)}</tbody></table>"
+        )
+    )
+    if pair.empty:
+        words = f"Without a value: {', '.join(pair.empty)}"
+        parts.append(element("p", visible(words), class_="quiet"))
+    return Markup(f'<section aria-labelledby="pair-{number}">{joined(parts)}</section>')
+
+
+def _row(source: str, value: object, name: str, made: object, why: str, kind: str) -> Markup:
+    return element(
+        "tr",
+        element("td", *_both(source, value), data_head="Record"),
+        element("td", *_both(name, made), data_head="PostHog"),
+        element("td", visible(why), class_="why", data_head="Why"),
+        class_=kind or ("" if name else "left"),
+    )
+
+
+def _both(name: str, value: object) -> list[Markup]:
+    """Return a name and what it stands for."""
+    if not name:
+        return []
+    parts = [element("b", element("bdi", visible(name)))]
+    return parts if value is None else [*parts, element("code", value_of(value))]

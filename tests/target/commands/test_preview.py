@@ -1,0 +1,269 @@
+"""`target-posthog-preview`: records, the events that they become, and why."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.commands.preview import PreviewTarget
+from target_posthog.errors import FixConfiguration
+from target_posthog.preview.files import messages_of
+from target_posthog.preview.page import page_of
+from target_posthog.preview.screen import show
+from target_posthog.preview.texts import as_json
+from target_posthog.preview.wanted import Wanted, hour_of
+from tests.support.processes import encoded
+from tests.support.rows import START, hour_row, row, typical_row
+from tests.support.singer import record, records, schema, state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def preview(
+    messages: Iterable[Any], folder: Path, wanted: Wanted | None = None, **settings: Any
+) -> PreviewTarget:
+    """Preview messages in this process."""
+    target = PreviewTarget(wanted or Wanted(20), folder / "scratch", config=settings)
+    with redirect_stdout(io.StringIO()):
+        target.run(io.BytesIO(encoded(messages)))
+    target.close()
+    return target
+
+
+def screen(target: PreviewTarget) -> str:
+    """Return what is printed, as plain text."""
+    text = io.StringIO()
+    show(target.found, target.delivery.counts, text)
+    return text.getvalue()
+
+
+def whys(target: PreviewTarget, number: int = 0) -> dict[str, tuple[str, str]]:
+    """Return source and rule of each property of a pair."""
+    lines = target.found.pairs[number].lines()
+    return {line.name: (line.source, line.why) for line in lines if line.name}
+
+
+THREE = [
+    {
+        "uuid": "00000000-0000-4000-8000-000000000001",
+        "event_type": "viewed",
+        "user_id": "ann",
+        "event_time": "2024-01-01 00:00:01.000000",
+        "country": "France",
+        "city": "",
+    },
+    {
+        "uuid": "00000000-0000-4000-8000-000000000002",
+        "event_type": "bought",
+        "device_id": "d-2",
+        "event_time": "2024-01-01 00:00:02.000000",
+        "event_properties": {"email": "ann@example.com", "total": 9.5},
+    },
+    {"uuid": "00000000-0000-4000-8000-000000000003", "event_type": "viewed", "user_id": "ann"},
+]
+#: Each line was held by hand to docs/mapping.md.
+GOLDEN = Path(__file__).parents[2] / "fixtures" / "preview.txt"
+
+
+def test_three_rows_are_shown_with_the_rules_that_made_them(tmp_path: Path) -> None:
+    """A plain row, one with a renamed and a skipped property, and one that is rejected."""
+    names: dict[str, Any] = {
+        "property_names": [{"from": "total", "to": "revenue"}],
+        "skip_properties": ["email"],
+    }
+    target = preview([schema(), *records(THREE)], tmp_path, source_format="amplitude", **names)
+    assert screen(target) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No state, no ledger, no rejects: the settings of the runs are not touched."""
+    monkeypatch.chdir(tmp_path)
+    said = io.StringIO()
+    messages = [schema(), record(row(1)), record(row(2, event_type="")), state({"at": 1})]
+    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={"preview_path": "out"})
+    with redirect_stdout(said):
+        target.run(io.BytesIO(encoded(messages)))
+    target.close()
+    assert said.getvalue() == ""
+    assert list(tmp_path.iterdir()) == []
+    assert [pair.fate for pair in target.found.pairs] == ["kept", "rejected"]
+
+
+def test_it_ends_when_enough_is_found(tmp_path: Path) -> None:
+    """What stands behind is not read, whatever it is."""
+    target = preview([schema(), *records([row(1), row(2)]), "no message"], tmp_path, Wanted(2))
+    assert len(target.found.pairs) == 2
+    assert target.delivery.counts.accepted == 2
+
+
+@pytest.mark.parametrize(
+    ("wanted", "numbers"),
+    [
+        (Wanted(20, hour="2024-01-01T01"), [2, 3]),
+        (Wanted(20, event="bought"), [1, 3]),
+        (Wanted(20, event="Order"), [1, 3]),
+        (Wanted(20, user="user-3"), [3]),
+        (Wanted(20, user="1002"), [2]),
+        (Wanted(20, "2024-01-01T01", "bought", "user-3"), [3]),
+        (Wanted(20, "2024-01-01T00", "bought", "user-3"), []),
+        (Wanted(1, hour="2024-01-01T01"), [2]),
+    ],
+    ids=["hour", "event", "renamed event", "user", "amplitude id", "all", "none", "first"],
+)
+def test_what_is_wanted_is_shown(tmp_path: Path, wanted: Wanted, numbers: list[int]) -> None:
+    """The others are counted, and come before it in the ledger."""
+    hours = [START, START.replace(hour=1), START.replace(hour=1)]
+    made = [
+        hour_row(hour, number, event_type="bought" if number % 2 else "viewed")
+        for number, hour in enumerate(hours, 1)
+    ]
+    settings = {"event_names": [{"from": "bought", "to": "Order"}]}
+    target = preview([schema(), *records(made)], tmp_path, wanted, **settings)
+    shown = [pair.record["event_properties"]["number"] for pair in target.found.pairs]
+    assert shown == numbers
+
+
+def test_links_and_groups_stand_beside_their_row_with_the_reason(tmp_path: Path) -> None:
+    """As the run tells them: once."""
+    groups = {"groups": {"team": ["red"]}, "group_properties": {"team": {"red": {"size": 3}}}}
+    made = [row(number, user_id="ann", device_id="d-1", **groups) for number in (1, 2)]
+    target = preview([schema(), *records(made)], tmp_path)
+    first, second = target.found.pairs
+    assert {one.event["event"] for one in first.added} == {"$create_alias", "$groupidentify"}
+    assert all(one.why for one in first.added)
+    assert second.added == []
+    assert whys(target)["$groupidentify"][0] == "group_properties"
+
+
+def test_what_an_older_row_tells_of_a_person_stays_on_its_event(tmp_path: Path) -> None:
+    """The reason is that a newer row came before it."""
+    late = {"server_upload_time": "2024-01-02 00:00:00.000000", "user_properties": {"plan": "pro"}}
+    early = {
+        "server_upload_time": "2024-01-01 00:00:00.000000",
+        "user_properties": {"plan": "free"},
+    }
+    made = [row(1, user_id="ann", **late), row(2, user_id="ann", **early)]
+    target = preview([schema(), *records(made)], tmp_path)
+    assert "$set.plan" in whys(target)
+    assert "newer row" in whys(target, 1)["user_properties"][1]
+    assert "$set.plan" not in whys(target, 1)
+
+
+def test_an_event_that_another_one_stands_for_says_so(tmp_path: Path) -> None:
+    """Of two of one uuid the last is sent."""
+    first, last = row(1), row(1, event_properties={"number": 2})
+    pairs = preview([schema(), *records([first, last])], tmp_path).found.pairs
+    assert [pair.is_sent for pair in pairs] == [False, True]
+    assert pairs[0].head.startswith("not sent")
+
+
+@pytest.mark.parametrize("protocol", ["batch", "v1"])
+def test_every_line_has_its_reason(tmp_path: Path, protocol: str) -> None:
+    """By either protocol, of a row with all fields."""
+    made = [typical_row(START, number) for number in range(6)]
+    target = preview([schema(), *records(made)], tmp_path, protocol=protocol)
+    for pair in target.found.pairs:
+        assert all(line.why for line in pair.lines())
+
+
+def test_batch_files_are_read_and_stay(tmp_path: Path) -> None:
+    """The folder is the run's own, whose files a run would remove."""
+    folder = tmp_path / "tap-amplitude-run-1"
+    folder.mkdir()
+    path = folder / "rows.json.gz"
+    path.write_bytes(gzip.compress(b"".join(json.dumps(row(n)).encode() + b"\n" for n in (1, 2))))
+    batch = {
+        "type": "BATCH",
+        "stream": "events",
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "manifest": [path.as_uri()],
+    }
+    target = preview([schema(), batch, state({})], tmp_path, remove_batch_files=True)
+    assert len(target.found.pairs) == 2
+    assert path.exists()
+
+
+ROW = json.dumps(row(1)).encode() + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", ROW),
+        ("a.json.gz", gzip.compress(ROW)),
+        ("a.singer", encoded([schema(), record(row(1))])),
+        ("a.zip", None),
+        ("empty", b""),
+        ("blank.jsonl", b"\n\n" + ROW),
+    ],
+)
+def test_files_are_read_for_what_they_are(tmp_path: Path, name: str, content: bytes | None) -> None:
+    """Exported rows, packed or not, and Singer messages."""
+    path = tmp_path / name
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("1/1_2024-01-01_0#1.json.gz", gzip.compress(ROW))
+            archive.writestr("__MACOSX/1.json.gz", b"x")
+    else:
+        path.write_bytes(content)
+    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={})
+    with redirect_stdout(io.StringIO()):
+        target.run(messages_of([path]))
+    target.close()
+    assert len(target.found.pairs) == (0 if name == "empty" else 1)
+
+
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    """In words, not as a failure of this program."""
+    (tmp_path / "a.gz").write_bytes(gzip.compress(ROW)[:-9])
+    with pytest.raises(FixConfiguration, match="cannot be read"):
+        list(messages_of([tmp_path / "a.gz"]))
+    (tmp_path / "a.zip").write_bytes(b"PK nothing")
+    with pytest.raises(FixConfiguration, match="cannot be read"):
+        list(messages_of([tmp_path / "a.zip"]))
+
+
+HOSTILE = "\x1b[31m\u202e</code><script>alert(1)</script>\x9b[bold]"
+
+
+def test_hostile_rows_act_on_nothing(tmp_path: Path) -> None:
+    """Neither on a terminal nor in a page, whose style alone may act."""
+    bad = row(1, event_type=HOSTILE, event_properties={HOSTILE: [HOSTILE, "\ud800"]})
+    target = preview([schema(), record(bad)], tmp_path)
+    text = screen(target)
+    page = page_of(target.found, target.delivery.counts)
+    for one in ("\x1b", "\u202e", "\x9b", "\ud800"):
+        assert one not in text
+        assert one not in page
+    assert "<script" not in page
+    assert "[bold]" in text
+    page.encode()
+    json.dumps(as_json(target.found, target.delivery.counts))
+
+
+@pytest.mark.parametrize(
+    ("given", "hour"),
+    [
+        (None, None),
+        ("2024-01-31T05", "2024-01-31T05"),
+        ("2024-01-31 05:00:00Z", "2024-01-31T05"),
+    ],
+)
+def test_an_hour_may_be_written_in_several_ways(given: str | None, hour: str | None) -> None:
+    """As people and programs write it."""
+    assert hour_of(given) == hour
+
+
+@pytest.mark.parametrize("given", ["", "2024-01-31", "2024-01-31T05:30", "5"])
+def test_what_is_no_hour_is_refused(given: str) -> None:
+    """Else nothing would be found, and nobody would know why."""
+    with pytest.raises(FixConfiguration, match="--hour"):
+        hour_of(given)
