@@ -159,7 +159,8 @@ def _frame(values: list[dict[str, Any]], width: int, height: Any) -> dict[str, A
         "width": width,
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
-        "padding": 4,
+        # A label of the last day is wider than the drawing was measured with.
+        "padding": {"left": 4, "top": 4, "right": 24, "bottom": 4},
         "config": _CONFIG,
         "data": {"values": values},
     }

@@ -27,8 +27,8 @@ MOST_NAMES = 500
 #: How many seconds one bar of the speed may stand for: the first that makes few enough bars.
 _STEPS = (60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600, 28 * 24 * 3600)
 _MOST_BARS = 80
-#: Of the list of gaps.
-MOST_GAPS = 100
+#: Of lists of gaps and the like.
+MOST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class Rejects:
     """What the rejects files hold beside what the book says of them.
 
     Attributes:
-        in_files: how many lines of each code there are; None when the files were not read.
+        in_files: how many lines of each code there are.
         examples: one of each code.
     """
 
-    in_files: Counter[str] | None = None
+    in_files: Counter[str] = field(default_factory=Counter)
     examples: Mapping[str, Example] = field(default_factory=dict)
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.rejects.codes import CODES, remedy_of
 from target_posthog.report.charts import days_chart, names_chart, pace_chart
-from target_posthog.report.figures import MOST_GAPS, MOST_NAMES
+from target_posthog.report.figures import MOST_NAMES, MOST_SHOWN
 from target_posthog.report.html import Column, Markup, behind, element, joined, name, table, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from target_posthog.rejects.listing import Example
     from target_posthog.report.charts import Chart
-    from target_posthog.report.figures import Figures
+    from target_posthog.report.figures import Day, Figures
 
     #: Draws a chart; see `drawing`.
     Draw = Callable[[Chart, str], str]
@@ -86,29 +87,41 @@ def _days(figures: Figures, draw: Draw) -> Markup:
     days = figures.days
     if not days:
         return _nothing("The book has no events.")
-    columns = [Column("Day (UTC)", is_number=False), *map(Column, ("Exported", "Accepted"))]
-    columns.append(Column("Superseded"))
-    if figures.asked_at is not None:
-        columns += map(Column, ("In PostHog", "Difference"))
-    rows = []
-    for day in days:
-        row: list[object] = [day.day, day.exported, day.accepted, day.superseded]
-        if figures.asked_at is not None:
-            held = day.held
-            row += ["not asked", "-"] if held is None else [held, _signed(held - day.accepted)]
-        rows.append(row)
     note = "By the time of the event. Records that never became events have no day."
+    whole = _table_of_days("Events by day", days, figures)
     return joined(
         [
             element("p", note, class_="quiet"),
             _drawing(lambda width: days_chart(days, width), draw),
-            behind(
-                f"Table of {len(days):,} days",
-                table("Events by day", columns, rows),
-                rows=len(rows),
-            ),
+            *_differences(figures),
+            behind(f"Table of {len(days):,} days", whole, rows=len(days)),
         ]
     )
+
+
+def _differences(figures: Figures) -> Iterator[Markup]:
+    """Yield a table of the days on which PostHog holds something else."""
+    differ = [day for day in figures.days if day.held not in {None, day.accepted}]
+    if differ:
+        caption = f"Days on which PostHog holds more or less: {len(differ):,}"
+        yield _table_of_days(_of_first(caption, len(differ)), differ[:MOST_SHOWN], figures)
+
+
+def _table_of_days(caption: str, days: Sequence[Day], figures: Figures) -> Markup:
+    columns = [Column("Day (UTC)", is_number=False)]
+    columns += map(Column, ("Exported", "Accepted", "Superseded"))
+    if figures.asked_at is None:
+        rows = [(day.day, day.exported, day.accepted, day.superseded) for day in days]
+        return table(caption, columns, rows)
+    columns += map(Column, ("In PostHog", "Difference"))
+    return table(caption, columns, map(_row_of_day, days))
+
+
+def _row_of_day(day: Day) -> Sequence[object]:
+    known = (day.day, day.exported, day.accepted, day.superseded)
+    if day.held is None:
+        return (*known, "not asked", "-")
+    return (*known, day.held, _signed(day.held - day.accepted))
 
 
 def _events(figures: Figures, draw: Draw) -> Markup:
@@ -134,22 +147,12 @@ def _events(figures: Figures, draw: Draw) -> Markup:
 
 
 def _rejected(figures: Figures) -> Markup:
-    rejected, files = figures.totals.rejected, figures.rejects
-    codes = [*rejected, *(one for one in files.in_files or () if one not in rejected)]
+    rejected, files = figures.totals.rejected, figures.rejects.in_files
+    codes = sorted({*rejected, *files}, key=lambda one: (-rejected[one], one))
     if not codes:
         return _nothing("Nothing was rejected.")
-    columns = [Column("Code", is_number=False), Column("In the book")]
-    if files.in_files is not None:
-        columns.append(Column("In files now"))
-    columns += [Column("Why", is_number=False), Column("What to do", is_number=False)]
-    rows = []
-    for one in sorted(codes, key=lambda one: (-rejected[one], one)):
-        row: list[object] = [element("code", one), rejected[one]]
-        if files.in_files is not None:
-            row.append(files.in_files[one])
-        known = CODES.get(one)
-        why = "a code of another version" if known is None else known.meaning
-        rows.append([*row, code(why), code(remedy_of(one))])
+    columns = [Column("Code", is_number=False), Column("In the book"), Column("In files now")]
+    rows = [(element("code", one), rejected[one], files[one]) for one in codes]
     note = (
         "`target-posthog-rejects` lists them, `target-posthog-replay` sends them again. What a "
         "replay sent has left the files."
@@ -158,21 +161,28 @@ def _rejected(figures: Figures) -> Markup:
         [
             table("Rejects by code", columns, rows),
             element("p", code(note), class_="quiet"),
-            *_examples(figures),
+            *(_code(one, figures.rejects.examples.get(one)) for one in codes),
         ]
     )
 
 
-def _examples(figures: Figures) -> Iterator[Markup]:
-    for one, example in sorted(figures.rejects.examples.items()):
+def _code(one: str, example: Example | None) -> Markup:
+    """Return what a code means, what to do about it, and where one of its records is."""
+    known = CODES.get(one)
+    why = "a code of another version" if known is None else known.meaning
+    parts = [
+        element("h3", element("code", one), ": ", code(why)),
+        element("p", element("b", "What to do. "), code(remedy_of(one))),
+    ]
+    if example is not None:
         event = [", event ", name(example.event)] if example.event else []
-        place = element(
-            "p", f"Line {example.line} of ", element("code", example.file), ", stream ",
-            name(example.stream), *event, ".",
-        )  # fmt: skip
-        reason = [element("p", code(example.reason))] if example.reason else []
-        shown = [] if example.record is None else [element("pre", _as_json(example.record))]
-        yield joined([element("h3", "Example of ", element("code", one)), place, *reason, *shown])
+        place = (f"Line {example.line} of ", element("code", example.file), ", stream ")
+        head = element("b", "Example. ")
+        reason = code(f" {example.reason}" if example.reason else "")
+        parts.append(element("p", head, *place, name(example.stream), *event, ".", reason))
+        if example.record is not None:
+            parts.append(element("pre", _as_json(example.record)))
+    return joined(parts)
 
 
 def _skipped(figures: Figures) -> Markup:
@@ -213,12 +223,12 @@ def _hours(figures: Figures) -> Markup:
     parts = [table("What the book has", columns, rows)]
     if hours.gaps:
         caption = f"Hours that no line is about: {len(hours.gaps):,} gaps"
-        missing = [(f"{gap.first}Z", f"{gap.last}Z") for gap in hours.gaps[:MOST_GAPS]]
+        missing = [(f"{gap.first}Z", f"{gap.last}Z") for gap in hours.gaps[:MOST_SHOWN]]
         ends = [Column("From", is_number=False), Column("To, inclusive", is_number=False)]
         parts.append(table(_of_first(caption, len(hours.gaps)), ends, missing))
     if hours.overlaps:
         caption = f"Hours that came in two ways, and may count twice: {len(hours.overlaps):,}"
-        twice = [(f"{hour}Z",) for hour in hours.overlaps[:MOST_GAPS]]
+        twice = [(f"{hour}Z",) for hour in hours.overlaps[:MOST_SHOWN]]
         parts.append(
             table(_of_first(caption, len(hours.overlaps)), [Column("Hour", is_number=False)], twice)
         )
@@ -275,7 +285,9 @@ def _nothing(words: str) -> Markup:
 
 
 def _of_first(caption: str, count: int) -> str:
-    return caption if count <= MOST_GAPS else f"{caption}, of which the first {MOST_GAPS} are shown"
+    return (
+        caption if count <= MOST_SHOWN else f"{caption}, of which the first {MOST_SHOWN} are shown"
+    )
 
 
 def _times(count: int) -> str:

@@ -210,7 +210,7 @@ def test_it_prints(chromium: Browser, report: Path) -> None:
             seen.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
         )
         assert not seen.page.get_by_role("navigation").is_visible()
-        assert seen.page.locator("#days table").is_visible()
+        assert seen.page.locator("#days .short table").is_visible()
         pdf = seen.page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert 2 <= pdf.count(b"/Type /Page\n") <= 12

@@ -182,6 +182,7 @@ def test_what_is_wrong_stands_first() -> None:
         "Hours are missing. 1 gaps",
         "Hours came twice. 1",
         "PostHog lacks 3 events and has 1 more (asked from",
+        "Days on which PostHog holds more or less: 2",
         "Rejected. 1 records",
     ):
         assert finding in words
@@ -200,4 +201,4 @@ def test_a_record_is_shown_only_when_it_is_given() -> None:
     hidden = replace(shown, rejects=Rejects(Counter(), {"bad_time": replace(example, record=None)}))
     page = page_of(hidden, undrawn)
     assert "hush" not in page
-    assert "Line 3 of r.jsonl, stream events, event </pre>" in Reader(page).words
+    assert "Line 3 of r.jsonl, stream events, event </pre>. No time." in Reader(page).words
