@@ -1,4 +1,4 @@
-"""A bucket is looked at before a run: what it holds, what it weighs; no more than a sample is read."""
+"""A bucket is looked at before a run: what it holds, and what it weighs, of a few of its files."""
 
 from __future__ import annotations
 
