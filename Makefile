@@ -1,6 +1,7 @@
 # Everything a fresh machine needs: python >= 3.10 and make.
 #
 #   make demo    move the bundled sample export, without any account
+#   make sandbox stand-ins of both services: the whole journey, without any account
 #   make test    set up and pass every test: some minutes
 #   make test-fast  the tests that start no processes, with a tenth of the made-up examples: a minute
 #   make bench   measure the speed: about 20 minutes, with nothing else running
@@ -25,7 +26,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo test test-fast check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
+.PHONY: help setup demo sandbox test test-fast check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -52,6 +53,12 @@ demo: $(VENV)/ready
 	@rm -rf output
 	$(MELTANO) run tap-amplitude target-posthog
 	@echo; echo "Every request that PostHog would have got, one a line:"; ls -l output/preview
+
+# Its PostHog begins empty, so the state of an earlier sandbox must go.
+sandbox: $(VENV)/ready-to-test
+	@$(BIN)/meltano --environment=sandbox state clear --force \
+		sandbox:tap-amplitude-to-target-posthog >/dev/null 2>&1 || true
+	@$(BIN)/python -m tools.sandbox
 
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest --numprocesses=auto --hypothesis-profile=ci

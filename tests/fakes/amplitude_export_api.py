@@ -81,6 +81,7 @@ class AmplitudeExportApi:
         not_found_form: How "no data" is wrapped: in plain text, in the JSON envelope, or
             (`alternate`) in turns.
         project: What the other endpoints tell about the project.
+        port: Where it serves; 0 takes a free one.
 
     Attributes:
         size_limit: As above; can be set again at any time.
@@ -100,7 +101,9 @@ class AmplitudeExportApi:
         size_text: str = answers.TOO_LARGE_TEXT,
         not_found_form: NotFoundForm = "alternate",
         project: AmplitudeProject | None = None,
+        port: int = 0,
     ) -> None:
+        self._port = port
         self.project = project or AmplitudeProject()
         self.api_key = api_key
         self.secret_key = secret_key
@@ -121,7 +124,7 @@ class AmplitudeExportApi:
 
     def __enter__(self) -> Self:
         """Start to serve."""
-        self._server = ExportServer(self)
+        self._server = ExportServer(self, self._port)
         self._server.start()
         return self
 

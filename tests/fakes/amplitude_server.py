@@ -31,7 +31,11 @@ class Application(Protocol):
 
 
 class ExportServer(ThreadingHTTPServer):
-    """Serves one application on a free port of the loopback interface.
+    """Serves one application on the loopback interface.
+
+    Args:
+        application: what it asks for answers.
+        port: where; 0 takes a free one.
 
     Attributes:
         closing: Set when the server stops; ends every stall.
@@ -43,8 +47,8 @@ class ExportServer(ThreadingHTTPServer):
     # Many readers may knock at once: the cap on them is the application's to apply.
     request_queue_size = 64
 
-    def __init__(self, application: Application) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, application: Application, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.application = application
         self.closing = threading.Event()
         self.failures: list[BaseException] = []

@@ -66,6 +66,7 @@ class PosthogCapture:
             to write its events to (`unconfigured`, process.rs: "v1 sink router not configured").
         flags: An installation may be without the service behind `/flags/` (`absent`), or one from
             before 2026-06, which refuses in plain text (`plain`).
+        port: Where it serves; 0 takes a free one.
 
     Attributes:
         known_tokens: Of all projects, for `/flags/`.
@@ -93,7 +94,9 @@ class PosthogCapture:
         sender_ip: str | None = None,
         v1: Literal["ready", "unconfigured", "absent"] = "ready",
         flags: Literal["ready", "plain", "absent"] = "ready",
+        port: int = 0,
     ) -> None:
+        self._port = port
         self.api_key = api_key
         self.known_tokens = {api_key}
         self.key_checks: list[Request] = []
@@ -121,7 +124,7 @@ class PosthogCapture:
 
     def __enter__(self) -> Self:
         """Open the port and begin to serve."""
-        self._server = LocalServer(self._respond, v0.MAX_WIRE_BYTES)
+        self._server = LocalServer(self._respond, v0.MAX_WIRE_BYTES, self._port)
         self._server.start()
         return self
 

@@ -51,6 +51,7 @@ class PosthogQuery:
         project: the project's number.
         timezone: the project's time zone.
         dates: properties that PostHog took for dates.
+        port: where it serves; 0 takes a free one.
 
     Attributes:
         lags_behind: how many of the events that arrived last cannot be found yet; it halves with
@@ -70,7 +71,9 @@ class PosthogQuery:
         project: int = 7,
         timezone: str = "America/Los_Angeles",
         dates: frozenset[str] = frozenset({"server_upload_time", "event_time"}),
+        port: int = 0,
     ) -> None:
+        self._port = port
         self.key = key
         self.project = project
         self.lags_behind = 0
@@ -92,7 +95,7 @@ class PosthogQuery:
 
     def __enter__(self) -> Self:
         """Open the port and begin to serve."""
-        self._server = LocalServer(self._respond, _MAX_BODY)
+        self._server = LocalServer(self._respond, _MAX_BODY, self._port)
         self._server.start()
         return self
 

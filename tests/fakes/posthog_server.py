@@ -33,6 +33,7 @@ class LocalServer(ThreadingHTTPServer):
     Args:
         respond: Handles one request; gives the answer, or None to cut the connection.
         max_body_bytes: Of a longer body only so much is kept as shows that it is longer.
+        port: Where; 0 takes a free one.
 
     Attributes:
         errors: Faults of the stand-in itself, to be shown by whoever owns it.
@@ -44,8 +45,10 @@ class LocalServer(ThreadingHTTPServer):
     # Enough for all workers of a target to connect at once.
     request_queue_size = 128
 
-    def __init__(self, respond: Callable[[Incoming], Answer | None], max_body_bytes: int) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(
+        self, respond: Callable[[Incoming], Answer | None], max_body_bytes: int, port: int = 0
+    ) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.respond = respond
         self.max_body_bytes = max_body_bytes
         self.errors: list[BaseException] = []
