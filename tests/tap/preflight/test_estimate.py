@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files
-from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_rows
 
 if TYPE_CHECKING:
@@ -128,38 +126,3 @@ def test_files_are_told_by_their_listing_and_one_file_of_each_sample(tmp_path: P
         assert one["read"]["rows"] == 3
         assert one["read"]["packed_bytes"] <= one["packed_bytes"]
         assert one["seconds"] is None
-
-
-def test_the_command_prints_json_alone(tmp_path: Path, api: AmplitudeExportApi) -> None:
-    """What it says meanwhile is the log's; no event, no key."""
-    api.now = None
-    config = {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": "2024-01-01",
-        "end_date": "2024-01-11",
-    }
-    run = run_tap(tmp_path, config, "--estimate").checked()
-    assert len(json.loads(run.stdout)["samples"]) == 24
-    assert "Hour 24 of 24" in run.stderr
-    assert "user-" not in run.stdout + run.stderr
-    assert api.secret_key not in run.stdout + run.stderr
-    few = run_tap(tmp_path, config, "--estimate=2").checked()
-    assert len(json.loads(few.stdout)["samples"]) == 2
-
-
-@pytest.mark.parametrize("number", ["1", "501", "many"])
-def test_too_few_or_too_many_hours_are_refused(tmp_path: Path, number: str) -> None:
-    """One hour tells nothing of the others; hundreds are an export."""
-    run = run_tap(tmp_path, {}, f"--estimate={number}")
-    assert (run.exit_code, run.stdout) == (2, "")
-    assert "--estimate" in run.stderr
-
-
-def test_wrong_settings_end_as_those_of_a_run(tmp_path: Path) -> None:
-    """All at once, with exit code 2."""
-    run = run_tap(tmp_path, {"api_key": "x"}, "--estimate")
-    assert (run.exit_code, run.stdout) == (2, "")
-    assert "`secret_key` is missing" in run.stderr
-    assert "`start_date` is missing" in run.stderr

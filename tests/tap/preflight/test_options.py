@@ -1,4 +1,4 @@
-"""`tap-amplitude --test` as a command: what it prints, and its exit codes."""
+"""`--test` and `--estimate` of the command: what they print, and their exit codes."""
 
 from __future__ import annotations
 
@@ -96,3 +96,31 @@ def test_a_test_of_another_kind_is_refused(tmp_path: Path) -> None:
     run = run_tap(tmp_path, {}, "--test=everything")
     assert (run.exit_code, run.stdout) == (2, "")
     assert "json or schema" in run.stderr
+
+
+def test_an_estimate_prints_json_alone(tmp_path: Path) -> None:
+    """What it says meanwhile is the log's; no event, no key."""
+    with AmplitudeExportApi(hour_rows(*range(24))) as api:
+        run = run_tap(tmp_path, settings(api), "--estimate").checked()
+        few = run_tap(tmp_path, settings(api), "--estimate=2").checked()
+    assert len(json.loads(run.stdout)["samples"]) == 24
+    assert "Hour 24 of 24" in run.stderr
+    assert "user-" not in run.stdout + run.stderr
+    assert api.secret_key not in run.stdout + run.stderr
+    assert len(json.loads(few.stdout)["samples"]) == 2
+
+
+@pytest.mark.parametrize("number", ["1", "501", "many"])
+def test_too_few_or_too_many_hours_are_refused(tmp_path: Path, number: str) -> None:
+    """One hour tells nothing of the others; hundreds are an export."""
+    run = run_tap(tmp_path, {}, f"--estimate={number}")
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert "--estimate" in run.stderr
+
+
+def test_wrong_settings_end_as_those_of_a_run(tmp_path: Path) -> None:
+    """All at once, with exit code 2."""
+    run = run_tap(tmp_path, {"api_key": "x"}, "--estimate")
+    assert (run.exit_code, run.stdout) == (2, "")
+    assert "`secret_key` is missing" in run.stderr
+    assert "`start_date` is missing" in run.stderr
