@@ -3,7 +3,7 @@
 A response has 50,000 rows and a query 10 s. The parts lie side by side on the time axis, the first
 and the last without an end, so that no event of any time is left out. A part that is too much is
 halved: by days first, and the names of one day then, which is the order in which PostHog keeps
-events.
+events. Where the book has nothing, there may be years of a live project's events.
 """
 
 from __future__ import annotations
@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from target_posthog.reconcile.cells import Cell
 
 #: Of a page, by the book: PostHog may have more, and gives 50,000 rows at most.
-_CELLS, _DAYS = 20_000, 62
+_CELLS, _DAYS = 40_000, 62
 #: Unix time has room for these (ClickHouse's DateTime).
 _FIRST_DAY, _LAST_DAY = "1970-01-02", "2106-01-01"
 
 
-def pages_of(cells: Iterable[Cell]) -> list[Page]:
-    """Return pages that cover all times, in their order; one page of all when there is no cell."""
+def pages_of(cells: Iterable[Cell], *, is_bounded: bool) -> list[Page]:
+    """Return pages that cover all times, in their order; one page of all when there is no cell.
+
+    Args:
+        cells: what the book has.
+        is_bounded: only days from the first to the last of these are wanted.
+    """
     counts = Counter(cell.day for cell in cells if _FIRST_DAY <= cell.day <= _LAST_DAY)
     groups: list[list[str]] = []
     room = 0
@@ -38,12 +43,13 @@ def pages_of(cells: Iterable[Cell]) -> list[Page]:
             groups.append([])
             room = _CELLS - counts[day]
         groups[-1].append(day)
-    starts = ["", *(group[0] for group in groups[1:])] if groups else [""]
-    ends = [*starts[1:], ""]
-    days = groups or [[]]
+    if not groups:
+        return [Page()]
+    starts = [groups[0][0] if is_bounded else "", *(group[0] for group in groups[1:])]
+    ends = [*starts[1:], _next(groups[-1][-1]) if is_bounded else ""]
     return [
         Page(start, end, days=tuple(known))
-        for start, end, known in zip(starts, ends, days, strict=True)
+        for start, end, known in zip(starts, ends, groups, strict=True)
     ]
 
 
@@ -74,6 +80,7 @@ def halves_of(page: Page, names_of: Mapping[str, Sequence[str]]) -> Iterator[Pag
         yield replace(page, start=day, days=page.days[middle:])
         return
     if not page.days:
+        yield from _halves_of_time(page)
         return
     (day,) = page.days
     behind = _next(day)
@@ -90,6 +97,16 @@ def halves_of(page: Page, names_of: Mapping[str, Sequence[str]]) -> Iterator[Pag
         middle_name = names[len(names) // 2]
         yield replace(page, last=middle_name)
         yield replace(page, first=middle_name)
+
+
+def _halves_of_time(page: Page) -> Iterator[Page]:
+    """Yield both halves of a page of which the book knows no day; nothing of one day."""
+    first = date.fromisoformat(page.start or _FIRST_DAY)
+    end = date.fromisoformat(page.end or _LAST_DAY)
+    middle = (first + (end - first) // 2).isoformat()
+    if end - first > timedelta(days=1):
+        yield replace(page, end=middle)
+        yield replace(page, start=middle)
 
 
 def _end_of(names: Sequence[str], last: str) -> int:

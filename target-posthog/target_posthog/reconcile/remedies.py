@@ -36,7 +36,7 @@ class Stretch:
 
 def stretches_of(hours: Iterable[str]) -> list[Stretch]:
     """Return a few stretches that hold these hours."""
-    ordered = sorted(set(hours))
+    ordered = sorted(filter(_is_hour, set(hours)))
     if not ordered:
         return []
     gaps = [
@@ -76,6 +76,15 @@ def _meltano(environment: Mapping[str, str]) -> str:
 
 def _loader(environment: Mapping[str, str]) -> str:
     return shlex.quote(environment.get("MELTANO_LOADER_NAME") or "target-posthog")
+
+
+def _is_hour(text: str) -> bool:
+    """Return True if a text is an hour with one behind it; PostHog may hold anything there."""
+    try:
+        hour_after(text)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _width(gap: Sequence[str]) -> timedelta:

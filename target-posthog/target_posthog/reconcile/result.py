@@ -105,11 +105,11 @@ class Result:
         return made
 
     def command_for(self, compared: Compared) -> str:
-        """Return the command that sends a cell's events again; "" where both sides agree."""
+        """Return the command that sends a cell's events again; "" where there is none."""
         if not compared.differs:
             return ""
         hour = compared.cell.hour
         if not hour:
             return command_for_streams(self.environment)
-        stretch = next(one for one in self.stretches if one.holds(hour))
-        return command_for(stretch, self.environment)
+        stretch = next((one for one in self.stretches if one.holds(hour)), None)
+        return "" if stretch is None else command_for(stretch, self.environment)

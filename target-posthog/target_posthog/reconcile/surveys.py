@@ -41,6 +41,7 @@ class Survey:
     Args:
         api: answers queries.
         booked: what the book says of the cells that are compared.
+        is_bounded: see `pages_of`.
         query: returns the query of a page.
         read: returns what the rows of one say.
     """
@@ -51,6 +52,8 @@ class Survey:
         booked: Mapping[Cell, Booked],
         query: Callable[[Page], str],
         read: Callable[[_Rows], Mapping[Cell, Held]],
+        *,
+        is_bounded: bool = False,
     ) -> None:
         self._api = api
         self._query = query
@@ -60,7 +63,7 @@ class Survey:
             names[cell.day].add(cell.event)
         self._names_of = {day: sorted(of_day) for day, of_day in names.items()}
         self._found: dict[Page, Mapping[Cell, Held]] = {}
-        self._pages = pages_of(booked)
+        self._pages = pages_of(booked, is_bounded=is_bounded)
 
     def ask(self, days: Collection[str] | None = None) -> dict[Cell, Held]:
         """Return what PostHog holds.
@@ -81,14 +84,31 @@ class Survey:
                 logger.info("Counting in PostHog from %s on …", page.start or "the first day")
             try:
                 self._found[page] = self._read(self._api.rows(self._query(page)))
-            except QueryTooLarge:
-                halves = list(halves_of(page, self._names_of))
-                if not halves:
-                    raise
-                place = self._pages.index(page)
-                self._pages[place : place + 1] = halves
-                waiting += reversed(halves)
+            except QueryTooLarge as error:
+                waiting += reversed(self._instead_of(page, error))
         return {cell: held for page in self._pages for cell, held in self._found[page].items()}
+
+    def _instead_of(self, page: Page, error: QueryTooLarge) -> list[Page]:
+        """Return the parts to ask for in place of a page that was too much.
+
+        Raises:
+            QueryTooLarge: it cannot be less, and the book has events in it.
+        """
+        parts = list(halves_of(page, self._names_of))
+        if not parts:
+            if page.days:
+                raise error
+            logger.warning(
+                "PostHog has too many events from %s to %s to be looked through. The book has none "
+                "there, so nothing can be missing.",
+                page.start,
+                page.end,
+            )
+            self._found[page] = {}
+            return []
+        place = self._pages.index(page)
+        self._pages[place : place + 1] = parts
+        return parts
 
 
 def surveys_of(api: Asks, wanted: Wanted, booked: Mapping[Cell, Booked]) -> list[Survey]:
@@ -105,7 +125,13 @@ def surveys_of(api: Asks, wanted: Wanted, booked: Mapping[Cell, Booked]) -> list
     surveys = []
     if uploaded is not None:
         surveys.append(
-            Survey(api, hourly, lambda page: hourly_counts(page, scope, uploaded), _of_hours)
+            Survey(
+                api,
+                hourly,
+                lambda page: hourly_counts(page, scope, uploaded),
+                _of_hours,
+                is_bounded=scope.has_hours,
+            )
         )
     # Without such events in the book there are only the live ones of the project to find.
     if daily:

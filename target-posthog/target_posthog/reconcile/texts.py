@@ -19,7 +19,7 @@ _SHOWN = 40
 _TOTALS = (
     ("booked", "in the book", "events that PostHog accepted"),
     ("held", "in PostHog", ""),
-    ("missing", "missing", "in PostHog"),
+    ("missing", "missing", ""),
     ("extra", "extra", "in PostHog, not in the book"),
     ("moved", "other hour", "came in two hours; PostHog keeps the later version, in its hour"),
     ("replayed", "replayed", "were rejected, and sent by a replay"),
@@ -135,7 +135,8 @@ def _book(book: BookFindings) -> Iterator[str]:
     if book.open:
         yield f"The book has {book.open:,} records without a fate: please report this."
     if not (book.gaps or book.overlaps or book.open):
-        yield f"The book is whole: {book.hours:,} export hours without a gap."
+        hours = f": {book.hours:,} export hours without a gap" if book.hours else ""
+        yield f"The book is whole{hours}."
 
 
 def _verdict(result: Result) -> Iterator[str]:

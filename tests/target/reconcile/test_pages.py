@@ -38,9 +38,13 @@ def test_every_day_is_on_one_page(cells: set[Cell], day: str, most_cells: int, m
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pages_module, "_CELLS", most_cells)
         patch.setattr(pages_module, "_DAYS", most)
-        made = pages_of(cells)
+        made = pages_of(cells, is_bounded=False)
+        bounded = pages_of(cells, is_bounded=True)
     assert [holds(page, day, "x") for page in made].count(True) == 1
     assert all(len(page.days) <= most for page in made)
+    known = {cell.day for cell in cells if "1970-01-02" <= cell.day <= "2106-01-01"}
+    is_between = not known or min(known) <= day <= max(known)
+    assert [holds(page, day, "x") for page in bounded].count(True) == is_between
     for cell in cells:
         assert [page for page in made if holds(page, cell.day, "x")] == pages_with(made, [cell.day])
 
@@ -94,11 +98,27 @@ def test_what_is_too_much_is_asked_for_in_parts(cells: set[Cell], most: int) -> 
         assert posthog.asked - asked <= len({cell for cell in known if cell.day == day})
 
 
+def test_years_of_others_are_looked_through_day_by_day(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """And a day that is too much holds nothing that could be missing."""
+    booked = Cell("", "2020-01-01", "viewed")
+    extra = [Cell("", f"20{year}-06-01", "viewed") for year in range(21, 30)]
+    crowd = [Cell("", "2031-01-01", name) for name in "abc"]
+    PAGES.clear()
+    posthog = TooStrict([booked, *extra, *crowd], 2)
+    survey = Survey(posthog, {booked: Booked(1)}, number_of, read)
+    assert survey.ask().keys() == {booked, *extra}
+    assert posthog.asked < 200
+    (warning,) = caplog.records
+    assert "too many events from 2031-01-01 to 2031-01-02" in warning.getMessage()
+
+
 def test_one_name_of_one_day_cannot_be_less() -> None:
     """Then PostHog's refusal stands."""
     page = Page("2024-01-01", "2024-01-02", days=("2024-01-01",))
     assert list(halves_of(page, {"2024-01-01": ["viewed"]})) == []
-    assert list(halves_of(Page(), {})) == []
+    assert list(halves_of(Page("2024-01-01", "2024-01-02"), {})) == []
     cell = Cell("", "2024-01-01", "viewed")
     survey = Survey(TooStrict([cell, cell], 1), {cell: Booked(2)}, number_of, read)
     with pytest.raises(QueryTooLarge):
