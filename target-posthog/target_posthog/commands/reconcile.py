@@ -64,7 +64,7 @@ def _hour_of(context: click.Context, option: click.Parameter, value: str | None)
     "--people",
     default=20,
     show_default=True,
-    type=click.IntRange(0, 10_000),
+    type=click.IntRange(0, 1_000_000),
     help="How many joined devices to look at.",
 )
 @click.option(

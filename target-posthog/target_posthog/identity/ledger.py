@@ -76,6 +76,7 @@ _FIND_OWNERS = sa.select(DEVICES.c.device_id, DEVICES.c.user_id, DEVICES.c.accep
     _THESE_DEVICES
 )
 _ACCEPT = sa.update(DEVICES).where(_THESE_DEVICES).values(accepted=True)
+_REOPEN = sa.update(DEVICES).where(_THESE_DEVICES).values(accepted=False)
 _LOCK = (
     sa.select(DEVICES.c.device_id)
     .where(_THESE_DEVICES)
@@ -187,6 +188,15 @@ class Ledger(Database):
                 connection.execute(_ACCEPT, self._these(chunk))
 
         self.transact(accept)
+
+    def reopen(self, devices: Sequence[str]) -> None:
+        """Have the link of each device sent again when a record shows it; its owner stays."""
+
+        def reopen(connection: sa.Connection) -> None:
+            for chunk in _chunks(sorted(devices)):
+                connection.execute(_REOPEN, self._these(chunk))
+
+        self.transact(reopen)
 
     def note_shared(self, links: Sequence[Link]) -> int:
         """Remember further users of owned devices; return how many pairs are new."""

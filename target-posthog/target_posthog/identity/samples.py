@@ -1,4 +1,4 @@
-"""Some of the devices that were joined to their users, spread over all that the ledger has."""
+"""Some of the devices that belong to users, spread over all that the ledger has."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
     from target_posthog.identity.ledger import Ledger
 
+#: Who wants more wants all of them, or nearly so.
+_MOST_PLACES = 1000
 
-def joined_devices(ledger: Ledger, number: int) -> list[Link]:
-    """Return some links that PostHog took; the same ones, as long as the ledger has no others.
+
+def owned_devices(ledger: Ledger, number: int) -> list[Link]:
+    """Return some links; the same ones, as long as the ledger has no others.
 
     A look-up for each goes into the tree of the ids at another place: to sort all of them at
     random would read the whole table, of which there may be a hundred million rows.
@@ -33,7 +36,7 @@ def joined_devices(ledger: Ledger, number: int) -> list[Link]:
     found: dict[str, Link] = {}
 
     def find(connection: sa.Connection) -> None:
-        for place in (*_places(number), ""):
+        for place in (*_places(min(number, _MOST_PLACES)), ""):
             wanted = 1 if place else number
             for device, user in connection.execute(_behind(ledger, place, wanted)):
                 if len(found) < number:
@@ -48,7 +51,7 @@ def _behind(ledger: Ledger, place: str, wanted: int) -> sa.Select[tuple[str, str
     table = DEVICES.c
     return (
         sa.select(table.device_id, table.user_id)
-        .where(table.project == ledger.project, table.accepted, table.device_id >= place)
+        .where(table.project == ledger.project, table.device_id >= place)
         .order_by(table.device_id)
         .limit(wanted)
     )

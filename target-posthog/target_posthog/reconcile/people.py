@@ -30,6 +30,11 @@ class People:
         """How many pairs were looked at."""
         return self.joined + len(self.separate) + len(self.unknown)
 
+    @property
+    def apart(self) -> Sequence[Link]:
+        """The pairs that are not one person."""
+        return [*self.separate, *self.unknown]
+
 
 def ids_of(links: Iterable[Link]) -> list[str]:
     """Return every id of some links, once."""

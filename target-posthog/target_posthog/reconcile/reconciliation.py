@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from target_posthog.books.reconciled import Found, Reconciled
-from target_posthog.identity.samples import joined_devices
+from target_posthog.identity.samples import owned_devices
 from target_posthog.reconcile.cells import booked_cells, rejected_by_hour
 from target_posthog.reconcile.comparison import compare
 from target_posthog.reconcile.people import ids_of, people_among
@@ -30,6 +30,8 @@ logger = logging.getLogger("target-posthog")
 
 #: Between two questions for the same: growing, because ingestion that lags lags for long. Seconds.
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 60.0
+#: Of one question: ids may be long, and a query of ClickHouse has 256 KiB.
+_IDS = 500
 
 
 class Reconciliation:
@@ -64,7 +66,7 @@ class Reconciliation:
         lines = self.lines = [one for one in book.lines() if self._is_wanted(one)]
         self._rejected = rejected_by_hour(lines, have_hours=have_hours)
         self._surveys = surveys_of(api, wanted, self._booked)
-        self._links = joined_devices(ledger, wanted.people)
+        self._links = owned_devices(ledger, wanted.people)
         self.asked_at = ""
 
     def run(self) -> tuple[Comparison, People]:
@@ -87,6 +89,8 @@ class Reconciliation:
             if people.unknown:
                 people = self._ask_for_people()
         self._keep(comparison)
+        # What PostHog lost of an hour may have been its links, too: with the hour they go again.
+        self._ledger.reopen([link.device_id for link in people.apart])
         return comparison, people
 
     def _is_wanted(self, line: WrittenLine) -> bool:
@@ -103,8 +107,12 @@ class Reconciliation:
     def _ask_for_people(self) -> People:
         if not self._links:
             return people_among((), {})
-        rows = self._api.rows(people_of(ids_of(self._links)))
-        return people_among(self._links, {row[0]: row[1] for row in rows})
+        ids = ids_of(self._links)
+        person_of: dict[str, str] = {}
+        for start in range(0, len(ids), _IDS):
+            rows = self._api.rows(people_of(ids[start : start + _IDS]))
+            person_of |= {one: person for one, person in rows}  # noqa: C416 - rows are lists
+        return people_among(self._links, person_of)
 
     def _say_that_it_waits(
         self, comparison: Comparison, people: People, pause: float, left: float

@@ -66,7 +66,12 @@ def command_for(stretch: Stretch, environment: Mapping[str, str]) -> str:
 
 def command_for_streams(environment: Mapping[str, str]) -> str:
     """Return the command that sends what another tap has again; who runs it knows its name."""
-    return f"{_meltano(environment)} run --full-refresh TAP {_loader(environment)}"
+    return command_for_all("TAP", environment)
+
+
+def command_for_all(tap: str, environment: Mapping[str, str]) -> str:
+    """Return the command that sends again all that a tap has."""
+    return f"{_meltano(environment)} run --full-refresh {tap} {_loader(environment)}"
 
 
 def _meltano(environment: Mapping[str, str]) -> str:

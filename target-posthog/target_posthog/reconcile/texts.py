@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.common.peer_words import escaped
+from target_posthog.reconcile.remedies import command_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from target_posthog.reconcile.comparison import Compared
-    from target_posthog.reconcile.people import People
     from target_posthog.reconcile.result import BookFindings, Result
 
 _PAGES = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
@@ -38,7 +38,7 @@ def as_text(result: Result) -> str:
         _totals(result),
         _differences(result),
         _commands(result),
-        _people(result.people),
+        _people(result),
         _book(result.book),
         _verdict(result),
     ]
@@ -100,7 +100,8 @@ def _commands(result: Result) -> Iterator[str]:
         yield f"  {_PAGES}troubleshooting.md#more-in-posthog-than-in-the-book"
 
 
-def _people(people: People | None) -> Iterator[str]:
+def _people(result: Result) -> Iterator[str]:
+    people = result.people
     if people is None:
         return
     if not people.sampled:
@@ -117,8 +118,10 @@ def _people(people: People | None) -> Iterator[str]:
             for link in links[:_SHOWN]:
                 yield f"  {escaped(link.device_id)}  {escaped(link.user_id)}"
             yield from _rest(len(links))
-    if people.separate:
-        yield "Why PostHog refuses a link:"
+    if people.apart:
+        yield "Their links are sent again by the next run that reads such a device's events:"
+        yield f"  {command_for_all('tap-amplitude', result.environment)}"
+        yield "Why PostHog can refuse a link:"
         yield f"  {_PAGES}identity.md#posthogs-rules"
 
 

@@ -47,6 +47,18 @@ def test_the_first_claim_of_a_device_wins(ledger_url: str) -> None:
         assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=False)}
 
 
+def test_a_link_that_is_opened_again_keeps_its_owner(ledger_url: str) -> None:
+    """It is sent again, and to nobody else."""
+    with opened(ledger_url) as ledger:
+        ledger.claim([Link("u1", "d"), Link("u1", "e")])
+        ledger.accept(["d", "e"])
+        ledger.reopen(["d", "unknown"])
+        ledger.reopen([])
+    with opened(ledger_url) as ledger:
+        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=False)}
+        assert ledger.owners(["e"]) == {"e": Owner("u1", accepted=True)}
+
+
 def test_a_claim_is_open_until_it_is_accepted(ledger_url: str) -> None:
     """A run that died before PostHog took the link must send it again."""
     with opened(ledger_url) as ledger:

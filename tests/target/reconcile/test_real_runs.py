@@ -103,6 +103,19 @@ def test_a_lost_event_is_missing_until_its_hour_is_sent_again(
     assert reconcile(config, tmp_path, "--json").totals == (24, 24, 0, 0)
 
 
+def test_a_link_that_was_lost_with_its_hour_is_sent_again_with_it(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """As when a quota took a whole hour: then its devices and users are people of their own."""
+    run(config, tmp_path, HOURS)
+    capture.events[:] = [one for one in capture.events if one["event"] != "$create_alias"]
+    lost = reconcile(config, tmp_path, "--json")
+    assert (lost.exit_code, lost.totals) == (3, (24, 24, 0, 0))
+    assert lost.json["people"]["joined"] == 0
+    run(config, tmp_path, {5: rows_of(5)})
+    assert reconcile(config, tmp_path, "--json").json["people"]["joined"] == 3
+
+
 def test_repeats_count_once_before_and_after_they_are_merged(
     tmp_path: Path, config: Json, api: PosthogQuery
 ) -> None:

@@ -98,6 +98,7 @@ def test_people_and_the_book_are_told_of() -> None:
         "People: 1 of 3 joined devices are their user's person.",
         "  phone  ann",
         "  laptop  bob",
+        "  meltano --environment=prod run --full-refresh tap-amplitude target-posthog",
         "identity.md#posthogs-rules",
         "no line of 2023-01-01T06Z: these hours were not read.",
         "no line of 2023-01-01T09Z to 2023-01-01T12Z: these hours were not read.",
