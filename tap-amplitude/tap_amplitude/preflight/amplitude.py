@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from tap_amplitude.preflight.sampler import HourSampler
 from tap_amplitude.settings import REGION_URLS
 from tap_amplitude.state.notes import count
 from tap_amplitude.validation import sends_keys_in_clear
+from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from tap_amplitude.preflight.sampler import Answer
     from tap_amplitude.preflight.weight import Weight
     from tap_amplitude.settings import Settings
+
+logger = logging.getLogger("tap-amplitude.check")
 
 #: Somebody waits before a screen: a service that is away this long is away.
 PATIENCE_SECONDS = 30
@@ -51,6 +55,9 @@ class AmplitudeQuestions:
     def findings(self, hour: datetime) -> Iterator[Finding]:
         """Yield what an hour tells: where Amplitude is, whether it knows the keys, what came."""
         yield from self._address()
+        logger.info(
+            "Asking Amplitude for the events of %s; a busy hour takes a while.", hour_text(hour)
+        )
         try:
             answer = self.ask(hour)
         except WrongCredentials as error:

@@ -10,6 +10,8 @@ import click
 
 from target_posthog.commands.options import config_option, given_of, leave_with
 from target_posthog.common.findings import as_json, as_text, exit_code_of
+from target_posthog.common.signals import StoppedBySignal
+from target_posthog.errors import NotAsked
 from target_posthog.preflight.check import check
 from target_posthog.target import TargetPosthog
 
@@ -26,7 +28,11 @@ def command(config: Any, *, is_json: bool) -> int:
     Nothing is sent to PostHog but the token and a request without events. The exit code is 2 when
     something must be fixed, 1 when something could not be asked, else 0.
     """
-    findings = check(given_of(config), f"{TargetPosthog.name}/{TargetPosthog.plugin_version}")
+    program = f"{TargetPosthog.name}/{TargetPosthog.plugin_version}"
+    try:
+        findings = check(given_of(config), program)
+    except StoppedBySignal as signal:
+        raise NotAsked(f"Stopped by {signal}.", "Run again to check.") from None
     if is_json:
         click.echo(json.dumps(as_json(findings), indent=2, ensure_ascii=False))
     else:

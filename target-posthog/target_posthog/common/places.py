@@ -71,10 +71,12 @@ def _address_finding(area: str, setting: str, place: str, options: dict[str, Any
         files.pipe_file(path, b"")
         files.rm_file(path)
     except Exception as error:  # noqa: BLE001 - the drivers' errors have no common class
+        # An address may hold a password.
+        reason = str(error).replace(place, f"`{setting}`") or type(error).__name__
         return Finding(
             area,
             Level.FIX,
-            f"`{setting}` cannot be written: {str(error) or type(error).__name__}.",
+            f"`{setting}` cannot be written: {reason}.",
             "Check the address, the bucket's credentials, and that its driver is installed.",
         )
     return Finding(

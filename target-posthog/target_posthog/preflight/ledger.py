@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _AREA = "ledger"
 _BUSY_SECONDS = "10"
 _KINDS = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+#: What a run does to a ledger that has its tables, and to one that has not; taken back each time.
+_TOUCH = "DELETE FROM projects WHERE project = ''"
+_MAKE = "CREATE TABLE target_posthog_check (id INTEGER)"
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT 1"}
 
 
@@ -84,7 +87,9 @@ def _of_a_database(url: sa.URL, api_key: str | None) -> Iterator[Finding]:
     kind = url.get_backend_name()
     try:
         tables = database.transact(lambda connection: sa.inspect(connection).get_table_names())
-        _try_to_write(database, _ALONE[kind])
+        # Whoever may write into the tables need not be allowed to make some.
+        write = _TOUCH if "book_hours" in tables else _MAKE
+        _try_to_write(database, _ALONE[kind], write)
         where = url.set(query={}).render_as_string()
         yield Finding(_AREA, Level.OK, f"{_KINDS[kind]}, {where}: opens, and can be written.")
         if "projects" not in tables:
@@ -95,8 +100,8 @@ def _of_a_database(url: sa.URL, api_key: str | None) -> Iterator[Finding]:
         database.close()
 
 
-def _try_to_write(database: Database, alone: str) -> None:
-    """Make a table and take it back.
+def _try_to_write(database: Database, alone: str, statement: str) -> None:
+    """Write and take it back.
 
     Raises:
         RunAgain: the database does not take it.
@@ -104,7 +109,7 @@ def _try_to_write(database: Database, alone: str) -> None:
 
     def write(connection: sa.Connection) -> None:
         connection.execute(sa.text(alone))
-        connection.execute(sa.text("CREATE TABLE target_posthog_check (id INTEGER)"))
+        connection.execute(sa.text(statement))
         raise _UndoError
 
     try:

@@ -382,6 +382,33 @@ def test_a_ledger_that_cannot_last_is_told(
     assert words in finding.text
 
 
+def test_a_ledger_whose_user_may_make_no_tables_is_right_once_they_are_there(
+    config: Json, postgresql_server: sa.URL, postgresql_url: str
+) -> None:
+    """A run needs no more; before it, the missing right is told."""
+    ledger = Ledger(postgresql_url, config["api_key"])
+    Book(ledger, "run", lambda: datetime.now(timezone.utc))
+    ledger.close()
+    name = postgresql_url.rpartition("search_path")[2].partition("test_")[2]
+    schema, role = f"test_{name}", f"writer_{name}"
+    engine = sa.create_engine(postgresql_server)
+    with engine.begin() as connection:
+        for statement in (
+            f"CREATE ROLE {role} LOGIN",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+            f"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {role}",
+        ):
+            connection.execute(sa.text(statement))
+    url = sa.make_url(postgresql_url).set(username=role, password=None)
+    config["ledger_url"] = url.render_as_string(hide_password=False)
+    assert "opens, and can be written" in of(found(config), "ledger", Level.OK)[0].text
+    with engine.begin() as connection:
+        connection.execute(sa.text(f"DROP TABLE {schema}.book_hours CASCADE"))
+    engine.dispose()
+    (finding,) = of(found(config), "ledger", Level.FIX)
+    assert "permission denied" in finding.text
+
+
 @pytest.mark.parametrize(
     ("free", "level"),
     [(10**7, Level.FIX), (10**9, Level.NOTE), (10**11, Level.OK)],
@@ -417,8 +444,9 @@ def test_rejects_in_a_bucket_are_tried(config: Json) -> None:
     findings = found({**config, "rejects_path": "memory://bucket/rejects"})
     assert "put there and removed" in of(findings, "rejects", Level.OK)[0].text
     assert fsspec.filesystem("memory").find("/bucket") == []
-    (finding,) = of(found({**config, "rejects_path": "nodriver://x"}), "rejects", Level.FIX)
+    (finding,) = of(found({**config, "rejects_path": "nodriver://hush@x"}), "rejects", Level.FIX)
     assert "cannot be written" in finding.text
+    assert "hush" not in finding.text
 
 
 def test_variables_are_read_as_a_command_reads_them() -> None:
