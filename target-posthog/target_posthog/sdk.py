@@ -89,10 +89,14 @@ class SingerPlugin(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        self.note_settings()
         # Before the default is filled in.
         self._is_rejects_path_given = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         return checked_config(self._config, schema, lost=lost, raise_errors=raise_errors)
+
+    def note_settings(self) -> None:
+        """Do what needs the settings before they are checked: there is nothing."""
 
     # singer_sdk.plugin_base: PluginBase._env_var_config, which ignores misspelt variables.
     @classproperty

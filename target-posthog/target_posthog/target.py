@@ -99,6 +99,12 @@ class TargetPosthog(SingerTarget):
         context = click.get_current_context(silent=True)
         return None if context is None else context.find_object(Summary)
 
+    @override
+    def note_settings(self) -> None:
+        """Let the summary know where it goes, also of a run whose settings are wrong."""
+        if self._summary is not None:
+            self._summary.config = self._config
+
     def _open(self) -> Runtime:
         program = f"{self.name}/{self.plugin_version}"
         return Runtime(self.config, program, open_rejects=self._open_rejects)

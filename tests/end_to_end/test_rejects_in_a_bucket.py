@@ -71,8 +71,17 @@ def test_the_target_keeps_rejects_in_a_bucket_and_replays_them(
     kept = objects(bucket, "target")
     codes = sorted(line["code"] for lines in kept.values() for line in lines)
     assert codes == ["event_name_too_long", "missing_event_type"], done.stderr
-    assert "s3://amplitude-data/target/target-posthog-" in done.stderr
+    summary = json.loads((tmp_path / "ledger-summary.json").read_text())
+    assert summary["rejects"].startswith("s3://amplitude-data/target/target-posthog-")
     assert not (tmp_path / "s3:").exists()
+
+    with start(
+        "target-posthog-rejects", config, tmp_path, environment=bucket.environment
+    ) as command:
+        listed = command.finish()
+    assert listed.exit_code == 3, listed.stderr
+    assert listed.stdout.startswith("2 rejects in ")
+    assert listed.stdout.count("target-posthog-") == 2 + 1 + 1  # examples, one run, what is next
 
     again = {**config, "event_names": [{"from": LONG, "to": "short"}]}
     with start("target-posthog-replay", again, tmp_path, environment=bucket.environment) as command:

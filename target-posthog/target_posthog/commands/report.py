@@ -87,7 +87,7 @@ def figures_of(settings: Mapping[str, Any], *, with_examples: bool) -> Figures:
         if not read.paces:
             raise FixConfiguration(
                 "The book of this PostHog project is empty.",
-                "`ledger_url` and `api_key` must be those of the run.",
+                "`ledger_url` and `api_key` must be those of a run that sent something.",
             )
         names = names_of(ledger)
         shown = list(islice(names, MOST_NAMES))

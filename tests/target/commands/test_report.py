@@ -42,6 +42,7 @@ def test_a_run_is_reported(tmp_path: Path, config: Json) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     page = path.read_text()
     assert "missing_event_type" in page
+    assert "The last run (" in page
     assert "hushhush" not in page
     assert [one.name for one in tmp_path.glob("migration-report*")] == [path.name]
 
