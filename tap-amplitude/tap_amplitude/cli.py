@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tap_amplitude import logs
 from tap_amplitude.common.lenient_json import RECURSION_LIMIT
+from tap_amplitude.common.log_filters import filter_log
 from tap_amplitude.common.signals import SIGNALS, StoppedBySignal
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError, no_descriptors
 
@@ -36,7 +36,7 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         The exit code.
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
-    logs.leave_out()
+    filter_log()
     SIGNALS.begin()
     try:
         code = _run(command, arguments)

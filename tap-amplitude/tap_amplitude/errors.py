@@ -22,32 +22,16 @@ from __future__ import annotations
 
 import errno
 
+from tap_amplitude.plugin_error import PluginError
+
 #: Errors of the operating system that mean "too many open files", of the process or of all.
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 #: Errors of the operating system that mean "no room", on a disk, a quota or a file size limit.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class TapError(Exception):
-    """An expected failure: what happened, and what to do about it.
-
-    Attributes:
-        message: What happened, as a sentence.
-        remedy: What the user does next, as a sentence.
-        saved: What is already safe, as a sentence; filled in by the stream.
-    """
-
-    exit_code = 1
-
-    def __init__(self, message: str, *, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-        self.saved = ""
-
-    def __str__(self) -> str:
-        """Tell everything in one line."""
-        return " ".join(part for part in (self.message, self.saved, self.remedy) if part)
+class TapError(PluginError):
+    """An expected failure; the stream fills in what is saved."""
 
 
 class FixConfiguration(TapError):

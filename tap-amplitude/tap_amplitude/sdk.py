@@ -33,16 +33,17 @@ from tap_amplitude.common.given_settings import (
     not_passed_on,
     typed,
 )
+from tap_amplitude.common.log_filters import is_no_chatter
 from tap_amplitude.common.signals import SIGNALS, StoppedBySignal
 from tap_amplitude.errors import FixConfiguration, TapError
 from tap_amplitude.given_files import checked_file, read_object
-from tap_amplitude.logs import is_news
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.notes import count
 from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
@@ -174,7 +175,7 @@ class SdkStream(Stream):
 
     def __init__(self, tap: Tap) -> None:
         super().__init__(tap)
-        self.logger.addFilter(is_news)
+        self.logger.addFilter(_is_news)
 
     @property
     def settings(self) -> Settings:
@@ -366,3 +367,11 @@ class DaysStream(SdkStream):
         state.pop("starting_replication_value", None)
         if done := state.get("replication_key_value"):
             state["starting_replication_value"] = done
+
+
+# streams.core.Stream.sync: it logs every failure as an "unhandled error", also one that is handled.
+def _is_news(record: logging.LogRecord) -> bool:
+    return is_no_chatter(record) and not (
+        isinstance(sys.exc_info()[1], (TapError, AbortedSyncExceptionBase))
+        and str(record.msg).startswith("An unhandled error occurred while syncing")
+    )

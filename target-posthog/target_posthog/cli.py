@@ -15,10 +15,9 @@ import click
 from singer_sdk.exceptions import (
     InvalidInputLine,
 )
-from singer_sdk.metrics import get_metrics_logger
 
 from target_posthog.common.lenient_json import RECURSION_LIMIT
-from target_posthog.common.peer_words import one_line
+from target_posthog.common.log_filters import filter_log
 from target_posthog.common.signals import SIGNALS, StoppedBySignal
 from target_posthog.errors import (
     BrokenInput,
@@ -30,17 +29,6 @@ from target_posthog.errors import (
 
 if TYPE_CHECKING:
     from target_posthog.summary import Summary
-
-#: What the SDK logs at level INFO that says nothing to the user; at level DEBUG it stays.
-_CHATTER = (
-    "Found '%s' filter rule",  # with the expression, which may hold a secret
-    "Parsing env var",
-    "Parsing '%s' config from env",
-    "Skipping parse of env var",
-    "Reader '%s' completed",
-    "Schema has changed for stream",
-    "Schema or key properties for",
-)
 
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
@@ -70,9 +58,7 @@ def run(
         summary: that of a run, for the target to fill in; it is written here, at every exit.
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(one_line)
-    _leave_out_small_talk()
+    filter_log()
     ending = _Ending(name, summary)
     SIGNALS.begin(ending.given_up)
     try:
@@ -175,24 +161,3 @@ def _known(failure: BaseException) -> TargetPosthogError | None:
     if happened is None:
         return None
     return BrokenInput(happened, "Fix the tap or its catalog, and run again.")
-
-
-def _leave_out_small_talk() -> None:
-    """Keep the SDK's chatter out of a log that a person reads, unless it is at level DEBUG."""
-    if logging.getLogger().isEnabledFor(logging.DEBUG):
-        return
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_says_something)
-    metrics = get_metrics_logger()
-    # Somebody who has set it up, as SINGER_SDK_LOG_CONFIG can, wants to have the metrics. Not by
-    # its level: the SDK sets that itself.
-    if metrics.level == logging.NOTSET and not metrics.handlers:
-        metrics.addFilter(_is_no_metric)
-
-
-def _is_no_metric(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("METRIC")
-
-
-def _says_something(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or not str(record.msg).startswith(_CHATTER)

@@ -16,26 +16,16 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import ClassVar
+
+from target_posthog.plugin_error import PluginError
 
 STATE_IS_SAVED = "All records up to the last state are delivered; the others will be read again."
 
 
-class TargetPosthogError(Exception):
-    """A failure that the user can do something about.
+class TargetPosthogError(PluginError):
+    """An expected failure."""
 
-    Args:
-        happened: what happened, in one sentence, without secrets and record contents.
-        remedy: what to do next, in one sentence.
-    """
-
-    exit_code: ClassVar[int] = 1
-    saved: ClassVar[str] = STATE_IS_SAVED
-
-    def __init__(self, happened: str, remedy: str) -> None:
-        super().__init__(" ".join(filter(None, (happened, self.saved, remedy))))
-        self.happened = happened
-        self.remedy = remedy
+    saved = STATE_IS_SAVED
 
 
 class FixConfiguration(TargetPosthogError):

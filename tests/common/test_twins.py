@@ -13,7 +13,11 @@ def test_common_is_the_same_in_both_plugins() -> None:
     tap, target = (
         {
             path.name: path.read_text().replace("tap_amplitude", "target_posthog")
-            for path in Path(*package.__path__).glob("*.py")
+            for path in (
+                *Path(*package.__path__).glob("*.py"),
+                # `common` needs the errors, and so they must not need `common`.
+                Path(*package.__path__).with_name("plugin_error.py"),
+            )
         }
         for package in (tap_amplitude.common, target_posthog.common)
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import shutil
-import sys
 import tempfile
 import time
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from tap_amplitude.common.file_locks import try_lock
 from tap_amplitude.errors import FixConfiguration, no_room
 
 _PREFIX = "tap-amplitude-"
@@ -41,7 +40,8 @@ class Spool:
                 f"({error.strerror}).",
                 remedy="Set `spool_path` to a folder that can be written.",
             ) from error
-        _lock(lock)
+        with suppress(OSError):  # no locks here: nobody sweeps it
+            try_lock(lock.fileno(), alone=True)
         # Not a `with`: an exception in the SDK's loop leaves the generator that would hold it
         # suspended. A finalizer runs at the end of the process, too.
         self._finalizer = weakref.finalize(self, _remove, self.path, lock)
@@ -57,49 +57,6 @@ def _remove(path: Path, lock: IO[bytes]) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Hold a file as long as this process lives; the system lets go even after a kill."""
-    if sys.platform == "win32":
-        return False
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def lock_folder(path: Path, *, alone: bool = False) -> int | None:
-    """Lock a folder as long as this process lives.
-
-    Args:
-        path: The folder.
-        alone: Nobody else may hold it; otherwise others may hold it, too, but not alone.
-
-    Returns:
-        A descriptor that holds the lock until it is closed; None when another process is in the
-        way.
-
-    Raises:
-        OSError: The folder is gone, or there are no such locks here.
-    """
-    if sys.platform == "win32":
-        raise OSError(errno.ENOTSUP, "folders cannot be locked")
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(folder)
-        return None
-    except OSError:
-        os.close(folder)
-        raise
-    return folder
-
-
 def _sweep(own: Path) -> None:
     """Remove what killed runs left behind: folders whose lock nobody holds."""
     for path in own.parent.glob(f"{_PREFIX}*"):
@@ -108,7 +65,7 @@ def _sweep(own: Path) -> None:
             if path == own or time.time() - path.stat().st_mtime < _YOUNG_SECONDS:
                 continue
             with (path / _LOCK).open("r+b") as lock:
-                dead = _lock(lock)
+                dead = try_lock(lock.fileno(), alone=True)
         except OSError:  # not ours to judge: no lock file, another user's, just removed
             continue
         if dead:

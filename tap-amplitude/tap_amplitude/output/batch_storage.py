@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import fsspec  # type: ignore[import-untyped]
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
+from tap_amplitude.common.file_locks import lock_folder
 from tap_amplitude.common.remote_lines import keep_drivers_quiet
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError, no_room
 from tap_amplitude.files.clouds import is_mistake
-from tap_amplitude.files.spool import lock_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

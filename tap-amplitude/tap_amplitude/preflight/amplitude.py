@@ -61,7 +61,7 @@ class AmplitudeQuestions:
         try:
             answer = self.ask(hour)
         except WrongCredentials as error:
-            yield self._elsewhere(hour) or Finding("keys", Level.FIX, error.message, error.remedy)
+            yield self._elsewhere(hour) or Finding("keys", Level.FIX, error.happened, error.remedy)
         except TapError as error:
             yield finding_of(error, "amplitude")
         else:
@@ -122,7 +122,7 @@ def finding_of(error: TapError, area: str) -> Finding:
     """Return a failure as a finding."""
     passes = isinstance(error, RunAgain) and not isinstance(error, DiskFull)
     level = Level.UNKNOWN if passes else Level.FIX
-    return Finding(area, level, error.message, error.remedy)
+    return Finding(area, level, error.happened, error.remedy)
 
 
 def _of_hour(answer: Answer) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def api_plan(
     try:
         plan = plan_project(bookmark, settings, now, project=digest)
     except FixConfiguration as error:
-        return None, [Finding("state", Level.FIX, error.message, error.remedy)]
+        return None, [Finding("state", Level.FIX, error.happened, error.remedy)]
     notes = [
         Finding("dates", Level.NOTE, note.text) for note in plan.notes if not _is_end(note.text)
     ]

@@ -72,8 +72,8 @@ class _Stopped(TargetPosthogError):
     """Another error, for a command that moves no state."""
 
     def __init__(self, error: TargetPosthogError) -> None:
-        self.exit_code = error.exit_code  # type: ignore[misc] # of the error that it stands for
-        self.saved = _FILES_ARE_SAFE if error.saved else ""  # type: ignore[misc] # same
+        self.exit_code = error.exit_code
+        self.saved = _FILES_ARE_SAFE if error.saved else ""
         super().__init__(error.happened, error.remedy)
 
 

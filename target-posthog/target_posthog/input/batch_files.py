@@ -7,10 +7,8 @@ every event of a file is accepted or in the rejects.
 from __future__ import annotations
 
 import io
-import os
 import re
 import stat
-import sys
 import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import fsspec  # type: ignore[import-untyped]
 from isal import igzip, igzip_lib
 
+from target_posthog.common.file_locks import lock_folder
 from target_posthog.common.lenient_json import strict_object
 from target_posthog.common.line_blocks import Lines
 from target_posthog.common.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_is, taken_from
@@ -28,9 +27,6 @@ from target_posthog.common.remote_lines import keep_drivers_quiet
 from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
 from target_posthog.input.blocks import in_blocks
 from target_posthog.settings import DEFAULT_MAX_GB
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -337,12 +333,8 @@ def _nowhere(scheme: str) -> FixConfiguration:
 
 def hold(folder: Path) -> int | None:
     """Keep other runs of the tap from sweeping a folder; return the lock to close."""
-    if sys.platform == "win32":
-        return None
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return descriptor
+        return lock_folder(folder)
     return None
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from typing_extensions import override
 
+from target_posthog.common.file_locks import try_lock
 from target_posthog.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 from target_posthog.errors import RunAgain
 from target_posthog.json_codec import dumps
 from target_posthog.model import AddedEvent, Link, MappedRecord, StreamRecord
 from target_posthog.rejects.names import PREVIEW, name_of
-
-if sys.platform != "win32":
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,11 +182,7 @@ def is_ours(file: IO[bytes]) -> bool:
     A run holds the lock of the file that it writes, so that a replay does not take the file away
     under it. Where the disk knows no locks, nobody is kept out.
     """
-    if sys.platform != "win32":
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-    return True
+    try:
+        return try_lock(file.fileno(), alone=True)
+    except OSError:
+        return True

@@ -594,7 +594,7 @@ def test_a_zip_without_events_is_no_empty_hour(
     ):
         Client(url, spool, raw=raw).api.fetch(ONE_HOUR)
 
-    assert told in error.value.message
+    assert told in error.value.happened
     assert not list(spool.iterdir())
 
 

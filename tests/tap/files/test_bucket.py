@@ -452,7 +452,7 @@ def test_each_kind_of_failure_has_its_words_and_exit_code(
     told = failure_of(error, CLOUDS["az"], "az://box/x")
 
     assert isinstance(told, kind)
-    assert said in told.message
+    assert said in told.happened
 
 
 NAMES = st.lists(

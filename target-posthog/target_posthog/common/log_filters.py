@@ -1,0 +1,53 @@
+"""The log as a person reads it: each entry in one line, without what the SDK says to itself."""
+
+from __future__ import annotations
+
+import logging
+
+from singer_sdk.metrics import get_metrics_logger
+
+from target_posthog.common.peer_words import one_line
+
+#: What the SDK logs at level INFO that says nothing to the user.
+_CHATTER = (
+    "Beginning sync of",
+    "Found '%s' filter rule",  # with the expression, which may hold a secret
+    "Parsing '%s' config from env",
+    "Parsing env var",
+    "Reader '%s' completed",
+    "Schema has changed for stream",
+    "Schema or key properties for",
+    "Skipping deselected stream",
+    "Skipping parse of env var",
+)
+
+
+def filter_log() -> None:
+    """Have the handlers of the log leave out chatter; call it when the logging is set up.
+
+    The metrics not by their logger's level, which the SDK sets itself. Where somebody has given
+    that logger a level or a handler, as `SINGER_SDK_LOG_CONFIG` can, they stay.
+    """
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(is_no_chatter)
+        handler.addFilter(one_line)
+    metrics = get_metrics_logger()
+    if metrics.level == logging.NOTSET and not metrics.handlers:
+        metrics.addFilter(_is_no_metric)
+
+
+def is_no_chatter(record: logging.LogRecord) -> bool:
+    """Return True if a record says something to the user; at level DEBUG everything does."""
+    return record.levelno != logging.INFO or _is_verbose() or not _begins(record, _CHATTER)
+
+
+def _is_no_metric(record: logging.LogRecord) -> bool:
+    return _is_verbose() or not _begins(record, "METRIC")
+
+
+def _begins(record: logging.LogRecord, words: str | tuple[str, ...]) -> bool:
+    return str(record.msg).startswith(words)
+
+
+def _is_verbose() -> bool:
+    return logging.getLogger().isEnabledFor(logging.DEBUG)
