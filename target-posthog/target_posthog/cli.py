@@ -93,6 +93,8 @@ class _Ending:
 
     def failed(self, failure: BaseException) -> int:
         """Say why the run ends, and write it down; return the exit code."""
+        if self.summary is not None and self.summary.told is not None:
+            self.summary.told.close()
         logger = logging.getLogger(self._name)
         told = _known(failure)
         if told is not None:

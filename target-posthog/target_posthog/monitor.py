@@ -7,9 +7,11 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.bar import Bar
 from target_posthog.end_of_run import block_of, next_step
 from target_posthog.progress import Progress
 from target_posthog.speed import Speed
+from target_posthog.waiting import POSTHOG, Waits
 
 if TYPE_CHECKING:
     from target_posthog.delivery.delivery import Delivery
@@ -31,6 +33,7 @@ class Monitor:
     Attributes:
         counts: one number per fate of a record.
         next_step: what to do next, once the run came to its end.
+        waits: whom the run waits for.
     """
 
     def __init__(self, runtime: Runtime, destination: str, summary: Summary | None) -> None:
@@ -45,6 +48,12 @@ class Monitor:
         self._started = time.monotonic()
         self._progress = Progress(self._started)
         self._speed = Speed(self._started)
+        self._rate_limiter = runtime.rate_limiter
+        self.waits = Waits(self._started)
+        self._waited = 0.0, 0.0
+        self._waits_for = ""
+        self._bar: Bar | None = None
+        self._had_bar = False
         self._has_ended = False
         self._tap_end: str | None = None
         if summary is not None:
@@ -61,15 +70,39 @@ class Monitor:
 
         Args:
             now: seconds, of `time.monotonic`.
-            stalled: see `Progress.line`.
+            stalled: see `Progress.text`.
         """
         if now >= self._speed.next:
             self._speed.take(now, self.counts, self._progress.hour)
-        line = self._progress.line(now, self.counts, stalled=stalled)
-        if line is not None:
-            logger.info(line)
+            if self._bar is None and not self._had_bar:
+                self._bar, self._had_bar = Bar.of_terminal(), True
+        is_due = self._progress.is_due(now)
+        if is_due:
+            self._waits_for = self._longest_wait(now)
+        if self._bar is not None and now >= self._bar.next:
+            self._bar.show(now, self._progress.share, self._text(now, stalled))
+        if is_due:
+            if self._bar is None:
+                logger.info(self._text(now, stalled))
             if self._summary is not None:
                 self._summary.go_on()
+
+    def _text(self, now: float, stalled: float) -> str:
+        return self._progress.text(now, self.counts, stalled=stalled, waits_for=self._waits_for)
+
+    def _longest_wait(self, now: float) -> str:
+        """Return whom the run waited for since the last line."""
+        sent, limited = self._delivery.dispatcher.waited, self._rate_limiter.waited
+        for_posthog, for_speed = sent - self._waited[0], limited - self._waited[1]
+        self._waited = sent, limited
+        self.waits.add(POSTHOG, for_posthog)
+        return self.waits.longest(now, limited=for_speed)
+
+    def close(self) -> None:
+        """Take the bar away: what is said now is the end."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def finish(self, outcome: str, early: str | None) -> None:
         """Say what the run came to, at the end of the input.
@@ -78,6 +111,7 @@ class Monitor:
             outcome: what became of the events, in words.
             early: what speaks against a good end of the tap.
         """
+        self.close()
         self._has_ended, self._tap_end = True, early
         seconds = time.monotonic() - self._started
         block = block_of(self.counts, seconds=seconds, destination=outcome, early=early)

@@ -135,33 +135,42 @@ class Progress:
             "total": max(until - first, next_hour - first) // _ONE_HOUR,
         }
 
-    def line(self, now: float, counts: Counts, *, stalled: float = 0.0) -> str | None:
-        """Return the line when it is time for one.
+    def is_due(self, now: float) -> bool:
+        """Return True if it is time for a line; then not before the interval is over again."""
+        if now < self._next_line:
+            return False
+        self._next_line = now + self._interval
+        return True
+
+    def text(self, now: float, counts: Counts, *, stalled: float = 0.0, waits_for: str = "") -> str:
+        """Return how far the run is.
 
         Args:
             now: seconds, of the clock of `started`.
             counts: what the run came to so far.
             stalled: seconds that tell nothing of its speed, as PostHog took nothing.
+            waits_for: what would have to be faster; empty when that is not known.
         """
-        if now < self._next_line:
-            return None
-        self._next_line = now + self._interval
         seconds = max(now - self._started, 1e-9)
         parts = [
             f"{counts.exported:,} events",
             f"{counts.exported / seconds:,.0f}/s",
             f"rejected {counts.rejected.total():,}",
         ]
-        return "  ".join([*self._where(), *parts, *self._time_left(max(seconds - stalled, 1e-9))])
+        left = self._time_left(max(seconds - stalled, 1e-9))
+        waits = [f"waits for {waits_for}"] if waits_for else []
+        return "  ".join([*self._where(), *parts, *left, *waits])
 
     def _where(self) -> list[str]:
         if self._hours is None:
             return []
-        share = self._share()
+        share = self.share
         percent = [] if share is None else [f"{share:.1%} of hours"]
         return [f"{self._hours.next_hour:%Y-%m-%dT%HZ}", *percent]
 
-    def _share(self) -> float | None:
+    @property
+    def share(self) -> float | None:
+        """How much of the hours is done, from 0 to 1; None when the tap names none."""
         if self._hours is None or self._first_hour is None:
             return None
         whole = self._hours.until - self._first_hour
@@ -170,7 +179,7 @@ class Progress:
         return min(1.0, (self._hours.next_hour - self._first_hour) / whole)
 
     def _time_left(self, seconds: float) -> list[str]:
-        share = self._share()
+        share = self.share
         if not share:
             return []
         left = timedelta(seconds=round(seconds / share - seconds))

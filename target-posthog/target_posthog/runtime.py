@@ -52,6 +52,7 @@ class Runtime:
         links: whom PostHog must be told of.
         book: what became of each hour; a preview writes nothing into it.
         rejects: the rejects file.
+        rate_limiter: holds requests back to the agreed speed.
         in_flight: carries the requests.
         delivery: takes the events.
 
@@ -78,7 +79,8 @@ class Runtime:
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self.preview = open_preview(Path(config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
-        rate_limit: RateLimit = RateLimiter(config.get("max_events_per_second"))
+        self.rate_limiter = RateLimiter(config.get("max_events_per_second"))
+        rate_limit: RateLimit = self.rate_limiter
         self._key_check: KeyCheck | None = None
         if self.preview is None and config["check_api_key"]:
             self._key_check = KeyCheck.of(config, api_key, program)

@@ -46,6 +46,9 @@ class Told(Protocol):
     def as_json(self) -> Json:
         """Return what is known of the run, besides its counts."""
 
+    def close(self) -> None:
+        """Show nothing any more: what is said now is the end."""
+
 
 class Summary:
     """Writes the summary of this process's run.

@@ -37,6 +37,7 @@ from target_posthog.sdk import SingerTarget
 from target_posthog.sinks import PosthogSink
 from target_posthog.summary import Summary
 from target_posthog.validation import api_key_of
+from target_posthog.waiting import CONVERSION, POSTHOG, TAP
 from target_posthog.workers.batch_intake import BatchIntake
 from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
@@ -90,6 +91,7 @@ class TargetPosthog(SingerTarget):
         assert isinstance(self.message_reader, SingerLines)  # noqa: S101 - see above
         self._reader = self.message_reader
         self._reader.on_idle = self._on_idle
+        self._reader.on_waited = self._on_waited
         if self.config["protocol"] == "batch":
             self._reader.fast = FastRecords(self)
 
@@ -249,7 +251,9 @@ class TargetPosthog(SingerTarget):
             descriptors, seconds = self._attend()
             # Else nothing may be left that would wake this up.
             if not is_so():
+                began = time.monotonic()
                 select.select(descriptors, [], [], seconds)
+                self._on_waited(time.monotonic() - began)
 
     def _write_state(self, state: Json) -> None:
         # A preview writes none: PostHog accepted nothing, and the run that sends must begin where
@@ -264,6 +268,15 @@ class TargetPosthog(SingerTarget):
         if fast is not None:
             seconds = fast if seconds is None else min(fast, seconds)
         return descriptors, seconds
+
+    def _on_waited(self, seconds: float) -> None:
+        """Note whom a wait was for."""
+        whom = TAP
+        if not self.delivery.dispatcher.has_room:
+            whom = POSTHOG
+        elif self._batches is not None and not self._batches.is_idle:
+            whom = CONVERSION
+        self.monitor.waits.add(whom, seconds)
 
     def _attend(self) -> tuple[list[int], float | None]:
         """Let the delivery go on, and write the state that is safe by now.

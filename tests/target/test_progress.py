@@ -19,14 +19,20 @@ def state(next_hour: object, until: object = "2024-01-02T00:00:00Z") -> dict[str
 def test_there_is_one_line_per_ten_seconds() -> None:
     """More would bury what matters."""
     progress = Progress(started=100.0)
-    shown = [progress.line(100.0 + second, Counts()) is not None for second in range(31)]
+    shown = [progress.is_due(100.0 + second) for second in range(31)]
     assert [second for second, was in enumerate(shown) if was] == [10, 20, 30]
 
 
 def test_the_line_counts_events_and_their_speed() -> None:
     """Without the tap's hours there is no percentage and no time left."""
     counts = Counts(exported=12_345, rejected=Counter(bad_time=3))
-    assert Progress(started=0.0).line(10.0, counts) == "12,345 events  1,234/s  rejected 3"
+    assert Progress(started=0.0).text(10.0, counts) == "12,345 events  1,234/s  rejected 3"
+
+
+def test_the_line_tells_whom_the_run_waits_for() -> None:
+    """So that the user knows what to make faster."""
+    text = Progress(started=0.0).text(10.0, Counts(exported=10), waits_for="the tap")
+    assert text == "10 events  1/s  rejected 0  waits for the tap"
 
 
 def test_the_line_tells_the_hour_the_share_and_the_time_left() -> None:
@@ -34,7 +40,7 @@ def test_the_line_tells_the_hour_the_share_and_the_time_left() -> None:
     progress = Progress(started=0.0)
     progress.reached(state("2024-01-01T00:00:00Z"))
     progress.reached(state("2024-01-01T06:00:00Z"))
-    assert progress.line(20.0, Counts(exported=100)) == (
+    assert progress.text(20.0, Counts(exported=100)) == (
         "2024-01-01T06Z  25.0% of hours  100 events  5/s  rejected 0  about 0:01:00 left"
     )
 
@@ -43,7 +49,7 @@ def test_the_time_left_is_not_guessed_before_an_hour_is_through() -> None:
     """There is nothing to guess it from."""
     progress = Progress(started=0.0)
     progress.reached(state("2024-01-01T00:00:00Z"))
-    assert progress.line(20.0, Counts()) == (
+    assert progress.text(20.0, Counts()) == (
         "2024-01-01T00Z  0.0% of hours  0 events  0/s  rejected 0"
     )
 
@@ -53,8 +59,7 @@ def test_the_share_is_never_more_than_all() -> None:
     progress = Progress(started=0.0)
     progress.reached(state("2024-01-01T00:00:00Z"))
     progress.reached(state("2024-01-03T00:00:00Z"))
-    line = progress.line(20.0, Counts())
-    assert line is not None
+    line = progress.text(20.0, Counts())
     assert "100.0% of hours" in line
     assert "about 0:00:00 left" in line
 
@@ -91,7 +96,7 @@ def test_a_run_that_starts_at_its_end_tells_no_share() -> None:
     """Nothing by nothing is no percentage."""
     progress = Progress(started=0.0)
     progress.reached(state("2024-01-02T00:00:00Z"))
-    assert progress.line(20.0, Counts()) == "2024-01-02T00Z  0 events  0/s  rejected 0"
+    assert progress.text(20.0, Counts()) == "2024-01-02T00Z  0 events  0/s  rejected 0"
 
 
 def test_what_is_on_its_way_is_what_has_no_fate_yet() -> None:

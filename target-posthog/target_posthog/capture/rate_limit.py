@@ -27,6 +27,9 @@ class RateLimiter:
         events_per_second: the rate; None for no limit.
         sleep: waits that many seconds, or less when the run is stopped.
         clock: seconds that only go forward.
+
+    Attributes:
+        waited: how many seconds requests were held back so far.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class RateLimiter:
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.waited = 0.0
         self._rate = events_per_second
         self._sleep = sleep
         self._clock = clock
@@ -71,4 +75,6 @@ class RateLimiter:
             return
         with self._turn:
             while (seconds := self.ask(events)) and not stopped():
+                # Before: a wait that goes on counts, too.
+                self.waited += seconds
                 self._sleep(seconds)

@@ -42,6 +42,7 @@ class Dispatcher:
     Attributes:
         lanes: the events that are not settled.
         stalls: how long PostHog accepted nothing.
+        waited: how many seconds were spent on nothing but waiting for it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> None:
         self.stalls = Stalls()
+        self.waited = 0.0
         self._wire = wire
         self._in_flight = in_flight
         self._fates = fates
@@ -131,6 +133,7 @@ class Dispatcher:
             raise RuntimeError("no request is under way")
         waited = self._clock() - began
         self.stalls.waited(waited)
+        self.waited += waited
         is_loss = self.lanes.is_held_up or not self._feed.is_empty
         seconds = self._settle(*done)
         if is_loss:

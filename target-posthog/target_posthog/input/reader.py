@@ -40,6 +40,8 @@ class SingerLines(MessageReader):
         self._read = 0
         #: What must not wait while the input is silent; see `PollingStdin`.
         self.on_idle: OnIdle | None = None
+        #: Hears how long the input was waited for.
+        self.on_waited: Callable[[float], object] = lambda _: None
         #: What takes usual records without the SDK's way through each of them.
         self.fast: FastRecords | None = None
         self._earlier: int | None = None
@@ -81,7 +83,7 @@ class SingerLines(MessageReader):
     def default_input(self) -> IO[bytes]:
         if self.on_idle is None or sys.platform == "win32":
             return sys.stdin.buffer
-        return cast("IO[bytes]", PollingStdin(sys.stdin.buffer, self.on_idle))
+        return cast("IO[bytes]", PollingStdin(sys.stdin.buffer, self.on_idle, self.on_waited))
 
     def record_message(self, line: bytes, number: int) -> dict[str, Any]:
         """Return the RECORD message of a line that was read earlier.

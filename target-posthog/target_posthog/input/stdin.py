@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
@@ -37,14 +38,21 @@ class PollingStdin:
     Args:
         file: what to read; only its descriptor is used, nothing may have been read from it.
         on_idle: see `OnIdle`.
+        on_waited: called with the seconds of each wait.
     """
 
-    def __init__(self, file: IO[bytes], on_idle: OnIdle) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        on_idle: OnIdle,
+        on_waited: Callable[[float], object] = lambda _: None,
+    ) -> None:
         self._descriptor = file.fileno()
         if sys.platform == "linux":
             with suppress(OSError):  # no pipe, or the system gives no more
                 fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._on_idle = on_idle
+        self._on_waited = on_waited
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the lines with their ends, until the input is closed."""
@@ -56,6 +64,8 @@ class PollingStdin:
     def _next_block(self) -> bytes:
         while True:
             others, seconds = self._on_idle()
+            began = time.monotonic()
             ready, _, _ = select.select([self._descriptor, *others], [], [], seconds)
+            self._on_waited(time.monotonic() - began)
             if self._descriptor in ready:
                 return os.read(self._descriptor, _BLOCK_BYTES)

@@ -1,0 +1,128 @@
+"""The bar in a real terminal, and where there is none."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.processes import clean_environment, command_line, encoded
+from tests.support.rows import row
+from tests.support.singer import record, schema, state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.support.singer import Json
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+
+#: What draws a bar, and what gives it colours.
+_BAR, _COLOUR = re.compile("[━╸╺]{5}"), re.compile(r"\x1b\[[0-9;]*[39]\d(;\d+)*m")
+_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+def hours_state(hour: int) -> Json:
+    """Return a state of `tap-amplitude` in a day."""
+    times = {"next_export_hour": f"2024-01-01T{hour:02}:00:00Z"}
+    bookmark = {**times, "export_until": "2024-01-02T00:00:00Z"}
+    return state({"bookmarks": {"events": bookmark}})
+
+
+def shown_in_a_terminal(
+    config: Json, folder: Path, variables: Mapping[str, str] | None = None, *, broken: bool = False
+) -> str:
+    """Run the target over some seconds of input with a terminal as its standard error."""
+    import pty  # noqa: PLC0415 - not on Windows
+
+    mine, its = pty.openpty()
+    seen: list[bytes] = []
+
+    def read() -> None:
+        try:
+            while part := os.read(mine, 65536):
+                seen.append(part)
+        except OSError:  # Linux says so when the other end is closed
+            return
+
+    environment = {"TERM": "xterm-256color", "COLUMNS": "140", **(variables or {})}
+    reader = threading.Thread(target=read)
+    with subprocess.Popen(
+        command_line("target-posthog", folder, config),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=its,
+        cwd=folder,
+        env={**clean_environment(), **environment},
+    ) as target:
+        os.close(its)
+        reader.start()
+        assert target.stdin is not None
+        while b"Meltano SDK" not in b"".join(seen):
+            time.sleep(0.05)
+        target.stdin.write(encoded([schema(), record(row(1)), hours_state(6)]))
+        target.stdin.flush()
+        for number in range(2, 8):
+            time.sleep(0.7)
+            bad = row(number, event_time="never", server_upload_time="never")
+            target.stdin.write(encoded([record(bad), hours_state(6 + number)]))
+            target.stdin.flush()
+        target.stdin.write(b"{]\n" if broken else b"")
+        target.stdin.close()
+        target.wait(60)
+    reader.join(10)
+    os.close(mine)
+    return b"".join(seen).decode()
+
+
+def log_in(shown: str) -> list[str]:
+    """Return the lines of the log, without what moves the cursor."""
+    lines = (_CONTROLS.sub("", line).strip() for line in shown.split("\n"))
+    return [line for line in lines if "| target-posthog" in line]
+
+
+def test_a_terminal_shows_a_bar_that_no_log_line_tears(tmp_path: Path, config: Json) -> None:
+    """It tells what the line tells, and is gone when the run's last words come."""
+    shown = shown_in_a_terminal(config, tmp_path)
+    assert _BAR.search(shown)
+    assert _COLOUR.search(shown)
+    assert "of hours" in shown
+    assert re.search(r"\d events  \d+/s  rejected [1-6]", shown)
+    log = log_in(shown)
+    assert any(line.endswith("rejected            6  bad_time 6") for line in log), shown
+    assert [line for line in log if _BAR.search(line)] == []
+    assert not _BAR.search(shown.partition("Done in")[2])
+    assert shown.rstrip().endswith("Run again.")
+
+
+def test_an_error_comes_behind_the_bar(tmp_path: Path, config: Json) -> None:
+    """Whole, on a line of its own."""
+    shown = shown_in_a_terminal(config, tmp_path, broken=True)
+    assert _BAR.search(shown)
+    (line,) = (line for line in log_in(shown) if "ERROR" in line)
+    assert "is not a Singer message" in line
+    assert not _BAR.search(shown.partition("ERROR")[2])
+
+
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "none"])
+def test_a_terminal_that_cannot_draw_shows_none(
+    tmp_path: Path, config: Json, variables: dict[str, str]
+) -> None:
+    """Lines alone."""
+    shown = shown_in_a_terminal(config, tmp_path, variables)
+    assert not _BAR.search(shown)
+    assert "\x1b" not in shown
+
+
+def test_without_colours_the_bar_has_none(tmp_path: Path, config: Json) -> None:
+    """As NO_COLOR asks (no-color.org)."""
+    shown = shown_in_a_terminal(config, tmp_path, {"NO_COLOR": "1"})
+    assert _BAR.search(shown)
+    assert not _COLOUR.search(shown)

@@ -1,0 +1,37 @@
+"""Whom a run waited for, with a given clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from target_posthog.waiting import AGREED_SPEED, CONVERSION, POSTHOG, TAP, Waits
+
+
+@pytest.mark.parametrize(
+    ("waited", "limited", "whom"),
+    [
+        pytest.param({}, 0.0, CONVERSION, id="at work all the time"),
+        pytest.param({TAP: 6.0}, 0.0, TAP, id="tap"),
+        pytest.param({TAP: 4.0}, 0.0, CONVERSION, id="at work more than it waited"),
+        pytest.param({TAP: 1.0, POSTHOG: 5.0}, 0.0, POSTHOG, id="PostHog"),
+        pytest.param({POSTHOG: 9.0}, 9.5, AGREED_SPEED, id="agreed speed"),
+        pytest.param({POSTHOG: 9.0}, 1.0, POSTHOG, id="PostHog is slower than was agreed"),
+        pytest.param({TAP: 9.0}, 9.0, TAP, id="requests are held back, and nobody waits for them"),
+        pytest.param({CONVERSION: 6.0, TAP: 4.0}, 0.0, CONVERSION, id="workers"),
+    ],
+)
+def test_the_longest_wait_counts(waited: dict[str, float], limited: float, whom: str) -> None:
+    """Within ten seconds; what was not waited was work."""
+    waits = Waits(started=100.0)
+    for who, seconds in waited.items():
+        waits.add(who, seconds)
+    assert waits.longest(110.0, limited=limited) == whom
+
+
+def test_each_answer_begins_anew() -> None:
+    """A slow start says nothing of an hour later."""
+    waits = Waits(started=0.0)
+    waits.add(TAP, 9.0)
+    assert waits.longest(10.0) == TAP
+    waits.add(POSTHOG, 6.0)
+    assert waits.longest(20.0) == POSTHOG
