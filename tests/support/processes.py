@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sysconfig
@@ -14,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
+
+from tests.support.forked import Forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +30,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 TAP_COMMAND = str(SCRIPTS / "tap-amplitude")
 _SECONDS = 120.0
 _PREFIXES_OF_SETTINGS = ("TAP_AMPLITUDE_", "TARGET_POSTHOG_", "SINGER_SDK_", "MELTANO_")
+_PLUGINS = ("tap-amplitude", "target-posthog")
+_READ_AT_START = re.compile("PYTHON|LC_|LANG|TZ$")
 #: Set by some shells; a plugin must work as a user's shell runs it.
 _NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "LOGLEVEL")
 
@@ -109,13 +114,15 @@ class Running:
     ) -> None:
         # Files without a name: the folder may be what the plugin reads.
         self._stdout, self._stderr = (TemporaryFile() for _ in range(2))  # noqa: SIM115 - see `__exit__`
-        self.process = subprocess.Popen(
+        changes = dict(environment or {})
+        begin = Forked if _is_forked(command, changes) else subprocess.Popen
+        self.process: Forked | subprocess.Popen[bytes] = begin(
             command,
             stdin=stdin,
             stdout=self._stdout if stdout is None else stdout,
             stderr=self._stderr,
             cwd=folder,
-            env=clean_environment() | dict(environment or {}),
+            env=clean_environment() | changes,
         )
 
     def __enter__(self) -> Self:
@@ -183,6 +190,12 @@ class Running:
         """Return what it has left behind by now."""
         code = self.process.poll()
         return Finished(-99 if code is None else code, self.stdout, self.stderr)
+
+
+def _is_forked(command: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return True if a run is as well forked: it changes nothing that Python reads at its start."""
+    ours = Path(command[0]).parent == SCRIPTS and Path(command[0]).name.startswith(_PLUGINS)
+    return ours and hasattr(os, "fork") and not any(map(_READ_AT_START.match, environment))
 
 
 def _content(file: IO[bytes]) -> str:

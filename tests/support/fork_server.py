@@ -1,0 +1,99 @@
+"""A process that has both plugins loaded and becomes one of them for each run: forks are cheap.
+
+It is run as a script, imports nothing of the tests, and has one thread, as a fork must. A child
+leaves its loop by returning from `serve`, so that it ends as a command ends that Python started.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: What both would load before they read their settings.
+_LOADED = ("tap_amplitude.cli", "target_posthog.cli", "target_posthog.target")
+#: Of a request: what was asked, the run's three standard files, and where its end is told.
+_FILES = 5
+
+
+def serve(control: socket.socket) -> Callable[[], Any] | None:
+    """Fork for each request; return in a child what it is to run, here None at the end."""
+    wakes, awake = os.pipe()
+    os.set_blocking(awake, False)
+    signal.set_wakeup_fd(awake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    runs: dict[int, int] = {}
+    while True:
+        ready, _, _ = select.select([control.fileno(), wakes], [], [])
+        if wakes in ready:
+            os.read(wakes, 4096)
+            _tell_of_ends(runs)
+        if control.fileno() not in ready:
+            continue
+        said, files, _, _ = socket.recv_fds(control, 1, _FILES)
+        if not said:
+            return None
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            control.close()
+            for other in (wakes, awake, *runs.values()):
+                os.close(other)
+            return _become(files)
+        runs[pid] = files.pop()
+        for file in files:
+            os.close(file)
+        control.sendall(pid.to_bytes(8, "big"))
+
+
+def _tell_of_ends(runs: dict[int, int]) -> None:
+    """Write the exit code of each run that has ended to its file."""
+    while runs:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        told = runs.pop(pid)
+        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        os.close(told)
+
+
+def _become(files: list[int]) -> Callable[[], Any]:
+    request, *standard, told = files
+    os.close(told)
+    with open(request, "rb") as file:  # noqa: PTH123 - a descriptor
+        file.seek(0)
+        asked = json.load(file)
+    for number, descriptor in enumerate(standard):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    sys.argv = asked["command"]
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - not a file to open
+    sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - as Python sets it for a script
+    (command,) = entry_points(group="console_scripts", name=name)
+    main: Callable[[], Any] = command.load()
+    return main
+
+
+if __name__ == "__main__":
+    gc.disable()
+    for module in _LOADED:
+        import_module(module)
+    gc.freeze()
+    plugin = serve(socket.socket(fileno=int(sys.argv[1])))
+    gc.enable()
+    if plugin is not None:
+        sys.exit(plugin())
