@@ -21,6 +21,7 @@ pytest.register_assert_rewrite(
 
 from tests.fakes.posthog_capture import PosthogCapture  # noqa: E402 - see above
 from tests.support.examples import choose_profile  # noqa: E402 - see above
+from tests.support.process_state import process_state_kept  # noqa: E402 - see above
 from tests.support.slow import is_slow  # noqa: E402 - see above
 from tests.support.snapshots import Snapshot  # noqa: E402 - see above
 
@@ -47,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _process_state() -> Iterator[None]:
+    """A plugin that a test runs in process leaves the process as it was."""
+    with process_state_kept():
+        yield
 
 
 @pytest.fixture

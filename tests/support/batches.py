@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.export_files import file_name, packed
-from tests.support.rows import HOUR, START, hour_row, hour_rows
+from tests.support.export_settings import export_settings
+from tests.support.rows import START, hour_row, hour_rows
 
 if TYPE_CHECKING:
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
@@ -30,17 +31,8 @@ def batch(root: Path | str, **encoding: str) -> dict[str, Any]:
 
 def api_settings(api: AmplitudeExportApi, root: Path, **more: Any) -> dict[str, Any]:
     """Settings that hand over three hours of the API, one request an hour."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": START.isoformat(),
-        "end_date": (START + 3 * HOUR).isoformat(),
-        "max_window_hours": 1,
-        "max_retry_seconds": 1,
-        **batch(root),
-        **more,
-    }
+    quick = {"max_window_hours": 1, "max_retry_seconds": 1}
+    return export_settings(api, **{**quick, **batch(root), **more})
 
 
 def kinds(run: Finished) -> list[str]:

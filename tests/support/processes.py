@@ -101,6 +101,7 @@ class Running:
         environment: Variables besides those of the shell.
         stdin: Where its input comes from; by default from `write`.
         stdout: Where its output goes; by default it is kept for `Finished`.
+        loads: Whether loading the program is the subject too; else it may be forked.
     """
 
     def __init__(
@@ -111,11 +112,12 @@ class Running:
         *,
         stdin: int | IO[bytes] = subprocess.PIPE,
         stdout: int | None = None,
+        loads: bool = False,
     ) -> None:
         # Files without a name: the folder may be what the plugin reads.
         self._stdout, self._stderr = (TemporaryFile() for _ in range(2))  # noqa: SIM115 - see `__exit__`
         changes = dict(environment or {})
-        begin = Forked if _is_forked(command, changes) else subprocess.Popen
+        begin = Forked if not loads and _can_fork(command, changes) else subprocess.Popen
         self.process: Forked | subprocess.Popen[bytes] = begin(
             command,
             stdin=stdin,
@@ -192,7 +194,7 @@ class Running:
         return Finished(-99 if code is None else code, self.stdout, self.stderr)
 
 
-def _is_forked(command: Sequence[str], environment: Mapping[str, str]) -> bool:
+def _can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Return True if a run is as well forked: it changes nothing that Python reads at its start."""
     ours = Path(command[0]).parent == SCRIPTS and Path(command[0]).name.startswith(_PLUGINS)
     return ours and hasattr(os, "fork") and not any(map(_READ_AT_START.match, environment))
@@ -248,6 +250,11 @@ def command_line(
     return made
 
 
+def with_little_room(command: Sequence[str]) -> list[str]:
+    """Return a command that can write no file above 32 KiB: what a test can have of a full disk."""
+    return ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command]
+
+
 def start(
     plugin: str,
     config: Mapping[str, Any],
@@ -256,6 +263,7 @@ def start(
     state: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     stdout: int | None = None,
+    loads: bool = False,
 ) -> Running:
     """Start a plugin.
 
@@ -267,12 +275,14 @@ def start(
         state: The state of a tap's last run.
         environment: Variables besides those of the shell.
         stdout: Where its output goes; by default it is kept for `Finished`.
+        loads: Whether loading the program is the subject too.
     """
     return Running(
         command_line(plugin, folder, config, *arguments, state=state),
         folder,
         environment,
         stdout=stdout,
+        loads=loads,
     )
 
 

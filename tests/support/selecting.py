@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
+from tests.support.process_state import process_state_kept
 from tests.support.processes import run_tap
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.support.processes import Finished
 
-TAP = TapAmplitude(config={}, validate_config=False)
+with process_state_kept():
+    TAP = TapAmplitude(config={}, validate_config=False)
 
 
 def config_for(service: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 _FOLDERS = ("tests/end_to_end/", "tests/benchmarks/")
-#: A module that has one of these to call starts processes: 0.6 to 0.8 s of CPU each.
+#: A module that has one of these to call starts processes, forked or not.
 _STARTERS = (
     subprocess,
     browser,

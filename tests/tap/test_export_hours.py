@@ -7,30 +7,19 @@ import subprocess
 import time
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_amplitude.windows import floor_to_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.support.export_settings import export_settings
 from tests.support.processes import read_messages, run_tap, start
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-
-def settings(api: AmplitudeExportApi, hours: int = 24, **more: Any) -> dict[str, Any]:
-    """Settings that export some hours from `START`."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": START.isoformat(),
-        "end_date": (START + hours * HOUR).isoformat(),
-        **more,
-    }
 
 
 def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list[datetime]:
@@ -50,7 +39,7 @@ def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> No
     """The requests tile [start_date, end_date) although both of Amplitude's ends are inclusive."""
     made = hour_rows(0, 1, 5, 23)
     with AmplitudeExportApi([*made, *hour_rows(24)]) as api:
-        run = run_tap(tmp_path, settings(api))
+        run = run_tap(tmp_path, export_settings(api, hours=24))
 
         assert asked(api) == [START + n * HOUR for n in range(24)]
     assert run.exit_code == 0
@@ -60,7 +49,7 @@ def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> No
 def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -> None:
     """A quiet project is soon asked for in windows of `max_window_hours`."""
     with AmplitudeExportApi(hour_rows(*range(30))) as api:
-        config = settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
+        config = export_settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
         run_tap(tmp_path, config)
 
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
@@ -72,7 +61,9 @@ def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> 
     with AmplitudeExportApi(hour_rows(*range(100))) as api:
         # An answer that comes at once can be over before the next request is made.
         api.fail(Fault.SLOW, times=None, seconds=0.2)
-        run = run_tap(tmp_path, settings(api, hours=100, max_window_hours=6, parallel_downloads=4))
+        run = run_tap(
+            tmp_path, export_settings(api, hours=100, max_window_hours=6, parallel_downloads=4)
+        )
 
         requests = sorted(api.requests, key=lambda request: request.start_hour)
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in requests]
@@ -87,7 +78,7 @@ def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
     """When a STATE names an hour, every record before that hour is already out, and none after."""
     made = hour_rows(0, 1, 2, 7)
     with AmplitudeExportApi(made) as api:
-        run = run_tap(tmp_path, settings(api, hours=10))
+        run = run_tap(tmp_path, export_settings(api, hours=10))
 
     hours_out: list[str] = []
     for message in run.messages:
@@ -106,7 +97,7 @@ def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
 def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
     """No bookkeeping of the SDK for record keys is in any STATE."""
     with AmplitudeExportApi(hour_rows(0, 3)) as api:
-        run = run_tap(tmp_path, settings(api))
+        run = run_tap(tmp_path, export_settings(api, hours=24))
 
     assert run.states
     for state in run.states:
@@ -123,9 +114,9 @@ def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) 
     """Two runs ask for each hour once, and the window size is remembered between them."""
     made = hour_rows(*range(48), each=1)
     with AmplitudeExportApi(made) as api:
-        first = run_tap(tmp_path, settings(api, hours=31))
+        first = run_tap(tmp_path, export_settings(api, hours=31))
         first_requests = len(api.requests)
-        second = run_tap(tmp_path, settings(api, hours=48), state=first.last_state)
+        second = run_tap(tmp_path, export_settings(api, hours=48), state=first.last_state)
 
         assert asked(api) == [START + n * HOUR for n in range(48)]
         again = api.requests[first_requests]
@@ -140,7 +131,7 @@ def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) 
 def test_empty_hours_move_the_state(tmp_path: Path) -> None:
     """A range without any event ends with the state at its end, and no record."""
     with AmplitudeExportApi([]) as api:
-        run = run_tap(tmp_path, settings(api, hours=100))
+        run = run_tap(tmp_path, export_settings(api, hours=100))
 
         assert asked(api) == [START + n * HOUR for n in range(100)]
     assert run.exit_code == 0
@@ -152,7 +143,7 @@ def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for(tmp_path: P
     """Without `end_date` the last hour asked for is three hours old, not newer."""
     this_hour = floor_to_hour(datetime.now(timezone.utc))
     with AmplitudeExportApi([hour_row(this_hour - n * HOUR) for n in range(6)]) as api:
-        config = settings(api, start_date=(this_hour - 5 * HOUR).isoformat())
+        config = export_settings(api, hours=24, start_date=(this_hour - 5 * HOUR).isoformat())
         del config["end_date"]
         run = run_tap(tmp_path, config)
 
@@ -168,7 +159,7 @@ def test_nothing_is_asked_for_when_no_hour_is_ready(tmp_path: Path) -> None:
     later = (datetime.now(timezone.utc) + 10 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
     state = {"bookmarks": {"events": {"next_export_hour": later, "window_hours": 8}}}
     with AmplitudeExportApi(hour_rows(0)) as api:
-        run = run_tap(tmp_path, settings(api), state=state)
+        run = run_tap(tmp_path, export_settings(api, hours=24), state=state)
 
         assert api.requests == []
     assert run.exit_code == 0
@@ -179,10 +170,10 @@ def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: 
     """Every hour arrives once, although windows of more than four hours are refused."""
     made = hour_rows(*range(24), each=20)
     with AmplitudeExportApi(made) as probe:
-        run_tap(tmp_path, settings(probe, max_window_hours=4))
+        run_tap(tmp_path, export_settings(probe, hours=24, max_window_hours=4))
     with AmplitudeExportApi(made, size_limit=4 * 1200) as api:
         # Of several at once, more than one could be too large before the first refusal is known.
-        run = run_tap(tmp_path, settings(api, parallel_downloads=1))
+        run = run_tap(tmp_path, export_settings(api, hours=24, parallel_downloads=1))
 
         assert asked(api) == [START + n * HOUR for n in range(24)]
         refused = [r for r in api.requests if r.status == 400]
@@ -195,7 +186,7 @@ def test_state_wins_over_start_date_and_says_so_once(tmp_path: Path) -> None:
     """A changed `start_date` does not re-export history by accident."""
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T20:00:00Z"}}}
     with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_tap(tmp_path, settings(api), state=state)
+        run = run_tap(tmp_path, export_settings(api, hours=24), state=state)
 
         assert min(asked(api)) == START + 20 * HOUR
     said = [line for line in run.stderr.splitlines() if "--full-refresh" in line]
@@ -208,7 +199,7 @@ def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Pa
     """After `kill -9` the state is that of the last whole hour; together all events arrive."""
     made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
     with AmplitudeExportApi(made, rows_per_file=20_000) as api:
-        config = settings(api, hours=2, spool_path=str(tmp_path / "spool"))
+        config = export_settings(api, hours=2, spool_path=str(tmp_path / "spool"))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             output = tap.output.read(2_000_000)
             tap.process.kill()
@@ -233,7 +224,7 @@ def test_a_signal_stops_with_whole_hours_whole_lines_and_a_clean_spool(
     made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
     spool = tmp_path / "spool"
     with AmplitudeExportApi(made, rows_per_file=20_000) as api:
-        config = settings(api, hours=2, spool_path=str(spool))
+        config = export_settings(api, hours=2, spool_path=str(spool))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             output = tap.output.read(300_000)
             time.sleep(0.3)  # the pipe is full now: the tap is in the middle of a write
@@ -256,7 +247,7 @@ def test_an_interrupted_download_stops_the_same_way(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with AmplitudeExportApi(hour_rows(0)) as api:
         api.fail(Fault.SLOW, seconds=30)
-        config = settings(api, hours=1, spool_path=str(spool))
+        config = export_settings(api, hours=1, spool_path=str(spool))
         with start("tap-amplitude", config, tmp_path) as tap:
             tap.wait_for(lambda: api.under_way)
             started = time.monotonic()
@@ -274,7 +265,9 @@ def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
     day = datetime(2014, 11, 10, tzinfo=timezone.utc)
     made = [hour_row(day + n * HOUR) for n in range(0, 72, 5)]
     with AmplitudeExportApi(made) as api:
-        config = settings(api, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5)
+        config = export_settings(
+            api, hours=24, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5
+        )
         run = run_tap(tmp_path, config)
 
         assert asked(api) == [day + n * HOUR for n in range(72)]

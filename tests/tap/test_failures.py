@@ -19,7 +19,15 @@ from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.processes import TAP_COMMAND, Finished, command_line, run_tap, start
+from tests.support.export_settings import export_settings
+from tests.support.processes import (
+    TAP_COMMAND,
+    Finished,
+    command_line,
+    run_tap,
+    start,
+    with_little_room,
+)
 from tests.support.rows import HOUR, START, hour_rows
 
 if TYPE_CHECKING:
@@ -332,16 +340,7 @@ def test_wrong_environment_values_are_told(tmp_path: Path) -> None:
 
 def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
     """Settings for three hours that do not wait for long."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": START.isoformat(),
-        "end_date": (START + 3 * HOUR).isoformat(),
-        "max_window_hours": 1,
-        "max_retry_seconds": 1,
-        **changes,
-    }
+    return export_settings(api, **{"max_window_hours": 1, "max_retry_seconds": 1, **changes})
 
 
 @pytest.mark.parametrize(
@@ -476,14 +475,7 @@ def test_a_full_disk_behind_the_spool_is_one_clear_line(tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with AmplitudeExportApi(hour_rows(0, each=20_000), rows_per_file=20_000) as api:
         config = failing_settings(api, spool_path=str(spool))
-        # A limit on the size of files is what a test can have of a full disk.
-        limited = [
-            "sh",
-            "-c",
-            'ulimit -f 64; exec "$@"',
-            "sh",
-            *command_line("tap-amplitude", tmp_path, config),
-        ]
+        limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
         done = subprocess.run(limited, capture_output=True, check=False)
 
     assert done.returncode == 1, done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.export_files import file_name, packed, write_files
+from tests.support.log_config import metrics_to_a_file
 from tests.support.processes import run_tap
 from tests.support.rows import hour_rows
 
@@ -15,24 +16,12 @@ if TYPE_CHECKING:
 
 SMALL_TALK = ("Skipping parse", "Beginning sync", "Skipping deselected", "METRIC")
 
-# The example of the SDK's documentation ("Logging"): metrics go to a file of their own.
-_METRICS_TO_A_FILE = """\
-version: 1
-disable_existing_loggers: false
-handlers:
-  metrics: {class: logging.FileHandler, filename: metrics.log}
-  console: {class: logging.StreamHandler, stream: ext://sys.stderr}
-loggers:
-  singer_sdk.metrics: {level: INFO, handlers: [metrics], propagate: true}
-root: {level: INFO, handlers: [console]}
-"""
 
-
-def run(folder: Path, *, state: dict[str, object] | None = None, **environment: str) -> Finished:
+def run(folder: Path, **environment: str) -> Finished:
     """Run the tap over one hour."""
     write_files(folder / "in", {file_name(0): packed(hour_rows(0))})
     config = {"archive_path": str(folder / "in")}
-    return run_tap(folder, config, state=state, environment=environment)
+    return run_tap(folder, config, environment=environment)
 
 
 def test_a_run_says_what_it_reads_and_what_it_did(tmp_path: Path) -> None:
@@ -60,8 +49,7 @@ def test_level_debug_shows_everything(tmp_path: Path) -> None:
 
 def test_metrics_that_somebody_has_set_up_are_theirs(tmp_path: Path) -> None:
     """They arrive where `SINGER_SDK_LOG_CONFIG` sends them, in the log as well."""
-    (tmp_path / "log.yml").write_text(_METRICS_TO_A_FILE)
-    log = run(tmp_path, SINGER_SDK_LOG_CONFIG="log.yml").stderr
+    log = run(tmp_path, **metrics_to_a_file(tmp_path, in_the_log_too=True)).stderr
 
     assert "record_count" in (tmp_path / "metrics.log").read_text()
     assert "METRIC" in log

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.support.log_config import metrics_to_a_file
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
@@ -13,16 +14,6 @@ if TYPE_CHECKING:
 
     from tests.support.singer import Json
 
-_METRICS_TO_A_FILE = """\
-version: 1
-disable_existing_loggers: false
-handlers:
-  metrics: {class: logging.FileHandler, filename: metrics.log}
-  console: {class: logging.StreamHandler, stream: ext://sys.stderr}
-loggers:
-  singer_sdk.metrics: {level: INFO, handlers: [metrics], propagate: false}
-root: {level: INFO, handlers: [console]}
-"""
 _SMALL_TALK = ("Skipping parse", "Reader 'target-posthog' completed", "METRIC")
 
 
@@ -47,7 +38,6 @@ def test_level_debug_shows_everything(tmp_path: Path, config: Json) -> None:
 
 def test_metrics_that_somebody_has_set_up_are_theirs(tmp_path: Path, config: Json) -> None:
     """They arrive where `SINGER_SDK_LOG_CONFIG` sends them."""
-    (tmp_path / "log.yml").write_text(_METRICS_TO_A_FILE)
-    log = log_of(tmp_path, config, SINGER_SDK_LOG_CONFIG="log.yml")
+    log = log_of(tmp_path, config, **metrics_to_a_file(tmp_path, in_the_log_too=False))
     assert "METRIC" in (tmp_path / "metrics.log").read_text()
     assert "METRIC" not in log

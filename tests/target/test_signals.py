@@ -111,7 +111,7 @@ def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
     chance = random.Random(seed)
     sent = in_stretches(tmp_path, way)
     settings = {**config, "max_batch_events": 20, "workers": 2}
-    with start("target-posthog", settings, tmp_path) as target:
+    with start("target-posthog", settings, tmp_path, loads=True) as target:
         target.write(sent)
         assert target.process.stdin is not None
         target.process.stdin.close()

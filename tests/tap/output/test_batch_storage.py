@@ -27,7 +27,7 @@ from tests.support.batches import (
 )
 from tests.support.buckets import Bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_zip
-from tests.support.processes import command_line, run_tap, start
+from tests.support.processes import command_line, run_tap, start, with_little_room
 from tests.support.rows import HOUR, START, hour_row, hour_rows
 from tests.support.selecting import catalog_of
 
@@ -122,14 +122,7 @@ def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> Non
     noise = [hour_row(START, n, filler=os.urandom(200).hex()) for n in range(1000)]
     archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noise)})
     config = {"archive_path": str(archive)} | batch(tmp_path / "out")
-    # A limit on the size of files is what a test can have of a full disk.
-    limited = [
-        "sh",
-        "-c",
-        'ulimit -f 64; exec "$@"',
-        "sh",
-        *command_line("tap-amplitude", tmp_path, config),
-    ]
+    limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
     done = subprocess.run(limited, capture_output=True, check=False)
 
     assert done.returncode == 1, done.stderr

@@ -13,6 +13,7 @@ from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.support.batches import batch, kinds, the_error
 from tests.support.buckets import s3_bucket
 from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_settings import export_settings
 from tests.support.processes import Finished, run_tap
 from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, run_here
@@ -20,18 +21,6 @@ from tests.support.tap_in_process import batch_ids, run_here
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-def keys_of(api: AmplitudeExportApi, hours: int = 3, **more: Any) -> dict[str, Any]:
-    """Settings that export the first hours of a project."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": START.isoformat(),
-        "end_date": (START + hours * HOUR).isoformat(),
-        **more,
-    }
 
 
 def bookmark(run: Finished) -> Mapping[str, Any]:
@@ -49,10 +38,10 @@ def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_ov
     """Keys of a second project with the first one's state: exit code 2 and the two ways out."""
     more = batch(tmp_path / "out") if handed_over else {}
     with AmplitudeExportApi(hour_rows(0, 1, 2), api_key="first") as api:
-        first = run_tap(tmp_path, keys_of(api, **more))
+        first = run_tap(tmp_path, export_settings(api, **more))
         api.api_key, api.secret_key = "second", "second-secret"
         asked = len(api.requests)
-        second = run_tap(tmp_path, keys_of(api, hours=6, **more), state=first.last_state)
+        second = run_tap(tmp_path, export_settings(api, hours=6, **more), state=first.last_state)
 
         assert len(api.requests) == asked
     assert first.exit_code == 0
@@ -68,9 +57,9 @@ def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_ov
 def test_a_new_secret_key_is_the_same_project(tmp_path: Path) -> None:
     """Whoever renews the secret goes on where the state is."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        first = run_tap(tmp_path, keys_of(api))
+        first = run_tap(tmp_path, export_settings(api))
         api.secret_key = "renewed"
-        second = run_tap(tmp_path, keys_of(api, hours=4), state=first.last_state)
+        second = run_tap(tmp_path, export_settings(api, hours=4), state=first.last_state)
 
     assert second.exit_code == 0
     assert second.ids == ids(hour_rows(3))
@@ -81,10 +70,10 @@ def test_a_new_secret_key_is_the_same_project(tmp_path: Path) -> None:
 def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> None:
     """`meltano state merge` with an empty project is the way that the message names."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        first = run_tap(tmp_path, keys_of(api))
+        first = run_tap(tmp_path, export_settings(api))
         api.api_key = "changed"
         state = state_of(**{**bookmark(first), "project": ""})
-        second = run_tap(tmp_path, keys_of(api, hours=4), state=state)
+        second = run_tap(tmp_path, export_settings(api, hours=4), state=state)
 
     assert second.exit_code == 0
     assert second.ids == ids(hour_rows(3))
@@ -96,9 +85,9 @@ def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: 
     """Older states and those of `meltano state set` go on, with one line."""
     with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         first = run_tap(
-            tmp_path, keys_of(api), state=state_of(next_export_hour="2024-01-01T01:00:00Z")
+            tmp_path, export_settings(api), state=state_of(next_export_hour="2024-01-01T01:00:00Z")
         )
-        second = run_tap(tmp_path, keys_of(api, hours=4), state=first.last_state)
+        second = run_tap(tmp_path, export_settings(api, hours=4), state=first.last_state)
 
     assert first.ids == ids(hour_rows(1, 2))
     assert first.stderr.count("does not say whose hours it holds") == 1
@@ -109,9 +98,11 @@ def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: 
 def test_the_state_of_another_range_stops_the_run(tmp_path: Path) -> None:
     """Two runs in one folder can read each other's state: nothing exported is no success."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 10, 11)) as api:
-        later = keys_of(api, start_date=(START + 10 * HOUR).isoformat(), end_date="2024-01-02")
+        later = export_settings(
+            api, start_date=(START + 10 * HOUR).isoformat(), end_date="2024-01-02"
+        )
         other = run_tap(tmp_path, later)
-        wrong = run_tap(tmp_path, keys_of(api), state=other.last_state)
+        wrong = run_tap(tmp_path, export_settings(api), state=other.last_state)
         again = run_tap(tmp_path, later, state=other.last_state)
 
     assert wrong.exit_code == 2
@@ -128,7 +119,7 @@ def test_the_api_goes_on_where_exported_files_end(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     files = run_tap(tmp_path, {"archive_path": str(archive)})
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        done = run_tap(tmp_path, keys_of(api, hours=4), state=files.last_state)
+        done = run_tap(tmp_path, export_settings(api, hours=4), state=files.last_state)
 
     assert done.exit_code == 0
     assert done.ids == ids(hour_rows(2, 3))
@@ -140,7 +131,7 @@ def test_the_api_of_another_app_does_not_go_on_after_exported_files(tmp_path: Pa
     archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
     files = run_tap(tmp_path, {"archive_path": str(archive)})
     with AmplitudeExportApi([row | {"app": 456} for row in hour_rows(0, 1, 2, 3)]) as api:
-        done = run_tap(tmp_path, keys_of(api, hours=4), state=files.last_state)
+        done = run_tap(tmp_path, export_settings(api, hours=4), state=files.last_state)
 
     assert done.exit_code == 2
     assert done.records == []
@@ -154,7 +145,7 @@ def test_the_api_does_not_go_on_after_files_of_several_apps(tmp_path: Path) -> N
     )
     files = run_here({"archive_path": str(archive)})
     with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
-        done = run_here(keys_of(api), state=files.last_state)
+        done = run_here(export_settings(api), state=files.last_state)
 
         assert api.requests == []
     assert done.exit_code == 2
@@ -164,7 +155,7 @@ def test_the_api_does_not_go_on_after_files_of_several_apps(tmp_path: Path) -> N
 def test_files_go_on_where_the_api_was_read(tmp_path: Path) -> None:
     """Of the API's own app only other hours are read, of another app all; and it is told."""
     with AmplitudeExportApi(hour_rows(1, 2)) as api:
-        first = run_here(keys_of(api, start_date="2024-01-01T01:00:00Z"))
+        first = run_here(export_settings(api, start_date="2024-01-01T01:00:00Z"))
     names = {file_name(n): packed(hour_rows(n)) for n in range(5)}
     place = write_files(tmp_path / "a", names | {of("9", 1): packed(hour_rows(11))})
     done = run_here({"archive_path": str(place)}, state=first.last_state)
