@@ -63,7 +63,7 @@ def _flushed(code: int) -> int:
 
 
 def _is_discovery(arguments: Sequence[str]) -> bool:
-    """Tell whether only the catalog is asked for, with any settings and state."""
+    """Return True if only the catalog is asked for, with any settings and state."""
     others = iter(arguments)
     asked = False
     for one in others:

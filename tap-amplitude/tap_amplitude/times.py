@@ -43,7 +43,7 @@ def parse(text: str) -> datetime | None:
 
 
 def _offset(zone: str | None) -> timedelta:
-    """How far a zone such as `+05:30`, `-0800` or `Z` is ahead of UTC."""
+    """Return how far a zone such as `+05:30`, `-0800` or `Z` is ahead of UTC."""
     if not zone or zone[0] not in "+-":
         return timedelta()
     digits = zone[1:].replace(":", "").ljust(4, "0")

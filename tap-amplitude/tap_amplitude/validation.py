@@ -182,14 +182,7 @@ def _date_problems(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def rounded_dates(config: Mapping[str, Any]) -> Iterable[str]:
-    """Say which dates are not on the hour, and what becomes of them.
-
-    Args:
-        config: A valid configuration.
-
-    Yields:
-        One sentence for each.
-    """
+    """Yield a sentence for each date of a valid configuration that is not on the hour."""
     for name, to_hour in (("start_date", floor_to_hour), ("end_date", ceil_to_hour)):
         moment = date_in(config, name)
         if moment and moment != to_hour(moment):
@@ -200,7 +193,7 @@ def rounded_dates(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def sends_keys_in_clear(url: str) -> bool:
-    """Whether a URL is plain http to another machine."""
+    """Return True if a URL is plain http to another machine."""
     parts = urlsplit(url)
     if parts.scheme != "http" or parts.hostname == "localhost":
         return False

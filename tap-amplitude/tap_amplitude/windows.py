@@ -41,25 +41,18 @@ PATIENCE_WINDOWS = 32
 
 
 def floor_to_hour(moment: datetime) -> datetime:
-    """Give the whole UTC hour that a moment lies in."""
+    """Return the whole UTC hour that a moment lies in."""
     return moment.astimezone(timezone.utc).replace(minute=0, second=0, microsecond=0)
 
 
 def ceil_to_hour(moment: datetime) -> datetime:
-    """Give the first whole UTC hour that is not before a moment."""
+    """Return the first whole UTC hour that is not before a moment."""
     hour = floor_to_hour(moment)
     return hour if hour == moment else hour + HOUR
 
 
 def ready_until(now: datetime) -> datetime:
-    """Give the first hour that Amplitude may not have finished loading.
-
-    Args:
-        now: The present moment.
-
-    Returns:
-        The end, exclusive, of what may be read.
-    """
+    """Return the first hour that Amplitude may not have finished loading by a moment."""
     return floor_to_hour(now - READY_AFTER) + HOUR
 
 

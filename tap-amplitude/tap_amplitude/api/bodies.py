@@ -32,7 +32,7 @@ class TooSlow(requests.ReadTimeout):
 
 
 class TooLong(requests.RequestException):
-    """A body is larger than any sound answer."""
+    """A body is larger than any valid response."""
 
 
 def blocks(

@@ -1,6 +1,6 @@
 """One project's connection to Amplitude: keys, time-outs, and what goes wrong, in words.
 
-What an answer means is the business of whoever asked: `export_api` and `project_api`.
+What a response means is decided by `export` and `project`.
 """
 
 from __future__ import annotations
@@ -72,15 +72,7 @@ class Connection:
 
     @classmethod
     def of(cls, settings: Settings, user_agent: str) -> Connection:
-        """Connect as the settings say; warn when others on the way could read the keys.
-
-        Args:
-            settings: Keys, address and time-out.
-            user_agent: How to introduce the tap.
-
-        Returns:
-            A connection; nothing is sent yet.
-        """
+        """Connect as the settings say; warn when others on the way could read the keys."""
         if sends_keys_in_clear(settings.base_url):
             logger.warning(
                 "The keys and the answers travel unencrypted: %s is plain http. Use https.",
@@ -133,13 +125,13 @@ class Connection:
             raise requests.ConnectionError(error) from error
 
     def failure(self, error: requests.RequestException) -> Retryable:
-        """Say what a failed request or a cut answer asks for.
+        """Return what a failed request or a cut response asks for.
 
         Args:
             error: What `get`, or the reading of a body, raised.
 
         Returns:
-            What to raise: to be tried again, unless the address or a certificate is wrong.
+            To be raised: to be tried again, unless the address or a certificate is wrong.
         """
         cause = sentence(self.redact(str(error)))
         if isinstance(error, _WRONG_ADDRESS):
@@ -148,7 +140,7 @@ class Connection:
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
             return Retryable(cause, tries=1, final=final)
-        told = f"the connection failed ({type(error).__name__}: {cause.rstrip('.')})."
+        reason = f"the connection failed ({type(error).__name__}: {cause.rstrip('.')})."
         if isinstance(error, requests.exceptions.SSLError):
             final = FixConfiguration(
                 f"No secure connection to {self.base_url}: {cause}",
@@ -157,8 +149,8 @@ class Connection:
             )
             # A certificate does not change within half an hour; a cut handshake may pass.
             tries = 1 if _is_untrusted(error) else ADDRESS_TRIES
-            return Retryable(told, tries=tries, final=final)
-        return Retryable(told)
+            return Retryable(reason, tries=tries, final=final)
+        return Retryable(reason)
 
     def error_text(self, response: requests.Response) -> str:
         """Read the message of an error answer: one bounded line without the keys."""
@@ -234,7 +226,7 @@ def _without_keys(request: requests.PreparedRequest) -> requests.PreparedRequest
 
 
 def _is_untrusted(error: BaseException | None) -> bool:
-    """Tell whether a certificate that is not trusted is at the bottom of an error."""
+    """Return True if a certificate that is not trusted is at the bottom of an error."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -250,21 +242,14 @@ def _is_untrusted(error: BaseException | None) -> bool:
 
 
 def answered(status: int, body: str) -> str:
-    """Tell an answer in a sentence, as the second half of one."""
+    """Return a response as the second half of a sentence."""
     return sentence(f"it answered {status}" + (f": {body}" if body else ""))
 
 
-def refused_keys(told: str) -> WrongCredentials:
-    """Say that Amplitude refused the keys.
-
-    Args:
-        told: What it answered, as the second half of a sentence.
-
-    Returns:
-        The error to raise.
-    """
+def refused_keys(reason: str) -> WrongCredentials:
+    """Return the error of refused keys; `reason` is the second half of its sentence."""
     return WrongCredentials(
-        f"Amplitude refused the keys: {told}",
+        f"Amplitude refused the keys: {reason}",
         remedy="Check `api_key`, `secret_key` and `region`. The usual cause is a project "
         "that lives in the other region (`us` or `eu`).",
     )

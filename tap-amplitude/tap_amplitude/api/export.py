@@ -2,7 +2,7 @@
 
 `GET {api_url}/api/2/export?start=…&end=…` with Basic authentication answers with a .zip of gzip
 files (https://amplitude.com/docs/apis/analytics/export). What each answer means is one table,
-`answers.RULES`; an answer that can get better is asked for again, within a bounded time.
+`responses.RULES`; an answer that can get better is asked for again, within a bounded time.
 """
 
 from __future__ import annotations
@@ -126,29 +126,28 @@ class ExportApi:
         if action_for(status, "") is Action.READ:
             return self._save(window, response, slot)
         body = self._connection.error_text(response)
-        told = answered(status, body)
+        reason = answered(status, body)
         action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
         if action is Action.EMPTY:
             return NoEvents()
         if action is Action.SPLIT:
             # A gateway time-out of a single hour may pass; "too large" will not.
-            retry = Retryable(told) if status == requests.codes.gateway_timeout else None
-            return self._split(window, told, retry=retry)
+            retry = Retryable(reason) if status == requests.codes.gateway_timeout else None
+            return self._split(window, reason, retry=retry)
         if action is Action.WAIT:
             if action is not action_for(status, body):
-                told = (
-                    f"{told[:-1]}, although these keys and this address worked earlier in this run."
-                )
+                earlier = "although these keys and this address worked earlier in this run."
+                reason = f"{reason[:-1]}, {earlier}"
             wait = retry_after(response.headers.get("Retry-After"), time.time())
-            raise Retryable(told, at_least=wait)
+            raise Retryable(reason, at_least=wait)
         if action is Action.CHECK_ADDRESS:
             address = f"{self._connection.base_url}{_PATH}"
             final = FixConfiguration(
-                f"{address} is not the address of Amplitude's Export API: {told}",
+                f"{address} is not the address of Amplitude's Export API: {reason}",
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
-            raise Retryable(told, tries=ADDRESS_TRIES, final=final)
-        raise self._refusal(window, told, action)
+            raise Retryable(reason, tries=ADDRESS_TRIES, final=final)
+        raise self._refusal(window, reason, action)
 
     def _split(
         self,
@@ -165,11 +164,11 @@ class ExportApi:
             remedy=BUCKET_REMEDY,
         ) from cause
 
-    def _refusal(self, window: Window, told: str, action: Action) -> TapError:
+    def _refusal(self, window: Window, reason: str, action: Action) -> TapError:
         if action is Action.UNAUTHORIZED:
-            return refused_keys(told)
+            return refused_keys(reason)
         return FixConfiguration(
-            f"Amplitude refused the request for {window}: {told}",
+            f"Amplitude refused the request for {window}: {reason}",
             remedy="Check `start_date`, `end_date` and `api_url`.",
         )
 

@@ -6,7 +6,7 @@
     Taxonomy API            /api/2/taxonomy/…        https://amplitude.com/docs/apis/analytics/taxonomy
 
 None of them has pages: one answer is the whole list. What each answer means is one table,
-`answers.JSON_RULES`.
+`responses.JSON_RULES`.
 """
 
 from __future__ import annotations
@@ -217,8 +217,8 @@ class ProjectApi:
             return read(msgspec.json.decode(body))
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             words = self._connection.redact(error_in(body.decode("utf-8", "replace")))
-            told = f"it said: {words}" if words else "its answer is not what was asked for."
-            raise self._foreign_answer(what, sentence(told)) from error
+            reason = f"it said: {words}" if words else "its answer is not what was asked for."
+            raise self._foreign_answer(what, sentence(reason)) from error
 
     def _body_of(self, response: requests.Response, what: str) -> bytes:
         patience = self._connection.answer_seconds
@@ -227,32 +227,32 @@ class ProjectApi:
         )
 
     @staticmethod
-    def _foreign_answer(what: str, told: str) -> Retryable:
+    def _foreign_answer(what: str, reason: str) -> Retryable:
         final = ForeignAnswer(
-            f"Amplitude answered the request for {what} with something else: {told}",
+            f"Amplitude answered the request for {what} with something else: {reason}",
             remedy="Check `api_url`; if it is right, report this with the stream's name.",
         )
-        return Retryable(told, tries=ADDRESS_TRIES, final=final)
+        return Retryable(reason, tries=ADDRESS_TRIES, final=final)
 
     def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | Retryable:
         status = response.status_code
         body = self._connection.error_text(response)
-        told = answered(status, body)
+        reason = answered(status, body)
         action = action_for(status, body, JSON_RULES)
         if action is Action.WAIT:
             wait = retry_after(response.headers.get("Retry-After"), time.time())
-            return Retryable(told, at_least=wait)
+            return Retryable(reason, at_least=wait)
         if action is Action.ABSENT:
             final = FixConfiguration(
-                f"Amplitude has no {what} for these keys at {path}: {told}",
+                f"Amplitude has no {what} for these keys at {path}: {reason}",
                 remedy="Deselect the stream, or check `api_url` and the project's plan. The "
                 "Taxonomy API needs an Enterprise plan.",
             )
-            return Retryable(told, tries=ADDRESS_TRIES, final=final)
+            return Retryable(reason, tries=ADDRESS_TRIES, final=final)
         if action is Action.UNAUTHORIZED:
-            return refused_keys(told)
+            return refused_keys(reason)
         return FixConfiguration(
-            f"Amplitude refused the request for {what}: {told}",
+            f"Amplitude refused the request for {what}: {reason}",
             remedy="Check `start_date`, `end_date` and `api_url`, or deselect the stream.",
         )
 

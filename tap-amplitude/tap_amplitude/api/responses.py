@@ -89,15 +89,12 @@ JSON_RULES = (
 
 
 def action_for(status: int, body: str, rules: tuple[Rule, ...] = RULES) -> Action:
-    """Say what an answer asks for.
+    """Return what a response asks for: the action of the first rule that fits, else `REFUSED`.
 
     Args:
         status: The HTTP status.
         body: The beginning of the body; only read for statuses that mean several things.
         rules: The table of the endpoint.
-
-    Returns:
-        The action of the first rule that fits, `REFUSED` when none does.
     """
     for rule in rules:
         if rule.first <= status <= rule.last and (rule.says is None or rule.says.search(body)):
@@ -136,7 +133,7 @@ def _message(body: str) -> str:
 
 
 def error_in(body: str) -> str:
-    """Find the message of an error that came with status 200, in place of what was asked for.
+    """Return the message of an error that came with status 200, in place of what was asked for.
 
     Args:
         body: The beginning of the body.
@@ -155,5 +152,5 @@ def error_in(body: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """End a text with a full stop, if it has no end yet."""
+    """Return a text that ends with a full stop, if it had no end yet."""
     return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -119,14 +119,7 @@ class Archive:
         return found
 
     def verify(self, *, raw: bool = False) -> None:
-        """Make all files ready; from now on `members` are those that are to be read.
-
-        Args:
-            raw: See `ready`.
-
-        Raises:
-            TapError: See `ready`.
-        """
+        """Make all files `ready`; from now on `members` are those that are to be read."""
         self.members = self.ready(self.members, raw=raw)
 
     def holds_events(self) -> bool:
@@ -141,7 +134,7 @@ class Archive:
         self._zips.close()
 
     def _unfolded(self, member: Member) -> Iterator[Member]:
-        """Give a file with its form; in the place of a .zip that is named otherwise its files."""
+        """Yield a file with its form; in the place of a .zip that is named otherwise its files."""
         form = member.look()
         if form is not Form.ZIP:
             yield replace(member, form=form)
@@ -163,7 +156,7 @@ class Archive:
     def _is_wanted(self, member: Member, rows: Rows) -> bool:
         if self._certain(member):
             return rows is Rows.EVENTS
-        # Rows that are neither, such as damaged ones, are events: somebody must tell of them.
+        # Rows that are neither, such as damaged ones, are events, so that they are reported.
         kind = look_at_rows(member)
         is_named_list = base_of(member.name).startswith("-")
         is_list = kind is Rows.MERGES or (kind is Rows.OTHER and is_named_list)

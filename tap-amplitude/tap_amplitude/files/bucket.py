@@ -26,15 +26,14 @@ from tap_amplitude.files.clouds import (
     failure_of,
     is_installed,
 )
-from tap_amplitude.files.stores import Listed
+from tap_amplitude.files.stores import FileStore, Listed, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_amplitude.files.bucket_listing import Pages
     from tap_amplitude.files.clouds import Cloud
     from tap_amplitude.files.member import Member
-    from tap_amplitude.files.stores import Store
     from tap_amplitude.state.reach import Days
 
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -42,7 +41,7 @@ _BLOCK_BYTES = 8 * 1024 * 1024
 _KINDS_OF_PAGES = {"s3": s3_pages, "gs": gcs_pages}
 
 
-class BucketStore:
+class BucketStore(Store):
     """The exported files below an address.
 
     Args:
@@ -53,8 +52,6 @@ class BucketStore:
         TapError: There is no such cloud, driver or bucket, or no permission.
     """
 
-    prefix = ""
-    has_checksums = False
     is_remote = True
 
     def __init__(self, url: str, days_of: Callable[[str], Days]) -> None:
@@ -126,12 +123,6 @@ class BucketStore:
             )
         return cast("BinaryIO", io.BufferedReader(_Explained(self, place, stream), _BLOCK_BYTES))
 
-    def local_path(self, name: str) -> None:
-        """Give None: an object is not on this machine."""
-
-    def close(self) -> None:
-        """Do nothing: objects are opened one by one."""
-
     def download(self, name: str, size: int, path: Path) -> None:
         """Copy an object to the disk.
 
@@ -159,7 +150,7 @@ class BucketStore:
 
     @contextmanager
     def _explained(self, place: str, *, listed: bool = False) -> Iterator[None]:
-        """Tell a driver's failure in words."""
+        """Raise a driver's failure in words."""
         try:
             yield
         except TapError:
@@ -207,13 +198,11 @@ def localised(members: Sequence[Member], spool: Path, max_bytes: int) -> Iterato
             copy.path.unlink(missing_ok=True)
 
 
-class _Copy:
+class _Copy(FileStore):
     """A file of a bucket that is copied to the disk."""
 
-    has_checksums = False
-    is_remote = False
-
     def __init__(self, path: Path, store: Store) -> None:
+        super().__init__(path)
         self.path = path
         self.origin = store.origin
         self.prefix = store.prefix
@@ -229,21 +218,9 @@ class _Copy:
         except OSError as error:
             raise no_room(error, "the download") or error from error
 
-    def files(self) -> Iterable[Listed]:
-        return [Listed(self.path.name, self.path.stat().st_size)]
-
-    def open(self, name: str) -> BinaryIO:  # noqa: ARG002 - there is only one
-        return self.path.open("rb")
-
-    def local_path(self, name: str) -> Path:  # noqa: ARG002
-        return self.path
-
-    def close(self) -> None:
-        """Do nothing: it is opened when it is read."""
-
 
 class _Explained(io.RawIOBase):
-    """A stream of an object whose failures are told in words."""
+    """A stream of an object whose failures are raised in words."""
 
     def __init__(self, store: BucketStore, place: str, stream: BinaryIO) -> None:
         self._store = store

@@ -30,7 +30,7 @@ class Pages(Protocol):
     """Lists a bucket as the cloud's own protocol does."""
 
     def __call__(self, prefix: str, delimiter: str) -> Iterator[Listed | str]:
-        """Give objects whose name has no delimiter behind the prefix, and cut names as text."""
+        """Yield objects whose name has no delimiter behind the prefix, and cut names as text."""
 
 
 def list_exports(pages: Pages, prefix: str, days_of: Callable[[str], Days]) -> Iterator[Listed]:
@@ -96,7 +96,7 @@ def _base(name: str) -> str:
 
 
 def _span(pattern: re.Pattern[str], name: str) -> tuple[date, date] | None:
-    """The first and the last day of a year, a month or a day; None when it is none."""
+    """Return the first and the last day of a year, a month or a day; None when it is none."""
     match = pattern.fullmatch(_base(name))
     if not match:
         return None
@@ -116,12 +116,7 @@ def _span(pattern: re.Pattern[str], name: str) -> tuple[date, date] | None:
 
 
 def s3_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket with S3's ListObjectsV2.
-
-    Args:
-        fs: An `s3fs.S3FileSystem`.
-        bucket: Its name.
-    """
+    """List a bucket with S3's ListObjectsV2, by an `s3fs.S3FileSystem`."""
 
     def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
         more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
@@ -138,12 +133,7 @@ def s3_pages(fs: Any, bucket: str) -> Pages:
 
 
 def gcs_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket with Google's `objects.list`.
-
-    Args:
-        fs: A `gcsfs.GCSFileSystem`.
-        bucket: Its name.
-    """
+    """List a bucket with Google's `objects.list`, by a `gcsfs.GCSFileSystem`."""
 
     def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
         more: dict[str, str] = {"delimiter": delimiter} if delimiter else {}
@@ -166,12 +156,7 @@ def gcs_pages(fs: Any, bucket: str) -> Pages:
 
 
 def any_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket of any kind through fsspec, which cuts names at `/` only.
-
-    Args:
-        fs: Any fsspec filesystem.
-        bucket: Its name.
-    """
+    """List a bucket of any kind through fsspec, which cuts names at `/` only."""
 
     def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
         del delimiter  # every object is given as one: nothing is cut, nothing is missing

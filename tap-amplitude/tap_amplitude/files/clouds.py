@@ -72,28 +72,25 @@ CLOUDS = {
 
 
 def is_url(path: str) -> bool:
-    """Whether a path is an address and not a file of this machine."""
+    """Return True if a path is an address and not a file of this machine."""
     return "://" in path
 
 
 def cloud_of(url: str) -> Cloud | None:
-    """Give the cloud of an address, None when it is none that the tap reads."""
+    """Return the cloud of an address, None when it is none that the tap reads."""
     return CLOUDS.get(url.partition("://")[0].lower())
 
 
 def is_installed(cloud: Cloud) -> bool:
-    """Whether the driver can be imported."""
+    """Return True if the driver can be imported."""
     return importlib.util.find_spec(cloud.package) is not None
 
 
 def bucket_problems(url: str) -> Iterator[str]:
-    """Find what is wrong with the address of a bucket, without asking the network.
+    """Yield what is wrong with the address of a bucket, without asking the network.
 
     Args:
         url: A value of `archive_path` with `://` in it.
-
-    Yields:
-        One sentence or two for each problem.
     """
     cloud = cloud_of(url)
     if cloud is None:
@@ -112,21 +109,18 @@ def bucket_problems(url: str) -> Iterator[str]:
 
 
 def failure_of(error: Exception, cloud: Cloud, place: str, *, listed: bool = False) -> TapError:
-    """Say what a driver's error means for the user.
+    """Return the error that a driver's error means for the user.
 
     Args:
         error: What the driver raised.
         cloud: The cloud that was asked.
         place: The address that was asked for.
         listed: Whether the object was there when the bucket was listed.
-
-    Returns:
-        The error to raise.
     """
     if isinstance(error, OSError) and (full := no_room(error, "the download")):
         return full
-    told = _reason(error)
-    kind = _kind_of(error, told.lower(), listed=listed)
+    reason = _reason(error)
+    kind = _kind_of(error, reason.lower(), listed=listed)
     if kind is _Kind.CHANGED:
         return RunAgain(
             f"{place} was there when the bucket was listed, and is gone or changed now.",
@@ -135,37 +129,37 @@ def failure_of(error: Exception, cloud: Cloud, place: str, *, listed: bool = Fal
         )
     if kind is _Kind.OTHER:
         return RunAgain(
-            f"{place} could not be read ({told}).",
+            f"{place} could not be read ({reason}).",
             remedy="Run the same command again. If it keeps failing, check the network and the "
             "address of `archive_path`.",
         )
-    return _mistake(kind, cloud, place, told)
+    return _mistake(kind, cloud, place, reason)
 
 
 def is_mistake(error: Exception) -> bool:
-    """Whether a driver's error is about credentials, rights or an address, which do not pass."""
+    """Return True if a driver's error is about credentials, rights or an address."""
     return _kind_of(error, _reason(error).lower(), listed=False) is not _Kind.OTHER
 
 
-def _mistake(kind: _Kind, cloud: Cloud, place: str, told: str) -> FixConfiguration:
+def _mistake(kind: _Kind, cloud: Cloud, place: str, reason: str) -> FixConfiguration:
     if kind is _Kind.NO_CREDENTIALS:
         return FixConfiguration(
-            f"There are no usable credentials for {place} ({told}).",
+            f"There are no usable credentials for {place} ({reason}).",
             remedy=f"Give them in the cloud's own way: {cloud.credentials}.",
         )
     if kind is _Kind.REFUSED:
         return FixConfiguration(
-            f"Access to {place} was refused ({told}).",
+            f"Access to {place} was refused ({reason}).",
             remedy=f"The credentials need {cloud.rights}.",
         )
     if kind is _Kind.REGION:
         return FixConfiguration(
-            f"The bucket of {place} is in another region ({told}).",
+            f"The bucket of {place} is in another region ({reason}).",
             remedy="Set AWS_DEFAULT_REGION to the bucket's region.",
         )
     address = f"{cloud.scheme}://bucket/folder/of/the/export"
     return FixConfiguration(
-        f"The bucket of {place} does not exist ({told}).",
+        f"The bucket of {place} does not exist ({reason}).",
         remedy=f"Check `archive_path`: it looks like {address}.",
     )
 
@@ -219,8 +213,8 @@ _NO_BUCKET = ("nosuchbucket", "containernotfound", "bucket does not exist", "inv
 _CHANGED = ("fileexpired", "preconditionfailed", "pre-conditions you specified did not hold")
 
 
-def _kind_of(error: Exception, told: str, *, listed: bool) -> _Kind:
-    signs = f"{type(error).__name__.lower()} {told}"
+def _kind_of(error: Exception, reason: str, *, listed: bool) -> _Kind:
+    signs = f"{type(error).__name__.lower()} {reason}"
     gone = isinstance(error, FileNotFoundError)
     table = (
         (_Kind.NO_CREDENTIALS, False, _NO_CREDENTIALS),

@@ -58,11 +58,7 @@ READ_AS_FILES = frozenset({Form.GZIP, Form.LAYERED, Form.JSON})
 
 
 def form_of(head: bytes) -> Form:
-    """Say what a file is.
-
-    Args:
-        head: Its first `HEAD_BYTES` bytes.
-    """
+    """Return what a file is by its first `HEAD_BYTES` bytes."""
     if head.startswith(GZIP_MAGIC):
         begins = _begins(head)
         if _is_tar(begins):
@@ -77,19 +73,16 @@ def form_of(head: bytes) -> Form:
 
 
 def is_known_unread(head: bytes) -> bool:
-    """Tell whether a file certainly is of a form that is not read."""
+    """Return True if a file certainly is of a form that is not read."""
     return head.startswith((*_PACKED_BY, *_WRITTEN_AS, _ICLOUD))
 
 
 def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
-    """Say in words what a file is that is not read, and what helps.
+    """Return what a file is that is not read, and what the user does next, both in words.
 
     Args:
         head: Its first bytes.
         is_foreign: It is not even named as a file of a form that is read.
-
-    Returns:
-        What it is, and what the user does next.
     """
     if not head:
         return "the file has no bytes", COPY_AGAIN
@@ -107,7 +100,7 @@ def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
 
 
 def _begins(packed: bytes) -> bytes:
-    """Return the first bytes in a gzip file; none when it is damaged, which is told elsewhere."""
+    """Return the first bytes in a gzip file; none when it is damaged, as its reader reports."""
     try:
         return isal_zlib.decompressobj(wbits=_GZIP_WINDOW).decompress(packed, _BEGINNING)
     except _DAMAGED:

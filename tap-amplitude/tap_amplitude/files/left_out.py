@@ -77,14 +77,7 @@ class LeftOut:
         return sum(kind.count for why, kind in self._kinds.items() if not reasons or why in reasons)
 
     def sentences(self, reasons: Container[Why] = frozenset(Why)) -> Iterator[tuple[int, str]]:
-        """Tell what is left out.
-
-        Args:
-            reasons: The reasons to tell of.
-
-        Yields:
-            For each reason a level of logging, and a sentence.
-        """
+        """Yield for each of some reasons that left files out a level of logging, and a sentence."""
         for why in Why:
             kind = self._kinds.get(why)
             if kind and why in reasons:

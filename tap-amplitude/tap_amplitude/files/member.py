@@ -93,7 +93,7 @@ class Member:
         return (self.form or self.look()) is Form.GZIP
 
     def look(self) -> Form:
-        """Look at its first bytes, and say what it is.
+        """Return what it is, by its first bytes.
 
         Raises:
             DamagedArchive: It cannot be read, or is nothing that is read.
@@ -106,10 +106,7 @@ class Member:
             return form
 
     def beginning(self, size: int) -> bytes:
-        """Read its first bytes, unpacked.
-
-        Args:
-            size: How many.
+        """Return its first bytes, unpacked.
 
         Raises:
             DamagedArchive: It cannot be read.
@@ -167,7 +164,7 @@ class Member:
             ) from error
 
     def _may_be_text(self, head: bytes) -> bool:
-        """Tell whether even an odd file is taken for text: each of its lines is told."""
+        """Return True if even an odd file is taken for text: each of its lines is reported."""
         is_named_text = not self.name.lower().endswith((".gz", ".zip")) and not self._is_foreign
         return bool(head) and is_named_text and not is_known_unread(head)
 
@@ -192,10 +189,7 @@ class Member:
             yield lines.number, lines.end()
 
     def blocks(self) -> Iterator[bytes]:
-        """Read the file as it is stored, to its end and its store's checksum.
-
-        Yields:
-            One block after the other.
+        """Yield the file block by block as it is stored, to its end and its store's checksum.
 
         Raises:
             DamagedArchive: It is cut off or corrupt.
@@ -205,10 +199,7 @@ class Member:
                 yield block
 
     def gzip_blocks(self) -> Iterator[bytes]:
-        """Read the file as a gzip file, packed once, whatever it is stored as.
-
-        Yields:
-            One block after the other.
+        """Yield the file block by block as a gzip file, packed once, whatever it is stored as.
 
         Raises:
             DamagedArchive: It is cut off or corrupt.
@@ -289,7 +280,7 @@ def _one_more(layers: int) -> int:
 
 
 def reason_of(error: Exception) -> str:
-    """Say in words what went wrong, even if the error has none."""
+    """Return in words what went wrong, even if the error has none."""
     return str(error) or type(error).__name__
 
 

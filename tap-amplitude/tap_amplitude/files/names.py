@@ -109,14 +109,7 @@ class ExportName:
 
 
 def read_name(name: str) -> ExportName | None:
-    """Read the name of a file.
-
-    Args:
-        name: A whole name; only its last part counts.
-
-    Returns:
-        What it says; None when it tells no export hour.
-    """
+    """Return what the name of a file says, by its last part; None when it tells no export hour."""
     base = base_of(name)
     base = away[1] if (away := _IN_ICLOUD.fullmatch(base)) else base
     match = _NAME.fullmatch(base) or _NAME.fullmatch(_COPY.sub("", base))
@@ -141,14 +134,7 @@ def read_name(name: str) -> ExportName | None:
 
 
 def ignorable(name: str) -> Why | None:
-    """Say why a file is not worth a look, whatever else its name says.
-
-    Args:
-        name: A whole name.
-
-    Returns:
-        None for all others.
-    """
+    """Return why a file is not worth a look, whatever else its name says; None for all others."""
     *folders, base = name.lower().replace("\\", "/").split("/")
     if base.startswith("._") or base in _LITTER_NAMES or not _LITTER_FOLDERS.isdisjoint(folders):
         return Why.LITTER
@@ -161,7 +147,7 @@ def ignorable(name: str) -> Why | None:
 
 
 def is_marker(name: str) -> bool:
-    """Tell whether a file that is no export file marks a finished hour of a bucket export.
+    """Return True if a file that is no export file marks a finished hour of a bucket export.
 
     Amplitude labels them `complete` (same page).
     """
@@ -169,7 +155,7 @@ def is_marker(name: str) -> bool:
 
 
 def is_packed(name: str) -> bool:
-    """Tell whether a file is packed in a form that is not read, whatever it holds."""
+    """Return True if a file is packed in a form that is not read, whatever it holds."""
     return _PACKED.search(name) is not None
 
 

@@ -30,13 +30,10 @@ class Rows(enum.Enum):
 
 
 def rows_in(beginning: bytes) -> Rows | None:
-    """Say what the rows of a file are.
+    """Return what the first readable row of a file is; None when it has no row.
 
     Args:
         beginning: Its first bytes, unpacked: JSON lines, an array, or objects on one line.
-
-    Returns:
-        What its first readable row is; None when it has no row.
     """
     text = beginning.decode(errors="replace")
     if not text.strip(_BEFORE_A_ROW + "]"):

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,48 +34,43 @@ class Listed:
     is_decoded: bool = False
 
 
-class Store(Protocol):
-    """Where exported files lie."""
+class Store:
+    """Where exported files lie.
 
-    @property
-    def origin(self) -> str:
-        """What to call it in messages: the address that the user gave."""
+    Attributes:
+        origin: What to call it in messages: the address that the user gave.
+        prefix: What goes before a name in messages: the .zip in which the files lie.
+        has_checksums: Reading a file to its end as it is stored compares a checksum of it.
+        is_remote: Its files are not on this machine.
+    """
 
-    @property
-    def prefix(self) -> str:
-        """What goes before a name in messages: the .zip in which the files lie."""
-
-    @property
-    def has_checksums(self) -> bool:
-        """Whether reading a file to its end as it is stored compares a checksum of it."""
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether its files are not on this machine."""
+    origin: str
+    prefix: str = ""
+    has_checksums: bool = False
+    is_remote: bool = False
 
     def files(self) -> Iterable[Listed]:
         """List all files."""
+        raise NotImplementedError
 
     def open(self, name: str) -> BinaryIO:
         """Open a file as it is stored."""
+        raise NotImplementedError
 
-    def local_path(self, name: str) -> Path | None:
-        """Where a file lies on this machine; None when it is no file of its own there."""
+    def local_path(self, name: str) -> Path | None:  # noqa: ARG002
+        """Return where a file lies on this machine; None when it is no file of its own there."""
+        return None
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Let go of what is open beside the files themselves."""
 
 
-class FolderStore:
+class FolderStore(Store):
     """The files in a folder and below; raises `OSError`.
 
     Args:
         path: The folder.
     """
-
-    prefix = ""
-    has_checksums = False
-    is_remote = False
 
     def __init__(self, path: Path) -> None:
         self.origin = str(path)
@@ -106,11 +101,8 @@ class FolderStore:
         return Path(self._path, name).open("rb")
 
     def local_path(self, name: str) -> Path:
-        """Where the file lies."""
+        """Return where the file lies."""
         return Path(self._path, name)
-
-    def close(self) -> None:
-        """Do nothing: the files are opened one by one."""
 
     def _listed(self, name: str) -> Listed:
         try:
@@ -137,6 +129,14 @@ class FileStore(FolderStore):
     def files(self) -> Iterator[Listed]:
         """List the file."""
         yield self._listed(self._file.name)
+
+    def open(self, name: str) -> BinaryIO:  # noqa: ARG002 - there is only one
+        """Open the file."""
+        return self._file.open("rb")
+
+    def local_path(self, name: str) -> Path:  # noqa: ARG002
+        """Return where the file lies."""
+        return self._file
 
 
 def _raise(error: OSError) -> None:

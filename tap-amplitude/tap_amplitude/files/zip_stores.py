@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from tap_amplitude.errors import FixConfiguration, HostileArchive, no_room
 from tap_amplitude.files.member import MAX_RATIO, RATIO_FREE_BYTES
 from tap_amplitude.files.spool import Spool
-from tap_amplitude.files.stores import Listed
+from tap_amplitude.files.stores import Listed, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
-
-    from tap_amplitude.files.stores import Store
 
 #: A .zip of daily .zip files of a .zip for each hour is the deepest that anybody has a reason for.
 _DEEPEST = 4
@@ -30,7 +28,7 @@ _MOST_OPEN = 8
 _BLOCK_BYTES = 1024 * 1024
 
 
-class ZipStore:
+class ZipStore(Store):
     """The files in a .zip; raises what `zipfile` raises.
 
     Args:
@@ -98,9 +96,6 @@ class ZipStore:
         archive = self._zips.open(self)
         index = self._repeated.get(name)
         return cast("BinaryIO", archive.open(name if index is None else archive.infolist()[index]))
-
-    def local_path(self, name: str) -> None:
-        """Return None: an entry is no file of its own."""
 
     def close(self) -> None:
         """Close all .zip files."""

@@ -147,12 +147,12 @@ class BatchFileWriter:
 
 
 def _plain(name: str) -> str:
-    """Give the last part of a file's name, in letters that no URL escapes."""
+    """Return the last part of a file's name, in letters that no URL escapes."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", re.split(r"[/\\]", name)[-1])[-_LONGEST_NAME:]
 
 
 def _reader_is_gone() -> bool:
-    """Tell whether the other end of our output is closed, without writing to it."""
+    """Return True if the other end of our output is closed, without writing to it."""
     if not hasattr(select, "poll"):
         return False
     poll = select.poll()

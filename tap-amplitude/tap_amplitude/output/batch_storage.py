@@ -59,11 +59,11 @@ class RunFolder:
         self._marked = now
 
     def url(self, name: str) -> str:
-        """Give the address of a file, as the Singer SDK reads it: nothing in it is escaped."""
+        """Return the address of a file, as the Singer SDK reads it: nothing in it is escaped."""
         return str(self._files.unstrip_protocol(f"{self._path}/{name}"))
 
     def link(self, source: Path | None, name: str) -> bool:  # noqa: ARG002
-        """Give a file of this machine a second name, which costs nothing; tell whether it did."""
+        """Give a file of this machine a second name, which is free; return True if it worked."""
         return False
 
     def write(self, name: str, blocks: Iterable[bytes]) -> None:
@@ -89,7 +89,7 @@ class RunFolder:
             raise
 
     def mark(self) -> None:
-        """Say now and then that the run is alive, for those who sweep."""
+        """Write now and then that the run is alive, for those who sweep."""
         if (now := _now()) - self._marked < _MARK_EVERY:
             return
         with _explained():
@@ -108,11 +108,7 @@ class RunFolder:
             return {path.rstrip("/").rpartition("/")[2] for path in paths} - {_RUNNING}
 
     def sweep(self) -> float:
-        """Remove the folders of dead runs.
-
-        Returns:
-            In how many seconds the rest can be judged; 0 when all is judged.
-        """
+        """Remove the folders of dead runs; return in how many seconds the rest can be judged."""
         with _explained():
             self._files.invalidate_cache()
             base = self._path.rpartition("/")[0]
@@ -178,14 +174,14 @@ class LocalRunFolder(RunFolder):
             self._lock = lock_folder(path)
 
     def url(self, name: str) -> str:
-        """Give the address of a file; only what would end the path of a URL is escaped."""
+        """Return the address of a file; only what would end the path of a URL is escaped."""
         path = f"{self._path}/{name}"
         for letter, escaped in (("%", "%25"), ("#", "%23"), ("?", "%3F")):
             path = path.replace(letter, escaped)
         return str(self._files.unstrip_protocol(path))
 
     def link(self, source: Path | None, name: str) -> bool:
-        """Give a file of this machine a second name, which costs nothing; tell whether it did."""
+        """Give a file of this machine a second name; return True if that worked."""
         if source is None:
             return False
         try:
@@ -222,13 +218,7 @@ class LocalRunFolder(RunFolder):
 
 
 def open_run_folder(storage: StorageTarget) -> RunFolder:
-    """Make the folder of a run.
-
-    Args:
-        storage: `batch_config.storage`.
-
-    Returns:
-        The folder, empty.
+    """Return the folder of a run in `batch_config.storage`, made and empty.
 
     Raises:
         TapError: It cannot be made.
@@ -242,7 +232,7 @@ def open_run_folder(storage: StorageTarget) -> RunFolder:
 
 @contextmanager
 def _explained(*, opening: bool = False) -> Iterator[None]:
-    """Tell a driver's failure in words; the drivers' errors have no common class."""
+    """Raise a driver's failure in words; the drivers' errors have no common class."""
     try:
         yield
     except TapError:

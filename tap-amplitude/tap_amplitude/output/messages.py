@@ -39,14 +39,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         self._pending = bytearray()
 
     def serialize_message(self, message: Message) -> bytes:
-        """Write a message as one line of JSON.
-
-        Args:
-            message: Any Singer message.
-
-        Returns:
-            The line, without its end.
-        """
+        """Return a message as one line of JSON, without its end."""
         return encode(message.to_dict())
 
     def write_message(self, message: Message) -> None:
@@ -64,15 +57,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def frame(self, stream: str, extracted: datetime) -> tuple[bytes, bytes]:
-        """Give what stands before and behind a record in its message.
-
-        Args:
-            stream: The stream of the record.
-            extracted: When the record was extracted.
-
-        Returns:
-            Both parts, for `write_record`.
-        """
+        """Return what stands before and behind a record in its message, for `write_record`."""
         message = RecordMessage(stream, {}, time_extracted=extracted)
         before, _, behind = self.serialize_message(message).rpartition(b"{}")
         return before, behind + b"\n"

@@ -19,14 +19,11 @@ if TYPE_CHECKING:
 
 
 def rejects_at(place: str, started: datetime) -> Rejects:
-    """Give the rejects of a run.
+    """Return what keeps the rejected lines of a run; nothing is made before the first of them.
 
     Args:
         place: A folder, or an address for fsspec: `rejects_path`.
         started: When the run began.
-
-    Returns:
-        What keeps rejected lines there; nothing is made before the first of them.
     """
     if is_address(place):
         return _RemoteRejects(place, started)

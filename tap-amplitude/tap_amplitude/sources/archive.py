@@ -144,14 +144,7 @@ class ArchiveSource:
         return self._reach.wants(member.app, member.hour)
 
     def read(self, hours: Iterable[Sequence[Member]]) -> Iterator[Sequence[Member]]:
-        """Give the files of hour after hour; each is verified before it is given.
-
-        Args:
-            hours: The files of each hour.
-
-        Yields:
-            What is to be read of them, which may be nothing.
-        """
+        """Yield the verified files of hour after hour, without those that are not to be read."""
         with ExitStack() as stack:
             stack.callback(self._archive.close)
             spool = Spool(self._settings.spool_path) if self._bucket else None

@@ -43,7 +43,7 @@ class Bookmark:
         export_until: First hour that the run does not read, so that a target can tell progress.
         export_from: Where the export began. None in older states.
         project: The digest of the project that was read by the API; empty when none was.
-        project_app: The number of that project, once a file of it told it.
+        project_app: The number of that project, once a file of it has shown it.
         covered: Whose hours are out; None in a state that does not say: an older one, or one that
             was set by hand.
     """
@@ -57,14 +57,11 @@ class Bookmark:
     covered: Coverage | None = None
 
     def first_hour(self, lookback_hours: int, start: datetime | None) -> datetime:
-        """Give the hour at which the next run begins.
+        """Return the hour at which the next run begins; it is not after the bookmark.
 
         Args:
             lookback_hours: How many hours before the bookmark to read again.
             start: The user's first hour; neither it nor the beginning of the export is passed.
-
-        Returns:
-            An hour that is not after the bookmark.
         """
         bounds = [bound for bound in (start, self.export_from) if bound]
         back = max([self.next_export_hour - lookback_hours * HOUR, *bounds])
@@ -99,16 +96,10 @@ class Bookmark:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Bookmark | None:
-        """Read the bookmark of a stream.
-
-        Args:
-            state: The stream's part of the Singer state.
-
-        Returns:
-            The bookmark, or None when there is none yet.
+        """Read the bookmark in a stream's part of the Singer state; None when there is none yet.
 
         Raises:
-            ValueError: When a value cannot be read; the text names it.
+            ValueError: A value cannot be read; the text names it.
         """
         if "next_export_hour" not in state:
             return None

@@ -32,15 +32,7 @@ class Note:
 
 
 def gap_before(bookmark: Bookmark, start: datetime | None) -> Note | None:
-    """Say that `start_date` lies before everything that the state knows of.
-
-    Args:
-        bookmark: What the state remembers.
-        start: The hour of `start_date`.
-
-    Returns:
-        A warning; None when nothing is missing, or nobody can know.
-    """
+    """Return a warning if `start_date` lies before everything that the state knows of."""
     if not (bookmark.export_from and start and start < bookmark.export_from):
         return None
     began = hour_text(bookmark.export_from)
@@ -54,15 +46,9 @@ def gap_before(bookmark: Bookmark, start: datetime | None) -> Note | None:
 
 
 def start_has_no_effect(next_hour: datetime, start: datetime | None) -> Note | None:
-    """Say that the state wins over `start_date`.
+    """Return the note that the state wins over `start_date`; None when both mean the same hour.
 
-    Args:
-        next_hour: Where the state goes on.
-        start: The hour of `start_date`.
-
-    Returns:
-        A note, a warning when more is read than `start_date` asks for; None when both mean the
-        same hour.
+    It is a warning when more is read than `start_date` asks for.
     """
     if not start or start == next_hour:
         return None
@@ -75,15 +61,7 @@ def start_has_no_effect(next_hour: datetime, start: datetime | None) -> Note | N
 
 
 def end_is_ahead(end: datetime | None, ready: datetime) -> Note | None:
-    """Say that `end_date` asks for hours that cannot be read yet.
-
-    Args:
-        end: The hour of `end_date`.
-        ready: First hour that Amplitude may not have finished loading.
-
-    Returns:
-        A note; None when everything can be read.
-    """
+    """Return the note that `end_date` asks for hours which cannot be read yet, if it does."""
     if end is None or end <= ready:
         return None
     return Note(
@@ -93,7 +71,7 @@ def end_is_ahead(end: datetime | None, ready: datetime) -> Note | None:
 
 
 def nothing_to_do(next_hour: datetime, end: datetime | None, ready: datetime) -> Note:
-    """Say why no hour is read.
+    """Return why no hour is read.
 
     Args:
         next_hour: The first hour that is not out.
@@ -109,7 +87,7 @@ def nothing_to_do(next_hour: datetime, end: datetime | None, ready: datetime) ->
 
 
 def state_is_adopted() -> Note:
-    """Say that the state is taken for that of the project at hand."""
+    """Return the note that the state is taken for that of the project at hand."""
     return Note(
         "The state does not say whose hours it holds: an older version wrote it, or `meltano "
         "state`. It is taken for that of this project, and says so from now on."
@@ -117,12 +95,7 @@ def state_is_adopted() -> Note:
 
 
 def switch_to_api(app: str, hour: datetime) -> Note:
-    """Say that the API goes on where exported files end.
-
-    Args:
-        app: Whose files they were.
-        hour: The first hour to ask for.
-    """
+    """Return the note that the API goes on at an hour, where exported files of an app end."""
     return Note(
         f"Hours before {hour_text(hour)} came from exported files{f' of app {app}' * bool(app)}; "
         "from there on Amplitude's API is asked."
@@ -130,12 +103,7 @@ def switch_to_api(app: str, hour: datetime) -> Note:
 
 
 def reads_again(first: datetime, new_from: datetime) -> Note | None:
-    """Say that hours before the state's come again.
-
-    Args:
-        first: The first hour that is asked for.
-        new_from: The first hour that is new.
-    """
+    """Return the note that hours before the state's come again, if any do."""
     hours = (new_from - first) // HOUR
     if hours <= 0:
         return None
@@ -146,12 +114,7 @@ def reads_again(first: datetime, new_from: datetime) -> Note | None:
 
 
 def files_again(files: int, hour: datetime) -> Note:
-    """Say that files come again.
-
-    Args:
-        files: How many.
-        hour: Of hours from this one on.
-    """
+    """Return the note that files of hours from one on come again."""
     return Note(
         f"`lookback_hours`: {count(files, 'file')} of hours from {hour_text(hour)} on come again, "
         "with the same `uuid`s."
@@ -159,7 +122,7 @@ def files_again(files: int, hour: datetime) -> Note:
 
 
 def files_are_adopted(bookmark: Bookmark, apps: Sequence[str]) -> Note:
-    """Say that hours of files are taken as read, because the state does not say whose it has."""
+    """Return the note that hours are taken as read, of a state that does not say whose it has."""
     return Note(
         "The state does not say whose hours it holds: an older version wrote it, or `meltano "
         f"state`. Hours before {hour_text(bookmark.next_export_hour)} are taken as read"
@@ -169,7 +132,7 @@ def files_are_adopted(bookmark: Bookmark, apps: Sequence[str]) -> Note:
 
 
 def switch_to_files(app: str) -> Note:
-    """Say that files go on where the API was read."""
+    """Return the note that files go on where the API was read."""
     whose = f" of app {app}" if app else ""
     return Note(
         f"The state has hours{whose} that were read from Amplitude's API; of exported files, those "
@@ -178,11 +141,7 @@ def switch_to_files(app: str) -> Note:
 
 
 def apps_are_new(first: Mapping[str, datetime]) -> Note:
-    """Say that apps are read from their own beginning.
-
-    Args:
-        first: The first hour of each.
-    """
+    """Return the note that apps are read from the first hour of each."""
     begin = min(first.values())
     return Note(
         f"New to the state: {_apps(sorted(first))}. Their files are read from their own first hour "
@@ -191,13 +150,7 @@ def apps_are_new(first: Mapping[str, datetime]) -> Note:
 
 
 def gap_after(app: str, end: datetime, begin: datetime) -> Note:
-    """Say that the files begin after the end of what is out.
-
-    Args:
-        app: Whose files.
-        end: The first hour that is not out.
-        begin: Their first hour.
-    """
+    """Return a warning that the files of an app begin after the end of what is out."""
     whose = f" of app {app}" if app else ""
     return Note(
         f"The files{whose} begin at {hour_text(begin)}, but the next hour in the state is "
@@ -208,7 +161,7 @@ def gap_after(app: str, end: datetime, begin: datetime) -> Note:
 
 
 def all_anew(app: str, files: int) -> Note:
-    """Say that files are taken for copies of those that were read."""
+    """Return the note that files are taken for copies of those that were read."""
     return Note(
         f"{count(files, 'file')}{f' of app {app}' if app else ''} of hours that are in the state "
         "were written after they were read. They are all that there are, and as many as were "
@@ -217,13 +170,7 @@ def all_anew(app: str, files: int) -> Note:
 
 
 def more_files(app: str, files: int, covered: Covered) -> Note:
-    """Say that there are more files of some hours than were read.
-
-    Args:
-        app: Whose files.
-        files: How many more.
-        covered: The range of hours.
-    """
+    """Return a warning that an app has more files in a range of hours than were read."""
     return Note(
         f"Left out: {count(files, 'file')}{f' of app {app}' if app else ''} that came after the "
         f"hours from {hour_text(covered.start)} to {hour_text(covered.end)} were read; nothing "
@@ -234,21 +181,12 @@ def more_files(app: str, files: int, covered: Covered) -> Note:
 
 
 def late_files(first: datetime, last: datetime) -> str:
-    """Return how to bring files that came late.
-
-    Args:
-        first: The first hour of them.
-        last: The last one.
-    """
+    """Return how to bring files that came late, from a first to a last hour."""
     return f"which would come after newer hours. {_to_bring(first, last + HOUR)}"
 
 
 def not_listed(days: Sequence[str]) -> Note | None:
-    """Say which objects of a bucket were not looked at.
-
-    Args:
-        days: Ranges of days.
-    """
+    """Return the note that objects of some ranges of days were not listed, if there are any."""
     if not days:
         return None
     return Note(

@@ -182,7 +182,7 @@ class HourlyStream(WholeHoursStream):
             raise
 
     def _report(self, left_out: LeftOut) -> None:
-        """Say what came of the run, and what it left out."""
+        """Log what came of the run, and what it left out."""
         rejects = self._rejects
         if self.hours_read:
             level = logging.WARNING if rejects and rejects.count else logging.INFO
@@ -195,7 +195,7 @@ class HourlyStream(WholeHoursStream):
             self.logger.log(level, sentence)
 
     def nothing_new(self) -> str:
-        """Say that there is nothing to read."""
+        """Return that there is nothing to read, in a sentence."""
         raise NotImplementedError
 
     def results(self) -> Iterator[str]:

@@ -120,37 +120,22 @@ FIGURES: Sequence[type[DailyStream]] = (ActiveUsersStream, AverageSessionLengthS
 
 
 def last_complete_day(now: datetime) -> date:
-    """Say which day is over, and loaded, in every time zone.
-
-    Args:
-        now: The present moment, in UTC.
-
-    Returns:
-        The last such day.
-    """
+    """Return the last day that is over, and loaded, in every time zone."""
     return (now - _COMPLETE_AFTER).date() - DAY
 
 
 def last_day_before(end: datetime) -> date:
-    """Say which day is the last one that is whole before a moment (UTC)."""
+    """Return the last day that is whole before a moment (UTC)."""
     return end.date() - DAY
 
 
 def first_day_again(following: date, hours: int) -> date:
-    """Say where to begin when some hours before a day are wanted again, rounded up to days."""
+    """Return where to begin when some hours before a day are wanted again, rounded up to days."""
     return following - timedelta(days=-(-hours // 24))
 
 
 def spans(first: date, last: date) -> Iterator[list[date]]:
-    """Cut a range of days into what one request asks for.
-
-    Args:
-        first: The first day.
-        last: The last day, included; before `first` there is nothing to ask for.
-
-    Yields:
-        The days of a request, in order: each day of the range once.
-    """
+    """Yield the days of each request, so that each day from the first to the last comes once."""
     days = [first + number * DAY for number in range((last - first).days + 1)]
     for start in range(0, len(days), DAYS_AT_ONCE):
         yield days[start : start + DAYS_AT_ONCE]

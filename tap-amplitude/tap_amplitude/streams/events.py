@@ -140,7 +140,7 @@ class EventsStream(HourlyStream):
             files.close()
 
     def batch_message(self, message: SDKBatchMessage) -> SDKBatchMessage:
-        """Say with the files what to do at a bad line, and what they are called in the source."""
+        """Add what to do at a bad line, and what the files are called in the source."""
         return FilesMessage(
             message.stream,
             message.encoding,
@@ -160,7 +160,7 @@ class EventsStream(HourlyStream):
         return None
 
     def nothing_new(self) -> str:
-        """Say that there are no events to read."""
+        """Return that there are no events to read."""
         return f"Nothing to export from {self.settings.place}, so there is nothing to do."
 
     def results(self) -> Iterator[str]:

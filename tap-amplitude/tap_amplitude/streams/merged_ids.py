@@ -65,7 +65,7 @@ class MergedIdsStream(HourlyStream):
         return member.take(strict_object, as_it_is)
 
     def nothing_new(self) -> str:
-        """Say that there are no new lists."""
+        """Return that there are no new lists."""
         return f"{self.settings.place} holds no new lists of merged users."
 
     def results(self) -> Iterator[str]:

@@ -44,7 +44,7 @@ class RejectShare:
         return self.rejected + self.records
 
     def __str__(self) -> str:
-        """Say how many of how many, and the share."""
+        """Return how many of how many, and the share."""
         percent = 100 * self.rejected / self.lines
         lines = count(self.lines, "line")
         return f"{self.rejected:,} of {lines} of `{self.stream}` ({percent:.4g} %)"

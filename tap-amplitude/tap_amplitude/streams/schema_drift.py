@@ -1,7 +1,7 @@
 """Fields of rows that the schema does not name: what the schema becomes (pure).
 
 A target with columns leaves out what no SCHEMA has named. So a field that Amplitude adds one day
-is told to it before the first record that holds something in it.
+is declared before the first record that holds something in it.
 """
 
 from __future__ import annotations
@@ -35,14 +35,9 @@ class SchemaDrift:
         self._learned: dict[str, list[str]] = {}
 
     def observe(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Look at a record.
+        """Return JSON schemas of a record's fields, to be added or to replace earlier ones.
 
-        Args:
-            record: It may have any fields.
-
-        Returns:
-            JSON schemas of fields, to be added or to take the place of earlier ones. Empty as a
-            rule; a field without a value says nothing about its type.
+        As a rule there are none; a field without a value says nothing about its type.
         """
         if self._known.issuperset(record):  # half the time of `record.keys() <= …`
             return {}
