@@ -101,7 +101,7 @@ class StreamFields:
         tells_group = is_nobodys and self.mapping.event is None
         note = note_group_event if tells_group else note_properties
         note(trace, self.mapping, record, event["properties"], groups)
-        note_the_rest(trace, record)
+        note_the_rest(trace, self.mapping, record)
 
     def left_open(self, schema: Mapping[str, Any]) -> dict[str, str]:
         """Return what stands for the parts that the mapping does not name, in words.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.posthog_columns import SOURCE, in_lower_case, object_of
+from target_posthog.formats.posthog_columns import COLUMNS, SOURCE, in_lower_case, object_of
 from target_posthog.formats.trace import NO_FIELD, OWN_NAME, Reason
 from target_posthog.model import is_empty
 from target_posthog.posthog.library import OWN_LIB
@@ -25,6 +25,8 @@ _COLUMNS_OF = {
     "$set": ("$set", "set", "people_set", "person_properties", "person"),
     "$set_once": ("$set_once", "set_once", "people_set_once", "person_properties", "person"),
 }
+#: What is written where the event has nothing of its own.
+_FILLED = frozenset({"$geoip_disable", SOURCE, *OWN_LIB, *_COLUMNS_OF})
 _ITS_OWN = "the event's own"
 
 
@@ -41,15 +43,15 @@ def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: Even
     trace.columns = {name.lower(): name for name in record if name not in columns}
     there = {name for name, value in columns.items() if not is_empty(value)}
     own = object_of(columns.get("properties"))
-    ids = [one for one in ("uuid", "id") if canonical_uuid(columns.get(one))]
+    source = "uuid" if "uuid" in there else "id"
+    has_uuid = canonical_uuid(columns.get(source)) is not None
+    whole = Reason(tuple(columns), "a UUIDv5 of the whole record")
     person = "distinct_id" if "distinct_id" in there else "properties.distinct_id"
     trace.parts = {
         "event": Reason(("event",), names.rule_of(columns["event"])),
         "distinct_id": Reason((person,), _ITS_OWN),
         "timestamp": Reason(("timestamp",), "in UTC"),
-        "uuid": Reason((ids[0],), _ITS_OWN)
-        if ids
-        else Reason(tuple(columns), "a UUIDv5 of the whole record"),
+        "uuid": Reason((source,), _ITS_OWN) if has_uuid else whole,
     }
     properties: Json = event["properties"]
     trace.properties = {name: _reason_of(name, own, there) for name in properties}
@@ -57,6 +59,12 @@ def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: Even
         trace.properties[SOURCE] = Reason(
             tuple(properties[SOURCE]), "what only the project knew that it came from"
         )
+    if "id" in there and "id" not in properties and source == "uuid":
+        trace.leave_out(["id"], "another name of `uuid`, which the event has")
+    covered = [name for name in there & own.keys() - COLUMNS if name not in _FILLED]
+    trace.leave_out(covered, "the event's own property of the name goes before it")
+    if source in there and not has_uuid and source not in properties:
+        trace.leave_out([source], "it is none")
     for holder in ("$set", "$set_once", "$unset", "$groups"):
         told = properties.get(holder)
         if isinstance(told, (dict, list)):
@@ -64,7 +72,7 @@ def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: Even
 
 
 def _reason_of(name: str, own: Json, there: set[str]) -> Reason:
-    if not is_empty(own.get(name)):
+    if not is_empty(own.get(name)) or (name in own and name not in _FILLED):
         return Reason((f"properties.{name}",), OWN_NAME)
     if columns := tuple(one for one in _COLUMNS_OF.get(name, ()) if one in there):
         return Reason(columns, "its place in PostHog")

@@ -15,7 +15,7 @@ from target_posthog.posthog.library import OWN_LIB
 from target_posthog.posthog.times import storable_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from target_posthog.formats.mappings import StreamMapping
     from target_posthog.formats.names import PropertyNames
@@ -143,13 +143,15 @@ def note_groups(trace: Trace, record: Mapping[str, Any], groups: Sequence[Group]
             trace.beside.update(dict.fromkeys(reason.sources, "told of its group"))
 
 
-def note_the_rest(trace: Trace, record: Mapping[str, Any]) -> None:
-    """Note the fields that the mapping takes nothing of."""
+def note_the_rest(trace: Trace, mapping: StreamMapping, record: Mapping[str, Any]) -> None:
+    """Note the fields of which nothing is taken, by the mapping or because they are ours."""
+    rule = "`streams`: not taken" if mapping.properties is not None else "written by this target"
     reasons = (*trace.parts.values(), *trace.properties.values(), *trace.inside.values())
+    reasons = tuple(one for one in reasons if one.rule != _WHOLE)
     used = {source.partition(".")[0] for one in reasons for source in one.sources}
     used |= {source for one in reasons for source in one.sources}
     used |= {path.partition(".")[0] for path in trace.beside}
-    trace.leave_out((name for name in record if name not in used), "`streams`: not taken")
+    trace.leave_out((name for name in record if name not in used), rule)
 
 
 def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json) -> None:
@@ -162,34 +164,38 @@ def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json)
         after: the same, as the settings want them.
     """
     why, inside = trace.properties, trace.inside
-    held_back = Reason(("$set", "$set_once"), "`user_properties`: not told of the person")
-    renamed = {names.renames[name]: name for name in before if name in names.renames}
+    told = (why[name] for name in _OF_PERSON if name in why)
+    sources = [source for one in (*told, *inside.values()) for source in one.sources]
+    held_back = Reason(
+        tuple(dict.fromkeys(sources)), "`user_properties`: not told of the person as it is"
+    )
+    renamed = _renamed(before, names)
     trace.properties = {
         name: why[name] if name in before else _after(name, renamed, why, held_back)
         for name in after
     }
-    gone = (
-        before.keys() - after.keys() - renamed.keys() - {renamed[n] for n in renamed if n in after}
-    )
-    for name in gone - _HOLDERS:
+    kept = {renamed[name] for name in after if name in renamed}
+    for name in before.keys() - after.keys() - kept - _HOLDERS:
         trace.leave_out(why[name].sources, SKIPPED)
-    trace.inside = {}
     known = {name: one for (_, name), one in inside.items()}
-    for holder in _HOLDERS & after.keys():
-        told = after[holder] if isinstance(after[holder], dict) else ()
-        trace.inside |= {
-            (holder, name): inside.get((holder, name))
-            or known.get(name)
-            or _after(
-                name, {names.renames[o]: o for o in known if o in names.renames}, known, held_back
-            )
-            for name in told
-        }
+    renamed = _renamed(known, names)
+    trace.inside = {
+        (holder, name): inside.get((holder, name), known.get(name))
+        or _after(name, renamed, known, held_back)
+        for holder in _HOLDERS & after.keys()
+        if isinstance(after[holder], dict)
+        for name in after[holder]
+    }
     still = {source for one in trace.inside.values() for source in one.sources}
     if "user_properties" in after and "user_properties" not in before:
         still |= {source for one in inside.values() for source in one.sources}
     for one in inside.values():
         trace.leave_out((source for source in one.sources if source not in still), SKIPPED)
+
+
+def _renamed(properties: Iterable[str], names: PropertyNames) -> dict[str, str]:
+    """Return the old name by each new one that the user wants."""
+    return {names.renames[name]: name for name in properties if name in names.renames}
 
 
 def _after(name: str, renamed: Mapping[str, str], why: Reasons, other: Reason) -> Reason:
@@ -198,6 +204,7 @@ def _after(name: str, renamed: Mapping[str, str], why: Reasons, other: Reason) -
     return Reason(why[renamed[name]].sources, f"renamed by `property_names` ({renamed[name]})")
 
 
+_OF_PERSON = ("$set", "$set_once", "$unset")
 #: What PostHog is told of people and groups by properties.
 _HOLDERS = frozenset({"$set", "$set_once", "$groups", "$group_set"})
 

@@ -90,7 +90,9 @@ def test_notes_change_nothing_and_explain_everything(one: Json, options: Options
 def _unexplained(one: Json, trace: Trace) -> list[str]:
     """Return the fields that hold something of which nothing is said."""
     reasons = (*trace.parts.values(), *trace.properties.values(), *trace.inside.values())
-    told = {trace.path_of(source) for reason in reasons for source in reason.sources}
+    # A uuid of the whole row tells of no field in particular.
+    single = [reason for reason in reasons if "whole" not in reason.rule]
+    told = {trace.path_of(source) for reason in single for source in reason.sources}
     told |= {trace.path_of(path) for path in (*trace.left_out, *trace.beside)}
     return [
         path for path in _paths(one, trace) if path not in told and _head(path, one) not in told
