@@ -18,6 +18,7 @@ from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.support.documents import ROOT
 from tests.support.processes import run_target, start
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in, record, records, schema
@@ -32,6 +33,7 @@ TIME = "2024-01-01T00:00:00.000000Z"
 LONG = "n" * 201
 RENAME = {"event_names": [{"from": LONG, "to": "short"}]}
 LINK = Link("u1", "d1")
+SCHEMA_OF_EVENTS = ROOT / "tap-amplitude/tap_amplitude/schemas/events.json"
 
 
 def replay(config: Json, folder: Path, *arguments: str) -> Finished:
@@ -556,3 +558,25 @@ def test_a_map_that_leaves_a_stream_out_leaves_its_rejects_out(
     assert counts_in(finished.stderr)["skipped"] == 1
     assert sent(capture) == []
     assert names_in(tmp_path) == ["target-posthog-1.jsonl.replayed"]
+
+
+@pytest.mark.parametrize("maps", [{}, {"stream_maps": {"*": {"user_id": "md5(user_id)"}}}])
+def test_a_flattened_stream_is_flattened_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture, maps: Json
+) -> None:
+    """A rejected row becomes what its neighbour became, by the tap's own schema."""
+    flat = config | {"flattening_enabled": True, "flattening_max_depth": 2} | maps
+    shared: Json = {"user_id": "u1", "device_id": None, "amplitude_id": 7}
+    shared["event_properties"] = {"a": {"b": [1]}}
+    properties = json.loads(SCHEMA_OF_EVENTS.read_text())["properties"]
+    messages = [
+        {"type": "SCHEMA", "stream": "events", "schema": {"properties": properties}}
+        | {"key_properties": ["uuid"]},
+        record(row(1, **shared)),
+        record(row(2, **shared, event_type=LONG)),
+    ]
+    run_target(flat, messages, tmp_path).checked()
+    replay(flat | RENAME, tmp_path).checked()
+    usual, replayed = (event["properties"] for event in capture.events)
+    differ = {name for name in usual.keys() | replayed if usual.get(name) != replayed.get(name)}
+    assert differ <= {"$amplitude_event_type", "server_upload_time"}
