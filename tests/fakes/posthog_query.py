@@ -20,6 +20,7 @@ from tests.fakes.posthog_server import LocalServer
 from tests.fakes.posthog_warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from types import TracebackType
 
@@ -147,7 +148,7 @@ class PosthogQuery:
                 self._under_way -= 1
 
     def _handle(self, incoming: Incoming, query: str | None, refresh: object) -> Answer:
-        refusal = self._refusal(incoming)
+        refusal = _refusal(incoming, self.key, {str(self.project), "@current"})
         if refusal is not None:
             return refusal
         if query is None:
@@ -161,33 +162,6 @@ class PosthogQuery:
             return self._cached[query]
         except HogQLError as error:
             return _refused(400, "validation_error", "illegal_hogql", str(error))
-
-    def _refusal(self, incoming: Incoming) -> Answer | None:
-        """Return what PostHog answers to whoever may not ask."""
-        path = _PATH.fullmatch(incoming.path)
-        if path is None:
-            return _refused(404, "invalid_request", "not_found", "Endpoint not found.")
-        if incoming.method != "POST":
-            detail = f'Method "{incoming.method}" not allowed.'
-            return _refused(405, "invalid_request", "method_not_allowed", detail)
-        refusal = self._refusal_of_key(incoming.headers.get("Authorization", ""))
-        if refusal is not None:
-            return refusal
-        if path[1] not in {str(self.project), "@current"}:
-            return _refused(404, "invalid_request", "not_found", "Project not found.")
-        return None
-
-    def _refusal_of_key(self, given: str) -> Answer | None:
-        if not given:
-            detail = "Authentication credentials were not provided."
-            return _refused(401, "authentication_error", "not_authenticated", detail)
-        if given == f"Bearer {self.key}_of_another_scope":
-            detail = "API key missing required scope 'query:read'"
-            return _refused(403, "authentication_error", "permission_denied", detail)
-        if given != f"Bearer {self.key}":
-            detail = "Personal API key found in request Authorization header is invalid."
-            return _refused(401, "authentication_error", "authentication_failed", detail)
-        return None
 
     def _run(self, query: str) -> Answer:
         sql = self._printer.print(query)
@@ -224,6 +198,41 @@ class PosthogQuery:
             if self.merged:
                 self._warehouse.merge()
         return self._warehouse
+
+
+def _refusal(incoming: Incoming, key: str, projects: Collection[str]) -> Answer | None:
+    """Return what PostHog answers to whoever may not ask.
+
+    Args:
+        incoming: the request.
+        key: the personal API key that may.
+        projects: what the project is called in a path.
+    """
+    path = _PATH.fullmatch(incoming.path)
+    if path is None:
+        return _refused(404, "invalid_request", "not_found", "Endpoint not found.")
+    if incoming.method != "POST":
+        detail = f'Method "{incoming.method}" not allowed.'
+        return _refused(405, "invalid_request", "method_not_allowed", detail)
+    refusal = _refusal_of_key(incoming.headers.get("Authorization", ""), key)
+    if refusal is not None:
+        return refusal
+    if path[1] not in projects:
+        return _refused(404, "invalid_request", "not_found", "Project not found.")
+    return None
+
+
+def _refusal_of_key(given: str, key: str) -> Answer | None:
+    if not given:
+        detail = "Authentication credentials were not provided."
+        return _refused(401, "authentication_error", "not_authenticated", detail)
+    if given == f"Bearer {key}_of_another_scope":
+        detail = "API key missing required scope 'query:read'"
+        return _refused(403, "authentication_error", "permission_denied", detail)
+    if given != f"Bearer {key}":
+        detail = "Personal API key found in request Authorization header is invalid."
+        return _refused(401, "authentication_error", "authentication_failed", detail)
+    return None
 
 
 def _query_of(incoming: Incoming) -> str | None:

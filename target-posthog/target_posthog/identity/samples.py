@@ -51,7 +51,12 @@ def _behind(ledger: Ledger, place: str, wanted: int) -> sa.Select[tuple[str, str
     table = DEVICES.c
     return (
         sa.select(table.device_id, table.user_id)
-        .where(table.project == ledger.project, table.device_id >= place)
+        .where(
+            table.project == ledger.project,
+            table.device_id >= place,
+            # A user claims its own id, so that it is nobody's device.
+            table.device_id != table.user_id,
+        )
         .order_by(table.device_id)
         .limit(wanted)
     )

@@ -1,0 +1,71 @@
+"""Records of other taps, which have no export hour, compared by day and name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.support.processes import run_target
+from tests.support.reconciling import reconcile
+from tests.support.singer import record, schema, state
+from tests.target.reconcile.test_real_runs import HOURS, foreign, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.fakes.posthog_query import PosthogQuery
+    from tests.support.singer import Json
+
+
+def order(number: int, **changes: Any) -> Json:
+    """Return a record of a shop's tap."""
+    made = {
+        "id": number,
+        "customer": f"c{number % 3}",
+        "created_at": f"2024-01-02T00:00:{number:02}Z",
+    }
+    return {**made, **changes}
+
+
+def run_shop(config: Json, folder: Path, *orders: Json) -> None:
+    """Send records of a shop's tap."""
+    own = config | {"streams": {"orders": {"distinct_id": "customer", "timestamp": "created_at"}}}
+    head = schema("orders", key="id", id={}, customer={}, created_at={})
+    written = [head, *(record(one, "orders") for one in orders), state({"bookmarks": {"at": 1}})]
+    run_target(own, written, folder).checked()
+
+
+def test_other_taps_are_compared_by_day_and_name(
+    tmp_path: Path, config: Json, capture: PosthogCapture, api: PosthogQuery
+) -> None:
+    """Beside hours of Amplitude and the live events of the same name."""
+    run(config, tmp_path, HOURS)
+    run_shop(config, tmp_path, *map(order, range(12)))
+    live = {**foreign(1, **{"$lib": "web"}), "event": "orders"}
+    capture.events.append({**live, "timestamp": "2024-01-02T09:00:00.000000Z"})
+    compared = reconcile(config, tmp_path, "--json")
+    assert (compared.exit_code, compared.totals) == (0, (36, 36, 0, 0)), compared.stdout
+    shop = next(one for one in capture.events if one["event"] == "orders")
+    api.loses = {shop["uuid"]}
+    lost = reconcile(config, tmp_path, "--json")
+    assert (lost.exit_code, lost.totals) == (3, (36, 35, 1, 0))
+    (difference,) = lost.json["differences"]
+    assert (difference["hour"], difference["day"]) == (None, "2024-01-02")
+    assert difference["command"] == "meltano run --full-refresh TAP target-posthog"
+
+
+def test_events_that_name_another_library_are_there_or_missing_and_never_extra(
+    tmp_path: Path, config: Json, capture: PosthogCapture, api: PosthogQuery
+) -> None:
+    """PostHog's own exports keep what they name, as the project's live events do."""
+    exported = [{**foreign(number, **{"$lib": "web"}), "event": "opened"} for number in range(5)]
+    own = config | {"source_format": "posthog"}
+    head = schema("exported", key="uuid", **{key: {} for key in exported[0]})
+    written = [head, *(record(one, "exported") for one in exported)]
+    run_target(own, written, tmp_path).checked()
+    capture.events.append({**foreign(99, **{"$lib": "web"}), "event": "opened"})
+    compared = reconcile(own, tmp_path, "--json")
+    assert (compared.exit_code, compared.totals) == (0, (5, 5, 0, 0)), compared.stdout
+    api.loses = {exported[0]["uuid"], exported[1]["uuid"]}
+    lost = reconcile(own, tmp_path, "--json")
+    assert (lost.exit_code, lost.totals) == (3, (5, 4, 1, 0))
