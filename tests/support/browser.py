@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +66,9 @@ class Seen:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start a browser with an empty profile."""
+    # Loaded only here: every test process asks this module what is slow.
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_FLAGS))
         yield started
