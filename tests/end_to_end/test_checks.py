@@ -56,7 +56,7 @@ def test_the_check_of_the_tap_sees_what_a_run_sees(
     right = project.meltano(
         "invoke", "tap-amplitude:test", "--state", "state.json", settings=shell
     ).checked()
-    assert "The next run goes on at 2024-02-29T00:00:00Z." in right.stdout
+    assert "Its next hour is 2024-02-29T00:00:00Z." in right.stdout
     assert "Hour 2024-02-29T00Z: " in right.stdout
     assert '"uuid"' not in right.stdout
 

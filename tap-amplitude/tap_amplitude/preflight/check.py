@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tap_amplitude.common.findings import Finding, Level
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.files import archive_findings
 from tap_amplitude.preflight.given import settings_findings
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tap_amplitude.common.findings import Finding
     from tap_amplitude.preflight.given import Given
     from tap_amplitude.state.bookmark import Bookmark
 
@@ -45,7 +45,9 @@ def check(
     yield from settings_findings(given)
     settings = _settings_of(given, regions)
     if settings.archive_path is None:
-        yield from _of_project(given, settings, bookmark, now, user_agent, regions, has_state)
+        questions = AmplitudeQuestions(settings, user_agent, regions=regions)
+        yield from _of_project(given, settings, bookmark, now, questions)
+        yield from state_findings(bookmark, is_given=has_state)
     else:
         yield from state_findings(bookmark, is_given=has_state)
         if given.has_dates and not given.is_wrong("archive_path"):
@@ -66,9 +68,7 @@ def _of_project(
     settings: Settings,
     bookmark: Bookmark | None,
     now: datetime,
-    user_agent: str,
-    regions: Mapping[str, str],
-    has_state: bool,  # noqa: FBT001 - of `check`
+    questions: AmplitudeQuestions,
 ) -> Iterator[Finding]:
     hour = ready_until(now) - HOUR
     findings: list[Finding] = []
@@ -79,8 +79,5 @@ def _of_project(
         if plan is not None and plan.window.hours > 0:
             hour = plan.window.start
     if given.has_keys:
-        questions = AmplitudeQuestions(settings, user_agent, regions=regions)
         yield from questions.findings(hour)
     yield from findings
-    if not any(one.area == "state" and one.level is Level.FIX for one in findings):
-        yield from state_findings(bookmark, is_given=has_state)

@@ -10,7 +10,7 @@ from tap_amplitude.errors import FixConfiguration
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.state.coverage import NAMELESS_PROJECT
-from tap_amplitude.state.notes import count
+from tap_amplitude.state.notes import count, end_is_ahead, nothing_to_do
 from tap_amplitude.validation import rounded_dates
 from tap_amplitude.windows import HOUR, Window, ceil_to_hour, hour_text, ready_until
 
@@ -57,15 +57,11 @@ def api_plan(
         plan = plan_project(bookmark, settings, now, project=digest)
     except FixConfiguration as error:
         return None, [Finding("state", Level.FIX, error.happened, error.remedy)]
-    notes = [
-        Finding("dates", Level.NOTE, note.text) for note in plan.notes if not _is_end(note.text)
-    ]
-    return plan, [*range_findings(plan.window, now, end=settings.end), *notes]
-
-
-def _is_end(text: str) -> bool:
+    ready = ready_until(now)
     # `range_findings` says the same with more.
-    return text.startswith(("`end_date` is ", "The next hour is "))
+    said = {end_is_ahead(settings.end, ready), nothing_to_do(plan.new_from, settings.end, ready)}
+    notes = [Finding("dates", Level.NOTE, note.text) for note in plan.notes if note not in said]
+    return plan, [*range_findings(plan.window, now, end=settings.end), *notes]
 
 
 def range_findings(
@@ -158,7 +154,7 @@ def state_findings(bookmark: Bookmark | None, *, is_given: bool) -> Iterator[Fin
     yield Finding(
         "state",
         Level.OK,
-        f"The next run goes on at {hour_text(bookmark.next_export_hour)}.{holds}",
+        f"Its next hour is {hour_text(bookmark.next_export_hour)}.{holds}",
     )
 
 

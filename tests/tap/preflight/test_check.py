@@ -286,7 +286,7 @@ def test_a_state_tells_whose_it_is_and_where_the_next_run_begins(
     findings = found(config, api.url, bookmark=bookmark_of(api, 20))
     (told,) = of(findings, "state", Level.OK)
     assert told == (
-        "The next run goes on at 2024-01-01T20:00:00Z. It holds hours of app 123 from "
+        "Its next hour is 2024-01-01T20:00:00Z. It holds hours of app 123 from "
         "2024-01-01T00:00:00Z to 2024-01-01T20:00:00Z (exclusive)."
     )
     assert "4 hours" in of(findings, "dates", Level.OK)[0]

@@ -68,7 +68,7 @@ def test_a_state_is_read_as_the_tap_and_as_meltano_write_it(tmp_path: Path, form
     written = state if form == "tap" else {"singer_state": state}
     (tmp_path / "known.json").write_text(json.dumps(written))
     run = run_tap(tmp_path, config, "--test", "--state", str(tmp_path / "known.json")).checked()
-    assert "The next run goes on at 2024-01-01T02:00:00Z." in run.stdout
+    assert "Its next hour is 2024-01-01T02:00:00Z." in run.stdout
     assert "1 file of app 123 would be read" in run.stdout
     assert '"next_export_hour"' not in run.stdout
 

@@ -10,7 +10,9 @@ import pytest
 
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.table import Book
+from target_posthog.commands.estimate import _USUAL_SPEED
 from target_posthog.identity.ledger import Ledger
+from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import start
 from tests.target.estimate.test_weights import SOUND
 
@@ -93,3 +95,9 @@ def test_what_cannot_be_estimated_ends_with_2(
     assert (run.exit_code, run.stdout) == (2, "")
     assert words in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_the_usual_speed_is_the_one_that_the_readme_tells() -> None:
+    """Measured by `make bench`; nobody is told another one."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert f"about {_USUAL_SPEED:,.0f} events a second on two cores" in readme
