@@ -7,27 +7,22 @@ rename puts what is left in its place. A crash before it leads to the same uuids
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import tempfile
 import time
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
-from typing_extensions import override
 
-from target_posthog.cli import run
-from target_posthog.commands.mapped_records import MappedRecords
+from target_posthog.commands.options import config_option, leave_with
+from target_posthog.commands.replay_target import ReplayTarget
 from target_posthog.common.remote_lines import folder_of, is_address
-from target_posthog.common.signals import SIGNALS, StoppedBySignal
+from target_posthog.common.signals import StoppedBySignal
 from target_posthog.end_of_run import block_of
 from target_posthog.errors import RunAgain, TargetPosthogError
-from target_posthog.formats.converter import AMPLITUDE_FIELDS
-from target_posthog.model import AddedEvent, Converted, Json, Link, Rejected, Skipped
-from target_posthog.posthog.events import OutgoingEvent, prepare
+from target_posthog.model import AddedEvent, Converted, Link, Rejected, Skipped
+from target_posthog.posthog.events import prepare
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import (
     files_in,
@@ -41,16 +36,11 @@ from target_posthog.rejects.files import (
 from target_posthog.rejects.lines import OtherLine, RecordLine, code_of, line_of
 from target_posthog.rejects.names import is_of_another, owner_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
-from target_posthog.rejects.writer import Rejects, is_ours
-from target_posthog.sinks import PosthogSink
+from target_posthog.rejects.writer import is_ours
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
-
-    from target_posthog.input.intake import Outcome
-    from target_posthog.runtime import Runtime
 
 logger = logging.getLogger("target-posthog")
 
@@ -62,10 +52,6 @@ _NEXT = (
 )
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
-_REPEATED = Skipped("duplicate")
-#: A rejected Amplitude row may lack either of the two; its stream's schema has both.
-_AMPLITUDE_SCHEMA: Json = {"properties": {name: {} for name in sorted(AMPLITUDE_FIELDS)}}
-_OPEN_SCHEMA: Json = {"properties": {}}
 
 
 class _Stopped(TargetPosthogError):
@@ -75,140 +61,6 @@ class _Stopped(TargetPosthogError):
         self.exit_code = error.exit_code
         self.saved = _FILES_ARE_SAFE if error.saved else ""
         super().__init__(error.happened, error.remedy)
-
-
-class _Remaining(Rejects):
-    """The rejects of a replay: the lines that stay in the file, and which events they are."""
-
-    lines = 0
-
-    def begin(self, path: Path) -> None:
-        """Write what remains of the next file to `path`."""
-        self.write_to(path)
-        self.lines, self.uuids = 0, set[Any]()
-
-    @override
-    def write(self, rejected: Rejected, record: Json | str) -> None:
-        super().write(rejected, record)
-        if rejected.stage == "send" and isinstance(record, dict):
-            self.uuids.add(record.get("uuid"))
-
-    @override
-    def keep(self, line: bytes) -> None:
-        super().keep(line)
-        self.lines += 1
-
-
-class _ReplaySink(PosthogSink):
-    """Sends what several runs rejected once.
-
-    Args:
-        target: the target, which knows what was sent.
-        stream_name, schema, key_properties: see `PosthogSink`.
-    """
-
-    def __init__(
-        self,
-        target: ReplayTarget,
-        stream_name: str,
-        schema: Json,
-        key_properties: Sequence[str] | None,
-    ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
-        self._is_new = target.is_new
-
-    @override
-    def outcome_of(self, record: Json) -> Outcome:
-        outcome = super().outcome_of(record)
-        is_repeat = isinstance(outcome, OutgoingEvent) and not self._is_new(outcome)
-        return _REPEATED if is_repeat else outcome
-
-
-class ReplayTarget(TargetPosthog):
-    """The target without a tap: its settings, its conversion and its delivery."""
-
-    default_sink_class = _ReplaySink
-
-    @classmethod
-    @override
-    def get_singer_command(cls) -> click.Command:
-        return command
-
-    @override
-    def _open(self) -> Runtime:
-        # A replay writes no more than it reads, so it cannot fill the disk.
-        self._config["max_reject_ratio"] = 1.0
-        self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
-        self._sent: set[bytes] = set()
-        self._mapped = MappedRecords(self)
-        return super()._open()
-
-    @override
-    def _open_rejects(self, started: datetime) -> Rejects:
-        # The first file to be replayed says where.
-        self.remaining = _Remaining(Path(), started)
-        return self.remaining
-
-    def begin(self) -> None:
-        """Begin without a tap: what was sent before is in the ledger."""
-        self._begin(goes_on=True)
-
-    def show_progress(self) -> None:
-        """Show it, if it is time."""
-        self._show_progress()
-
-    def is_new(self, event: OutgoingEvent) -> bool:
-        """Return True if this very event was not met before: two runs may have rejected it."""
-        # It is not lost for a twin: a digest of 128 bits has none.
-        digest = blake2b(event.body, digest_size=16).digest()
-        is_new = digest not in self._sent
-        self._sent.add(digest)
-        return is_new
-
-    def take_message(self, message: Json) -> None:
-        """Take a message as of a tap."""
-        if message["type"] == "SCHEMA":
-            self.take_schema(message)
-        else:
-            self.take_record(message)
-
-    def send(self, line: RecordLine, stream: str | None) -> bool:
-        """Send a record; return False when its stream would have to be guessed.
-
-        Args:
-            line: the record's.
-            stream: of records that are no Amplitude rows, where their line does not say.
-        """
-        name, schema = self._stream_of(line, stream)
-        if name is None:
-            return False
-        if self.changes_records:
-            self._mapped.send(
-                name,
-                line.record,
-                schema=schema,
-                key_properties=line.key_properties,
-                mapped_to=line.mapped_to,
-            )
-        else:
-            self._sink(name, line.key_properties, schema).process_record(line.record, {})
-        return True
-
-    def _stream_of(self, line: RecordLine, stream: str | None) -> tuple[str | None, Json]:
-        """Return the stream of a record, and what is known of its schema."""
-        source_format = self.config["source_format"]
-        may_be_row = line.needs_no_key and source_format != "fields"
-        if may_be_row and line.record.keys() & AMPLITUDE_FIELDS:
-            return line.stream or "events", _AMPLITUDE_SCHEMA
-        if line.stream is None and source_format in {"amplitude", "posthog"}:
-            return "events", _OPEN_SCHEMA
-        return line.stream or stream, _OPEN_SCHEMA
-
-    def _sink(self, stream: str, key: tuple[str, ...], schema: Json) -> PosthogSink:
-        known = (stream, key, *schema["properties"])
-        if known not in self.sinks:
-            self.sinks[known] = _ReplaySink(self, stream, {"type": "object", **schema}, key)
-        return self.sinks[known]
 
 
 class _FileReplay:
@@ -432,13 +284,7 @@ class Replay:
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})
 @click.version_option(package_name=TargetPosthog.name)
-@click.option(
-    "--config",
-    multiple=True,
-    is_eager=True,
-    callback=TargetPosthog.cb_config,
-    help="The target's configuration file, or 'ENV' for environment variables.",
-)
+@config_option
 @click.option("--stream", help="The stream of records that are no Amplitude rows.")
 @click.option(
     "--code",
@@ -469,6 +315,4 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
 
 def main() -> NoReturn:
     """Run the command and leave with its exit code (see `errors`)."""
-    os.umask(0o077)  # see `__main__`
-    SIGNALS.listen()
-    sys.exit(run(ReplayTarget.cli, ReplayTarget.name, reads_a_tap=False))
+    leave_with(command)

@@ -44,6 +44,16 @@ def name(value: str) -> Markup:
     return Markup(f"<bdi>{text(value)}</bdi>" if value.strip() else f"<code>“{text(value)}”</code>")
 
 
+def code(words: str) -> Markup:
+    """Return a text whose words in backticks are code."""
+    parts = words.split("`")
+    return Markup(
+        "".join(
+            f"<code>{text(one)}</code>" if at % 2 else text(one) for at, one in enumerate(parts)
+        )
+    )
+
+
 def element(tag: str, *children: object, **attributes: str) -> Markup:
     """Return an element; an attribute's name may end with `_`, and has `-` for `_`."""
     shown = "".join(

@@ -7,8 +7,8 @@ import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from target_posthog.report.html import Markup, element, joined, text
-from target_posthog.report.sections import code, sections
+from target_posthog.report.html import Markup, code, element, joined, text
+from target_posthog.report.sections import sections
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

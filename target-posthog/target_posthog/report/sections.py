@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.rejects.codes import CODES, remedy_of
 from target_posthog.report.charts import days_chart, names_chart, pace_chart
 from target_posthog.report.figures import MOST_NAMES, MOST_SHOWN
-from target_posthog.report.html import Column, Markup, behind, element, joined, name, table, text
+from target_posthog.report.html import Column, Markup, behind, code, element, joined, name, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,16 +50,6 @@ def sections(figures: Figures, draw: Draw) -> Iterator[tuple[str, str, Markup]]:
     yield "people", "People", _people(figures)
     yield "hours", "Export hours", _hours(figures)
     yield "speed", "Speed", _speed(figures, draw)
-
-
-def code(words: str) -> Markup:
-    """Return a text whose words in backticks are code."""
-    parts = words.split("`")
-    return Markup(
-        "".join(
-            f"<code>{text(one)}</code>" if at % 2 else text(one) for at, one in enumerate(parts)
-        )
-    )
 
 
 def _totals(figures: Figures) -> Markup:

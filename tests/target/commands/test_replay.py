@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.commands.replay import Replay, ReplayTarget
+from target_posthog.commands.replay import Replay
+from target_posthog.commands.replay_target import ReplayTarget
 from target_posthog.errors import RunAgain
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import GroupState, Link
