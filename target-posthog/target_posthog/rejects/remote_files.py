@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import fsspec  # type: ignore[import-untyped]
@@ -31,6 +32,8 @@ class RemoteRejectFiles:
     def __init__(self, place: str, folder: Path) -> None:
         self._place = place
         self._folder = folder
+        #: What the files were, as digests.
+        self._fetched: dict[str, bytes] = {}
         keep_drivers_quiet()
         with self._explained():
             self._files, self._root = fsspec.core.url_to_fs(place)
@@ -60,6 +63,7 @@ class RemoteRejectFiles:
         path = self._local(name)
         with self._explained():
             self._files.get_file(name, str(path))
+        self._fetched[name] = _digest_of(path)
         return path
 
     def lines(self, name: str) -> Iterator[bytes]:
@@ -80,16 +84,16 @@ class RemoteRejectFiles:
             FixConfiguration: it cannot be written.
         """
         path = self._local(name)
+        left = _digest_of(path) if path.exists() else None
+        if left == self._fetched[name]:
+            return
         with self._explained():
-            before = self._files.cat_file(name)
-            left = path.read_bytes() if path.exists() else b""
-            if left == before:
-                return
-            self._files.pipe_file(f"{name}.replayed", before)
-            if left:
-                self._files.pipe_file(name, left)
-            else:
+            # Not through memory: a file may be large.
+            self._files.copy(name, f"{name}.replayed")
+            if left is None:
                 self._files.rm_file(name)
+            else:
+                self._files.put_file(str(path), name)
 
     def _local(self, name: str) -> Path:
         return self._folder / name.rpartition("/")[2]
@@ -104,3 +108,11 @@ class RemoteRejectFiles:
                 f"The rejects at {self._place} cannot be used: {reason}.",
                 "Check the address, the bucket's credentials, and that its driver is installed.",
             ) from error
+
+
+def _digest_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        digest = blake2b()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.digest()
