@@ -44,7 +44,7 @@ from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
     from types import FrameType
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, SDKBatchMessage
@@ -230,12 +230,13 @@ class WholeHoursStream(SdkStream):
     #: Whether `write_files` writes the messages when nothing changes the records.
     writes_files: ClassVar[bool] = False
 
-    def write_files(self, writer: MessageWriter) -> Iterator[int]:
-        """Write all records of the run; yield how many there were in each file."""
+    @cached_property
+    def observe(self) -> Callable[[Record], Mapping[str, Any]]:
+        """Looks at a record before it is written; returns the schemas of fields that are new."""
         raise NotImplementedError
 
-    def observe(self, record: Record) -> Mapping[str, Any]:
-        """Look at a record before it is written; return the schemas of fields that are new."""
+    def write_files(self, writer: MessageWriter) -> Iterator[int]:
+        """Write all records of the run; yield how many there were in each file."""
         raise NotImplementedError
 
     def batch_message(self, message: SDKBatchMessage) -> SDKBatchMessage:

@@ -21,7 +21,7 @@ from tap_amplitude.streams.schema_drift import SchemaDrift
 from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
@@ -134,13 +134,11 @@ class HourlyStream(WholeHoursStream):
             "those that the target has taken."
         )
 
-    def observe(self, record: Record) -> Mapping[str, Any]:
-        """Return the schemas of the record's fields that the stream's schema lacks."""
-        return self._schema_drift.observe(record)
-
     @cached_property
-    def _schema_drift(self) -> SchemaDrift:
-        return SchemaDrift({*self.schema["properties"], *self.effective_schema["properties"]})
+    def observe(self) -> Callable[[Record], Mapping[str, Any]]:
+        """Returns the schemas of a record's fields that the stream's schema lacks."""
+        known = {*self.schema["properties"], *self.effective_schema["properties"]}
+        return SchemaDrift(known).observe
 
     @property
     def reject_share(self) -> RejectShare | None:
