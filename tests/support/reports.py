@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.reconciled import Found, Reconciled, Scope
-from target_posthog.books.sums import days_of
 from target_posthog.books.table import Book
 from target_posthog.identity.ledger import Ledger
 from target_posthog.model import Link
@@ -62,12 +62,19 @@ def write_book(url: str, *, hours: int, names: Sequence[str] = USUAL, missing: i
         ledger.note_shared([Link("u3", "d1"), Link("u4", "d1")])
 
 
-def compare_book(url: str, *, lacking: int = 0) -> None:
-    """Write what PostHog holds: all that was accepted but for some events of the first day."""
+def compare_book(url: str, *, lacking: int = 0, before: str = "") -> None:
+    """Write what PostHog holds: all that was accepted but for some events of the first cell.
+
+    Args:
+        url: of the ledger.
+        lacking: how many events.
+        before: only of export hours before this one.
+    """
     with closing(Ledger(url, "phc_test")) as ledger:
-        asked = "2024-06-02T10:00:00Z"
         found = [
-            Found("", day.name, "any", day.accepted - (0 if place else lacking), 1, asked)
-            for place, day in enumerate(days_of(ledger))
+            Found(kind.unit.hour, *kind.kind, kind.accepted, 1, "2024-06-02T10:00:00Z")
+            for kind in Book(ledger, "", lambda: FIRST).kinds()
+            if not before or kind.unit.hour < before
         ]
+        found[0] = replace(found[0], events=found[0].events - lacking)
         Reconciled(ledger).replace(Scope(), found)

@@ -34,9 +34,16 @@ class KindSum:
 
 @dataclass(frozen=True)
 class Held:
-    """What PostHog holds of the events of a day, and when it was asked last."""
+    """What PostHog holds of the events of a day.
+
+    Attributes:
+        events: how many there are.
+        compared: how many of the accepted events it was asked about.
+        asked_at: when it was asked last.
+    """
 
     events: int
+    compared: int
     asked_at: str
 
 
@@ -89,7 +96,33 @@ def held_by_day(ledger: Ledger) -> dict[str, Held]:
         .where(table.project == ledger.project)
         .group_by(table.day)
     )
-    return {day: Held(int(events), asked_at) for day, events, asked_at in ledger.stream(query)}
+    compared = _compared_by_day(ledger)
+    return {
+        day: Held(int(events), compared.get(day, 0), asked_at)
+        for day, events, asked_at in ledger.stream(query)
+    }
+
+
+def _compared_by_day(ledger: Ledger) -> dict[str, int]:
+    """Return how many accepted events of each day PostHog was asked about: perhaps a part."""
+    found, events, hours = FOUND.c, EVENTS.c, HOURS.c
+    has_hours = sa.select(FOUND).where(found.project == ledger.project, found.hour != "").limit(1)
+    is_same = [
+        found.project == events.project,
+        found.day == events.day,
+        found.event == events.event,
+    ]
+    if list(ledger.stream(has_hours)):
+        # Else the events do not tell their hour in PostHog.
+        is_same.append(found.hour == hours.hour)
+    query = (
+        sa.select(events.day, sa.func.sum(events.accepted))
+        .join(HOURS, sa.and_(hours.project == events.project, hours.unit == events.unit))
+        .join(FOUND, sa.and_(*is_same))
+        .where(events.project == ledger.project)
+        .group_by(events.day)
+    )
+    return {day: int(accepted) for day, accepted in ledger.stream(query)}
 
 
 def _sums_by(column: sa.Column[str], ledger: Ledger) -> sa.Select[tuple[str, int, int, int]]:

@@ -215,7 +215,8 @@ def _monday_of(day: str) -> str:
 def _series_of(day: Day) -> Iterator[tuple[str, int]]:
     yield "exported", day.exported
     yield "accepted", day.accepted
-    if day.held is not None:
+    if day.held is not None and day.compared == day.accepted:
+        # A part of a day would look like a loss.
         yield "in PostHog", day.held
 
 

@@ -39,6 +39,7 @@ class Day:
         day: the day, `2024-01-31`.
         exported, accepted, superseded: records that became events, and what became of those.
         held: what PostHog was found to hold; None when it was not asked.
+        compared: of how many of the accepted events it was asked.
     """
 
     day: str
@@ -46,6 +47,12 @@ class Day:
     accepted: int
     superseded: int
     held: int | None = None
+    compared: int = 0
+
+    @property
+    def difference(self) -> int:
+        """How many events PostHog has more than were accepted; 0 when it was not asked."""
+        return 0 if self.held is None else self.held - self.compared
 
 
 @dataclass(frozen=True)
@@ -194,7 +201,7 @@ def days_with(days: Iterable[KindSum], held: Mapping[str, Held]) -> list[Day]:
             one.exported,
             one.accepted,
             one.superseded,
-            held[one.name].events if one.name in held else None,
+            *((found.events, found.compared) if (found := held.get(one.name)) else (None, 0)),
         )
         for one in days
     }

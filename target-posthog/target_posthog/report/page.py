@@ -107,10 +107,11 @@ def _in_posthog(figures: Figures) -> Markup:
     first, last = figures.asked_at
     when = f"asked {first}" if first == last else f"asked from {first} to {last}"
     asked = [day for day in figures.days if day.held is not None]
-    missing = sum(max(0, day.accepted - (day.held or 0)) for day in asked)
-    extra = sum(max(0, (day.held or 0) - day.accepted) for day in asked)
+    missing = sum(max(0, -day.difference) for day in asked)
+    extra = sum(max(0, day.difference) for day in asked)
     if not missing and not extra:
-        words = f"PostHog holds what was accepted, on each of {len(asked):,} days ({when})."
+        compared = sum(day.compared for day in asked)
+        words = f"PostHog holds the {compared:,} accepted events that it was asked about ({when})."
         return _finding("good", "Compared", words)
     words = f"By day, PostHog lacks {missing:,} events and has {extra:,} more ({when})."
     return _finding("bad", "Differs", words)

@@ -91,7 +91,7 @@ def _days(figures: Figures, draw: Draw) -> Markup:
 
 def _differences(figures: Figures) -> Iterator[Markup]:
     """Yield a table of the days on which PostHog holds something else."""
-    differ = [day for day in figures.days if day.held not in {None, day.accepted}]
+    differ = [day for day in figures.days if day.difference]
     if differ:
         caption = f"Days on which PostHog holds more or less: {len(differ):,}"
         yield _table_of_days(_of_first(caption, len(differ)), differ[:MOST_SHOWN], figures)
@@ -103,15 +103,15 @@ def _table_of_days(caption: str, days: Sequence[Day], figures: Figures) -> Marku
     if figures.asked_at is None:
         rows = [(day.day, day.exported, day.accepted, day.superseded) for day in days]
         return table(caption, columns, rows)
-    columns += map(Column, ("In PostHog", "Difference"))
+    columns += map(Column, ("Compared", "In PostHog", "Difference"))
     return table(caption, columns, map(_row_of_day, days))
 
 
 def _row_of_day(day: Day) -> Sequence[object]:
     known = (day.day, day.exported, day.accepted, day.superseded)
     if day.held is None:
-        return (*known, "not asked", "-")
-    return (*known, day.held, _signed(day.held - day.accepted))
+        return (*known, 0, "not asked", "-")
+    return (*known, day.compared, day.held, _signed(day.difference))
 
 
 def _events(figures: Figures, draw: Draw) -> Markup:

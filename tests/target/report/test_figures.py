@@ -71,9 +71,20 @@ def test_what_posthog_holds_stands_beside_its_day(ledger: Ledger, ledger_url: st
     assert held_by_day(ledger) == {}
     compare_book(ledger_url, lacking=5)
     first, second = days_with(days_of(ledger), held_by_day(ledger))
-    assert (first.accepted - (first.held or 0), second.accepted - (second.held or 0)) == (5, 0)
-    only = days_with([KindSum("2024-01-02", 3, 2, 1)], {"2024-01-01": Held(4, "now")})
+    assert (first.difference, second.difference) == (-5, 0)
+    assert (first.compared, second.compared) == (first.accepted, second.accepted)
+    only = days_with([KindSum("2024-01-02", 3, 2, 1)], {"2024-01-01": Held(4, 0, "now")})
     assert only == [Day("2024-01-01", 0, 0, 0, 4), Day("2024-01-02", 3, 2, 1, None)]
+    assert [day.difference for day in only] == [4, 0]
+
+
+def test_what_was_not_asked_about_is_not_missing(ledger: Ledger, ledger_url: str) -> None:
+    """A comparison may be of some hours only."""
+    compare_book(ledger_url, before="2024-01-01T05")
+    first, second = days_with(days_of(ledger), held_by_day(ledger))
+    assert 0 < first.compared < first.accepted
+    assert first.held == first.compared
+    assert (first.difference, second.held) == (0, None)
 
 
 def test_devices_and_users_are_counted(ledger: Ledger) -> None:

@@ -137,7 +137,7 @@ def test_a_hostile_name_is_drawn_as_text(value: str) -> None:
 @pytest.mark.parametrize(
     "chart",
     [
-        days_chart([Day("2024-01-01", 1, 1, 0, 1), Day("0001-01-01", 1, 1, 0)], 350),
+        days_chart([Day("2024-01-01", 1, 1, 0, 1, 1), Day("0001-01-01", 1, 1, 0)], 350),
         days_chart([Day("2024-01-01", 1, 1, 0)], 900),
         days_chart(
             [Day(f"{date(1990, 1, 1) + timedelta(one)}", 1, 1, 0) for one in range(999)], 900
@@ -173,7 +173,7 @@ def test_what_is_wrong_stands_first() -> None:
             ["2024-01-01T03"],
             Counter({2: 2}),
         ),
-        days=[Day("2024-01-01", 9, 8, 1, 5), Day("2024-01-02", 9, 8, 1, 9)],
+        days=[Day("2024-01-01", 9, 8, 1, 5, 8), Day("2024-01-02", 9, 8, 1, 9, 8)],
         asked_at=("2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z"),
     )
     words = Reader(page_of(wrong, undrawn)).words
@@ -186,9 +186,9 @@ def test_what_is_wrong_stands_first() -> None:
         "Rejected. 1 records",
     ):
         assert finding in words
-    same = replace(wrong, days=[Day("2024-01-01", 9, 8, 1, 8)])
+    same = replace(wrong, days=[Day("2024-01-01", 9, 8, 1, 7, 7)])
     assert (
-        "Compared. PostHog holds what was accepted, on each of 1 days"
+        "Compared. PostHog holds the 7 accepted events that it was asked about"
         in Reader(page_of(same, undrawn)).words
     )
 
