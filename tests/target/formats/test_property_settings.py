@@ -160,9 +160,10 @@ def test_a_merge_of_no_person_is_rejected(name: str) -> None:
     [
         {"email": "e", "name": "n"},
         '{"email": "e", "name": "n"}',
+        ' {"email": "e", "name": "n"}',
         [{"email": "e", "name": "n"}, {"name": "m"}],
     ],
-    ids=["object", "text", "list"],
+    ids=["object", "text", "text after a blank", "list"],
 )
 def test_a_path_leaves_out_a_part_of_an_object(customer: Any) -> None:
     """Also in JSON text and in lists, and when the object gets another name."""

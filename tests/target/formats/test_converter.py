@@ -1,0 +1,31 @@
+"""What the converter says of a stream before its first record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from target_posthog.errors import FixConfiguration
+from target_posthog.formats.converter import Conversions, Converter
+from target_posthog.settings import SETTINGS
+from target_posthog.validation import checked_config
+
+if TYPE_CHECKING:
+    from tests.support.singer import Json
+
+
+def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has() -> None:
+    """Sorted, so that a misspelt name is found."""
+    config: Json = {"api_key": "phc_x", "streams": {"orders": {"distinct_id": "buyer"}}}
+    checked_config(config, SETTINGS, raise_errors=True)
+    closed: Json = {
+        "properties": {"total": {}, "id": {}, "created_at": {}},
+        "additionalProperties": False,
+    }
+    with pytest.raises(FixConfiguration) as caught:
+        Converter(Conversions(config), "orders", closed, ("id",), lambda *_: None)
+
+    told = str(caught.value)
+    assert "`streams`, orders: the stream orders has no field for distinct_id (buyer)." in told
+    assert "It has created_at, id, total. A constant is written {value: …}." in told
