@@ -48,7 +48,7 @@ class Monitor:
         self._started = time.monotonic()
         self._progress = Progress(self._started)
         self._speed = Speed(self._started)
-        self._rate_limiter = runtime.rate_limiter
+        self._rate_limit = runtime.rate_limit
         self.waits = Waits(self._started)
         self._waited = 0.0, 0.0
         self._waits_for = ""
@@ -92,7 +92,7 @@ class Monitor:
 
     def _longest_wait(self, now: float) -> str:
         """Return whom the run waited for since the last line."""
-        sent, limited = self._delivery.dispatcher.waited, self._rate_limiter.waited
+        sent, limited = self._delivery.dispatcher.waited, self._rate_limit.waited
         for_posthog, for_speed = sent - self._waited[0], limited - self._waited[1]
         self._waited = sent, limited
         self.waits.add(POSTHOG, for_posthog)

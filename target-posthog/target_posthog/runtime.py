@@ -25,6 +25,7 @@ from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
+from target_posthog.identity.shared_rate_limit import SharedRateLimiter
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Runtime:
         links: whom PostHog must be told of.
         book: what became of each hour; a preview writes nothing into it.
         rejects: the rejects file.
-        rate_limiter: holds requests back to the agreed speed.
+        rate_limit: holds requests back to the agreed speed.
         in_flight: carries the requests.
         delivery: takes the events.
 
@@ -79,15 +80,14 @@ class Runtime:
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self.preview = open_preview(Path(config["preview_path"]), started)
         self._ledger = Ledger(ledger_url, api_key)
-        self.rate_limiter = RateLimiter(config.get("max_events_per_second"))
-        rate_limit: RateLimit = self.rate_limiter
+        self.rate_limit = _rate_limit(self._ledger, config.get("max_events_per_second"))
         self._key_check: KeyCheck | None = None
         if self.preview is None and config["check_api_key"]:
             self._key_check = KeyCheck.of(config, api_key, program)
-            rate_limit = AfterKeyCheck(self._key_check, rate_limit)
+            self.rate_limit = AfterKeyCheck(self._key_check, self.rate_limit)
         self.wire = wire_of(config["protocol"], api_key, program)
         self._transport = self.preview or CaptureApi.of(
-            config, self.wire, api_key=api_key, user_agent=program, rate_limit=rate_limit
+            config, self.wire, api_key=api_key, user_agent=program, rate_limit=self.rate_limit
         )
         self.book = Book(self._ledger, uuid.uuid4().hex, _utc_now)
         self.links = IdentityResolver(self._ledger, config["identity_events"])
@@ -133,6 +133,12 @@ class Runtime:
         self._ledger.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+def _rate_limit(ledger: Ledger, rate: float | None) -> RateLimit:
+    if rate is not None and ledger.is_shared:
+        return SharedRateLimiter(ledger, rate)
+    return RateLimiter(rate)
 
 
 def _utc_now() -> datetime:

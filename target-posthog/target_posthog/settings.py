@@ -275,7 +275,7 @@ SETTINGS = th.PropertiesList(
         th.NumberType(nullable=True, exclusive_minimum=0),
         title="Largest number of events per second",
         description="The speed that you agreed on with PostHog. It is held over all requests, "
-        "repeats included.",
+        "repeats included: of all runs that share a PostgreSQL ledger, or of one run with SQLite.",
     ),
     th.Property(
         "max_retry_seconds",

@@ -167,6 +167,11 @@ class AfterKeyCheck:
         self._check = check
         self._rate_limit = rate_limit
 
+    @property
+    def waited(self) -> float:
+        """Return how many seconds requests were held back so far."""
+        return self._rate_limit.waited
+
     def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Return when so many events may go."""
         self._check.run_once()

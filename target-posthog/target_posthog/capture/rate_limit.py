@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 class RateLimit(Protocol):
     """Decides when a request may begin."""
 
+    @property
+    def waited(self) -> float:
+        """Return how many seconds requests were held back so far."""
+
     def wait(self, events: int, *, stopped: Callable[[], bool] = ...) -> None:
         """Return when so many events may go. Called in several threads."""
 

@@ -79,6 +79,11 @@ class Database:
 
         self.transact(make)
 
+    @property
+    def is_shared(self) -> bool:
+        """Return True if runs on several machines can have it at the same time."""
+        return self._engine.dialect.name == "postgresql"
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
