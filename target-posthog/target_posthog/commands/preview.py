@@ -22,7 +22,8 @@ from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
 from target_posthog.commands.options import config_option, leave_with
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.common.signals import StoppedBySignal
+from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.formats.trace import Trace
 from target_posthog.input.batch_files import BatchFile
 from target_posthog.preview.files import messages_of
@@ -52,6 +53,22 @@ _HOUR = len("2024-01-31T05")
 
 class _EnoughError(Exception):
     """As many pairs were found as are to be shown."""
+
+
+class _Stopped(TargetPosthogError):
+    """Another error, for a command that delivers nothing and keeps no state."""
+
+    saved = ""
+
+    def __init__(self, error: TargetPosthogError) -> None:
+        self.exit_code = error.exit_code
+        super().__init__(error.happened, error.remedy)
+
+
+class _CannotWrite(RunAgain):
+    """The page has no place; nothing else is changed anywhere."""
+
+    saved = ""
 
 
 class _NotSent(PreviewFile):
@@ -172,7 +189,8 @@ class PreviewTarget(TargetPosthog):
         super()._read_here(stream, [_left(file) for file in files])
 
     @override
-    def _finish(self) -> None:
+    def process_endofpipe(self) -> None:
+        self._deliver_all()
         self._tell_wishes_in_vain()
 
     def run(self, messages: Iterable[bytes] | None) -> bool:
@@ -231,7 +249,7 @@ def command(
     as Amplitude exports them (.json, .json.gz, .zip). It holds people's data.
     """
     wanted = Wanted(rows, hour_of(hour), event, user)
-    if not paths and sys.stdin.isatty():
+    if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise FixConfiguration(
             "There is no input.",
             "Give a file, or the output of a tap: `tap … | target-posthog-preview`.",
@@ -245,7 +263,11 @@ def command(
             parse_env_config=config.parse_env,
         )
         try:
-            goes_on = target.run(messages_of(paths) if paths else None)
+            goes_on = target.run(messages_of(paths, Path(scratch)) if paths else None)
+        except StoppedBySignal as signal:
+            raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again.")) from None
+        except TargetPosthogError as error:
+            raise _Stopped(error) from error
         finally:
             target.close()
     found, counts = target.found, target.delivery.counts
@@ -277,7 +299,7 @@ def _write(path: Path, page: str) -> None:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(page)
     except OSError as error:
-        raise RunAgain(
+        raise _CannotWrite(
             f"The page {path} cannot be written: {error.strerror}.",
             "Give another place with --html, and run again.",
         ) from error

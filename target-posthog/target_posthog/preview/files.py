@@ -1,92 +1,101 @@
 """Files as a tap's messages: a Singer file, or rows as Amplitude exports them, packed or not.
 
-What a file is, its first bytes say.
+What a file is, its first bytes say. Rows are handed over as a BATCH message names them, and read
+the way that a run reads those.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 import zipfile
-from contextlib import ExitStack
-from itertools import chain
-from typing import IO, TYPE_CHECKING, Any, cast
-
-import orjson
-from isal import igzip
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from target_posthog.errors import FixConfiguration
-from target_posthog.json_codec import UNREADABLE, loads
+from target_posthog.json_codec import loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from target_posthog.model import Json
+
 _GZIP, _ZIP = b"\x1f\x8b", b"PK"
+_ROWS = (".json.gz", ".json", ".jsonl")
 _STREAM = "events"
-_SCHEMA = {"type": "SCHEMA", "stream": _STREAM, "schema": {"type": "object"}, "key_properties": []}
+_SCHEMA: Json = {
+    "type": "SCHEMA",
+    "stream": _STREAM,
+    "schema": {"type": "object"},
+    "key_properties": [],
+}
 
 
-def messages_of(paths: Iterable[Path]) -> Iterator[bytes]:
+def messages_of(paths: Iterable[Path], scratch: Path) -> Iterator[bytes]:
     """Yield the lines of files as Singer messages.
+
+    Args:
+        paths: the files.
+        scratch: a folder for what is in archives.
 
     Raises:
         FixConfiguration: one cannot be read.
     """
     for path in paths:
-        yield from _messages_of(path)
+        yield from _messages_of(path, scratch)
 
 
-def _messages_of(path: Path) -> Iterator[bytes]:
+def _messages_of(path: Path, scratch: Path) -> Iterator[bytes]:
     try:
-        with ExitStack() as stack:
-            for file in _opened(path, stack):
-                yield from _messages(file)
-    except (OSError, EOFError, zipfile.BadZipFile, igzip.BadGzipFile) as error:
+        first = _start_of(path)
+        if first == _ZIP:
+            with zipfile.ZipFile(path) as archive:
+                for name in sorted(archive.namelist()):
+                    if name.endswith(_ROWS) and not name.startswith("__MACOSX"):
+                        yield from _rows(_unpacked(archive, name, scratch), name)
+        elif first != _GZIP and _is_singer(path):
+            with path.open("rb") as lines:
+                yield from lines
+        else:
+            yield from _rows(path, path.name)
+    except (OSError, zipfile.BadZipFile) as error:
         why = getattr(error, "strerror", None) or "it is damaged"
         raise FixConfiguration(
             f"The file {path} cannot be read: {why}.", "Give an exported file, or a Singer file."
         ) from error
 
 
-def _opened(path: Path, stack: ExitStack) -> Iterator[IO[bytes]]:
-    file = stack.enter_context(path.open("rb"))
-    first = file.peek(2)[:2]
-    if first != _ZIP:
-        yield _unpacked(file, first)
-        return
-    archive = stack.enter_context(zipfile.ZipFile(file))
-    for name in sorted(archive.namelist()):
-        if name.endswith((".json.gz", ".json", ".jsonl")) and not name.startswith("__MACOSX"):
-            member: Any = stack.enter_context(archive.open(name))
-            yield _unpacked(member, member.peek(2)[:2])
+def _start_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_GZIP))
 
 
-def _unpacked(file: IO[bytes], first: bytes) -> IO[bytes]:
-    if first != _GZIP:
-        return file
-    return cast("IO[bytes]", igzip.IGzipFile(fileobj=file))  # type: ignore[no-untyped-call]
+def _unpacked(archive: zipfile.ZipFile, name: str, scratch: Path) -> Path:
+    """Return a copy of a member; its name never becomes a path."""
+    place = scratch / "member"
+    with archive.open(name) as member, place.open("wb") as copy:
+        shutil.copyfileobj(member, copy)
+    return place
 
 
-def _messages(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield messages as they are; rows as records of one stream."""
-    lines = iter(file)
-    first = next((line for line in lines if line.strip()), b"")
-    if not first or _is_message(first):
-        yield from chain([first] if first else [], lines)
-        return
-    yield orjson.dumps(_SCHEMA) + b"\n"
-    head = b'{"type":"RECORD","stream":"' + _STREAM.encode() + b'","record":'
-    for line in chain([first], lines):
-        if line.strip():
-            yield head + line.strip() + b"}\n"
+def _rows(path: Path, name: str) -> Iterator[bytes]:
+    """Yield the messages that hand over a file of rows."""
+    encoding = {"format": "jsonl", "compression": "gzip" if _start_of(path) == _GZIP else "none"}
+    batch = {
+        "type": "BATCH",
+        "stream": _STREAM,
+        "encoding": encoding,
+        "manifest": [path.resolve().as_uri()],
+        "names": [name],
+    }
+    for message in (_SCHEMA, batch):
+        yield json.dumps(message).encode() + b"\n"
 
 
-def _is_message(line: bytes) -> bool:
-    try:
-        message = loads(line)
-    except UNREADABLE:
-        return False
-    return (
-        isinstance(message, dict)
-        and isinstance(message.get("type"), str)
-        and ("stream" in message or "value" in message)
-    )
+def _is_singer(path: Path) -> bool:
+    """Return True if the first line of a file is a message."""
+    with path.open("rb") as lines, suppress(ValueError):
+        message = loads(next((line for line in lines if line.strip()), b""))
+        return isinstance(message, dict) and message.get("type") in {"SCHEMA", "STATE", "RECORD"}
+    return False

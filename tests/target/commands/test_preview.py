@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.commands.preview import PreviewTarget
-from target_posthog.errors import FixConfiguration
+from target_posthog.errors import FixConfiguration, TargetPosthogError
 from target_posthog.preview.files import messages_of
 from target_posthog.preview.page import page_of
 from target_posthog.preview.screen import show
@@ -203,6 +203,9 @@ ROW = json.dumps(row(1)).encode() + b"\n"
         ("a.zip", None),
         ("empty", b""),
         ("blank.jsonl", b"\n\n" + ROW),
+        ("bom.jsonl", b"\xef\xbb\xbf" + ROW.strip() + b"\r\n"),
+        ("array.json", b"[" + ROW + b"]"),
+        ("named wrongly.txt", gzip.compress(ROW)),
     ],
 )
 def test_files_are_read_for_what_they_are(tmp_path: Path, name: str, content: bytes | None) -> None:
@@ -216,19 +219,28 @@ def test_files_are_read_for_what_they_are(tmp_path: Path, name: str, content: by
         path.write_bytes(content)
     target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={})
     with redirect_stdout(io.StringIO()):
-        target.run(messages_of([path]))
+        target.run(messages_of([path], tmp_path))
     target.close()
     assert len(target.found.pairs) == (0 if name == "empty" else 1)
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.gz", gzip.compress(ROW)[:-9]),
+        ("a.zip", b"PK nothing"),
+        ("a.jsonl", json.dumps(row(1)).encode("utf-16")),
+    ],
+    ids=["cut off", "no archive", "UTF-16"],
+)
+def test_a_damaged_file_is_told(tmp_path: Path, name: str, content: bytes) -> None:
     """In words, not as a failure of this program."""
-    (tmp_path / "a.gz").write_bytes(gzip.compress(ROW)[:-9])
-    with pytest.raises(FixConfiguration, match="cannot be read"):
-        list(messages_of([tmp_path / "a.gz"]))
-    (tmp_path / "a.zip").write_bytes(b"PK nothing")
-    with pytest.raises(FixConfiguration, match="cannot be read"):
-        list(messages_of([tmp_path / "a.zip"]))
+    path = tmp_path / name
+    path.write_bytes(content)
+    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={})
+    with pytest.raises(TargetPosthogError, match=r"cannot be read|is cut off|UTF-16|damaged"):
+        target.run(messages_of([path], tmp_path))
+    target.close()
 
 
 HOSTILE = "\x1b[31m\u202e</code><script>alert(1)</script>\x9b[bold]"
