@@ -1,8 +1,8 @@
 """The seam to the Singer SDK: what is overridden of its private and final members.
 
 Each override names the function of singer-sdk 0.54.9 that it answers to, so that an upgrade is a
-review of this file. What both plugins need of the SDK stands in `common/` (`about_text`,
-`checked_mapper`).
+review of this file, however long it is. What both plugins need of the SDK stands in `common/`
+(`about_text`, `checked_mapper`, `log_filters`).
 """
 
 from __future__ import annotations

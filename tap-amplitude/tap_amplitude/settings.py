@@ -1,4 +1,4 @@
-"""What a user can set, and what is wrong with what they did set."""
+"""What a user can set; a long file, as most of it is the table of settings and their texts."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class ExportApi:
             response = self._connection.get(_PATH, window.as_parameters())
         except requests.ReadTimeout as error:
             reason = f"no answer within {self._connection.answer_seconds:g} seconds."
-            return self._split(window, reason, retry=Retryable(reason), cause=error)
+            return _split(window, reason, retry=Retryable(reason), cause=error)
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         with response:
@@ -133,7 +133,7 @@ class ExportApi:
         if action is Action.SPLIT:
             # A gateway time-out of a single hour may pass; "too large" will not.
             retry = Retryable(reason) if status == requests.codes.gateway_timeout else None
-            return self._split(window, reason, retry=retry)
+            return _split(window, reason, retry=retry)
         if action is Action.WAIT:
             if action is not action_for(status, body):
                 earlier = "although these keys and this address worked earlier in this run."
@@ -147,30 +147,7 @@ class ExportApi:
                 remedy="Check `api_url`, or leave it out and set `region`.",
             )
             raise Retryable(reason, tries=ADDRESS_TRIES, final=final)
-        raise self._refusal(window, reason, action)
-
-    def _split(
-        self,
-        window: Window,
-        reason: str,
-        *,
-        retry: Retryable | None,
-        cause: Exception | None = None,
-    ) -> TooLarge:
-        if window.can_be_split:
-            return TooLarge(reason)
-        raise retry or FixSource(
-            f"A single hour is too large for Amplitude's Export API ({window}): {reason}",
-            remedy=BUCKET_REMEDY,
-        ) from cause
-
-    def _refusal(self, window: Window, reason: str, action: Action) -> TapError:
-        if action is Action.UNAUTHORIZED:
-            return refused_keys(reason)
-        return FixConfiguration(
-            f"Amplitude refused the request for {window}: {reason}",
-            remedy="Check `start_date`, `end_date` and `api_url`.",
-        )
+        raise _refusal(window, reason, action)
 
     def _save(
         self, window: Window, response: requests.Response, slot: DownloadSlot | None
@@ -237,3 +214,27 @@ def _words_in(path: Path) -> str:
             return error_in(file.read(_WORDS_BYTES).decode("utf-8", "replace"))
     except OSError:
         return ""
+
+
+def _split(
+    window: Window,
+    reason: str,
+    *,
+    retry: Retryable | None,
+    cause: Exception | None = None,
+) -> TooLarge:
+    if window.can_be_split:
+        return TooLarge(reason)
+    raise retry or FixSource(
+        f"A single hour is too large for Amplitude's Export API ({window}): {reason}",
+        remedy=BUCKET_REMEDY,
+    ) from cause
+
+
+def _refusal(window: Window, reason: str, action: Action) -> TapError:
+    if action is Action.UNAUTHORIZED:
+        return refused_keys(reason)
+    return FixConfiguration(
+        f"Amplitude refused the request for {window}: {reason}",
+        remedy="Check `start_date`, `end_date` and `api_url`.",
+    )

@@ -208,9 +208,12 @@ class ProjectApi:
             with self._connection.get(path, parameters) as response:
                 if action_for(response.status_code, "", JSON_RULES) is not Action.READ:
                     raise self._refusal(response, path, what)
-                body = self._body_of(response, what)
+                patience = self._connection.answer_seconds
+                body = b"".join(
+                    blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)
+                )
         except TooLong as error:
-            raise self._foreign_answer(what, f"{error}.") from error
+            raise _foreign_answer(what, f"{error}.") from error
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         try:
@@ -218,21 +221,7 @@ class ProjectApi:
         except (LookupError, TypeError, ValueError, RecursionError) as error:
             words = self._connection.redact(error_in(body.decode("utf-8", "replace")))
             reason = f"it said: {words}" if words else "its answer is not what was asked for."
-            raise self._foreign_answer(what, sentence(reason)) from error
-
-    def _body_of(self, response: requests.Response, what: str) -> bytes:
-        patience = self._connection.answer_seconds
-        return b"".join(
-            blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)
-        )
-
-    @staticmethod
-    def _foreign_answer(what: str, reason: str) -> Retryable:
-        final = ForeignAnswer(
-            f"Amplitude answered the request for {what} with something else: {reason}",
-            remedy="Check `api_url`; if it is right, report this with the stream's name.",
-        )
-        return Retryable(reason, tries=ADDRESS_TRIES, final=final)
+            raise _foreign_answer(what, sentence(reason)) from error
 
     def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | Retryable:
         status = response.status_code
@@ -259,3 +248,11 @@ class ProjectApi:
 
 def _is_figure(value: Any) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _foreign_answer(what: str, reason: str) -> Retryable:
+    final = ForeignAnswer(
+        f"Amplitude answered the request for {what} with something else: {reason}",
+        remedy="Check `api_url`; if it is right, report this with the stream's name.",
+    )
+    return Retryable(reason, tries=ADDRESS_TRIES, final=final)

@@ -78,6 +78,8 @@ class _Left(NamedTuple):
 class ObjectCutter:
     """Cuts objects out of lines that cannot be decoded by themselves.
 
+    It is a large class: its steps share one state, of what came and is not settled.
+
     Args:
         longest: What is longer is no object.
         kept: How much of what is no object is kept.

@@ -3,6 +3,8 @@
 An hour of an app is read once, from the files that lie there then. What is new to the state, be
 it an app, a month before it or the next hour, is read in the order of hours. A part that comes
 when its hour is out is read only if no later hour of its app is.
+
+It is a long file, because these rules decide only together what is read.
 """
 
 from __future__ import annotations

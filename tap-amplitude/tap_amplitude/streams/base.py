@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_amplitude.common.object_cutter import Found
-from tap_amplitude.errors import BadLine, TooManyRejects
 from tap_amplitude.files.left_out import Why
-from tap_amplitude.output.rejects import Rejects, rejects_at
 from tap_amplitude.sdk import WholeHoursStream
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.state.notes import count
-from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
+from tap_amplitude.streams.bad_lines import BadLines
 from tap_amplitude.streams.schema_drift import SchemaDrift
 from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.tap_base import Tap
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from tap_amplitude.files.left_out import LeftOut
     from tap_amplitude.files.member import Member
     from tap_amplitude.sources.hour_range import HourRange
+    from tap_amplitude.streams.reject_share import RejectShare
 
 
 class HourlyStream(WholeHoursStream):
@@ -45,7 +44,7 @@ class HourlyStream(WholeHoursStream):
         self.records = self.hours_read = self.hours_with_files = 0
         self.next_hour: datetime | None = None
         self._read_until: datetime | None = None
-        self._rejects: Rejects | None = None
+        self.bad_lines: BadLines | None = None
 
     def open_range(self, now: datetime, *, raw: bool) -> HourRange:
         """Return what this run reads.
@@ -76,10 +75,15 @@ class HourlyStream(WholeHoursStream):
             for member in files:
                 for row in self.rows(member):
                     if isinstance(row, Found):
-                        self.reject(member, row, records=self.records)
+                        self.reject(member, row, self.records)
                     else:
                         self.records += 1
                         yield row
+
+    def reject(self, member: Member, bad: Found, records: int) -> None:
+        """Keep a bad line aside, or stop; see `BadLines`."""
+        assert self.bad_lines is not None  # noqa: S101 - `hours` has given the file
+        self.bad_lines.take(member, bad, records=records)
 
     def hours(self, *, raw: bool = False) -> Iterator[Sequence[Member]]:
         """Yield the files of each hour that has some; the state moves when they are out.
@@ -87,24 +91,22 @@ class HourlyStream(WholeHoursStream):
         Args:
             raw: Files are handed over undecoded.
         """
-        now, settings = datetime.now(timezone.utc), self.settings
-        if settings.rejects_path:
-            self._rejects = rejects_at(settings.rejects_path, now)
+        now = datetime.now(timezone.utc)
+        bad_lines = self.bad_lines = BadLines(self.name, self.thing, self.settings, now)
         hours = self.open_range(now, raw=raw)
         for note in hours.notes:
             self.logger.log(logging.WARNING if note.is_warning else logging.INFO, note.text)
         if window := hours.window:
             number = count(window.hours, "hour")
-            self.logger.info("Exporting %s (%s) from %s.", window, number, settings.place)
+            self.logger.info("Exporting %s (%s) from %s.", window, number, self.settings.place)
         for portion in hours.portions:
             if portion.files:
                 yield portion.files
                 self.hours_with_files += 1
             self.hours_read += portion.hours
-            if self._rejects:
-                self._rejects.sync()
+            bad_lines.sync()
             self.write_bookmark(portion.bookmark, portion.read_until)
-        self._report(hours.left_out)
+        self._report(bad_lines, hours.left_out)
 
     def read_bookmark(self) -> Bookmark | None:
         """Read the state, unless the catalog asks for the full table."""
@@ -143,52 +145,17 @@ class HourlyStream(WholeHoursStream):
     @property
     def reject_share(self) -> RejectShare | None:
         """How much the run read and rejected so far; None when nothing was."""
-        if self._rejects is None or not self._rejects.count:
-            return None
-        return self._share_of(self._rejects, self.records)
+        return self.bad_lines.share(self.records) if self.bad_lines else None
 
-    def _share_of(self, rejects: Rejects, records: int) -> RejectShare:
-        return RejectShare(self.name, rejects.count, records, rejects.place)
-
-    @cached_property
-    def _limit(self) -> RejectLimit:
-        return RejectLimit(self.settings)
-
-    def reject(self, member: Member, bad: Found, *, records: int) -> None:
-        """Keep a bad line aside; stop when it must not be, or when there are too many.
-
-        Args:
-            member: The file that it stands in.
-            bad: The line.
-            records: How many records the run has read so far.
-
-        Raises:
-            TapError: It cannot be kept, or the run must not go on.
-        """
-        rejects = self._rejects
-        if rejects is None:
-            raise BadLine(
-                f"{member.name!r}, {bad.place}, is not {self.thing}: {bad.reason}.",
-                remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
-            )
-        rejects.add(bad.text, reason=f"{member.name!r}, {bad.place}: {bad.reason}")
-        try:
-            self._limit.stop_at_too_many_rejects(self._share_of(rejects, records))
-        except TooManyRejects:
-            rejects.sync()
-            rejects.close()
-            raise
-
-    def _report(self, left_out: LeftOut) -> None:
+    def _report(self, bad_lines: BadLines, left_out: LeftOut) -> None:
         """Log what came of the run, and what it left out."""
-        rejects = self._rejects
         if self.hours_read:
-            level = logging.WARNING if rejects and rejects.count else logging.INFO
-            self.logger.log(level, "%s.", "; ".join(self.results()))
+            rejected = list(bad_lines.result())
+            level = logging.WARNING if rejected else logging.INFO
+            self.logger.log(level, "%s.", "; ".join(self.results(rejected)))
         else:
             self.logger.info(self.nothing_new())
-        if rejects:
-            rejects.close()
+        bad_lines.close()
         for level, sentence in left_out.sentences(self.reasons):
             self.logger.log(level, sentence)
 
@@ -196,12 +163,6 @@ class HourlyStream(WholeHoursStream):
         """Return that there is nothing to read, in a sentence."""
         raise NotImplementedError
 
-    def results(self) -> Iterator[str]:
-        """Yield what came of the run, each in a few words."""
+    def results(self, rejected: Iterable[str]) -> Iterator[str]:
+        """Yield what came of the run, each in a few words, with what was rejected."""
         raise NotImplementedError
-
-    def rejected(self) -> Iterator[str]:
-        """Yield how many lines were rejected, if any, as one of the results."""
-        if self._rejects and self._rejects.count:
-            rejected = count(self._rejects.count, "line")
-            yield f"{rejected} rejected, kept in {self._rejects.place}"

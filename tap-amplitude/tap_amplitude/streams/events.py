@@ -21,7 +21,7 @@ from tap_amplitude.validation import rounded_dates
 from tap_amplitude.windows import hour_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from singer_sdk.helpers._batch import BaseBatchFileEncoding, BatchConfig, SDKBatchMessage
     from singer_sdk.helpers.types import Context, Record
@@ -87,7 +87,7 @@ class EventsStream(HourlyStream):
             partial(fast_json, observe=observe), partial(json_of, observe=observe)
         ):
             if isinstance(done, Found):
-                self.reject(member, done, records=self.records + events)
+                self.reject(member, done, self.records + events)
                 continue
             record, odd = done
             writer.write_record(frame, record)
@@ -163,7 +163,7 @@ class EventsStream(HourlyStream):
         """Return that there are no events to read."""
         return f"Nothing to export from {self.settings.place}, so there is nothing to do."
 
-    def results(self) -> Iterator[str]:
+    def results(self, rejected: Iterable[str]) -> Iterator[str]:
         """Yield what was exported, what was odd in it, and where the next run goes on."""
         files = self._files_handed_over
         what = [count(files, "file")] if files else []
@@ -171,7 +171,7 @@ class EventsStream(HourlyStream):
             what.append(count(self.records, "event"))
         yield f"Exported {' and '.join(what)} of {count(self.hours_read, 'hour')}"
         yield f"{count(self.hours_read - self.hours_with_files, 'hour')} without events"
-        yield from self.rejected()
+        yield from rejected
         if self._odd_times:
             yield f"{count(self._odd_times, 'unreadable time')} kept unchanged"
         if self.next_hour:

@@ -21,7 +21,7 @@ from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from singer_sdk.helpers.types import Context, Record
@@ -68,7 +68,7 @@ class MergedIdsStream(HourlyStream):
         """Return that there are no new lists."""
         return f"{self.settings.place} holds no new lists of merged users."
 
-    def results(self) -> Iterator[str]:
+    def results(self, rejected: Iterable[str]) -> Iterator[str]:
         """Yield how many merges were read, and what was rejected."""
         yield f"Exported {count(self.records, 'merged user')} of {count(self.hours_read, 'hour')}"
-        yield from self.rejected()
+        yield from rejected
