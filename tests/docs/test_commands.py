@@ -93,6 +93,8 @@ def test_the_readme_leads_from_nothing_to_a_whole_migration(
     assert written.count("\n") == 1507
 
 
+# Some thirty starts of Meltano, each of several seconds where others work beside.
+@pytest.mark.timeout(1200)
 def test_every_command_of_the_migration_guide_runs(
     project: DocumentedProject, rows: list[Row], capture: PosthogCapture
 ) -> None:
