@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.counts import unit_of
 from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.samples import joined
 from target_posthog.books.whole import hours_between
 from target_posthog.progress import Hours
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from target_posthog.books.counts import BlockCounts
+    from target_posthog.books.samples import Sample
 
 
 class Bookkeeper:
@@ -40,15 +42,21 @@ class Bookkeeper:
         self._next_hour: str | None = None
         self.earliest = ""
 
-    def take(self, stream: str, counts: BlockCounts) -> None:
+    def take(
+        self, stream: str, counts: BlockCounts, samples: Mapping[bytes, Sample] | None = None
+    ) -> None:
         """Note events of records that came.
 
         Args:
             stream: the stream of the records.
             counts: how many there are of each origin, day and name.
+            samples: a few of each origin; see `samples_of`.
         """
         for origin, day, name, count in counts:
             self._line(unit_of(stream, origin)).events[Kind(day, name)] += count
+        for origin, sample in (samples or {}).items():
+            line = self._line(unit_of(stream, origin))
+            line.sample = joined(line.sample, sample)
 
     def skip(self, unit: Unit, rule: str) -> None:
         """Note a record that is left out."""
@@ -133,6 +141,7 @@ class Bookkeeper:
         for unit, line in closed.items():
             if unit in self._closed:
                 line.add(self._closed[unit])
+                line.goes_on = True
         kept = {**self._closed, **closed}
         newest = max((unit.hour for unit in kept if not unit.stretch), default="")
         self._closed = {

@@ -5,15 +5,17 @@ On the hot path: nearly all blocks hold one hour of one app.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from target_posthog.books.lines import Kind, Unit
+from target_posthog.books.samples import sample_of
 from target_posthog.model import BlockOfLines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from target_posthog.books.samples import Sample
     from target_posthog.posthog.events import OutgoingEvent
 
 #: How many events there are of each origin, day and name.
@@ -31,6 +33,14 @@ def counts_of(events: Sequence[OutgoingEvent]) -> BlockCounts:
         return [(origin, day, name, count) for (day, name), count in pairs.items()]
     keys = Counter([(event.origin, event.timestamp[:_DAY], event.name) for event in events])
     return [(*key, count) for key, count in keys.items()]
+
+
+def samples_of(events: Sequence[OutgoingEvent]) -> dict[bytes, Sample]:
+    """Return a few of the events of each origin; see `samples`."""
+    uuids: defaultdict[bytes, list[str]] = defaultdict(list)
+    for event in events:
+        uuids[event.origin].append(event.uuid)
+    return {origin: sample_of(those) for origin, those in uuids.items()}
 
 
 def kind_of(event: OutgoingEvent) -> Kind:

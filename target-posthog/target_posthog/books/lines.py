@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from target_posthog.books.samples import Sample, joined
+
 
 class Unit(NamedTuple):
     """What one line is about.
@@ -46,6 +48,8 @@ class Line:
         skipped: records left out, by rule.
         rejected: records in the rejects file, by code.
         links, groups: events that were added to these records.
+        sample: a few of the records that became events; see `samples`.
+        goes_on: it holds what an earlier line of this run told of the same unit.
     """
 
     events: Counter[Kind] = field(default_factory=Counter)
@@ -55,6 +59,8 @@ class Line:
     rejected: Counter[str] = field(default_factory=Counter)
     links: int = 0
     groups: int = 0
+    sample: Sample = field(default=(), compare=False)
+    goes_on: bool = field(default=False, compare=False)
 
     @property
     def exported(self) -> int:
@@ -81,5 +87,6 @@ class Line:
             mine.update(others)
         self.skipped.update(more.skipped)
         self.rejected.update(more.rejected)
+        self.sample = joined(self.sample, more.sample)
         self.links += more.links
         self.groups += more.groups

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from target_posthog.books.reconciled import FOUND
-from target_posthog.books.table import EVENTS, HOURS, line_of
+from target_posthog.books.tables import EVENTS, HOURS, line_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
     from target_posthog.identity.ledger import Ledger
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from target_posthog.books.lines import Unit
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
 
 _HOUR = timedelta(hours=1)
 

@@ -27,7 +27,7 @@ from target_posthog.validation import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
 
 NAME = "target-posthog-estimate"
 #: docs/performance.md, on two cores.

@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.books.counts import counts_of, unit_of
+from target_posthog.books.counts import counts_of, samples_of, unit_of
 from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.dispatcher import Dispatcher
 from target_posthog.delivery.fates import Fates
@@ -193,7 +193,7 @@ class Delivery:
             TargetPosthogError: see `take`.
         """
         self.counts.exported += len(items)
-        self.fates.book.take(stream, counts)
+        self.fates.book.take(stream, counts, samples_of(items))
         self._stretch.add(items, size, latest, self.gate.epoch)
         if self._stretch.is_full:
             self._pass_on()

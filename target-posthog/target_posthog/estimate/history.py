@@ -12,7 +12,7 @@ from target_posthog.estimate.weights import Sample, Weights
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
 
 _HOUR = timedelta(hours=1)
 _YOUNG = timedelta(hours=48)

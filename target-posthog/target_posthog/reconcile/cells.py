@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from target_posthog.books.reconciled import Scope
-    from target_posthog.books.table import WrittenKind, WrittenLine
+    from target_posthog.books.tables import WrittenKind, WrittenLine
 
 #: ClickHouse's DateTime64 holds no other years (clickhouse.com, DateTime64); PostHog stores such
 #: times at the nearest day that there is.

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from target_posthog.books.table import Book, WrittenLine
+    from target_posthog.books.table import Book
+    from target_posthog.books.tables import WrittenLine
     from target_posthog.identity.ledger import Ledger
     from target_posthog.reconcile.cells import Cell, Held
     from target_posthog.reconcile.comparison import Comparison

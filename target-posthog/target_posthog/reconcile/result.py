@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_posthog.books.reconciled import Scope
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
     from target_posthog.books.whole import Gap
     from target_posthog.reconcile.comparison import Compared, Comparison
     from target_posthog.reconcile.people import People

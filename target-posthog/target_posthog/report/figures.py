@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from target_posthog.books.lines import Unit
     from target_posthog.books.sums import Held, KindSum
-    from target_posthog.books.table import WrittenLine
+    from target_posthog.books.tables import WrittenLine
     from target_posthog.books.whole import Gap, Totals
     from target_posthog.identity.sums import PeopleSums
     from target_posthog.rejects.listing import Example

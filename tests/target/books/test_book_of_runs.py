@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.books.lines import Unit
-from target_posthog.books.table import Book, WrittenLine
+from target_posthog.books.table import Book
 from target_posthog.books.whole import gaps_of, totals_of
 from target_posthog.identity.ledger import Ledger
 from tests.support.processes import run_target
@@ -19,6 +19,7 @@ from tests.target.test_batch_messages import RUN_FOLDER, batch, put
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from target_posthog.books.tables import WrittenLine
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
 
@@ -113,6 +114,49 @@ def test_hours_that_are_read_again_count_once(
     assert totals.open == 0
     assert totals.exported == 84
     assert totals.accepted == len({key[0] for key in capture.held() if key[1] != "$create_alias"})
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_a_part_of_an_hour_that_came_late_is_added_to_its_line(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """Read once more, after a crash, it counts once; so does the whole hour, read again."""
+    folder = tmp_path / RUN_FOLDER
+    whole = rows_of(5, count=60)[:60]
+    early, late = whole[:40], whole[40:]
+    sums = []
+    for sent in (early, late, late, whole, early):
+        folder.mkdir(exist_ok=True)
+        messages = messages_of(way, folder, {5: sent})
+        run_target(config | {"workers": 2}, messages, tmp_path).checked()
+        (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
+        totals = totals_of([line])
+        assert totals.open == 0
+        sums.append((line.exported, line.accepted))
+    held = len({key[0] for key in capture.held() if key[1] != "$create_alias"})
+    # The row without a readable time has no hour.
+    assert sums[1:] == [(59, held)] * 4
+    assert sums[0][0] == 39
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_a_tap_that_goes_back_to_an_hour_in_one_run_adds_to_its_line(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """What it brings a second time is exported twice, and superseded once."""
+    folder = tmp_path / RUN_FOLDER
+    folder.mkdir()
+    rows = rows_of(5, count=30)[:30]
+    parts = [(5, rows[:20]), (6, rows_of(6)), (5, rows[20:]), (7, []), (5, rows[20:])]
+    messages: list[Json] = [schema()]
+    for number, (hour, sent) in enumerate(parts):
+        ways = {"files": [batch([put(folder, f"{number}", sent)])], "records": records(sent)}
+        messages += [*(ways[way] if sent else []), hour_state(hour + 1)]
+    run_target(config | {"workers": 2}, messages, tmp_path).checked()
+    by_hour = {line.unit.hour[-2:]: line for line in book_in(tmp_path) if line.unit.hour}
+    assert (by_hour["05"].exported, by_hour["06"].exported) == (39, 41)
+    held = {key[0] for key in capture.held() if key[1] != "$create_alias"}
+    assert sum(line.accepted for line in by_hour.values()) == len(held)
 
 
 def test_what_posthog_refuses_is_in_the_book_of_its_hour(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.samples import sample_of
 from target_posthog.books.table import Book
 from target_posthog.identity.ledger import Ledger
 
@@ -61,7 +62,9 @@ def test_a_line_is_read_as_it_was_written(ledger: Ledger) -> None:
 def test_an_hour_that_is_read_again_replaces_its_line(ledger: Ledger) -> None:
     """So sums are true after a crash; a later state of the same run is no further attempt."""
     book_of(ledger).write([(HOUR, line_of(viewed=8, paid=2))])
-    book_of(ledger).write([(HOUR, line_of(viewed=9))])
+    sum_of_both = line_of(viewed=9)
+    sum_of_both.goes_on = True
+    book_of(ledger).write([(HOUR, sum_of_both)])
     other = HOUR._replace(hour=f"{DAY}T06")
     second = book_of(ledger, "two")
     second.write([(HOUR, line_of(viewed=7)), (other, line_of())])
@@ -94,8 +97,8 @@ def test_many_lines_are_written_at_once(ledger: Ledger) -> None:
     """A year of hours that had no events, and an hour of many names."""
     lines = [(Unit("events", hour=f"2024-{n:09}"), Line()) for n in range(5_000)]
     names = line_of(**{f"event {n}": 1 for n in range(4_500)})
-    book = book_of(ledger)
-    for _ in range(2):
+    for run in ("one", "two"):
+        book = book_of(ledger, run)
         book.write([*lines, (HOUR, names)])
     assert len(book.lines()) == 5_001
     assert sum(one.exported for one in book.kinds()) == 4_500
@@ -114,3 +117,42 @@ def test_a_tap_that_begins_with_its_last_record_leaves_the_stretch_as_it_was(
     ]
     book_of(ledger, "three").write([(stretch, line_of(paid=9))])
     assert [one.exported for one in book_of(ledger).kinds()] == [9, 2]
+
+
+def sampled(*numbers: int) -> Line:
+    """Return a line of these records."""
+    line = line_of(viewed=len(numbers))
+    line.sample = sample_of(str(number) for number in numbers)
+    return line
+
+
+def test_records_of_an_hour_that_were_not_there_are_added(ledger: Ledger) -> None:
+    """A part that came late; its repeat changes nothing, and the whole hour takes its place."""
+    late, whole = sampled(*range(100, 120)), sampled(*range(120))
+    for number, (line, exported) in enumerate(
+        [(sampled(*range(100)), 100), (late, 120), (late, 120), (whole, 120)]
+    ):
+        book = book_of(ledger, f"{number}")
+        book.write([(HOUR, line)])
+        (found,) = book.lines()
+        assert (found.exported, found.accepted) == (exported, exported), number
+    assert [one.exported for one in book.kinds()] == [120]
+
+
+def test_a_line_that_goes_on_is_added_once_to_that_of_an_earlier_run(ledger: Ledger) -> None:
+    """What a state closed and what came behind it are one part, told as a sum."""
+    book_of(ledger, "one").write([(HOUR, sampled(*range(100)))])
+    book = book_of(ledger, "two")
+    book.write([(HOUR, sampled(*range(100, 110)))])
+    more = sampled(*range(100, 130))
+    more.goes_on = True
+    for _ in range(2):
+        book.write([(HOUR, more)])
+    assert [one.exported for one in book.lines()] == [130]
+
+
+def test_an_hour_of_which_records_are_gone_keeps_them(ledger: Ledger) -> None:
+    """PostHog has them."""
+    book_of(ledger, "one").write([(HOUR, sampled(*range(100)))])
+    book_of(ledger, "two").write([(HOUR, sampled(*range(90)))])
+    assert [one.exported for one in book_of(ledger).lines()] == [100]

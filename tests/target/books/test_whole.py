@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from target_posthog.books.lines import Unit
-from target_posthog.books.table import WrittenLine
+from target_posthog.books.tables import WrittenLine
 from target_posthog.books.whole import Gap, gaps_of, overlaps_of, totals_of
 
 

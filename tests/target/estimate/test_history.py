@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from target_posthog.books.lines import Unit
-from target_posthog.books.table import WrittenLine
+from target_posthog.books.tables import WrittenLine
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.history import rest_of, speed_of
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from target_posthog.books.lines import Unit
 from target_posthog.books.reconciled import Reconciled
 from target_posthog.books.sums import Held, KindSum, days_of, each_line, held_by_day, names_of
-from target_posthog.books.table import Book, WrittenLine
+from target_posthog.books.table import Book
+from target_posthog.books.tables import WrittenLine
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import PeopleSums, people_of
 from target_posthog.report.figures import Day, LinesRead, days_with, paces_of

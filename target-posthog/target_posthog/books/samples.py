@@ -1,0 +1,62 @@
+"""Whether records of an hour came again, or are more of it: told by a few of their ids. Pure.
+
+A tap says which hour is out, not of how many files: a part of an hour that came late is a run of
+its own. Read again, an hour has every record of before; a late part has none of them. So a few
+records tell: those whose ids have the lowest check sums, the same ones in any run.
+"""
+
+from __future__ import annotations
+
+from heapq import merge, nsmallest
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: More would only make it less likely that two parts share a check sum by chance.
+_SIZE = 32
+
+#: The lowest check sums of a set of ids, in order.
+Sample: TypeAlias = "tuple[int, ...]"
+#: `again`: the set as it is now. `part`: only records of before. `more`: none of them.
+Relation: TypeAlias = Literal["again", "part", "more"]
+
+
+def sample_of(uuids: Iterable[str]) -> Sample:
+    """Return the sample of some ids."""
+    return tuple(nsmallest(_SIZE, {crc32(uuid.encode()) for uuid in uuids}))
+
+
+def joined(one: Sample, other: Sample) -> Sample:
+    """Return the sample of two sets together."""
+    if not one or not other:
+        return one or other
+    return tuple(number for number, _ in groupby(merge(one, other)))[:_SIZE]
+
+
+def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
+    """Return what records are to those that the book has of the same hour.
+
+    Args:
+        before: the sample of those in the book.
+        now: that of the records.
+        is_less: there are fewer records now, events or not.
+    """
+    if not before:
+        return "again"
+    if not now:
+        return "more" if is_less else "again"
+    # Both samples are whole up to the lower of their ends.
+    end = min(_end_of(before), _end_of(now))
+    earlier, these = ({one for one in sample if one <= end} for sample in (before, now))
+    # Nearly all or nearly none: a row can lie in two parts.
+    common = 2 * len(earlier & these)
+    if is_less and common >= len(these) > 0:
+        return "part"
+    return "again" if common >= len(earlier) > 0 else "more"
+
+
+def _end_of(sample: Sequence[int]) -> float:
+    return sample[-1] if len(sample) == _SIZE else float("inf")
