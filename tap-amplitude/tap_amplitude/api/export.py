@@ -99,8 +99,8 @@ class ExportApi:
             A verified archive, `NoEvents`, or `TooLarge` for a window of several hours.
 
         Raises:
-            TapError: The window cannot be had: wrong keys or address, refused, one hour too large,
-                or it failed for longer than `retry_seconds`.
+            TapError: The window cannot be downloaded: wrong keys or address, refused, one hour too
+                large, or it failed for longer than `retry_seconds`.
         """
         return self._retries.call(
             lambda: self._try_once(window, slot), str(window), slot.sleep if slot else None

@@ -137,7 +137,7 @@ class ProjectApi:
             The objects of the list, as they are.
 
         Raises:
-            TapError: The list cannot be had.
+            TapError: The list cannot be downloaded.
         """
 
         def read(content: Any) -> list[dict[str, Any]]:
@@ -170,7 +170,7 @@ class ProjectApi:
             The figure of each day, in order; None where Amplitude has none.
 
         Raises:
-            TapError: The figures cannot be had.
+            TapError: The figures cannot be downloaded.
         """
         query = {**parameters, "start": f"{days[0]:%Y%m%d}", "end": f"{days[-1]:%Y%m%d}"}
 

@@ -46,7 +46,7 @@ Answer = Downloaded | NoEvents | TooLarge
 
 
 class DownloadSlot(Protocol):
-    """What a download may use. Both methods raise when nobody needs the download any more."""
+    """What a download may use. Both methods raise when the download is not needed any more."""
 
     def reserve(self, size: int) -> None:
         """Wait until the download may have so many bytes on disk."""

@@ -36,7 +36,7 @@ class Why(enum.Enum):
     LITTER = "made by a desktop"
 
 
-#: What may hold events that nobody meant to leave out.
+#: What may hold events that was not meant to be left out.
 _WORTH_A_WARNING = frozenset({Why.UNKNOWN, Why.PACKED, Why.PARTIAL, Why.LATE})
 
 

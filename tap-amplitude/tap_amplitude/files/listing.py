@@ -153,7 +153,7 @@ class ArchiveListing:
                 self.left_out.add(_why_unread(member.name), member.place)
 
     def _place_nowhere(self, store: Store, listed: Listed) -> None:
-        """Refuse events whose hour nobody knows; count anything else."""
+        """Refuse events whose hour is not known; count anything else."""
         place = f"{store.prefix}{listed.name}"
         member = Member(listed.name, _NO_HOUR, listed.size, store)
         if listed.name.lower().endswith(".zip"):

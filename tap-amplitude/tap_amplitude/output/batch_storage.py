@@ -97,7 +97,7 @@ class RunFolder:
         self._marked = now
 
     def names(self) -> set[str]:
-        """List the files that nobody has taken yet."""
+        """Return the files that are not taken yet."""
         self.mark()
         with _explained():
             self._files.invalidate_cache()

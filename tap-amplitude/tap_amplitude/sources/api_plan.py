@@ -42,7 +42,7 @@ class ProjectPlan:
         window: The hours to ask for.
         bookmark: The state that the run begins with.
         new_from: From this hour on, hours are new; earlier ones are read again.
-        expected_app: Whose files have to come; empty when anybody's may.
+        expected_app: Whose files have to come; empty when any may.
         notes: What to say.
     """
 
@@ -164,7 +164,7 @@ def _where_to_go_on(bookmark: Bookmark) -> tuple[datetime, str]:
         named = ", ".join(app or "one without a number" for app in covered.apps)
         raise FixConfiguration(
             f"The state holds exported files of {len(covered.apps)} apps "
-            f"({named}), and the API gives one of them: nobody can tell where it is to go on.",
+            f"({named}), and the API exports one of them: its next hour is not known.",
             remedy="Give the API a state of its own: add `--state-id-suffix=<name>` to `meltano "
             "run`, and set `start_date` to the hour at which the files of its app end.",
         )

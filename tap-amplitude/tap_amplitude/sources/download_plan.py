@@ -33,7 +33,7 @@ class Download:
         reserved: What it may have on disk, in bytes.
         answer: What came.
         failure: What to raise where the window is due.
-        is_cancelled: Nobody needs it any more.
+        is_cancelled: It is not needed any more.
     """
 
     window: Window

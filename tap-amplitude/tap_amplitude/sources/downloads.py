@@ -47,7 +47,7 @@ class Arrival:
 
 
 class Cancelled(Exception):
-    """Nobody needs this download any more."""
+    """This download is not needed any more."""
 
 
 class _SpoolTooSmall(Exception):
@@ -101,7 +101,7 @@ class Downloads:
             Each window once; together they have no gap.
 
         Raises:
-            TapError: A window cannot be had. All windows before it were handed on.
+            TapError: A window cannot be downloaded. All windows before it were handed on.
         """
         # The SDK's loop may leave this generator suspended when it fails. Registered after the
         # spool's finalizer, it runs before it.
@@ -116,7 +116,7 @@ class Downloads:
             self.close()
 
     def close(self) -> None:
-        """Cancel what is under way and remove the files of what nobody read."""
+        """Cancel what is under way and remove the files that were not read."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -224,7 +224,7 @@ class Downloads:
                 self._drop(self._plan.end_with(download))
                 if not self._plan.is_next(download):
                     logger.warning(
-                        "The %s cannot be had; the hours before are still being exported.",
+                        "The %s cannot be downloaded; the hours before are still being exported.",
                         download.window,
                     )
             self._changed.notify_all()
@@ -236,7 +236,7 @@ class Downloads:
         one took would be missing to an earlier one.
 
         Raises:
-            Cancelled: Nobody needs it any more.
+            Cancelled: It is not needed any more.
         """
         with self._changed:
             while not (download.is_cancelled or self._stopped):
@@ -255,7 +255,7 @@ class Downloads:
         """Wait some seconds.
 
         Raises:
-            Cancelled: Nobody needs the download any more.
+            Cancelled: The download is not needed any more.
         """
         deadline = time.monotonic() + seconds
         with self._changed:

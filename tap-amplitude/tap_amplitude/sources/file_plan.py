@@ -246,7 +246,7 @@ class _Choice:
         return read
 
     def _more_files(self, span: Covered, files: Sequence[Member]) -> int | None:
-        """Return how many files more there are than were read; None when nobody knows."""
+        """Return how many files more there are than were read; None when that is not known."""
         if not self.listing.is_complete or span.files is None:
             return None
         more = len(files) - span.files
@@ -311,7 +311,7 @@ def _range_after(
     last, floor = covered.before(app, hour), chosen.floor(app)
     if last is not None and floor is not None and floor > last.end:
         last = None  # files between were not wanted
-    # Hours without files between two that have some are empty; before the first nobody knows.
+    # Hours without files between two that have some are empty; before the first that is not known.
     if last is None or chosen.first[app] >= last.end:
         if last is not None:
             chosen.notes.append(gap_after(app, last.end, hour))

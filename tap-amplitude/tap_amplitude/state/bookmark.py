@@ -20,7 +20,7 @@ _DIGEST_LETTERS = 16
 def project_digest(region: str, address: str, api_key: str) -> str:
     """Return what the state calls the project of an API key.
 
-    It names no key: Amplitude's are 128 random bits, which nobody can try out, and of the SHA-256
+    It names no key: Amplitude's are 128 random bits, too many to try out, and of the SHA-256
     only 64 bits stay, which fit countless keys. The secret key is no part of it: to renew that
     does not make another project.
 

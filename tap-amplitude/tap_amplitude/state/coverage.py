@@ -37,7 +37,7 @@ class Covered:
     Attributes:
         start: First hour.
         end: First hour after it.
-        files: How many files it had; None when nobody counted them, as with the API.
+        files: How many files it had; None when they were not counted, as with the API.
         newest: When the newest file came to lie where they were read from: what came later was
             not read. Their own clock tells, not that of the run. None when nothing tells, as in
             a .zip or with the API.

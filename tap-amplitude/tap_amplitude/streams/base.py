@@ -69,7 +69,7 @@ class HourlyStream(WholeHoursStream):
             One record for each row of a file.
 
         Raises:
-            TapError: An hour cannot be had, or a line of it cannot be read.
+            TapError: An hour cannot be read, or a line of it cannot be read.
         """
         for files in self.hours():
             for member in files:

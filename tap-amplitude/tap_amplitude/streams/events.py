@@ -127,7 +127,7 @@ class EventsStream(HourlyStream):
             The encoding and the addresses of the files of an hour.
 
         Raises:
-            TapError: An hour cannot be had, or a file of it cannot be handed over.
+            TapError: An hour cannot be read, or a file of it cannot be handed over.
         """
         files = BatchFileWriter(batch_config.storage, max_bytes=self.settings.max_spool_bytes)
         try:
