@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import TapError
+from target_posthog.commands.preview import _CannotWrite
 from target_posthog.errors import StateNotWritten, TargetPosthogError
 from target_posthog.sdk import RecordWithoutSchema
 
@@ -79,7 +80,7 @@ def plain(text: str) -> str:
 
 def _messages(tree: ast.Module) -> Iterator[str]:
     names = _names_of(TapError) | _names_of(TargetPosthogError)
-    names |= {one.__name__ for one in (StateNotWritten, RecordWithoutSchema)}
+    names |= {one.__name__ for one in (StateNotWritten, RecordWithoutSchema, _CannotWrite)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in names and node.args:
             yield from _texts(node.args[0])
