@@ -127,7 +127,7 @@ def test_keys_can_be_tried_before_anything_is_moved(
     settings["TAP_AMPLITUDE_SECRET_KEY"] = "not-the-secret"
     refused = project.meltano("invoke", "tap-amplitude:test", settings=settings)
     assert refused.exit_code == 2
-    assert "Amplitude refused the keys" in refused.stderr
+    assert "Amplitude refused the keys" in refused.stdout
     _assert_clear(refused.stderr, settings)
     assert len(amplitude.requests) == 2
     assert posthog.requests == []
