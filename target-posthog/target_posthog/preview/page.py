@@ -7,6 +7,7 @@ import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from target_posthog.preview.pairs import NAMELESS
 from target_posthog.preview.texts import totals, value_of, visible
 from target_posthog.report.html import Markup, element, joined
 
@@ -75,11 +76,12 @@ def _pair(number: int, pair: Pair) -> Markup:
     ]
     heads = [element("th", head, scope="col") for head in ("Record", "PostHog", "Why")]
     rows = [
-        _row("", None, one.event["event"], one.event["properties"], one.why, "added")
+        _row(None, None, one.event["event"], one.event["properties"], one.why, "added")
         for one in pair.added
     ]
     rows += [
-        _row(line.source, line.value, line.name, line.made, line.why, "") for line in pair.lines()
+        _row(line.source or None, line.value, line.name, line.made, line.why, "")
+        for line in pair.lines()
     ]
     parts.append(
         Markup(
@@ -92,19 +94,21 @@ def _pair(number: int, pair: Pair) -> Markup:
     return Markup(f'<section aria-labelledby="pair-{number}">{joined(parts)}</section>')
 
 
-def _row(source: str, value: object, name: str, made: object, why: str, kind: str) -> Markup:
+def _row(
+    source: str | None, value: object, name: str | None, made: object, why: str, kind: str
+) -> Markup:
     return element(
         "tr",
         element("td", *_both(source, value), data_head="Record"),
         element("td", *_both(name, made), data_head="PostHog"),
         element("td", visible(why), class_="why", data_head="Why"),
-        class_=kind or ("" if name else "left"),
+        class_=kind or ("left" if name is None else ""),
     )
 
 
-def _both(name: str, value: object) -> list[Markup]:
+def _both(name: str | None, value: object) -> list[Markup]:
     """Return a name and what it stands for."""
-    if not name:
+    if name is None:
         return []
-    parts = [element("b", element("bdi", visible(name)))]
+    parts = [element("b", element("bdi", visible(name) or NAMELESS))]
     return parts if value is None else [*parts, element("code", value_of(value))]

@@ -35,6 +35,8 @@ _LATER = {
     "not_joined_id": Reason(NO_FIELD, "the two ids are two users': not joined"),
 }
 _MOST_SOURCES = 4
+#: How a name is shown that is an empty text.
+NAMELESS = '""'
 
 
 class Line(NamedTuple):
@@ -43,14 +45,14 @@ class Line(NamedTuple):
     Attributes:
         source: the field of the record, by its path; several, when the value is made of them.
         value: what it holds, None when that is not one value.
-        name: the part or property of the event; empty when nothing was made of the field.
+        name: the part or property of the event; None when nothing was made of the field.
         made: its value.
         why: the rule.
     """
 
     source: str
     value: Any
-    name: str
+    name: str | None
     made: Any
     why: str
 
@@ -105,16 +107,16 @@ class Pair:
         if self.event is None:
             for name, value in self.record.items():
                 if not is_empty(value):
-                    yield Line(name, value, "", None, "")
+                    yield Line(name or NAMELESS, value, None, None, "")
             return
         for source, rule in self.trace.beside.items():
             yield self._left(source, "$groupidentify", rule)
         for source, rule in self.trace.left_out.items():
-            yield self._left(source, "", f"left out: {rule}")
+            yield self._left(source, None, f"left out: {rule}")
 
-    def _left(self, source: str, name: str, why: str) -> Line:
+    def _left(self, source: str, name: str | None, why: str) -> Line:
         path = self.trace.path_of(source)
-        return Line(path, value_at(self.record, path), name, None, why)
+        return Line(path or NAMELESS, value_at(self.record, path), name, None, why)
 
     @property
     def head(self) -> str:
@@ -165,7 +167,7 @@ class Pair:
 def _together(paths: Sequence[str]) -> str:
     if len(paths) > _MOST_SOURCES:
         return "the whole record"
-    return ", ".join(paths)
+    return ", ".join(path or NAMELESS for path in paths)
 
 
 def value_at(record: Json, path: str) -> Any:

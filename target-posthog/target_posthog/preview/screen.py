@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from target_posthog.preview.pairs import NAMELESS
 from target_posthog.preview.texts import totals, value_of, visible
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _show_pair(console: Console, number: int, pair: Pair) -> None:
             Text("+"), _cell(one.event["event"], one.event["properties"]), Text(one.why, "italic")
         )
     for line in pair.lines():
-        style = "" if line.name else "dim"
+        style = "dim" if line.name is None else ""
         table.add_row(
             _source(line, style), _cell(line.name, line.made), Text(visible(line.why), style)
         )
@@ -95,10 +96,10 @@ def _source(line: Line, style: str) -> Text:
     return Text(f"{visible(line.source)} = {_short(line.value)}", style)
 
 
-def _cell(name: str, made: Any) -> Text:
-    if not name:
+def _cell(name: str | None, made: Any) -> Text:
+    if name is None:
         return Text("")
-    cell = Text(visible(name), "cyan")
+    cell = Text(visible(name) or NAMELESS, "cyan")
     return cell if made is None else cell + Text(f" = {_short(made)}", "default")
 
 

@@ -66,7 +66,7 @@ def _pair_as_json(pair: Pair) -> Json:
         "event": pair.event,
         "added": [{"event": one.event, "why": one.why} for one in pair.added],
         "why": [
-            {"source": one.source or None, "property": one.name or None, "rule": one.why}
+            {"source": one.source or None, "property": one.name, "rule": one.why}
             for one in pair.lines()
         ],
     }
