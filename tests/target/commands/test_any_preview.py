@@ -57,5 +57,5 @@ def _hold(pair: Pair, event: Json) -> None:
     assert all(line.why for line in pair.lines())
     shown = {str(line.name).partition(".")[0] for line in lines} | {line.name for line in lines}
     assert event.keys() - {"properties"} | event["properties"].keys() <= shown
-    by_protocol = [line.name for line in lines if line.why == "`protocol`"]
+    by_protocol = [str(line.name) for line in lines if line.why == "`protocol`"]
     assert {one.removeprefix("source_") for one in by_protocol} <= _OF_V1
