@@ -27,9 +27,10 @@ from target_posthog.formats.converter import Converter
 from target_posthog.input.batch_files import BatchFile
 from target_posthog.input.intake import Intake
 from target_posthog.target import TargetPosthog
-from target_posthog.workers.batch_intake import BatchIntake
+from target_posthog.workers.block_taker import BlockTaker
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
+from target_posthog.workers.ordered_intake import OrderedIntake
 from target_posthog.workers.pool import InlineWorkers
 
 if TYPE_CHECKING:
@@ -117,13 +118,12 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
     wire, delivery = target.runtime.wire, target.delivery
     converter = Converter(target.conversions, _STREAM.name, _SCHEMA, ("uuid",), _say_nothing)
     workers: Any = _Replayed(_converted(target.config, wire, files))
-    batches = BatchIntake(
-        workers,
+    batches = OrderedIntake(
+        lambda: workers,
         InlineWorkers(target.config, wire),
         delivery,
+        BlockTaker(delivery, take_line=lambda *_: None, say=_say_nothing),
         lambda _: Intake(converter, wire),
-        take_line=lambda *_: None,
-        say=_say_nothing,
     )
     batches.add(_STREAM, files)
     began, main, every = time.perf_counter(), time.thread_time(), time.process_time()

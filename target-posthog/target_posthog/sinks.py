@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from target_posthog.formats.converter import Converter
 from target_posthog.input.intake import Intake
-from target_posthog.sdk import RecordWithoutKey, SingerSink
+from target_posthog.sdk import RecordWithoutKey, SingerSink, SingerTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from target_posthog.capture.protocols import Wire
+    from target_posthog.delivery.delivery import Delivery
+    from target_posthog.formats.converter import Conversions
     from target_posthog.input.intake import Outcome
     from target_posthog.model import Json
-    from target_posthog.target import TargetPosthog
+
+
+class SinkTarget(SingerTarget):
+    """A target, as its sinks know it.
+
+    Attributes:
+        delivery: takes the events.
+        conversions: what the settings say of the conversion.
+        wire: the protocol.
+    """
+
+    delivery: Delivery
+    conversions: Conversions
+    wire: Wire
+
+    @abstractmethod
+    def say_once(self, level: int, text: str) -> None:
+        """Log what a stream has to say, unless it was said in this run."""
+
+    @abstractmethod
+    def as_came(self, known: Json, stream: str) -> Json:
+        """Return what the rejects hold of a record: as it came, to pass through maps once more.
+
+        Args:
+            known: what they hold of one that nothing changed.
+            stream: the stream that maps made of it.
+        """
 
 
 class PosthogSink(SingerSink):
@@ -34,7 +64,7 @@ class PosthogSink(SingerSink):
 
     def __init__(
         self,
-        target: TargetPosthog,
+        target: SinkTarget,
         stream_name: str,
         schema: Json,
         key_properties: Sequence[str] | None,
@@ -45,7 +75,7 @@ class PosthogSink(SingerSink):
         self.converter = Converter(
             target.conversions, stream_name, schema, key_properties or (), target.say_once
         )
-        self.intake = Intake(self.converter, target.runtime.wire)
+        self.intake = Intake(self.converter, target.wire)
         for warning in self.converter.warnings:
             target.say_once(logging.WARNING, warning)
 

@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.batches import Batch
     from target_posthog.model import Json, Rejected
-    from target_posthog.workers.messages import BlockStream
 
 NAME = "target-posthog-preview"
 #: How much of a time is its hour.
@@ -156,8 +155,6 @@ class PreviewTarget(TargetPosthog):
         self.found = Found(wanted)
         self._scratch = scratch
         super().__init__(**arguments)
-        # Record by record, as maps have them: each is looked at.
-        self._reader.fast = None
         self.delivery.on_completed = self.found.completed
 
     @classmethod
@@ -181,8 +178,8 @@ class PreviewTarget(TargetPosthog):
         )
 
     @override
-    def _stream_for_workers(self, name: str, *, of_records: bool = False) -> BlockStream | None:
-        return None
+    def plain_sink(self, stream: str) -> None:
+        """Return None: records come one by one, as from maps, and each is looked at."""
 
     @override
     def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:
@@ -190,7 +187,7 @@ class PreviewTarget(TargetPosthog):
 
     @override
     def process_endofpipe(self) -> None:
-        self._deliver_all()
+        self.inflow.deliver_all()
         self._tell_wishes_in_vain()
 
     def run(self, messages: Iterable[bytes] | None) -> bool:

@@ -99,11 +99,11 @@ class ReplayTarget(TargetPosthog):
 
     def begin(self) -> None:
         """Begin without a tap: what was sent before is in the ledger."""
-        self._begin(goes_on=True)
+        self.inflow.begin(goes_on=True)
 
     def show_progress(self) -> None:
         """Show it, if it is time."""
-        self._show_progress()
+        self.inflow.show_progress()
 
     def is_new(self, event: OutgoingEvent) -> bool:
         """Return True if this very event was not met before: two runs may have rejected it."""

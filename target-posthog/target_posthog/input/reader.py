@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Iterator
 
-    from target_posthog.input.fast_records import FastRecords
+    from target_posthog.input.record_blocks import RecordBlocks
     from target_posthog.input.stdin import OnIdle
 
 #: The parts of a message that the SDK relies on without looking, and their types.
@@ -42,8 +42,8 @@ class SingerLines(MessageReader):
         self.on_idle: OnIdle | None = None
         #: Hears how long the input was waited for.
         self.on_waited: Callable[[float], object] = lambda _: None
-        #: What takes usual records without the SDK's way through each of them.
-        self.fast: FastRecords | None = None
+        #: What takes plain records without the SDK's way through each of them.
+        self.blocks: RecordBlocks | None = None
         self._earlier: int | None = None
 
     @override
@@ -53,8 +53,8 @@ class SingerLines(MessageReader):
         callbacks: dict[str, Callable[[dict[str, Any]], None]],
     ) -> Counter[str]:
         lines: Any = file_input or self.default_input
-        if self.fast is not None:
-            lines = self.fast.others(lines)
+        if self.blocks is not None:
+            lines = self.blocks.others(lines)
         messages: Any = self._messages(lines)
         counts = super().process_lines(messages, callbacks)
         counts["RECORD"] += self._taken
@@ -71,7 +71,7 @@ class SingerLines(MessageReader):
 
     @property
     def _taken(self) -> int:
-        return 0 if self.fast is None else self.fast.taken
+        return 0 if self.blocks is None else self.blocks.taken
 
     @property
     def _line(self) -> int:

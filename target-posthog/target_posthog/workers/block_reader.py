@@ -69,9 +69,8 @@ class BlockReader:
         self._inbox: queue.SimpleQueue[StartOfFile | Mark | None] = queue.SimpleQueue()
         self._read: queue.Queue[Read] = queue.Queue(_AHEAD)
         self._is_closed = False
-        self._wake, self._waker = os.pipe()
-        os.set_blocking(self._wake, False)
-        os.set_blocking(self._waker, False)
+        #: Both ends of a pipe, once there is something to read.
+        self._wake = self._waker = -1
         self._thread: threading.Thread | None = None
         self._open = 0
 
@@ -83,6 +82,9 @@ class BlockReader:
     def add(self, one: StartOfFile | Mark) -> None:
         """Take a file to read, or a mark behind the files so far."""
         if self._thread is None:
+            self._wake, self._waker = os.pipe()
+            os.set_blocking(self._wake, False)
+            os.set_blocking(self._waker, False)
             self._thread = threading.Thread(target=self._work, name="block-reader", daemon=True)
             self._thread.start()
         self._open += 1
@@ -90,6 +92,8 @@ class BlockReader:
 
     def next(self) -> Read | None:
         """Return what comes next; None when it is not there yet."""
+        if self._thread is None:
+            return None
         with suppress(BlockingIOError):
             os.read(self._wake, 4096)
         try:
@@ -100,9 +104,9 @@ class BlockReader:
             self._open -= 1
         return one
 
-    def descriptor(self) -> int:
+    def descriptors(self) -> list[int]:
         """Return what can be read from once something is there."""
-        return self._wake
+        return [] if self._thread is None else [self._wake]
 
     def close(self) -> None:
         """Read nothing more."""

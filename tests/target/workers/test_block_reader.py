@@ -55,7 +55,7 @@ def read_next(reader: BlockReader) -> Read:
     end = time.monotonic() + SECONDS
     while (read := reader.next()) is None:
         assert time.monotonic() < end
-        select.select([reader.descriptor()], [], [], end - time.monotonic())
+        select.select(reader.descriptors(), [], [], end - time.monotonic())
     return read
 
 

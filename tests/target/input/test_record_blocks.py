@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Amplitude
-from target_posthog.formats.amplitude.fast.convert import FastRows
-from target_posthog.formats.converter import Conversions, Converter
-from target_posthog.formats.options import Options
-from target_posthog.input.fast_records import FastRecords
-from target_posthog.model import whole_record
-from target_posthog.settings import SETTINGS
-from target_posthog.validation import checked_config
+from target_posthog.input.record_blocks import RecordBlocks
 from tests.support.field_cases import batches_of
 from tests.support.processes import run_target
 from tests.support.rows import row, typical_row
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import preview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from target_posthog.posthog.events import OutgoingEvent
+    from target_posthog.input.record_blocks import RecordBlock
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.singer import Json
+from tests.support.singer import Json
 
 #: A schema by which the target knows Amplitude's rows.
 AMPLITUDE = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
@@ -101,53 +95,51 @@ BEFORE, BEHIND = '{"type":"RECORD","stream":"events","record":', ',"time_extract
         (BEFORE, ""),
         (BEFORE, ',"time_extracted":"2024"}}'),
         (BEFORE, ',"type":"STATE"}'),
-        (BEFORE, ',"record":1}'),
         (BEFORE[1:], BEHIND),
         ('{"type":"RECORD","stream":"events","other":', BEHIND),
     ],
 )
 def test_what_only_looks_like_a_record_is_left_to_the_sdk(before: str, behind: str) -> None:
     """Also right behind a sound one with the same beginning or end."""
-    fast = FastRecords(AnyTarget())  # type: ignore[arg-type]
+    blocks = RecordBlocks(AnyTaker())
     line = json.dumps(typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1))
     sound = f"{BEFORE}{line}{BEHIND}".encode()
     other = f"{before}{line}{behind}".encode()
-    assert list(fast.others([sound, other, sound, other, other])) == [other] * 3
-    assert fast.taken == 2
+    assert list(blocks.others([sound, other, sound, other, other])) == [other] * 3
+    assert blocks.taken == 2
 
 
-def test_rows_that_wait_for_each_other_come_before_what_follows_them() -> None:
+def test_records_that_wait_for_each_other_come_before_what_follows_them() -> None:
     """However many they are, and also at the end of the input."""
-    target = AnyTarget()
-    fast = FastRecords(target)  # type: ignore[arg-type]
-    row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
-    rows = [{**row, "event_id": number} for number in range(40)]
-    rows[30]["new_field"] = 1
-    lines: list[Any] = [f"{BEFORE}{json.dumps(one)}{BEHIND}".encode() for one in rows]
+    taker = AnyTaker()
+    blocks = RecordBlocks(taker)
+    lines: list[Any] = [f"{BEFORE}{json.dumps(order(number))}{BEHIND}" for number in range(140)]
+    lines = [line.encode() for line in lines]
     lines.insert(5, b'{"type":"STATE","value":{}}')
-    lines.insert(36, "not bytes")
+    lines.insert(100, "not bytes")
 
     seen = []
-    for other in fast.others(lines):
-        seen.append((other, len(target.taken)))
-        assert fast.taken == len(target.taken)
-    assert seen == [(lines[5], 5), (lines[31], 30), ("not bytes", 34)]
-    assert target.taken == [number for number in range(40) if number != 30]
+    for other in blocks.others(lines):
+        seen.append((other, len(taker.taken)))
+        assert blocks.taken == len(taker.taken)
+    assert seen == [(lines[5], 5), ("not bytes", 99)]
+    assert taker.taken == list(range(140))
+    assert taker.numbers == [1, 7, 71, 102]
 
 
 def test_a_long_line_does_not_wait() -> None:
     """What waits for other lines stays small."""
-    target = AnyTarget()
-    fast = FastRecords(target)  # type: ignore[arg-type]
+    taker = AnyTaker()
+    blocks = RecordBlocks(taker)
     row = typical_row(datetime(2024, 1, 1, tzinfo=timezone.utc), 1)
     long = f"{BEFORE}{json.dumps({**row, 'user_properties': {'a': 'x' * 70_000}})}{BEHIND}"
 
     def lines() -> Iterator[bytes]:
         yield long.encode()
-        assert fast.taken == 1
+        assert blocks.taken == 1
 
-    assert list(fast.others(lines())) == []
-    assert fast.taken == 1
+    assert list(blocks.others(lines())) == []
+    assert blocks.taken == 1
 
 
 def order(number: int, **more: Any) -> Json:
@@ -174,30 +166,28 @@ WRITERS: dict[str, Callable[[Json], str]] = {
 @pytest.mark.parametrize("writer", WRITERS)
 def test_records_of_other_taps_are_usual_however_their_messages_are_written(writer: str) -> None:
     """Also where two taps write into one pipe, and where the same text stands twice in a line."""
-    target = AnyTarget(fields=True)
-    fast = FastRecords(target)  # type: ignore[arg-type]
+    taker = AnyTaker()
+    blocks = RecordBlocks(taker)
     lines = [WRITERS[writer](order(number)).encode() + b"\n" for number in range(40)]
     lines += [WRITERS["singer-sdk"](order(number)).encode() + b"\n" for number in range(40, 60)]
-    assert list(fast.others(lines)) == []
-    assert fast.taken == 60
-    assert target.taken == list(range(60))
+    assert list(blocks.others(lines)) == []
+    assert blocks.taken == 60
+    assert taker.taken == list(range(60))
 
 
-def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream() -> None:
-    """Here one without its key, one that is no event, and one that JSON does not know."""
-    target = AnyTarget(fields=True)
-    fast = FastRecords(target)  # type: ignore[arg-type]
-    odd = [
-        {"user_id": "u", "time": "2024-01-01"},
-        order(7, time="soon"),
-        order(8, total=float("nan")),
-    ]
-    records = [*map(order, range(5)), *odd, *map(order, range(5, 9))]
-    lines = [WRITERS["singer-sdk"]({"id": 0} | one).encode() for one in records]
-    lines[5] = lines[5].replace(b'"id":0,', b"")
-    seen = [(lines.index(other), len(target.taken)) for other in fast.others(lines)]
-    assert seen == [(5, 5), (6, 5), (7, 5)]
-    assert target.taken == list(range(9))
+def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream(
+    tmp_path: Path,
+) -> None:
+    """Here one that is no event, one that JSON does not know, and one whose message has two."""
+    odd = [order(7, time="soon"), order(8, total=float("nan"))]
+    lines = [WRITERS["singer-sdk"](one) for one in [*map(order, range(5)), *odd, order(9)]]
+    run = preview([ORDERS, *lines, state({"at": 1})], tmp_path, identity_events="none")
+    assert [event["properties"]["id"] for event in run.events] == [0, 1, 2, 3, 4, 8, 9]
+    assert re.search(r"rejected +1\b", run.log)
+
+    twice = WRITERS["singer-python"](order(1)).replace("}}", '}, "record": 1}')
+    stopped = preview([ORDERS, lines[0], twice, lines[1]], tmp_path / "other")
+    assert "Line 3 of the input is not a valid RECORD message" in str(stopped.failure)
 
 
 TEXT = {"type": "string"}
@@ -261,40 +251,23 @@ def test_an_event_that_is_refused_late_is_in_the_rejects_with_its_stream(
     assert {(one["stream"], *one["key_properties"]) for one in lines} == {("orders", "id")}
 
 
-class AnyTarget:
-    """A target that takes usual records of any stream.
+class AnyTaker:
+    """Takes records of any stream, in this process."""
 
-    Args:
-        fields: they are another tap's, not Amplitude rows.
-    """
+    are_shared = False
 
-    def __init__(self, *, fields: bool = False) -> None:
-        fast = _orders() if fields else _typical()
-        self._sink = SimpleNamespace(converter=SimpleNamespace(fast=fast))
-        self._number = "id" if fields else "event_id"
+    def __init__(self) -> None:
         self.taken: list[int] = []
+        #: Of the first line of each block.
+        self.numbers: list[int] = []
 
-    def plain_sink(self, _: str) -> Any:
-        """Return a sink of these records."""
-        return self._sink
-
-    def can_share(self, *_: int) -> bool:
-        """Have no workers."""
-        return False
-
-    def take_usual(self, items: Sequence[OutgoingEvent], stream: str) -> bool:
-        """Take records of the stream of all lines; each must be one."""
-        assert stream in {"events", "orders"}
-        for item in items:
-            self.taken.append(whole_record(item.record)[self._number])
+    def takes(self, _: str) -> bool:
+        """Take all."""
         return True
 
-
-def _typical() -> FastRows:
-    return FastRows(Amplitude(Options()))
-
-
-def _orders() -> Any:
-    config: Json = {"api_key": "phc_x", "source_format": "fields"}
-    checked_config(config, SETTINGS, raise_errors=True)
-    return Converter(Conversions(config), "orders", {}, ("id",), lambda *_: None).fast
+    def take_records(self, block: RecordBlock) -> None:
+        """Take a block of the stream of all lines."""
+        assert block.stream in {"events", "orders"}
+        self.numbers.append(block.number)
+        for content in map(json.loads, block.records):
+            self.taken.append(content.get("id", content.get("event_id")))

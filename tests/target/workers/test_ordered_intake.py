@@ -18,9 +18,10 @@ from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.input import batch_files
 from target_posthog.input.batch_files import BatchFile
 from target_posthog.input.intake import Intake
-from target_posthog.workers.batch_intake import BatchIntake
+from target_posthog.workers.block_taker import BlockTaker
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
+from target_posthog.workers.ordered_intake import OrderedIntake
 from target_posthog.workers.pool import InlineWorkers
 from tests.support.deliveries import WIRE, FakeTransport, delivery_to, rejected_lines
 from tests.support.examples import examples
@@ -159,12 +160,11 @@ def by_records(kind: Kind, files: Sequence[Sequence[Part]], limits: Limits) -> O
 
 def intake_by(
     workers: AnyWorkers, delivery: Delivery, intake_of: Callable[[str], Intake]
-) -> BatchIntake:
+) -> OrderedIntake:
     """Return what takes files, and has nothing to say."""
     here = InlineWorkers(workers.kind.config, WIRE)
-    return BatchIntake(
-        workers, here, delivery, intake_of, take_line=lambda *_: None, say=lambda *_: None
-    )
+    taker = BlockTaker(delivery, take_line=lambda *_: None, say=lambda *_: None)
+    return OrderedIntake(lambda: workers, here, delivery, taker, intake_of)
 
 
 def by_files(

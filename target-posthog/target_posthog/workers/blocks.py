@@ -1,0 +1,96 @@
+"""Blocks of lines on their way through workers, and the files that they are of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.common.object_cutter import ObjectCutter
+from target_posthog.model import BlockOfLines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_posthog.input.intake import Intake
+    from target_posthog.workers.block_reader import RawBlock, StartOfFile
+    from target_posthog.workers.messages import ConvertedBlock
+
+
+class FileUnderWay:
+    """A file whose lines are taken.
+
+    Args:
+        start: of the file.
+        intake: converts what workers leave.
+
+    Attributes:
+        file: itself.
+        stream: whose records it holds.
+        intake: as given.
+        cutter: takes its unusual lines apart.
+        line: the number of the line that comes next.
+    """
+
+    def __init__(self, start: StartOfFile, intake: Intake) -> None:
+        self.file = start.file
+        self.stream = start.stream
+        self.intake = intake
+        self.cutter = ObjectCutter()
+        self.line = 1
+
+    def block_of(self, read: RawBlock) -> FileBlock:
+        """Return a block of its lines."""
+        lines = BlockOfLines(
+            read.raw, is_whole=read.is_whole, known=self.known, stream=self.stream.name
+        )
+        return FileBlock(self, lines)
+
+    def known(self, record: Any) -> Any:
+        """Return a record as the rejects file wants it."""
+        converter = self.intake.converter
+        return record if converter.is_amplitude(record) else converter.known(record)
+
+
+class FileBlock:
+    """Lines of a file on their way.
+
+    Args:
+        file: their file.
+        lines: themselves.
+
+    Attributes:
+        result: what became of them, once they are converted.
+    """
+
+    def __init__(self, file: FileUnderWay, lines: BlockOfLines) -> None:
+        self.file = file
+        self.lines = lines
+        self.result: ConvertedBlock | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether they can be taken: a part of a long line is not for workers."""
+        return self.result is not None or not self.lines.is_whole
+
+
+class RecordsUnderWay:
+    """RECORD lines on their way.
+
+    Args:
+        messages: the lines as they came.
+        number: the number of the first one in the input.
+        lines: the records.
+
+    Attributes:
+        result: what became of them, once they are converted.
+    """
+
+    def __init__(self, messages: Sequence[bytes], number: int, lines: BlockOfLines) -> None:
+        self.messages = messages
+        self.number = number
+        self.lines = lines
+        self.result: ConvertedBlock | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether they can be taken."""
+        return self.result is not None
