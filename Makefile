@@ -18,7 +18,7 @@ BIN := $(VENV)/bin
 PINS := constraints.txt
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) --build-constraint $(PINS)
 MELTANO := $(BIN)/meltano --environment=demo
-CODE := tap-amplitude target-posthog tests docs benchmarks tools
+CODE := tap-amplitude target-posthog orchestration tests docs benchmarks tools
 
 # Both make every start of a Python process slower; some shells and images set them.
 export PYTHONDONTWRITEBYTECODE :=
@@ -75,7 +75,7 @@ format: $(VENV)/ready-to-test
 lint: $(VENV)/ready-to-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/lint-imports --no-cache --no-logo
+	PYTHONPATH=orchestration $(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/typos
 	@$(MAKE) --no-print-directory schemas
 

@@ -1,0 +1,94 @@
+"""What an engine is told of a migration, by variables of the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from migration.ranges import hour_of, ready_hours
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+#: A day: enough events to be worth the start of a run, and little to read again after a kill.
+RANGE_HOURS = 24
+
+
+class WrongSettings(Exception):
+    """A variable is missing or cannot be meant; the text says which, and what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A migration in ranges.
+
+    Attributes:
+        start: its first export hour.
+        end: the hour behind its last one; None when it goes on for ever.
+        range_hours: how many hours a range has at most.
+        project: the folder of `meltano.yml`, in which Meltano runs.
+        meltano: Meltano's command.
+        work: where each range has a folder for its summary and its lock.
+    """
+
+    start: datetime
+    end: datetime | None = None
+    range_hours: int = RANGE_HOURS
+    project: Path = Path()
+    meltano: str = "meltano"
+    work: Path = Path(".meltano/ranges")
+
+    @classmethod
+    def of(cls, variables: Mapping[str, str], now: datetime) -> Settings:
+        """Read them from variables; those that are empty count as not set.
+
+        Args:
+            variables: of the environment.
+            now: any moment.
+
+        Raises:
+            WrongSettings: one is missing, or cannot be meant.
+        """
+        given = {name: value.strip() for name, value in variables.items() if value.strip()}
+        start = _hour(given, "MIGRATION_START")
+        if start is None:
+            raise WrongSettings(
+                "`MIGRATION_START` is not set. Give it the first export hour of the migration, "
+                "such as `2023-01-01`."
+            )
+        end = _hour(given, "MIGRATION_END")
+        if end is not None and end <= start:
+            raise WrongSettings("`MIGRATION_END` must lie behind `MIGRATION_START`.")
+        ready = ready_hours(start, now)
+        if end is not None and (ready is None or end > ready.end):
+            raise WrongSettings(
+                "`MIGRATION_END` lies behind the last hour that Amplitude can export by now. Leave "
+                "it out: each hour is moved when it is ready."
+            )
+        project = Path(given.get("MIGRATION_PROJECT", ".")).absolute()
+        return cls(
+            start,
+            end,
+            _positive(given, "MIGRATION_RANGE_HOURS", RANGE_HOURS),
+            project,
+            given.get("MIGRATION_MELTANO", "meltano"),
+            project / given.get("MIGRATION_WORK", ".meltano/ranges"),
+        )
+
+
+def _hour(given: Mapping[str, str], name: str) -> datetime | None:
+    if name not in given:
+        return None
+    try:
+        return hour_of(given[name])
+    except ValueError as error:
+        raise WrongSettings(f"`{name}`: {error}") from None
+
+
+def _positive(given: Mapping[str, str], name: str, default: int) -> int:
+    text = given.get(name, str(default))
+    if not text.isdecimal() or not int(text):
+        raise WrongSettings(f"`{name}` must be a number of hours, at least 1.")
+    return int(text)
