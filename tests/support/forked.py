@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -94,7 +94,9 @@ class Forked:
     def send_signal(self, signum: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
-            os.kill(self.pid, signum)
+            # It may have ended, and the server not have told of it yet.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
 
     def kill(self) -> None:
         """End it at once."""
