@@ -58,24 +58,28 @@ def next_step(
     counts: Counts,
     environment: Mapping[str, str],
     *,
+    rejects: str,
+    is_preview: bool = False,
     early: str | None = None,
-    preview_rejects: str | None = None,
 ) -> str:
     """Return what to do after a run that came to its end, in one line.
 
     Args:
         counts: what the run came to.
         environment: the variables, of which Meltano sets some for its plugins.
+        rejects: where the rejects are.
+        is_preview: nothing was sent.
         early: what speaks against a good end of the tap.
-        preview_rejects: the file of a preview's rejects; None when events were sent.
     """
     steps = []
     if early is not None:
         steps.append("see the log of the tap.")
     if counts.rejected or counts.added_rejected:
-        command = command_for("rejects", environment, *filter(None, (preview_rejects,)))
-        steps.append(f"see why records were rejected, and what to do: `{command}`.")
-    if preview_rejects is not None:
+        # Without a file, the command takes those of runs that sent.
+        command = command_for("rejects", environment, *([rejects] if is_preview else []))
+        place = "" if is_preview else f" Their file is {rejects}."
+        steps.append(f"see why records were rejected, and what to do: `{command}`.{place}")
+    if is_preview:
         steps.append("to send, take `preview_path` out. The preview left the state as it was.")
     elif early is not None:
         steps.append("run again.")

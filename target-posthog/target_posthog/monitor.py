@@ -120,8 +120,9 @@ class Monitor:
         self.next_step = next_step(
             self.counts,
             os.environ,
+            rejects=self._rejects.place,
+            is_preview=self._is_preview,
             early=early,
-            preview_rejects=self._rejects.place if self._is_preview else None,
         )
 
     def say_next_step(self) -> None:

@@ -61,7 +61,10 @@ PROOF = (
     "compare with PostHog: `target-posthog-reconcile`. See it all: `target-posthog-report`. "
     "Run again at any time for what is new."
 )
-WHY = "see why records were rejected, and what to do: `target-posthog-rejects`."
+WHY = (
+    "see why records were rejected, and what to do: `target-posthog-rejects`. Their file is "
+    "rejects/r.jsonl."
+)
 
 
 @pytest.mark.parametrize(
@@ -81,12 +84,12 @@ WHY = "see why records were rejected, and what to do: `target-posthog-rejects`."
 )
 def test_a_run_ends_with_what_to_do_next(counts: Counts, early: str | None, told: str) -> None:
     """Whatever it came to."""
-    assert next_step(counts, {}, early=early) == told
+    assert next_step(counts, {}, rejects="rejects/r.jsonl", early=early) == told
 
 
 def test_a_preview_ends_with_how_to_send() -> None:
     """After a look at its rejects; who names their file wants to see them."""
-    assert next_step(REJECTED, {}, preview_rejects="my folder/r.jsonl") == (
+    assert next_step(REJECTED, {}, rejects="my folder/r.jsonl", is_preview=True) == (
         "see why records were rejected, and what to do: "
         "`target-posthog-rejects 'my folder/r.jsonl'`. To send, take `preview_path` out. The "
         "preview left the state as it was."
