@@ -218,7 +218,8 @@ class PosthogCapture:
             self._running.closing.wait(planned.delay_before)
         # One request at a time: the order of the records is the order of the effects.
         with self._lock:
-            instead = None if planned is None else planned.instead
+            size = len(incoming.wire_bytes)
+            instead = None if planned is None else planned.instead(size)
             answer = instead or self._handle(incoming)
             is_cut = planned is not None and planned.cuts
             self.requests.append(Request.record(incoming, answer, is_cut=is_cut))

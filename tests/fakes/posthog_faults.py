@@ -20,7 +20,8 @@ class Fault(enum.Enum):
 
     Attributes:
         STATUS: Another answer, nothing stored. Details: `status` (503), `body` (PostHog's text for
-            503) and `retry_after` (seconds or an HTTP date; none by default).
+            503), `retry_after` (seconds or an HTTP date; none by default) and `above_bytes` (0): a
+            request that is no larger, as sent, is handled.
         LOSE_ANSWER: The request is handled, then the connection is cut without an answer.
         CUT_BEFORE_STORE: The connection is cut, nothing stored.
         SLOW: The request is handled, then the answer waits. Details: `seconds` (1).
@@ -38,7 +39,12 @@ class Fault(enum.Enum):
 
 
 _DETAILS: dict[Fault, dict[str, Any]] = {
-    Fault.STATUS: {"status": 503, "body": "transient error, please retry", "retry_after": None},
+    Fault.STATUS: {
+        "status": 503,
+        "body": "transient error, please retry",
+        "retry_after": None,
+        "above_bytes": 0,
+    },
     Fault.LOSE_ANSWER: {},
     Fault.CUT_BEFORE_STORE: {},
     Fault.SLOW: {"seconds": 1.0},
@@ -54,11 +60,16 @@ class Planned:
     fault: Fault
     details: dict[str, Any]
 
-    @property
-    def instead(self) -> Answer | None:
-        """What is answered in place of handling the request; None when it is handled."""
+    def instead(self, size: int) -> Answer | None:
+        """Return what is answered in place of handling a request; None when it is handled.
+
+        Args:
+            size: Its bytes as sent.
+        """
         if self.fault is Fault.CUT_BEFORE_STORE:
             return Answer(0, b"")
+        if size <= self.details.get("above_bytes", 0):
+            return None
         if self.fault not in (Fault.STATUS, Fault.REDIRECT):
             return None
         headers = {

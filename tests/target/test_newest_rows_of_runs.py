@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 HEAD = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
 #: How many kills there are before a run may come to its end.
 _KILLS = 3
+#: So many bytes, as sent, hold several rows: a 413 of a request of one event rejects that event.
+_SEVERAL_ROWS = 3000
 
 
 def as_files(lives: Lives, folder: Path, done: int = 0) -> list[Json]:
@@ -61,8 +63,7 @@ def answer_late(capture: PosthogCapture, choice: Random, *, troubles: bool) -> N
     """Have requests stored late and in another order than they came in, some not at all."""
     # So that several go side by side.
     capture.fail(Fault.SLOW, times=6, seconds=0.1)
-    # Not 413: it rejects the event of a request that holds one alone.
-    faults = [Fault.LOSE_ANSWER, Fault.CUT_BEFORE_STORE, 503, 429]
+    faults = [Fault.LOSE_ANSWER, Fault.CUT_BEFORE_STORE, 503, 429, 413]
     for _ in range(2000):
         fault = choice.choice(faults) if troubles and choice.random() < 0.1 else Fault.LATE
         if fault is Fault.LATE:
@@ -70,7 +71,8 @@ def answer_late(capture: PosthogCapture, choice: Random, *, troubles: bool) -> N
         elif isinstance(fault, Fault):
             capture.fail(fault)
         else:
-            capture.fail(Fault.STATUS, status=fault)
+            smallest = _SEVERAL_ROWS if fault == 413 else 0
+            capture.fail(Fault.STATUS, status=fault, above_bytes=smallest)
 
 
 @pytest.mark.parametrize("answers", ["at once", "late", "late or never"])
