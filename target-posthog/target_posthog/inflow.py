@@ -67,7 +67,7 @@ class Inflow:
         self._monitor = monitor
         self._plain_sink = plain_sink
         self._states = StateWriter(self._delivery, write_state, monitor.reached)
-        self._delivery.on_settled = self._states.write_safe
+        self._delivery.dispatcher.on_settled = self._states.write_safe
         self._staffing = Staffing(config, runtime.wire, is_preview=runtime.preview is not None)
         self._taker = BlockTaker(self._delivery, take_line, say)
         self._ordered = OrderedIntake(

@@ -98,7 +98,6 @@ class Delivery:
         counts: one number per fate of a record.
         gate: holds marks, such as states, until everything before them is settled.
         dispatcher: sends the events.
-        on_settled: called after each request that was waited for.
         on_completed: called with events as they go out, in their order, with those that are added.
     """
 
@@ -117,7 +116,6 @@ class Delivery:
         self.fates = Fates(rejects, links, settings.max_reject_ratio)
         self.counts = self.fates.counts
         self.gate: StateGate[Any] = StateGate()
-        self.on_settled: Callable[[], object] = _ignore
         self.on_completed: Callable[[Sequence[OutgoingEvent]], object] = _ignore
         self._historical = settings.historical_migration
         self._utc_now = utc_now
@@ -264,4 +262,3 @@ class Delivery:
         while not self.dispatcher.has_room:
             self.dispatcher.settle_next()
             self.dispatcher.fill(self._policy)
-            self.on_settled()

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _TOO_LARGE = 413
 
 
+def _ignore() -> None:
+    """Do nothing."""
+
+
 class Dispatcher:
     """Sends events in the order of their lanes.
 
@@ -41,6 +45,7 @@ class Dispatcher:
 
     Attributes:
         lanes: the events that are not settled.
+        on_settled: called after the end of each request.
         stalls: how long PostHog accepted nothing.
         waited: how many seconds were spent on nothing but waiting for it.
     """
@@ -54,6 +59,7 @@ class Dispatcher:
         fates: Fates,
         clock: Callable[[], float],
     ) -> None:
+        self.on_settled: Callable[[], object] = _ignore
         self.stalls = Stalls()
         self.waited = 0.0
         self._wire = wire
@@ -179,6 +185,7 @@ class Dispatcher:
                 self._bound(left.size // 2)
             self.lanes.put_back(number, left.split())
         self._fates.limit.check()
+        self.on_settled()
         return result.seconds
 
     def _bound(self, max_bytes: int) -> None:
