@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.counts import unit_of
@@ -52,8 +54,10 @@ class Bookkeeper:
             counts: how many there are of each origin, day and name.
             samples: a few of each origin; see `samples_of`.
         """
-        for origin, day, name, count in counts:
-            self._line(unit_of(stream, origin)).events[Kind(day, name)] += count
+        for origin, kinds in groupby(counts, itemgetter(0)):
+            events = self._line(unit_of(stream, origin)).events
+            for _, day, name, count in kinds:
+                events[Kind(day, name)] += count
         for origin, sample in (samples or {}).items():
             line = self._line(unit_of(stream, origin))
             line.sample = joined(line.sample, sample)
@@ -161,7 +165,11 @@ class Bookkeeper:
                 yield Unit("events", hour=hour), Line()
 
     def _line(self, unit: Unit) -> Line:
-        return self._open[-1].setdefault(unit, Line())
+        lines = self._open[-1]
+        line = lines.get(unit)
+        if line is None:
+            line = lines[unit] = Line()
+        return line
 
     def _line_with(self, unit: Unit, kind: Kind) -> Line:
         """Return the first open line that has such an event without a fate."""

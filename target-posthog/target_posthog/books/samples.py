@@ -7,8 +7,6 @@ records tell: those whose ids have the lowest check sums, the same ones in any r
 
 from __future__ import annotations
 
-from heapq import merge, nsmallest
-from itertools import groupby
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from zlib import crc32
 
@@ -26,14 +24,13 @@ Relation: TypeAlias = Literal["again", "part", "more"]
 
 def sample_of(uuids: Iterable[str]) -> Sample:
     """Return the sample of some ids."""
-    return tuple(nsmallest(_SIZE, {crc32(uuid.encode()) for uuid in uuids}))
+    # Without a step of Python for each: nearly all events come this way.
+    return tuple(sorted(set(map(crc32, map(str.encode, uuids))))[:_SIZE])
 
 
 def joined(one: Sample, other: Sample) -> Sample:
     """Return the sample of two sets together."""
-    if not one or not other:
-        return one or other
-    return tuple(number for number, _ in groupby(merge(one, other)))[:_SIZE]
+    return tuple(sorted({*one, *other})[:_SIZE])
 
 
 def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
