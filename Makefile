@@ -6,6 +6,7 @@
 #   make test-fast  the tests that start no processes, with a tenth of the made-up examples: a minute
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
+#   make test-scale  types and tests of the ranges on Dagster: a minute
 #   make check   format, lint, types, docs, tests: the same as CI
 #   make dist    build both packages into dist/
 #   make upgrade write the newest versions into constraints.txt
@@ -20,13 +21,17 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint $(PINS) 
 MELTANO := $(BIN)/meltano --environment=demo
 CODE := tap-amplitude target-posthog orchestration tests docs benchmarks tools
 
+# Dagster's requirements are not the plugins': an environment of its own.
+SCALE := .venv-scale
+SCALE_PINS := orchestration/constraints.txt
+
 # Both make every start of a Python process slower; some shells and images set them.
 export PYTHONDONTWRITEBYTECODE :=
 export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo sandbox test test-fast check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
+.PHONY: help setup demo sandbox test test-fast test-scale check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -66,7 +71,20 @@ test: $(VENV)/ready-to-test
 test-fast: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest --numprocesses=auto --hypothesis-profile=dev -m "not slow"
 
+$(SCALE)/ready: $(VENV)/python $(SCALE_PINS) orchestration/pyproject.toml
+	@echo "Setting up $(SCALE) …"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(SCALE)
+	@$(BIN)/uv pip install --quiet --python $(SCALE)/bin/python --constraint $(SCALE_PINS) \
+		--build-constraint $(PINS) --editable './orchestration[dagster]' --group orchestration/pyproject.toml:dev
+	@touch $@
+
+test-scale: $(SCALE)/ready
+	$(SCALE)/bin/mypy --config-file orchestration/pyproject.toml
+	$(SCALE)/bin/python -m pytest --config-file=orchestration/pyproject.toml --rootdir=. \
+		orchestration/tests/on_dagster
+
 check: $(VENV)/ready-to-test lint types docs test
+	@echo "The ranges on Dagster have an environment and tests of their own: make test-scale"
 
 format: $(VENV)/ready-to-test
 	$(BIN)/ruff format $(CODE)
@@ -115,6 +133,9 @@ upgrade: $(VENV)/python
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
 		--no-annotate --custom-compile-command "make upgrade" --output-file $(PINS) \
 		pyproject.toml tap-amplitude/pyproject.toml target-posthog/pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --all-extras --group dev \
+		--no-annotate --custom-compile-command "make upgrade" --output-file $(SCALE_PINS) \
+		orchestration/pyproject.toml
 
 clean:
-	rm -rf $(VENV) .meltano output
+	rm -rf $(VENV) $(SCALE) .meltano output

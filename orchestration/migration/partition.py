@@ -32,6 +32,7 @@ EXIT_CODES = {"fix": 2, "look": 3, "retry": 1, "done": 0}
 _TEMPORARY = "retry"
 #: So a shell says that there is no such command, or that it cannot be executed.
 _NO_COMMAND = (127, 126)
+_AN_HOUR = len("2024-01-31T05")
 _AGAIN = "All that PostHog took is in the book; the same range goes on from there."
 
 
@@ -59,6 +60,11 @@ class Outcome:
     def is_temporary(self) -> bool:
         """Whether the same range may be run again without anybody's doing."""
         return self.exit_class == _TEMPORARY
+
+    def is_of_all(self, hours: HourRange) -> bool:
+        """Return True if the summary counts the whole range: no earlier run moved a part of it."""
+        told = self.summary.get("hours")
+        return isinstance(told, dict) and str(told.get("from"))[:_AN_HOUR] == text_of(hours.first)
 
 
 def run_range(hours: HourRange, settings: Settings) -> Outcome:

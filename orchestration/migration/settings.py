@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-#: A day: enough events to be worth the start of a run, and little to read again after a kill.
+#: A day: enough events to be worth the start of a run, and few to wait for.
 RANGE_HOURS = 24
+#: Six attempts, each twice as long after the one before: half an hour. The plugins are patient with
+#: PostHog and Amplitude themselves.
+RETRIES, RETRY_SECONDS = 5, 60
 
 
 class WrongSettings(Exception):
@@ -30,7 +33,8 @@ class Settings:
         range_hours: how many hours a range has at most.
         project: the folder of `meltano.yml`, in which Meltano runs.
         meltano: Meltano's command.
-        work: where each range has a folder for its summary and its lock.
+        work: where each range has a folder for its summaries and its lock.
+        retry_seconds: how long an engine waits before it runs a range again that was stopped.
     """
 
     start: datetime
@@ -39,6 +43,7 @@ class Settings:
     project: Path = Path()
     meltano: str = "meltano"
     work: Path = Path(".meltano/ranges")
+    retry_seconds: int = RETRY_SECONDS
 
     @classmethod
     def of(cls, variables: Mapping[str, str], now: datetime) -> Settings:
@@ -75,6 +80,7 @@ class Settings:
             project,
             given.get("MIGRATION_MELTANO", "meltano"),
             project / given.get("MIGRATION_WORK", ".meltano/ranges"),
+            _positive(given, "MIGRATION_RETRY_SECONDS", RETRY_SECONDS),
         )
 
 
@@ -90,5 +96,5 @@ def _hour(given: Mapping[str, str], name: str) -> datetime | None:
 def _positive(given: Mapping[str, str], name: str, default: int) -> int:
     text = given.get(name, str(default))
     if not text.isdecimal() or not int(text):
-        raise WrongSettings(f"`{name}` must be a number of hours, at least 1.")
+        raise WrongSettings(f"`{name}` must be a whole number, at least 1.")
     return int(text)

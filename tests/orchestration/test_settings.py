@@ -22,6 +22,7 @@ def test_the_start_is_all_that_is_needed() -> None:
         project=Path.cwd(),
         meltano="meltano",
         work=Path.cwd() / ".meltano/ranges",
+        retry_seconds=60,
     )
 
 
@@ -35,6 +36,7 @@ def test_each_variable_acts() -> None:
             "MIGRATION_PROJECT": "/project",
             "MIGRATION_MELTANO": "/venv/bin/meltano",
             "MIGRATION_WORK": "/volume/ranges",
+            "MIGRATION_RETRY_SECONDS": "5",
         },
         _NOW,
     )
@@ -45,6 +47,7 @@ def test_each_variable_acts() -> None:
         project=Path("/project"),
         meltano="/venv/bin/meltano",
         work=Path("/volume/ranges"),
+        retry_seconds=5,
     )
 
 
@@ -56,7 +59,7 @@ def test_each_variable_acts() -> None:
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_END": "2024-02-28"}, "must lie behind"),
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_END": "2024-03-10T11"}, "Leave it out"),
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_RANGE_HOURS": "0"}, "at least 1"),
-        ({"MIGRATION_START": "2024-02-28", "MIGRATION_RANGE_HOURS": "a day"}, "number of hours"),
+        ({"MIGRATION_START": "2024-02-28", "MIGRATION_RANGE_HOURS": "a day"}, "whole number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(variables: dict[str, str], words: str) -> None:

@@ -1,0 +1,52 @@
+"""What the book of all ranges says, asked for with a command of the target."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from migration.ranges import text_of
+
+if TYPE_CHECKING:
+    from migration.ranges import HourRange
+    from migration.settings import Settings
+
+#: The book is whole, or is not. With any other code the command could not tell.
+_TOLD = (0, 3)
+
+
+class NotTold(Exception):
+    """The book could not be asked; the log of the command says why."""
+
+
+def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
+    """Return whether the book has some hours, each once and with a fate for each record.
+
+    Args:
+        hours: those that have to be there.
+        settings: of the migration.
+
+    Raises:
+        NotTold: the ledger does not answer, or a setting is wrong.
+    """
+    asked = subprocess.run(  # noqa: S603 - the user's own Meltano
+        [
+            *(settings.meltano, "invoke", "target-posthog:whole-migration", "--json"),
+            *("--start", text_of(hours.first), "--end", text_of(hours.end)),
+        ],
+        cwd=settings.project,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    try:
+        told = json.loads(asked.stdout)
+    except ValueError:
+        told = None
+    if asked.returncode not in _TOLD or not isinstance(told, dict):
+        raise NotTold(
+            f"`target-posthog:whole-migration` ended with {asked.returncode}: see its log. The "
+            "hours are delivered all the same; run the check again."
+        )
+    return told
