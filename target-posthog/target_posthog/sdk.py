@@ -89,14 +89,18 @@ class SingerPlugin(Target):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
-        self.note_settings()
+        self.prepare_settings(self._config)
         # Before the default is filled in.
         self._is_rejects_path_given = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         return checked_config(self._config, schema, lost=lost, raise_errors=raise_errors)
 
-    def note_settings(self) -> None:
-        """Do what needs the settings before they are checked: there is nothing."""
+    def prepare_settings(self, config: dict[str, Any]) -> None:
+        """Do what needs the settings as they were given: they are not checked yet.
+
+        Args:
+            config: the settings; a command may change what acts in its runs.
+        """
 
     # singer_sdk.plugin_base: PluginBase._env_var_config, which ignores misspelt variables.
     @classproperty
@@ -153,7 +157,10 @@ class SingerPlugin(Target):
 
 
 class SingerTarget(SingerPlugin):
-    """The messages of a tap, one callback for each kind."""
+    """The messages of a tap, one callback for each kind.
+
+    One class, as the SDK looks for each override on the target itself.
+    """
 
     @abstractmethod
     def take_schema(self, message: Json) -> None:

@@ -46,9 +46,14 @@ _EARLIER_PREVIEWS = (
 
 
 class TargetPosthog(SinkTarget):
-    """Sends events to PostHog, Amplitude's whole history first of all."""
+    """Sends events to PostHog, Amplitude's whole history first of all.
+
+    One class, as the SDK wants the callbacks of all messages on it.
+    """
 
     default_sink_class: type[PosthogSink] = PosthogSink
+    #: Whether the files of BATCH messages stay, delivered or not.
+    keeps_batch_files = False
     message_reader_class = SingerLines
 
     def __init__(self, **arguments: Any) -> None:
@@ -59,7 +64,7 @@ class TargetPosthog(SinkTarget):
         #: The RECORD message that the SDK passes through maps.
         self._message: Json | None = None
         self.conversions = Conversions(self.config)
-        self.runtime = self._open()
+        self.runtime = self.open_runtime()
         self.delivery, self.wire = self.runtime.delivery, self.runtime.wire
         self.monitor = Monitor(self.runtime, self._destination, self._summary)
         self.inflow = Inflow(
@@ -84,16 +89,22 @@ class TargetPosthog(SinkTarget):
         return None if context is None else context.find_object(Summary)
 
     @override
-    def note_settings(self) -> None:
+    def prepare_settings(self, config: dict[str, Any]) -> None:
         """Let the summary know where it goes, also of a run whose settings are wrong."""
         if self._summary is not None:
-            self._summary.config = self._config
+            self._summary.config = config
 
-    def _open(self) -> Runtime:
+    def open_runtime(self) -> Runtime:
+        """Open what the run needs; a command may need something else in a part's place."""
         program = f"{self.name}/{self.plugin_version}"
-        return Runtime(self.config, program, open_rejects=self._open_rejects)
+        return Runtime(self.config, program, open_rejects=self.open_rejects)
 
-    def _open_rejects(self, started: datetime) -> Rejects:
+    def open_rejects(self, started: datetime) -> Rejects:
+        """Open the rejects of the run.
+
+        Args:
+            started: when it began.
+        """
         if not self.config.get("preview_path"):
             owner = owner_of(api_key_of(self.config))
             return rejects_at(self.rejects_place, started, owner)
@@ -212,6 +223,7 @@ class TargetPosthog(SinkTarget):
         """Have the workers deliver the files; read them here when records have to be changed."""
         files = files_of(
             message,
+            keep_all=self.keeps_batch_files,
             remove_all=self.config["remove_batch_files"],
             max_gb=self.config["max_member_gb"],
         )
@@ -282,7 +294,7 @@ class TargetPosthog(SinkTarget):
             outcome = "there was nothing to send"
         elif not counts.accepted:
             outcome = "nothing was delivered"
-        self._tell_wishes_in_vain()
+        self.warn_of_unused_entries()
         self.monitor.finish(
             outcome,
             early_end(
@@ -301,7 +313,7 @@ class TargetPosthog(SinkTarget):
         preview = self.config.get("preview_path")
         return preview or without_credentials(ingestion_host(self.config["host"]))
 
-    def _tell_wishes_in_vain(self) -> None:
+    def warn_of_unused_entries(self) -> None:
         """Warn of entries of the settings that met nothing, unless nothing at all came."""
         came = sorted(self.mapper.stream_maps)
         if came:

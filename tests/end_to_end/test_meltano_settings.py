@@ -79,7 +79,7 @@ class Recorder({name}):
         finally:
             with open({path!r}, "w") as file:
                 json.dump(dict(self._config), file)
-    _open = classmethod(lambda cls: sys.exit())
+    open_runtime = classmethod(lambda cls: sys.exit())
 arguments = " ".join(sys.argv[1:]).replace("=", " ").split()
 if "--discover" in arguments:
     print('{{"streams": []}}')

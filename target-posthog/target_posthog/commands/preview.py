@@ -6,7 +6,6 @@ and nothing kept.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -25,7 +24,6 @@ from target_posthog.commands.options import config_option, leave_with
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.formats.trace import Trace
-from target_posthog.input.batch_files import BatchFile
 from target_posthog.preview.files import messages_of
 from target_posthog.preview.found import Found
 from target_posthog.preview.page import page_of
@@ -102,14 +100,6 @@ class _NotKept(Rejects):
         """Do nothing."""
 
 
-class _LeftFile(BatchFile):
-    """A file of a BATCH message: it is the run's, and stays for it."""
-
-    @override
-    def remove(self) -> None:
-        """Do nothing."""
-
-
 class _PreviewSink(PosthogSink):
     """Shows records to the preview on their way.
 
@@ -150,6 +140,8 @@ class PreviewTarget(TargetPosthog):
     """
 
     default_sink_class = _PreviewSink
+    #: They are the run's.
+    keeps_batch_files = True
 
     def __init__(self, wanted: Wanted, scratch: Path, **arguments: Any) -> None:
         self.found = Found(wanted)
@@ -163,13 +155,12 @@ class PreviewTarget(TargetPosthog):
         return command
 
     @override
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+    def prepare_settings(self, config: dict[str, Any]) -> None:
         # Nothing may go where the runs have theirs.
-        self._config |= {"preview_path": str(self._scratch), "max_reject_ratio": 1.0}
-        return super()._validate_config(raise_errors=raise_errors)
+        config |= {"preview_path": str(self._scratch), "max_reject_ratio": 1.0}
 
     @override
-    def _open(self) -> Runtime:
+    def open_runtime(self) -> Runtime:
         return Runtime(
             self.config,
             f"{self.name}/{self.plugin_version}",
@@ -182,13 +173,9 @@ class PreviewTarget(TargetPosthog):
         """Return None: records come one by one, as from maps, and each is looked at."""
 
     @override
-    def _read_here(self, stream: str, files: Sequence[BatchFile]) -> None:
-        super()._read_here(stream, [_left(file) for file in files])
-
-    @override
     def process_endofpipe(self) -> None:
         self.inflow.deliver_all()
-        self._tell_wishes_in_vain()
+        self.warn_of_unused_entries()
 
     def run(self, messages: Iterable[bytes] | None) -> bool:
         """Take messages until enough is found; return True if more may come.
@@ -205,11 +192,6 @@ class PreviewTarget(TargetPosthog):
             self.delivery.flush()
             return True
         return False
-
-
-def _left(file: BatchFile) -> BatchFile:
-    names = [one.name for one in dataclasses.fields(BatchFile)]
-    return _LeftFile(**{name: getattr(file, name) for name in names})
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})

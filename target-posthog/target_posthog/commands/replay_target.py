@@ -83,16 +83,16 @@ class ReplayTarget(TargetPosthog):
     default_sink_class = _ReplaySink
 
     @override
-    def _open(self) -> Runtime:
+    def open_runtime(self) -> Runtime:
         # A replay writes no more than it reads, so it cannot fill the disk.
         self._config["max_reject_ratio"] = 1.0
         self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
         self._sent: set[bytes] = set()
         self._mapped = MappedRecords(self)
-        return super()._open()
+        return super().open_runtime()
 
     @override
-    def _open_rejects(self, started: datetime) -> Rejects:
+    def open_rejects(self, started: datetime) -> Rejects:
         # The first file to be replayed says where.
         self.remaining = Remaining(Path(), started)
         return self.remaining

@@ -1,4 +1,4 @@
-"""Files of Singer BATCH messages: opened wherever they lie, read in blocks of lines, removed.
+"""Files of Singer BATCH messages: read in blocks of lines, and removed.
 
 The Meltano SDK lets no one remove them (github.com/meltano/sdk/issues/3064); the target does, once
 every event of a file is accepted or in the rejects.
@@ -6,25 +6,20 @@ every event of a file is accepted or in the rejects.
 
 from __future__ import annotations
 
-import io
 import re
-import stat
-import zlib
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-import fsspec  # type: ignore[import-untyped]
-from isal import igzip, igzip_lib
+from isal import igzip
 
-from target_posthog.common.file_locks import lock_folder
 from target_posthog.common.lenient_json import strict_object
 from target_posthog.common.line_blocks import Lines
 from target_posthog.common.object_cutter import LONG_LINE_BYTES, NotUtf8, as_it_is, taken_from
-from target_posthog.common.remote_lines import keep_drivers_quiet
-from target_posthog.errors import BrokenInput, FixConfiguration, RunAgain
+from target_posthog.errors import BrokenInput, FixConfiguration
+from target_posthog.input.batch_places import FIX_MANIFEST, BatchPlace, nowhere
 from target_posthog.input.blocks import in_blocks
 from target_posthog.settings import DEFAULT_MAX_GB
 
@@ -45,18 +40,8 @@ _IN_MEMORY_BYTES = 32 * 1024 * 1024
 _USUAL_RATIO = 10
 #: What is unpacked at a time: small, so that it stays in the processor's cache.
 _BLOCK_BYTES = 256 * 1024
-#: Folders that tap-amplitude makes for the files of one run, and for nothing else.
-_RUN_FOLDER = re.compile(r"(^|.*[^A-Za-z0-9])tap-amplitude-\d{8}T\d{6}-[0-9a-f]+")
-
 #: Whoever writes a manifest would choose what is asked, and of whom.
 _NOT_READ_FROM = re.compile(r"https?://", re.IGNORECASE)
-
-_DAMAGE: tuple[type[Exception], ...] = (
-    EOFError,
-    zlib.error,
-    igzip.BadGzipFile,
-    cast("type[Exception]", igzip_lib.IsalError),
-)
 
 
 @dataclass(frozen=True)
@@ -69,6 +54,7 @@ class BatchFile:
         source: what its tap calls it, when it says so.
         stops_at_bad_line: a line that is no record stops the run; else it goes to the rejects.
         is_removed: it is removed once it is delivered, wherever it lies.
+        is_kept: it is never removed, wherever it lies.
         max_bytes: what it may unpack to.
     """
 
@@ -77,12 +63,18 @@ class BatchFile:
     source: str = ""
     stops_at_bad_line: bool = False
     is_removed: bool = False
+    is_kept: bool = False
     max_bytes: int = DEFAULT_MAX_GB * GB
+
+    @cached_property
+    def place(self) -> BatchPlace:
+        """Where it lies."""
+        return BatchPlace(self.url, self.source)
 
     @property
     def name(self) -> str:
         """What to call it in messages."""
-        return self.source or unquote(self.url.rstrip("/").rpartition("/")[2])
+        return self.place.name
 
     def rejected(self, found: Found) -> tuple[bytes, str]:
         """Return what the rejects hold of a text that is no record, and the reason in words.
@@ -111,12 +103,8 @@ class BatchFile:
         Raises:
             TargetPosthogError: it is not there.
         """
-        with _told(self):
-            path = self._local_path()
-            if path is not None:
-                return self._size_at(path)
-            files, name = self._remote()
-            return int(files.size(name))
+        with self.place.errors_in_words():
+            return self.place.size()
 
     def blocks(self) -> Iterator[tuple[int, list[bytes]]]:
         """Yield the file's lines, many at a time, in constant memory.
@@ -130,7 +118,7 @@ class BatchFile:
         Raises:
             TargetPosthogError: the file is gone, cut off, damaged, or unpacks to too much.
         """
-        with _told(self):
+        with self.place.errors_in_words():
             lines = Lines(LONG_LINE_BYTES)
             for block in self._verified() if self.is_gzip else self._unpacked():
                 number = lines.number
@@ -143,7 +131,7 @@ class BatchFile:
         Raises:
             TargetPosthogError: see `blocks`.
         """
-        with _told(self):
+        with self.place.errors_in_words():
             yield from in_blocks(
                 self._verified() if self.is_gzip else self._unpacked(), LONG_LINE_BYTES
             )
@@ -183,6 +171,15 @@ class BatchFile:
                     raise self._too_large()
                 yield block
 
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        with self.place.opened() as packed:
+            if self.is_gzip:
+                # No buffer around it: blocks are read, not lines.
+                yield cast("BinaryIO", igzip.IGzipFile(fileobj=packed, mode="rb"))  # type: ignore[no-untyped-call]
+            else:
+                yield packed
+
     def _too_large(self) -> BrokenInput:
         return BrokenInput(
             f"The batch file {self.name} unpacks to far more than an export does (limits: "
@@ -190,76 +187,18 @@ class BatchFile:
             "If you trust it, raise `max_member_gb`; otherwise have it exported again.",
         )
 
-    def _size_at(self, path: Path) -> int:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise BrokenInput(
-                f"The batch file {self.name} is not a file but a folder or a device.", _FIX_MANIFEST
-            )
-        return status.st_size
-
     def remove(self) -> None:
-        """Remove the file, if it is ours; and the folder of its run when nothing else is in it."""
-        if not (self.is_removed or _is_run_folder(self._folder_name)):
-            return
-        path = self._local_path()
-        if path is None:
-            with suppress(
-                Exception
-            ):  # what is left in a bucket harms nobody; its driver has errors of its own
-                files, name = self._remote()
-                files.rm(name)
-            return
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-            if self.run_folder is not None:
-                path.parent.rmdir()
-
-    @property
-    def run_folder(self) -> Path | None:
-        """The folder that tap-amplitude made for the files of its run, when it lies in one."""
-        path = self._local_path()
-        return path.parent if path is not None and _is_run_folder(path.parent.name) else None
-
-    @property
-    def _folder_name(self) -> str:
-        path = self._local_path()
-        return self.url.split("/")[-2] if path is None else path.parent.name
-
-    def _local_path(self) -> Path | None:
-        scheme, separator, path = self.url.partition("://")
-        if not separator:
-            return Path(self.url)
-        if scheme not in {"file", "local"}:
-            return None
-        # Without a root it is `file://folder/…`, which the SDK's documents give as an example.
-        return Path(unquote(urlsplit("file:" + path.removeprefix("localhost")).path))
-
-    def _remote(self) -> tuple[Any, str]:
-        keep_drivers_quiet()
-        try:
-            return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url.replace("%23", "#")))
-        except ValueError as error:  # a protocol that nobody knows
-            raise _nowhere(self.url.partition("://")[0]) from error
-
-    @contextmanager
-    def _opened(self) -> Iterator[BinaryIO]:
-        path = self._local_path()
-        if path is not None:
-            packed = cast("BinaryIO", path.open("rb"))
-        else:
-            files, name = self._remote()
-            packed = cast("BinaryIO", files.open(name, "rb"))
-        with packed:
-            if self.is_gzip:
-                # No buffer around it: blocks are read, not lines.
-                yield cast("BinaryIO", igzip.IGzipFile(fileobj=packed, mode="rb"))  # type: ignore[no-untyped-call]
-            else:
-                yield packed
+        """Remove the file once it is delivered, if it is ours."""
+        if not self.is_kept and (self.is_removed or self.place.is_of_a_run):
+            self.place.remove()
 
 
 def files_of(
-    message: Mapping[str, Any], *, remove_all: bool = False, max_gb: int = DEFAULT_MAX_GB
+    message: Mapping[str, Any],
+    *,
+    keep_all: bool = False,
+    remove_all: bool = False,
+    max_gb: int = DEFAULT_MAX_GB,
 ) -> list[BatchFile]:
     """Return the files of a BATCH message.
 
@@ -267,6 +206,7 @@ def files_of(
         message: the message. Beside what the Meltano SDK writes, `tap-amplitude` says in
             `on_bad_line` whether a bad line stops the run, and in `names` what its files are called
             in the source; other taps may do so, too.
+        keep_all: remove no file.
         remove_all: remove files wherever they lie.
         max_gb: what one file may unpack to.
 
@@ -297,6 +237,7 @@ def files_of(
             source=name if isinstance(name, str) else "",
             stops_at_bad_line=message.get("on_bad_line") == "fail",
             is_removed=remove_all,
+            is_kept=keep_all,
             max_bytes=max_gb * GB,
         )
         for url, name in zip(manifest, names, strict=True)
@@ -313,61 +254,12 @@ def _address(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise BrokenInput(
             "The manifest of a BATCH message holds something that is not the address of a file.",
-            _FIX_MANIFEST,
+            FIX_MANIFEST,
         )
     if ".." in re.split(r"[/\\]", unquote(value)):
         raise BrokenInput(
-            "The manifest of a BATCH message holds an address with `..` in it.", _FIX_MANIFEST
+            "The manifest of a BATCH message holds an address with `..` in it.", FIX_MANIFEST
         )
     if _NOT_READ_FROM.search(value):
-        raise _nowhere(value.partition("://")[0])
+        raise nowhere(value.partition("://")[0])
     return value
-
-
-def _nowhere(scheme: str) -> FixConfiguration:
-    return FixConfiguration(
-        f"The tap's batch files lie at {scheme}://, which the target cannot read.",
-        "Set the tap's `batch_config.storage.root` to a folder or a bucket (s3://, gs://, az://).",
-    )
-
-
-def hold(folder: Path) -> int | None:
-    """Keep other runs of the tap from sweeping a folder; return the lock to close."""
-    with suppress(OSError):
-        return lock_folder(folder)
-    return None
-
-
-def _is_run_folder(name: str) -> bool:
-    return _RUN_FOLDER.fullmatch(name) is not None
-
-
-@contextmanager
-def _told(file: BatchFile) -> Iterator[None]:
-    """Say what is wrong with a file in the user's words."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise RunAgain(
-            f"The batch file {file.name} is gone before it was read.",
-            "Let no other run share the tap's `batch_config.storage.root`, and run again.",
-        ) from error
-    except ImportError as error:
-        scheme = urlsplit(file.url).scheme
-        raise FixConfiguration(
-            f"The tap's batch files lie at {scheme}://, whose driver is not installed.",
-            f"Add the extra `[{_EXTRAS.get(scheme, scheme)}]` to the target's `pip_url`.",
-        ) from error
-    except _DAMAGE as error:
-        raise BrokenInput(
-            f"The batch file {file.name} is cut off or damaged.", "Run again to have it anew."
-        ) from error
-    except (OSError, io.UnsupportedOperation) as error:
-        raise RunAgain(
-            f"The batch file {file.name} cannot be read: {error.strerror or type(error).__name__}.",
-            "Fix the storage of the tap's `batch_config`, and run again.",
-        ) from error
-
-
-_FIX_MANIFEST = "Fix the tap or take its `batch_config` out, and run again."
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure"}

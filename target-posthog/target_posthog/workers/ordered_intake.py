@@ -11,7 +11,7 @@ import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.input.batch_files import hold
+from target_posthog.input.batch_places import hold
 from target_posthog.model import BlockOfLines
 from target_posthog.workers.block_reader import (
     BlockReader,
@@ -46,7 +46,7 @@ _LONGEST_WAIT = 1.0
 class OrderedIntake:
     """Takes the files of BATCH messages, and blocks of RECORD lines.
 
-    It is one class, as the order is one: files, blocks, marks and ends stand in one row.
+    One class, as the order is one: files, blocks, marks and ends stand in one row.
 
     Args:
         start_workers: starts what converts blocks, once there are some.
@@ -93,7 +93,8 @@ class OrderedIntake:
             TargetPosthogError: one of them is not there.
         """
         self.start()
-        for folder in {folder for file in files if (folder := file.run_folder)} - self._held.keys():
+        folders = {folder for file in files if (folder := file.place.run_folder)}
+        for folder in folders - self._held.keys():
             lock = hold(folder)
             if lock is not None:
                 self._held[folder] = lock
