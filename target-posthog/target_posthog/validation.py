@@ -62,15 +62,29 @@ def checked_config(
 ) -> list[str]:
     """Return everything that is wrong with the settings, after filling in the defaults.
 
+    Raises:
+        FixConfiguration: something is wrong, and `raise_errors` is set.
+    """
+    problems = [*lost, *problems_with(config, schema)]
+    if problems and raise_errors:
+        raise FixConfiguration(
+            " ".join(problems), "`target-posthog --about` explains every setting."
+        )
+    return problems
+
+
+def problems_with(config: dict[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Return everything that is wrong with the settings, each in a sentence.
+
     The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
     setting that is null or an empty text counts as not set; a text may stand for what the schema
     wants, a truth value for a text.
 
-    Raises:
-        FixConfiguration: something is wrong, and `raise_errors` is set.
+    Args:
+        config: the settings; they become those of a run, with the defaults.
+        schema: the JSON schema of all settings.
     """
-    given, unreadable = typed(config, schema)
-    problems = [*lost, *unreadable]
+    given, problems = typed(config, schema)
     config.clear()
     for name, value in given.items():
         types = schema["properties"].get(name, {}).get("type", ())
@@ -81,10 +95,6 @@ def checked_config(
     problems += map(_in_words, refused)
     if all(error.validator in LIMITS for error in refused):
         problems += problems_of(config)
-    if problems and raise_errors:
-        raise FixConfiguration(
-            " ".join(problems), "`target-posthog --about` explains every setting."
-        )
     return problems
 
 

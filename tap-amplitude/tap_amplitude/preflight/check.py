@@ -6,9 +6,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.checked_settings import settings_findings
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.files import archive_findings
-from tap_amplitude.preflight.given import settings_findings
+from tap_amplitude.preflight.given import has_dates, has_keys
 from tap_amplitude.preflight.range import api_plan, dates_as_understood, state_findings
 from tap_amplitude.preflight.room import room_findings
 from tap_amplitude.settings import REGION_URLS, Settings
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tap_amplitude.common.checked_settings import Given
     from tap_amplitude.common.findings import Finding
-    from tap_amplitude.preflight.given import Given
     from tap_amplitude.state.bookmark import Bookmark
 
 
@@ -42,7 +43,7 @@ def check(
         has_state: A state was given.
         regions: Amplitude's addresses.
     """
-    yield from settings_findings(given)
+    yield from settings_findings(given, "tap-amplitude")
     settings = _settings_of(given, regions)
     if settings.archive_path is None:
         questions = AmplitudeQuestions(settings, user_agent, regions=regions)
@@ -50,7 +51,7 @@ def check(
         yield from state_findings(bookmark, is_given=has_state)
     else:
         yield from state_findings(bookmark, is_given=has_state)
-        if given.has_dates and not given.is_wrong("archive_path"):
+        if has_dates(given) and not given.is_wrong("archive_path"):
             yield from dates_as_understood(given.config)
             yield from archive_findings(bookmark, settings, now)
     yield from room_findings(settings)
@@ -72,12 +73,12 @@ def _of_project(
 ) -> Iterator[Finding]:
     hour = ready_until(now) - HOUR
     findings: list[Finding] = []
-    if given.has_dates:
+    if has_dates(given):
         findings = [*dates_as_understood(given.config)]
         plan, told = api_plan(bookmark, settings, now)
         findings += told
         if plan is not None and plan.window.hours > 0:
             hour = plan.window.start
-    if given.has_keys:
+    if has_keys(given):
         yield from questions.findings(hour)
     yield from findings

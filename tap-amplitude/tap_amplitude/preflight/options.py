@@ -10,19 +10,20 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from singer_sdk.plugin_base import _ConfigInput
 
+from tap_amplitude.common.checked_settings import given_by_variables, read_given
 from tap_amplitude.common.findings import as_json, as_text, exit_code_of
 from tap_amplitude.common.given_settings import load_variables
 from tap_amplitude.given_files import checked_file
-from tap_amplitude.preflight.given import given_by_variables, read_given
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.state.given_state import checked_state
 from tap_amplitude.tap import TapAmplitude
+from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_amplitude.preflight.given import Given
+    from tap_amplitude.common.checked_settings import Given
 
 _TEST = "--test"
 _OFF = "disabled"
@@ -141,11 +142,11 @@ def given_of(config: _ConfigInput) -> Given:
     TapAmplitude.append_builtin_config(schema)
     if config.parse_env:
         load_variables()
-    given, problems = given_by_variables(
+    given, found = given_by_variables(
         config.config,
         schema,
         TapAmplitude._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
         os.environ,
         are_asked=config.parse_env,
     )
-    return read_given(given, schema, told=problems)
+    return read_given(given, schema, problems, known=found)

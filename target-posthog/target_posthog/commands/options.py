@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from target_posthog.cli import run
+from target_posthog.common.checked_settings import given_by_variables, read_given
 from target_posthog.common.given_settings import load_variables
 from target_posthog.common.signals import SIGNALS
-from target_posthog.preflight.given import given_by_variables, read_given
 from target_posthog.sdk import SingerPlugin
+from target_posthog.validation import parts_kept_back, problems_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_posthog.preflight.given import Given
+    from target_posthog.common.checked_settings import Given
 
 #: The option that each command has, as the target has it.
 config_option = click.option(
@@ -51,17 +52,16 @@ def given_of(config: Any) -> Given:
         config: the value of `config_option`.
     """
     schema = SingerPlugin.config_jsonschema
+    prefix = SingerPlugin._env_var_prefix  # noqa: SLF001 - the SDK has no other name for it
     SingerPlugin.append_builtin_config(schema)
+    problems: list[str] = []
     if config.parse_env:
         load_variables()
-    given, problems = given_by_variables(
-        config.config,
-        schema,
-        SingerPlugin._env_var_prefix,  # noqa: SLF001 - the SDK has no other name for it
-        os.environ,
-        are_asked=config.parse_env,
+        problems += parts_kept_back(schema, prefix, os.environ)
+    given, wrong = given_by_variables(
+        config.config, schema, prefix, os.environ, are_asked=config.parse_env
     )
-    return read_given(given, schema, problems=problems)
+    return read_given(given, schema, problems_with, known=[*problems, *wrong])
 
 
 def leave_with(command: click.Command) -> NoReturn:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.hosts import REGIONS, app_host
+from target_posthog.common.checked_settings import settings_findings
 from target_posthog.common.findings import Finding, Level
 from target_posthog.common.places import disk_findings, file_finding, folder_finding, place_finding
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.database import open_engine
-from target_posthog.preflight.given import settings_findings
 from target_posthog.preflight.ledger import file_of, ledger_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import (
@@ -28,7 +28,7 @@ from target_posthog.validation import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from target_posthog.preflight.given import Given
+    from target_posthog.common.checked_settings import Given
 
 
 def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -> list[Finding]:
@@ -43,7 +43,7 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
     own = list(_posthog_findings(config, program, regions))
     told = frozenset(f"{one.text} {one.remedy}" for one in own if one.level is Level.FIX)
     return [
-        *settings_findings(given, told_elsewhere=told),
+        *settings_findings(given, "target-posthog", found_elsewhere=told),
         *own,
         *_project_findings(config, program, now),
         *migration_findings(config, now),

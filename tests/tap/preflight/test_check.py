@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
+from tap_amplitude.common.checked_settings import given_by_variables, read_given
 from tap_amplitude.common.findings import Finding, Level, exit_code_of
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.check import check
-from tap_amplitude.preflight.given import given_by_variables, read_given
 from tap_amplitude.preflight.room import disk_finding
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark, project_digest
 from tap_amplitude.state.coverage import Coverage, Covered
 from tap_amplitude.tap import TapAmplitude
+from tap_amplitude.validation import problems
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.rows import HOUR, START, hour_row, hour_rows
@@ -70,7 +71,7 @@ def found(
     has_state: bool = False,
 ) -> list[Finding]:
     """Check some settings."""
-    given = read_given(config, schema())
+    given = read_given(config, schema(), problems)
     regions = {"us": us, "eu": eu}
     state = has_state or bookmark is not None
     return list(check(given, bookmark, now, "test/1", has_state=state, regions=regions))
@@ -450,7 +451,7 @@ def test_the_patience_of_a_check_is_that_of_a_person(
     config: dict[str, Any], api: AmplitudeExportApi
 ) -> None:
     """Half a minute, or what `max_retry_seconds` allows, if that is less."""
-    settings = Settings.read(read_given({**config, "api_url": api.url}, schema()).config)
+    settings = Settings.read(read_given({**config, "api_url": api.url}, schema(), problems).config)
     assert AmplitudeQuestions(settings, "test/1")._patience == 30
     short = replace(settings, retry_seconds=5)
     assert AmplitudeQuestions(short, "test/1")._patience == 5

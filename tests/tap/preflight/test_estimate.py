@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_amplitude.common.checked_settings import read_given
 from tap_amplitude.errors import FixConfiguration, RunAgain
 from tap_amplitude.preflight.estimate import estimate_files, estimate_project
-from tap_amplitude.preflight.given import read_given
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.tap import TapAmplitude
+from tap_amplitude.validation import problems
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.rows import HOUR, START, hour_rows
@@ -36,7 +37,7 @@ def settings_of(config: dict[str, Any]) -> Settings:
     """Read settings."""
     schema = TapAmplitude.config_jsonschema
     TapAmplitude.append_builtin_config(schema)
-    given = read_given(config, schema)
+    given = read_given(config, schema, problems)
     assert given.problems == ()
     return Settings.read(given.config)
 

@@ -13,13 +13,18 @@ import sqlalchemy as sa
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.table import Book
 from target_posthog.capture.hosts import REGIONS
+from target_posthog.common.checked_settings import (
+    given_by_variables,
+    read_given,
+    settings_findings,
+)
 from target_posthog.common.findings import Finding, Level, exit_code_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.check import check
-from target_posthog.preflight.given import given_by_variables, read_given, settings_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import host_findings
 from target_posthog.settings import SETTINGS
+from target_posthog.validation import problems_with
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.peers import answering
 
@@ -53,7 +58,7 @@ def proving(config: Json, api: PosthogQuery) -> Json:
 
 def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
     """Check some settings."""
-    return check(read_given(config, SETTINGS), "test/1", regions=regions or {})
+    return check(read_given(config, SETTINGS, problems_with), "test/1", regions=regions or {})
 
 
 def of(findings: list[Finding], area: str, level: Level) -> list[Finding]:
@@ -432,8 +437,8 @@ def test_a_summary_that_is_a_folder_is_told(config: Json, tmp_path: Path) -> Non
 
 def test_no_setting_at_all_is_told() -> None:
     """As of a command without `--config`; the token that it lacks is told elsewhere."""
-    given = read_given({}, SETTINGS)
-    (finding,) = settings_findings(given, told_elsewhere=frozenset(given.problems))
+    given = read_given({}, SETTINGS, problems_with)
+    (finding,) = settings_findings(given, "target-posthog", found_elsewhere=given.problems)
     assert finding.text == "None is given: all have their defaults."
 
 
@@ -468,7 +473,7 @@ def test_variables_are_read_as_a_command_reads_them() -> None:
 def test_null_and_empty_settings_are_not_given() -> None:
     """Meltano hands them over for what the user left open."""
     empty: dict[str, Any] = {"api_key": "phc_test", "host": None, "preview_path": ""}
-    given = read_given(empty, SETTINGS)
+    given = read_given(empty, SETTINGS, problems_with)
     assert given.names == ("api_key",)
     assert given.config["host"] == "https://us.i.posthog.com"
     assert given.problems == ()
