@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import requests
 
@@ -34,7 +35,10 @@ class Peer:
 
     Attributes:
         host: as it may be shown.
+        service: what is expected there.
     """
+
+    service = "PostHog's ingestion"
 
     def __init__(self, host: str, api_key: str, headers: Mapping[str, str], also: str = "") -> None:
         self.host = without_credentials(host)
@@ -83,7 +87,41 @@ class Peer:
             f"{self._also}",
         )
 
+    def foreign(self, response: HttpResponse) -> Retryable:
+        """Return the error for a response that is not the service's: a maintenance page, a proxy.
+
+        It says nothing of the request; perhaps the service answers again later.
+        """
+        return Retryable(
+            f"{self.host} answered {response.status}, but not as {self.service} does: "
+            f"{self.shown(response.body) or 'nothing'}",
+            response.retry_after,
+            response.status,
+        )
+
+    def redirect_of(self, response: HttpResponse) -> str | None:
+        """Return in words where a response leads instead; None if it does not."""
+        if not 300 <= response.status < 400:  # noqa: PLR2004 - 3xx
+            return None
+        where = self.shown(redirect_words(response.headers.get("Location")))
+        return f"it answered {response.status} and {where}"
+
     def close(self) -> None:
         """Close the connections."""
         self._silence.close()
         self._http.close()
+
+
+def redirect_words(location: str | None) -> str:
+    """Return where a redirect leads, in words; what it says may be anything."""
+    try:
+        parts = urlsplit((location or "").strip())
+        host = parts.netloc.rpartition("@")[2]
+        is_valid = parts.port != 0 and (parts.scheme in {"http", "https"} or not parts.scheme)
+    except ValueError:
+        is_valid, host = False, ""
+    if not location or not is_valid:
+        return "redirects to what is not a valid address"
+    if not host:
+        return f"redirects to {parts.path}"
+    return f"redirects to {parts.scheme or 'https'}://{host}{parts.path}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from target_posthog.capture.protocols import V1Wire, quota_used_up
 from target_posthog.capture.results import Accepted, BatchRefused
@@ -92,7 +91,7 @@ class Responses:
         accepted = self._wire.accepted(response.body, items)
         if accepted is None:
             # A maintenance page, a login page, a proxy: perhaps PostHog answers again later.
-            raise self._foreign(response)
+            raise self._peer.foreign(response)
         self._has_accepted = True
         return accepted
 
@@ -119,35 +118,10 @@ class Responses:
     def _refusal_of_another(self, response: HttpResponse) -> Exception:
         """Return the error for a refusal that is not PostHog's: no key is wrong because of it."""
         status = response.status
-        if 300 <= status < 400:  # noqa: PLR2004 - 3xx
-            where = self._peer.shown(redirect_words(response.headers.get("Location")))
-            return self._peer.wrong_host(f"it answered {status} and {where}")
+        if (redirected := self._peer.redirect_of(response)) is not None:
+            return self._peer.wrong_host(redirected)
         if not response.is_of_a_gate:
             return self._peer.wrong_host(f"it answered {status}")
         if self._has_accepted:
-            return self._foreign(response)
+            return self._peer.foreign(response)
         return self._peer.wrong_host(f"it answered {status} ({self._peer.shown(response.body)})")
-
-    def _foreign(self, response: HttpResponse) -> Retryable:
-        said = self._peer.shown(response.body) or "nothing"
-        return Retryable(
-            f"{self._peer.host} answered {response.status}, but not as PostHog's ingestion does: "
-            f"{said}",
-            response.retry_after,
-            response.status,
-        )
-
-
-def redirect_words(location: str | None) -> str:
-    """Return where a redirect leads, in words; what it says may be anything."""
-    try:
-        parts = urlsplit((location or "").strip())
-        host = parts.netloc.rpartition("@")[2]
-        is_valid = parts.port != 0 and (parts.scheme in {"http", "https"} or not parts.scheme)
-    except ValueError:
-        is_valid, host = False, ""
-    if not location or not is_valid:
-        return "redirects to what is not a valid address"
-    if not host:
-        return f"redirects to {parts.path}"
-    return f"redirects to {parts.scheme or 'https'}://{host}{parts.path}"

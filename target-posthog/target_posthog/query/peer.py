@@ -11,6 +11,8 @@ from target_posthog.errors import FixConfiguration
 class AppPeer(Peer):
     """The host that takes queries."""
 
+    service = "PostHog's query API"
+
     @override
     def wrong_host(self, why: str) -> FixConfiguration:
         return FixConfiguration(

@@ -10,7 +10,6 @@ import json
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.capture.responses import redirect_words
 from target_posthog.capture.retries import Retryable
 from target_posthog.errors import FixConfiguration, NotAsked, QueryTooLarge
 
@@ -71,12 +70,12 @@ def content_of(response: HttpResponse, peer: AppPeer, project_id: str) -> Mappin
     action = ACTIONS.get(status, _Action.RETRY if status >= _SERVER_ERROR else _Action.WRONG_HOST)
     if action is _Action.READ:
         if not isinstance(content.get("results"), list):
-            raise _foreign(response, peer)
+            raise peer.foreign(response)
         return content
     # A proxy or a page of another server refuses with the same statuses.
     if "detail" not in content:
         if status >= _SERVER_ERROR or action is _Action.RETRY:
-            raise _foreign(response, peer)
+            raise peer.foreign(response)
         raise peer.wrong_host(_words_of_another(response, peer))
     said = peer.shown(str(content["detail"]))
     if action is _Action.RETRY or _BUSY in said:
@@ -128,17 +127,7 @@ def _object_in(body: bytes) -> Mapping[str, Any]:
 
 
 def _words_of_another(response: HttpResponse, peer: AppPeer) -> str:
-    if 300 <= response.status < 400:  # noqa: PLR2004 - 3xx
-        where = redirect_words(response.headers.get("Location"))
-        return f"it answered {response.status} and {peer.shown(where)}"
+    if (redirected := peer.redirect_of(response)) is not None:
+        return redirected
     said = peer.shown(response.body)
     return f"it answered {response.status}" + (f" ({said})" if said else "")
-
-
-def _foreign(response: HttpResponse, peer: AppPeer) -> Retryable:
-    said = peer.shown(response.body) or "nothing"
-    return Retryable(
-        f"{peer.host} answered {response.status}, but not as PostHog's query API does: {said}",
-        response.retry_after,
-        response.status,
-    )

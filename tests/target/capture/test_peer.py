@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.capture.responses import redirect_words
+from target_posthog.capture.peer import redirect_words
 
 TEXTS = st.text(st.characters(max_codepoint=255), max_size=60)
 
