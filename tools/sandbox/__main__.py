@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import shutil
 import signal
 import sys
@@ -110,9 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"The sandbox did not do it ({error.reason}). Start it with `make sandbox`.")
         return 1
     except OSError as error:
-        _say(f"The sandbox needs the ports {AMPLITUDE} to {CONTROL}: {error.strerror}.")
+        _say(_why_it_ended(error))
         return 1
     return 0
+
+
+def _why_it_ended(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"The sandbox needs the ports {AMPLITUDE} to {CONTROL}: {error.strerror}."
+    return f"The sandbox cannot run: {error}."
 
 
 def _say(text: str) -> None:

@@ -72,10 +72,6 @@ class LeftOut:
             mine = self._kinds.setdefault(why, _Kind(kind.first))
             mine.count += kind.count
 
-    def count(self, *reasons: Why) -> int:
-        """Return how many files are left out, for some reasons or for any."""
-        return sum(kind.count for why, kind in self._kinds.items() if not reasons or why in reasons)
-
     def sentences(self, reasons: Container[Why] = frozenset(Why)) -> Iterator[tuple[int, str]]:
         """Yield for each of some reasons that left files out a level of logging, and a sentence."""
         for why in Why:
