@@ -22,8 +22,8 @@ from docs.generate_settings import (
 from tap_amplitude.records import TIME_FIELDS
 from target_posthog.common.given_settings import typed
 from target_posthog.formats.amplitude.fields import FIELDS
-from target_posthog.formats.fields import TIME_NAMES
 from target_posthog.formats.posthog_columns import COLUMNS, SOURCE
+from target_posthog.formats.record_parts import TIME_NAMES
 from target_posthog.formats.stream_people import PERSON_NAMES
 from target_posthog.identity import ledger
 from target_posthog.posthog.names import ACTING_NAMES

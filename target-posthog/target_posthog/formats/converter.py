@@ -6,34 +6,36 @@ The target's process and its workers convert with the same: `sinks` gives it sin
 
 from __future__ import annotations
 
-import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from target_posthog.cache import Memo
-from target_posthog.errors import FixConfiguration
 from target_posthog.formats import posthog_events
 from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.foreign_rows import field_name
 from target_posthog.formats.amplitude.origins import origin_of_row
-from target_posthog.formats.entries_met import EntriesMet, hint
+from target_posthog.formats.entries_met import EntriesMet
 from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
-from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
 from target_posthog.formats.options import Options
 from target_posthog.formats.posthog_notes import note_event
 from target_posthog.formats.property_settings import PropertySettings
+from target_posthog.formats.stream_entry import (
+    StreamEntry,
+    entry_of,
+    introduction_of,
+    refuse_own_entry,
+)
 from target_posthog.formats.stream_notes import note_settings
 from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from target_posthog.formats.mappings import StreamMappings
-    from target_posthog.formats.selectors import Source
     from target_posthog.formats.trace import Trace
     from target_posthog.model import Conversion, Json
     from target_posthog.posthog.events import OutgoingEvent
@@ -48,12 +50,6 @@ _OWN_FORMATS = frozenset({"amplitude", "posthog"})
 #: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
 #: in any spelling that `foreign_rows` reads.
 AMPLITUDE_FIELDS = frozenset({"event_type", "amplitude_id"})
-#: What events of PostHog's exports and API always have.
-POSTHOG_FIELDS = frozenset({"event", "distinct_id", "timestamp", "properties"})
-_ARE_POSTHOGS = (
-    "Stream {0}: its records look like PostHog's own events, and each becomes an event called {0}. "
-    "To send them as what they are, set `source_format` to `posthog`."
-)
 #: What the SDK takes out of the records of RECORD messages, unless it is to add it (singer_sdk
 #: sinks/core.py, `_remove_sdc_metadata_from_record`). The records of BATCH files are the same.
 METADATA = frozenset(
@@ -103,6 +99,24 @@ class Conversions:
         self.unmapped: str = config.get("unmapped_streams") or usual
         self.entries = EntriesMet.of(config, self.options)
 
+    def entry_of(self, stream: str, schema: Json, *, has_rows: bool) -> StreamEntry:
+        """Return what the user says of a stream.
+
+        Args:
+            stream: its name.
+            schema: its JSON schema.
+            has_rows: its records are Amplitude rows.
+
+        Raises:
+            FixConfiguration: see `stream_entry`.
+        """
+        if stream == MELTANO_TEST_STREAM or self.source_format in _OWN_FORMATS:
+            return StreamEntry()
+        if has_rows:
+            refuse_own_entry(stream, self.mappings)
+            return StreamEntry()
+        return entry_of(stream, schema, self.mappings, self.unmapped, self.entries)
+
 
 class Converter:
     """Converts the records of one stream.
@@ -141,11 +155,12 @@ class Converter:
         self._property_settings = conversions.property_settings
         self._entries = conversions.entries
         self._adds_metadata = conversions.adds_metadata
-        mapping, self._is_left_out = self._mapping_of(conversions)
+        self._entry = conversions.entry_of(stream, schema, has_rows=self.is_amplitude({}))
+        self.warnings = self._entry.warnings
         self._fields = StreamFields(
             stream,
             tuple(key_properties),
-            mapping,
+            self._entry.mapping,
             self._options,
             aliases=conversions.mappings.aliases,
             declared=frozenset(schema.get("properties") or ()),
@@ -158,7 +173,7 @@ class Converter:
             return Skipped(MELTANO_TEST_STREAM)
         if self.is_amplitude(record):
             return self._amplitude.convert(record)
-        if self._is_left_out:
+        if self._entry.is_left_out:
             return _UNMAPPED
         if not self._adds_metadata and not METADATA.isdisjoint(record):
             record = {name: value for name, value in record.items() if name not in METADATA}
@@ -194,15 +209,17 @@ class Converter:
                 return self._property_settings.with_person(conversion)
             return conversion
         if not self._introduced:
-            self._introduce(record)
-        if self._unmet:
-            self._note_fields(record)
+            self._introduced = True
+            for level, text in introduction_of(self._fields, self._schema, record):
+                self._say(level, text)
+        if self._entry.unmet:
+            self._entry.note_fields(record, self._entries)
         return self._fields.convert(record)
 
     @cached_property
     def fast(self) -> FastConverter | None:
         """The fast way for the records of the stream, if there is one for them."""
-        if self._stream == MELTANO_TEST_STREAM or self._is_left_out:
+        if self._stream == MELTANO_TEST_STREAM or self._entry.is_left_out:
             return None
         if not self.is_amplitude({}):
             return FastFields(self.convert, self.known_line, self._fields.key_properties)
@@ -249,109 +266,6 @@ class Converter:
                 self._spellings.remember(names, known)
         return known
 
-    def _mapping_of(self, conversions: Conversions) -> tuple[StreamMapping, bool]:
-        """Return what the user says of the stream, and whether its records are left out.
-
-        Raises:
-            FixConfiguration: it has no entry and must have one, or an entry that cannot act.
-        """
-        self._unmet: dict[str, Source] = {}
-        self.warnings: list[str] = []
-        if self._stream == MELTANO_TEST_STREAM or self._format in _OWN_FORMATS:
-            return StreamMapping(), False
-        entry = conversions.mappings.entry_of(self._stream)
-        if self.is_amplitude({}):
-            _check_amplitude(self._stream, entry)
-            return StreamMapping(), False
-        if entry is None:
-            if conversions.unmapped == "fail":
-                raise _without_entry(self._stream, conversions.mappings)
-            return StreamMapping(), conversions.unmapped == "skip"
-        name, mapping = entry
-        self._entries.meet("streams", name)
-        self.warnings = list(_lacking(self._stream, name, mapping, self._schema))
-        where = f"{self._stream}: "
-        self._unmet = {
-            f"{where}{part}": source for part, source in mapping.unnamed_in(self._schema).items()
-        }
-        self._entries.want("streams", self._unmet)
-        for part in mapping.named_in(self._schema):
-            # Also of a schema that grew: what an earlier one did not name was no mistake.
-            self._entries.meet("streams", f"{where}{part}")
-        return mapping, False
-
-    def _note_fields(self, record: Json) -> None:
-        """Note which fields came that the schema does not name."""
-        came = [part for part, one in self._unmet.items() if one.first(record) is not None]
-        for part in came:
-            del self._unmet[part]
-            self._entries.meet("streams", part)
-
-    def _introduce(self, record: Json) -> None:
-        """Say at the first record what the mapping left open, and what stands for it."""
-        self._introduced = True
-        for level, text in _defaults(self._fields, self._schema):
-            self._say(level, text)
-        if self._fields.mapping.event is None and _is_posthogs(record):
-            self._say(logging.WARNING, _ARE_POSTHOGS.format(self._stream))
-
-
-def _is_posthogs(record: Json) -> bool:
-    return POSTHOG_FIELDS.issubset(map(str.lower, record))
-
 
 def _are_amplitudes(names: Iterable[str]) -> bool:
     return AMPLITUDE_FIELDS.issubset(map(field_name, names))
-
-
-def _check_amplitude(stream: str, entry: tuple[str, StreamMapping] | None) -> None:
-    if entry is not None and entry[0] == stream:
-        raise FixConfiguration(
-            f"`streams`, {stream}: the stream has Amplitude rows, which have a mapping of their "
-            "own.",
-            "Take the entry out, or set `source_format` to `fields`.",
-        )
-
-
-def _without_entry(stream: str, mappings: StreamMappings) -> FixConfiguration:
-    there = [name for name, _ in mappings.entries]
-    return FixConfiguration(
-        f"The stream {stream} has no entry in `streams`{hint(stream, there)} There are entries "
-        f"for {', '.join(there) or 'no stream'}.",
-        "Add one, deselect the stream in the tap, or set `unmapped_streams` to `skip` or `guess`.",
-    )
-
-
-def _lacking(stream: str, entry: str, mapping: StreamMapping, schema: Json) -> Iterator[str]:
-    """Yield what to warn of: fields that a closed schema cannot have.
-
-    A glob is for several streams: not each must have all fields that it names.
-
-    Raises:
-        FixConfiguration: the entry is the stream's own, or no record could be an event.
-    """
-    lacking = mapping.lacking_in(schema)
-    if not lacking:
-        return
-    parts = "; ".join(f"{part} ({fields})" for part, fields in lacking)
-    if entry == stream or not NEEDED_PARTS.isdisjoint(part for part, _ in lacking):
-        fields = ", ".join(sorted(schema.get("properties") or {}))
-        raise FixConfiguration(
-            f"`streams`, {entry}: the stream {stream} has no field for {parts}.",
-            f"It has {fields}. A constant is written {{value: …}}.",
-        )
-    yield f"`streams`, {entry}: the stream {stream} has no field for {parts}."
-
-
-def _defaults(fields: StreamFields, schema: Json) -> Iterator[tuple[int, str]]:
-    """Yield what to log of the parts that a stream's mapping left open, and how loud."""
-    left_open = fields.left_open(schema)
-    found = [f"{part} is {words}" for part, words in left_open.items() if words]
-    missing = [part for part, words in left_open.items() if not words]
-    if found:
-        text = f"by default {', '.join(found)}. The setting `streams` can say otherwise."
-        yield logging.INFO, f"Stream {fields.stream}: {text}"
-    if missing:
-        parts = " and ".join(missing)
-        text = f"its schema has no field of a usual name for {parts}: records without are rejected"
-        yield logging.WARNING, f"Stream {fields.stream}: {text}. Name one in the setting `streams`."

@@ -1,11 +1,15 @@
-"""What the user wants of the names of events and properties: some renamed, some left out."""
+"""What events and properties are called: some are renamed, some left out, and some refused."""
 
 from __future__ import annotations
 
 import re
 from fnmatch import translate
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from target_posthog.cache import Memo
+from target_posthog.model import Rejected, Skipped
+from target_posthog.posthog.names import MAX_EVENT_NAME_LENGTH, problem_of_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +29,9 @@ STANDARD_EVENTS: Mapping[str, str] = MappingProxyType(
         "[Amplitude] Dead Click": "$dead_click",
     }
 )
+
+#: How many names of events are remembered.
+_MOST_KNOWN = 10_000
 
 #: Old name and new name of each property that stays, or None when all stay as they are.
 Renames = tuple[tuple[str, str], ...] | None
@@ -61,8 +68,24 @@ class _Names:
         return True
 
 
+class NamedEvent(NamedTuple):
+    """What an event is called, and why it is left out or rejected."""
+
+    name: str
+    outcome: Skipped | Rejected | None
+
+
 class EventNames(_Names):
-    """What the user wants of events: their own renames win over the standard ones."""
+    """What events are called: the user's own renames win over the standard ones.
+
+    Args:
+        renames: old name → new name.
+        skipped: what is left out.
+        standard_events: whether PostHog's own names count, too.
+
+    Attributes:
+        known: what was decided of names that were met before, for a loop to look into.
+    """
 
     def __init__(
         self,
@@ -73,15 +96,30 @@ class EventNames(_Names):
     ) -> None:
         standard = STANDARD_EVENTS if standard_events else {}
         super().__init__({**standard, **(renames or {})}, skipped)
+        self.known: Memo[str, NamedEvent] = Memo(_MOST_KNOWN)
         self._own = frozenset(renames or ())
 
-    def name_of(self, event_type: str) -> str:
-        """Return the name to send."""
-        name = self.renames.get(event_type)
+    def named(self, event_type: str) -> NamedEvent:
+        """Return what an event is called, and why it is left out, or is nothing to PostHog."""
+        return self.known.get(event_type) or self._decided(event_type)
+
+    def name_of(self, event_type: str) -> str | None:
+        """Return what the user calls an event; None if it is left out."""
+        name = self.renames.get(event_type, event_type)
+        if event_type in self.renames:
+            self.met.add(event_type)
+        return None if self.skips(event_type) else name
+
+    def _decided(self, event_type: str) -> NamedEvent:
+        name = self.name_of(event_type)
         if name is None:
-            return event_type
-        self.met.add(event_type)
-        return name
+            named = NamedEvent(event_type, Skipped("skip_events"))
+        else:
+            named = NamedEvent(name, problem_of_name(name))
+        # What a blank name means is decided by format.
+        if event_type.strip() and len(event_type) <= MAX_EVENT_NAME_LENGTH:
+            self.known.remember(event_type, named)
+        return named
 
     def rule_of(self, event_type: str) -> str:
         """Return by which rule an event has the name that it has, in words."""

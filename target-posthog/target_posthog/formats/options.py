@@ -37,6 +37,12 @@ class Options:
             PropertyNames(_renames(config["property_names"]), config["skip_properties"]),
         )
 
+    def makes_person(self, *, is_user: bool) -> bool:
+        """Return True if PostHog is to make a person of an event (setting `person_profiles`)."""
+        if self.person_profiles == "identified_only":
+            return is_user
+        return self.person_profiles == "always"
+
 
 def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
     return {rename["from"]: rename["to"] for rename in setting}

@@ -42,9 +42,9 @@ def convert(record: Mapping[str, Any], options: Options) -> Conversion:
     name = event["event"]
     if not isinstance(name, str) or not name.strip():
         return Rejected("missing_event_type", "The record has no event.")
-    if options.names.skips(name):
-        return Skipped("skip_events")
     event["event"] = options.names.name_of(name)
+    if event["event"] is None:
+        return Skipped("skip_events")
     if event["event"] in _NOT_STORED:
         return Rejected("reserved_event_name", f"PostHog does not store {event['event']}.")
     person, timestamp = _person(event), storable_time(event["timestamp"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from target_posthog.cache import Memo
 from target_posthog.formats.amplitude.compiled_fields import CompiledFields
 from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.amplitude.fields import USER_PREFIX
@@ -39,16 +38,12 @@ from target_posthog.formats.amplitude.person_properties import (
 from target_posthog.formats.amplitude.row_plans import RowPlans
 from target_posthog.formats.amplitude.sessions import session_uuid
 from target_posthog.formats.amplitude.times import event_time, is_too_late
-from target_posthog.formats.names import apply_renames
+from target_posthog.formats.names import NamedEvent, apply_renames
 from target_posthog.json_codec import dumps
-from target_posthog.model import Conversion, Converted, Json, Rejected, Skipped
+from target_posthog.model import Conversion, Converted, Json, Rejected
 from target_posthog.posthog.events import NO_STATE, state_of
 from target_posthog.posthog.library import MIGRATION_MARKS
-from target_posthog.posthog.names import (
-    MAX_EVENT_NAME_LENGTH,
-    problem_of_name,
-    problem_without_person,
-)
+from target_posthog.posthog.names import problem_without_person
 from target_posthog.posthog.times import any_time
 from target_posthog.posthog.uuids import canonical_uuid
 
@@ -63,15 +58,6 @@ if TYPE_CHECKING:
 
 _NO_EVENT_TYPE = Rejected("missing_event_type", "The row has no event_type.")
 _BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
-#: How many names of events are remembered.
-_MAX_NAMED = 10_000
-
-
-class NamedEvent(NamedTuple):
-    """What an event is called, and why it is left out or rejected."""
-
-    name: str
-    outcome: Skipped | Rejected | None
 
 
 class _Read(NamedTuple):
@@ -95,6 +81,8 @@ class _Read(NamedTuple):
 class Amplitude:
     """Converts Amplitude's rows, and remembers what was worked out for its options.
 
+    One class, as its methods are the rules in the order in which they act upon a row.
+
     Args:
         options: the user's decisions.
 
@@ -107,7 +95,7 @@ class Amplitude:
         self.options = options
         self.fields = CompiledFields(options.properties)
         self._read = RowPlans(self.fields).read
-        self._named: Memo[str, NamedEvent] = Memo(_MAX_NAMED)
+        self._known = options.names.known
 
     def convert(self, row: Mapping[str, Any]) -> Conversion:
         """Convert one row of an Amplitude export.
@@ -139,35 +127,21 @@ class Amplitude:
         event_type = row.get("event_type")
         if not isinstance(event_type, str):
             return _NO_EVENT_TYPE
-        name, outcome = self._named.get(event_type) or self._decided(event_type)
+        name, outcome = self._known.get(event_type) or self.named(event_type)
         unwanted = outcome or problem
         if unwanted is not None:
             return unwanted
-        person, profiles = person_of(row), self.options.person_profiles
-        personal = profiles == "always" or (profiles == "identified_only" and person.is_user)
+        person = person_of(row)
+        personal = self.options.makes_person(is_user=person.is_user)
         problem = person.problem if personal else problem_without_person(name) or person.problem
         read = _Read(kept, plan, found, origin, trace)
         return problem or self._event(row, read, name, person, personal=personal)
 
     def named(self, event_type: str) -> NamedEvent:
         """Return what an event is called, or why it is left out or rejected."""
-        return self._named.get(event_type) or self._decided(event_type)
-
-    def _decided(self, event_type: str) -> NamedEvent:
-        """Decide the same, and remember it."""
-        names = self.options.names
-        name = names.name_of(event_type)
-        outcome: Skipped | Rejected | None = None
         if not event_type.strip():
-            outcome = _NO_EVENT_TYPE
-        elif names.skips(event_type):
-            outcome = Skipped("skip_events")
-        else:
-            outcome = problem_of_name(name)
-        named = NamedEvent(name, outcome)
-        if len(event_type) <= MAX_EVENT_NAME_LENGTH:
-            self._named.remember(event_type, named)
-        return named
+            return NamedEvent(event_type, _NO_EVENT_TYPE)
+        return self.options.names.named(event_type)
 
     def _event(
         self, row: Mapping[str, Any], read: _Read, name: str, person: Person, *, personal: bool

@@ -105,6 +105,8 @@ class RowPlans:
 class RowPlan:
     """What follows from the keys of a row, and what was worked out for rows of these keys.
 
+    One class, as all of it follows from one set of keys.
+
     Args:
         fields: the table.
         keys: the row's keys.
