@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Inflow:
-    """Takes what a tap sends.
+    """Takes what a tap sends. One class, as the order of all that comes is kept here.
 
     Args:
         config: the target's settings.

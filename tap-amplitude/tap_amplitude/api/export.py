@@ -36,7 +36,7 @@ from tap_amplitude.errors import (
 from tap_amplitude.files.archive import open_download
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from tap_amplitude.api.connection import Connection
@@ -156,7 +156,9 @@ class ExportApi:
         part, whole = self._spool / f"{name}.zip.part", self._spool / f"{name}.zip"
         try:
             try:
-                self._write_to(part, window, response, slot)
+                patience = self._connection.answer_seconds
+                coming = blocks(response, patience_seconds=patience, what=str(window))
+                _write_to(part, coming, slot)
                 part.replace(whole)
                 archive = open_download(
                     whole,
@@ -172,27 +174,6 @@ class ExportApi:
             raise
         return Downloaded(archive, whole, whole.stat().st_size)
 
-    def _write_to(
-        self, path: Path, window: Window, response: requests.Response, slot: DownloadSlot | None
-    ) -> None:
-        size = 0
-        patience = self._connection.answer_seconds
-        try:
-            with path.open("wb") as file:
-                for block in blocks(response, patience_seconds=patience, what=str(window)):
-                    # Counted, not taken from Content-Length: it may be missing.
-                    size += len(block)
-                    if slot:
-                        slot.reserve(size)
-                    file.write(block)
-        except requests.RequestException:  # an OSError, but not one of the disk
-            raise
-        except OSError as error:
-            raise no_room(error, "the download") or FixConfiguration(
-                f"The download cannot be written to {path.parent} ({error.strerror}).",
-                remedy="Set `spool_path` to a folder that can be written.",
-            ) from error
-
     def _broken_download(
         self, path: Path, response: requests.Response, error: Exception
     ) -> Retryable:
@@ -205,6 +186,25 @@ class ExportApi:
         return Retryable(
             f"the archive arrived damaged, or is not a .zip ({self._connection.redact(kind)})."
         )
+
+
+def _write_to(path: Path, coming: Iterable[bytes], slot: DownloadSlot | None) -> None:
+    size = 0
+    try:
+        with path.open("wb") as file:
+            for block in coming:
+                # Counted, not taken from Content-Length: it may be missing.
+                size += len(block)
+                if slot:
+                    slot.reserve(size)
+                file.write(block)
+    except requests.RequestException:  # an OSError, but not one of the disk
+        raise
+    except OSError as error:
+        raise no_room(error, "the download") or FixConfiguration(
+            f"The download cannot be written to {path.parent} ({error.strerror}).",
+            remedy="Set `spool_path` to a folder that can be written.",
+        ) from error
 
 
 def _words_in(path: Path) -> str:

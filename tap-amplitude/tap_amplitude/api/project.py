@@ -207,7 +207,9 @@ class ProjectApi:
         try:
             with self._connection.get(path, parameters) as response:
                 if action_for(response.status_code, "", JSON_RULES) is not Action.READ:
-                    raise self._refusal(response, path, what)
+                    said = self._connection.error_text(response)
+                    wait = retry_after(response.headers.get("Retry-After"), time.time())
+                    raise _refusal(response.status_code, said, wait, path, what)
                 patience = self._connection.answer_seconds
                 body = b"".join(
                     blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)
@@ -223,27 +225,34 @@ class ProjectApi:
             reason = f"it said: {words}" if words else "its answer is not what was asked for."
             raise _foreign_answer(what, sentence(reason)) from error
 
-    def _refusal(self, response: requests.Response, path: str, what: str) -> TapError | Retryable:
-        status = response.status_code
-        body = self._connection.error_text(response)
-        reason = answered(status, body)
-        action = action_for(status, body, JSON_RULES)
-        if action is Action.WAIT:
-            wait = retry_after(response.headers.get("Retry-After"), time.time())
-            return Retryable(reason, at_least=wait)
-        if action is Action.ABSENT:
-            final = FixConfiguration(
-                f"Amplitude has no {what} for these keys at {path}: {reason}",
-                remedy="Deselect the stream, or check `api_url` and the project's plan. The "
-                "Taxonomy API needs an Enterprise plan.",
-            )
-            return Retryable(reason, tries=ADDRESS_TRIES, final=final)
-        if action is Action.UNAUTHORIZED:
-            return refused_keys(reason)
-        return FixConfiguration(
-            f"Amplitude refused the request for {what}: {reason}",
-            remedy="Check `start_date`, `end_date` and `api_url`, or deselect the stream.",
+
+def _refusal(status: int, body: str, wait: float, path: str, what: str) -> TapError | Retryable:
+    """Return the error for a response that holds nothing.
+
+    Args:
+        status: Of the response.
+        body: What it says, as it may be shown.
+        wait: How many seconds it asks to wait.
+        path: What was asked for.
+        what: The same in words.
+    """
+    reason = answered(status, body)
+    action = action_for(status, body, JSON_RULES)
+    if action is Action.WAIT:
+        return Retryable(reason, at_least=wait)
+    if action is Action.ABSENT:
+        final = FixConfiguration(
+            f"Amplitude has no {what} for these keys at {path}: {reason}",
+            remedy="Deselect the stream, or check `api_url` and the project's plan. The "
+            "Taxonomy API needs an Enterprise plan.",
         )
+        return Retryable(reason, tries=ADDRESS_TRIES, final=final)
+    if action is Action.UNAUTHORIZED:
+        return refused_keys(reason)
+    return FixConfiguration(
+        f"Amplitude refused the request for {what}: {reason}",
+        remedy="Check `start_date`, `end_date` and `api_url`, or deselect the stream.",
+    )
 
 
 def _is_figure(value: Any) -> bool:

@@ -62,7 +62,7 @@ DAMAGE: tuple[type[Exception], ...] = (
 class Member:
     """One exported file. Years of exports have a quarter of a million of them: it is kept small.
 
-    The class is long, because all that is read of a file is read here.
+    One class, as all that is read of a file is read here.
 
     Attributes:
         name: Where it lies in its store.

@@ -57,7 +57,7 @@ class _SpoolTooSmall(Exception):
 class Downloads:
     """Downloads the windows of a range, some of them ahead.
 
-    It has more lines than most classes, because all of it shares one lock.
+    One class, as all of it shares one lock.
 
     Args:
         fetch: Gets one window; called in threads, for several windows at once.

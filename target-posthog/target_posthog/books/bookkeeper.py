@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Bookkeeper:
-    """Keeps the open lines of a run.
+    """Keeps the open lines of a run. One class, as each fate of a record changes the same lines.
 
     What comes is of the current epoch, which ends with each state that is noted.
 

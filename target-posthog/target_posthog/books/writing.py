@@ -46,7 +46,7 @@ class _Known(NamedTuple):
 
 
 class Writing:
-    """Writes within one transaction.
+    """Writes within one transaction. One class, as all of it is of that transaction.
 
     Args:
         connection: of the transaction.

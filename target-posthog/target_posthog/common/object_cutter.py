@@ -78,7 +78,7 @@ class _Left(NamedTuple):
 class ObjectCutter:
     """Cuts objects out of lines that cannot be decoded by themselves.
 
-    It is a large class: its steps share one state, of what came and is not settled.
+    One class, as its steps share one state: what came and is not settled.
 
     Args:
         longest: What is longer is no object.

@@ -83,6 +83,8 @@ def _ignore(*_: object) -> None:
 class Delivery:
     """Takes what became of records, in order, and delivers the events.
 
+    One class, as the order of its steps keeps the first promise.
+
     Args:
         settings: the user's decisions.
         wire: the protocol.

@@ -36,6 +36,8 @@ def _ignore() -> None:
 class Dispatcher:
     """Sends events in the order of their lanes.
 
+    One class, as lanes, feed and concurrency all change with each response.
+
     Args:
         settings: the user's decisions.
         wire: the protocol.

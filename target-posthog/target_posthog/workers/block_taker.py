@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 class BlockTaker:
     """Hands converted blocks to the delivery.
 
+    One class, as every line of a block takes one of its ways, in the order of the lines.
+
     Args:
         delivery: takes the events.
         take_line: takes a RECORD line with its number, as the SDK does.
