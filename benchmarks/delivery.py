@@ -36,6 +36,8 @@ from target_posthog.workers.pool import InlineWorkers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from target_posthog.settings import Settings
+
 _SCHEMA: dict[str, Any] = {"properties": {"event_type": {}, "amplitude_id": {}, "uuid": {}}}
 _STREAM = BlockStream("events", _SCHEMA, ("uuid",))
 #: How many blocks are on their way to workers that have a processor each.
@@ -117,10 +119,10 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
     target = TargetPosthog(config=config)
     wire, delivery = target.runtime.wire, target.delivery
     converter = Converter(target.conversions, _STREAM.name, _SCHEMA, ("uuid",), _say_nothing)
-    workers: Any = _Replayed(_converted(target.config, wire, files))
+    workers: Any = _Replayed(_converted(target.settings, wire, files))
     batches = OrderedIntake(
         lambda: workers,
-        InlineWorkers(target.config, wire),
+        InlineWorkers(target.settings, wire),
         delivery,
         BlockTaker(delivery, take_line=lambda *_: None, say=_say_nothing),
         lambda _: Intake(converter, wire),
@@ -161,10 +163,8 @@ def _first_files(export: Path, events: int, folder: Path) -> list[BatchFile]:
     return files
 
 
-def _converted(
-    config: Mapping[str, Any], wire: Any, files: Sequence[BatchFile]
-) -> dict[bytes, bytes]:
-    conversion = BlockConversion(config, wire)
+def _converted(settings: Settings, wire: Any, files: Sequence[BatchFile]) -> dict[bytes, bytes]:
+    conversion = BlockConversion(settings, wire)
     answers: dict[bytes, bytes] = {}
     introduces: BlockStream | None = _STREAM
     for file in files:

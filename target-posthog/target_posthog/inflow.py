@@ -22,7 +22,7 @@ from target_posthog.workers.ordered_intake import OrderedIntake
 from target_posthog.workers.staffing import Staffing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from target_posthog.model import Json
     from target_posthog.monitor import Monitor
     from target_posthog.runtime import Runtime
+    from target_posthog.settings import Settings
     from target_posthog.sinks import PosthogSink
 
 
@@ -37,7 +38,7 @@ class Inflow:
     """Takes what a tap sends. One class, as the order of all that comes is kept here.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         runtime: what the run has open.
         monitor: tells how far the run is.
         plain_sink: returns the sink of a stream whose records need nothing of the SDK, else None.
@@ -52,7 +53,7 @@ class Inflow:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        settings: Settings,
         runtime: Runtime,
         monitor: Monitor,
         *,
@@ -68,7 +69,7 @@ class Inflow:
         self._plain_sink = plain_sink
         self._states = StateWriter(self._delivery, write_state, monitor.reached)
         self._delivery.dispatcher.on_settled = self._states.write_safe
-        self._staffing = Staffing(config, runtime.wire, is_preview=runtime.preview is not None)
+        self._staffing = Staffing(settings, runtime.wire, is_preview=runtime.preview is not None)
         self._taker = BlockTaker(self._delivery, take_line, say)
         self._ordered = OrderedIntake(
             self._staffing.start,

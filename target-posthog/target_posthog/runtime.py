@@ -12,7 +12,7 @@ import tempfile
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.books.table import Book
 from target_posthog.capture.client import CaptureApi
@@ -29,11 +29,12 @@ from target_posthog.identity.shared_rate_limit import SharedRateLimiter
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from target_posthog.capture.rate_limit import RateLimit
     from target_posthog.delivery.requests import InFlight
     from target_posthog.rejects.writer import Rejects
+    from target_posthog.settings import Settings
 
 logger = logging.getLogger("target-posthog")
 
@@ -42,7 +43,7 @@ class Runtime:
     """Opens what the settings ask for.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         program: name and version of this program.
         open_rejects: opens the rejects of a run that began at this time.
         open_preview: opens the preview in a folder, of a run that began at this time.
@@ -63,40 +64,40 @@ class Runtime:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        settings: Settings,
         program: str,
         *,
         open_rejects: Callable[[datetime], Rejects],
         open_preview: Callable[[Path, datetime], PreviewFile] = PreviewFile,
     ) -> None:
         started = datetime.now(timezone.utc)
-        api_key = api_key_of(config)
+        api_key = api_key_of(settings)
         self.preview: PreviewFile | None = None
         self._scratch: Path | None = None
-        ledger_url = config["ledger_url"]
-        if config.get("preview_path"):
+        ledger_url = settings.ledger_url
+        if settings.preview_path:
             self._scratch = Path(tempfile.mkdtemp(prefix="target-posthog-"))
             atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
-            self.preview = open_preview(Path(config["preview_path"]), started)
+            self.preview = open_preview(Path(settings.preview_path), started)
         self._ledger = Ledger(ledger_url, api_key)
-        self.rate_limit = _rate_limit(self._ledger, config.get("max_events_per_second"))
+        self.rate_limit = _rate_limit(self._ledger, settings.max_events_per_second)
         self._key_check: KeyCheck | None = None
-        if self.preview is None and config["check_api_key"]:
-            self._key_check = KeyCheck.of(config, api_key, program)
+        if self.preview is None and settings.check_api_key:
+            self._key_check = KeyCheck.of(settings, api_key, program)
             self.rate_limit = AfterKeyCheck(self._key_check, self.rate_limit)
-        self.wire = wire_of(config["protocol"], api_key, program)
+        self.wire = wire_of(settings.protocol, api_key, program)
         self._transport = self.preview or CaptureApi.of(
-            config, self.wire, api_key=api_key, user_agent=program, rate_limit=self.rate_limit
+            settings, self.wire, api_key=api_key, user_agent=program, rate_limit=self.rate_limit
         )
         self.book = Book(self._ledger, uuid.uuid4().hex, _utc_now)
-        self.links = IdentityResolver(self._ledger, config["identity_events"])
+        self.links = IdentityResolver(self._ledger, settings.identity_events)
         self.rejects = open_rejects(started)
         requests = ThreadedRequests if self.preview is None else InlineRequests
         self.in_flight: InFlight = requests(self._transport)
         self.delivery = Delivery(
             # A preview keeps the order, whatever the disk does.
-            DeliverySettings.of(config, **({"max_lanes": 1} if self.preview else {})),
+            DeliverySettings.of(settings, **({"max_lanes": 1} if self.preview else {})),
             wire=self.wire,
             in_flight=self.in_flight,
             links=self.links,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from contextlib import suppress
-from pathlib import Path
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -39,7 +39,7 @@ from target_posthog.errors import (
     StateNotWritten,
     TargetPosthogError,
 )
-from target_posthog.settings import SETTINGS
+from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config, parts_kept_back
 
 if TYPE_CHECKING:
@@ -70,14 +70,15 @@ class SingerPlugin(Target):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings, once they are checked."""
+        return Settings.read(self.config, has_own_rejects=self._has_own_rejects)
+
     @property
-    def rejects_place(self) -> str:
-        """Where rejects go. Those of a preview stay in it, unless the user says otherwise."""
-        preview = self.config.get("preview_path")
-        if preview and not self._is_rejects_path_given:
-            return str(Path(preview, "rejects"))
-        place: str = self.config["rejects_path"]
-        return place
+    def program(self) -> str:
+        """How the target introduces itself: its name and version."""
+        return f"{self.name}/{self.plugin_version}"
 
     @override
     def setup_mapper(self) -> None:
@@ -91,7 +92,7 @@ class SingerPlugin(Target):
         self.append_builtin_config(schema)
         self.prepare_settings(self._config)
         # Before the default is filled in.
-        self._is_rejects_path_given = bool(self._config.get("rejects_path"))
+        self._has_own_rejects = bool(self._config.get("rejects_path"))
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         return checked_config(self._config, schema, lost=lost, raise_errors=raise_errors)
 

@@ -1,12 +1,25 @@
-"""The settings: what the user can say. `docs/settings.md` and `--about` are made from here."""
+"""What a user can set; a long file, as most of it is the table of settings and their texts."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
 from singer_sdk import typing as th
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Historical = Literal["true", "false", "auto"]
+PersonProfiles = Literal["always", "identified_only", "never"]
+UserProperties = Literal["set", "set_once", "ignore"]
+IdentityEvents = Literal["alias", "identify", "none"]
 
 #: In gigabytes; as in tap-amplitude. Who raises it trusts the files: see `input.batch_files`.
 DEFAULT_MAX_GB = 20
 
+#: The texts are documentation: `--about`, the Hub and docs/settings.md show them.
 SETTINGS = th.PropertiesList(
     th.Property(
         "api_key",
@@ -286,3 +299,106 @@ SETTINGS = th.PropertiesList(
         "the run stops with its state saved.",
     ),
 ).to_dict()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings in the types that the target works with; valid once `validation` has no problem.
+
+    Attributes:
+        event_names, property_names: old name → new name.
+        has_own_rejects: `rejects_path` is what the user says, not the default.
+        changes_records: stream maps or flattening are to change records.
+        adds_metadata: the SDK is to add columns to records.
+    """
+
+    api_key: str
+    check_api_key: bool
+    host: str
+    app_host: str | None
+    project_id: str
+    personal_api_key: str
+    historical_migration: Historical
+    protocol: str
+    source_format: str
+    streams: Mapping[str, Any] | list[Any]
+    unmapped_streams: str | None
+    identity_events: IdentityEvents
+    event_names: Mapping[str, str]
+    standard_events: bool
+    skip_events: tuple[str, ...]
+    property_names: Mapping[str, str]
+    skip_properties: tuple[str, ...]
+    person_profiles: PersonProfiles
+    user_properties: UserProperties
+    ledger_url: str
+    rejects_path: str
+    has_own_rejects: bool
+    max_reject_ratio: float
+    summary_path: str | None
+    preview_path: str | None
+    remove_batch_files: bool
+    max_member_gb: int
+    workers: int | None
+    max_batch_bytes: int
+    max_batch_events: int
+    max_events_per_second: float | None
+    max_retry_seconds: float
+    changes_records: bool
+    adds_metadata: bool
+
+    @classmethod
+    def read(cls, config: Mapping[str, Any], *, has_own_rejects: bool = True) -> Settings:
+        """Read a valid configuration.
+
+        Args:
+            config: what the user set, with the defaults filled in.
+            has_own_rejects: see `Settings`.
+        """
+        return cls(
+            api_key=config.get("api_key") or "",
+            check_api_key=config["check_api_key"],
+            host=config["host"],
+            app_host=config.get("app_host"),
+            project_id=str(config.get("project_id") or "").strip(),
+            personal_api_key=config.get("personal_api_key") or "",
+            historical_migration=config["historical_migration"],
+            protocol=config["protocol"],
+            source_format=config["source_format"],
+            streams=config["streams"],
+            unmapped_streams=config.get("unmapped_streams"),
+            identity_events=config["identity_events"],
+            event_names=_renames(config["event_names"]),
+            standard_events=config["standard_events"],
+            skip_events=tuple(config["skip_events"]),
+            property_names=_renames(config["property_names"]),
+            skip_properties=tuple(config["skip_properties"]),
+            person_profiles=config["person_profiles"],
+            user_properties=config["user_properties"],
+            ledger_url=config["ledger_url"],
+            rejects_path=config["rejects_path"],
+            has_own_rejects=has_own_rejects,
+            max_reject_ratio=config["max_reject_ratio"],
+            summary_path=config.get("summary_path"),
+            preview_path=config.get("preview_path"),
+            remove_batch_files=config["remove_batch_files"],
+            max_member_gb=config["max_member_gb"],
+            workers=config.get("workers"),
+            max_batch_bytes=config["max_batch_bytes"],
+            max_batch_events=config["max_batch_events"],
+            max_events_per_second=config.get("max_events_per_second"),
+            max_retry_seconds=config["max_retry_seconds"],
+            changes_records=bool(config.get("stream_maps") or config.get("flattening_enabled")),
+            adds_metadata=bool(config.get("add_record_metadata")),
+        )
+
+    @property
+    def rejects_place(self) -> str:
+        """Where the rejects of a run go. Those of a preview stay in it, unless the user says so."""
+        if self.preview_path and not self.has_own_rejects:
+            return str(Path(self.preview_path, "rejects"))
+        return self.rejects_path
+
+
+def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
+    return {rename["from"]: rename["to"] for rename in setting}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,12 +62,12 @@ class TargetPosthog(SinkTarget):
         self._said: set[str] = set()
         #: The RECORD message that the SDK passes through maps.
         self._message: Json | None = None
-        self.conversions = Conversions(self.config)
+        self.conversions = Conversions(self.settings)
         self.runtime = self.open_runtime()
         self.delivery, self.wire = self.runtime.delivery, self.runtime.wire
         self.monitor = Monitor(self.runtime, self._destination, self._summary)
         self.inflow = Inflow(
-            self.config,
+            self.settings,
             self.runtime,
             self.monitor,
             plain_sink=self.plain_sink,
@@ -96,8 +95,7 @@ class TargetPosthog(SinkTarget):
 
     def open_runtime(self) -> Runtime:
         """Open what the run needs; a command may need something else in a part's place."""
-        program = f"{self.name}/{self.plugin_version}"
-        return Runtime(self.config, program, open_rejects=self.open_rejects)
+        return Runtime(self.settings, self.program, open_rejects=self.open_rejects)
 
     def open_rejects(self, started: datetime) -> Rejects:
         """Open the rejects of the run.
@@ -105,10 +103,9 @@ class TargetPosthog(SinkTarget):
         Args:
             started: when it began.
         """
-        if not self.config.get("preview_path"):
-            owner = owner_of(api_key_of(self.config))
-            return rejects_at(self.rejects_place, started, owner)
-        return rejects_at(self.rejects_place, started, PREVIEW)
+        is_preview = self.settings.preview_path
+        owner = PREVIEW if is_preview else owner_of(api_key_of(self.settings))
+        return rejects_at(self.settings.rejects_place, started, owner)
 
     @override
     def take_schema(self, message: Json) -> None:
@@ -162,15 +159,10 @@ class TargetPosthog(SinkTarget):
                 message["stream"],
             )
         else:
-            self._message = message if self.changes_records else None
+            self._message = message if self.settings.changes_records else None
             self.pass_through_maps(message)
         if self.delivery.counts.exported == exported:
             self.delivery.take(_REMOVED_BY_MAPS, record, stream=message["stream"])
-
-    @cached_property
-    def changes_records(self) -> bool:
-        """Whether the settings have stream maps or flattening."""
-        return bool(self.config.get("stream_maps") or self.config.get("flattening_enabled"))
 
     @override
     def as_came(self, known: Json, stream: str) -> Json:
@@ -224,8 +216,8 @@ class TargetPosthog(SinkTarget):
         files = files_of(
             message,
             keep_all=self.keeps_batch_files,
-            remove_all=self.config["remove_batch_files"],
-            max_gb=self.config["max_member_gb"],
+            remove_all=self.settings.remove_batch_files,
+            max_gb=self.settings.max_member_gb,
         )
         stream = message["stream"]
         self.inflow.open()
@@ -310,8 +302,8 @@ class TargetPosthog(SinkTarget):
     @property
     def _destination(self) -> str:
         """Where the events go, as it may be shown."""
-        preview = self.config.get("preview_path")
-        return preview or without_credentials(ingestion_host(self.config["host"]))
+        host = ingestion_host(self.settings.host)
+        return self.settings.preview_path or without_credentials(host)
 
     def warn_of_unused_entries(self) -> None:
         """Warn of entries of the settings that met nothing, unless nothing at all came."""

@@ -30,6 +30,7 @@ from target_posthog.errors import FixConfiguration
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.posthog.names import ACTING_NAMES
 from target_posthog.query.credentials import personal_key_of, project_id_of
+from target_posthog.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -124,22 +125,21 @@ def _in_words(error: ValidationError) -> str:
     return f"{setting} must be {f'{first} or {last}' if first else last}."
 
 
-def api_key_of(config: Mapping[str, Any]) -> str:
+def api_key_of(settings: Settings) -> str:
     """Return the project token.
 
     Raises:
         FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
     """
-    key = config.get("api_key") or ""
-    if not key and config.get("preview_path"):
+    if not settings.api_key and settings.preview_path:
         return _PREVIEW_KEY
-    return token_in(key)
+    return token_in(settings.api_key)
 
 
 def problems_of(config: Mapping[str, Any]) -> list[str]:
     """Return what is wrong beyond the types, each as one sentence, without any secret."""
     problems = [
-        *_complaints(lambda: api_key_of(config)),
+        *_complaints(lambda: api_key_of(Settings.read(config))),
         *_complaints(lambda: ingestion_host(config["host"])),
         *read_mappings(config["streams"])[1],
     ]
@@ -172,8 +172,8 @@ def _problems_of_queries(config: Mapping[str, Any]) -> list[str]:
     """Return what is wrong with the settings of commands that ask; a run needs none of them."""
     checks = {
         "app_host": lambda: app_host(config["app_host"], config["host"]),
-        "project_id": lambda: project_id_of(config),
-        "personal_api_key": lambda: personal_key_of(config),
+        "project_id": lambda: project_id_of(config["project_id"]),
+        "personal_api_key": lambda: personal_key_of(config["personal_api_key"]),
     }
     given = [check for name, check in checks.items() if config.get(name)]
     return [problem for check in given for problem in _complaints(check)]

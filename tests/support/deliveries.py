@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.requests import InFlight
     from target_posthog.model import Conversion, GroupState, Json, Link
-    from target_posthog.posthog.people import IdentityEvents
+    from target_posthog.settings import IdentityEvents
 
 WIRE = BatchWire("phc_test")
 LATEST = "2024-06-02T11:00:00.000000Z"

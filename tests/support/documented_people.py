@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from target_posthog.posthog.people import IdentityEvents
+    from target_posthog.settings import IdentityEvents
 
 #: Ways that are not the target's: PostHog's guide, and ours without "one device, one user".
 GUIDE = "the guide's call"

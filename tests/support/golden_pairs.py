@@ -9,6 +9,8 @@ from typing import Any
 
 from target_posthog.formats.options import Options
 from target_posthog.model import Conversion, Converted, Skipped
+from target_posthog.settings import SETTINGS
+from tests.support.target_settings import settings_of
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "mapping"
 
@@ -55,24 +57,12 @@ def _load(folder: Path) -> GoldenPair:
     return GoldenPair(folder.name, row, written, settings, why)
 
 
-#: The defaults of the settings that the conversion reads.
-_DEFAULTS: dict[str, Any] = {
-    "event_names": [],
-    "skip_events": [],
-    "standard_events": False,
-    "property_names": [],
-    "skip_properties": [],
-    "person_profiles": "always",
-    "user_properties": "set",
-}
-
-
 def options_of(settings: dict[str, Any]) -> Options:
     """Return the conversion's options for settings as a user writes them."""
-    unknown = settings.keys() - _DEFAULTS.keys()
+    unknown = settings.keys() - SETTINGS["properties"].keys()
     if unknown:
-        raise ValueError(f"{sorted(unknown)} are no settings of the conversion")
-    return Options.of(_DEFAULTS | settings)
+        raise ValueError(f"{sorted(unknown)} are no settings")
+    return Options.of(settings_of(**settings))
 
 
 def outcome_of(conversion: Conversion) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.posthog.groups import group_event
-from target_posthog.posthog.people import IdentityEvents, identity_event
+from target_posthog.posthog.people import identity_event
 from tests.support.deliveries import WIRE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from target_posthog.settings import IdentityEvents
     from tests.support.person_model import World
 
 FAR_AHEAD = "9999-12-31T23:59:59.999999Z"

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.capture.bounded_http import BadResponse
 from target_posthog.capture.hosts import ingestion_host
@@ -18,12 +18,13 @@ from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from target_posthog.capture.batches import Batch
     from target_posthog.capture.bounded_http import HttpResponse
     from target_posthog.capture.protocols import Wire
     from target_posthog.capture.rate_limit import RateLimit
+    from target_posthog.settings import Settings
 
 logger = logging.getLogger("target-posthog")
 
@@ -90,7 +91,7 @@ class CaptureApi:
     @classmethod
     def of(
         cls,
-        config: Mapping[str, Any],
+        settings: Settings,
         wire: Wire,
         *,
         api_key: str,
@@ -99,10 +100,10 @@ class CaptureApi:
     ) -> CaptureApi:
         """Return one as the settings want it; see `CaptureApi`."""
         return cls(
-            ingestion_host(config["host"]),
+            ingestion_host(settings.host),
             wire,
             api_key=api_key,
-            max_retry_seconds=config["max_retry_seconds"],
+            max_retry_seconds=settings.max_retry_seconds,
             user_agent=user_agent,
             rate_limit=rate_limit,
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.capture.bounded_http import BadResponse
 from target_posthog.capture.hosts import ingestion_host
@@ -19,10 +19,11 @@ from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.errors import FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from target_posthog.capture.bounded_http import HttpResponse
     from target_posthog.capture.rate_limit import RateLimit
+    from target_posthog.settings import Settings
 
 logger = logging.getLogger("target-posthog")
 
@@ -61,13 +62,13 @@ class KeyCheck:
         self._is_done = False
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], api_key: str, user_agent: str) -> KeyCheck:
+    def of(cls, settings: Settings, api_key: str, user_agent: str) -> KeyCheck:
         """Return one as the settings want it; see `KeyCheck`."""
         return cls(
-            ingestion_host(config["host"]),
+            ingestion_host(settings.host),
             api_key,
             user_agent=user_agent,
-            max_retry_seconds=config["max_retry_seconds"],
+            max_retry_seconds=settings.max_retry_seconds,
         )
 
     def run_once(self) -> None:

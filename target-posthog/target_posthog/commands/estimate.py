@@ -21,12 +21,11 @@ from target_posthog.estimate.weights import read_weights
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.ledger import file_of
+from target_posthog.settings import Settings
 from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_posthog.books.tables import WrittenLine
 
 NAME = "target-posthog-estimate"
@@ -67,7 +66,7 @@ def command(config: Any, file: IO[str] | None, *, is_json: bool) -> int:
     return 0
 
 
-def _settings_of(config: Any) -> Mapping[str, Any]:
+def _settings_of(config: Any) -> Settings:
     """Return the settings; before there is a project, they need no token.
 
     Raises:
@@ -79,7 +78,7 @@ def _settings_of(config: Any) -> Mapping[str, Any]:
         raise FixConfiguration(
             " ".join(problems), "`target-posthog --about` explains every setting."
         )
-    return given.config
+    return Settings.read(given.config)
 
 
 def _text_of(file: IO[str]) -> str:
@@ -92,17 +91,17 @@ def _text_of(file: IO[str]) -> str:
         ) from None
 
 
-def _lines_of(config: Mapping[str, Any]) -> list[WrittenLine]:
+def _lines_of(settings: Settings) -> list[WrittenLine]:
     """Return the lines of the project's book; none when there is no project or no ledger yet."""
     try:
-        api_key = api_key_of(config)
+        api_key = api_key_of(settings)
     except FixConfiguration:
         return []
-    url = open_engine(config["ledger_url"]).url
+    url = open_engine(settings.ledger_url).url
     path = file_of(url) if url.get_backend_name() == "sqlite" else None
     if path is not None and not path.exists():
         return []
-    with closing(Ledger(config["ledger_url"], api_key)) as ledger:
+    with closing(Ledger(settings.ledger_url, api_key)) as ledger:
         return Book(ledger, uuid.uuid4().hex, lambda: datetime.now(timezone.utc)).lines()
 
 

@@ -16,9 +16,8 @@ from target_posthog.sdk import SingerPlugin
 from target_posthog.validation import parts_kept_back, problems_with
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_posthog.common.checked_settings import Given
+    from target_posthog.settings import Settings
 
 #: The option that each command has, as the target has it.
 config_option = click.option(
@@ -30,8 +29,8 @@ config_option = click.option(
 )
 
 
-def settings_of(config: Any) -> Mapping[str, Any]:
-    """Return the settings that a run would have, with the defaults.
+def settings_of(config: Any) -> Settings:
+    """Return the settings that a run would have.
 
     Args:
         config: the value of `config_option`.
@@ -39,10 +38,9 @@ def settings_of(config: Any) -> Mapping[str, Any]:
     Raises:
         FixConfiguration: they do not fit, each problem in a sentence.
     """
-    plugin = SingerPlugin(
+    return SingerPlugin(
         config=config.config, validate_config=True, parse_env_config=config.parse_env
-    )
-    return {**plugin.config, "rejects_path": plugin.rejects_place}
+    ).settings
 
 
 def given_of(config: Any) -> Given:

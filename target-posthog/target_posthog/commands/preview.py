@@ -162,8 +162,8 @@ class PreviewTarget(TargetPosthog):
     @override
     def open_runtime(self) -> Runtime:
         return Runtime(
-            self.config,
-            f"{self.name}/{self.plugin_version}",
+            self.settings,
+            self.program,
             open_rejects=lambda started: _NotKept(self.found, started),
             open_preview=lambda _, __: _NotSent(self.found),
         )

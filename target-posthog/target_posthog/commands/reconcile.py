@@ -32,6 +32,8 @@ from target_posthog.validation import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from target_posthog.settings import Settings
+
 NAME = "target-posthog-reconcile"
 _DIFFERS = 3
 _FORMS: Mapping[str, Callable[[Result], str]] = {"text": as_text, "json": as_json, "csv": as_csv}
@@ -97,7 +99,7 @@ def command(config: Any, form: str | None, output: str | None, wait: float, **wa
 
 
 def _compared(
-    config: Mapping[str, Any],
+    settings: Settings,
     *,
     first: str,
     end: str,
@@ -106,7 +108,7 @@ def _compared(
     wait_seconds: float,
 ) -> Result:
     scope = Scope(first, end, frozenset(events))
-    wanted = Wanted.of(config, scope, people=people, wait_seconds=wait_seconds)
+    wanted = Wanted.of(settings, scope, people=people, wait_seconds=wait_seconds)
     if wanted.uploaded is None and scope.has_hours:
         raise FixConfiguration(
             "PostHog knows no export hours: `skip_properties` leaves `server_upload_time` out.",
@@ -114,8 +116,8 @@ def _compared(
         )
     with ExitStack() as stack:
         program = f"{TargetPosthog.name}/{TargetPosthog.plugin_version}"
-        api = stack.enter_context(closing(QueryApi.of(config, program)))
-        ledger = stack.enter_context(closing(Ledger(config["ledger_url"], api_key_of(config))))
+        api = stack.enter_context(closing(QueryApi.of(settings, program)))
+        ledger = stack.enter_context(closing(Ledger(settings.ledger_url, api_key_of(settings))))
         book = Book(ledger, uuid.uuid4().hex, _utc_now)
         reconciliation = Reconciliation(ledger, book, api, wanted, utc_now=_utc_now)
         if not reconciliation.lines:
@@ -125,7 +127,7 @@ def _compared(
             raise _nothing_to_compare()
         return Result(
             api.host,
-            project_id_of(config),
+            project_id_of(settings.project_id),
             reconciliation.asked_at,
             scope,
             BookFindings.of(reconciliation.lines),

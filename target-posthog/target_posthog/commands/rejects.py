@@ -84,9 +84,9 @@ def command(config: Any, paths: tuple[str, ...], *, is_json: bool, show: bool) -
     default rejects_path. The exit code is 3 when there are any.
     """
     settings = settings_of(config)
-    is_preview = settings.get("preview_path")
+    is_preview = settings.preview_path
     found = RejectsFound(PREVIEW if is_preview else owner_of(api_key_of(settings)))
-    found.read(paths or places_of(settings["rejects_path"]))
+    found.read(paths or places_of(settings.rejects_place))
     if is_json:
         click.echo(json.dumps(as_json(found.ours, found.others, shows_records=show), indent=2))
     else:

@@ -250,7 +250,7 @@ class Replay:
 
     def _is_ours(self, name: str) -> bool:
         """Return True if a file that nobody named is to be sent to this project."""
-        key = self._target.config.get("api_key")
+        key = self._target.settings.api_key
         if is_of_another(name, owner_of(key) if key else None):
             self._of_others += 1
             return False
@@ -268,7 +268,7 @@ class Replay:
             return
         destination = f"replayed {files} rejects files"
         if self._target.runtime.preview is not None:
-            destination += f" to {self._target.config['preview_path']}, nothing was sent"
+            destination += f" to {self._target.settings.preview_path}, nothing was sent"
         counts = self._target.delivery.counts
         block = block_of(
             counts,
@@ -305,7 +305,7 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
         target = ReplayTarget(
             config=config.config, validate_config=True, parse_env_config=config.parse_env
         )
-        places = paths or places_of(target.config["rejects_path"])
+        places = paths or places_of(target.settings.rejects_path)
         return Replay(target, stream, codes).run(places)
     except StoppedBySignal as signal:
         raise _Stopped(RunAgain(f"Stopped by {signal}.", "Run again to go on.")) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import Json, Rejected, Skipped
 from target_posthog.posthog.events import OutgoingEvent
 from target_posthog.rejects.writer import Rejects
+from target_posthog.runtime import Runtime
 from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
     from target_posthog.input.intake import Outcome
     from target_posthog.rejects.lines import RecordLine
-    from target_posthog.runtime import Runtime
 
 _REPEATED = Skipped("duplicate")
 #: A rejected Amplitude row may lack either of the two; its stream's schema has both.
@@ -84,12 +85,12 @@ class ReplayTarget(TargetPosthog):
 
     @override
     def open_runtime(self) -> Runtime:
-        # A replay writes no more than it reads, so it cannot fill the disk.
-        self._config["max_reject_ratio"] = 1.0
         self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
         self._sent: set[bytes] = set()
         self._mapped = MappedRecords(self)
-        return super().open_runtime()
+        # A replay writes no more than it reads, so it cannot fill the disk.
+        settings = replace(self.settings, max_reject_ratio=1.0)
+        return Runtime(settings, self.program, open_rejects=self.open_rejects)
 
     @override
     def open_rejects(self, started: datetime) -> Rejects:
@@ -130,7 +131,7 @@ class ReplayTarget(TargetPosthog):
         name, schema = self._stream_of(line, stream)
         if name is None:
             return False
-        if self.changes_records:
+        if self.settings.changes_records:
             self._mapped.send(
                 name,
                 line.record,
@@ -144,7 +145,7 @@ class ReplayTarget(TargetPosthog):
 
     def _stream_of(self, line: RecordLine, stream: str | None) -> tuple[str | None, Json]:
         """Return the stream of a record, and what is known of its schema."""
-        source_format = self.config["source_format"]
+        source_format = self.settings.source_format
         may_be_row = line.needs_no_key and source_format != "fields"
         if may_be_row and line.record.keys() & AMPLITUDE_FIELDS:
             return line.stream or "events", _AMPLITUDE_SCHEMA

@@ -35,6 +35,8 @@ from target_posthog.validation import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from target_posthog.settings import Settings
+
 NAME = "target-posthog-report"
 #: The book is not sound (see `errors`).
 _DIFFERS = 3
@@ -66,7 +68,7 @@ def command(config: Any, output: Path, *, with_examples: bool) -> int:
     return _DIFFERS if figures.totals.open else 0
 
 
-def figures_of(settings: Mapping[str, Any], *, with_examples: bool) -> Figures:
+def figures_of(settings: Settings, *, with_examples: bool) -> Figures:
     """Return the numbers of a migration.
 
     Args:
@@ -78,7 +80,7 @@ def figures_of(settings: Mapping[str, Any], *, with_examples: bool) -> Figures:
         RunAgain: the database failed.
     """
     api_key, now = api_key_of(settings), datetime.now(timezone.utc)
-    with closing(Ledger(settings["ledger_url"], api_key)) as ledger:
+    with closing(Ledger(settings.ledger_url, api_key)) as ledger:
         # Both make their tables, in a ledger of an earlier version.
         Book(ledger, "", lambda: now)
         Reconciled(ledger)
@@ -94,7 +96,7 @@ def figures_of(settings: Mapping[str, Any], *, with_examples: bool) -> Figures:
         asked = [one.asked_at for one in held.values()]
         return Figures(
             ledger.project[:8],
-            without_credentials(ingestion_host(settings["host"])),
+            without_credentials(ingestion_host(settings.host)),
             now,
             read.totals,
             read.hours,
@@ -109,18 +111,19 @@ def figures_of(settings: Mapping[str, Any], *, with_examples: bool) -> Figures:
         )
 
 
-def _rejects_of(settings: Mapping[str, Any], api_key: str, *, with_examples: bool) -> Rejects:
+def _rejects_of(settings: Settings, api_key: str, *, with_examples: bool) -> Rejects:
     found = RejectsFound(owner_of(api_key))
-    found.read(places_of(settings["rejects_path"]))
+    found.read(places_of(settings.rejects_place))
     examples = found.ours.examples
     if not with_examples:
         examples = {code: replace(one, record=None) for code, one in examples.items()}
     return Rejects(found.ours.codes, examples)
 
 
-def _summary_of(settings: Mapping[str, Any], project: str) -> Mapping[str, Any] | None:
+def _summary_of(settings: Settings, project: str) -> Mapping[str, Any] | None:
     """Return what the last run of this project wrote about itself, if there is such a file."""
-    place = place_of({**settings, "preview_path": None})
+    # That of a real run, also beside a preview.
+    place = place_of({"summary_path": settings.summary_path, "ledger_url": settings.ledger_url})
     if place is None:
         return None
     with suppress(OSError, ValueError):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.batches import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Historical = Literal["true", "false", "auto"]
+    from target_posthog.settings import Historical, Settings
 
 #: Parallel requests at most. Four make up for a response of 200 ms at a core's full speed; each
 #: keeps its events in memory until it is answered.
@@ -27,12 +25,12 @@ class DeliverySettings:
     max_lanes: int = MAX_LANES
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], **changes: Any) -> DeliverySettings:
+    def of(cls, settings: Settings, **changes: Any) -> DeliverySettings:
         """Return the settings as the user gave them, but for what is named."""
-        limits = Limits(config["max_batch_events"], config["max_batch_bytes"])
+        limits = Limits(settings.max_batch_events, settings.max_batch_bytes)
         given = cls(
-            historical_migration=config["historical_migration"],
-            limits=limits.at_rate(config.get("max_events_per_second")),
-            max_reject_ratio=config["max_reject_ratio"],
+            historical_migration=settings.historical_migration,
+            limits=limits.at_rate(settings.max_events_per_second),
+            max_reject_ratio=settings.max_reject_ratio,
         )
         return replace(given, **changes)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from target_posthog.delivery.settings import Historical
+    from target_posthog.settings import Historical
 
 #: PostHog bills events that are newer than this as live ones, whatever the flag says
 #: (posthog.com, docs/migrate: "dated at least 48 hours before the time of import").

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from target_posthog.estimate.weights import Sample, Weights
+    from target_posthog.settings import Settings
 
 #: An event of PostHog, with all fields of its row and what is added, for each byte of the row:
 #: measured over the sample export and over rows of real exports (1.19 and 1.24).
@@ -80,12 +81,12 @@ class Estimate:
     disk_bytes: int | None
 
 
-def estimate(weights: Weights, config: Mapping[str, Any], measured_speed: float) -> Estimate:
+def estimate(weights: Weights, settings: Settings, measured_speed: float) -> Estimate:
     """Return what a range comes to.
 
     Args:
         weights: What is known of it.
-        config: The target's settings.
+        settings: The target's.
         measured_speed: In events a second.
     """
     events = count_events(weights)
@@ -94,7 +95,7 @@ def estimate(weights: Weights, config: Mapping[str, Any], measured_speed: float)
     per_event = sum(known) / rows if known and rows else None
     unpacked = None if per_event is None else events.times(per_event)
     sent = None if unpacked is None else unpacked.times(BYTES_FOR_A_BYTE)
-    agreed = config.get("max_events_per_second")
+    agreed = settings.max_events_per_second
     packed = _packed(weights)
     return Estimate(
         events=events,
@@ -103,7 +104,7 @@ def estimate(weights: Weights, config: Mapping[str, Any], measured_speed: float)
         unpacked_bytes=unpacked,
         sent_bytes=sent,
         source_requests=weights.requests,
-        requests=_requests(events, sent, config),
+        requests=_requests(events, sent, settings),
         source_seconds=_source_seconds(weights, packed),
         agreed_seconds=events.likely / agreed if agreed else None,
         measured_seconds=events.likely / measured_speed,
@@ -174,12 +175,12 @@ def _packed(weights: Weights) -> int | None:
     return round(fmean(one.packed_bytes for one in weights.samples) * weights.hours)
 
 
-def _requests(events: Count, sent: Count | None, config: Mapping[str, Any]) -> Count:
+def _requests(events: Count, sent: Count | None, settings: Settings) -> Count:
     """Return how many batches the events fill; where PostHog is far away, some go out earlier."""
     sizes = sent or Count(0, 0, 0)
 
     def needed(number: int, size: int) -> int:
-        most_events, most_bytes = int(config["max_batch_events"]), int(config["max_batch_bytes"])
+        most_events, most_bytes = settings.max_batch_events, settings.max_batch_bytes
         return max(math.ceil(number / most_events), math.ceil(size / most_bytes))
 
     return Count(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.estimate.numbers import between, number_of, rounded, size_of, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from target_posthog.estimate.arithmetic import Estimate
     from target_posthog.estimate.weights import Weights
+    from target_posthog.settings import Settings
 
 _UNKNOWN = "not known"
 _SOURCES = {"api": "Amplitude", "archive": "the files"}
@@ -22,7 +23,7 @@ _BYTES_OF_A_PAIR = 100
 def as_text(
     weights: Weights,
     estimate: Estimate,
-    config: Mapping[str, Any],
+    settings: Settings,
     *,
     speed_is_measured: bool,
     request: str,
@@ -32,14 +33,14 @@ def as_text(
     Args:
         weights: What is known of the range.
         estimate: What it comes to.
-        config: The target's settings.
+        settings: The target's.
         speed_is_measured: The measured speed is that of an earlier run.
         request: Its text.
     """
-    rows = list(_rows(weights, estimate, config, speed_is_measured=speed_is_measured))
+    rows = list(_rows(weights, estimate, settings, speed_is_measured=speed_is_measured))
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [f"{name:<{names}}  {value:>{values}}  {note}".rstrip() for name, value, note in rows]
-    return "\n".join([_head(weights), "", *lines, "", *_advice(estimate, config), request])
+    return "\n".join([_head(weights), "", *lines, "", *_advice(estimate, settings), request])
 
 
 def as_json(weights: Weights, estimate: Estimate, request: str) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _head(weights: Weights) -> str:
 
 
 def _rows(
-    weights: Weights, estimate: Estimate, config: Mapping[str, Any], *, speed_is_measured: bool
+    weights: Weights, estimate: Estimate, settings: Settings, *, speed_is_measured: bool
 ) -> Iterator[tuple[str, str, str]]:
     source = _SOURCES.get(weights.source, "the source")
     yield "events", number_of(estimate.events), between(estimate.events)
@@ -74,13 +75,13 @@ def _rows(
     yield "to PostHog", _size(sent.likely if sent else None), "before compression"
     if weights.source == "api":
         yield f"requests to {source}", _number(estimate.source_requests), "at least"
-    batch = f"{config['max_batch_events']:,} events or {size_of(config['max_batch_bytes'])}"
+    batch = f"{settings.max_batch_events:,} events or {size_of(settings.max_batch_bytes)}"
     yield "requests to PostHog", number_of(estimate.requests), f"at least, of {batch} at most"
     if estimate.source_seconds is not None:
         together = f", {weights.parallel} at a time" if weights.parallel > 1 else ""
         yield "time to read", time_of(estimate.source_seconds), f"as the samples came{together}"
     if estimate.agreed_seconds is not None:
-        speed = f"{config['max_events_per_second']:,.10g} events a second, as agreed"
+        speed = f"{settings.max_events_per_second:,.10g} events a second, as agreed"
         yield "time to send", time_of(estimate.agreed_seconds), speed
     measured = "as the last run did" if speed_is_measured else "measured on two cores"
     yield (
@@ -109,14 +110,14 @@ def _number(number: int | None) -> str:
     return _UNKNOWN if number is None else f"{rounded(number):,}"
 
 
-def _advice(estimate: Estimate, config: Mapping[str, Any]) -> Iterator[str]:
+def _advice(estimate: Estimate, settings: Settings) -> Iterator[str]:
     """Yield what to do before the request goes out."""
     if estimate.young.likely:
         yield (
             "Some events are of the last 48 hours, and PostHog may bill them: end the tap's range "
             "earlier (`end_date`), and estimate again."
         )
-    if config.get("max_events_per_second") is None:
+    if settings.max_events_per_second is None:
         yield "Set `max_events_per_second` once PostHog has named a speed."
     yield "What PostHog asks you to tell, in a support request in its app:"
     yield ""

@@ -6,7 +6,7 @@ docs/migrate: "Raise an in-app support request (Target Area: Data Management)").
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.capture.hosts import REGIONS, ingestion_host, without_credentials
 from target_posthog.capture.protocols import BatchWire, V1Wire
@@ -14,10 +14,11 @@ from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.numbers import in_words, rounded, size_of, time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from target_posthog.estimate.arithmetic import Estimate
     from target_posthog.estimate.weights import Weights
+    from target_posthog.settings import Settings
 
 _SOURCES = {
     "api": "Amplitude's Export API",
@@ -26,23 +27,21 @@ _SOURCES = {
 }
 
 
-def support_request(
-    weights: Weights, estimate: Estimate, config: Mapping[str, Any], program: str
-) -> str:
+def support_request(weights: Weights, estimate: Estimate, settings: Settings, program: str) -> str:
     """Return the text, to be copied as it is.
 
     Args:
         weights: What is known of the range.
         estimate: What it comes to.
-        config: The target's settings.
+        settings: The target's.
         program: Name and version of this program.
     """
     lines = [
         "Target area: Data Management",
         "",
-        f"We would like to migrate {_volume(estimate)} from Amplitude to {_project(config)}.",
+        f"We would like to migrate {_volume(estimate)} from Amplitude to {_project(settings)}.",
         "",
-        *(f"- {line}" for line in _lines(weights, estimate, config, program)),
+        *(f"- {line}" for line in _lines(weights, estimate, settings, program)),
         "",
         "Please tell us when we may begin.",
     ]
@@ -59,22 +58,20 @@ def _volume(estimate: Estimate) -> str:
     )
 
 
-def _project(config: Mapping[str, Any]) -> str:
-    number = config.get("project_id")
+def _project(settings: Settings) -> str:
+    number = settings.project_id
     whose = f"project {number} in " if number else ""
     try:
-        host = ingestion_host(config["host"])
+        host = ingestion_host(settings.host)
     except FixConfiguration:
         return f"{whose}PostHog"
     return f"{whose}PostHog {REGIONS.get(host, f'at {without_credentials(host)}')}"
 
 
-def _lines(
-    weights: Weights, estimate: Estimate, config: Mapping[str, Any], program: str
-) -> Iterator[str]:
+def _lines(weights: Weights, estimate: Estimate, settings: Settings, program: str) -> Iterator[str]:
     yield f"From: {_SOURCES.get(weights.source, weights.source)}, {weights.first} to {weights.end}."
-    path = (V1Wire if config["protocol"] == "v1" else BatchWire).path
-    sizes = f"up to {config['max_batch_events']:,} events or {size_of(config['max_batch_bytes'])}"
+    path = (V1Wire if settings.protocol == "v1" else BatchWire).path
+    sizes = f"up to {settings.max_batch_events:,} events or {size_of(settings.max_batch_bytes)}"
     yield (
         f"How: the Singer target {program}, which posts to {path}, gzip, {sizes} in a request, the "
         "oldest hours first."
@@ -85,8 +82,8 @@ def _lines(
             f"{rounded(estimate.requests.likely):,}. Identity and group events, and repeats after "
             "failures, come on top."
         )
-    yield _speed(estimate, config.get("max_events_per_second"))
-    yield _history(estimate, config["historical_migration"])
+    yield _speed(estimate, settings.max_events_per_second)
+    yield _history(estimate, settings.historical_migration)
 
 
 def _speed(estimate: Estimate, agreed: float | None) -> str:

@@ -7,7 +7,7 @@ The target's process and its workers convert with the same: `sinks` gives it sin
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from target_posthog.cache import Memo
 from target_posthog.formats import posthog_events
@@ -33,12 +33,13 @@ from target_posthog.formats.stream_notes import note_settings
 from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from target_posthog.formats.mappings import StreamMappings
     from target_posthog.formats.trace import Trace
     from target_posthog.model import Conversion, Json
     from target_posthog.posthog.events import OutgoingEvent
+    from target_posthog.settings import Settings
 
 #: `meltano config test` sends this stream to see whether a loader works; it is nobody's event.
 MELTANO_TEST_STREAM = "meltano_test_stream"
@@ -82,22 +83,22 @@ class Conversions:
     """What the settings say of the conversion, for all streams.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self.options = Options.of(config)
+    def __init__(self, settings: Settings) -> None:
+        self.options = Options.of(settings)
         self.amplitude = Amplitude(self.options)
-        self.source_format: str = config["source_format"]
+        self.source_format = settings.source_format
         #: Whether the SDK adds columns to records, which then are the user's.
-        self.adds_metadata: bool = config.get("add_record_metadata") or False
+        self.adds_metadata = settings.adds_metadata
         self.mappings: StreamMappings
-        self.mappings, _ = read_mappings(config["streams"])
+        self.mappings, _ = read_mappings(settings.streams)
         self.property_settings = PropertySettings(self.options)
         usual = "fail" if self.mappings.entries else "guess"
         #: What becomes of a stream without an entry: `fail`, `skip` or `guess`.
-        self.unmapped: str = config.get("unmapped_streams") or usual
-        self.entries = EntriesMet.of(config, self.options)
+        self.unmapped = settings.unmapped_streams or usual
+        self.entries = EntriesMet.of(settings, self.options)
 
     def entry_of(self, stream: str, schema: Json, *, has_rows: bool) -> StreamEntry:
         """Return what the user says of a stream.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from target_posthog.formats.options import Options
+    from target_posthog.settings import Settings
 
 #: A setting, and one of its entries.
 Entry = tuple[str, str]
@@ -36,15 +37,16 @@ class EntriesMet:
         self._met: set[Entry] = set()
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], options: Options) -> EntriesMet:
+    def of(cls, settings: Settings, options: Options) -> EntriesMet:
         """Return the entries of all lists."""
-        renames = [
-            (name, one["from"])
-            for name in ("event_names", "property_names")
-            for one in config[name]
-        ]
-        skips = [(name, one) for name in ("skip_events", "skip_properties") for one in config[name]]
-        return cls([*renames, *skips], options)
+        lists: dict[str, Iterable[str]] = {
+            "event_names": settings.event_names,
+            "skip_events": settings.skip_events,
+            "property_names": settings.property_names,
+            "skip_properties": settings.skip_properties,
+        }
+        wanted = [(name, entry) for name, entries in lists.items() for entry in entries]
+        return cls(wanted, options)
 
     def want(self, setting: str, entries: Iterable[str]) -> None:
         """Take in more entries."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from target_posthog.formats.names import EventNames, PropertyNames
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-PersonProfiles = Literal["always", "identified_only", "never"]
-UserProperties = Literal["set", "set_once", "ignore"]
+    from target_posthog.settings import PersonProfiles, Settings, UserProperties
 
 
 @dataclass(frozen=True)
@@ -24,17 +21,17 @@ class Options:
     properties: PropertyNames = field(default_factory=PropertyNames)
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Options:
-        """Return the options for settings as a user writes them."""
+    def of(cls, settings: Settings) -> Options:
+        """Return what the settings say."""
         return cls(
             EventNames(
-                _renames(config["event_names"]),
-                config["skip_events"],
-                standard_events=config["standard_events"],
+                settings.event_names,
+                settings.skip_events,
+                standard_events=settings.standard_events,
             ),
-            config["person_profiles"],
-            config["user_properties"],
-            PropertyNames(_renames(config["property_names"]), config["skip_properties"]),
+            settings.person_profiles,
+            settings.user_properties,
+            PropertyNames(settings.property_names, settings.skip_properties),
         )
 
     def makes_person(self, *, is_user: bool) -> bool:
@@ -42,7 +39,3 @@ class Options:
         if self.person_profiles == "identified_only":
             return is_user
         return self.person_profiles == "always"
-
-
-def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
-    return {rename["from"]: rename["to"] for rename in setting}

@@ -15,12 +15,14 @@ from target_posthog.identity.ledger import GroupKey, Ledger, Owner
 from target_posthog.identity.observations import DerivedEvent, DerivedEvents, Observation
 from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
-from target_posthog.posthog.people import IdentityEvents, identity_event
+from target_posthog.posthog.people import identity_event
 from target_posthog.posthog.uuids import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+
+    from target_posthog.settings import IdentityEvents
 
 #: How many owners and groups are remembered in memory, at some 300 bytes each; the ledger knows
 #: the others.

@@ -5,13 +5,14 @@ The reasoning, with PostHog's merge rules, is in `docs/identity.md`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from target_posthog.model import Json, Link, Rejected, Source
 from target_posthog.posthog.library import marks_of
 from target_posthog.posthog.uuids import derived_uuid
 
-IdentityEvents = Literal["alias", "identify", "none"]
+if TYPE_CHECKING:
+    from target_posthog.settings import IdentityEvents
 
 #: PostHog cuts longer ids on /batch/ and drops them on v1 (rust/capture, v0_request.rs and
 #: v1/analytics/types.rs): either way the person would not be found again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.capture.hosts import REGIONS, app_host
 from target_posthog.common.checked_settings import settings_findings
@@ -22,6 +22,7 @@ from target_posthog.preflight.peers import (
     token_form_finding,
 )
 from target_posthog.preflight.project import project_findings
+from target_posthog.settings import Settings
 from target_posthog.summary import place_of
 from target_posthog.validation import api_key_of
 
@@ -39,76 +40,76 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
         program: name and version of this program.
         regions: see `PosthogQuestions`.
     """
-    config, now = given.config, datetime.now(timezone.utc)
-    own = list(_posthog_findings(config, program, regions))
+    settings = Settings.read(given.config, has_own_rejects="rejects_path" in given.names)
+    now = datetime.now(timezone.utc)
+    own = list(_posthog_findings(settings, program, regions))
     told = frozenset(f"{one.text} {one.remedy}" for one in own if one.level is Level.FIX)
     return [
         *settings_findings(given, "target-posthog", found_elsewhere=told),
         *own,
-        *_project_findings(config, program, now),
-        *migration_findings(config, now),
-        *_ledger_findings(config),
-        *_place_findings(config, own_rejects="rejects_path" in given.names),
+        *_project_findings(settings, program, now),
+        *migration_findings(settings, now),
+        *_ledger_findings(settings),
+        *_place_findings(settings, place_of(given.config)),
     ]
 
 
 def _posthog_findings(
-    config: Mapping[str, Any], program: str, regions: Mapping[str, str]
+    settings: Settings, program: str, regions: Mapping[str, str]
 ) -> Iterator[Finding]:
-    if config.get("preview_path"):
+    if settings.preview_path:
         yield Finding(
             "preview",
             Level.NOTE,
-            f"`preview_path` is set: a run sends nothing, and writes to {config['preview_path']}.",
+            f"`preview_path` is set: a run sends nothing, and writes to {settings.preview_path}.",
             "Take `preview_path` out to send.",
         )
-        if not config.get("api_key"):
+        if not settings.api_key:
             return
-    form = token_form_finding(config)
-    hosts = list(host_findings(config, regions))
+    form = token_form_finding(settings)
+    hosts = list(host_findings(settings.host, regions))
     yield from (form, *hosts)
     if any(finding.level is Level.FIX for finding in hosts):
         return
-    questions = PosthogQuestions(config, program, regions=regions)
+    questions = PosthogQuestions(settings, program, regions=regions)
     if form.level is Level.OK:
         yield questions.token_finding()
     yield questions.ingestion_finding()
 
 
-def _project_findings(config: Mapping[str, Any], program: str, now: datetime) -> Iterator[Finding]:
+def _project_findings(settings: Settings, program: str, now: datetime) -> Iterator[Finding]:
     try:
-        app_host(config.get("app_host"), config["host"])
+        app_host(settings.app_host, settings.host)
     except FixConfiguration:
         # Told of the settings.
         return
-    yield from project_findings(config, program, now=now, patience_seconds=PATIENCE_SECONDS)
+    yield from project_findings(settings, program, now=now, patience_seconds=PATIENCE_SECONDS)
 
 
-def _ledger_findings(config: Mapping[str, Any]) -> Iterator[Finding]:
-    if config.get("preview_path"):
+def _ledger_findings(settings: Settings) -> Iterator[Finding]:
+    if settings.preview_path:
         # It has one of its own, which goes with it.
         return
     try:
-        api_key: str | None = api_key_of(config)
+        api_key: str | None = api_key_of(settings)
     except FixConfiguration:
         api_key = None
-    yield from ledger_findings(config["ledger_url"], api_key)
+    yield from ledger_findings(settings.ledger_url, api_key)
 
 
-def _place_findings(config: Mapping[str, Any], *, own_rejects: bool) -> Iterator[Finding]:
-    preview = config.get("preview_path")
+def _place_findings(settings: Settings, summary: Path | None) -> Iterator[Finding]:
+    preview = settings.preview_path
     places: list[tuple[str, Path]] = []
     if preview and "://" not in preview:
         yield folder_finding("preview", "preview_path", Path(preview))
         places.append(("the preview", Path(preview)))
-    # A preview's stay in it.
-    rejects = config["rejects_path"] if own_rejects or not preview else f"{preview}/rejects"
+    rejects = settings.rejects_place
     yield place_finding("rejects", "rejects_path", rejects)
     if not is_address(rejects):
         places.append(("rejects", Path(folder_of(rejects))))
-    if not preview and (summary := place_of(config)) is not None:
+    if not preview and summary is not None:
         yield file_finding("summary", "summary_path", summary)
-    if not preview and (ledger := _ledger_file(config["ledger_url"])) is not None:
+    if not preview and (ledger := _ledger_file(settings.ledger_url)) is not None:
         places.append(("the ledger", ledger))
     yield from disk_findings(places)
 

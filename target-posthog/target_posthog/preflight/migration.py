@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.common.findings import Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from target_posthog.settings import Settings
 
 #: Younger events are not historical to PostHog (posthog.com, docs/migrate).
 HISTORICAL_AFTER = timedelta(hours=48)
 
 
-def migration_findings(config: Mapping[str, Any], now: datetime) -> Iterator[Finding]:
+def migration_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Say how events are marked, and how fast they go.
 
     Args:
-        config: the settings.
+        settings: the target's.
         now: UTC.
     """
-    yield _historical(config["historical_migration"], now - HISTORICAL_AFTER)
-    yield _speed(config.get("max_events_per_second"))
+    yield _historical(settings.historical_migration, now - HISTORICAL_AFTER)
+    yield _speed(settings.max_events_per_second)
 
 
 def _historical(wanted: str, limit: datetime) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from isal import igzip
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from target_posthog.capture.bounded_http import HttpResponse
+    from target_posthog.settings import Settings
 
 #: Somebody waits before a screen: a network that is away this long is away.
 PATIENCE_SECONDS = 10.0
@@ -51,14 +52,13 @@ class _Question(KeyCheck):
         self.said = why
 
 
-def host_findings(config: Mapping[str, Any], regions: Mapping[str, str]) -> Iterator[Finding]:
+def host_findings(given: str, regions: Mapping[str, str]) -> Iterator[Finding]:
     """Say where events go. Pure.
 
     Args:
-        config: the settings.
+        given: the setting `host`.
         regions: the names of PostHog's own hosts.
     """
-    given = config["host"]
     try:
         host = ingestion_host(given)
     except FixConfiguration as error:
@@ -83,10 +83,10 @@ def host_findings(config: Mapping[str, Any], regions: Mapping[str, str]) -> Iter
         )
 
 
-def token_form_finding(config: Mapping[str, Any]) -> Finding:
+def token_form_finding(settings: Settings) -> Finding:
     """Say whether the token looks like one. Pure."""
     try:
-        api_key_of(config)
+        api_key_of(settings)
     except FixConfiguration as error:
         return Finding("token", Level.FIX, error.happened, error.remedy)
     return Finding("token", Level.OK, "`api_key` has the form of a project token.")
@@ -96,7 +96,7 @@ class PosthogQuestions:
     """What is asked of PostHog's ingestion.
 
     Args:
-        config: the settings.
+        settings: the target's.
         program: name and version of this program.
         regions: PostHog's own hosts, by which a token of another region is found.
         patience_seconds: how long to try while the network fails.
@@ -104,34 +104,34 @@ class PosthogQuestions:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        settings: Settings,
         program: str,
         *,
         regions: Mapping[str, str] = REGIONS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._config = config
+        self._settings = settings
         self._program = program
         self._regions = regions
-        self._patience = min(patience_seconds, config["max_retry_seconds"])
+        self._patience = min(patience_seconds, settings.max_retry_seconds)
 
     def token_finding(self) -> Finding:
         """Return whether PostHog knows the token, which has the form of one."""
-        if not self._config["check_api_key"]:
+        if not self._settings.check_api_key:
             return Finding(
                 "token",
                 Level.NOTE,
                 "Whether PostHog knows it is not asked: `check_api_key` is false.",
             )
-        return self._is_known(api_key_of(self._config), ingestion_host(self._config["host"]))
+        return self._is_known(api_key_of(self._settings), ingestion_host(self._settings.host))
 
     def ingestion_finding(self) -> Finding:
         """Return whether PostHog takes events at this address, by the protocol that is set."""
         try:
-            token, is_known_form = api_key_of(self._config), True
+            token, is_known_form = api_key_of(self._settings), True
         except FixConfiguration:
             token, is_known_form = _NO_TOKEN, False
-        protocol = self._config["protocol"]
+        protocol = self._settings.protocol
         try:
             self._post_no_events(token, judges_token=is_known_form)
         except FixConfiguration as error:
@@ -205,8 +205,8 @@ class PosthogQuestions:
             Retryable: there is no answer, or that of a service that is down.
             BadResponse: the answer is too long or damaged.
         """
-        wire = wire_of(self._config["protocol"], token, self._program)
-        host = ingestion_host(self._config["host"])
+        wire = wire_of(self._settings.protocol, token, self._program)
+        host = ingestion_host(self._settings.host)
         headers = {"Content-Encoding": "gzip", "User-Agent": self._program}
         # Installations of one's own may be older than v1.
         also = " Or set `protocol` to `batch`." if isinstance(wire, V1Wire) else ""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.common.findings import Finding, Level
 from target_posthog.errors import FixConfiguration, NotAsked
 from target_posthog.query.client import QueryApi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
+
+    from target_posthog.settings import Settings
 
 _AREA = "project"
 _NEEDED = ("project_id", "personal_api_key")
@@ -23,17 +26,17 @@ _LIVE = (
 
 
 def project_findings(
-    config: Mapping[str, Any], program: str, *, now: datetime, patience_seconds: float
+    settings: Settings, program: str, *, now: datetime, patience_seconds: float
 ) -> Iterator[Finding]:
     """Say whether the project can be asked what it holds.
 
     Args:
-        config: the settings.
+        settings: the target's.
         program: name and version of this program.
         now: UTC.
         patience_seconds: how long to try while PostHog or the network fails.
     """
-    missing = [name for name in _NEEDED if not config.get(name)]
+    missing = [name for name in _NEEDED if not getattr(settings, name)]
     if missing:
         yield Finding(
             _AREA,
@@ -44,9 +47,9 @@ def project_findings(
             "Set both to prove a migration afterwards; a run does not need them.",
         )
         return
-    patient = {**config, "max_retry_seconds": min(patience_seconds, config["max_retry_seconds"])}
+    seconds = min(patience_seconds, settings.max_retry_seconds)
     try:
-        api = QueryApi.of(patient, program)
+        api = QueryApi.of(replace(settings, max_retry_seconds=seconds), program)
         try:
             ((events,),) = api.rows(_LIVE.format(since=now - timedelta(days=1)))
         finally:
@@ -57,8 +60,8 @@ def project_findings(
     except NotAsked as error:
         yield Finding(_AREA, Level.UNKNOWN, error.happened, error.remedy)
         return
-    yield Finding(_AREA, Level.OK, f"Project {config['project_id']} at {api.host} can be asked.")
-    if events and config["user_properties"] == "set":
+    yield Finding(_AREA, Level.OK, f"Project {settings.project_id} at {api.host} can be asked.")
+    if events and settings.user_properties == "set":
         yield Finding(
             _AREA,
             Level.NOTE,

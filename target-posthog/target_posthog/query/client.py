@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from target_posthog.capture.bounded_http import HttpResponse
+    from target_posthog.settings import Settings
 
 logger = logging.getLogger("target-posthog")
 
@@ -55,18 +56,18 @@ class QueryApi:
         self._retries = RetryPolicy(max_retry_seconds, sleep)
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], user_agent: str) -> QueryApi:
+    def of(cls, settings: Settings, user_agent: str) -> QueryApi:
         """Return one as the settings want it; see `QueryApi`.
 
         Raises:
             FixConfiguration: `project_id` or `personal_api_key` is missing or is not one.
         """
         return cls(
-            app_host(config.get("app_host"), config["host"]),
-            project_id_of(config),
-            personal_key_of(config),
+            app_host(settings.app_host, settings.host),
+            project_id_of(settings.project_id),
+            personal_key_of(settings.personal_api_key),
             user_agent=user_agent,
-            max_retry_seconds=config["max_retry_seconds"],
+            max_retry_seconds=settings.max_retry_seconds,
         )
 
     @property

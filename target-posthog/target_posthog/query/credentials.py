@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from target_posthog.errors import FixConfiguration
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 #: Newer keys begin with phx_, those of before 2022 have no prefix (posthog/models/utils.py,
@@ -27,13 +23,16 @@ _OTHER_SECRETS = {
 }
 
 
-def project_id_of(config: Mapping[str, Any]) -> str:
+def project_id_of(given: str | int) -> str:
     """Return the project's number.
+
+    Args:
+        given: `project_id`; empty when it is not set.
 
     Raises:
         FixConfiguration: it is missing, or is not one.
     """
-    text = str(config.get("project_id") or "").strip()
+    text = str(given).strip()
     if not text:
         raise FixConfiguration("`project_id` is not set.", _FIND_ID)
     if not _NUMBER.fullmatch(text):
@@ -41,20 +40,22 @@ def project_id_of(config: Mapping[str, Any]) -> str:
     return text
 
 
-def personal_key_of(config: Mapping[str, Any]) -> str:
+def personal_key_of(given: str) -> str:
     """Return the key that may ask.
+
+    Args:
+        given: `personal_api_key`; empty when it is not set.
 
     Raises:
         FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
     """
-    text = config.get("personal_api_key") or ""
-    if not text.strip():
+    if not given.strip():
         raise FixConfiguration("`personal_api_key` is not set.", _MAKE_KEY)
     for start, kind in _OTHER_SECRETS.items():
-        if text.strip().lower().startswith(start):
+        if given.strip().lower().startswith(start):
             raise FixConfiguration(f"`personal_api_key` is {kind}.", _MAKE_KEY)
-    if not _KEY.fullmatch(text):
+    if not _KEY.fullmatch(given):
         raise FixConfiguration(
             "`personal_api_key` has blanks, quotes or other characters that no key has.", _MAKE_KEY
         )
-    return text
+    return given

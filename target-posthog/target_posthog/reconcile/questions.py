@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from target_posthog.formats.names import PropertyNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
     from target_posthog.books.reconciled import Scope
+    from target_posthog.settings import Settings
 
 _UPLOADED = "server_upload_time"
 _DAY = "substring(toString(toTimeZone(timestamp, 'UTC')), 1, 10)"
@@ -61,17 +61,17 @@ class Page:
             yield f"event < {text(self.last)}"
 
 
-def hour_property(config: Mapping[str, Any]) -> str | None:
+def hour_property(settings: Settings) -> str | None:
     """Return the property that tells an event's export hour; None when the settings leave it out.
 
     Args:
-        config: the settings, with the defaults filled in.
+        settings: the target's.
     """
-    renames = {one["from"]: one["to"] for one in config["property_names"]}
-    names = PropertyNames(renames, config["skip_properties"]).renames_for([_UPLOADED])
-    if names is None:
+    names = PropertyNames(settings.property_names, settings.skip_properties)
+    renames = names.renames_for([_UPLOADED])
+    if renames is None:
         return _UPLOADED
-    return names[0][1] if names else None
+    return renames[0][1] if renames else None
 
 
 def hourly_counts(page: Page, scope: Scope, uploaded: str) -> str:

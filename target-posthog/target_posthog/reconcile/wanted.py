@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.reconcile.questions import hour_property
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_posthog.books.reconciled import Scope
+    from target_posthog.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ class Wanted:
     wait_seconds: float
 
     @classmethod
-    def of(
-        cls, config: Mapping[str, Any], scope: Scope, *, people: int, wait_seconds: float
-    ) -> Wanted:
+    def of(cls, settings: Settings, scope: Scope, *, people: int, wait_seconds: float) -> Wanted:
         """Return what a target with these settings has sent; see `Wanted`."""
-        name_us = config["source_format"] != "posthog"
-        return cls(scope, hour_property(config), name_us, people, wait_seconds)
+        name_us = settings.source_format != "posthog"
+        return cls(scope, hour_property(settings), name_us, people, wait_seconds)

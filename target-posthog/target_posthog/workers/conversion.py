@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.books.counts import counts_of
 from target_posthog.capture.batches import latest_of, size_of
@@ -16,10 +16,11 @@ from target_posthog.posthog.events import OutgoingEvent
 from target_posthog.workers.messages import ConvertedBlock, LeftOut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from target_posthog.capture.protocols import Wire
     from target_posthog.input.intake import Outcome
+    from target_posthog.settings import Settings
     from target_posthog.workers.messages import BlockStream, Task
 
 
@@ -27,12 +28,12 @@ class BlockConversion:
     """Converts blocks of lines, of any stream.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         wire: the protocol.
     """
 
-    def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
-        self._conversions = Conversions(config)
+    def __init__(self, settings: Settings, wire: Wire) -> None:
+        self._conversions = Conversions(settings)
         self._wire = wire
         self._intakes: dict[int, Intake] = {}
         self._said: list[tuple[int, str]] = []

@@ -23,11 +23,12 @@ from target_posthog.workers.shared_slots import MEMORY_BYTES, SLOTS, Slots
 from target_posthog.workers.worker import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
     from target_posthog.capture.protocols import Wire
+    from target_posthog.settings import Settings
     from target_posthog.workers.messages import Answer, BlockStream
 
 logger = logging.getLogger("target-posthog")
@@ -76,12 +77,12 @@ class InlineWorkers:
     """Converts each block at once, here; for a preview.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         wire: the protocol.
     """
 
-    def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
-        self._conversion = BlockConversion(config, wire)
+    def __init__(self, settings: Settings, wire: Wire) -> None:
+        self._conversion = BlockConversion(settings, wire)
         self._streams: list[BlockStream] = []
         self._done: deque[tuple[int, ConvertedBlock]] = deque()
 
@@ -116,18 +117,18 @@ class Pool:
     """Converts blocks in processes of their own.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         wire: the protocol.
     """
 
-    def __init__(self, config: Mapping[str, Any], wire: Wire) -> None:
+    def __init__(self, settings: Settings, wire: Wire) -> None:
         can_fork = Pool.can_fork()
         self._workers: list[_Worker] = []
         # Else a signal could reach a copy before it is a worker.
         with HeldBack():
-            for _ in range(workers_of(config)):
+            for _ in range(workers_of(settings)):
                 inherited = [one.pipe for one in self._workers]
-                self._workers.append(_Worker(config, wire, inherited, can_fork=can_fork))
+                self._workers.append(_Worker(settings, wire, inherited, can_fork=can_fork))
         self._last: _Worker | None = None
         self._run = 0
         self._by_pipe = {worker.pipe: worker for worker in self._workers}
@@ -184,7 +185,7 @@ class _Worker:
 
     def __init__(
         self,
-        config: Mapping[str, Any],
+        settings: Settings,
         wire: Wire,
         inherited: Sequence[Connection],
         *,
@@ -202,7 +203,7 @@ class _Worker:
         closes = [*inherited, self.pipe] if can_fork else []
         self._process: BaseProcess = context.Process(
             target=serve,
-            args=(theirs, memory, closes, dict(config), wire),
+            args=(theirs, memory, closes, settings, wire),
             name="target-posthog-worker",
             daemon=True,
         )
@@ -278,9 +279,9 @@ def _block_of(answer: Answer) -> ConvertedBlock:
     return answer
 
 
-def workers_of(config: Mapping[str, Any]) -> int:
+def workers_of(settings: Settings) -> int:
     """Return how many workers a pool has: by default one for each processor."""
-    return config.get("workers") or processors()
+    return settings.workers or processors()
 
 
 def processors() -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from target_posthog.capture.protocols import Wire
+    from target_posthog.settings import Settings
     from target_posthog.workers.pool import Workers
 
 #: From how many records, or bytes of them, workers convert them; they are copies of this process.
@@ -24,25 +23,25 @@ class Staffing:
     """Starts workers, and decides from when on they pay for records.
 
     Args:
-        config: the target's settings.
+        settings: the target's.
         wire: the protocol.
         is_preview: nothing is sent, so blocks are converted in this process.
     """
 
-    def __init__(self, config: Mapping[str, Any], wire: Wire, *, is_preview: bool) -> None:
-        self._config = config
+    def __init__(self, settings: Settings, wire: Wire, *, is_preview: bool) -> None:
+        self._settings = settings
         self._wire = wire
         self._is_inline = is_preview or sys.platform == "win32"
         self._has_started = False
 
     def inline(self) -> InlineWorkers:
         """Return what converts blocks in this process."""
-        return InlineWorkers(self._config, self._wire)
+        return InlineWorkers(self._settings, self._wire)
 
     def start(self) -> Workers:
         """Return what converts blocks: processes, unless nothing is to be sent."""
         self._has_started = True
-        return self.inline() if self._is_inline else Pool(self._config, self._wire)
+        return self.inline() if self._is_inline else Pool(self._settings, self._wire)
 
     def pays_for_records(self, records: int, size: int) -> bool:
         """Return True if records go to workers from now on.
@@ -59,4 +58,4 @@ class Staffing:
             enough = size >= _MANY_BYTES or records >= _MANY_RECORDS
             if not enough or (records < _MANY_MORE and not Pool.can_fork()):
                 return False
-        return workers_of(self._config) > 1
+        return workers_of(self._settings) > 1

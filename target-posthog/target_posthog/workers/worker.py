@@ -17,10 +17,11 @@ from target_posthog.workers.messages import Broke, Failed, encoded
 from target_posthog.workers.shared_slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection
 
     from target_posthog.capture.protocols import Wire
+    from target_posthog.settings import Settings
     from target_posthog.workers.messages import Answer, Task
 
 
@@ -28,7 +29,7 @@ def serve(
     target: Connection,
     memory: Any,
     inherited: Sequence[Connection],
-    config: Mapping[str, Any],
+    settings: Settings,
     wire: Wire,
 ) -> None:
     """Convert the target's blocks until it ends; the whole life of a worker.
@@ -38,7 +39,7 @@ def serve(
         memory: what is shared with it; see `shared_slots`.
         inherited: what a copy of the target's process has open and must not keep open: the target
             and the other workers would not see each other end.
-        config: the target's settings.
+        settings: the target's.
         wire: the protocol.
     """
     begin_worker()
@@ -48,7 +49,7 @@ def serve(
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
     sys.setrecursionlimit(RECURSION_LIMIT)
-    conversion = BlockConversion(config, wire)
+    conversion = BlockConversion(settings, wire)
     slots = Slots(memory)
     try:
         while True:

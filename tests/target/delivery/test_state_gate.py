@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.identity.ledger import Ledger
     from target_posthog.identity.observations import DerivedEvents, Observation
-    from target_posthog.posthog.people import IdentityEvents
+    from target_posthog.settings import IdentityEvents
 
 
 @given(

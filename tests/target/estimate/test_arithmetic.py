@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from target_posthog.estimate.arithmetic import Count, count_events, estimate
 from target_posthog.estimate.weights import Sample, Weights
+from tests.support.target_settings import settings_of
 
-CONFIG: dict[str, Any] = {"max_batch_events": 5000, "max_batch_bytes": 4 * 1024 * 1024}
+USUAL = settings_of()
 
 
 def weights(samples: list[Sample], hours: int = 1000, **more: Any) -> Weights:
@@ -99,7 +100,7 @@ def test_sizes_requests_and_times_follow_from_the_events() -> None:
     """Of a project of 10 million events of 1,000 bytes."""
     rows = [sample(10_000, seconds=2.0)] * 24
     known = weights(rows, young_hours=10, requests=50, parallel=3, spool_bytes=16 * 10**9)
-    found = estimate(known, {**CONFIG, "max_events_per_second": 2500}, 25_000)
+    found = estimate(known, settings_of(max_events_per_second=2500), 25_000)
     assert found.events == Count(10**7, 10**7, 10**7)
     assert found.young.likely == 100_000
     assert found.packed_bytes == 10**9
@@ -107,7 +108,7 @@ def test_sizes_requests_and_times_follow_from_the_events() -> None:
     assert found.sent_bytes is not None
     assert found.sent_bytes.likely == pytest.approx(1.25 * 10**10)
     assert found.source_requests == 50
-    assert found.requests.likely == math.ceil(1.25 * 10**10 / CONFIG["max_batch_bytes"])
+    assert found.requests.likely == math.ceil(1.25 * 10**10 / USUAL.max_batch_bytes)
     assert (found.agreed_seconds, found.measured_seconds) == (4000, 400)
     # 1,000 hours of two seconds each, three at a time.
     assert found.source_seconds == pytest.approx(2000 / 3)
@@ -117,7 +118,7 @@ def test_sizes_requests_and_times_follow_from_the_events() -> None:
 def test_what_nobody_knows_stays_unknown() -> None:
     """Of a book, that has no bytes."""
     known = weights([Sample(0, 0, 60), Sample(0, 0, 60)], source="book")
-    found = estimate(known, CONFIG, 25_000)
+    found = estimate(known, USUAL, 25_000)
     assert found.requests == Count(12, 12, 12)
     assert (found.packed_bytes, found.unpacked_bytes, found.sent_bytes) == (None, None, None)
     assert (found.source_requests, found.source_seconds, found.disk_bytes) == (None, None, None)
@@ -127,11 +128,11 @@ def test_what_nobody_knows_stays_unknown() -> None:
 def test_the_disk_holds_no_more_than_the_spool_twice() -> None:
     """Downloads, and files on their way to the target."""
     known = weights([sample(10**6)] * 2, spool_bytes=16 * 10**9)
-    assert estimate(known, CONFIG, 25_000).disk_bytes == 32 * 10**9
+    assert estimate(known, USUAL, 25_000).disk_bytes == 32 * 10**9
 
 
 def test_a_range_without_events_needs_nothing() -> None:
     """Nor is anything divided by nothing."""
-    found = estimate(weights([sample(0)] * 3), CONFIG, 25_000)
+    found = estimate(weights([sample(0)] * 3), USUAL, 25_000)
     assert (found.events, found.requests.likely) == (Count(0, 0, 0), 0)
     assert found.source_seconds is None

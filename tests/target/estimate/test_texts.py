@@ -13,6 +13,7 @@ from target_posthog.estimate.numbers import between, in_words, number_of, rounde
 from target_posthog.estimate.report import as_json, as_text
 from target_posthog.estimate.request import support_request
 from target_posthog.estimate.weights import Sample, Weights
+from tests.support.target_settings import settings_of
 
 CONFIG: dict[str, Any] = {
     "host": "https://eu.i.posthog.com",
@@ -39,7 +40,7 @@ WEIGHTS = Weights(
 
 def made(weights: Weights = WEIGHTS, **config: Any) -> tuple[Estimate, str]:
     """Return an estimate, and its support request."""
-    whole = {**CONFIG, **config}
+    whole = settings_of(**{**CONFIG, **config})
     found = estimate(weights, whole, 25_000)
     return found, support_request(weights, found, whole, "target-posthog 1.2.3")
 
@@ -111,7 +112,7 @@ def test_files_of_this_machine_are_not_named_to_others() -> None:
 def test_the_table_is_aligned_and_the_request_follows() -> None:
     """Values stand in one column; the last thing is what is to be copied."""
     found, request = made()
-    text = as_text(WEIGHTS, found, CONFIG, speed_is_measured=False, request=request)
+    text = as_text(WEIGHTS, found, settings_of(**CONFIG), speed_is_measured=False, request=request)
     head, _, *lines = text.splitlines()
     assert head.endswith("(8,760 hours), told by 3 sample hours of https://amplitude.com.")
     table = lines[: lines.index("")]
@@ -134,9 +135,9 @@ def test_the_table_is_aligned_and_the_request_follows() -> None:
 
 def test_what_is_to_be_done_first_is_said() -> None:
     """Events that are too young, a speed that nobody agreed on, and one that was measured."""
-    config = {**CONFIG, "max_events_per_second": None}
+    settings = settings_of(**{**CONFIG, "max_events_per_second": None})
     found, request = made(replace(WEIGHTS, young_hours=10), max_events_per_second=None)
-    text = as_text(WEIGHTS, found, config, speed_is_measured=True, request=request)
+    text = as_text(WEIGHTS, found, settings, speed_is_measured=True, request=request)
     assert "end the tap's range earlier (`end_date`)" in text
     assert "Set `max_events_per_second` once PostHog has named a speed." in text
     assert "as the last run did" in text

@@ -8,7 +8,7 @@ import pytest
 
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.converter import Conversions, Converter
-from target_posthog.settings import SETTINGS
+from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has(
         "additionalProperties": False,
     }
     with pytest.raises(FixConfiguration) as caught:
-        Converter(Conversions(config), "orders", closed, ("id",), lambda *_: None)
+        Converter(Conversions(Settings.read(config)), "orders", closed, ("id",), lambda *_: None)
 
     told = str(caught.value)
     assert "`streams`, orders: the stream orders has no field for distinct_id (buyer)." in told

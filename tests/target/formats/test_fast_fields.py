@@ -15,7 +15,7 @@ from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json, StreamRecord, whole_record
 from target_posthog.posthog.events import OutgoingEvent, prepare
-from target_posthog.settings import SETTINGS
+from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config
 from tests.support.examples import examples
 from tests.target.formats.test_any_record import KEYS, LATEST, MAPPINGS, NAMES, USUAL, WIRE
@@ -56,7 +56,7 @@ def converter_of(source_format: str, parts: Any, key: tuple[str, ...], **more: A
     if source_format != "posthog" and not problems:
         config["streams"] = {"s": parts}
     checked_config(config, SETTINGS, raise_errors=True)
-    return Converter(Conversions(config), "s", {}, key, lambda *_: None)
+    return Converter(Conversions(Settings.read(config)), "s", {}, key, lambda *_: None)
 
 
 def by_the_sdk(converter: Converter, line: bytes) -> OutgoingEvent | None:
@@ -130,7 +130,7 @@ def test_nothing_is_usual_where_all_is_left_out() -> None:
     config: Json = {"api_key": "phc_x", "unmapped_streams": "skip"}
     checked_config(config, SETTINGS, raise_errors=True)
     for stream in ("s", "meltano_test_stream"):
-        converter = Converter(Conversions(config), stream, {}, (), lambda *_: None)
+        converter = Converter(Conversions(Settings.read(config)), stream, {}, (), lambda *_: None)
         assert converter.fast is None
 
 
@@ -139,7 +139,7 @@ def test_the_fast_way_says_and_notes_what_the_other_does() -> None:
     config: Json = {"api_key": "phc_x", "source_format": "fields"}
     config["streams"] = {"s": {"event": "kind"}}
     checked_config(config, SETTINGS, raise_errors=True)
-    conversions, said = Conversions(config), []
+    conversions, said = Conversions(Settings.read(config)), []
     schema: Json = {"properties": {"user_id": {}, "time": {}}}
     converter = Converter(conversions, "s", schema, (), lambda _, text: said.append(text))
     assert converter.fast is not None

@@ -8,7 +8,7 @@ import pytest
 
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.model import Conversion, Converted, Rejected
-from target_posthog.settings import SETTINGS
+from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def convert(source_format: str, record: Json, **settings: Any) -> Conversion:
     if source_format == "fields":
         config = {"streams": STREAMS, **config}
     checked_config(config, SETTINGS, raise_errors=True)
-    converter = Converter(Conversions(config), "orders", {}, (), lambda *_: None)
+    converter = Converter(Conversions(Settings.read(config)), "orders", {}, (), lambda *_: None)
     return converter.convert(record)
 
 

@@ -13,17 +13,11 @@ from target_posthog.formats.trace import Trace
 from target_posthog.model import Conversion, Converted, Json, is_empty
 from tests.support.any_amplitude_rows import ANY_OBJECT, JSON, TEXT
 from tests.support.examples import examples
+from tests.support.target_settings import settings_of
 
 SETTINGS: Json = {
     "event_names": [{"from": "orders", "to": "Ordered"}],
-    "skip_events": [],
-    "standard_events": False,
-    "property_names": [],
-    "skip_properties": [],
-    "person_profiles": "always",
-    "user_properties": "set",
     "source_format": "fields",
-    "streams": {},
 }
 MAPPINGS: list[Json] = [
     {},
@@ -82,7 +76,7 @@ COLUMNS = st.builds(
 
 def traced(record: Json, **settings: Any) -> tuple[Conversion, Trace]:
     """Return the event of a record, and the notes on it."""
-    conversions = Conversions({**SETTINGS, **settings})
+    conversions = Conversions(settings_of(**{**SETTINGS, **settings}))
     converter = Converter(conversions, "orders", {"type": "object"}, ["id"], lambda *_: None)
     trace = Trace()
     conversion = converter.traced(record, trace)

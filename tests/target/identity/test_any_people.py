@@ -34,7 +34,7 @@ from tests.support.examples import examples
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from target_posthog.posthog.people import IdentityEvents
+    from target_posthog.settings import IdentityEvents
 
 Row = dict[str, Any]
 

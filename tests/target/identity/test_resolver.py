@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from target_posthog.model import Json
     from target_posthog.posthog.events import OutgoingEvent
-    from target_posthog.posthog.people import IdentityEvents
+    from target_posthog.settings import IdentityEvents
 
 D1, D2 = Link("u1", "d"), Link("u2", "d")
 

@@ -15,7 +15,7 @@ from target_posthog.posthog.events import MAX_EVENT_BYTES, OutgoingEvent
 from tests.support.deliveries import LATEST, item
 from tests.support.rows import row
 from tests.support.singer import schema
-from tests.target.workers.test_pool import DEFAULTS
+from tests.support.target_settings import settings_of
 
 if TYPE_CHECKING:
     from target_posthog.input.intake import Outcome
@@ -25,7 +25,7 @@ LATE = "2024-06-02T11:00:00.000001Z"
 
 def intake_of(protocol: str = "batch", **settings: Any) -> Intake:
     """Return the intake of a stream of Amplitude rows."""
-    conversions = Conversions({**DEFAULTS, **settings})
+    conversions = Conversions(settings_of(**settings))
     converter = Converter(conversions, "events", AMPLITUDE, ("uuid",), lambda *_: None)
     return Intake(converter, wire_of(protocol, "phc_test", "tests/1"))
 

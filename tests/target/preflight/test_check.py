@@ -27,6 +27,7 @@ from target_posthog.settings import SETTINGS
 from target_posthog.validation import problems_with
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.peers import answering
+from tests.support.target_settings import settings_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -287,17 +288,17 @@ def test_a_host_that_is_no_address_is_told_and_nobody_is_asked(
     ],
     ids=["ingestion", "app"],
 )
-def test_the_region_is_named(config: Json, host: str, words: str) -> None:
+def test_the_region_is_named(host: str, words: str) -> None:
     """Also of the browser app's host, which is corrected."""
-    (finding,) = host_findings({**config, "host": host}, REGIONS)
+    (finding,) = host_findings(host, REGIONS)
     assert finding.text.endswith(words)
 
 
-def test_an_unencrypted_host_is_told(config: Json) -> None:
+def test_an_unencrypted_host_is_told() -> None:
     """Anybody between could read what goes out; one on this machine is nobody's wire."""
-    _, finding = host_findings({**config, "host": "http://user:hush@posthog.example"}, {})
+    _, finding = host_findings("http://user:hush@posthog.example", {})
     assert "not encrypted" in finding.text
-    assert "hush" not in str(list(host_findings({**config, "host": "http://u:hush@x.example"}, {})))
+    assert "hush" not in str(list(host_findings("http://u:hush@x.example", {})))
 
 
 def test_a_preview_sends_nothing_and_needs_no_token(
@@ -318,15 +319,15 @@ def test_a_preview_sends_nothing_and_needs_no_token(
 def test_events_of_the_last_48_hours_are_told() -> None:
     """With the time from which on PostHog may bill them."""
     now = datetime(2024, 3, 5, 12, 30, tzinfo=timezone.utc)
-    billing, speed = migration_findings({"historical_migration": "true"}, now)
+    billing, speed = migration_findings(settings_of(), now)
     assert "since 2024-03-03T12:30Z" in billing.text
     assert (billing.level, speed.level) == (Level.NOTE, Level.NOTE)
     assert "max_events_per_second" in speed.text
     ended, fast = migration_findings(
-        {"historical_migration": "auto", "max_events_per_second": 2500}, now
+        settings_of(historical_migration="auto", max_events_per_second=2500), now
     )
     assert (ended.level, fast.text) == (Level.OK, "At most 2,500 events a second.")
-    billed, _ = migration_findings({"historical_migration": "false"}, now)
+    billed, _ = migration_findings(settings_of(historical_migration="false"), now)
     assert "bills every event" in billed.text
 
 

@@ -11,13 +11,13 @@ from target_posthog.query.credentials import personal_key_of, project_id_of
 @pytest.mark.parametrize("key", ["phx_aB3-x_9", "0123456789abcdefABCDEF"])
 def test_keys_of_any_age_are_taken(key: str) -> None:
     """The first ones had no prefix."""
-    assert personal_key_of({"personal_api_key": key}) == key
+    assert personal_key_of(key) == key
 
 
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        (None, "is not set"),
+        ("", "is not set"),
         ("  ", "is not set"),
         ("phc_hush", "is the project token"),
         ("pha_hush", "is an OAuth access token"),
@@ -27,10 +27,10 @@ def test_keys_of_any_age_are_taken(key: str) -> None:
         ("$POSTHOG_KEY", "other characters"),
     ],
 )
-def test_what_is_no_personal_key_is_told_and_not_shown(key: str | None, words: str) -> None:
+def test_what_is_no_personal_key_is_told_and_not_shown(key: str, words: str) -> None:
     """Before anything is asked."""
     with pytest.raises(FixConfiguration, match=words) as raised:
-        personal_key_of({"personal_api_key": key})
+        personal_key_of(key)
     assert "hush" not in str(raised.value)
     assert "Query Read" in str(raised.value)
 
@@ -38,13 +38,13 @@ def test_what_is_no_personal_key_is_told_and_not_shown(key: str | None, words: s
 @pytest.mark.parametrize(("text", "number"), [("7", "7"), (" 12345 ", "12345"), (7, "7")])
 def test_a_project_has_a_number(text: str | int, number: str) -> None:
     """Without quotes YAML reads one; blanks around it do no harm."""
-    assert project_id_of({"project_id": text}) == number
+    assert project_id_of(text) == number
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "Default project", "phc_token", "-1", "7/../8", "\N{FULLWIDTH DIGIT SEVEN}"]
+    "text", ["", "Default project", "phc_token", "-1", "7/../8", "\N{FULLWIDTH DIGIT SEVEN}"]
 )
-def test_what_is_no_number_of_a_project_is_told(text: str | None) -> None:
+def test_what_is_no_number_of_a_project_is_told(text: str) -> None:
     """It becomes a part of an address."""
     with pytest.raises(FixConfiguration, match=r"/project/12345/"):
-        project_id_of({"project_id": text})
+        project_id_of(text)

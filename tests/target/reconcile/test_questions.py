@@ -18,6 +18,7 @@ from target_posthog.reconcile.questions import (
     text,
 )
 from tests.fakes.posthog_hogql import Printer, parser
+from tests.support.target_settings import settings_of
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 
@@ -64,4 +65,4 @@ def test_the_hour_stands_where_the_settings_put_it(
     settings: dict[str, object], name: str | None
 ) -> None:
     """Under its own name, under a new one, or nowhere."""
-    assert hour_property({"property_names": [], "skip_properties": [], **settings}) == name
+    assert hour_property(settings_of(**settings)) == name

@@ -11,9 +11,9 @@ import pytest
 from target_posthog.commands.report import figures_of
 from target_posthog.report.drawing import drawn
 from target_posthog.report.page import page_of
-from target_posthog.settings import SETTINGS
 from tests.support.browser import browser, needs_browser, opened
 from tests.support.reports import HOSTILE, USUAL, compare_book, write_book
+from tests.support.target_settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,10 +90,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rejects.mkdir()
     line = {"code": "bad_time", "reason": "No `time`.", "record": {"event_type": HOSTILE[0]}}
     (rejects / "mine.jsonl").write_text(json.dumps(line))
-    defaults = {name: one.get("default") for name, one in SETTINGS["properties"].items()}
-    settings: dict[str, Any] = {
-        **defaults, "api_key": "phc_test", "ledger_url": url, "rejects_path": str(rejects),
-    }  # fmt: skip
+    settings = settings_of(api_key="phc_test", ledger_url=url, rejects_path=str(rejects))
     path = folder / "report.html"
     path.write_text(page_of(figures_of(settings, with_examples=True), drawn), encoding="utf-8")
     return path

@@ -25,14 +25,15 @@ from target_posthog.workers.ordered_intake import OrderedIntake
 from target_posthog.workers.pool import InlineWorkers
 from tests.support.deliveries import WIRE, FakeTransport, delivery_to, rejected_lines
 from tests.support.examples import examples
+from tests.support.target_settings import settings_of
 from tests.support.unusual_files import Part, Writer, text_of
-from tests.target.workers.test_pool import DEFAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.model import Json
+    from target_posthog.settings import Settings
 
 SECONDS = 30.0
 
@@ -40,34 +41,33 @@ SECONDS = 30.0
 class Kind(NamedTuple):
     """Whose records they are: the settings, and the stream."""
 
-    config: Json
+    settings: Settings
     stream: BlockStream
 
     def intake(self) -> Intake:
         """Return what converts the records here."""
         stream = self.stream
         converter = Converter(
-            Conversions(self.config), stream.name, stream.schema, stream.key_properties,
+            Conversions(self.settings), stream.name, stream.schema, stream.key_properties,
             lambda *_: None,
         )  # fmt: skip
         return Intake(converter, WIRE)
 
 
 AMPLITUDE = Kind(
-    {**DEFAULTS, "skip_events": ["left out"]},
+    settings_of(skip_events=["left out"]),
     BlockStream("events", {"properties": {"event_type": {}, "amplitude_id": {}}}, ("uuid",)),
 )
 OTHER = Kind(
-    {
-        **DEFAULTS,
-        "source_format": "fields",
-        "streams": {
+    settings_of(
+        source_format="fields",
+        streams={
             "orders": {
                 "alias": ["anonymous_id", "device"],
                 "groups": [{"type": "org", "key": "org", "properties": ["seats"]}],
             }
         },
-    },
+    ),
     BlockStream(
         "orders",
         {"properties": {"id": {}, "user_id": {}, "anonymous_id": {}, "device": {}, "org": {},
@@ -88,7 +88,7 @@ class AnyWorkers:
 
     def __init__(self, kind: Kind, pick: Callable[[int], int], most: int) -> None:
         self.kind = kind
-        self._conversion = BlockConversion(kind.config, WIRE)
+        self._conversion = BlockConversion(kind.settings, WIRE)
         self._is_introduced = False
         self._pick = pick
         self._most = most
@@ -162,7 +162,7 @@ def intake_by(
     workers: AnyWorkers, delivery: Delivery, intake_of: Callable[[str], Intake]
 ) -> OrderedIntake:
     """Return what takes files, and has nothing to say."""
-    here = InlineWorkers(workers.kind.config, WIRE)
+    here = InlineWorkers(workers.kind.settings, WIRE)
     taker = BlockTaker(delivery, take_line=lambda *_: None, say=lambda *_: None)
     return OrderedIntake(lambda: workers, here, delivery, taker, intake_of)
 

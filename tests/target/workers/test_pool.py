@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
-from target_posthog.settings import SETTINGS
 from target_posthog.workers import worker
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream
@@ -26,6 +25,7 @@ from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
 from tests.support.rows import row
 from tests.support.singer import schema
+from tests.support.target_settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -39,11 +39,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="there are no workers"),
 ]
 
-DEFAULTS: Json = {
-    name: declared["default"]
-    for name, declared in SETTINGS["properties"].items()
-    if "default" in declared
-}
 EVENTS = BlockStream("events", schema()["schema"], ("uuid",))
 SECONDS = 60.0
 #: More than a pipe of Linux holds (64 KiB), whichever way it goes.
@@ -63,7 +58,7 @@ def pool_of() -> Iterator[Callable[..., Pool]]:
     pools: list[Pool] = []
 
     def make(workers: int, **settings: Any) -> Pool:
-        pools.append(Pool({**DEFAULTS, "workers": workers, **settings}, WIRE))
+        pools.append(Pool(settings_of(workers=workers, **settings), WIRE))
         return pools[-1]
 
     yield make
@@ -117,7 +112,7 @@ def test_each_block_comes_back_once_and_as_itself(
         for number, size in enumerate(sizes)
     }
     results = results_of(pool_of(workers), blocks)
-    alone = results_of(InlineWorkers(DEFAULTS, WIRE), blocks)
+    alone = results_of(InlineWorkers(settings_of(), WIRE), blocks)
     assert results == alone
     for number, size in enumerate(sizes):
         assert results[number].lines == size
@@ -299,7 +294,7 @@ def test_what_messages_cannot_hold_goes_as_it_is(pool_of: Callable[..., Pool]) -
         group = row(1, groups={"org": ["acme"]}, group_properties=properties)
         raw = json.dumps(group).encode() + b"\n"
         results = results_of(pool, {1: raw})
-        assert results == results_of(InlineWorkers(DEFAULTS, WIRE), {1: raw})
+        assert results == results_of(InlineWorkers(settings_of(), WIRE), {1: raw})
         (item,) = results[1].items
         assert item.groups[0].properties["value"] == value
 
@@ -319,8 +314,8 @@ def test_a_closed_pool_leaves_no_process(pool_of: Callable[..., Pool]) -> None:
 def test_a_stream_is_introduced_once(pool_of: Callable[..., Pool], *, is_own: bool) -> None:
     """Else its converter would be made anew for each block, and say again what it has to say."""
     stream = BlockStream("orders", {"properties": {"user_id": {}, "timestamp": {}}}, ())
-    config = {**DEFAULTS, "source_format": "fields"}
-    workers: Workers = InlineWorkers(config, WIRE) if is_own else pool_of(1, **config)
+    own = {"source_format": "fields"}
+    workers: Workers = InlineWorkers(settings_of(**own), WIRE) if is_own else pool_of(1, **own)
     raw = b'{"user_id":"u","timestamp":"2024-01-01T00:00:00Z"}\n'
     said = []
     for number in range(3):

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from target_posthog.formats.names import PropertyNames
-    from target_posthog.formats.options import UserProperties
     from target_posthog.model import Json
+    from target_posthog.settings import UserProperties
 
 #: The operations of Amplitude's Identify API (Amplitude docs, "Identify API", and `$clearAll` of
 #: its SDKs).

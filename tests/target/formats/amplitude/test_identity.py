@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from target_posthog.formats.amplitude.identity import person_of
 from target_posthog.model import Link
-from target_posthog.posthog.people import IdentityEvents, identity_event, legal_id
+from target_posthog.posthog.people import identity_event, legal_id
+
+if TYPE_CHECKING:
+    from target_posthog.settings import IdentityEvents
 
 POSTHOG_MERGE_LIST = [
     "anonymous", "guest", "distinctid", "distinct_id", "id", "not_authenticated", "email",
