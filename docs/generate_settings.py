@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import yaml
 
 from tap_amplitude.common.given_settings import limits_of
 from tap_amplitude.tap import TapAmplitude
+from target_posthog.settings import DOCUMENTS
 from target_posthog.target import TargetPosthog
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -208,10 +210,16 @@ def _row(plugin: Any, name: str, schema: dict[str, Any]) -> str:
         if default is None
         else f"`{default if isinstance(default, str) else json.dumps(default)}`"
     )
-    notes = [schema["description"], *_choice(schema), *_variable_of_object(name, schema)]
+    description = _with_links(schema["description"])
+    notes = [description, *_choice(schema), *_variable_of_object(name, schema)]
     if schema.get("secret"):
         notes.append("Secret.")
     return f"| `{name}`<br>`{variable_of(plugin, name)}` | {shown} | {' '.join(notes)} |"
+
+
+def _with_links(text: str) -> str:
+    """Return a text whose addresses of documents are links beside docs/settings.md."""
+    return re.sub(rf"{re.escape(DOCUMENTS)}([\w/-]+\.md)", r"[\1](\1)", text)
 
 
 def generated() -> dict[Path, str]:

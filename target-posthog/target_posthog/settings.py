@@ -16,6 +16,8 @@ PersonProfiles = Literal["always", "identified_only", "never"]
 UserProperties = Literal["set", "set_once", "ignore"]
 IdentityEvents = Literal["alias", "identify", "none"]
 
+#: Where the documents are: who installs the package has none of them.
+DOCUMENTS = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
 #: In gigabytes; as in tap-amplitude. Who raises it trusts the files: see `input.batch_files`.
 DEFAULT_MAX_GB = 20
 
@@ -90,7 +92,7 @@ SETTINGS = th.PropertiesList(
         title="Protocol",
         description="How events are sent: `batch` is `POST /batch/`, which every PostHog knows; "
         "`v1` is `POST /i/v1/analytics/events`, which answers for each event "
-        "(docs/decisions/0008-two-protocols.md).",
+        f"({DOCUMENTS}decisions/0008-two-protocols.md).",
     ),
     th.Property(
         "source_format",
@@ -109,7 +111,7 @@ SETTINGS = th.PropertiesList(
         title="Streams",
         description="Which fields of other taps' streams make the event: `{stream or glob: {event, "
         "distinct_id, timestamp, uuid, properties, set, set_once, groups, alias}}`. See "
-        "docs/other-taps.md.",
+        f"{DOCUMENTS}other-taps.md.",
     ),
     th.Property(
         "unmapped_streams",
@@ -128,7 +130,7 @@ SETTINGS = th.PropertiesList(
         allowed_values=["alias", "identify", "none"],
         title="Identity events",
         description="How a device is joined to its user, once: by `$create_alias`, by `$identify`, "
-        "or not at all. See docs/identity.md.",
+        f"or not at all. See {DOCUMENTS}identity.md.",
     ),
     th.Property(
         "event_names",
@@ -148,7 +150,7 @@ SETTINGS = th.PropertiesList(
         default=False,
         title="Standard event names",
         description="Give events that PostHog knows their name there: `[Amplitude] Page Viewed` "
-        "becomes `$pageview`, and so on (docs/mapping.md). `event_names` wins.",
+        f"becomes `$pageview`, and so on ({DOCUMENTS}mapping.md). `event_names` wins.",
     ),
     th.Property(
         "skip_events",
@@ -234,7 +236,8 @@ SETTINGS = th.PropertiesList(
         th.StringType(nullable=True),
         title="Summary file",
         description="Where each run writes what it came to, as JSON: hours, counts, speed, exit "
-        "code and what to do next (docs/summary.md). By default `target-posthog-summary.json` "
+        f"code and what to do next ({DOCUMENTS}summary.md). By default "
+        "`target-posthog-summary.json` "
         "beside the ledger's file, or in the working folder when the ledger is on a server. A "
         "preview writes `summary.json` into its own folder instead.",
     ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_LINES, _MOST_METHODS = 150, 15
 #: How the sentence begins that says why a class is larger.
 _REASON = re.compile(r"\bOne class, as \w")
+_RELATIVE = re.compile(r"(?<![/\w])docs/[\w/-]*\.md")
 _PACKAGES = {
     "tap-amplitude": Path(*tap_amplitude.__path__),
     "target-posthog": Path(*target_posthog.__path__),
@@ -43,6 +44,17 @@ def test_a_large_class_says_why_it_is_one(plugin: str) -> None:
     found = [large for path in modules for large in large_classes(path)]
     assert found
     assert [name for name, docstring in found if not _REASON.search(docstring)] == []
+
+
+@pytest.mark.parametrize("plugin", _PACKAGES)
+def test_a_message_names_a_document_by_its_address(plugin: str) -> None:
+    """Whoever installed the package has no `docs/`; comments and docstrings are for its makers."""
+    for path in _PACKAGES[plugin].rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        texts = [str(node.value) for node in constants if id(node) not in docstrings]
+        assert [text for text in texts if _RELATIVE.search(text)] == [], path.name
 
 
 def rooms_in(part: str) -> set[str]:

@@ -68,7 +68,7 @@ def test_every_address_of_the_repository_is_the_same() -> None:
         if path.suffix not in _TEXTS - {".py"}:
             continue
         for address in re.findall(rf"{_REPOSITORY}([^\s)\"'#]*)", path.read_text(encoding="utf-8")):
-            name = address.removeprefix("/blob/main/")
+            name = address.removeprefix("/blob/main/").rstrip(".")
             assert name in ("", "/issues", "/security/policy") or (ROOT / name).is_file(), address
     urls = [_project(f"{plugin}/pyproject.toml")["project"]["urls"] for plugin in _PLUGINS]
     assert {url["Repository"] for url in urls} == {_REPOSITORY}

@@ -21,15 +21,18 @@ class AboutText(TextFormatter, format_name="settings"):
         head, _, _ = text.partition("\nSettings:\n")
         settings = about_info.settings.get("properties", {})
         prefix = about_info.env_var_prefix
-        parts = [_setting(name, one, prefix) for name, one in settings.items()]
+        parts = [_setting(name, setting, prefix) for name, setting in settings.items()]
         return "\n".join([head, "Settings:", *parts])
 
 
 def _setting(name: str, schema: dict[str, Any], prefix: str) -> str:
-    kind = schema.get("type", "any")
-    kinds = [kind] if isinstance(kind, str) else kind
-    lines = [f"  - Name: {name}", f"    Type: {' or '.join(one for one in kinds if one != 'null')}"]
-    values = [str(one) for one in schema.get("enum", ()) if one is not None]
+    given = schema.get("type", "any")
+    kinds = [given] if isinstance(given, str) else given
+    lines = [
+        f"  - Name: {name}",
+        f"    Type: {' or '.join(kind for kind in kinds if kind != 'null')}",
+    ]
+    values = [str(value) for value in schema.get("enum", ()) if value is not None]
     if values:
         lines.append(f"    Values: {', '.join(values)}")
     if limits := limits_of(schema):
@@ -38,9 +41,7 @@ def _setting(name: str, schema: dict[str, Any], prefix: str) -> str:
         lines.append(f"    Default: {json.dumps(schema['default'], ensure_ascii=False)}")
     lines.append(f"    Environment Variable: {prefix}{name.upper()}")
     words = schema.get("description") or schema.get("title") or ""
-    # Whole, so that names such as `target-posthog` can be searched for and copied.
-    indent = "    "
-    lines += textwrap.wrap(
-        words, 100, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )
-    return "\n".join(lines)
+    # Whole, so that addresses and names such as `target-posthog` can be searched for and copied.
+    wrapper = textwrap.TextWrapper(100, break_on_hyphens=False, break_long_words=False)
+    wrapper.initial_indent = wrapper.subsequent_indent = "    "
+    return "\n".join([*lines, *wrapper.wrap(words)])

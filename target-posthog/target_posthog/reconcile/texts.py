@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.common.peer_words import escaped
 from target_posthog.reconcile.remedies import command_for_all
+from target_posthog.settings import DOCUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from target_posthog.reconcile.comparison import Compared
     from target_posthog.reconcile.result import BookFindings, Result
 
-_PAGES = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
 #: Of each list: what a screen holds; --json and --csv have all.
 _SHOWN = 40
 _TOTALS = (
@@ -54,7 +54,7 @@ def _head(result: Result) -> Iterator[str]:
 
 def _totals(result: Result) -> Iterator[str]:
     sums = {name: result.comparison.total(name) for name, _, _ in _TOTALS}
-    shown = [one for one in _TOTALS if sums[one[0]] or one[0] in _ALWAYS]
+    shown = [total for total in _TOTALS if sums[total[0]] or total[0] in _ALWAYS]
     label_width = max(len(label) for _, label, _ in shown)
     width = max(len(f"{sums[name]:,}") for name, _, _ in shown)
     for name, label, note in shown:
@@ -97,7 +97,7 @@ def _commands(result: Result) -> Iterator[str]:
     if result.comparison.total("extra"):
         yield ""
         yield "PostHog cannot delete what is extra. Why it can be there:"
-        yield f"  {_PAGES}troubleshooting.md#more-in-posthog-than-in-the-book"
+        yield f"  {DOCUMENTS}troubleshooting.md#more-in-posthog-than-in-the-book"
 
 
 def _people(result: Result) -> Iterator[str]:
@@ -122,7 +122,7 @@ def _people(result: Result) -> Iterator[str]:
         yield "Their links are sent again by the next run that reads such a device's events:"
         yield f"  {command_for_all('tap-amplitude', result.environment)}"
         yield "Why PostHog can refuse a link:"
-        yield f"  {_PAGES}identity.md#posthogs-rules"
+        yield f"  {DOCUMENTS}identity.md#posthogs-rules"
 
 
 def _book(book: BookFindings) -> Iterator[str]:
