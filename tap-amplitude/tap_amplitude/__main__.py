@@ -66,12 +66,12 @@ def _is_discovery(arguments: Sequence[str]) -> bool:
     """Return True if only the catalog is asked for, with any settings and state."""
     others = iter(arguments)
     asked = False
-    for one in others:
-        if one == "--discover":
+    for argument in others:
+        if argument == "--discover":
             asked = True
-        elif one in _OF_NO_MATTER:
+        elif argument in _OF_NO_MATTER:
             next(others, None)
-        elif one.partition("=")[0] not in _OF_NO_MATTER:
+        elif argument.partition("=")[0] not in _OF_NO_MATTER:
             return False
     return asked
 

@@ -84,6 +84,6 @@ class Bar:
 def _streams_to_the_terminal() -> Iterator[logging.StreamHandler[Any]]:
     """Yield the handlers that write to standard error."""
     loggers = [logging.getLogger(), *map(logging.getLogger, logging.root.manager.loggerDict)]
-    for handler in {handler for one in loggers for handler in one.handlers}:
+    for handler in {handler for logger in loggers for handler in logger.handlers}:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
             yield handler

@@ -93,21 +93,21 @@ class _Ending:
 
     def failed(self, failure: BaseException) -> int:
         """Say why the run ends, and write it down; return the exit code."""
-        if self.summary is not None and self.summary.told is not None:
-            self.summary.told.close()
+        if self.summary is not None and self.summary.progress is not None:
+            self.summary.progress.close()
         logger = logging.getLogger(self._name)
-        told = _known(failure)
-        if told is not None:
-            logger.error("%s", told)
+        error = _known(failure)
+        if error is not None:
+            logger.error("%s", error)
         else:
             kind = type(failure).__name__
-            told = RunAgain(f"This is a bug in {self._name} ({kind}): please report it.", "")
+            error = RunAgain(f"This is a bug in {self._name} ({kind}): please report it.", "")
             # Only where it happened: what it says may hold a record or a secret.
-            logger.error("%s\n%s", told, "".join(traceback.format_tb(failure.__traceback__)))
-        problem = None if self.summary is None else self.summary.end(told.exit_code, told)
+            logger.error("%s\n%s", error, "".join(traceback.format_tb(failure.__traceback__)))
+        problem = None if self.summary is None else self.summary.end(error.exit_code, error)
         if problem is not None:
             logger.error("%s", problem)
-        return told.exit_code
+        return error.exit_code
 
     def given_up(self, signal_name: str) -> None:
         """Write down that a signal ended the process as it stood."""

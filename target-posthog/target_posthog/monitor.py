@@ -58,7 +58,7 @@ class Monitor:
         self._tap_end: str | None = None
         if summary is not None:
             summary.run = runtime.book.run
-            summary.told = self
+            summary.progress = self
             summary.begin()
 
     def reached(self, state: Any) -> None:

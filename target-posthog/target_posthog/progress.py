@@ -45,9 +45,9 @@ class Counts:
 
     def add(self, more: Counts) -> None:
         """Add what another part of the run counted."""
-        for one in fields(self):
+        for number in fields(self):
             # Numbers are added to numbers, counters to counters; these keep zeros out.
-            setattr(self, one.name, getattr(self, one.name) + getattr(more, one.name))
+            setattr(self, number.name, getattr(self, number.name) + getattr(more, number.name))
 
     @property
     def open(self) -> int:

@@ -37,7 +37,7 @@ _IN_A_PREVIEW = "summary.json"
 _USUAL_LEDGER = Path("target-posthog.db")
 
 
-class Told(Protocol):
+class RunProgress(Protocol):
     """What can tell of a run that has begun."""
 
     counts: Counts
@@ -60,7 +60,7 @@ class Summary:
 
     Attributes:
         config: the settings, as far as they could be read; without any there is no file.
-        told: what the run tells; None before it has begun.
+        progress: how far the run is; None before it has begun.
         run: what names it, in the book, too.
     """
 
@@ -71,7 +71,7 @@ class Summary:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config: Mapping[str, Any] | None = None
-        self.told: Told | None = None
+        self.progress: RunProgress | None = None
         self.run = uuid.uuid4().hex
         self._version = version
         self._utc_now = utc_now
@@ -100,7 +100,7 @@ class Summary:
     def end(
         self, exit_code: int, failure: TargetPosthogError | None = None
     ) -> TargetPosthogError | None:
-        """Write how the run ended; return what is to be told when that cannot be written.
+        """Write how the run ended; return what to report when that cannot be written.
 
         Args:
             exit_code: of the process.
@@ -136,7 +136,7 @@ class Summary:
         return None
 
     def _as_json(self, exit_code: int | None, failure: TargetPosthogError | None) -> Json:
-        counts = Counts() if self.told is None else self.told.counts
+        counts = Counts() if self.progress is None else self.progress.counts
         seconds = self._clock() - self._started
         now = self._utc_now()
         return {
@@ -153,13 +153,13 @@ class Summary:
             "seconds": round(seconds, 3),
             "events_per_second": per_second(counts.exported, seconds),
             **counts.as_json(),
-            **(_NOT_BEGUN if self.told is None else self.told.as_json()),
+            **(_NOT_BEGUN if self.progress is None else self.progress.as_json()),
         }
 
     def _next_step(self, failure: TargetPosthogError | None) -> str | None:
         if failure is not None:
             return failure.remedy or failure.happened
-        return None if self.told is None else self.told.next_step or None
+        return None if self.progress is None else self.progress.next_step or None
 
 
 #: What is known of a run that has not begun; see `monitor`.
@@ -178,7 +178,7 @@ _NOT_BEGUN: Mapping[str, Any] = MappingProxyType(
 
 
 def place_of(config: Mapping[str, Any]) -> Path | None:
-    """Return where the summary of a run with these settings goes; None when it cannot be told.
+    """Return where the summary of a run with these settings goes; None when it is not known.
 
     A preview keeps its own beside what it shows: it must not replace that of the last real run.
 

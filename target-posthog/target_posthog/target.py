@@ -324,7 +324,7 @@ class TargetPosthog(SinkTarget):
                         ", ".join(came),
                     )
         if self.delivery.counts.exported:
-            for warning in self.conversions.entries.told(self.inflow.met):
+            for warning in self.conversions.entries.warnings(self.inflow.met):
                 self.logger.warning(warning)
 
     def close(self) -> None:

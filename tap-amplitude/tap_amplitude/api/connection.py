@@ -217,8 +217,8 @@ def _next_url(url: str, target: str) -> str:
 
 
 def _same_origin(url: str, other: str) -> bool:
-    one, two = urlsplit(url), urlsplit(other)
-    return (one.scheme, one.hostname, one.port) == (two.scheme, two.hostname, two.port)
+    first, two = urlsplit(url), urlsplit(other)
+    return (first.scheme, first.hostname, first.port) == (two.scheme, two.hostname, two.port)
 
 
 def _without_keys(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -230,14 +230,14 @@ def _is_untrusted(error: BaseException | None) -> bool:
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
-        one = waiting.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
+        cause = waiting.pop()
+        if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
-        seen.add(id(one))
-        if isinstance(one, ssl.SSLCertVerificationError):
+        seen.add(id(cause))
+        if isinstance(cause, ssl.SSLCertVerificationError):
             return True
         # urllib3 keeps the cause of a failed connection in `reason`.
-        waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
     return False
 
 

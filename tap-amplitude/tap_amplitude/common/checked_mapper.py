@@ -80,13 +80,13 @@ class CheckedMapper(PluginMapper):
             super().register_raw_stream_schema(stream_name, schema, key_properties)
         except Exception as error:  # the SDK raises whatever Python does
             raise _wrong(stream_name, None, _reason_at_schema(error)) from error
-        for one in self.stream_maps[stream_name]:
-            alias: Any = one.stream_alias  # of an expression, which may give anything
+        for stream_map in self.stream_maps[stream_name]:
+            alias: Any = stream_map.stream_alias  # of an expression, which may give anything
             if not isinstance(alias, str) or not alias:
                 raise _wrong(stream_name, "__alias__", "it gives no name of a stream")
-            if not isinstance(one, RemoveRecordTransform):
-                self._check_name(stream_name, one)
-                _guard(one, stream_name)
+            if not isinstance(stream_map, RemoveRecordTransform):
+                self._check_name(stream_name, stream_map)
+                _guard(stream_map, stream_name)
 
     def sources(self) -> Iterator[tuple[str, str]]:
         """Yield each entry of `stream_maps`, and the stream or glob that it is about."""
@@ -94,24 +94,25 @@ class CheckedMapper(PluginMapper):
             source = definition.get("__source__") if isinstance(definition, dict) else None
             yield key, source or key
 
-    def _check_name(self, stream: str, one: StreamMap) -> None:
+    def _check_name(self, stream: str, stream_map: StreamMap) -> None:
         """See that two streams of unlike records do not come out under one name."""
-        mine = stream, one.transformed_schema, one.transformed_key_properties
-        source, schema, keys = self._sources.setdefault(one.stream_alias, mine)
+        mine = stream, stream_map.transformed_schema, stream_map.transformed_key_properties
+        source, schema, keys = self._sources.setdefault(stream_map.stream_alias, mine)
         if source == stream:
-            self._sources[one.stream_alias] = mine
+            self._sources[stream_map.stream_alias] = mine
         elif (schema, keys) != mine[1:]:
             raise _wrong(
-                stream, None, f"the stream {source} comes out as `{one.stream_alias}`, too"
+                stream, None, f"the stream {source} comes out as `{stream_map.stream_alias}`, too"
             )
 
 
-def _guard(one: StreamMap, stream: str) -> None:
+def _guard(stream_map: StreamMap, stream: str) -> None:
     """Have the failures of a map told as what they are."""
-    if isinstance(one, CustomStreamMap) and "_eval" not in vars(one):
-        one._eval = partial(_evaluated, one._eval, stream)  # type: ignore[method-assign] # noqa: SLF001 - the one place that knows the property
-    if one.flattening_enabled and "flatten_record" not in vars(one):
-        one.flatten_record = partial(_flattened, one, one.flatten_record, stream)  # type: ignore[method-assign]
+    if isinstance(stream_map, CustomStreamMap) and "_eval" not in vars(stream_map):
+        stream_map._eval = partial(_evaluated, stream_map._eval, stream)  # type: ignore[method-assign] # noqa: SLF001 - the one place that knows the property
+    if stream_map.flattening_enabled and "flatten_record" not in vars(stream_map):
+        flatten = partial(_flattened, stream_map, stream_map.flatten_record, stream)
+        stream_map.flatten_record = flatten  # type: ignore[method-assign]
 
 
 def _evaluated(
@@ -154,21 +155,21 @@ def _as_json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, dict):
-        return {str(name): _as_json(one) for name, one in value.items()}
+        return {str(name): _as_json(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_as_json(one) for one in value]
+        return [_as_json(inner) for inner in value]
     raise TypeError
 
 
 def _flattened(
-    one: StreamMap,
+    stream_map: StreamMap,
     flatten: Callable[[dict[str, Any]], dict[str, Any]],
     stream: str,
     record: dict[str, Any],
 ) -> dict[str, Any]:
     """Return a flattened record; the SDK would keep one of two fields that get the same name."""
     flat = flatten(record)
-    names = list(_flat_names(record, one, []))
+    names = list(_flat_names(record, stream_map, []))
     if len(names) > len(flat):
         twice, _ = Counter(names).most_common(1)[0]
         reason = "flattening gives two fields this name; set another `flattening_separator`"
@@ -176,15 +177,17 @@ def _flattened(
     return flat
 
 
-def _flat_names(record: Mapping[str, Any], one: StreamMap, parents: list[str]) -> Iterator[str]:
+def _flat_names(
+    record: Mapping[str, Any], stream_map: StreamMap, parents: list[str]
+) -> Iterator[str]:
     """Yield the name that each value of a record gets, by the SDK's own rule."""
-    options = one.flattening_options
+    options = stream_map.flattening_options
     assert options is not None  # noqa: S101 - flattening is enabled
-    known = one.transformed_schema.get("properties", {})
+    known = stream_map.transformed_schema.get("properties", {})
     for key, value in record.items():
         name = flatten_key(key, parents, options.separator, max_key_length=options.max_key_length)
         if isinstance(value, dict) and name not in known and len(parents) < options.max_level:
-            yield from _flat_names(value, one, [*parents, key])
+            yield from _flat_names(value, stream_map, [*parents, key])
         else:
             yield name
 

@@ -158,8 +158,12 @@ def _openings(text: bytes | str) -> int:
 def _is_deeper(value: Any, deepest: int) -> bool:
     level = [value]
     for _ in range(deepest + 1):
-        inner = [one for one in level if isinstance(one, (dict, list))]
+        inner = [outer for outer in level if isinstance(outer, (dict, list))]
         if not inner:
             return False
-        level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
+        level = [
+            part
+            for outer in inner
+            for part in (outer.values() if isinstance(outer, dict) else outer)
+        ]
     return True

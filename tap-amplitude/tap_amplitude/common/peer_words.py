@@ -45,7 +45,7 @@ class PeerWords:
     def _pattern(self) -> re.Pattern[str]:
         """What finds a secret in every coding; made only when something has to be shown."""
         # Longest first: a secret may be the start of another form of it.
-        forms = sorted({form for one in self._secrets for form in _forms(one)}, key=len)
+        forms = sorted({form for secret in self._secrets for form in _forms(secret)}, key=len)
         return re.compile("|".join(map(_tolerant, reversed(forms))), re.IGNORECASE)
 
 

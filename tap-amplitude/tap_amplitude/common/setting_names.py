@@ -42,7 +42,7 @@ def _unknown_parts(value: Any, schema: Mapping[str, Any], name: str) -> Iterator
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    inside = [one for one in known if one in name or name in one]
+    inside = [other for other in known if other in name or name in other]
     like = difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE)
     like = like or difflib.get_close_matches(name, inside, n=1, cutoff=0)
     return f"Did you mean `{like[0]}`?" if like else ""

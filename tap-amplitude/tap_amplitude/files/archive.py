@@ -112,10 +112,10 @@ class Archive:
         """
         found: list[Member] = []
         for member in members:
-            for one in self._unfolded(member):
-                if self._is_wanted(one, rows):
-                    one.verify(self._max_member_bytes, raw=raw)
-                    found.append(one)
+            for inner in self._unfolded(member):
+                if self._is_wanted(inner, rows):
+                    inner.verify(self._max_member_bytes, raw=raw)
+                    found.append(inner)
         return found
 
     def verify(self, *, raw: bool = False) -> None:

@@ -57,7 +57,7 @@ def without_copies(
             unlike.append((first, member))
             continue
         # The one that came first tells whether it came after its hour was read.
-        early, late = sorted((first, member), key=lambda one: one.modified or _LONG_AGO)
+        early, late = sorted((first, member), key=lambda copy: copy.modified or _LONG_AGO)
         kept[part] = early
         left_out.add(Why.SAME, late.place, f"the same as {early.place!r}")
     if unlike:
@@ -76,11 +76,11 @@ def _same(first: Member, second: Member, max_bytes: int) -> bool:
 
 def _same_bytes(first: Member, second: Member, max_bytes: int, *, raw: bool) -> bool:
     with (
-        first.reading(raw=raw) as one,
+        first.reading(raw=raw) as opened,
         second.reading(raw=raw) as other,
     ):
         for _ in range(max_bytes // _BLOCK_BYTES + 1):
-            block = one.read(_BLOCK_BYTES)
+            block = opened.read(_BLOCK_BYTES)
             if block != other.read(_BLOCK_BYTES):
                 return False
             if not block:
@@ -89,7 +89,7 @@ def _same_bytes(first: Member, second: Member, max_bytes: int, *, raw: bool) -> 
 
 
 def _unlike(pairs: list[tuple[Member, Member]]) -> ForeignArchive:
-    named = "; ".join(f"{one.place!r} and {other.place!r}" for one, other in pairs[:_NAMED])
+    named = "; ".join(f"{file.place!r} and {other.place!r}" for file, other in pairs[:_NAMED])
     more = f"; and {len(pairs) - _NAMED:,} more pairs" if len(pairs) > _NAMED else ""
     return ForeignArchive(
         f"{pairs[0][0].store.origin} holds files of the same part with different content, "

@@ -133,7 +133,7 @@ class ArchiveListing:
                 left_out.add(Why.UNKNOWN, f"{store.prefix}{listed.name}")
                 return
             raise damaged_zip(store, listed.name, error) from error
-        if any(read_name(one.name) or _LIKE_DATA.fullmatch(one.name) for _, one in found):
+        if any(read_name(inner.name) or _LIKE_DATA.fullmatch(inner.name) for _, inner in found):
             left_out.absorb(beside)
             yield from found
         else:

@@ -75,8 +75,8 @@ def _of_project(
     findings: list[Finding] = []
     if has_dates(given):
         findings = [*dates_as_understood(given.config)]
-        plan, told = api_plan(bookmark, settings, now)
-        findings += told
+        plan, found = api_plan(bookmark, settings, now)
+        findings += found
         if plan is not None and plan.window.hours > 0:
             hour = plan.window.start
     if has_keys(given):

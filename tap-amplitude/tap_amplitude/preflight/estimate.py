@@ -98,13 +98,13 @@ def estimate_project(
             samples.append(Sample(hour, read.packed_bytes, read, answer.seconds))
     remembered = bookmark.window_hours if bookmark else None
     size = WindowSize.start(settings.max_window_hours, remembered, settings.parallel_downloads)
-    mean = sum(one.packed_bytes for one in samples) / len(samples)
+    mean = sum(sample.packed_bytes for sample in samples) / len(samples)
     return {
         **_head("api", settings.base_url, window, now, settings),
         "requests": requests_for(window, mean, size, LARGEST_ARCHIVE_BYTES),
         "parallel": settings.parallel_downloads,
         "listed": None,
-        "samples": [one.as_json() for one in samples],
+        "samples": [sample.as_json() for sample in samples],
     }
 
 
@@ -146,7 +146,7 @@ def estimate_files(
             "files": len(files),
             "packed_bytes": sum(member.packed_bytes for member in files),
         },
-        "samples": [one.as_json() for one in samples],
+        "samples": [sample.as_json() for sample in samples],
     }
 
 

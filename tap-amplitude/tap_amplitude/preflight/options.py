@@ -44,7 +44,7 @@ def with_checks(command: click.Command) -> click.Command:
     Returns:
         The command.
     """
-    option = next(one for one in command.params if _TEST in one.opts)
+    option = next(option for option in command.params if _TEST in option.opts)
     schema_test, option.callback, option.expose_value = option.callback, None, True
     option.help = (
         "Check everything that can be known before the first event, without writing one; "
@@ -115,10 +115,10 @@ def _estimate(config: _ConfigInput | None, state: IO[str] | None, most: int) -> 
     settings, now = Settings.read(tap.config), datetime.now(timezone.utc)
     bookmark = _bookmark_in(state)
     if settings.archive_path is None:
-        told = estimate_project(bookmark, settings, now, _user_agent(), most)
+        weights = estimate_project(bookmark, settings, now, _user_agent(), most)
     else:
-        told = estimate_files(bookmark, settings, now, most)
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        weights = estimate_files(bookmark, settings, now, most)
+    click.echo(json.dumps(weights, indent=2, ensure_ascii=False))
     return 0
 
 

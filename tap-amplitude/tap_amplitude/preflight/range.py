@@ -146,9 +146,9 @@ def state_findings(bookmark: Bookmark | None, *, is_given: bool) -> Iterator[Fin
         return
     covered = [] if bookmark.covered is None else bookmark.covered.apps
     ranges = [
-        f"{_whose(app)} from {hour_text(one.start)} to {hour_text(one.end)}"
+        f"{_whose(app)} from {hour_text(span.start)} to {hour_text(span.end)}"
         for app in covered
-        for one in (bookmark.covered.of(app) if bookmark.covered else ())
+        for span in (bookmark.covered.of(app) if bookmark.covered else ())
     ]
     holds = f" It holds {'; '.join(ranges)} (exclusive)." if ranges else ""
     yield Finding(

@@ -64,14 +64,14 @@ def disk_finding(kinds: list[str], place: Path, free: int, most: int) -> Finding
         most: `max_spool_gb` in bytes.
     """
     needed = most * len(kinds)
-    told = (
+    room = (
         f"{free / _GB:,.1f} GB free for {' and '.join(kinds)} ({place}); at most "
         f"{needed / _GB:,.0f} GB are used (`max_spool_gb`)."
     )
     if free < _FULL_BYTES:
-        return Finding("disk", Level.FIX, f"The disk is full: {told}", "Make room.")
+        return Finding("disk", Level.FIX, f"The disk is full: {room}", "Make room.")
     if free < needed:
         fits = free // len(kinds) // _GB
         other = f"Set `max_spool_gb` to {fits}, or make" if fits else "Make"
-        return Finding("disk", Level.NOTE, told, f"{other} room: a full disk stops the run.")
-    return Finding("disk", Level.OK, told)
+        return Finding("disk", Level.NOTE, room, f"{other} room: a full disk stops the run.")
+    return Finding("disk", Level.OK, room)

@@ -60,12 +60,12 @@ def _nearest(begin: int, end: int, wanted: int) -> int:
     best = middle + (wanted - middle + _WEEK // 2) % _WEEK - _WEEK // 2
     if begin <= best < end:
         return best
-    distances = ((_distance(one, wanted), abs(one - middle), one) for one in range(begin, end))
+    distances = ((_distance(hour, wanted), abs(hour - middle), hour) for hour in range(begin, end))
     return min(distances)[2]
 
 
-def _distance(one: int, other: int) -> int:
-    apart = (one - other) % _WEEK
+def _distance(hour: int, other: int) -> int:
+    apart = (hour - other) % _WEEK
     return min(apart, _WEEK - apart)
 
 

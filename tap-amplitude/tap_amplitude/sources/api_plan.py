@@ -149,7 +149,7 @@ def _of_project(bookmark: Bookmark) -> Coverage:
 
 def _has_files(bookmark: Bookmark, app: str) -> bool:
     """Return True if hours of an app came from exported files, and not only from the API."""
-    return not all(one.is_uncounted for one in (bookmark.covered or Coverage()).of(app))
+    return not all(span.is_uncounted for span in (bookmark.covered or Coverage()).of(app))
 
 
 def _where_to_go_on(bookmark: Bookmark) -> tuple[datetime, str]:

@@ -117,7 +117,7 @@ class ArchiveSource:
         files = self._archive.merged_ids if merged_ids else self._archive.members
         self.listing = Listing(
             files,
-            max((one.modified for one in files if one.modified), default=None),
+            max((file.modified for file in files if file.modified), default=None),
             is_complete=not (self._bucket and (reach.is_known or settings.start or settings.end)),
             ready=ready_until(now),
             arriving=self._arriving(files, now),

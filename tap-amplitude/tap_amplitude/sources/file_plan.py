@@ -134,9 +134,9 @@ def _adopted(reach: Reach, listing: Listing) -> Coverage:
     if reach.of_all is None:
         return covered
     of_app: dict[str, list[Member]] = defaultdict(list)
-    for one in listing.files:
-        if reach.of_all.holds(one.hour):
-            of_app[one.app].append(one)
+    for file in listing.files:
+        if reach.of_all.holds(file.hour):
+            of_app[file.app].append(file)
     for app, files in of_app.items():
         begin = max(reach.of_all.start, files[0].hour)
         known = replace(reach.of_all, start=begin, files=len(files), newest=listing.newest)
@@ -170,43 +170,43 @@ class _Choice:
         new: list[Member] = []
         known: dict[tuple[str, Covered], list[Member]] = defaultdict(list)
         self._again: dict[tuple[str, Covered], list[Member]] = defaultdict(list)
-        for one in listing.files:
-            self.first.setdefault(one.app, one.hour)
-            span = covered.at(one.app, one.hour)
+        for file in listing.files:
+            self.first.setdefault(file.app, file.hour)
+            span = covered.at(file.app, file.hour)
             if span is not None:
-                again = reach.reads_again(one.hour)
-                (self._again if again else known)[one.app, span].append(one)
+                again = reach.reads_again(file.hour)
+                (self._again if again else known)[file.app, span].append(file)
             if span is not None and not again:
                 continue
-            if why := self._why_not(one):
-                self.left_out.append((why, one, self._until_when(why, one)))
+            if why := self._why_not(file):
+                self.left_out.append((why, file, self._until_when(why, file)))
             else:
-                new.append(one)
+                new.append(file)
         come_again = sum(len(files) for files in self._again.values())
         late = self._late_ones(known)
-        order = {id(one): place for place, one in enumerate(listing.files)} if late else {}
-        self.files = sorted([*new, *late], key=lambda one: order[id(one)]) if late else new
+        order = {id(file): place for place, file in enumerate(listing.files)} if late else {}
+        self.files = sorted([*new, *late], key=lambda file: order[id(file)]) if late else new
         if come_again and reach.again_from:
             self.notes.append(files_again(come_again, reach.again_from))
-        apps = {one.app for one in self.files if one.app} - set(covered.apps)
+        apps = {file.app for file in self.files if file.app} - set(covered.apps)
         if apps and covered.apps:
             self.notes.append(apps_are_new({app: self.first[app] for app in apps}))
 
-    def _why_not(self, one: Member) -> Why | None:
-        first, end = self._reach.first_of(one.app), self._reach.end
-        if first and one.hour < first:
+    def _why_not(self, file: Member) -> Why | None:
+        first, end = self._reach.first_of(file.app), self._reach.end
+        if first and file.hour < first:
             return Why.BEFORE_START
-        if end and one.hour >= end:
+        if end and file.hour >= end:
             return Why.AFTER_END
-        if self.listing.arriving and one.hour >= self.listing.arriving:
+        if self.listing.arriving and file.hour >= self.listing.arriving:
             return Why.ARRIVING
-        return Why.NOT_READY if one.hour >= self.listing.ready else None
+        return Why.NOT_READY if file.hour >= self.listing.ready else None
 
     @staticmethod
-    def _until_when(why: Why, one: Member) -> str:
+    def _until_when(why: Why, file: Member) -> str:
         if why is not Why.NOT_READY:
             return ""
-        return f"which can be read from {hour_text(one.hour + READY_AFTER)} on"
+        return f"which can be read from {hour_text(file.hour + READY_AFTER)} on"
 
     def _late_ones(self, known: Mapping[tuple[str, Covered], Sequence[Member]]) -> list[Member]:
         """Find what came when its hour was out; return what can be read in order all the same."""
@@ -219,7 +219,7 @@ class _Choice:
 
     def _judge(self, app: str, span: Covered, files: Sequence[Member]) -> Sequence[Member]:
         again = self._again.get((app, span), ())
-        newer = [one for one in files if _is_newer(one, span)]
+        newer = [file for file in files if _is_newer(file, span)]
         more = self._more_files(span, [*files, *again])
         # Of a bucket not all files are listed.
         as_many = more == 0 or (more is None and len(files) <= (span.files or 0))
@@ -229,20 +229,20 @@ class _Choice:
         is_last = span == self.covered.last_of(app)
         read: list[Member] = []
         if is_last and (more is None or more >= len(newer)):
-            read = [one for one in newer if one.hour == span.end - HOUR]
-        chosen = {id(one) for one in read}
-        late = [one for one in newer if id(one) not in chosen]
+            read = [file for file in newer if file.hour == span.end - HOUR]
+        chosen = {id(file) for file in read}
+        late = [file for file in newer if id(file) not in chosen]
         nameless = max(0, (more or 0) - len(newer))
         # Of files that are read again, nobody need know which came late.
         if nameless and not again:
             self.notes.append(more_files(app, nameless, span))
-        if not late and not nameless and not any(_is_newer(one, span) for one in again):
+        if not late and not nameless and not any(_is_newer(file, span) for file in again):
             self.settled.add((app, span))
-        chosen |= {id(one) for one in late}
-        self.left_out += [(Why.READ_BEFORE, one, "") for one in files if id(one) not in chosen]
+        chosen |= {id(file) for file in late}
+        self.left_out += [(Why.READ_BEFORE, file, "") for file in files if id(file) not in chosen]
         if late:
             what = late_files(late[0].hour, late[-1].hour)
-            self.left_out += [(Why.LATE, one, what) for one in late]
+            self.left_out += [(Why.LATE, file, what) for file in late]
         return read
 
     def _more_files(self, span: Covered, files: Sequence[Member]) -> int | None:
@@ -253,22 +253,22 @@ class _Choice:
         if more <= 0:
             return more
         # Of equal files that lie there twice one was read.
-        return len({_part_of(one) for one in files}) - span.files
+        return len({_part_of(file) for file in files}) - span.files
 
 
-def _part_of(one: Member) -> str:
-    name = read_name(one.name)
-    return name.part if name else one.name
+def _part_of(file: Member) -> str:
+    name = read_name(file.name)
+    return name.part if name else file.name
 
 
 def _steps(chosen: _Choice, covered: Coverage) -> Iterator[Step]:
     """Yield the hours that are read, each with the ranges that are out then."""
     before: datetime | None = None
-    for hour, group in groupby(chosen.files, key=lambda one: one.hour):
+    for hour, group in groupby(chosen.files, key=lambda file: file.hour):
         files = list(group)
         ranges: list[tuple[str, Covered]] = []
         begin = hour
-        for app, of_app in groupby(sorted(files, key=lambda one: one.app), lambda one: one.app):
+        for app, of_app in groupby(sorted(files, key=lambda file: file.app), lambda file: file.app):
             new, since = _range_after(app, hour, list(of_app), chosen, covered)
             begin = min(begin, since)
             covered = covered.with_range(app, new)
@@ -285,7 +285,7 @@ def _last_step(chosen: _Choice, reach: Reach, begin: datetime) -> Step | None:
     listing = chosen.listing
     bounds = [bound for bound in (listing.ready, listing.arriving, reach.end) if bound]
     until = min(bounds)
-    beyond = {one.app for one in listing.files if one.hour >= until}
+    beyond = {file.app for file in listing.files if file.hour >= until}
     if not beyond or begin >= until:
         return None
     ranges = [
@@ -304,7 +304,7 @@ def _range_after(
     span = covered.at(app, hour)
     if span is not None:
         if _may_grow(app, span, chosen):
-            late = 0 if span.files is None else sum(1 for one in files if _is_newer(one, span))
+            late = 0 if span.files is None else sum(1 for file in files if _is_newer(file, span))
             grown = None if span.files is None else span.files + late
             return replace(span, files=grown, newest=newest), hour
         return _range_of_again(app, hour, files, chosen, covered), hour
@@ -341,5 +341,5 @@ def _may_grow(app: str, span: Covered, chosen: _Choice) -> bool:
     return not span.is_uncounted and (app, span) in chosen.settled
 
 
-def _is_newer(one: Member, span: Covered) -> bool:
-    return bool(one.modified and span.newest and one.modified > span.newest)
+def _is_newer(file: Member, span: Covered) -> bool:
+    return bool(file.modified and span.newest and file.modified > span.newest)

@@ -79,11 +79,11 @@ class Coverage:
 
     def at(self, app: str, hour: datetime) -> Covered | None:
         """Return the range of an app that an hour lies in."""
-        return next((one for one in self.of(app) if one.holds(hour)), None)
+        return next((span for span in self.of(app) if span.holds(hour)), None)
 
     def before(self, app: str, hour: datetime) -> Covered | None:
         """Return the last range of an app that ends before an hour, or with its beginning."""
-        return next((one for one in reversed(self.of(app)) if one.end <= hour), None)
+        return next((span for span in reversed(self.of(app)) if span.end <= hour), None)
 
     def last_of(self, app: str) -> Covered | None:
         """Return the last range of an app."""
@@ -101,7 +101,7 @@ class Coverage:
             new: A range that is out.
         """
         kept = [piece for old in self.of(app) for piece in _outside(old, new)]
-        ranges = sorted([*kept, new], key=lambda one: one.start)
+        ranges = sorted([*kept, new], key=lambda span: span.start)
         while len(ranges) > _MOST_RANGES:
             ranges[:2] = [_joined(*ranges[:2])]
         return Coverage({**self.ranges, app: tuple(ranges)})
@@ -124,8 +124,8 @@ class Coverage:
         if old == new or old not in self.ranges:
             return self
         found = Coverage({app: ranges for app, ranges in self.ranges.items() if app != old})
-        for one in self.ranges[old]:
-            found = found.with_range(new, one)
+        for span in self.ranges[old]:
+            found = found.with_range(new, span)
         return found
 
     def until(self, hour: datetime) -> Coverage:
@@ -136,7 +136,7 @@ class Coverage:
         Args:
             hour: The state's first hour that is not exported.
         """
-        ends = [one[-1].end for one in self.ranges.values()]
+        ends = [span[-1].end for span in self.ranges.values()]
         if not ends or max(ends) == hour:
             return self
         if max(ends) < hour:
@@ -155,7 +155,7 @@ class Coverage:
     def to_text(self) -> str:
         """Write it for the state: one text, because Meltano merges the keys of objects."""
         return "; ".join(
-            f"{app or _NAMELESS} {_entry(one)}" for app in self.apps for one in self.of(app)
+            f"{app or _NAMELESS} {_entry(span)}" for app in self.apps for span in self.of(app)
         )
 
     @classmethod
@@ -199,16 +199,16 @@ def _outside(old: Covered, new: Covered) -> Iterable[Covered]:
 
 def _joined(first: Covered, second: Covered) -> Covered:
     files = None if None in (first.files, second.files) else first.files + second.files  # type: ignore[operator]
-    newest = max((one.newest for one in (first, second) if one.newest), default=None)
+    newest = max((span.newest for span in (first, second) if span.newest), default=None)
     return Covered(first.start, second.end, files, newest)
 
 
-def _entry(one: Covered) -> str:
-    parts = [f"{_text(one.start)}/{_text(one.end)}"]
-    if one.files is not None:
-        parts.append(f"{one.files} files")
-    if one.newest is not None:
-        parts.append(f"newest {_text(one.newest)}")
+def _entry(span: Covered) -> str:
+    parts = [f"{_text(span.start)}/{_text(span.end)}"]
+    if span.files is not None:
+        parts.append(f"{span.files} files")
+    if span.newest is not None:
+        parts.append(f"newest {_text(span.newest)}")
     return ", ".join(parts)
 
 

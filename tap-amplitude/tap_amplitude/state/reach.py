@@ -116,7 +116,7 @@ class Reach:
         return Days(
             first.date() if first else None,
             (self.end - HOUR).date() if self.end else None,
-            tuple(filter(None, (self._whole_days(one) for one in self.covered.of(app)))),
+            tuple(filter(None, (self._whole_days(span) for span in self.covered.of(app)))),
         )
 
     def days_out(self) -> Sequence[str]:

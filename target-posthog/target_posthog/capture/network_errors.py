@@ -145,10 +145,10 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, and the errors that it stands for, however they are kept."""
     waiting, seen = [error], set[int]()
     while waiting:
-        one = waiting.pop(0)
-        if id(one) in seen:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
             continue
-        seen.add(id(one))
-        yield one
-        kept = (*one.args, getattr(one, "reason", None), one.__cause__, one.__context__)
+        seen.add(id(cause))
+        yield cause
+        kept = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
         waiting += [part for part in kept if isinstance(part, BaseException)]

@@ -73,7 +73,7 @@ def _settings_of(config: Any) -> Settings:
         FixConfiguration: The others do not fit.
     """
     given = given_of(config)
-    problems = [one for one in given.problems if not one.startswith("`api_key`")]
+    problems = [problem for problem in given.problems if not problem.startswith("`api_key`")]
     if problems:
         raise FixConfiguration(
             " ".join(problems), "`target-posthog --about` explains every setting."

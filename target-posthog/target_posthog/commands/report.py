@@ -93,7 +93,7 @@ def figures_of(settings: Settings, *, with_examples: bool) -> Figures:
             )
         names = names_of(ledger)
         shown = list(islice(names, MOST_NAMES))
-        asked = [one.asked_at for one in held.values()]
+        asked = [posthogs.asked_at for posthogs in held.values()]
         return Figures(
             ledger.project[:8],
             without_credentials(ingestion_host(settings.host)),
@@ -116,7 +116,7 @@ def _rejects_of(settings: Settings, api_key: str, *, with_examples: bool) -> Rej
     found.read(places_of(settings.rejects_place))
     examples = found.ours.examples
     if not with_examples:
-        examples = {code: replace(one, record=None) for code, one in examples.items()}
+        examples = {code: replace(example, record=None) for code, example in examples.items()}
     return Rejects(found.ours.codes, examples)
 
 

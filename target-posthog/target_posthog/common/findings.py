@@ -81,7 +81,7 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the findings for a machine."""
     return {
         "exit_code": exit_code_of(findings),
-        "findings": [{**asdict(one), "level": one.level.value} for one in findings],
+        "findings": [{**asdict(finding), "level": finding.level.value} for finding in findings],
     }
 
 
@@ -91,9 +91,9 @@ def _lines_of(finding: Finding, area_width: int, *, colours: bool) -> list[str]:
         level = click.style(level, fg=_COLOURS[finding.level], bold=finding.level is Level.FIX)
     indent = " " * (8 + area_width + 2)
     text, *more = _wrapped(finding.text, len(indent))
-    lines = [f"{level}{finding.area:<{area_width}}  {text}", *(f"{indent}{one}" for one in more)]
+    lines = [f"{level}{finding.area:<{area_width}}  {text}", *(f"{indent}{line}" for line in more)]
     if finding.remedy:
-        lines += [f"{indent}{one}" for one in _wrapped(f"→ {finding.remedy}", len(indent))]
+        lines += [f"{indent}{line}" for line in _wrapped(f"→ {finding.remedy}", len(indent))]
     return lines
 
 

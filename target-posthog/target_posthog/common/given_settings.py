@@ -62,7 +62,9 @@ def from_variables(
         environment: The variables.
     """
     names = {name: _variable(prefix, name) for name in schema["properties"]}
-    return {name: environment[one] for name, one in names.items() if one in environment}
+    return {
+        name: environment[variable] for name, variable in names.items() if variable in environment
+    }
 
 
 def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -82,7 +84,7 @@ def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[st
         try:
             found = _read(value, types)
         except _UNREADABLE:
-            wanted = " or ".join(_KINDS[one] for one in sorted(types & _KINDS.keys()))
+            wanted = " or ".join(_KINDS[kind] for kind in sorted(types & _KINDS.keys()))
             problems.append(f"`{name}` is not a valid {wanted}.")
         else:
             if found is not None:
@@ -106,7 +108,7 @@ def misspelt_variables(
     known = [*(_variable("", name) for name in schema["properties"]), *_NO_SETTINGS]
     for variable in environment:
         name = variable.removeprefix(prefix)
-        if name == variable or any(_is_like_a_setting(name, one) for one in known):
+        if name == variable or any(_is_like_a_setting(name, other) for other in known):
             continue
         if like := difflib.get_close_matches(name, known, n=1, cutoff=_ALIKE):
             yield f"`{variable}` is not a variable of a setting. Did you mean `{prefix}{like[0]}`?"
@@ -184,7 +186,9 @@ def types_of(schema: Mapping[str, Any]) -> frozenset[str]:
     types = schema.get("type", ())
     found = {types} if isinstance(types, str) else set(types)
     for kind in ("anyOf", "oneOf"):
-        found.update(*(types_of(one) for one in schema.get(kind, ()) if isinstance(one, dict)))
+        found.update(
+            *(types_of(choice) for choice in schema.get(kind, ()) if isinstance(choice, dict))
+        )
     return frozenset(found - {"null"})
 
 
@@ -266,8 +270,8 @@ def _whole(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         *outer, last = _DOT.split(name)
         place = whole
-        for one in outer:
-            inside = place.setdefault(one, {})
+        for part in outer:
+            inside = place.setdefault(part, {})
             if not isinstance(inside, dict):
                 return _unescaped(given)
             place = inside

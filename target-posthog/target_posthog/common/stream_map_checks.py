@@ -123,7 +123,7 @@ def _expression_problems(where: str, value: Any) -> Iterator[str]:
 
 
 def _is_list_of_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) and one for one in value)
+    return isinstance(value, list) and all(isinstance(item, str) and item for item in value)
 
 
 def _hint(name: str, known: Any = _OPTIONS) -> str:

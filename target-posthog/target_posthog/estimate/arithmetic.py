@@ -45,7 +45,7 @@ class Count:
 
     def times(self, factor: float) -> Count:
         """Return what so much of each comes to."""
-        return Count(*(round(one * factor) for one in (self.likely, self.low, self.high)))
+        return Count(*(round(number * factor) for number in (self.likely, self.low, self.high)))
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,10 @@ def estimate(weights: Weights, settings: Settings, measured_speed: float) -> Est
         measured_speed: In events a second.
     """
     events = count_events(weights)
-    rows = sum(one.rows for one in weights.samples)
-    known = [one.unpacked_bytes for one in weights.samples if one.unpacked_bytes is not None]
+    rows = sum(sample.rows for sample in weights.samples)
+    known = [
+        sample.unpacked_bytes for sample in weights.samples if sample.unpacked_bytes is not None
+    ]
     per_event = sum(known) / rows if known and rows else None
     unpacked = None if per_event is None else events.times(per_event)
     sent = None if unpacked is None else unpacked.times(BYTES_FOR_A_BYTE)
@@ -120,25 +122,28 @@ def count_events(weights: Weights) -> Count:
     tell how many events an hour has.
     """
     samples = weights.samples
-    rows = sum(one.rows for one in samples)
+    rows = sum(sample.rows for sample in samples)
     if weights.packed_bytes is not None:
         return _by_ratio(samples, weights.packed_bytes)
     if len(samples) >= weights.hours:
         return Count(rows, rows, rows)
     mean = rows / len(samples)
-    off = [one.rows - mean for one in samples]
+    off = [sample.rows - mean for sample in samples]
     error = _error_of_mean(off, share=len(samples) / weights.hours, mean=mean)
     return _count(mean * weights.hours, error * weights.hours, rows)
 
 
 def _by_ratio(samples: Sequence[Sample], packed_bytes: int) -> Count:
-    read, rows = sum(one.read_bytes for one in samples), sum(one.rows for one in samples)
+    read, rows = (
+        sum(sample.read_bytes for sample in samples),
+        sum(sample.rows for sample in samples),
+    )
     if not read:
         return Count(0, 0, 0)
     if read >= packed_bytes:
         return Count(rows, rows, rows)
     ratio = rows / read
-    off = [one.rows - ratio * one.read_bytes for one in samples]
+    off = [sample.rows - ratio * sample.read_bytes for sample in samples]
     size = read / len(samples)
     error = _error_of_mean(off, share=read / packed_bytes, mean=ratio * size) / size
     return _count(ratio * packed_bytes, error * packed_bytes, rows)
@@ -162,7 +167,7 @@ def _error_of_mean(off: Sequence[float], *, share: float, mean: float) -> float:
     if count == 1:
         # One tells nothing of the others: they may be nothing, or twice as much.
         return mean
-    variance = sum(one * one for one in off) / (count - 1)
+    variance = sum(distance * distance for distance in off) / (count - 1)
     t = _T[count - 2] if count - 2 < len(_T) else _T_BEYOND
     return t * math.sqrt(variance / count * max(0.0, 1 - share))
 
@@ -172,7 +177,7 @@ def _packed(weights: Weights) -> int | None:
         return weights.packed_bytes
     if weights.source == "book":
         return None
-    return round(fmean(one.packed_bytes for one in weights.samples) * weights.hours)
+    return round(fmean(sample.packed_bytes for sample in weights.samples) * weights.hours)
 
 
 def _requests(events: Count, sent: Count | None, settings: Settings) -> Count:
@@ -191,8 +196,11 @@ def _requests(events: Count, sent: Count | None, settings: Settings) -> Count:
 
 
 def _source_seconds(weights: Weights, packed: int | None) -> float | None:
-    timed = [one for one in weights.samples if one.seconds is not None]
-    seconds, size = sum(one.seconds or 0.0 for one in timed), sum(one.packed_bytes for one in timed)
+    timed = [sample for sample in weights.samples if sample.seconds is not None]
+    seconds, size = (
+        sum(sample.seconds or 0.0 for sample in timed),
+        sum(sample.packed_bytes for sample in timed),
+    )
     if not timed or not size or packed is None:
         return None
     return packed / size * seconds / weights.parallel

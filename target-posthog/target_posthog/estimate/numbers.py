@@ -61,4 +61,4 @@ def time_of(seconds: float) -> str:
             said.append(f"{count:,} {name}{plural}")
         if len(said) == 2:  # noqa: PLR2004 - two parts
             break
-    return " ".join(one for number, one in enumerate(said) if number == 0 or one[0] != "0")
+    return " ".join(part for number, part in enumerate(said) if number == 0 or part[0] != "0")

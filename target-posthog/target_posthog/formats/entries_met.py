@@ -1,4 +1,4 @@
-"""Which entries of the settings a run met something for: what met nothing was a wish in vain."""
+"""Which entries of the settings a run met something for: what met nothing has had no effect."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ class EntriesMet:
         """Return the entries that met something so far."""
         names, properties = self._options.names.met, self._options.properties.met
         found = [
-            *((setting, one) for setting in ("event_names", "skip_events") for one in names),
+            *((setting, name) for setting in ("event_names", "skip_events") for name in names),
             *(
-                (setting, one)
+                (setting, name)
                 for setting in ("property_names", "skip_properties")
-                for one in properties
+                for name in properties
             ),
         ]
         return frozenset(self._met.union(found))
 
-    def told(self, met_elsewhere: Iterable[Entry]) -> Iterator[str]:
+    def warnings(self, met_elsewhere: Iterable[Entry]) -> Iterator[str]:
         """Yield a sentence for each setting of which some entries met nothing.
 
         Args:
@@ -95,6 +95,6 @@ def hint(name: str, there: Iterable[str]) -> str:
 
     Warehouses have the names of streams in capitals.
     """
-    names = {one.lower(): one for one in there}
+    names = {name.lower(): name for name in there}
     like = difflib.get_close_matches(name.lower(), names, n=1)
     return f". Did you mean `{names[like[0]]}`?" if like else "."

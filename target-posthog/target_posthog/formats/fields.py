@@ -102,7 +102,7 @@ class StreamFields:
             "timestamp": " or ".join(USUAL_TIME.found_in(schema)),
             "uuid": self._ids.usual_in(schema),
         }
-        return {part: one for part, one in usual.items() if getattr(self.mapping, part) is None}
+        return {part: words for part, words in usual.items() if getattr(self.mapping, part) is None}
 
     @cached_property
     def _people(self) -> People:
@@ -188,8 +188,8 @@ class StreamFields:
             raise UnfitError(Rejected("no_distinct_id", "The record names no person and no group."))
         first, *others = groups
         check_person(first.representative)
-        told = first.mapped.told(record) or self._properties.picked(record)
-        state = GroupState(first.mapped.group_type, first.key, told, source=None)
+        properties = first.mapped.picked(record) or self._properties.picked(record)
+        state = GroupState(first.mapped.group_type, first.key, properties, source=None)
         event = group_event(state, first.representative, time_in(self._when, record))
         return Converted(
             {**event, "uuid": self._uuid(record)}, None, tuple(_states(others, record))
@@ -199,6 +199,6 @@ class StreamFields:
 def _states(groups: Sequence[Group], record: Mapping[str, Any]) -> Iterator[GroupState]:
     """Yield what a record tells of groups."""
     for group in groups:
-        told = group.mapped.told(record)
-        if told:
-            yield GroupState(group.mapped.group_type, group.key, told, source=None)
+        properties = group.mapped.picked(record)
+        if properties:
+            yield GroupState(group.mapped.group_type, group.key, properties, source=None)

@@ -51,9 +51,9 @@ def all_ids(source: Source, record: Mapping[str, Any]) -> tuple[str, ...]:
     """
     ids: dict[str, None] = {}
     for candidate, value in source.found(record):
-        for one in _each(value):
-            _check(candidate, one, "bad_event")
-            found = legal_id(one)
+        for item in _each(value):
+            _check(candidate, item, "bad_event")
+            found = legal_id(item)
             if found is not None:
                 ids[found] = None
     return tuple(ids)

@@ -89,8 +89,8 @@ def _pairs(streams: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(streams, dict):
         yield from streams.items()
     elif isinstance(streams, list):
-        for one in streams:
-            yield one.get("stream") if isinstance(one, dict) else None, one
+        for stream in streams:
+            yield stream.get("stream") if isinstance(stream, dict) else None, stream
 
 
 @contextmanager
@@ -126,7 +126,9 @@ def _part(where: str, part: str, value: Any) -> Any:
     if part in _OWN_PARTS and any(map(_is_constant, source.candidates)):
         raise FixConfiguration(f"{where} must be a field: it differs from record to record.", "")
     wanted, can_be = _CONSTANTS.get(part, ("", None))
-    if can_be and not all(can_be(one.value) for one in source.candidates if _is_constant(one)):
+    if can_be and not all(
+        can_be(candidate.value) for candidate in source.candidates if _is_constant(candidate)
+    ):
         raise FixConfiguration(f"{where}: the constant is not {wanted}.", "")
     return source
 
@@ -152,7 +154,7 @@ def _id_of_record(where: str, value: Any) -> Source:
 def _source(where: str, value: Any) -> Source:
     """Read a field's name, a list of candidates, or `{value: …}`."""
     candidates = tuple(map(_candidate, value if isinstance(value, list) else [value]))
-    known = tuple(one for one in candidates if one is not None)
+    known = tuple(candidate for candidate in candidates if candidate is not None)
     if not known or len(known) < len(candidates):
         raise FixConfiguration(
             f"{where} must be a field's name, a list of names, or {{value: a constant}}.", ""
@@ -171,9 +173,9 @@ def _candidate(value: Any) -> Candidate | None:
 def _picks(where: str, value: Any) -> Picks:
     """Read the properties: `{name: source}`, or a list of names, globs and `{from, to}`."""
     if isinstance(value, dict):
-        return tuple(Pick(to, _source(f"{where}, {to}", one)) for to, one in value.items())
-    picks = tuple(_pick(where, one) for one in (value if isinstance(value, list) else [value]))
-    names = Counter(one.to for one in picks if isinstance(one, Pick))
+        return tuple(Pick(to, _source(f"{where}, {to}", given)) for to, given in value.items())
+    picks = tuple(_pick(where, given) for given in (value if isinstance(value, list) else [value]))
+    names = Counter(pick.to for pick in picks if isinstance(pick, Pick))
     twice = [name for name, count in names.items() if count > 1]
     if twice:
         raise FixConfiguration(
@@ -206,7 +208,7 @@ def _groups(where: str, value: Any) -> tuple[MappedGroup, ...]:
         raise FixConfiguration(
             f"{where} has more group types than the {_MAX_GROUP_TYPES} that PostHog takes.", ""
         )
-    return tuple(_group(f"{where}, {kind}", kind, one) for kind, one in value.items())
+    return tuple(_group(f"{where}, {kind}", kind, given) for kind, given in value.items())
 
 
 def _group(where: str, kind: str, value: Any) -> MappedGroup:

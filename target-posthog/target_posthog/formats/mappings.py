@@ -31,7 +31,7 @@ class MappedGroup:
     properties: Picks = ()
 
     @cached_property
-    def told(self) -> Picker:
+    def picked(self) -> Picker:
         """Gives what a record tells PostHog about the group."""
         return picker(self.properties)
 
@@ -79,8 +79,8 @@ class StreamMapping:
         return [words for words, source in self._in_words() if not source.unnamed_in(schema)]
 
     def _in_words(self) -> Iterator[tuple[str, Source]]:
-        for part, one in self._sources():
-            source = one.source if isinstance(one, Pick) else one
+        for part, found in self._sources():
+            source = found.source if isinstance(found, Pick) else found
             if isinstance(source, Source):
                 yield f"{part} ({source})", source
 
@@ -93,8 +93,8 @@ class StreamMapping:
             for pick in getattr(self, part) or ():
                 yield part, pick
         for group in self.groups:
-            for one in (group.key, *group.properties):
-                yield f"groups.{group.group_type}", one
+            for found in (group.key, *group.properties):
+                yield f"groups.{group.group_type}", found
 
 
 #: Parts without which no record of a stream can be an event.
@@ -138,4 +138,6 @@ class StreamMappings:
 
     @cached_property
     def _globs(self) -> list[tuple[re.Pattern[str], tuple[str, StreamMapping]]]:
-        return [(re.compile(translate(one[0])), one) for one in self.entries if is_glob(one[0])]
+        return [
+            (re.compile(translate(entry[0])), entry) for entry in self.entries if is_glob(entry[0])
+        ]

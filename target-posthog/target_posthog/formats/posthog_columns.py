@@ -124,13 +124,13 @@ def _place_person(properties: Json, columns: Mapping[str, Any]) -> None:
     if not had and isinstance(person, dict):
         had = object_of(person.get("properties"))
     first = {name for name in had if name.startswith(_FIRST) or name == _CREATOR}
-    told = {
+    updates = {
         "$set": {name: value for name, value in had.items() if name not in first},
         "$set_once": {name: had[name] for name in had if name in first},
     }
-    for key, of_person in told.items():
+    for key, of_person in updates.items():
         of_event = object_of(properties.get(key))
-        for column in (one for one in (key, *_SAME) if _SAME.get(one, one) == key):
+        for column in (name for name in (key, *_SAME) if _SAME.get(name, name) == key):
             # As PostHog merges them itself on /batch/ (nodejs, `sanitizeEvent`).
             of_event = {**of_event, **object_of(columns.get(column))}
         together = {**of_person, **of_event}
@@ -146,7 +146,7 @@ def _of_source(columns: Mapping[str, Any], *, has_chain: bool) -> Json:
         found.pop("elements", None)
     if isinstance(found.get("person"), dict):
         # Its properties are told of the person, under names by which they can be left out.
-        found["person"] = {k: one for k, one in found["person"].items() if k != "properties"}
+        found["person"] = {k: inner for k, inner in found["person"].items() if k != "properties"}
     return {name: value for name, value in found.items() if not _says_nothing(value)}
 
 

@@ -66,15 +66,15 @@ def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: Even
     if source in there and not has_uuid and source not in properties:
         trace.leave_out([source], "it is none")
     for holder in ("$set", "$set_once", "$unset", "$groups"):
-        told = properties.get(holder)
-        if isinstance(told, (dict, list)):
-            trace.inside |= {(holder, str(one)): trace.properties[holder] for one in told}
+        held = properties.get(holder)
+        if isinstance(held, (dict, list)):
+            trace.inside |= {(holder, str(name)): trace.properties[holder] for name in held}
 
 
 def _reason_of(name: str, own: Json, there: set[str]) -> Reason:
     if not is_empty(own.get(name)) or (name in own and name not in _FILLED):
         return Reason((f"properties.{name}",), OWN_NAME)
-    if columns := tuple(one for one in _COLUMNS_OF.get(name, ()) if one in there):
+    if columns := tuple(column for column in _COLUMNS_OF.get(name, ()) if column in there):
         return Reason(columns, "its place in PostHog")
     if name in there:
         return Reason((name,), OWN_NAME)

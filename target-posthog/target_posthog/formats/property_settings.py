@@ -62,9 +62,9 @@ class PropertySettings:
         if self._user != "set":
             _hold_back(properties, keep_on_event=self._user == "ignore")
         groups = tuple(
-            GroupState(one.group_type, one.group_key, told, one.source)
-            for one in converted.groups
-            if (told := self._wanted(one.properties))
+            GroupState(group.group_type, group.group_key, wanted, group.source)
+            for group in converted.groups
+            if (wanted := self._wanted(group.properties))
         )
         return converted._replace(event={**event, "properties": properties}, groups=groups)
 
@@ -105,7 +105,9 @@ class PropertySettings:
 
     def _wanted(self, properties: Mapping[str, Any]) -> Json:
         if self._has_paths:
-            properties = {name: self._within(one, f"{name}.") for name, one in properties.items()}
+            properties = {
+                name: self._within(inner, f"{name}.") for name, inner in properties.items()
+            }
         return dict(self._names.renamed(properties)) if self._renames else dict(properties)
 
     def _within(self, value: Any, inside: str) -> Any:
@@ -137,24 +139,24 @@ def _hold_back(properties: Json, *, keep_on_event: bool) -> None:
     """
     state, first = (_object(properties.pop(name, None)) for name in ("$set", "$set_once"))
     gone = properties.pop("$unset", None)
-    told = {**state, **first}
+    updates = {**state, **first}
     if keep_on_event:
-        told |= {} if gone is None else {"$unset": gone}
+        updates |= {} if gone is None else {"$unset": gone}
         name = "user_properties"
         while name in properties:
             name = f"${name}"
-        if told:
-            properties[name] = told
-    elif told:
-        properties["$set_once"] = told
+        if updates:
+            properties[name] = updates
+    elif updates:
+        properties["$set_once"] = updates
 
 
 def _is_identified(event: Json) -> bool:
     """Return True if a PostHog event is somebody's who is known, by what PostHog's SDKs write."""
     properties: Json = event["properties"]
-    told = properties.get("$is_identified")
-    if isinstance(told, bool) and event["event"] not in NEED_A_PERSON:
-        return told
+    is_identified = properties.get("$is_identified")
+    if isinstance(is_identified, bool) and event["event"] not in NEED_A_PERSON:
+        return is_identified
     return event["distinct_id"] not in [properties.get(name) for name in _ANONYMOUS]
 
 

@@ -56,7 +56,7 @@ class RecordProperties:
         for name, tell in self._tells:
             _add(properties, name, tell(record))
         if groups:
-            _add(properties, "$groups", {one.mapped.group_type: one.key for one in groups})
+            _add(properties, "$groups", {group.mapped.group_type: group.key for group in groups})
         if not personal:
             properties["$process_person_profile"] = False
         properties["$geoip_disable"] = True

@@ -19,7 +19,7 @@ def usable_schema(schema: Json) -> Json:
     """Return a schema in the form that the SDK relies on: `properties` that are objects."""
     fields = schema.get("properties")
     named = fields if isinstance(fields, dict) else {}
-    return {**schema, "properties": {name: _usable_field(one) for name, one in named.items()}}
+    return {**schema, "properties": {name: _usable_field(value) for name, value in named.items()}}
 
 
 def _usable_field(schema: Any) -> Json:
@@ -29,10 +29,10 @@ def _usable_field(schema: Any) -> Json:
     usable = usable_schema(schema) if "properties" in schema else schema
     kind = schema.get("type")
     if "type" in schema and not _is_type(kind):
-        usable = {name: one for name, one in usable.items() if name != "type"}
-    if "type" not in usable and any(isinstance(one, list) for one in usable.values()):
+        usable = {name: value for name, value in usable.items() if name != "type"}
+    if "type" not in usable and any(isinstance(value, list) for value in usable.values()):
         # Flattening takes the first list of a field without a type for its alternatives.
-        usable = {name: one for name, one in usable.items() if not isinstance(one, list)}
+        usable = {name: value for name, value in usable.items() if not isinstance(value, list)}
         usable["type"] = sorted(_types_of_alternatives(schema)) or [*_ANY]
     return usable
 
@@ -42,15 +42,15 @@ _ANY = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 def _is_type(kind: Any) -> bool:
     return isinstance(kind, str) or (
-        isinstance(kind, list) and all(isinstance(one, str) for one in kind)
+        isinstance(kind, list) and all(isinstance(name, str) for name in kind)
     )
 
 
 def _types_of_alternatives(schema: Mapping[str, Any]) -> set[str]:
     """Return the types of a field's alternatives; all when one of them says none."""
     found: set[str] = set()
-    for one in _alternatives(schema):
-        kind = one.get("type") if isinstance(one, dict) else None
+    for alternative in _alternatives(schema):
+        kind = alternative.get("type") if isinstance(alternative, dict) else None
         if not kind or not _is_type(kind):
             return {*_ANY}
         found.update([kind] if isinstance(kind, str) else kind)
@@ -59,7 +59,7 @@ def _types_of_alternatives(schema: Mapping[str, Any]) -> set[str]:
 
 def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
     found = [schema.get(word) for word in ("anyOf", "oneOf")]
-    return [one for several in found if isinstance(several, list) for one in several]
+    return [name for several in found if isinstance(several, list) for name in several]
 
 
 def declares(schema: Mapping[str, Any], field: str) -> bool:
@@ -67,7 +67,7 @@ def declares(schema: Mapping[str, Any], field: str) -> bool:
 
     A schema that names no fields at all may be of any: it counts as naming each.
     """
-    return any(_one_declares(one, field) for one in _own_and_alternatives(schema))
+    return any(_one_declares(part, field) for part in _own_and_alternatives(schema))
 
 
 def _one_declares(schema: Mapping[str, Any], field: str) -> bool:
@@ -86,8 +86,10 @@ def can_have(schema: Mapping[str, Any], field: str) -> bool:
 
     Only a schema that says `additionalProperties: false` is closed. A text may hold JSON.
     """
-    several = [one for one in _alternatives(schema) if isinstance(one, dict)]
-    if several and not any(_can_hold(one, field) for one in several):
+    several = [
+        alternative for alternative in _alternatives(schema) if isinstance(alternative, dict)
+    ]
+    if several and not any(_can_hold(part, field) for part in several):
         return False
     fields = schema.get("properties")
     named: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
@@ -123,7 +125,7 @@ def _is_match(pattern: str, name: str) -> bool:
 
 
 def _own_and_alternatives(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    inside = [one for one in _alternatives(schema) if isinstance(one, dict)]
+    inside = [alternative for alternative in _alternatives(schema) if isinstance(alternative, dict)]
     yield from inside
     if not inside or schema.get("properties"):
         yield schema

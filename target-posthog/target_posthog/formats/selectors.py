@@ -73,14 +73,14 @@ class Source:
     @cached_property
     def readers(self) -> tuple[tuple[Candidate, Reader], ...]:
         """Each candidate, and what gives its value."""
-        return tuple((one, _reader_of_candidate(one)) for one in self.candidates)
+        return tuple((candidate, _reader_of_candidate(candidate)) for candidate in self.candidates)
 
     def found(self, record: Mapping[str, Any]) -> Iterator[tuple[Candidate, Any]]:
         """Yield candidates and what they hold, in their order, without null and empty values."""
-        for one, read in self.readers:
+        for candidate, read in self.readers:
             value = read(record)
             if value or not is_empty(value):
-                yield one, value
+                yield candidate, value
 
     def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
         """Yield what the candidates hold, in their order, without null and empty values."""
@@ -109,17 +109,18 @@ class Source:
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of fields among the candidates."""
-        return tuple(name for one in self.candidates for name in _names_of(one))
+        return tuple(name for candidate in self.candidates for name in _names_of(candidate))
 
     def found_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields that a schema names."""
-        return tuple(one for one in self.fields if declares(schema, one))
+        return tuple(name for name in self.fields if declares(schema, name))
 
     def lacking_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields when a schema's records can have none of them, and no constant is."""
         # A constant needs no field, fields together need each.
         is_found = any(
-            all(can_have(schema, name) for name in _names_of(one)) for one in self.candidates
+            all(can_have(schema, name) for name in _names_of(candidate))
+            for candidate in self.candidates
         )
         return () if is_found else self.fields
 

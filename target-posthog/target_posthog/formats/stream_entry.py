@@ -44,7 +44,7 @@ class StreamEntry:
 
     def note_fields(self, record: Json, entries: EntriesMet) -> None:
         """Note which fields came that the schema does not name."""
-        came = [part for part, one in self.unmet.items() if one.first(record) is not None]
+        came = [part for part, source in self.unmet.items() if source.first(record) is not None]
         for part in came:
             del self.unmet[part]
             entries.meet("streams", part)

@@ -57,7 +57,7 @@ def note_parts(
     for part, found in (
         ("distinct_id", _person(sources["distinct_id"], record)),
         ("timestamp", _time(sources["timestamp"], record)),
-        ("uuid", next((one for one, _ in sources["uuid"].found(record)), None)),
+        ("uuid", next((candidate for candidate, _ in sources["uuid"].found(record)), None)),
     ):
         if found is not None:
             is_named = getattr(mapping, part) is not None
@@ -96,10 +96,10 @@ def note_properties(
         },
     }
     for holder, parts in inside.items():
-        told = properties.get(holder)
-        if isinstance(told, dict):
+        held = properties.get(holder)
+        if isinstance(held, dict):
             own = why.get(holder, Reason((holder,), OWN_NAME))
-            trace.inside |= {(holder, name): parts.get(name, own) for name in told}
+            trace.inside |= {(holder, name): parts.get(name, own) for name in held}
             if parts:
                 rule = f"`streams`: {holder.removeprefix('$')}"
                 why[holder] = Reason(own.sources if holder in why else NO_FIELD, rule)
@@ -120,13 +120,13 @@ def note_group_event(
 ) -> None:
     """Note why a `$groupidentify` that stands for a record has its properties; as above."""
     first, *others = groups
-    told = _picked(first.mapped.properties, record, "groups")
-    if not told:
+    picked = _picked(first.mapped.properties, record, "groups")
+    if not picked:
         own = {name: Reason((name,), OWN_NAME) for name in record}
-        told = (
+        picked = (
             own if mapping.properties is None else _picked(mapping.properties, record, "properties")
         )
-    trace.inside = {("$group_set", name): told[name] for name in properties["$group_set"]}
+    trace.inside = {("$group_set", name): picked[name] for name in properties["$group_set"]}
     why = dict.fromkeys(properties, Reason(NO_FIELD, _EVERY)) | {
         "$group_type": Reason(NO_FIELD, "`streams`: groups"),
         "$group_key": Reason(_fields_of(first.mapped.key, record), "`streams`: groups"),
@@ -147,9 +147,9 @@ def note_the_rest(trace: Trace, mapping: StreamMapping, record: Mapping[str, Any
     """Note the fields of which nothing is taken, by the mapping or because they are ours."""
     rule = "`streams`: not taken" if mapping.properties is not None else "written by this target"
     reasons = (*trace.parts.values(), *trace.properties.values(), *trace.inside.values())
-    reasons = tuple(one for one in reasons if one.rule != _WHOLE)
-    used = {source.partition(".")[0] for one in reasons for source in one.sources}
-    used |= {source for one in reasons for source in one.sources}
+    reasons = tuple(reason for reason in reasons if reason.rule != _WHOLE)
+    used = {source.partition(".")[0] for reason in reasons for source in reason.sources}
+    used |= {source for reason in reasons for source in reason.sources}
     used |= {path.partition(".")[0] for path in trace.beside}
     trace.leave_out((name for name in record if name not in used), rule)
 
@@ -164,8 +164,8 @@ def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json)
         after: the same, as the settings want them.
     """
     why, inside = trace.properties, trace.inside
-    told = (why[name] for name in _OF_PERSON if name in why)
-    sources = [source for one in (*told, *inside.values()) for source in one.sources]
+    of_person = (why[name] for name in _OF_PERSON if name in why)
+    sources = [source for reason in (*of_person, *inside.values()) for source in reason.sources]
     held_back = Reason(
         tuple(dict.fromkeys(sources)), "`user_properties`: not told of the person as it is"
     )
@@ -177,7 +177,7 @@ def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json)
     kept = {renamed[name] for name in after if name in renamed}
     for name in before.keys() - after.keys() - kept - _HOLDERS:
         trace.leave_out(why[name].sources, SKIPPED)
-    known = {name: one for (_, name), one in inside.items()}
+    known = {name: reason for (_, name), reason in inside.items()}
     renamed = _renamed(known, names)
     trace.inside = {
         (holder, name): inside.get((holder, name), known.get(name))
@@ -186,11 +186,11 @@ def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json)
         if isinstance(after[holder], dict)
         for name in after[holder]
     }
-    still = {source for one in trace.inside.values() for source in one.sources}
+    still = {source for reason in trace.inside.values() for source in reason.sources}
     if "user_properties" in after and "user_properties" not in before:
-        still |= {source for one in inside.values() for source in one.sources}
-    for one in inside.values():
-        trace.leave_out((source for source in one.sources if source not in still), SKIPPED)
+        still |= {source for reason in inside.values() for source in reason.sources}
+    for reason in inside.values():
+        trace.leave_out((source for source in reason.sources if source not in still), SKIPPED)
 
 
 def _renamed(properties: Iterable[str], names: PropertyNames) -> dict[str, str]:
@@ -230,7 +230,7 @@ def _of_pick(pick: Pick | PickAll, name: str, record: Mapping[str, Any]) -> Iter
 
 def _fields_of(source: Source, record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the fields of the candidate that counts; none of a constant."""
-    return next((_names(one) for one, _ in source.found(record)), NO_FIELD)
+    return next((_names(candidate) for candidate, _ in source.found(record)), NO_FIELD)
 
 
 def _names(candidate: Candidate) -> tuple[str, ...]:
@@ -245,4 +245,6 @@ def _person(source: Source, record: Mapping[str, Any]) -> Candidate | None:
 
 
 def _time(source: Source, record: Mapping[str, Any]) -> Candidate | None:
-    return next((one for one, read in source.readers if storable_time(read(record))), None)
+    return next(
+        (candidate for candidate, read in source.readers if storable_time(read(record))), None
+    )

@@ -43,9 +43,11 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
     settings = Settings.read(given.config, has_own_rejects="rejects_path" in given.names)
     now = datetime.now(timezone.utc)
     own = list(_posthog_findings(settings, program, regions))
-    told = frozenset(f"{one.text} {one.remedy}" for one in own if one.level is Level.FIX)
+    elsewhere = frozenset(
+        f"{finding.text} {finding.remedy}" for finding in own if finding.level is Level.FIX
+    )
     return [
-        *settings_findings(given, "target-posthog", found_elsewhere=told),
+        *settings_findings(given, "target-posthog", found_elsewhere=elsewhere),
         *own,
         *_project_findings(settings, program, now),
         *migration_findings(settings, now),

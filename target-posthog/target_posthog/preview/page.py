@@ -76,8 +76,8 @@ def _pair(number: int, pair: Pair) -> Markup:
     ]
     heads = [element("th", head, scope="col") for head in ("Record", "PostHog", "Why")]
     rows = [
-        _row(None, None, one.event["event"], one.event["properties"], one.why, "added")
-        for one in pair.added
+        _row(None, None, added.event["event"], added.event["properties"], added.why, "added")
+        for added in pair.added
     ]
     rows += [
         _row(line.source or None, line.value, line.name, line.made, line.why, "")

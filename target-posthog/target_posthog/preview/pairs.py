@@ -143,8 +143,8 @@ class Pair:
             yield part, self.event[part], reason
         for name, value in self.event["properties"].items():
             if name in _OPENED and isinstance(value, dict) and value:
-                for key, one in value.items():
-                    yield f"{name}.{key}", one, self.trace.inside[name, key]
+                for key, inner in value.items():
+                    yield f"{name}.{key}", inner, self.trace.inside[name, key]
             else:
                 yield name, value, self._reason(name)
         for name in self.event.keys() - self.trace.parts.keys() - {"properties"}:

@@ -64,9 +64,11 @@ def _show_pair(console: Console, number: int, pair: Pair) -> None:
     head = Text(f"{number}. {visible(pair.stream)} ", "bold")
     console.print(head + Text(visible(pair.head), _STYLES[pair.fate]))
     table = _table("record", "PostHog", "why")
-    for one in pair.added:
+    for added in pair.added:
         table.add_row(
-            Text("+"), _cell(one.event["event"], one.event["properties"]), Text(one.why, "italic")
+            Text("+"),
+            _cell(added.event["event"], added.event["properties"]),
+            Text(added.why, "italic"),
         )
     for line in pair.lines():
         style = "dim" if line.name is None else ""

@@ -23,7 +23,7 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        f"\\u{ord(one):04x}" if unicodedata.category(one) in _ACTING else one for one in text
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in _ACTING else char for char in text
     )
 
 
@@ -64,9 +64,9 @@ def _pair_as_json(pair: Pair) -> Json:
         "is_sent": pair.is_sent,
         "record": pair.record,
         "event": pair.event,
-        "added": [{"event": one.event, "why": one.why} for one in pair.added],
+        "added": [{"event": added.event, "why": added.why} for added in pair.added],
         "why": [
-            {"source": one.source or None, "property": one.name, "rule": one.why}
-            for one in pair.lines()
+            {"source": line.source or None, "property": line.name, "rule": line.why}
+            for line in pair.lines()
         ],
     }

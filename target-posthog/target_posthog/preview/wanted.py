@@ -57,7 +57,7 @@ def _texts(
     record: Json, trace: Trace, fields: tuple[str, ...], event: Json | None, part: str
 ) -> set[str | None]:
     values = [record.get(trace.path_of(name)) for name in fields]
-    return {stored_id(one) for one in values} | ({event[part]} if event else set())
+    return {stored_id(value) for value in values} | ({event[part]} if event else set())
 
 
 def hour_of(given: str | None) -> str | None:

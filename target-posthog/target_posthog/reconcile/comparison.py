@@ -60,11 +60,11 @@ class Comparison:
     @cached_property
     def differences(self) -> Sequence[Compared]:
         """The cells in which both sides disagree."""
-        return [one for one in self.cells if one.differs]
+        return [compared for compared in self.cells if compared.differs]
 
     def total(self, name: str) -> int:
         """Return the sum of one of the numbers of `Compared`."""
-        return sum(getattr(one, name) for one in self.cells)
+        return sum(getattr(compared, name) for compared in self.cells)
 
 
 def compare(
@@ -86,7 +86,7 @@ def compare(
         compared = [_compared(cell, *pair) for cell, pair in zip(cells, pairs, strict=True)]
         found += _with_moved(compared, sum(both.superseded for both, _ in pairs))
     unsent = Counter(rejected)
-    return Comparison([_with_replayed(one, unsent) for one in sorted(found, key=_cell_of)])
+    return Comparison([_with_replayed(cell, unsent) for cell in sorted(found, key=_cell_of)])
 
 
 def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
@@ -108,12 +108,12 @@ def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compa
         superseded: of how many of these events the book has an older version.
     """
     lacking = leaving = min(
-        superseded, sum(one.missing for one in compared), sum(one.extra for one in compared)
+        superseded, sum(row.missing for row in compared), sum(row.extra for row in compared)
     )
-    for one in compared:
-        came, went = min(one.extra, leaving), min(one.missing, lacking)
+    for row in compared:
+        came, went = min(row.extra, leaving), min(row.missing, lacking)
         leaving, lacking = leaving - came, lacking - went
-        yield replace(one, missing=one.missing - went, extra=one.extra - came, moved=came + went)
+        yield replace(row, missing=row.missing - went, extra=row.extra - came, moved=came + went)
 
 
 def _with_replayed(compared: Compared, unsent: Counter[str]) -> Compared:

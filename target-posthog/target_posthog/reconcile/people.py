@@ -38,7 +38,9 @@ class People:
 
 def ids_of(links: Iterable[Link]) -> list[str]:
     """Return every id of some links, once."""
-    return list(dict.fromkeys(one for link in links for one in (link.user_id, link.device_id)))
+    return list(
+        dict.fromkeys(person for link in links for person in (link.user_id, link.device_id))
+    )
 
 
 def people_among(links: Sequence[Link], person_of: Mapping[str, str]) -> People:

@@ -64,7 +64,7 @@ class Reconciliation:
         self._sleep = sleep
         have_hours = wanted.uploaded is not None
         self._booked = booked_cells(book.kinds(), wanted.scope, have_hours=have_hours)
-        lines = self.lines = [one for one in book.lines() if self._is_wanted(one)]
+        lines = self.lines = [line for line in book.lines() if self._is_wanted(line)]
         self._rejected = rejected_by_hour(lines, have_hours=have_hours)
         self._surveys = surveys_of(api, wanted, self._booked)
         self._links = owned_devices(ledger, wanted.people)
@@ -112,7 +112,7 @@ class Reconciliation:
         person_of: dict[str, str] = {}
         for start in range(0, len(ids), _IDS):
             rows = self._api.rows(people_of(ids[start : start + _IDS]))
-            person_of |= {one: person for one, person in rows}  # noqa: C416 - rows are lists
+            person_of |= {known: person for known, person in rows}  # noqa: C416 - rows are lists
         return people_among(self._links, person_of)
 
     def _say_that_it_waits(
@@ -132,11 +132,13 @@ class Reconciliation:
         Reconciled(self._ledger).replace(
             self._wanted.scope,
             [
-                Found(*one.cell, one.held, one.held + one.unmerged, self.asked_at)
-                for one in comparison.cells
+                Found(
+                    *compared.cell, compared.held, compared.held + compared.unmerged, self.asked_at
+                )
+                for compared in comparison.cells
             ],
         )
 
 
 def _days_of_missing(comparison: Comparison) -> list[str]:
-    return sorted({one.cell.day for one in comparison.cells if one.missing})
+    return sorted({compared.cell.day for compared in comparison.cells if compared.missing})

@@ -91,7 +91,11 @@ class Result:
     @cached_property
     def stretches(self) -> list[Stretch]:
         """The hours to send again."""
-        hours = [one.cell.hour for one in self.comparison.differences if one.cell.hour]
+        hours = [
+            difference.cell.hour
+            for difference in self.comparison.differences
+            if difference.cell.hour
+        ]
         for gap in self.book.gaps:
             hours += [*hours_between(gap.first, gap.last), gap.last]
         return stretches_of(hours)
@@ -100,7 +104,7 @@ class Result:
     def commands(self) -> list[str]:
         """The commands that send them."""
         made = [command_for(stretch, self.environment) for stretch in self.stretches]
-        if any(not one.cell.hour for one in self.comparison.differences):
+        if any(not difference.cell.hour for difference in self.comparison.differences):
             made.append(command_for_streams(self.environment))
         return made
 
@@ -111,5 +115,5 @@ class Result:
         hour = compared.cell.hour
         if not hour:
             return command_for_streams(self.environment)
-        stretch = next((one for one in self.stretches if one.holds(hour)), None)
+        stretch = next((known for known in self.stretches if known.holds(hour)), None)
         return "" if stretch is None else command_for(stretch, self.environment)

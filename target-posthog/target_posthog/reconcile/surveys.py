@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("target-posthog")
 
 #: Of the counting, a line now and then. Seconds.
-_TOLD_EVERY = 10.0
+_LOG_SECONDS = 10.0
 #: What the target adds to the records: in PostHog such events look like a record's own.
 ADDED_NAMES = frozenset({"$create_alias", "$groupidentify", "$identify"})
 
@@ -74,13 +74,13 @@ class Survey:
         Raises:
             TargetPosthogError: PostHog could not be asked.
         """
-        told = time.monotonic()
+        last = time.monotonic()
         waiting = self._pages if days is None else pages_with(self._pages, days)
         waiting = list(reversed(waiting))
         while waiting:
             page = waiting.pop()
-            if time.monotonic() > told + _TOLD_EVERY:
-                told = time.monotonic()
+            if time.monotonic() > last + _LOG_SECONDS:
+                last = time.monotonic()
                 logger.info("Counting in PostHog from %s on …", page.start or "the first day")
             try:
                 self._found[page] = self._read(self._api.rows(self._query(page)))
@@ -120,8 +120,8 @@ def surveys_of(api: Asks, wanted: Wanted, booked: Mapping[Cell, Booked]) -> list
         booked: what the book says of it.
     """
     scope, uploaded = wanted.scope, wanted.uploaded
-    hourly = {cell: one for cell, one in booked.items() if cell.hour}
-    daily = {cell: one for cell, one in booked.items() if not cell.hour}
+    hourly = {cell: count for cell, count in booked.items() if cell.hour}
+    daily = {cell: count for cell, count in booked.items() if not cell.hour}
     surveys = []
     if uploaded is not None:
         surveys.append(

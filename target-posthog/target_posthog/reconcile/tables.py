@@ -33,7 +33,7 @@ def as_json(result: Result) -> str:
             "events": sorted(scope.events),
         },
         "totals": {name: comparison.total(name) for name in _NUMBERS},
-        "differences": [_row(one, result) for one in comparison.differences],
+        "differences": [_row(difference, result) for difference in comparison.differences],
         "commands": result.commands,
         "people": None if result.people is None else _people(result.people),
         "book": {
@@ -53,17 +53,17 @@ def as_csv(result: Result) -> str:
     written = io.StringIO()
     writer = csv.DictWriter(written, _COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(_row(one, result) for one in result.comparison.cells)
+    writer.writerows(_row(compared, result) for compared in result.comparison.cells)
     return written.getvalue().rstrip("\n")
 
 
-def _row(one: Compared, result: Result) -> dict[str, Any]:
+def _row(compared: Compared, result: Result) -> dict[str, Any]:
     return {
-        "hour": _hour(one.cell.hour),
-        "day": one.cell.day,
-        "event": one.cell.event,
-        **{name: getattr(one, name) for name in _NUMBERS},
-        "command": result.command_for(one) or None,
+        "hour": _hour(compared.cell.hour),
+        "day": compared.cell.day,
+        "event": compared.cell.event,
+        **{name: getattr(compared, name) for name in _NUMBERS},
+        "command": result.command_for(compared) or None,
     }
 
 

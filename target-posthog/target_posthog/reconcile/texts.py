@@ -71,10 +71,13 @@ def _differences(result: Result) -> Iterator[str]:
     yield from _rest(len(differences))
 
 
-def _row(one: Compared) -> Sequence[str]:
-    hour = f"{one.cell.hour}Z" if one.cell.hour else "-"
-    numbers = [f"{number:,}" for number in (one.booked, one.held, one.missing, one.extra)]
-    return (hour, one.cell.day, *numbers, escaped(one.cell.event))
+def _row(compared: Compared) -> Sequence[str]:
+    hour = f"{compared.cell.hour}Z" if compared.cell.hour else "-"
+    numbers = [
+        f"{number:,}"
+        for number in (compared.booked, compared.held, compared.missing, compared.extra)
+    ]
+    return (hour, compared.cell.day, *numbers, escaped(compared.cell.event))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

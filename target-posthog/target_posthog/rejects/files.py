@@ -35,9 +35,9 @@ def files_in(paths: Sequence[Path]) -> Iterable[Path]:
             inside = sorted(path.iterdir()) if path.is_dir() else [path]
         except OSError as error:
             raise unreadable(path, error) from error
-        for one in inside:
-            if one == path or (one.suffix == ".jsonl" and one.is_file()):
-                found.setdefault(one.resolve())
+        for file in inside:
+            if file == path or (file.suffix == ".jsonl" and file.is_file()):
+                found.setdefault(file.resolve())
     return found
 
 

@@ -107,7 +107,7 @@ def _recognised(event: Json) -> Link | GroupState | None:
     if isinstance(device, str):
         link = Link(user_id=person, device_id=device)
         made = (identity_event("alias", link, time), identity_event("identify", link, time))
-        return link if any(_same(event, one) for one in made) else None
+        return link if any(_same(event, other) for other in made) else None
     group = _group_of(properties)
     return group if group and _same(event, group_event(group, person, time)) else None
 

@@ -107,8 +107,8 @@ def names_chart(names: Iterable[KindSum], width: int) -> Chart:
     longest = int(0.35 * width / _CHARACTER)
     values: list[dict[str, Any]] = [
         # Two long names may begin alike.
-        {"event": _short(one.name, longest), "rank": rank, "events": one.accepted}
-        for rank, one in enumerate(names)
+        {"event": _short(counted.name, longest), "rank": rank, "events": counted.accepted}
+        for rank, counted in enumerate(names)
         if rank < _BARS
     ]
     spec = {
@@ -123,7 +123,8 @@ def names_chart(names: Iterable[KindSum], width: int) -> Chart:
                 "axis": {
                     "labelExpr": _NAME_OF_RANK,
                     "labelLimit": width // 2,
-                    "minExtent": _CHARACTER * max((len(one["event"]) for one in values), default=0),
+                    "minExtent": _CHARACTER
+                    * max((len(value["event"]) for value in values), default=0),
                     "ticks": False,
                     "labelOverlap": False,
                 },
@@ -137,8 +138,8 @@ def names_chart(names: Iterable[KindSum], width: int) -> Chart:
 def pace_chart(paces: Sequence[Pace], width: int) -> Chart:
     """Return the speed over time."""
     values = [
-        {"start": one.start, "end": _end_of(one), "speed": round(one.per_second, 2)}
-        for one in paces
+        {"start": pace.start, "end": _end_of(pace), "speed": round(pace.per_second, 2)}
+        for pace in paces
     ]
     spec = {
         **_frame(values, width, 180),

@@ -196,16 +196,20 @@ class LinesRead:
 def days_with(days: Iterable[KindSum], held: Mapping[str, Held]) -> list[Day]:
     """Return the days of the book and of PostHog, in order."""
     booked = {
-        one.name: Day(
-            one.name,
-            one.exported,
-            one.accepted,
-            one.superseded,
-            *((found.events, found.compared) if (found := held.get(one.name)) else (None, 0)),
+        counted.name: Day(
+            counted.name,
+            counted.exported,
+            counted.accepted,
+            counted.superseded,
+            *((found.events, found.compared) if (found := held.get(counted.name)) else (None, 0)),
         )
-        for one in days
+        for counted in days
     }
-    others = {day: Day(day, 0, 0, 0, one.events) for day, one in held.items() if day not in booked}
+    others = {
+        day: Day(day, 0, 0, 0, posthogs.events)
+        for day, posthogs in held.items()
+        if day not in booked
+    }
     return [day for _, day in sorted({**booked, **others}.items())]
 
 
@@ -219,7 +223,7 @@ def paces_of(written: Mapping[int, int]) -> list[Pace]:
         return []
     first, last = min(written), max(written)
     span = (last - first + 1) * 60
-    step = next((one for one in _STEPS if span <= one * _MOST_BARS), _STEPS[-1])
+    step = next((seconds for seconds in _STEPS if span <= seconds * _MOST_BARS), _STEPS[-1])
     bars: Counter[int] = Counter()
     for minute, exported in written.items():
         bars[minute * 60 // step] += exported

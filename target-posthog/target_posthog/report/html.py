@@ -49,7 +49,7 @@ def code(words: str) -> Markup:
     parts = words.split("`")
     return Markup(
         "".join(
-            f"<code>{text(one)}</code>" if at % 2 else text(one) for at, one in enumerate(parts)
+            f"<code>{text(part)}</code>" if at % 2 else text(part) for at, part in enumerate(parts)
         )
     )
 

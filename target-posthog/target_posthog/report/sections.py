@@ -121,7 +121,10 @@ def _events(figures: Figures, draw: Draw) -> Markup:
     columns = [Column("Event", is_number=False)]
     columns += map(Column, ("Exported", "Accepted", "Superseded"))
     shown = names[:MOST_NAMES]
-    rows = [(name(one.name), one.exported, one.accepted, one.superseded) for one in shown]
+    rows = [
+        (name(counted.name), counted.exported, counted.accepted, counted.superseded)
+        for counted in shown
+    ]
     rest = [element("p", f"{figures.other_names:,} more names are not shown.")]
     return joined(
         [
@@ -138,11 +141,11 @@ def _events(figures: Figures, draw: Draw) -> Markup:
 
 def _rejected(figures: Figures) -> Markup:
     rejected, files = figures.totals.rejected, figures.rejects.in_files
-    codes = sorted({*rejected, *files}, key=lambda one: (-rejected[one], one))
+    codes = sorted({*rejected, *files}, key=lambda name: (-rejected[name], name))
     if not codes:
         return _nothing("Nothing was rejected.")
     columns = [Column("Code", is_number=False), Column("In the book"), Column("In files now")]
-    rows = [(element("code", one), rejected[one], files[one]) for one in codes]
+    rows = [(element("code", reject), rejected[reject], files[reject]) for reject in codes]
     note = (
         "`target-posthog-rejects` lists them, `target-posthog-replay` sends them again. What a "
         "replay sent has left the files."
@@ -151,18 +154,18 @@ def _rejected(figures: Figures) -> Markup:
         [
             table("Rejects by code", columns, rows),
             element("p", code(note), class_="quiet"),
-            *(_code(one, figures.rejects.examples.get(one)) for one in codes),
+            *(_code(reject, figures.rejects.examples.get(reject)) for reject in codes),
         ]
     )
 
 
-def _code(one: str, example: Example | None) -> Markup:
+def _code(reject: str, example: Example | None) -> Markup:
     """Return what a code means, what to do about it, and where one of its records is."""
-    known = CODES.get(one)
+    known = CODES.get(reject)
     why = "a code of another version" if known is None else known.meaning
     parts = [
-        element("h3", element("code", one), ": ", code(why)),
-        element("p", element("b", "What to do. "), code(remedy_of(one))),
+        element("h3", element("code", reject), ": ", code(why)),
+        element("p", element("b", "What to do. "), code(remedy_of(reject))),
     ]
     if example is not None:
         event = [", event ", name(example.event)] if example.event else []

@@ -143,10 +143,10 @@ def test_the_fast_way_says_and_notes_what_the_other_does() -> None:
     schema: Json = {"properties": {"user_id": {}, "time": {}}}
     converter = Converter(conversions, "s", schema, (), lambda _, text: said.append(text))
     assert converter.fast is not None
-    unmet = list(conversions.entries.told(()))
+    unmet = list(conversions.entries.warnings(()))
     assert len(unmet) == 1
     line = json.dumps({"kind": "k", "user_id": "u", "time": "2024-01-01"}).encode()
     assert all(converter.fast.events_of([line, line]))
     (text,) = said
     assert "by default distinct_id is user_id" in text
-    assert list(conversions.entries.told(())) == []
+    assert list(conversions.entries.warnings(())) == []

@@ -64,7 +64,7 @@ def fits(row: Mapping[str, Any]) -> bool:
         and not _has_operations(row)
         and all(
             isinstance(groups, dict)
-            and all(key.strip() and isinstance(one, dict) for key, one in groups.items())
+            and all(key.strip() and isinstance(group, dict) for key, group in groups.items())
             for groups in group_properties.values()
         )
     )
@@ -93,7 +93,7 @@ def _has_operations(row: Mapping[str, Any]) -> bool:
 def _groups_of(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     groups = row.get("groups")
     for group_type, keys in groups.items() if isinstance(groups, dict) else ():
-        for one in keys if isinstance(keys, list) else [keys]:
-            key = group_key(one)
+        for given in keys if isinstance(keys, list) else [keys]:
+            key = group_key(given)
             if key is not None:
                 yield group_type, key

@@ -158,9 +158,9 @@ def note_user(
     note_left_out(trace, user, pairs, USER_PREFIX)
     state = reasons_of_renames(pairs, USER_PREFIX)
     first = {new: Reason((USER_PREFIX + old,), _FIRST_VALUE) for old, new in initial}
-    for holder, told in (updates or {}).items():
+    for holder, held in (updates or {}).items():
         reasons = {**state, **first} if holder == "$set_once" else state
-        trace.inside.update({(holder, name): reasons[name] for name in told})
+        trace.inside.update({(holder, name): reasons[name] for name in held})
 
 
 def note_operations(
@@ -173,9 +173,9 @@ def note_operations(
     for name, operation in user.items():
         if isinstance(operation, dict):
             left = operation.keys() - wanted[name].keys()
-            trace.leave_out((f"{USER_PREFIX}{name}.{one}" for one in left), SKIPPED)
-    for holder, told in (updates or {}).items():
-        trace.inside.update({(holder, name): _OPERATIONS for name in told})
+            trace.leave_out((f"{USER_PREFIX}{name}.{inner}" for inner in left), SKIPPED)
+    for holder, held in (updates or {}).items():
+        trace.inside.update({(holder, name): _OPERATIONS for name in held})
 
 
 def note_added(trace: Trace, added: Mapping[str, Any]) -> None:
