@@ -51,7 +51,7 @@ class Runtime:
     Attributes:
         preview: the file of a preview; None when events are sent.
         wire: the protocol.
-        links: whom PostHog must be told of.
+        links: decides which links PostHog must have.
         book: what became of each hour; a preview writes nothing into it.
         rejects: the rejects file.
         rate_limit: holds requests back to the agreed speed.
@@ -120,7 +120,7 @@ class Runtime:
         if ledger.is_first and not ledger.is_complete:
             logger.warning(
                 "An earlier run had another ledger than the one at `ledger_url`. Links that it "
-                "told are told again, each after its record, so that no device joins two users. "
+                "sent are sent again, each after its record, so that no device joins two users. "
                 "Keep the ledger between runs."
             )
 

@@ -210,7 +210,7 @@ SETTINGS = th.PropertiesList(
         default="sqlite:///target-posthog.db",
         title="Ledger",
         description="SQLAlchemy URL of the database that remembers which devices were joined and "
-        "which groups were told: SQLite, or PostgreSQL for several workers. Keep it as long as the "
+        "which groups were sent: SQLite, or PostgreSQL for several workers. Keep it as long as the "
         "state.",
     ),
     th.Property(

@@ -129,7 +129,7 @@ def api_key_of(settings: Settings) -> str:
     """Return the project token.
 
     Raises:
-        FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
+        FixConfiguration: it is missing, or is not one; the error has the reason, and not the value.
     """
     if not settings.api_key and settings.preview_path:
         return _PREVIEW_KEY

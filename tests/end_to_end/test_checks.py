@@ -77,6 +77,6 @@ def test_an_estimate_goes_from_one_plugin_to_the_other(
     weighed = project.meltano("invoke", "tap-amplitude:estimate").checked()
     (tmp_path / "estimate.json").write_text(weighed.stdout)
     told = project.meltano("invoke", "target-posthog:estimate", "estimate.json").checked()
-    assert "(72 hours), told by 24 sample hours of http://127.0.0.1" in told.stdout
+    assert "(72 hours), estimated from 24 sample hours of http://127.0.0.1" in told.stdout
     assert "at most 2,500 events per second" in told.stdout
     assert len(amplitude.requests) == 24

@@ -96,7 +96,7 @@ def disk_findings(places: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
     """Yield how much room each disk has.
 
     Args:
-        places: what is written, and where; places on one disk are told together.
+        places: what is written, and where; places on one disk are reported together.
     """
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, path in places:

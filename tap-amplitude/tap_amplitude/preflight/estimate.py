@@ -1,4 +1,4 @@
-"""What an export weighs, told by a few of its hours: for `target-posthog-estimate`, or anybody.
+"""What an export weighs, by a few of its hours: for `target-posthog-estimate`, or anybody.
 
 Of exported files, the listing tells what all of them weigh, and one file of each sample hour how
 many events that is.

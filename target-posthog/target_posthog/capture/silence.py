@@ -1,4 +1,4 @@
-"""How long PostHog has been silent: told now and then, and not held against the time left."""
+"""How long PostHog has been silent: logged now and then, and not held against the time left."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("target-posthog")
 
-#: The first silence that is told; then each that is twice as long as the one told before. Seconds.
+#: The first silence that is logged; then each that is twice as long as the last. Seconds.
 _TOLD_FROM = 30.0
 #: How often the thread looks. Seconds.
 _TICK = 5.0

@@ -1,4 +1,4 @@
-"""The SDK's stream maps and flattening, whose failures are told as the user's mistakes.
+"""The SDK's stream maps and flattening, whose failures are reported as the user's mistakes.
 
 Where they come from the SDK raises whatever Python does, with the values of records in it. Here it
 is one sentence: stream, property and reason, without a value and without the expression.
@@ -107,7 +107,7 @@ class CheckedMapper(PluginMapper):
 
 
 def _guard(stream_map: StreamMap, stream: str) -> None:
-    """Have the failures of a map told as what they are."""
+    """Report the failures of a map as what they are."""
     if isinstance(stream_map, CustomStreamMap) and "_eval" not in vars(stream_map):
         stream_map._eval = partial(_evaluated, stream_map._eval, stream)  # type: ignore[method-assign] # noqa: SLF001 - the one place that knows the property
     if stream_map.flattening_enabled and "flatten_record" not in vars(stream_map):

@@ -46,7 +46,7 @@ def problem_of(place: str) -> str | None:
 def keep_drivers_quiet() -> None:
     """Keep requests and signed headers out of the log, whatever its level.
 
-    What fails comes back as an exception, and is told in the plugin's words.
+    What fails comes back as an exception, for the plugin to report in its words.
     """
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -59,7 +59,7 @@ def as_json(weights: Weights, estimate: Estimate, request: str) -> dict[str, Any
 def _head(weights: Weights) -> str:
     by = "hours of the book" if weights.source == "book" else f"sample hours of {weights.place}"
     return (
-        f"{weights.first} to {weights.end} ({weights.hours:,} hours), told by "
+        f"{weights.first} to {weights.end} ({weights.hours:,} hours), estimated from "
         f"{len(weights.samples):,} {by}."
     )
 

@@ -23,7 +23,7 @@ class MappedGroup:
     Attributes:
         group_type: such as `company`.
         key: which group it is.
-        properties: what PostHog is told about the group, or nothing.
+        properties: what is set on the group, or nothing.
     """
 
     group_type: str
@@ -32,7 +32,7 @@ class MappedGroup:
 
     @cached_property
     def picked(self) -> Picker:
-        """Gives what a record tells PostHog about the group."""
+        """Gives what a record sets on the group."""
         return picker(self.properties)
 
 

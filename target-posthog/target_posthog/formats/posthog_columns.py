@@ -115,7 +115,7 @@ def in_lower_case(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _place_person(properties: Json, columns: Mapping[str, Any]) -> None:
-    """Put what is told of the person where PostHog takes it from.
+    """Put the properties of the person where PostHog takes it from.
 
     What the event itself set goes before what the person had at the time.
     """
@@ -145,7 +145,7 @@ def _of_source(columns: Mapping[str, Any], *, has_chain: bool) -> Json:
         # The same elements in another form.
         found.pop("elements", None)
     if isinstance(found.get("person"), dict):
-        # Its properties are told of the person, under names by which they can be left out.
+        # Its properties are set on the person, under names by which they can be left out.
         found["person"] = {k: inner for k, inner in found["person"].items() if k != "properties"}
     return {name: value for name, value in found.items() if not _says_nothing(value)}
 

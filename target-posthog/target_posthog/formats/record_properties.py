@@ -1,4 +1,4 @@
-"""The properties of an event of another tap: what the mapping picks, and what PostHog is told."""
+"""The properties of an event of another tap: what is picked, and what updates people."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def note_group_event(
     why = dict.fromkeys(properties, Reason(NO_FIELD, _EVERY)) | {
         "$group_type": Reason(NO_FIELD, "`streams`: groups"),
         "$group_key": Reason(_fields_of(first.mapped.key, record), "`streams`: groups"),
-        "$group_set": Reason(NO_FIELD, "told of the group"),
+        "$group_set": Reason(NO_FIELD, "set on the group"),
     }
     trace.properties = why
     note_groups(trace, record, others)
@@ -140,7 +140,7 @@ def note_groups(trace: Trace, record: Mapping[str, Any], groups: Sequence[Group]
     """Note which fields tell of groups."""
     for group in groups:
         for reason in _picked(group.mapped.properties, record, "groups").values():
-            trace.beside.update(dict.fromkeys(reason.sources, "told of its group"))
+            trace.beside.update(dict.fromkeys(reason.sources, "set on its group"))
 
 
 def note_the_rest(trace: Trace, mapping: StreamMapping, record: Mapping[str, Any]) -> None:
@@ -167,7 +167,7 @@ def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json)
     of_person = (why[name] for name in _OF_PERSON if name in why)
     sources = [source for reason in (*of_person, *inside.values()) for source in reason.sources]
     held_back = Reason(
-        tuple(dict.fromkeys(sources)), "`user_properties`: not told of the person as it is"
+        tuple(dict.fromkeys(sources)), "`user_properties`: not set on the person as it is"
     )
     renamed = _renamed(before, names)
     trace.properties = {
@@ -205,7 +205,7 @@ def _after(name: str, renamed: Mapping[str, str], why: Reasons, other: Reason) -
 
 
 _OF_PERSON = ("$set", "$set_once", "$unset")
-#: What PostHog is told of people and groups by properties.
+#: The properties that update people and groups.
 _HOLDERS = frozenset({"$set", "$set_once", "$groups", "$group_set"})
 
 

@@ -31,7 +31,7 @@ MERGE_NAMES = frozenset({"$create_alias", "$merge_dangerously"})
 #: `invalid_event_when_process_person_profile_is_false`).
 NEED_A_PERSON = frozenset({"$groupidentify", "$identify", *MERGE_NAMES})
 
-#: Names that only this migration writes: fields of the row by which the event's person is told.
+#: Names that only this migration writes: fields of the row that name the event's person.
 OWN_NAMES: Mapping[str, str] = {
     "$amplitude_device_id": "device_id",
     "$amplitude_user_id": "user_id",

@@ -1,4 +1,4 @@
-"""What PostHog was told of a migration, and what it wants to be told. Pure."""
+"""How a migration is flagged, and how fast it goes: what PostHog wants to know. Pure."""
 
 from __future__ import annotations
 

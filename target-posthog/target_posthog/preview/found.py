@@ -82,4 +82,4 @@ class Found:
 def _why(item: OutgoingEvent) -> str:
     if item.link is not None:
         return "the first user seen on this device: the device is joined to it"
-    return "the group's properties are new: the group is told of them"
+    return "the group's properties are new: they are set on the group"

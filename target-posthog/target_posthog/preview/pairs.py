@@ -27,10 +27,10 @@ _OPENED = ("$set", "$set_once", "$unset", "$groups", "$group_set")
 #: What is left of properties when the ledger or a newer row speaks against them.
 _LATER = {
     "user_properties": Reason(
-        ("user_properties",), "a newer row told the person's state before: kept on the event"
+        ("user_properties",), "a newer row has set the person's state: kept on the event"
     ),
     "group_properties": Reason(
-        ("group_properties",), "a newer row told the group's state before: kept on the event"
+        ("group_properties",), "a newer row has set the group's state: kept on the event"
     ),
     "not_joined_id": Reason(NO_FIELD, "the two ids are two users': not joined"),
 }

@@ -47,7 +47,7 @@ def personal_key_of(given: str) -> str:
         given: `personal_api_key`; empty when it is not set.
 
     Raises:
-        FixConfiguration: it is missing, or is not one; the reason is told, the value is not shown.
+        FixConfiguration: it is missing, or is not one; the error has the reason, and not the value.
     """
     if not given.strip():
         raise FixConfiguration("`personal_api_key` is not set.", _MAKE_KEY)

@@ -193,8 +193,12 @@ def _skipped(figures: Figures) -> Markup:
 def _people(figures: Figures) -> Markup:
     people, totals = figures.people, figures.totals
     rows = [
-        ("Devices joined", people.joined, "PostHog was told whose they are"),
-        ("Devices not joined yet", people.claimed, "their user is known; PostHog was not told yet"),
+        ("Devices joined", people.joined, "PostHog knows whose they are"),
+        (
+            "Devices not joined yet",
+            people.claimed,
+            "their user is known; the link is not accepted yet",
+        ),
         ("Shared devices", people.shared, "used by further users; they stay with their first"),
         ("Further users", people.further_users, "of shared devices, not joined to them"),
         ("Group updates", totals.groups, "sent beside the records"),

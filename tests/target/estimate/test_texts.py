@@ -114,7 +114,7 @@ def test_the_table_is_aligned_and_the_request_follows() -> None:
     found, request = made()
     text = as_text(WEIGHTS, found, settings_of(**CONFIG), speed_is_measured=False, request=request)
     head, _, *lines = text.splitlines()
-    assert head.endswith("(8,760 hours), told by 3 sample hours of https://amplitude.com.")
+    assert head.endswith("(8,760 hours), estimated from 3 sample hours of https://amplitude.com.")
     table = lines[: lines.index("")]
     assert [line[:23].strip() for line in table] == [
         "events",

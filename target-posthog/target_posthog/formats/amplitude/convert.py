@@ -211,7 +211,7 @@ class Amplitude:
         return properties
 
     def _added(self, row: Mapping[str, Any], timestamp: str, *, personal: bool) -> Json:
-        """Return what PostHog is told of the event's session, groups and person."""
+        """Return the properties of the event's session, groups and person."""
         added: Json = {}
         if self.fields.has_sessions:
             session = session_uuid(row, timestamp)

@@ -37,21 +37,21 @@ if TYPE_CHECKING:
 #: of, and why.
 MISPLACED: dict[str, Reason] = {
     "event_properties": Reason(("event_properties",), "no object: kept as it is"),
-    "user_properties": Reason(("user_properties",), "not told of the person: kept on the event"),
+    "user_properties": Reason(("user_properties",), "not set on the person: kept on the event"),
     "group_properties": Reason(("group_properties",), "not all of it tells of a group: kept"),
     "event_time": Reason(("event_time",), "not the event's time: kept"),
     "$amplitude_uuid": Reason(("uuid",), "no uuid: kept as it is"),
     "$amplitude_event_type": Reason(("event_type",), "the event was renamed: its name is kept"),
 }
 _USER = ("user_properties",)
-#: What is told of the event beside what the row holds.
+#: What is said of the event beside what the row holds.
 _ADDED = {
     "$session_id": Reason(
         ("session_id", "device_id"), "a UUIDv7 of the session's start and the device"
     ),
     "$groups": Reason(("groups",), "the first key of each group type"),
-    "$set": Reason(_USER, "told of the person, unless a newer row was told before"),
-    "$set_once": Reason(_USER, "told of the person, unless it is known already"),
+    "$set": Reason(_USER, "set on the person, unless a newer row has set it"),
+    "$set_once": Reason(_USER, "set on the person, unless it is known already"),
     "$unset": Reason(_USER, "taken from the person"),
     "$process_person_profile": Reason(NO_FIELD, "`person_profiles`: the event makes no person"),
 }
@@ -145,14 +145,14 @@ def note_user(
     initial: Iterable[tuple[str, str]],
     updates: Mapping[str, Json] | None,
 ) -> None:
-    """Note what is told of the person, and which of the user's properties are left out.
+    """Note what is set on the person, and which of the user's properties are left out.
 
     Args:
         trace: takes the notes.
         user: the row's user properties.
         renames: what becomes of their names.
         initial: names of first values, and PostHog's for them.
-        updates: `$set` and `$set_once`; None when the person is told nothing.
+        updates: `$set` and `$set_once`; None when nothing is set on the person.
     """
     pairs = [(name, name) for name in user] if renames is None else renames
     note_left_out(trace, user, pairs, USER_PREFIX)
@@ -179,11 +179,11 @@ def note_operations(
 
 
 def note_added(trace: Trace, added: Mapping[str, Any]) -> None:
-    """Note what PostHog is told of the event's session, groups and person, and the marks.
+    """Note what is added of the event's session, groups and person, and the marks.
 
     Args:
         trace: takes the notes.
-        added: what is told.
+        added: these properties.
     """
     trace.properties.update({name: _ADDED[name] for name in added})
     for group_type in added.get("$groups", ()):
