@@ -213,7 +213,8 @@ SETTINGS = th.PropertiesList(
 SECRETS = frozenset({"api_key", "secret_key"})
 
 
-@dataclass(frozen=True)
+# What is shown of it, as in a traceback, must hold no key and no password of an address.
+@dataclass(frozen=True, repr=False)
 class Settings:
     """The settings in the types that the tap works with; valid once `problems` found nothing.
 

@@ -304,7 +304,8 @@ SETTINGS = th.PropertiesList(
 ).to_dict()
 
 
-@dataclass(frozen=True)
+# What is shown of it, as in a traceback, must hold no key and no password of an address.
+@dataclass(frozen=True, repr=False)
 class Settings:
     """The settings in the types that the target works with; valid once `validation` has no problem.
 

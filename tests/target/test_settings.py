@@ -267,6 +267,12 @@ def test_a_refused_value_is_never_shown(name: str, value: object) -> None:
     assert "hush" not in " ".join(problems)
 
 
+def test_settings_in_a_traceback_show_nothing_of_their_values() -> None:
+    """Keys, and passwords in addresses."""
+    settings = Settings.read(checked(api_key="phc_hidden", ledger_url="postgresql://me:hidden@h/d"))
+    assert "hidden" not in f"{settings} {settings!r}"
+
+
 def test_problems_can_be_asked_for_without_a_stop() -> None:
     """`--about` and tests of other tools do so."""
     problems = checked_config({"api_key": "phx_x"}, SETTINGS, raise_errors=False)

@@ -57,6 +57,13 @@ def of_project(api: AmplitudeExportApi, folder: Path, **more: Any) -> Settings:
     )
 
 
+def test_settings_in_a_traceback_show_nothing_of_their_values() -> None:
+    """Keys, and passwords in addresses."""
+    config = {"api_key": "hidden", "secret_key": "hidden", "api_url": "https://me:hidden@h.example"}
+    settings = settings_of({**config, "start_date": "2024-01-01"})
+    assert "hidden" not in f"{settings} {settings!r}"
+
+
 def test_a_range_is_told_by_one_request_for_each_sample(
     api: AmplitudeExportApi, tmp_path: Path
 ) -> None:
