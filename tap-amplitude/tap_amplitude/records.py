@@ -9,14 +9,13 @@ it. Any other line is taken apart by `object_cutter`.
 
 from __future__ import annotations
 
-import json
-import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
+from tap_amplitude.common.derived_uuids import row_uuid
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.times import to_rfc3339
 
@@ -34,10 +33,6 @@ TIME_FIELDS = (
     "processed_time",
     "user_creation_time",
 )
-
-#: Namespace of the ids of rows that have none, the same as the target's: whichever of the two
-#: gives a row its id, it is the same id. Never change it.
-UUID_NAMESPACE = uuid.UUID("440d484f-b305-4763-8122-2f7d5801fca7")
 
 _decode = msgspec.json.Decoder().decode
 _dumps = orjson.dumps
@@ -129,30 +124,6 @@ def _complete(row: dict[str, Any]) -> int:
     if identifier is None or (isinstance(identifier, str) and not identifier.strip()):
         row["uuid"] = row_uuid(row)
     return odd_times
-
-
-def row_uuid(record: dict[str, Any]) -> str:
-    """Return an id for a row without a `uuid`, the same in every export of it.
-
-    Args:
-        record: The row, its times in their final form.
-
-    Returns:
-        A UUIDv5 of what identifies the row at Amplitude, (`app`, `device_id` or `user_id`,
-        `$insert_id`), or of the whole row when it has no `$insert_id`.
-    """
-    sender, insert_id = record.get("device_id") or record.get("user_id"), record.get("$insert_id")
-    identity: list[Any] = [record.get("app"), sender, insert_id]
-    if not sender or not insert_id:
-        identity = [
-            {
-                name: value
-                for name, value in record.items()
-                if name != "uuid" and not name.startswith("_sdc_")
-            }
-        ]
-    canonical = json.dumps(["event", *identity], sort_keys=True, separators=(",", ":"))
-    return str(uuid.uuid5(UUID_NAMESPACE, canonical))
 
 
 def _normalise_times(row: dict[str, Any]) -> int:

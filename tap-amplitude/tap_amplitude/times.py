@@ -7,17 +7,12 @@ RFC 3339.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
+
+from tap_amplitude.common.moments import moment_in
 
 _USUAL_LENGTH = len("2023-01-01 19:02:52.749000")
 _fromisoformat = datetime.fromisoformat
-_PATTERN = re.compile(
-    r"\s*(?P<date>\d{4}-\d{2}-\d{2})"
-    r"(?:[ Tt](?P<time>\d{2}:\d{2}(?::\d{2})?)(?:[.,](?P<fraction>\d+))?"
-    r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?\s*",
-    re.ASCII,
-)
 
 
 def parse(text: str) -> datetime | None:
@@ -29,29 +24,8 @@ def parse(text: str) -> datetime | None:
     Returns:
         The moment in UTC, rounded to microseconds, or None when the text is no time.
     """
-    match = _PATTERN.fullmatch(text)
-    if match is None:
-        return None
-    digits = (match["fraction"] or "").ljust(7, "0")
-    clock = (match["time"] or "00:00").ljust(8, "#").replace("###", ":00")
-    try:
-        moment = datetime.fromisoformat(f"{match['date']}T{clock}.{digits[:6]}")
-        moment += timedelta(microseconds=digits[6] >= "5") - _offset(match["zone"])
-    except (ValueError, OverflowError):  # 30 February; a zone that leaves year 1 or 9999
-        return None
-    return moment.replace(tzinfo=timezone.utc)
-
-
-def _offset(zone: str | None) -> timedelta:
-    """Return how far a zone such as `+05:30`, `-0800` or `Z` is ahead of UTC."""
-    if not zone or zone[0] not in "+-":
-        return timedelta()
-    digits = zone[1:].replace(":", "").ljust(4, "0")
-    hours, minutes = int(digits[:2]), int(digits[2:])
-    if minutes > 59 or hours > 23:  # noqa: PLR2004 - a clock
-        raise ValueError(zone)
-    ahead = timedelta(hours=hours, minutes=minutes)
-    return -ahead if zone[0] == "-" else ahead
+    moment = moment_in(text)
+    return None if moment is None else moment.replace(tzinfo=timezone.utc)
 
 
 def to_rfc3339(text: str) -> str | None:
@@ -71,7 +45,5 @@ def to_rfc3339(text: str) -> str | None:
             is_utc = False
         if is_utc:
             return f"{text[:10]}T{text[11:]}Z"
-    parsed = parse(text)
-    if parsed is None:
-        return None
-    return parsed.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    moment = moment_in(text)
+    return None if moment is None else moment.isoformat(timespec="microseconds") + "Z"

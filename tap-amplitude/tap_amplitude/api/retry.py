@@ -1,4 +1,8 @@
-"""Trying again: when, for how long, and what to say when it is over."""
+"""Trying again: when, for how long, and what to say when it is over.
+
+The target's `capture/retries` is no twin of it: there the time begins with the first try, here with
+the first failure, as a large download may have been under way before.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Trying again what may work later: growing waits with jitter, within a time."""
+"""Trying again what may work later: growing waits with jitter, within a time.
+
+The tap's `api/retry` is no twin of it: there the time begins with the first failure, as a download
+may take long; here with the first try, and another thread can end it.
+"""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from target_posthog.common.derived_uuids import NAMESPACE
 from target_posthog.formats.selectors import Source
-from target_posthog.posthog.uuids import NAMESPACE, canonical_uuid
+from target_posthog.posthog.uuids import canonical_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -11,12 +11,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from target_posthog.cache import Recent
+from target_posthog.common.derived_uuids import canonical_json
 from target_posthog.identity.ledger import GroupKey, Ledger, Owner
 from target_posthog.identity.observations import DerivedEvent, DerivedEvents, Observation
 from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
-from target_posthog.posthog.uuids import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

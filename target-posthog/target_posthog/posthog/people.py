@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.common.derived_uuids import derived_uuid
 from target_posthog.model import Json, Link, Rejected, Source
 from target_posthog.posthog.library import marks_of
-from target_posthog.posthog.uuids import derived_uuid
 
 if TYPE_CHECKING:
     from target_posthog.settings import IdentityEvents

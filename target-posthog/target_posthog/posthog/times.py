@@ -11,18 +11,11 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
 from target_posthog.cache import Memo
+from target_posthog.common.moments import moment_in
 
 #: PostHog's database holds no earlier time (clickhouse.com, docs, DateTime64). Programs write
 #: `0001-01-01` for none.
 _FIRST = "1900"
-#: The same times as `tap-amplitude` reads: a row from a file and its RECORD are one event.
-_TIME = re.compile(
-    r"\s*(?P<day>\d{4}-\d\d-\d\d)"
-    r"(?:[ Tt](?P<clock>\d\d:\d\d)(?P<seconds>:\d\d)?(?:[.,](?P<fraction>\d+))?"
-    r"\s*(?P<zone>[Zz]|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?\s*",
-    re.ASCII,
-)
-_LARGEST_OFFSET = timedelta(hours=24)
 
 
 def to_rfc3339(value: object) -> str | None:
@@ -43,17 +36,8 @@ def to_rfc3339(value: object) -> str | None:
             digits = fraction[1:_FRACTION]
             if fraction[0] == "." and digits.isdecimal() and digits.isascii():
                 return f"{second}.{digits}Z"
-    match = _TIME.fullmatch(value)
-    if match is None:
-        return None
-    digits = (match["fraction"] or "").ljust(_FRACTION, "0")
-    clock = (match["clock"] or "00:00") + (match["seconds"] or ":00")
-    try:
-        moment = datetime.fromisoformat(f"{match['day']}T{clock}.{digits[:6]}")
-        moment += timedelta(microseconds=digits[6] >= "5") - _offset(match["zone"])
-    except (ValueError, OverflowError):  # 30 February; a zone that leaves year 1 or 9999
-        return None
-    return to_text(moment)
+    moment = moment_in(value)
+    return None if moment is None else to_text(moment)
 
 
 def to_text(moment: datetime) -> str:
@@ -133,17 +117,6 @@ def _usual_second(text: str) -> str | None:
         return None
     _SECONDS.remember(text, second)
     return second
-
-
-def _offset(zone: str | None) -> timedelta:
-    """Return how far a zone such as `+05:30`, `-0800` or `Z` is ahead of UTC."""
-    if zone is None or zone[0] not in "+-":
-        return timedelta()
-    digits = zone[1:].replace(":", "").ljust(4, "0")
-    size = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    if size >= _LARGEST_OFFSET or int(digits[2:]) > 59:  # noqa: PLR2004 - minutes of an hour
-        raise ValueError(zone)
-    return -size if zone[0] == "-" else size
 
 
 _NUMBER = re.compile(r"\s*(\d{10,19})(?:\.(\d+))?\s*", re.ASCII)

@@ -1,21 +1,13 @@
-"""Uuids of events: in canonical form, or made only from what identifies the event. Pure.
-
-PostHog keeps one of two events only when uuid, name, distinct_id and day are all the same
-(posthog/models/event/sql.py), so a second run must find the same uuid for the same record.
-"""
+"""Uuids in their canonical form; `common.derived_uuids` makes those that a record lacks. Pure."""
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-#: The namespace of every uuid that this project makes. Changing it would double events.
-NAMESPACE = uuid.UUID("440d484f-b305-4763-8122-2f7d5801fca7")
 
 #: The canonical form, and what gives it of any uuid in it.
 _CANONICAL = b"00000000-0000-0000-0000-000000000000"
@@ -41,13 +33,3 @@ def canonical_uuids(values: Sequence[str | None]) -> Sequence[str | None]:
     if zeros == _CANONICAL * len(texts) and set(map(len, texts)) == {len(_CANONICAL)}:
         return texts
     return list(map(canonical_uuid, values))
-
-
-def derived_uuid(kind: str, *parts: Any) -> str:
-    """Return the UUIDv5 of a kind of event and the parts that identify it."""
-    return str(uuid.uuid5(NAMESPACE, canonical_json([kind, *parts])))
-
-
-def canonical_json(value: Any) -> str:
-    """Return JSON that is the same for equal values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))

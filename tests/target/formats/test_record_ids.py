@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from target_posthog.common.derived_uuids import NAMESPACE
 from target_posthog.formats.record_ids import canonical, uuid_of_record, uuid_of_value
 from target_posthog.json_codec import loads
-from target_posthog.posthog.uuids import NAMESPACE
 from tests.support.examples import examples
 from tests.target.test_any_input import VALUES
 

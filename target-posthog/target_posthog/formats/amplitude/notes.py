@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.common.derived_uuids import identity_fields
 from target_posthog.formats.amplitude import values
-from target_posthog.formats.amplitude.event_ids import identity_fields
 from target_posthog.formats.amplitude.fields import EVENT_PREFIX, FIELDS, USER_PREFIX, Platform
 from target_posthog.formats.amplitude.times import source_of_time
 from target_posthog.formats.trace import (

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tap_amplitude.records import Row
+from target_posthog.common.derived_uuids import NAMESPACE, canonical_json, derived_uuid
 from target_posthog.formats.amplitude.event_ids import event_uuid
-from target_posthog.posthog.uuids import NAMESPACE, canonical_json, canonical_uuid, derived_uuid
+from target_posthog.posthog.uuids import canonical_uuid
 from tests.support.reading import read_row
 
 ROW: dict[str, Any] = {
