@@ -8,8 +8,10 @@ import pytest
 
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.converter import Conversions, Converter
+from target_posthog.model import Skipped
 from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config
+from tests.support.target_settings import settings_of
 
 if TYPE_CHECKING:
     from tests.support.singer import Json
@@ -29,3 +31,26 @@ def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has(
     told = str(caught.value)
     assert "`streams`, orders: the stream orders has no field for distinct_id (buyer)." in told
     assert "It has created_at, id, total. A constant is written {value: …}." in told
+
+
+@pytest.mark.parametrize(
+    ("source_format", "record"),
+    [
+        ("fields", {"user_id": "u1", "time": "2024-01-01"}),
+        ("posthog", {"event": "orders", "distinct_id": "u1", "timestamp": "2024-01-01"}),
+        ("amplitude", {"event_type": "orders", "user_id": "u1", "event_time": "2024-01-01"}),
+    ],
+)
+def test_the_new_name_of_an_event_that_is_left_out_is_not_said_to_meet_nothing(
+    source_format: str, record: Json
+) -> None:
+    """Its event came, in any format."""
+    settings = settings_of(
+        source_format=source_format,
+        event_names=[{"from": "orders", "to": "Ordered"}],
+        skip_events=["ord*"],
+    )
+    conversions = Conversions(settings)
+    converter = Converter(conversions, "orders", {}, (), lambda *_: None)
+    assert converter.convert(record) == Skipped("skip_events")
+    assert list(conversions.entries.warnings(())) == []
