@@ -17,7 +17,7 @@ def main() -> None:
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from target_posthog.cli import run  # noqa: PLC0415 - see above
-    from target_posthog.summary import Summary  # noqa: PLC0415
+    from target_posthog.progress.summary import Summary  # noqa: PLC0415
     from target_posthog.target import TargetPosthog  # noqa: PLC0415
 
     gc.freeze()

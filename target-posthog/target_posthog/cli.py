@@ -28,7 +28,7 @@ from target_posthog.errors import (
 )
 
 if TYPE_CHECKING:
-    from target_posthog.summary import Summary
+    from target_posthog.progress.summary import Summary
 
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0

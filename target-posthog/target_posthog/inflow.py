@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.delivery.state_writer import StateWriter
 from target_posthog.errors import TargetPosthogError
 from target_posthog.input.tap_end import tells_of_an_earlier_run
-from target_posthog.waiting import CONVERSION, POSTHOG, TAP
+from target_posthog.progress.waiting import CONVERSION, POSTHOG, TAP
 from target_posthog.workers.block_taker import BlockTaker
 from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.ordered_intake import OrderedIntake

@@ -7,17 +7,17 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.bar import Bar
-from target_posthog.end_of_run import block_of, next_step
-from target_posthog.progress import Progress
-from target_posthog.speed import Speed
-from target_posthog.waiting import POSTHOG, Waits
+from target_posthog.progress.bar import Bar
+from target_posthog.progress.counts import Progress
+from target_posthog.progress.end_of_run import block_of, next_step
+from target_posthog.progress.speed import Speed
+from target_posthog.progress.waiting import POSTHOG, Waits
 
 if TYPE_CHECKING:
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.model import Json
+    from target_posthog.progress.summary import Summary
     from target_posthog.runtime import Runtime
-    from target_posthog.summary import Summary
 
 logger = logging.getLogger("target-posthog")
 

@@ -23,12 +23,12 @@ from target_posthog.input.record_blocks import RecordBlocks
 from target_posthog.input.tap_end import early_end
 from target_posthog.model import MappedRecord, Skipped, StreamRecord
 from target_posthog.monitor import Monitor
-from target_posthog.progress import Hours
+from target_posthog.progress.counts import Hours
+from target_posthog.progress.summary import Summary
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
 from target_posthog.sinks import PosthogSink, SinkTarget
-from target_posthog.summary import Summary
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from target_posthog.formats.stream_people import PERSON_NAMES
 from target_posthog.identity import ledger
 from target_posthog.posthog.names import ACTING_NAMES
 from target_posthog.posthog.people import ILLEGAL_IDS
+from target_posthog.progress.summary import Summary
 from target_posthog.rejects import codes as rejects
-from target_posthog.summary import Summary
 from tests.support.documents import ROOT, Document, document, documents, tracked_files
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 SETTINGS = {plugin.name: settings_of(plugin) for plugin in PLUGINS}
 ALL_NAMES = SETTINGS["tap-amplitude"].keys() | SETTINGS["target-posthog"].keys()
-PREFIXES = {"TAP_AMPLITUDE_": "tap-amplitude", "TARGET_POSTHOG_": "target-posthog"}
 
 #: Words in backticks that look like settings and are something else.
 OTHER_WORDS = frozenset(

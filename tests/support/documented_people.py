@@ -13,7 +13,7 @@ from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
-from target_posthog.progress import Counts
+from target_posthog.progress.counts import Counts
 from tests.fakes.posthog_persons import PersonModel
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from tests.support.rows import uuid_of
 from tests.support.singer import Json, counts_in, records, schema, state
 
 if TYPE_CHECKING:
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 STATE = {"at": 1}
 SCALARS = st.one_of(

@@ -17,7 +17,7 @@ from target_posthog.books.counts import unit_of
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.samples import joined
 from target_posthog.books.whole import hours_between
-from target_posthog.progress import Hours
+from target_posthog.progress.counts import Hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

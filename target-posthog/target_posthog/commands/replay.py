@@ -19,10 +19,10 @@ from target_posthog.commands.options import config_option, leave_with
 from target_posthog.commands.replay_target import ReplayTarget
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.common.signals import StoppedBySignal
-from target_posthog.end_of_run import block_of
 from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.model import AddedEvent, Converted, Link, Rejected, Skipped
 from target_posthog.posthog.events import prepare
+from target_posthog.progress.end_of_run import block_of
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import (
     files_in,

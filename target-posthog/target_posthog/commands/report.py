@@ -23,12 +23,12 @@ from target_posthog.commands.rejects import RejectsFound
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import people_of
+from target_posthog.progress.summary import place_of
 from target_posthog.rejects.files import places_of
 from target_posthog.rejects.names import owner_of
 from target_posthog.report.drawing import drawn
 from target_posthog.report.figures import MOST_NAMES, Figures, LinesRead, Rejects, days_with
 from target_posthog.report.page import page_of
-from target_posthog.summary import place_of
 from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 

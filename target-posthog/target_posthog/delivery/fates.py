@@ -9,7 +9,7 @@ from target_posthog.books.counts import kind_of, unit_of, unit_of_event
 from target_posthog.delivery.kept_events import KeptEvents, fingerprints_of
 from target_posthog.delivery.reject_limit import RejectLimit
 from target_posthog.model import AddedEvent, BlockOfLines, Rejected, Skipped, whole_record
-from target_posthog.progress import Counts
+from target_posthog.progress.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

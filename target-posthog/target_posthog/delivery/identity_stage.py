@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from target_posthog.identity.observations import DerivedEvent, DerivedEvents
     from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.posthog.events import OutgoingEvent
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 
 class IdentityStage:

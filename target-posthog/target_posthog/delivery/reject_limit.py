@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from target_posthog.errors import RejectsAtTheEnd, TooManyRejects
 
 if TYPE_CHECKING:
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
     from target_posthog.rejects.writer import Rejects
 
 #: The share of rejects says nothing about the first few records.

@@ -43,11 +43,6 @@ class Intake:
         # It writes events as `/batch/` takes them.
         self._fast = converter.fast if isinstance(wire, BatchWire) else None
 
-    @property
-    def is_fast(self) -> bool:
-        """Whether there is a fast way for lines of this stream."""
-        return self._fast is not None
-
     def outcomes_of(self, lines: Sequence[bytes], latest_time: str) -> list[Outcome | None]:
         """Return what becomes of each line.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from target_posthog.progress import Hours
+    from target_posthog.progress.counts import Hours
 
 #: What taps write before their first record, in the first run, too: which stream and table version
 #: it is, and where it begins (Singer SDK, `starting_replication_value`; tap-postgres, `version`).

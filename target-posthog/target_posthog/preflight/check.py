@@ -22,8 +22,8 @@ from target_posthog.preflight.peers import (
     token_form_finding,
 )
 from target_posthog.preflight.project import project_findings
+from target_posthog.progress.summary import place_of
 from target_posthog.settings import Settings
-from target_posthog.summary import place_of
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from target_posthog.report.html import Markup, element, joined
 if TYPE_CHECKING:
     from target_posthog.preview.found import Found
     from target_posthog.preview.pairs import Pair
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 _TITLE = "Preview"
 

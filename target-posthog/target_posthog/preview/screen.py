@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from target_posthog.preview.found import Found
     from target_posthog.preview.pairs import Line, Pair
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 #: How wide it is where nobody says how wide it may be.
 _WIDTH = 128

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from target_posthog.model import Json
     from target_posthog.preview.found import Found
     from target_posthog.preview.pairs import Pair
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 #: Categories of characters that a terminal acts on, or that turn or hide the text around them.
 _ACTING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -13,7 +13,7 @@ from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.capture.silence import Stalls
-from target_posthog.progress import Counts, Progress
+from target_posthog.progress.counts import Counts, Progress
 from tests.fakes.posthog_capture import Fault
 from tests.support.deliveries import batch_of, item
 

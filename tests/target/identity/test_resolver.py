@@ -12,7 +12,7 @@ from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.observations import observations_of
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import GroupState, Link
-from target_posthog.progress import Counts
+from target_posthog.progress.counts import Counts
 from tests.support import deliveries
 from tests.support.deliveries import OLD, WIRE
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from target_posthog.progress import Counts, Hours, Progress
+from target_posthog.progress.counts import Counts, Hours, Progress
 
 
 def state(next_hour: object, until: object = "2024-01-02T00:00:00Z") -> dict[str, Any]:

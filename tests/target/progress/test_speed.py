@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.progress import Counts
-from target_posthog.speed import Speed, per_second
+from target_posthog.progress.counts import Counts
+from target_posthog.progress.speed import Speed, per_second
 
 
 def test_each_sample_tells_the_speed_since_the_one_before() -> None:

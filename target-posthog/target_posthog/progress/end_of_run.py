@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 
 def block_of(

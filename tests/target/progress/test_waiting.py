@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_posthog.waiting import AGREED_SPEED, CONVERSION, POSTHOG, TAP, Waits
+from target_posthog.progress.waiting import AGREED_SPEED, CONVERSION, POSTHOG, TAP, Waits
 
 
 @pytest.mark.parametrize(

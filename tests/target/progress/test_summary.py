@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.summary import place_of
+from target_posthog.progress.summary import place_of
 from tests.fakes.posthog_capture import Fault
 from tests.support.processes import run_target, start
 from tests.support.rows import row, rows

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from target_posthog.progress import Counts
+    from target_posthog.progress.counts import Counts
 
 #: More than a chart shows apart; then each second one is left out.
 _MOST_SAMPLES = 240

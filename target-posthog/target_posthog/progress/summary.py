@@ -21,8 +21,8 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from target_posthog.errors import FixConfiguration, RunAgain
-from target_posthog.progress import Counts
-from target_posthog.speed import per_second
+from target_posthog.progress.counts import Counts
+from target_posthog.progress.speed import per_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,8 +9,8 @@ from importlib.metadata import entry_points
 import pytest
 import yaml
 
-from target_posthog.end_of_run import block_of, command_for, next_step
-from target_posthog.progress import Counts
+from target_posthog.progress.counts import Counts
+from target_posthog.progress.end_of_run import block_of, command_for, next_step
 from tests.support.documents import ROOT
 
 DELIVERED = Counts(exported=10, accepted=10)
