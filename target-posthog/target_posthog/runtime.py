@@ -104,6 +104,7 @@ class Runtime:
             rejects=self.rejects,
             utc_now=_utc_now,
             write_book=self.book.write if self.preview is None else None,
+            run=self.book.run if self.preview is None else "",
         )
 
     def begin(self, *, goes_on: bool) -> None:

@@ -20,6 +20,7 @@ _CHANGING = (
     (re.compile(r'("time_extracted": )"[^"]*"'), r'\1"<time>"'),
     # Of the key and the address, and so of the port.
     (re.compile(r'("project": )"\w{16}'), r'\1"<project>'),
+    (re.compile(r'("run":)"[0-9a-f]{32}"'), r'\1"<run>"'),
     (re.compile(r"\b\d{8}T\d{6}Z(?:-\w+)*"), "<moment>"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "http://<server>"),
     (re.compile(r"\bv\d+\.\d+\.\d+"), "v<version>"),

@@ -218,6 +218,7 @@ def test_a_rejected_record_goes_again_as_the_same_event(
     (path,) = (tmp_path / "rejects").iterdir()
     line = json.loads(path.read_text())
     assert line.pop("reason") == "`ordered_at` is not a time that can be read, or lies before 1900."
+    assert line.pop("counted").keys() == {"run", "number", "part", "stream"}
     assert line == {
         "code": "bad_time",
         "stage": "convert",
@@ -250,7 +251,7 @@ def test_a_record_that_is_refused_later_names_its_stream_too(
     (path,) = (tmp_path / "rejects").iterdir()
     ours, theirs = (json.loads(line) for line in path.read_text().splitlines())
     assert (ours["stage"], ours["stream"]) == ("check", "shop-orders")
-    assert theirs.keys() == {"code", "stage", "reason", "record"}
+    assert theirs.keys() == {"code", "stage", "reason", "record", "counted"}
     assert capture.events == []
 
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.counts import unit_of
 from target_posthog.books.lines import Kind, Line, Unit
-from target_posthog.books.samples import joined
+from target_posthog.books.samples import joined, with_one_more
 from target_posthog.books.whole import hours_between
 from target_posthog.progress.counts import Hours
+from target_posthog.rejects.book_places import BookPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,13 +32,21 @@ class Bookkeeper:
 
     What comes is of the current epoch, which ends with each state that is noted.
 
+    Args:
+        run: what names the run; empty when nothing of it is written down, as in a preview.
+
     Attributes:
         earliest: the first export hour of the records before a state, empty before there is one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "") -> None:
+        self._run = run
+        #: How many records were rejected.
+        self._rejects = 0
         #: The lines of each epoch that is not closed, in order; the last is the current one.
         self._open: deque[dict[Unit, Line]] = deque([{}])
+        #: Which part of the run the first of them is; see `BookPlace`.
+        self._part = 0
         self._states: deque[Any] = deque()
         #: What earlier states of this run closed of hours that may go on.
         self._closed: dict[Unit, Line] = {}
@@ -62,37 +71,60 @@ class Bookkeeper:
             line = self._line(unit_of(stream, origin))
             line.sample = joined(line.sample, sample)
 
-    def skip(self, unit: Unit, rule: str) -> None:
-        """Note a record that is left out."""
-        self._line(unit).skipped[rule] += 1
+    def skip(self, unit: Unit, rule: str, check: int) -> None:
+        """Note a record that is left out.
 
-    def reject(self, unit: Unit, code: str) -> None:
-        """Note a record that never was an event."""
-        self._line(unit).rejected[code] += 1
+        Args:
+            unit: what its line is about.
+            rule: why.
+            check: see `samples.check_of`.
+        """
+        line = self._line(unit)
+        line.skipped[rule] += 1
+        line.others = with_one_more(line.others, check)
 
-    def refuse(self, unit: Unit, kind: Kind, code: str) -> None:
-        """Note an event that PostHog refused."""
-        line = self._line_with(unit, kind)
+    def reject(self, unit: Unit, code: str, check: int) -> BookPlace | None:
+        """Note a record that never was an event.
+
+        Args:
+            unit: what its line is about.
+            code: why.
+            check: see `samples.check_of`.
+
+        Returns:
+            Where it is counted, for the rejects file.
+        """
+        line = self._line(unit)
+        line.rejected[code] += 1
+        line.others = with_one_more(line.others, check)
+        return self._place(self._part + len(self._open) - 1, line, unit)
+
+    def refuse(self, unit: Unit, kind: Kind, code: str) -> BookPlace | None:
+        """Note an event that PostHog refused; return where it is counted."""
+        part, line = self._line_with(unit, kind)
         line.refused[kind] += 1
         line.rejected[code] += 1
+        place = self._place(part, line, unit)
+        return place and place._replace(day=kind.day, event=kind.event)
 
     def repeat(self, unit: Unit, kind: Kind) -> None:
         """Note an event that was left out: the very same was there."""
-        line = self._line_with(unit, kind)
+        _, line = self._line_with(unit, kind)
         line.events[kind] -= 1
         line.skipped["duplicate"] += 1
 
     def supersede(self, unit: Unit, kind: Kind) -> None:
         """Note an event of which PostHog keeps a later version."""
-        self._line_with(unit, kind).superseded[kind] += 1
+        _, line = self._line_with(unit, kind)
+        line.superseded[kind] += 1
 
     def add_link(self, unit: Unit) -> None:
         """Note that PostHog took a link that a record showed."""
-        self._lines_of(unit)[0].links += 1
+        self._lines_of(unit)[0][1].links += 1
 
     def add_group(self, unit: Unit) -> None:
         """Note that PostHog took a group update that a record showed."""
-        self._lines_of(unit)[0].groups += 1
+        self._lines_of(unit)[0][1].groups += 1
 
     def note(self, state: Any) -> None:
         """Take a state behind all that came so far."""
@@ -106,6 +138,7 @@ class Bookkeeper:
             IndexError: no state was noted.
         """
         state, closed = self._states.popleft(), self._open.popleft()
+        self._part += 1
         hours = Hours.of_state(state)
         if hours is None:
             stretch = digest_of(state)
@@ -130,6 +163,7 @@ class Bookkeeper:
         """
         closed = self._open.pop()
         self._open.append({})
+        self._part += 1
         stretch = digest_of(None)
         named = _with_stretch(closed, stretch)
         self._go_on(named, stretch)
@@ -171,14 +205,25 @@ class Bookkeeper:
             line = lines[unit] = Line()
         return line
 
-    def _line_with(self, unit: Unit, kind: Kind) -> Line:
-        """Return the first open line that has such an event without a fate."""
+    def _line_with(self, unit: Unit, kind: Kind) -> tuple[int, Line]:
+        """Return the first open line that has such an event without a fate, with its part."""
         lines = self._lines_of(unit)
-        return next((line for line in lines if line.accepted_of(kind) > 0), lines[0])
+        return next((one for one in lines if one[1].accepted_of(kind) > 0), lines[0])
 
-    def _lines_of(self, unit: Unit) -> list[Line]:
-        """Return the open lines of a unit, the oldest first."""
-        return [lines[unit] for lines in self._open if unit in lines] or [self._line(unit)]
+    def _lines_of(self, unit: Unit) -> list[tuple[int, Line]]:
+        """Return the open lines of a unit, the oldest first, each with its part."""
+        parts = enumerate(self._open, self._part)
+        return [(part, lines[unit]) for part, lines in parts if unit in lines] or [
+            (self._part + len(self._open) - 1, self._line(unit))
+        ]
+
+    def _place(self, part: int, line: Line, unit: Unit) -> BookPlace | None:
+        """Return where the next reject is counted."""
+        if not self._run:
+            return None
+        line.parts.add(part)
+        self._rejects += 1
+        return BookPlace(self._run, self._rejects, part, unit.stream, unit.app, unit.hour)
 
 
 def _with_stretch(lines: dict[Unit, Line], stretch: str) -> dict[Unit, Line]:

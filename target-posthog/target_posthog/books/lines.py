@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from target_posthog.books.samples import Sample, joined
+from target_posthog.books.samples import Sample, Samples, joined
 
 
 class Unit(NamedTuple):
@@ -49,6 +49,8 @@ class Line:
         rejected: records in the rejects file, by code.
         links, groups: events that were added to these records.
         sample: a few of the records that became events; see `samples`.
+        others: a few of the records that did not.
+        parts: those parts of the run in which a record of these was rejected; see `BookPlace`.
         goes_on: it holds what an earlier line of this run told of the same unit.
     """
 
@@ -60,7 +62,14 @@ class Line:
     links: int = 0
     groups: int = 0
     sample: Sample = field(default=(), compare=False)
+    others: Sample = field(default=(), compare=False)
+    parts: set[int] = field(default_factory=set, compare=False)
     goes_on: bool = field(default=False, compare=False)
+
+    @property
+    def samples(self) -> Samples:
+        """Return a few of the records."""
+        return Samples(self.sample, self.others)
 
     @property
     def exported(self) -> int:
@@ -88,5 +97,7 @@ class Line:
         self.skipped.update(more.skipped)
         self.rejected.update(more.rejected)
         self.sample = joined(self.sample, more.sample)
+        self.others = joined(self.others, more.others)
+        self.parts |= more.parts
         self.links += more.links
         self.groups += more.groups

@@ -2,13 +2,17 @@
 
 A tap says which hour is out, not of how many files: a part of an hour that came late is a run of
 its own. Read again, an hour has every record of before; a late part has none of them. So a few
-records tell: those whose ids have the lowest check sums, the same ones in any run.
+records tell: those whose ids have the lowest check sums, the same ones in any run. Of a part in
+which no record became an event, its records tell as they came.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from zlib import crc32
+
+from target_posthog.json_codec import dumps
+from target_posthog.model import StreamLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,6 +26,34 @@ Sample: TypeAlias = "tuple[int, ...]"
 Relation: TypeAlias = Literal["again", "part", "more"]
 
 
+class Samples(NamedTuple):
+    """A few of the records of an hour.
+
+    Attributes:
+        events: of those that became events, by their uuids.
+        others: of those that were skipped or rejected, by themselves: many have no uuid.
+    """
+
+    events: Sample = ()
+    others: Sample = ()
+
+
+def check_of(record: Any) -> int:
+    """Return what tells a record from others: the check sum of its JSON, or of its text."""
+    if isinstance(record, StreamLine):
+        record = record.line
+    if isinstance(record, str):
+        record = record.encode("utf-8", "surrogatepass")
+    return crc32(record.rstrip(b"\r\n") if isinstance(record, bytes) else dumps(record))
+
+
+def with_one_more(sample: Sample, number: int) -> Sample:
+    """Return a sample with a check sum, if that is one of the lowest."""
+    if len(sample) == _SIZE and number >= sample[-1]:
+        return sample
+    return joined(sample, (number,))
+
+
 def sample_of(uuids: Iterable[str]) -> Sample:
     """Return the sample of some ids."""
     # Without a step of Python for each: nearly all events come this way.
@@ -33,8 +65,26 @@ def joined(one: Sample, other: Sample) -> Sample:
     return tuple(sorted({*one, *other})[:_SIZE])
 
 
-def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
+def relation_between(before: Samples, now: Samples, *, is_less: bool) -> Relation:
     """Return what records are to those that the book has of the same hour.
+
+    Args:
+        before: a few of those in the book.
+        now: a few of the records.
+        is_less: there are fewer records now, events or not.
+    """
+    if now.events or not now.others:
+        return relation_of(before.events, now.events, is_less=is_less)
+    if not before.events:
+        return relation_of(before.others, now.others, is_less=is_less)
+    if not is_less:
+        return "again"
+    is_part = relation_of(before.others, now.others, is_less=True) == "part"
+    return "part" if before.others and is_part else "more"
+
+
+def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
+    """Return the same of samples of one kind.
 
     Args:
         before: the sample of those in the book.

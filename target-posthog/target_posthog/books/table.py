@@ -1,6 +1,7 @@
 """The book of a PostHog project, in the ledger's database.
 
-A line is replaced when its hour is read again, and added to when a part of it came late. It is
+A line is replaced when its hour is read again, added to when a part of it came late, and amended
+when a replay sends what was rejected. It is
 written before the state that stands behind it: so the sums are true after any crash, and an hour
 that a run did not finish is not in the book.
 """
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from target_posthog.books.lines import Kind, Unit
+from target_posthog.books.moves import MoveWriting
 from target_posthog.books.tables import (
     EVENTS,
     HOURS,
@@ -23,10 +25,11 @@ from target_posthog.books.tables import (
 from target_posthog.books.writing import Writing, id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from target_posthog.books.lines import Line
+    from target_posthog.books.moves import Move
     from target_posthog.books.writing import Before
     from target_posthog.identity.ledger import Ledger
 
@@ -78,7 +81,7 @@ class Book:
             for unit_id, (_, line) in by_id.items()
             if line.goes_on
         }
-        written_at = f"{self._utc_now():%Y-%m-%dT%H:%M:%SZ}"
+        written_at = self._now()
         self._ledger.transact(
             lambda connection: Writing(connection, self.project, self.run, written_at).write(
                 by_id, before
@@ -89,6 +92,20 @@ class Book:
                 self._before.pop(unit_id, None)
             else:
                 self._before[unit_id] = line_before
+
+    def amend(self, moves: Sequence[Move]) -> None:
+        """Write what a replay made of rejected records into the lines that count them.
+
+        Raises:
+            RunAgain: the database failed.
+        """
+        written_at = self._now()
+        self._ledger.transact(
+            lambda connection: MoveWriting(connection, self.project, written_at).write(moves)
+        )
+
+    def _now(self) -> str:
+        return f"{self._utc_now():%Y-%m-%dT%H:%M:%SZ}"
 
     def lines(self) -> list[WrittenLine]:
         """Return every line, by hour, app, stream and stretch."""

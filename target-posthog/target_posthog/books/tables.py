@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from target_posthog.books.lines import Kind, Unit
+from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.samples import Samples
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 METADATA = sa.MetaData()
 #: What a line is found by. A digest of the unit is the key of its kinds: names may be long.
@@ -55,6 +59,25 @@ SAMPLES = sa.Table(
     sa.Column("project", sa.String(32), primary_key=True),
     sa.Column("unit", sa.String(32), primary_key=True),
     sa.Column("sample", sa.Text, nullable=False),
+)
+
+#: Of which runs, and which of their parts, a line counts the rejected records; see `BookPlace`.
+PARTS = sa.Table(
+    "book_parts",
+    METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("unit", sa.String(32), primary_key=True),
+    sa.Column("run", sa.String(32), primary_key=True, index=True),
+    sa.Column("part", sa.BigInteger, primary_key=True, autoincrement=False),
+)
+#: What a replay made of rejected records, each by its run and number.
+REPLAYED = sa.Table(
+    "book_replayed",
+    METADATA,
+    sa.Column("project", sa.String(32), primary_key=True),
+    sa.Column("run", sa.String(32), primary_key=True),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("fate", sa.Text, nullable=False),
 )
 
 #: Rows of one statement; see `identity/ledger`.
@@ -118,3 +141,77 @@ def line_of(row: Any) -> WrittenLine:
         row.attempt,
         row.written_at,
     )
+
+
+def numbers_of(line: Line) -> dict[str, Any]:
+    """Return what the row of a line says of its records."""
+    return {
+        "exported": line.exported,
+        "accepted": line.accepted,
+        "superseded": line.superseded.total(),
+        "skipped": line.skipped.total(),
+        "rejected": line.rejected.total(),
+        "skipped_by_rule": json.dumps(line.skipped, sort_keys=True),
+        "rejected_by_code": json.dumps(line.rejected, sort_keys=True),
+        "links": line.links,
+        "group_updates": line.groups,
+    }
+
+
+def rows_of_kinds(line: Line) -> list[dict[str, Any]]:
+    """Return a row for each kind; of names that are one as PostHog stores them, one row."""
+    rows: dict[Kind, dict[str, Any]] = {}
+    for kind, exported in line.events.items():
+        stored = stored_kind(kind)
+        row = rows.setdefault(
+            stored, {**stored._asdict(), "exported": 0, "accepted": 0, "superseded": 0}
+        )
+        row["exported"] += exported
+        row["accepted"] += line.accepted_of(kind)
+        row["superseded"] += line.superseded[kind]
+    return list(rows.values())
+
+
+def stored_kind(kind: Kind) -> Kind:
+    """Return a kind as the book has it: with the name as PostHog stores it."""
+    # PostgreSQL stores no NUL.
+    return Kind(kind.day, kind.event.replace("\0", "\ufffd")[:200])
+
+
+def is_of_units(table: sa.Table, project: str, units: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of some units."""
+    return sa.and_(table.c.project == project, table.c.unit.in_(units))
+
+
+def samples_in(connection: sa.Connection, project: str, units: Sequence[str]) -> dict[str, Samples]:
+    """Return the samples of units."""
+    found: dict[str, Samples] = {}
+    for start in range(0, len(units), CHUNK):
+        these = is_of_units(SAMPLES, project, units[start : start + CHUNK])
+        query = sa.select(SAMPLES.c.unit, SAMPLES.c.sample).where(these)
+        for unit, text in connection.execute(query):
+            read = json.loads(text)
+            # A list is of a version that had no others.
+            both = (read, ()) if isinstance(read, list) else (read["events"], read["others"])
+            found[unit] = Samples(*map(tuple, both))
+    return found
+
+
+def whole_line(connection: sa.Connection, project: str, unit: str) -> Line:
+    """Return the line of a unit as it stands in the book."""
+    row = connection.execute(sa.select(HOURS).where(is_of_units(HOURS, project, [unit]))).one()
+    samples = samples_in(connection, project, [unit]).get(unit, Samples())
+    line = Line(
+        skipped=Counter(json.loads(row.skipped_by_rule)),
+        rejected=Counter(json.loads(row.rejected_by_code)),
+        links=row.links,
+        groups=row.group_updates,
+        sample=samples.events,
+        others=samples.others,
+    )
+    for one in connection.execute(sa.select(EVENTS).where(is_of_units(EVENTS, project, [unit]))):
+        kind = Kind(one.day, one.event)
+        line.events[kind] = one.exported
+        line.superseded[kind] = one.superseded
+        line.refused[kind] = one.exported - one.superseded - one.accepted
+    return line

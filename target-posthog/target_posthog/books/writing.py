@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 
-from target_posthog.books.lines import Kind, Line, Unit
-from target_posthog.books.samples import relation_of
-from target_posthog.books.tables import CHUNK, EVENTS, HOURS, SAMPLES
+from target_posthog.books.lines import Line, Unit
+from target_posthog.books.samples import Samples, relation_between
+from target_posthog.books.tables import (
+    CHUNK,
+    EVENTS,
+    HOURS,
+    PARTS,
+    SAMPLES,
+    is_of_units,
+    numbers_of,
+    rows_of_kinds,
+    samples_in,
+    whole_line,
+)
+from target_posthog.identity.database import insert_new
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from target_posthog.books.samples import Sample
 
 
 class Before(NamedTuple):
@@ -73,17 +82,21 @@ class Writing:
             before: by unit the line of before, None where it gives way; completed here.
         """
         known = self._known(list(by_id))
-        samples = self._samples(list(by_id))
+        samples = samples_in(self._connection, self._project, list(by_id))
         changed: dict[str, tuple[Unit, Line]] = {}
+        replaced: list[str] = []
         for unit_id, (unit, line) in by_id.items():
             if unit_id not in before:
                 before[unit_id] = self._before(
-                    unit_id, unit, line, known.get(unit_id), samples.get(unit_id, ())
+                    unit_id, unit, line, known.get(unit_id), samples.get(unit_id, Samples())
                 )
             whole = _together(before[unit_id], line, unit)
             if whole is not None:
                 changed[unit_id] = unit, whole
+            if whole is line:
+                replaced.append(unit_id)
         self._replace(changed, known)
+        self._note_parts({unit_id: by_id[unit_id] for unit_id in changed}, replaced)
 
     def _replace(
         self,
@@ -101,20 +114,43 @@ class Writing:
         events = [
             {"project": self._project, "unit": unit_id, **row}
             for unit_id, (_, line) in by_id.items()
-            for row in _rows_of_kinds(line)
+            for row in rows_of_kinds(line)
         ]
         for start in range(0, len(events), CHUNK):
             self._connection.execute(sa.insert(EVENTS), events[start : start + CHUNK])
         samples = [
-            {"project": self._project, "unit": unit_id, "sample": json.dumps(line.sample)}
+            {
+                "project": self._project,
+                "unit": unit_id,
+                "sample": json.dumps(line.samples._asdict()),
+            }
             for unit_id, (_, line) in by_id.items()
-            if line.sample
+            if any(line.samples)
         ]
         if samples:
             self._connection.execute(sa.insert(SAMPLES), samples)
 
+    def _note_parts(self, by_id: dict[str, tuple[Unit, Line]], replaced: Sequence[str]) -> None:
+        """Write which parts of this run lines count the rejects of.
+
+        Args:
+            by_id: the lines of this run that were written.
+            replaced: those in place of the ones of before, which count no rejects of other runs.
+        """
+        for start in range(0, len(replaced), CHUNK):
+            these = is_of_units(PARTS, self._project, replaced[start : start + CHUNK])
+            self._connection.execute(sa.delete(PARTS).where(these))
+        parts = [
+            {"project": self._project, "unit": unit_id, "run": self._run, "part": part}
+            for unit_id, (_, line) in by_id.items()
+            for part in sorted(line.parts)
+        ]
+        if parts:
+            # A line that goes on has those of before again.
+            self._connection.execute(insert_new(self._connection.engine, PARTS), parts)
+
     def _before(
-        self, unit_id: str, unit: Unit, line: Line, known: _Known | None, sample: Sample
+        self, unit_id: str, unit: Unit, line: Line, known: _Known | None, samples: Samples
     ) -> Before | None:
         """Return the line that is in the book, unless it gives way to another."""
         if known is None:
@@ -122,47 +158,19 @@ class Writing:
         is_less = line.exported < known.exported
         # The end of a stretch alone: a tap begins with it next time.
         is_end = bool(unit.stretch) and is_less
-        gives_way = relation_of(sample, line.sample, is_less=is_less) == "again" and not is_end
+        relation = relation_between(samples, line.samples, is_less=is_less)
+        gives_way = relation == "again" and not is_end
         if gives_way and not known.is_of_this_run:
             return None
-        return Before(self._line(unit_id), is_of_this_run=known.is_of_this_run)
-
-    def _samples(self, ids: Sequence[str]) -> dict[str, Sample]:
-        """Return the samples of units."""
-        found: dict[str, Sample] = {}
-        for start in range(0, len(ids), CHUNK):
-            these = self._are_these(SAMPLES, ids[start : start + CHUNK])
-            query = sa.select(SAMPLES.c.unit, SAMPLES.c.sample).where(these)
-            for unit_id, sample in self._connection.execute(query):
-                found[unit_id] = tuple(json.loads(sample))
-        return found
-
-    def _line(self, unit_id: str) -> Line:
-        """Return the line of a unit as it stands in the book."""
-        row = self._connection.execute(
-            sa.select(HOURS).where(self._are_these(HOURS, [unit_id]))
-        ).one()
-        line = Line(
-            skipped=Counter(json.loads(row.skipped_by_rule)),
-            rejected=Counter(json.loads(row.rejected_by_code)),
-            links=row.links,
-            groups=row.group_updates,
-            sample=self._samples([unit_id]).get(unit_id, ()),
-        )
-        query = sa.select(EVENTS).where(self._are_these(EVENTS, [unit_id]))
-        for one in self._connection.execute(query):
-            kind = Kind(one.day, one.event)
-            line.events[kind] = one.exported
-            line.superseded[kind] = one.superseded
-            line.refused[kind] = one.exported - one.superseded - one.accepted
-        return line
+        before = whole_line(self._connection, self._project, unit_id)
+        return Before(before, is_of_this_run=known.is_of_this_run)
 
     def _known(self, ids: Sequence[str]) -> dict[str, _Known]:
         """Return what the book has of units."""
         found: dict[str, _Known] = {}
         columns = (HOURS.c.unit, HOURS.c.attempt, HOURS.c.run, HOURS.c.exported)
         for start in range(0, len(ids), CHUNK):
-            these = self._are_these(HOURS, ids[start : start + CHUNK])
+            these = is_of_units(HOURS, self._project, ids[start : start + CHUNK])
             for unit_id, attempt, run, exported in self._connection.execute(
                 sa.select(*columns).where(these)
             ):
@@ -174,26 +182,15 @@ class Writing:
     def _take_out(self, ids: Sequence[str]) -> None:
         for start in range(0, len(ids), CHUNK):
             for table in (SAMPLES, EVENTS, HOURS):
-                these = self._are_these(table, ids[start : start + CHUNK])
+                these = is_of_units(table, self._project, ids[start : start + CHUNK])
                 self._connection.execute(sa.delete(table).where(these))
-
-    def _are_these(self, table: sa.Table, ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        return sa.and_(table.c.project == self._project, table.c.unit.in_(ids))
 
     def _row_of(self, unit_id: str, unit: Unit, line: Line, attempt: int) -> dict[str, Any]:
         return {
             "project": self._project,
             "unit": unit_id,
             **unit._asdict(),
-            "exported": line.exported,
-            "accepted": line.accepted,
-            "superseded": line.superseded.total(),
-            "skipped": line.skipped.total(),
-            "rejected": line.rejected.total(),
-            "skipped_by_rule": json.dumps(line.skipped, sort_keys=True),
-            "rejected_by_code": json.dumps(line.rejected, sort_keys=True),
-            "links": line.links,
-            "group_updates": line.groups,
+            **numbers_of(line),
             "run": self._run,
             "attempt": attempt,
             "written_at": self._written_at,
@@ -205,7 +202,7 @@ def _together(before: Before | None, line: Line, unit: Unit) -> Line | None:
     if before is None:
         return line
     is_less = line.exported < before.line.exported
-    relation = relation_of(before.line.sample, line.sample, is_less=is_less)
+    relation = relation_between(before.line.samples, line.samples, is_less=is_less)
     # What comes twice in one run is superseded, or a duplicate: the run has counted it so.
     if before.is_of_this_run or relation == "more":
         whole = Line()
@@ -213,21 +210,6 @@ def _together(before: Before | None, line: Line, unit: Unit) -> Line | None:
         whole.add(line)
         return whole
     return None if relation == "part" or (unit.stretch and is_less) else line
-
-
-def _rows_of_kinds(line: Line) -> list[dict[str, Any]]:
-    """Return a row for each kind; of names that are one as PostHog stores them, one row."""
-    rows: dict[Kind, dict[str, Any]] = {}
-    for kind, exported in line.events.items():
-        # PostgreSQL stores no NUL.
-        stored = Kind(kind.day, kind.event.replace("\0", "\ufffd")[:200])
-        row = rows.setdefault(
-            stored, {**stored._asdict(), "exported": 0, "accepted": 0, "superseded": 0}
-        )
-        row["exported"] += exported
-        row["accepted"] += line.accepted_of(kind)
-        row["superseded"] += line.superseded[kind]
-    return list(rows.values())
 
 
 def id_of(unit: Unit) -> str:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from target_posthog.capture.batches import Batch
     from target_posthog.model import Json, Rejected
+    from target_posthog.rejects.book_places import BookPlace
 
 NAME = "target-posthog-preview"
 #: How much of a time is its hour.
@@ -92,7 +93,7 @@ class _NotKept(Rejects):
         self._found = found
 
     @override
-    def write(self, rejected: Rejected, record: Any) -> None:
+    def write(self, rejected: Rejected, record: Any, place: BookPlace | None = None) -> None:
         self._found.reasons.setdefault(rejected.code, rejected.reason)
 
     @override

@@ -1,7 +1,8 @@
 """The command `target-posthog-replay`: rejected records once more, the target's own way.
 
-A file stays as it is until everything that came of it is accepted or written down anew. Then one
-rename puts what is left in its place. A crash before it leads to the same uuids being sent again.
+A file stays as it is until everything that came of it is accepted or written down anew, and the
+book says so. Then one rename puts what is left in its place. A crash before it leads to the same
+uuids being sent again, and the book counts none of them twice.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ _NEXT = (
     "Next: look at the rejects files again; they hold what is left, one line for each, with its "
     "reason."
 )
+#: Of so many records at once the book is told what became of them.
+_WRITTEN_TOGETHER = 5_000
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
 
@@ -127,8 +130,10 @@ class _FileReplay:
             else:
                 self._target.remaining.keep(raw.rstrip(b"\r\n"))
                 self._note(line)
+            if len(self._target.records) >= _WRITTEN_TOGETHER:
+                self._target.write_down()
             self._target.show_progress()
-        self._target.delivery.flush()
+        self._target.write_down()
         self._send_added(added)
 
     def _note(self, line: RecordLine | OtherLine) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from target_posthog.commands.mapped_records import MappedRecords
+from target_posthog.commands.replayed_records import ReplayedRecords
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import Json, Rejected, Skipped
 from target_posthog.posthog.events import OutgoingEvent
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from target_posthog.books.moves import Move
     from target_posthog.input.intake import Outcome
+    from target_posthog.rejects.book_places import BookPlace
     from target_posthog.rejects.lines import RecordLine
 
 _REPEATED = Skipped("duplicate")
@@ -42,8 +45,8 @@ class Remaining(Rejects):
         self.lines, self.uuids = 0, set[Any]()
 
     @override
-    def write(self, rejected: Rejected, record: Json | str) -> None:
-        super().write(rejected, record)
+    def write(self, rejected: Rejected, record: Json | str, place: BookPlace | None = None) -> None:
+        super().write(rejected, record, place)
         if rejected.stage == "send" and isinstance(record, dict):
             self.uuids.add(record.get("uuid"))
 
@@ -70,27 +73,38 @@ class _ReplaySink(PosthogSink):
     ) -> None:
         super().__init__(target, stream_name, schema, key_properties)
         self._is_new = target.is_new
+        self._records = target.records
 
     @override
     def outcome_of(self, record: Json) -> Outcome:
         outcome = super().outcome_of(record)
-        is_repeat = isinstance(outcome, OutgoingEvent) and not self._is_new(outcome)
-        return _REPEATED if is_repeat else outcome
+        if not isinstance(outcome, OutgoingEvent):
+            return outcome
+        outcome.origin = self._records.origin
+        return outcome if self._is_new(outcome) else _REPEATED
 
 
 class ReplayTarget(TargetPosthog):
-    """The target without a tap: its settings, its conversion and its delivery."""
+    """The target without a tap: its settings, its conversion and its delivery.
+
+    Attributes:
+        remaining: the lines that stay in the file.
+        records: what becomes of the records.
+    """
 
     default_sink_class = _ReplaySink
 
     @override
     def open_runtime(self) -> Runtime:
         self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
-        self._sent: set[bytes] = set()
+        self._sent: dict[bytes, Move | None] = {}
         self._mapped = MappedRecords(self)
+        self.records = ReplayedRecords()
         # A replay writes no more than it reads, so it cannot fill the disk.
         settings = replace(self.settings, max_reject_ratio=1.0)
-        return Runtime(settings, self.program, open_rejects=self.open_rejects)
+        runtime = Runtime(settings, self.program, open_rejects=self.open_rejects)
+        runtime.delivery.fates.book = self.records
+        return runtime
 
     @override
     def open_rejects(self, started: datetime) -> Rejects:
@@ -110,9 +124,13 @@ class ReplayTarget(TargetPosthog):
         """Return True if this very event was not met before: two runs may have rejected it."""
         # It is not lost for a twin: a digest of 128 bits has none.
         digest = blake2b(event.body, digest_size=16).digest()
-        is_new = digest not in self._sent
-        self._sent.add(digest)
-        return is_new
+        current = self.records.current
+        if digest not in self._sent:
+            self._sent[digest] = current
+            return True
+        if current is not None:
+            current.twin = self._sent[digest]
+        return False
 
     def take_message(self, message: Json) -> None:
         """Take a message as of a tap."""
@@ -131,6 +149,7 @@ class ReplayTarget(TargetPosthog):
         name, schema = self._stream_of(line, stream)
         if name is None:
             return False
+        self.records.begin(line)
         if self.settings.changes_records:
             self._mapped.send(
                 name,
@@ -142,6 +161,13 @@ class ReplayTarget(TargetPosthog):
         else:
             self._sink(name, line.key_properties, schema).process_record(line.record, {})
         return True
+
+    def write_down(self) -> None:
+        """Have the book say what became of the records so far."""
+        self.delivery.flush()
+        moves = self.records.take_off()
+        if moves and self.runtime.preview is None:
+            self.runtime.book.amend(moves)
 
     def _stream_of(self, line: RecordLine, stream: str | None) -> tuple[str | None, Json]:
         """Return the stream of a record, and what is known of its schema."""

@@ -93,6 +93,7 @@ class Delivery:
         rejects: where refused events go.
         utc_now: the clock.
         write_book: writes lines of the book, before the state behind them may be written.
+        run: what names this run in the book; empty when it is not written.
         clock: seconds that only go forward.
 
     Attributes:
@@ -113,9 +114,10 @@ class Delivery:
         rejects: Rejects,
         utc_now: Callable[[], datetime],
         write_book: Callable[[list[tuple[Unit, Line]]], object] | None = None,
+        run: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.fates = Fates(rejects, links, settings.max_reject_ratio)
+        self.fates = Fates(rejects, links, settings.max_reject_ratio, run=run)
         self.counts = self.fates.counts
         self.gate: StateGate[Any] = StateGate()
         self.on_completed: Callable[[Sequence[OutgoingEvent]], object] = _ignore

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.bookkeeper import Bookkeeper
 from target_posthog.books.counts import kind_of, unit_of, unit_of_event
+from target_posthog.books.samples import check_of
 from target_posthog.delivery.kept_events import KeptEvents, fingerprints_of
 from target_posthog.delivery.reject_limit import RejectLimit
 from target_posthog.model import AddedEvent, BlockOfLines, Rejected, Skipped, whole_record
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.lanes import Put
     from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.posthog.events import OutgoingEvent
+    from target_posthog.rejects.book_places import BookPlace
     from target_posthog.rejects.writer import Rejects
 
 
@@ -29,6 +31,7 @@ class Fates:
         rejects: where refused records go.
         links: remembers what PostHog was told of people and groups.
         max_reject_ratio: the share of rejects that a run may have.
+        run: see `Bookkeeper`.
 
     Attributes:
         counts: one number per fate.
@@ -36,15 +39,29 @@ class Fates:
         book: the same counts by hour.
     """
 
-    def __init__(self, rejects: Rejects, links: IdentityResolver, max_reject_ratio: float) -> None:
+    def __init__(
+        self,
+        rejects: Rejects,
+        links: IdentityResolver,
+        max_reject_ratio: float,
+        *,
+        run: str = "",
+    ) -> None:
         self.counts = Counts()
-        self.book = Bookkeeper()
+        self.book = Bookkeeper(run)
         self._rejects = rejects
         self._links = links
         self.limit = RejectLimit(self.counts, rejects, max_reject_ratio)
         self._kept = KeptEvents()
 
-    def take(self, outcome: Skipped | Rejected, record: Any, index: int, unit: Unit) -> None:
+    def take(
+        self,
+        outcome: Skipped | Rejected,
+        record: Any,
+        index: int,
+        unit: Unit,
+        check: int | None = None,
+    ) -> None:
         """Take a record that is not sent.
 
         Args:
@@ -52,17 +69,19 @@ class Fates:
             record: see `OutgoingEvent.record`.
             index: see `OutgoingEvent.index`.
             unit: where the book counts it.
+            check: see `samples.check_of`; of a record in a block of lines its worker knows it.
 
         Raises:
             TooManyRejects: see `RejectLimit.check`.
         """
         self.counts.exported += 1
+        if check is None:
+            check = check_of(record)
         if isinstance(outcome, Skipped):
             self.counts.skipped[outcome.rule] += 1
-            self.book.skip(unit, outcome.rule)
+            self.book.skip(unit, outcome.rule, check)
         else:
-            self._reject(outcome, record, index)
-            self.book.reject(unit, outcome.code)
+            self._reject(outcome, record, index, self.book.reject(unit, outcome.code, check))
             self.limit.check()
 
     def take_unreadable(self, line: bytes, reason: str, stream: str) -> None:
@@ -109,8 +128,8 @@ class Fates:
         """
         rejected = Rejected("refused_by_posthog", f"PostHog answered {reason}", "send")
         if not item.is_derived:
-            self._reject(rejected, item.record, item.index)
-            self.book.refuse(unit_of_event(item), kind_of(item), rejected.code)
+            place = self.book.refuse(unit_of_event(item), kind_of(item), rejected.code)
+            self._reject(rejected, item.record, item.index, place)
             return
         self.counts.added_rejected[rejected.code] += 1
         if item.link is not None:
@@ -140,7 +159,8 @@ class Fates:
                 self.counts.groups += 1
                 self.book.add_group(unit_of_event(item))
 
-    def _reject(self, rejected: Rejected, record: Any, index: int) -> None:
+    def _reject(self, rejected: Rejected, record: Any, index: int, place: BookPlace | None) -> None:
         is_block = isinstance(record, BlockOfLines)
-        self._rejects.write(rejected, record.record(index) if is_block else whole_record(record))
+        whole = record.record(index) if is_block else whole_record(record)
+        self._rejects.write(rejected, whole, place)
         self.counts.rejected[rejected.code] += 1

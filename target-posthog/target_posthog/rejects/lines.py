@@ -9,9 +9,12 @@ from target_posthog.json_codec import loads
 from target_posthog.model import AddedEvent, GroupState, Json, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
+from target_posthog.rejects.book_places import place_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from target_posthog.rejects.book_places import BookPlace
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,8 @@ class RecordLine:
         key_properties: its key, when the line says so.
         mapped_to: the stream that maps made of it.
         needs_no_key: an Amplitude row or a PostHog event, as far as the line says.
+        code: why it was rejected.
+        place: where the book counts it, when the line says so.
     """
 
     record: Json
@@ -31,6 +36,8 @@ class RecordLine:
     key_properties: tuple[str, ...] = ()
     mapped_to: str | None = None
     needs_no_key: bool = False
+    code: str = ""
+    place: BookPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ def line_of(raw: bytes) -> RecordLine | AddedEvent | OtherLine:
         _key(line),
         mapped_to if isinstance(mapped_to, str) else None,
         needs_no_key="key_properties" not in line,
+        code=line["code"],
+        place=place_in(line),
     )
 
 

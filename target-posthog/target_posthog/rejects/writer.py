@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from target_posthog.model import Json, Rejected
+    from target_posthog.rejects.book_places import BookPlace
 
 
 class Rejects:
@@ -54,19 +55,21 @@ class Rejects:
         except OSError as error:
             raise self._unwritable(error) from error
 
-    def write(self, rejected: Rejected, record: Json | str) -> None:
+    def write(self, rejected: Rejected, record: Json | str, place: BookPlace | None = None) -> None:
         """Append one line `{code, stage, reason, record}`; more when the record knows more.
 
         Args:
             rejected: why.
             record: the record as it came, so that it can be sent again; or the text of a line that
                 is none; or an event that we added.
+            place: where the book counts it; None when it does not.
 
         Raises:
             RunAgain: the disk does not take it.
         """
         why = {"code": rejected.code, "stage": rejected.stage, "reason": rejected.reason}
-        self.keep(dumps({**why, "record": record, **_origin(record)}))
+        counted = {} if place is None else {"counted": place.as_json()}
+        self.keep(dumps({**why, "record": record, **_origin(record), **counted}))
 
     def keep(self, line: bytes) -> None:
         """Append a line as it is.

@@ -184,7 +184,7 @@ class BlockTaker:
         rejected = Rejected(one.code, one.reason, one.stage)
         outcome = rejected if one.stage else Skipped(one.code)
         unit = unit_of(lines.stream, one.origin)
-        self._delivery.fates.take(outcome, lines, one.index, unit)
+        self._delivery.fates.take(outcome, lines, one.index, unit, one.check)
 
     def _hear(self, result: ConvertedBlock) -> None:
         self.met.update(result.met)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.books.counts import counts_of
+from target_posthog.books.samples import check_of
 from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.kept_events import fingerprint_of
 from target_posthog.formats.converter import Conversions, Converter
@@ -89,11 +90,12 @@ class BlockConversion:
             elif outcome is None:
                 block.unread.append(index)
             else:
-                origin = converter.origin_of(loads(lines[index]))
+                line = lines[index]
+                of = converter.origin_of(loads(line)), check_of(line)
                 left_out = (
-                    LeftOut(index, "", outcome.rule, origin=origin)
+                    LeftOut(index, "", outcome.rule, "", *of)
                     if isinstance(outcome, Skipped)
-                    else LeftOut(index, outcome.stage, outcome.code, outcome.reason, origin)
+                    else LeftOut(index, outcome.stage, outcome.code, outcome.reason, *of)
                 )
                 block.left_out.append(left_out)
 

@@ -66,6 +66,7 @@ class LeftOut(msgspec.Struct, array_like=True, gc=False):
         code: why, by name: the code of a reject, or the rule by which it is skipped.
         reason: the same in words.
         origin: see `OutgoingEvent`.
+        check: see `books.samples.check_of`.
     """
 
     index: int
@@ -73,6 +74,7 @@ class LeftOut(msgspec.Struct, array_like=True, gc=False):
     code: str
     reason: str = ""
     origin: bytes = b""
+    check: int = 0
 
 
 class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):

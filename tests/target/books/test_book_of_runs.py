@@ -140,6 +140,33 @@ def test_a_part_of_an_hour_that_came_late_is_added_to_its_line(
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
+def test_a_late_part_of_which_nothing_is_sent_counts_once(
+    tmp_path: Path, config: Json, way: str
+) -> None:
+    """Skips and rejects, read once more after a crash; and a second such part."""
+    folder = tmp_path / RUN_FOLDER
+    own = config | {"workers": 2, "skip_events": ["ping"]}
+    hour = rows_of(5, count=60)[:60]
+    skipped = [one for one in hour[40:] if one["event_type"] == "ping"]
+    sound = [one for one in hour[50:] if one["event_type"] != "ping"]
+    rejected = [one | {"user_id": "u" * 201} for one in sound[:3]]
+    parts = [hour[:40], skipped, skipped, rejected, rejected, skipped]
+    sums = []
+    for sent in parts:
+        folder.mkdir(exist_ok=True)
+        run_target(own, messages_of(way, folder, {5: sent}), tmp_path).checked()
+        (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
+        assert totals_of([line]).open == 0
+        sums.append((line.exported, line.skipped, line.rejected))
+    whole, late = len(skipped), len(rejected)
+    assert sums == [
+        (39, 13, 1),
+        *[(39 + whole, 13 + whole, 1)] * 2,
+        *[(39 + whole + late, 13 + whole, 1 + late)] * 3,
+    ]
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
 def test_a_tap_that_goes_back_to_an_hour_in_one_run_adds_to_its_line(
     tmp_path: Path, config: Json, capture: PosthogCapture, way: str
 ) -> None:

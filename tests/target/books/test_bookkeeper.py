@@ -36,8 +36,8 @@ def test_a_line_tells_what_became_of_each_record_of_an_hour() -> None:
     """Exported = accepted + superseded + skipped + rejected."""
     book = Bookkeeper()
     book.take("events", [(origin(5), DAY, "viewed", 10), (origin(5), DAY, "paid", 1)])
-    book.skip(unit(5), "skip_events")
-    book.reject(unit(5), "bad_time")
+    book.skip(unit(5), "skip_events", 1)
+    book.reject(unit(5), "bad_time", 2)
     book.refuse(unit(5), VIEWED, "refused_by_posthog")
     book.supersede(unit(5), VIEWED)
     book.add_link(unit(5))
@@ -49,6 +49,26 @@ def test_a_line_tells_what_became_of_each_record_of_an_hour() -> None:
     assert line.skipped == {"skip_events": 1}
     assert line.rejected == {"bad_time": 1, "refused_by_posthog": 1}
     assert (line.links, line.groups) == (1, 0)
+
+
+def test_a_reject_says_where_it_is_counted() -> None:
+    """In which part of which run, also where PostHog answers behind the next state."""
+    book = Bookkeeper("run")
+    book.take("events", [(origin(5), DAY, "viewed", 2)])
+    first = book.reject(unit(5), "bad_time", 1)
+    book.note(hours_state(6))
+    second = book.reject(unit(6), "bad_time", 2)
+    late = book.refuse(unit(5), VIEWED, "refused_by_posthog")
+    assert [place and (place.number, place.part, place.hour[-2:]) for place in (first, second)] == [
+        (1, 0, "05"),
+        (2, 1, "06"),
+    ]
+    assert late is not None
+    assert (late.number, late.part, late.day, late.event) == (3, 0, *VIEWED)
+    ((_, line),) = book.close()
+    assert line.parts == {0}
+    assert dict(book.finish())[unit(6)].parts == {1}
+    assert Bookkeeper().reject(unit(5), "bad_time", 1) is None
 
 
 def test_what_came_behind_a_state_is_not_in_its_lines() -> None:
@@ -119,7 +139,7 @@ def test_every_record_has_one_fate_in_one_line(records: list[tuple[int, str, boo
     for index, (hour, fate, ends) in enumerate(records):
         expected[fate] += 1
         if fate in {"skip", "reject"}:
-            getattr(book, fate)(unit(hour), "code")
+            getattr(book, fate)(unit(hour), "code", index)
         else:
             book.take("events", [(origin(hour), DAY, "viewed", 1)])
             if fate == "refuse":

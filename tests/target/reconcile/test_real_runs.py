@@ -218,7 +218,7 @@ def test_a_part_can_be_compared_alone(tmp_path: Path, config: Json, api: Posthog
 
 
 def test_what_a_replay_sent_is_not_extra(tmp_path: Path, config: Json) -> None:
-    """The book has it as rejected."""
+    """The book has it as accepted, and as rejected once its hour is read without the remedy."""
     sent = rows_of(5)
     sent[3]["event_time"] = sent[3]["server_upload_time"] = "never"
     sent[4]["event_type"] = "n" * 201
@@ -227,8 +227,12 @@ def test_what_a_replay_sent_is_not_extra(tmp_path: Path, config: Json) -> None:
     with start("target-posthog-replay", renamed, tmp_path) as command:
         assert command.finish().exit_code == 0
     compared = reconcile(config, tmp_path, "--json")
-    assert (compared.exit_code, compared.totals) == (0, (10, 11, 0, 0))
-    assert compared.json["totals"]["replayed"] == 1
+    assert (compared.exit_code, compared.totals) == (0, (11, 11, 0, 0))
+    assert compared.json["totals"]["replayed"] == 0
+    run(config, tmp_path, {5: sent})
+    again = reconcile(config, tmp_path, "--json")
+    assert (again.exit_code, again.totals) == (0, (10, 11, 0, 0))
+    assert again.json["totals"]["replayed"] == 1
 
 
 def test_hours_that_the_settings_hide_are_compared_by_day(

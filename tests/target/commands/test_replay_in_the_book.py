@@ -1,0 +1,237 @@
+"""What a replay sends stands in the book as what it is, however often it is replayed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from target_posthog.books.whole import totals_of
+from tests.fakes.posthog_capture import Fault
+from tests.support.processes import run_target, start
+from tests.support.rows import row
+from tests.support.singer import records, schema, state
+from tests.target.books.test_book_of_runs import book_in, hour_state, messages_of, order, rows_of
+from tests.target.commands.test_replay import LONG, RENAME, replay
+from tests.target.test_batch_messages import RUN_FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+#: Exported, accepted, skipped by rule, rejected by code.
+Sums: TypeAlias = "tuple[int, int, Json, Json]"
+
+
+def hour_with_long_names(hour: int = 5) -> list[Json]:
+    """Return rows of an hour: a sound one, two whose names are too long, one without a time."""
+    made = rows_of(hour, count=8)[5:8]
+    long = [one | {"event_type": LONG} for one in made[1:]]
+    never = made[0] | {"uuid": row(900 + hour)["uuid"], "event_time": "?"}
+    return [made[0], *long, never | {"user_id": "u" * 201}]
+
+
+def sums(folder: Path) -> dict[str, Sums]:
+    """Return what the book says of each hour, or stretch; every record has a fate."""
+    lines = book_in(folder)
+    assert totals_of(lines).open == 0
+    return {
+        line.unit.hour[-2:]: (
+            line.exported,
+            line.accepted,
+            dict(line.skipped_by_rule),
+            dict(line.rejected_by_code),
+        )
+        for line in lines
+    }
+
+
+BEFORE: Sums = (4, 1, {}, {"event_name_too_long": 2, "distinct_id_too_long": 1})
+AFTER: Sums = (4, 3, {}, {"distinct_id_too_long": 1})
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_what_is_sent_moves_from_rejected_to_accepted(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """In the line of its hour; the file of before, replayed once more, changes nothing."""
+    folder = tmp_path / RUN_FOLDER
+    folder.mkdir()
+    run_target(
+        config | {"workers": 2},
+        messages_of(way, folder, {5: hour_with_long_names(), 6: rows_of(6)[:3]}),
+        tmp_path,
+    ).checked()
+    assert sums(tmp_path) == {"05": BEFORE, "06": (3, 3, {}, {})}
+    for _ in range(2):
+        replay(config | RENAME, tmp_path).checked()
+        assert sums(tmp_path) == {"05": AFTER, "06": (3, 3, {}, {})}
+    (was,) = (tmp_path / "rejects").glob("*.replayed")
+    replay(config | RENAME, tmp_path, str(was)).checked()
+    replay(config, tmp_path, str(was)).checked()
+    assert sums(tmp_path)["05"] == AFTER
+    assert len({event["uuid"] for event in capture.events if event["event"] == "short"}) == 2
+
+
+def test_a_replay_that_is_killed_behind_the_book_counts_once(tmp_path: Path, config: Json) -> None:
+    """The file is still as it was: the same records come again."""
+    run_target(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
+    (path,) = (tmp_path / "rejects").iterdir()
+    kept = tmp_path / "kept"
+    shutil.copy(path, kept)
+    replay(config | RENAME, tmp_path).checked()
+    for left in (tmp_path / "rejects").iterdir():
+        left.unlink()
+    shutil.copy(kept, path)
+    replay(config | RENAME, tmp_path).checked()
+    assert sums(tmp_path)["05"] == AFTER
+
+
+def test_a_replay_that_is_stopped_says_nothing_that_is_not_so(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Of what has no answer the book goes on to say that it was rejected."""
+    run_target(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
+    asked = len(capture.requests)
+    capture.fail(Fault.SLOW, times=5, seconds=3)
+    with start("target-posthog-replay", config | RENAME, tmp_path) as command:
+        command.wait_for(lambda: len(capture.requests) > asked)
+        command.stop(signal.SIGTERM)
+    assert sums(tmp_path)["05"] == BEFORE
+    replay(config | RENAME, tmp_path).checked()
+    assert sums(tmp_path)["05"] == AFTER
+
+
+def test_another_code_or_rule_is_said_too(tmp_path: Path, config: Json) -> None:
+    """A remedy may lead to the next problem, and a map may leave a record out."""
+    run_target(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
+    (path,) = (tmp_path / "rejects").iterdir()
+    was = path.read_text()
+    path.write_text(was.replace(LONG, "short").replace('"user_id":"u', f'"user_id":"{"u" * 201}'))
+    replay(config, tmp_path)
+    assert sums(tmp_path)["05"] == (4, 1, {}, {"distinct_id_too_long": 3})
+    path.write_text(was)
+    replay(config, tmp_path)
+    assert sums(tmp_path)["05"] == BEFORE
+    replay(config | {"skip_events": [LONG]}, tmp_path)
+    assert sums(tmp_path)["05"] == (4, 1, {"skip_events": 2}, {"distinct_id_too_long": 1})
+
+
+def test_what_posthog_refused_and_takes_later_moves_too(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Its event was in the book already, as rejected; and refused again, it stays so."""
+    sent = rows_of(5, count=8)[5:8]
+    own = config | {"protocol": "v1"}
+    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
+    run_target(own, messages_of("records", tmp_path, {5: sent}), tmp_path).checked()
+    refused: Sums = (3, 1, {}, {"refused_by_posthog": 2})
+    assert sums(tmp_path)["05"] == refused
+    replay(own, tmp_path)
+    assert sums(tmp_path)["05"] == refused
+    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "warning", "none of them is wrong")
+    replay(own, tmp_path).checked()
+    assert sums(tmp_path)["05"] == (3, 3, {}, {})
+
+
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_what_two_runs_rejected_counts_as_often_as_the_book_has_it(
+    tmp_path: Path, config: Json, capture: PosthogCapture, *, stopped_first: bool
+) -> None:
+    """The first was killed before its state, so the book has only the second."""
+    messages = messages_of("records", tmp_path, {5: hour_with_long_names()})
+    capture.fail(Fault.SLOW, times=2, seconds=60)
+    with start("target-posthog", config, tmp_path) as target:
+        target.write(messages)
+        target.wait_for(lambda: capture.requests)
+        target.stop(signal.SIGTERM)
+    capture.be_well()
+    (stopped,) = (tmp_path / "rejects").iterdir()
+    run_target(config, messages, tmp_path).checked()
+    assert sums(tmp_path)["05"] == BEFORE
+    (whole,) = set((tmp_path / "rejects").iterdir()) - {stopped}
+    order_of = [stopped, whole] if stopped_first else [whole, stopped]
+    replay(config | RENAME, tmp_path, *map(str, order_of))
+    assert sums(tmp_path)["05"] == AFTER
+
+
+def test_an_hour_that_is_read_again_forgets_what_a_replay_made_of_it(
+    tmp_path: Path, config: Json
+) -> None:
+    """Its rejects are those of the new run, which another replay may send."""
+    messages = messages_of("records", tmp_path, {5: hour_with_long_names()})
+    for _ in range(2):
+        run_target(config, messages, tmp_path).checked()
+        assert sums(tmp_path)["05"] == BEFORE
+        replay(config | RENAME, tmp_path).checked()
+        assert sums(tmp_path)["05"] == AFTER
+    run_target(config | RENAME, messages, tmp_path).checked()
+    assert sums(tmp_path)["05"] == AFTER
+    for was in (tmp_path / "rejects").glob("*.replayed*"):
+        replay(config | RENAME, tmp_path, str(was)).checked()
+    assert sums(tmp_path)["05"] == AFTER
+
+
+def test_a_late_part_and_its_hour_are_replayed_apart(tmp_path: Path, config: Json) -> None:
+    """Two runs share the line, and each has rejects."""
+    whole = [*hour_with_long_names(), *rows_of(5, count=40)[10:]]
+    late = rows_of(5, count=60)[50:54]
+    late[2]["event_type"] = late[3]["event_type"] = LONG
+    for sent in (whole, late):
+        run_target(config, messages_of("records", tmp_path, {5: sent}), tmp_path).checked()
+    exported, accepted, _, rejected = sums(tmp_path)["05"]
+    assert rejected["event_name_too_long"] == 4
+    replay(config | RENAME, tmp_path).checked()
+    assert sums(tmp_path)["05"] == (exported, accepted + 4, {}, {"distinct_id_too_long": 1})
+
+
+def test_a_tap_that_goes_back_to_an_hour_has_all_of_its_rejects_moved(
+    tmp_path: Path, config: Json
+) -> None:
+    """They were rejected in two parts of one run, and stand in one line."""
+    rows = rows_of(5, count=30)[10:30]
+    rows[1]["event_type"] = rows[15]["event_type"] = LONG
+    messages = [schema()]
+    for hour, sent in ((5, rows[:10]), (6, rows_of(6)[10:13]), (5, rows[10:])):
+        messages += [*records(sent), hour_state(hour + 1)]
+    run_target(config, messages, tmp_path).checked()
+    assert sums(tmp_path)["05"] == (20, 18, {}, {"event_name_too_long": 2})
+    replay(config | RENAME, tmp_path).checked()
+    assert sums(tmp_path)["05"] == (20, 20, {}, {})
+
+
+def test_records_of_other_taps_are_found_by_their_part(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Their line is named by a state that came later than they were rejected."""
+    streams = {"orders": {"distinct_id": "customer", "timestamp": "created_at", "event": "name"}}
+    own = config | {"streams": streams}
+    messages = [schema("orders", key="id", id={}, customer={}, created_at={}, name={})]
+    for part in range(2):
+        sent = [order(10 * part + n) | {"name": LONG if n < part + 1 else "paid"} for n in range(4)]
+        messages += [*records(sent, "orders"), state({"bookmarks": {"orders": {"at": part}}})]
+    run_target(own, messages, tmp_path).checked()
+    assert {(one.exported, one.accepted) for one in book_in(tmp_path)} == {(4, 3), (4, 2)}
+    replay(own | RENAME, tmp_path).checked()
+    lines = book_in(tmp_path)
+    assert sorted((one.exported, one.accepted, one.rejected) for one in lines) == [(4, 4, 0)] * 2
+    assert len(capture.held()) == 8
+
+
+def test_a_rejects_file_of_an_earlier_version_is_sent_and_left_out_of_the_book(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """It does not say where its records are counted; a comparison explains them as replayed."""
+    run_target(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
+    (path,) = (tmp_path / "rejects").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(line.pop("counted")["part"] == 1 for line in lines)
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    replay(config | RENAME, tmp_path).checked()
+    assert sums(tmp_path)["05"] == BEFORE
+    assert sum(event["event"] == "short" for event in capture.events) == 2
