@@ -80,6 +80,7 @@ class Runtime:
             atexit.register(shutil.rmtree, self._scratch, ignore_errors=True)
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self.preview = open_preview(Path(settings.preview_path), started)
+            self.preview.begin()
         self._ledger = Ledger(ledger_url, api_key)
         self.rate_limit = _rate_limit(self._ledger, settings.max_events_per_second)
         self._key_check: KeyCheck | None = None

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from target_posthog.model import Json
 
 _REMOVED_BY_MAPS = Skipped("stream_maps")
-_EARLIER_PREVIEWS = (
-    "Files of earlier previews in this folder: %d. This run's is %s; summary.json tells of it "
-    "alone."
+_EARLIER_PREVIEW = "The preview that was here before is now in %s."
+_OTHER_PREVIEWS = (
+    "Files of other previews in this folder: %d, which could not be moved or are still written. "
+    "This run's is %s; summary.json tells of it alone."
 )
 
 
@@ -295,8 +296,11 @@ class TargetPosthog(SinkTarget):
                 hours=Hours.of_state(self.latest_state),
             ),
         )
-        if preview is not None and (earlier := preview.count_earlier()):
-            self.logger.warning(_EARLIER_PREVIEWS, earlier, preview.path)
+        if preview is not None:
+            for folder in preview.earlier:
+                self.logger.info(_EARLIER_PREVIEW, folder)
+            if others := preview.count_others():
+                self.logger.warning(_OTHER_PREVIEWS, others, preview.path)
         self.close()
 
     @property

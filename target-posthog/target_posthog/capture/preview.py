@@ -8,10 +8,13 @@ from typing import IO, TYPE_CHECKING
 
 from isal import igzip
 
+from target_posthog.capture.earlier_previews import set_aside
 from target_posthog.capture.results import SendResult
+from target_posthog.common.file_locks import try_lock
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -24,12 +27,21 @@ class PreviewFile:
     Args:
         folder: where the file goes.
         started: the start of the run, UTC.
+
+    Attributes:
+        path: the file.
+        earlier: the folders that earlier previews were moved to; see `earlier_previews`.
     """
 
     def __init__(self, folder: Path, started: datetime) -> None:
         self._folder = folder
         self.path = folder / f"preview-{started:%Y%m%dT%H%M%S}Z-{os.getpid()}.jsonl"
         self._file: IO[bytes] | None = None
+        self.earlier: Sequence[Path] = ()
+
+    def begin(self) -> None:
+        """Let what lies in the folder be of this run alone."""
+        self.earlier = set_aside(self._folder)
 
     def send(self, batch: Batch) -> SendResult:
         """Write one body; it is always accepted."""
@@ -37,6 +49,8 @@ class PreviewFile:
             if self._file is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab")
+                with suppress(OSError):  # a disk without locks
+                    try_lock(self._file.fileno(), alone=True)
             body: bytes = igzip.decompress(batch.packed)  # type: ignore[no-untyped-call]
             self._file.write(body + b"\n")
             self._file.flush()
@@ -47,8 +61,8 @@ class PreviewFile:
     def stop(self) -> None:
         """Do nothing: nothing is waited for."""
 
-    def count_earlier(self) -> int:
-        """Return how many previews of other runs the folder holds."""
+    def count_others(self) -> int:
+        """Return how many previews of other runs lie beside this one."""
         return sum(path != self.path for path in self._folder.glob("preview-*.jsonl"))
 
     def close(self) -> None:

@@ -76,6 +76,10 @@ class _NotSent(PreviewFile):
         self._found = found
 
     @override
+    def begin(self) -> None:
+        """Do nothing: there is no folder."""
+
+    @override
     def send(self, batch: Batch) -> SendResult:
         self._found.sent(batch.items)
         return SendResult()
