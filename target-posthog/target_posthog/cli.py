@@ -48,7 +48,9 @@ def run(
     reads_a_tap: bool = True,
     summary: Summary | None = None,
 ) -> int:
-    """Run the plugin's command and return its exit code; every failure is said in one line.
+    """Run the plugin's command and return its exit code.
+
+    A failure is said in one line, below what a run of the target had come to by then.
 
     Args:
         command: the SDK's command.
@@ -94,7 +96,7 @@ class _Ending:
     def failed(self, failure: BaseException) -> int:
         """Say why the run ends, and write it down; return the exit code."""
         if self.summary is not None and self.summary.progress is not None:
-            self.summary.progress.close()
+            self.summary.progress.stop()
         logger = logging.getLogger(self._name)
         error = _known(failure)
         if error is not None:

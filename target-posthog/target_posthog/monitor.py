@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.progress.bar import Bar
-from target_posthog.progress.counts import Progress
-from target_posthog.progress.end_of_run import block_of, next_step
+from target_posthog.progress.counts import Hours, Progress
+from target_posthog.progress.end_of_run import block_of, next_step, stopped_block_of
 from target_posthog.progress.speed import Speed
 from target_posthog.progress.waiting import POSTHOG, Waits
 
@@ -56,6 +56,8 @@ class Monitor:
         self._had_bar = False
         self._has_ended = False
         self._tap_end: str | None = None
+        #: The last state that was written, in words.
+        self._state: str | None = None
         if summary is not None:
             summary.run = runtime.book.run
             summary.progress = self
@@ -64,6 +66,15 @@ class Monitor:
     def reached(self, state: Any) -> None:
         """Take in a STATE of the tap before which everything is delivered."""
         self._progress.reached(state, self._delivery.fates.book.earliest)
+
+    def wrote(self, state: Any) -> None:
+        """Take in a state that was written."""
+        hours = Hours.of_state(state)
+        self._state = (
+            "the next run goes on behind what it covers."
+            if hours is None
+            else f"the export hours before {hours.next_hour:%Y-%m-%dT%HZ} are done."
+        )
 
     def look(self, now: float, *, stalled: float) -> None:
         """Say how far the run is, if it is time.
@@ -97,6 +108,21 @@ class Monitor:
         self._waited = sent, limited
         self.waits.add(POSTHOG, for_posthog)
         return self.waits.longest(now, limited=for_speed)
+
+    def stop(self) -> None:
+        """Say what the run had come to, if it did not come to its end."""
+        self.close()
+        if self._has_ended or not self.counts.exported:
+            return
+        block = stopped_block_of(
+            self.counts,
+            seconds=time.monotonic() - self._started,
+            destination=self._destination,
+            is_preview=self._is_preview,
+            state=self._state,
+        )
+        for line in block.splitlines():
+            logger.info(line)
 
     def close(self) -> None:
         """Take the bar away: what is said now is the end."""

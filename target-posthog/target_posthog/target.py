@@ -199,6 +199,7 @@ class TargetPosthog(SinkTarget):
         # it did.
         if self.runtime.preview is None:
             self.print_state(state)
+            self.monitor.wrote(state)
 
     def _on_idle(self) -> tuple[list[int], float | None]:
         """Do what must not wait for the next line; see `stdin.OnIdle`."""

@@ -44,9 +44,11 @@ def counts_in(log: str) -> dict[str, int]:
         AssertionError: they do not add up; a record had no fate, or two.
     """
     found = re.findall(
-        r"\|   (exported|accepted|superseded|skipped|rejected|links|groups|shared) +([\d,]+)", log
+        r"\|   (exported|accepted|superseded|skipped|rejected|open|links|groups|shared) +([\d,]+)",
+        log,
     )
     counts = {name: int(number.replace(",", "")) for name, number in found}
     fates = ("accepted", "superseded", "skipped", "rejected")
-    assert counts["exported"] == sum(counts[fate] for fate in fates), log
+    unsettled = counts.pop("open", 0) if "Stopped after" in log else 0
+    assert counts["exported"] == sum(counts[fate] for fate in fates) + unsettled, log
     return counts

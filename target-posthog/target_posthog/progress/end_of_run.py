@@ -32,13 +32,58 @@ def block_of(
     """
     ended = "Done in" if early is None else "The input ended after"
     lines = [
-        f"{ended} {timedelta(seconds=round(seconds))}: {destination}.",
+        f"{ended} {_time(seconds)}: {destination}.",
         *([] if early is None else [early]),
+        *_counts(counts, source),
+    ]
+    return "\n".join(lines)
+
+
+def stopped_block_of(
+    counts: Counts, *, seconds: float, destination: str, is_preview: bool, state: str | None
+) -> str:
+    """Return the block of a run that did not come to its end.
+
+    Args:
+        counts: what the run had come to.
+        seconds: how long it took.
+        destination: where the events go, in words.
+        is_preview: nothing was sent.
+        state: the last state that was written, in words; None when none was.
+    """
+    done = "previewed in" if is_preview else "accepted by"
+    lines = [
+        f"Stopped after {_time(seconds)}: not all records that came are {done} {destination}."
+        if counts.open
+        else f"Stopped after {_time(seconds)}, before the run came to its end.",
+        *_counts(counts, "records taken from the tap"),
+    ]
+    if is_preview:
+        lines.append("Nothing was sent, and the state is as it was.")
+    elif state is None:
+        lines.append("No state was written: the next run begins where this one did.")
+    else:
+        lines.append(f"The state was written: {state}")
+    if not is_preview and counts.accepted:
+        lines.append("What was accepted and comes again, PostHog keeps once.")
+    return "\n".join(lines)
+
+
+def _time(seconds: float) -> timedelta:
+    return timedelta(seconds=round(seconds))
+
+
+def _counts(counts: Counts, source: str) -> list[str]:
+    lines = [
         f"  exported {counts.exported:>12,}  {source}",
         f"  accepted {counts.accepted:>12,}",
         f"  superseded {counts.superseded:>10,}{_by_later(counts.superseded)}",
         f"  skipped  {counts.skipped.total():>12,}{_by_name(counts.skipped)}",
         f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
+    ]
+    if counts.open:
+        lines.append(f"  open     {counts.open:>12,}  without an answer; the next run reads them")
+    lines += [
         f"  links    {counts.links:>12,}  devices joined to their user",
     ]
     if counts.groups:
@@ -51,7 +96,7 @@ def block_of(
         lines.append(f"  PostHog refused {counts.added_rejected.total():,} links or group updates.")
     if counts.warned:
         lines.append(f"  warnings {counts.warned.total():>12,}{_by_name(counts.warned)}")
-    return "\n".join(lines)
+    return lines
 
 
 def next_step(

@@ -46,8 +46,8 @@ class RunProgress(Protocol):
     def as_json(self) -> Json:
         """Return what is known of the run, besides its counts."""
 
-    def close(self) -> None:
-        """Show nothing any more: what is said now is the end."""
+    def stop(self) -> None:
+        """Say what the run had come to, if it did not come to its end."""
 
 
 class Summary:

@@ -10,8 +10,13 @@ import pytest
 import yaml
 
 from target_posthog.progress.counts import Counts
-from target_posthog.progress.end_of_run import block_of, command_for, next_step
-from tests.support.documents import ROOT
+from target_posthog.progress.end_of_run import (
+    block_of,
+    command_for,
+    next_step,
+    stopped_block_of,
+)
+from tests.support.documents import ROOT, document
 
 DELIVERED = Counts(exported=10, accepted=10)
 REJECTED = Counts(exported=10, accepted=9, rejected=Counter(bad_time=1))
@@ -55,6 +60,68 @@ def test_the_end_names_every_rule_and_code() -> None:
         "  shared              3  further users of a device, not joined to it",
         "  PostHog refused 1 links or group updates.",
     ]
+
+
+def test_a_run_that_is_stopped_says_what_is_open_and_what_is_saved() -> None:
+    """As the guide shows it."""
+    shown = next(
+        block
+        for block in document("docs/migrate.md").text.split("```text\n")
+        if block.startswith("Stopped after")
+    ).partition("\n```")[0]
+    counts = Counts(exported=24_000, accepted=19_996, rejected=Counter(bad_time=4), links=310)
+    block = stopped_block_of(
+        counts,
+        seconds=12,
+        destination="https://eu.i.posthog.com",
+        is_preview=False,
+        state="the export hours before 2023-01-01T05Z are done.",
+    )
+    assert block == shown.rpartition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_preview", "told"),
+    [
+        pytest.param(
+            Counts(exported=3, accepted=1),
+            True,
+            [
+                "Stopped after 0:00:02: not all records that came are previewed in X.",
+                "Nothing was sent, and the state is as it was.",
+            ],
+            id="a preview",
+        ),
+        pytest.param(
+            Counts(exported=3),
+            False,
+            [
+                "Stopped after 0:00:02: not all records that came are accepted by X.",
+                "No state was written: the next run begins where this one did.",
+            ],
+            id="nothing accepted",
+        ),
+        pytest.param(
+            DELIVERED,
+            False,
+            [
+                "Stopped after 0:00:02, before the run came to its end.",
+                "No state was written: the next run begins where this one did.",
+                "What was accepted and comes again, PostHog keeps once.",
+            ],
+            id="nothing open",
+        ),
+    ],
+)
+def test_a_stop_says_nothing_that_is_not_so(
+    counts: Counts, told: list[str], *, is_preview: bool
+) -> None:
+    """Not of what was sent, nor of a state."""
+    block = stopped_block_of(
+        counts, seconds=2.2, destination="X", is_preview=is_preview, state=None
+    )
+    lines = [line for line in block.splitlines() if not line.startswith("  ")]
+    assert lines == told
 
 
 PROOF = (
