@@ -41,10 +41,17 @@ class Booked:
 
 @dataclass(frozen=True)
 class Held:
-    """What PostHog says of a cell: events, and rows, of which repeats are merged some time."""
+    """What PostHog says of a cell.
+
+    Attributes:
+        events: how many there are.
+        rows: in how many rows, of which repeats are merged some time.
+        is_least: there may be more, which cannot be told from the events of other senders.
+    """
 
     events: int = 0
     rows: int = 0
+    is_least: bool = False
 
 
 def booked_cells(

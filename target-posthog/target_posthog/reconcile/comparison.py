@@ -5,7 +5,9 @@ Two things only seem to be differences:
 - An event that came in two export hours is kept once, with the hour of its later version. So it is
   missing in one hour and more in another of the same day and name, and the book knows of it as
   `superseded`.
-- A rejected record that was mended and replayed is in PostHog; the book has it as rejected.
+- A rejected record that was mended and replayed is in PostHog. The book knows of it as accepted,
+  unless its rejects file does not say where it is counted, or its hour was read again since: then
+  the book has it as rejected.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ class Compared:
         moved: events counted in another hour than in the book; neither missing nor extra.
         replayed: events of the rejects that a replay has sent; not extra.
         unmerged: rows that repeat an event, and that PostHog has not merged yet.
+        one_sided: of the booked ones, those of which only what is missing can be seen: PostHog's
+            cannot be told from the events of other senders.
     """
 
     cell: Cell
@@ -44,6 +48,7 @@ class Compared:
     moved: int = 0
     replayed: int = 0
     unmerged: int = 0
+    one_sided: int = 0
 
     @property
     def differs(self) -> bool:
@@ -97,6 +102,7 @@ def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
         missing=max(0, booked.accepted - held.events),
         extra=max(0, held.events - booked.accepted),
         unmerged=max(0, held.rows - held.events),
+        one_sided=booked.accepted if held.is_least else 0,
     )
 
 

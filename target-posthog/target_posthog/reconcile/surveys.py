@@ -171,6 +171,6 @@ def _of_days(
         if event in ADDED_NAMES or not are_told_apart:
             at_least = min(everybodys, expected)
             if expected:
-                yield cell, Held(at_least, at_least)
+                yield cell, Held(at_least, at_least, is_least=True)
         elif ours:
             yield cell, Held(ours, our_rows)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from target_posthog.reconcile.people import People
     from target_posthog.reconcile.result import Result
 
-_NUMBERS = ("booked", "held", "missing", "extra", "moved", "replayed", "unmerged")
+_NUMBERS = ("booked", "held", "missing", "extra", "moved", "replayed", "unmerged", "one_sided")
 _COLUMNS = ("hour", "day", "event", *_NUMBERS, "command")
 
 

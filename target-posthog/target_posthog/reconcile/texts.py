@@ -24,6 +24,11 @@ _TOTALS = (
     ("moved", "other hour", "came in two hours; PostHog keeps the later version, in its hour"),
     ("replayed", "replayed", "were rejected, and sent by a replay"),
     ("unmerged", "not merged yet", "repeats that PostHog removes some time; they count once"),
+    (
+        "one_sided",
+        "missing only",
+        "look like events of other senders: what is extra of them cannot be seen",
+    ),
 )
 #: Those that are said even when they are none.
 _ALWAYS = frozenset({"booked", "held", "missing", "extra"})

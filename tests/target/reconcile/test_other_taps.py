@@ -45,6 +45,7 @@ def test_other_taps_are_compared_by_day_and_name(
     capture.events.append({**live, "timestamp": "2024-01-02T09:00:00.000000Z"})
     compared = reconcile(config, tmp_path, "--json")
     assert (compared.exit_code, compared.totals) == (0, (36, 36, 0, 0)), compared.stdout
+    assert compared.json["totals"]["one_sided"] == 0
     shop = next(one for one in capture.events if one["event"] == "orders")
     api.loses = {shop["uuid"]}
     lost = reconcile(config, tmp_path, "--json")
@@ -66,6 +67,8 @@ def test_events_that_name_another_library_are_there_or_missing_and_never_extra(
     capture.events.append({**foreign(99, **{"$lib": "web"}), "event": "opened"})
     compared = reconcile(own, tmp_path, "--json")
     assert (compared.exit_code, compared.totals) == (0, (5, 5, 0, 0)), compared.stdout
+    assert compared.json["totals"]["one_sided"] == 5
+    assert "  missing only  5  look like events of other senders" in reconcile(own, tmp_path).stdout
     api.loses = {exported[0]["uuid"], exported[1]["uuid"]}
     lost = reconcile(own, tmp_path, "--json")
     assert (lost.exit_code, lost.totals) == (3, (5, 4, 1, 0))
