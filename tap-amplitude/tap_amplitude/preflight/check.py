@@ -10,13 +10,15 @@ from tap_amplitude.common.checked_settings import settings_findings
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.files import archive_findings
 from tap_amplitude.preflight.given import has_dates, has_keys
+from tap_amplitude.preflight.other_streams import stream_findings
 from tap_amplitude.preflight.range import api_plan, dates_as_understood, state_findings
 from tap_amplitude.preflight.room import room_findings
 from tap_amplitude.settings import REGION_URLS, Settings
+from tap_amplitude.streams.events import EventsStream
 from tap_amplitude.windows import HOUR, ready_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from tap_amplitude.common.checked_settings import Given
@@ -31,6 +33,8 @@ def check(
     user_agent: str,
     *,
     has_state: bool,
+    selected: Collection[str] = (EventsStream.name,),
+    merges: Bookmark | None = None,
     regions: Mapping[str, str] = MappingProxyType(REGION_URLS),
 ) -> Iterator[Finding]:
     """Yield what is found, in the order in which a user sets things up.
@@ -41,20 +45,38 @@ def check(
         now: The present moment.
         user_agent: How to introduce the tap.
         has_state: A state was given.
+        selected: The names of the streams that a run reads.
+        merges: What the state of the merged users remembers.
         regions: Amplitude's addresses.
     """
     yield from settings_findings(given, "tap-amplitude")
     settings = _settings_of(given, regions)
-    if settings.archive_path is None:
+    if EventsStream.name in selected:
         questions = AmplitudeQuestions(settings, user_agent, regions=regions)
+        yield from _of_events(given, settings, bookmark, now, questions, has_state=has_state)
+    yield from stream_findings(
+        selected, given.config, settings, now, has_keys=has_keys(given), merges=merges
+    )
+    yield from room_findings(settings)
+
+
+def _of_events(
+    given: Given,
+    settings: Settings,
+    bookmark: Bookmark | None,
+    now: datetime,
+    questions: AmplitudeQuestions,
+    *,
+    has_state: bool,
+) -> Iterator[Finding]:
+    if settings.archive_path is None:
         yield from _of_project(given, settings, bookmark, now, questions)
         yield from state_findings(bookmark, is_given=has_state)
-    else:
-        yield from state_findings(bookmark, is_given=has_state)
-        if has_dates(given) and not given.is_wrong("archive_path"):
-            yield from dates_as_understood(given.config)
-            yield from archive_findings(bookmark, settings, now)
-    yield from room_findings(settings)
+        return
+    yield from state_findings(bookmark, is_given=has_state)
+    if has_dates(given) and not given.is_wrong("archive_path"):
+        yield from dates_as_understood(given.config)
+        yield from archive_findings(bookmark, settings, now)
 
 
 def _settings_of(given: Given, regions: Mapping[str, str]) -> Settings:

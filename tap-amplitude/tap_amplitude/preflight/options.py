@@ -17,6 +17,8 @@ from tap_amplitude.given_files import checked_file
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.state.given_state import checked_state
+from tap_amplitude.streams.events import EventsStream
+from tap_amplitude.streams.merged_ids import MergedIdsStream
 from tap_amplitude.tap import TapAmplitude
 from tap_amplitude.validation import problems
 
@@ -69,7 +71,12 @@ def with_checks(command: click.Command) -> click.Command:
         if test == _OFF:
             return run(**options)
         if test in _CHECKS:
-            return _check(options.get("config"), options.get("state"), is_json=_CHECKS[test])
+            return _check(
+                options.get("config"),
+                options.get("state"),
+                options.get("catalog"),
+                is_json=_CHECKS[test],
+            )
         if test == _SCHEMAS:
             return _as_the_sdk_does(schema_test, option, test)
         raise click.BadOptionUsage(_TEST, f"{_TEST} takes json or schema, or nothing.")
@@ -85,16 +92,25 @@ def _as_the_sdk_does(
     return callback(click.get_current_context(), option, value)
 
 
-def _check(config: _ConfigInput | None, state: IO[str] | None, *, is_json: bool) -> int:
+def _check(
+    config: _ConfigInput | None,
+    state: IO[str] | None,
+    catalog: IO[str] | None,
+    *,
+    is_json: bool,
+) -> int:
     from tap_amplitude.preflight.check import check  # noqa: PLC0415 - no run needs it
 
+    known = _bookmarks_in(state)
     findings = list(
         check(
             given_of(config or _ConfigInput()),
-            _bookmark_in(state),
+            known.get(EventsStream.name),
             datetime.now(timezone.utc),
             _user_agent(),
             has_state=state is not None,
+            selected=_selected_in(catalog),
+            merges=known.get(MergedIdsStream.name),
         )
     )
     if is_json:
@@ -113,7 +129,7 @@ def _estimate(config: _ConfigInput | None, state: IO[str] | None, most: int) -> 
     given = config or _ConfigInput()
     tap = TapAmplitude(config=given.config, parse_env_config=given.parse_env, setup_mapper=False)
     settings, now = Settings.read(tap.config), datetime.now(timezone.utc)
-    bookmark = _bookmark_in(state)
+    bookmark = _bookmarks_in(state).get(EventsStream.name)
     if settings.archive_path is None:
         weights = estimate_project(bookmark, settings, now, _user_agent(), most)
     else:
@@ -126,14 +142,34 @@ def _user_agent() -> str:
     return f"{TapAmplitude.name}/{TapAmplitude.plugin_version}"
 
 
-def _bookmark_in(file: IO[str] | None) -> Bookmark | None:
-    """Return what a state remembers: one of the tap's, or as `meltano state get` writes it."""
+def _bookmarks_in(file: IO[str] | None) -> dict[str, Bookmark]:
+    """Return what a state remembers of each stream with hours.
+
+    Args:
+        file: A state of the tap's, or as `meltano state get` writes it.
+    """
     text = checked_file(file, "--state")
     if text is None:
-        return None
+        return {}
     content = json.load(text)
-    known = checked_state(content.get("singer_state", content))
-    return Bookmark.from_state(known.get("bookmarks", {}).get("events", {}))
+    known = checked_state(content.get("singer_state", content)).get("bookmarks", {})
+    read = {
+        name: Bookmark.from_state(known.get(name, {}))
+        for name in (EventsStream.name, MergedIdsStream.name)
+    }
+    return {name: bookmark for name, bookmark in read.items() if bookmark is not None}
+
+
+def _selected_in(file: IO[str] | None) -> frozenset[str]:
+    """Return the names of the streams that a run with this catalog reads."""
+    from tap_amplitude.preflight.selection import selected_streams  # noqa: PLC0415 - as above
+
+    text = checked_file(file, "--catalog")
+    tap = TapAmplitude(config={}, validate_config=False, setup_mapper=False)
+    return selected_streams(
+        {stream.name: stream.selected_by_default for stream in tap.discover_streams()},
+        None if text is None else json.load(text),
+    )
 
 
 def given_of(config: _ConfigInput) -> Given:

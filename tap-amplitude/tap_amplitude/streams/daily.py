@@ -64,6 +64,15 @@ class DailyStream(ProjectStream, DaysStream):
             self.write_state()
             self._saved_day = days[-1]
 
+    def probe(self) -> str:
+        """Ask for the figures of one day; see `ProjectStream.probe`."""
+        start = self.settings.start
+        assert start is not None  # noqa: S101 - `check_needs`
+        day = min(start.date(), last_complete_day(datetime.now(timezone.utc)))
+        for field, parameters in self.figures.items():
+            self.project.api.daily(self.path, parameters, [day], points=self.points, what=field)
+        return f"its figures of {day} can be read"
+
     def saved(self) -> str:
         """Return what is safe when the run fails now."""
         if self._saved_day is None:

@@ -49,6 +49,10 @@ class Project:
         )
 
 
+def _entries(rows: Sequence[object]) -> str:
+    return "1 entry" if len(rows) == 1 else f"{len(rows):,} entries"
+
+
 class ProjectStream(SdkStream):
     """A stream of one of the endpoints that answer with JSON."""
 
@@ -74,6 +78,14 @@ class ProjectStream(SdkStream):
                 f"`archive_path`, and needs {' and '.join(f'`{name}`' for name in missing)}.",
                 remedy="Set what is missing, or deselect the stream.",
             )
+
+    def probe(self) -> str:
+        """Ask for a little of the stream; return what came, in words.
+
+        Raises:
+            TapError: It cannot be read.
+        """
+        raise NotImplementedError
 
     def saved(self) -> str:
         """Return what is safe when the run fails now."""
@@ -108,6 +120,10 @@ class ListStream(ProjectStream):
             key=self.primary_keys[-1],
             what=self.name,
         )
+
+    def probe(self) -> str:
+        """Ask for the list; see `ProjectStream.probe`."""
+        return _entries(self.rows())
 
 
 class CohortsStream(ListStream):
@@ -153,6 +169,10 @@ class TaxonomyEventsStream(ProjectStream):
             One record for each event type.
         """
         return self.project.planned_events
+
+    def probe(self) -> str:
+        """Ask for the list; see `ProjectStream.probe`."""
+        return _entries(self.project.planned_events)
 
 
 class TaxonomyCategoriesStream(ListStream):
