@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.fakes.posthog_requests import Incoming
+from tests.support.documents import document
 from tests.support.meltano_project import REPOSITORY, MeltanoProject, own_definition
 from tools.sandbox.__main__ import PORTS, main
 from tools.sandbox.control import Control
@@ -74,6 +75,20 @@ def test_the_journey_needs_no_account(project: MeltanoProject, sandbox: Services
     }
     # One is a repeat that Amplitude had exported twice, and these eight.
     assert len(held) == sandbox.events - 9
+
+
+def test_the_readme_shows_what_the_sandbox_does(project: MeltanoProject) -> None:
+    """Its commands run, in its order, and print what it shows."""
+    shown = next(
+        block.text for block in document("README.md").blocks if "$ make sandbox" in block.text
+    )
+    lines = shown.splitlines()
+    commands = [line.split()[2:] for line in lines if line.startswith("$ meltano ")]
+    assert len(commands) == 3
+    said = "".join(project.meltano(*command).checked().stdout for command in commands)
+    assert "Both sides agree." in lines
+    assert "Both sides agree." in said.splitlines()
+    assert (project.folder / "migration-report.html").is_file()
 
 
 def test_what_posthog_drops_is_found_and_sent_again(
