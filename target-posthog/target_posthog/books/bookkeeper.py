@@ -53,6 +53,11 @@ class Bookkeeper:
         self._next_hour: str | None = None
         self.earliest = ""
 
+    @property
+    def is_written(self) -> bool:
+        """Whether its lines are kept."""
+        return bool(self._run)
+
     def take(
         self, stream: str, counts: BlockCounts, samples: Mapping[bytes, Sample] | None = None
     ) -> None:

@@ -76,7 +76,8 @@ class Fates:
         """
         self.counts.exported += 1
         if check is None:
-            check = check_of(record)
+            # A preview has no book, and shows records in forms of its own.
+            check = check_of(record) if self.book.is_written else 0
         if isinstance(outcome, Skipped):
             self.counts.skipped[outcome.rule] += 1
             self.book.skip(unit, outcome.rule, check)
