@@ -42,6 +42,8 @@ class Monitor:
         self._delivery: Delivery = runtime.delivery
         self._project = runtime.book.project
         self._is_preview = runtime.preview is not None
+        self._sends = runtime.sends
+        self._unsent_hours = runtime.free_order.unsent_hours
         self._rejects = runtime.rejects
         self._destination = destination
         self._summary = summary
@@ -149,6 +151,8 @@ class Monitor:
             rejects=self._rejects.place,
             is_preview=self._is_preview,
             early=early,
+            collects=not self._sends and not self._is_preview,
+            unsent=self._unsent_hours(),
         )
 
     def say_next_step(self) -> None:

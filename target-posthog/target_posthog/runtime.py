@@ -21,6 +21,7 @@ from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.protocols import wire_of
 from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.delivery.delivery import Delivery
+from target_posthog.delivery.free_order import FreeOrder
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
@@ -31,6 +32,7 @@ from target_posthog.validation import api_key_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from target_posthog.books.lines import Line, Unit
     from target_posthog.capture.rate_limit import RateLimit
     from target_posthog.delivery.requests import InFlight
     from target_posthog.rejects.writer import Rejects
@@ -51,6 +53,7 @@ class Runtime:
     Attributes:
         preview: the file of a preview; None when events are sent.
         wire: the protocol.
+        free_order: what this run has to do with a people pass.
         links: decides which links PostHog must have.
         book: what became of each hour; a preview writes nothing into it.
         rejects: the rejects file.
@@ -82,9 +85,11 @@ class Runtime:
             self.preview = open_preview(Path(settings.preview_path), started)
             self.preview.begin()
         self._ledger = Ledger(ledger_url, api_key)
+        is_preview = self.preview is not None
+        self.free_order = FreeOrder(settings, self._ledger, program, is_preview=is_preview)
         self.rate_limit = _rate_limit(self._ledger, settings.max_events_per_second)
         self._key_check: KeyCheck | None = None
-        if self.preview is None and settings.check_api_key:
+        if self.sends and settings.check_api_key:
             self._key_check = KeyCheck.of(settings, api_key, program)
             self.rate_limit = AfterKeyCheck(self._key_check, self.rate_limit)
         self.wire = wire_of(settings.protocol, api_key, program)
@@ -104,8 +109,9 @@ class Runtime:
             links=self.links,
             rejects=self.rejects,
             utc_now=_utc_now,
-            write_book=self.book.write if self.preview is None else None,
-            run=self.book.run if self.preview is None else "",
+            write_book=self._write_book,
+            run=self.book.run if self.sends else "",
+            stage_of=self.free_order.stage,
         )
 
     def begin(self, *, goes_on: bool) -> None:
@@ -114,7 +120,8 @@ class Runtime:
         Args:
             goes_on: the run goes on from the state of an earlier one.
         """
-        if self.preview is not None:
+        self.free_order.begin()
+        if not self.sends:
             return
         ledger = self._ledger.begin(goes_on=goes_on)
         if not ledger.is_complete:
@@ -125,6 +132,30 @@ class Runtime:
                 "sent are sent again, each after its record, so that no device joins two users. "
                 "Keep the ledger between runs."
             )
+
+    @property
+    def sends(self) -> bool:
+        """Whether events are sent: not by a preview, nor by a run that collects a people pass."""
+        return self.preview is None and self.free_order.collection is None
+
+    @property
+    def trial(self) -> str | None:
+        """What a run does that sends nothing; None of one that sends."""
+        return None if self.sends else "preview" if self.preview is not None else "collect"
+
+    @property
+    def _write_book(self) -> Callable[[list[tuple[Unit, Line]]], object] | None:
+        collection = self.free_order.collection
+        if collection is not None:
+            return collection.write
+        return self.book.write if self.sends else None
+
+    def finish_book(self) -> None:
+        """Write down what no state stands behind, at the end of the input; all is delivered."""
+        if self.free_order.collection is not None:
+            self.free_order.collection.flush()
+        else:
+            self.delivery.finish_book()
 
     def close(self) -> None:
         """Close files and connections; what is under way is not waited for."""

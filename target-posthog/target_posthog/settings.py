@@ -15,9 +15,12 @@ Historical = Literal["true", "false", "auto"]
 PersonProfiles = Literal["always", "identified_only", "never"]
 UserProperties = Literal["set", "set_once", "ignore"]
 IdentityEvents = Literal["alias", "identify", "none"]
+FreeOrderMode = Literal["none", "collect", "apply"]
 
 #: Where the documents are: who installs the package has none of them.
 DOCUMENTS = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
+#: How the names of the SDK's settings begin by which it changes records.
+_CHANGING_RECORDS = ("stream_map", "flattening_", "faker_config", "add_record_metadata")
 #: In gigabytes; as in tap-amplitude. Who raises it trusts the files: see `input.batch_files`.
 DEFAULT_MAX_GB = 20
 
@@ -131,6 +134,18 @@ SETTINGS = th.PropertiesList(
         title="Identity events",
         description="How a device is joined to its user, once: by `$create_alias`, by `$identify`, "
         f"or not at all. See {DOCUMENTS}identity.md.",
+    ),
+    th.Property(
+        "free_order",
+        th.StringType,
+        default="none",
+        allowed_values=["none", "collect", "apply"],
+        title="Free order",
+        description="To send hours in any order, also by many runs at once: read them all with "
+        "`collect` first, which sends nothing and notes in the ledger whose each device is and "
+        "which row of each person and group is the newest; then send them with `apply`. With "
+        f"`none` hours must go in ascending order. See {DOCUMENTS}identity.md. A preview "
+        "knows no people pass.",
     ),
     th.Property(
         "event_names",
@@ -314,6 +329,7 @@ class Settings:
         has_own_rejects: `rejects_path` is what the user says, not the default.
         changes_records: stream maps or flattening are to change records.
         adds_metadata: the SDK is to add columns to records.
+        by_sdk: the settings by which the SDK changes records, as the user gave them.
     """
 
     api_key: str
@@ -328,6 +344,7 @@ class Settings:
     streams: Mapping[str, Any] | list[Any]
     unmapped_streams: str | None
     identity_events: IdentityEvents
+    free_order: FreeOrderMode
     event_names: Mapping[str, str]
     standard_events: bool
     skip_events: tuple[str, ...]
@@ -350,6 +367,7 @@ class Settings:
     max_retry_seconds: float
     changes_records: bool
     adds_metadata: bool
+    by_sdk: Mapping[str, Any]
 
     @classmethod
     def read(cls, config: Mapping[str, Any], *, has_own_rejects: bool = True) -> Settings:
@@ -372,6 +390,7 @@ class Settings:
             streams=config["streams"],
             unmapped_streams=config.get("unmapped_streams"),
             identity_events=config["identity_events"],
+            free_order=config["free_order"],
             event_names=_renames(config["event_names"]),
             standard_events=config["standard_events"],
             skip_events=tuple(config["skip_events"]),
@@ -394,6 +413,7 @@ class Settings:
             max_retry_seconds=config["max_retry_seconds"],
             changes_records=bool(config.get("stream_maps") or config.get("flattening_enabled")),
             adds_metadata=bool(config.get("add_record_metadata")),
+            by_sdk={name: config[name] for name in config if name.startswith(_CHANGING_RECORDS)},
         )
 
     @property

@@ -104,8 +104,9 @@ class TargetPosthog(SinkTarget):
         Args:
             started: when it began.
         """
-        is_preview = self.settings.preview_path
-        owner = PREVIEW if is_preview else owner_of(api_key_of(self.settings))
+        # What a run rejects that sends nothing, the one that sends will reject, too.
+        is_trial = self.settings.preview_path or self.settings.free_order == "collect"
+        owner = PREVIEW if is_trial else owner_of(api_key_of(self.settings))
         return rejects_at(self.settings.rejects_place, started, owner)
 
     @override
@@ -273,10 +274,10 @@ class TargetPosthog(SinkTarget):
                 "See its log, and run again.",
             )
         self.inflow.deliver_all()
-        self.delivery.finish_book()
+        self.runtime.finish_book()
         super().process_endofpipe()
         self._finish()
-        self.delivery.fates.limit.check_at_the_end(is_preview=self.runtime.preview is not None)
+        self.delivery.fates.limit.check_at_the_end(trial=self.runtime.trial)
         self.monitor.say_next_step()
 
     def _finish(self) -> None:
@@ -284,6 +285,8 @@ class TargetPosthog(SinkTarget):
         outcome = f"sent to {self._destination}"
         if preview is not None:
             outcome = f"previewed in {self._destination}, nothing was sent"
+        elif not self.runtime.sends:
+            outcome = "people and groups were collected, nothing was sent"
         elif not counts.exported:
             outcome = "there was nothing to send"
         elif not counts.accepted:

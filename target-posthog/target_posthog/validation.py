@@ -209,10 +209,26 @@ def setting_conflicts(config: Mapping[str, Any]) -> Iterator[str]:
     for name in _MAPPING:
         if config.get(name) and not config.get("stream_maps"):
             yield f"`{name}` cannot act without `stream_maps`: take it out."
+    yield from _free_order_problems(config)
     protocol = config["protocol"]
     most = V1Wire.max_bytes if protocol == "v1" else BatchWire.max_bytes
     if config["max_batch_bytes"] > most:
         yield f"`max_batch_bytes` can be at most {most} with `protocol: {protocol}`."
+
+
+def _free_order_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say which settings cannot act beside `free_order`."""
+    chosen = config["free_order"]
+    if chosen != "none" and config["user_properties"] == "set_once":
+        yield (
+            "`free_order` cannot act with `user_properties: set_once`: PostHog keeps the values "
+            "that arrive first, so hours must go in order."
+        )
+    if chosen == "collect" and config["remove_batch_files"]:
+        yield (
+            "`remove_batch_files` cannot act with `free_order: collect`: the files are needed "
+            "again, to be sent."
+        )
 
 
 def parts_kept_back(

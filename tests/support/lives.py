@@ -83,6 +83,17 @@ class Lives:
         """All rows, in the order in which they are read."""
         return [one for files in self.hours for file in files for one in file]
 
+    @property
+    def in_time(self) -> Lives:
+        """The same hours, each as one file whose rows are in the order of `0011-newest-row`."""
+        return Lives(
+            [[sorted((one for file in files for one in file), key=_time)] for files in self.hours]
+        )
+
+    def hour(self, number: int) -> Lives:
+        """Return one hour of them."""
+        return Lives([self.hours[number]])
+
     def first_users(self) -> dict[str, str]:
         """Return the first user of each device that has one."""
         first: dict[str, str] = {}
@@ -121,6 +132,10 @@ def assert_well_told(events: Iterable[Json], lives: Lives) -> World:
     own = {event["uuid"] for event in world.events if event["event"] == "viewed"}
     assert own == {one["uuid"] for one in rows}
     return world
+
+
+def _time(one: Json) -> tuple[str, str, int]:
+    return one["server_upload_time"], one["event_time"], one["event_id"]
 
 
 def _people(choice: Random, count: int) -> Iterator[_Person]:

@@ -31,6 +31,7 @@ _LISTS_OF_PROBLEMS = frozenset(
         "bucket_problems",
         "_batch_problems",
         "_date_problems",
+        "_free_order_problems",
         "_in_words",
         "misspelt_variables",
         "not_passed_on",

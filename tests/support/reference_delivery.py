@@ -61,7 +61,7 @@ class ReferenceDelivery:
             dies_at: at which event the process is killed.
             saves: whether the ledger then knows all links that PostHog took.
         """
-        told = (one for file in files for one in self._told_of(list(map(_item, file))))
+        told = (one for file in files for one in self._told_of(list(map(item_of, file))))
         for count, one in enumerate(told):
             if count == dies_at:
                 self._begin_anew()
@@ -122,7 +122,8 @@ class ReferenceDelivery:
         yield event
 
 
-def _item(row: Json) -> OutgoingEvent:
+def item_of(row: Json) -> OutgoingEvent:
+    """Return the event of a row, on its way."""
     converted = Amplitude(Options()).convert(row)
     assert isinstance(converted, Converted)
     item = prepare(converted, json.dumps(row).encode(), WIRE.fitted, FAR_AHEAD)

@@ -187,6 +187,7 @@ WISHES: Json = {
     "max_member_gb": 5,
     "remove_batch_files": True,
     "check_api_key": False,
+    "free_order": "apply",
     "rejects_path": "r",
     "summary_path": "s.json",
     "ledger_url": "sqlite:///l.db",
@@ -236,6 +237,14 @@ _OF_THE_SDK = ("stream_map", "faker_config", "flattening_", "add_record_metadata
             "There is no setting `event_names.0.too`. Did you mean `to`?",
         ),
         ({"streams": {"s": {"distinct": "a"}}}, "`streams`, s, distinct: there is no such part"),
+        (
+            {"free_order": "collect", "user_properties": "set_once"},
+            "`free_order` cannot act with `user_properties: set_once`",
+        ),
+        (
+            {"free_order": "collect", "remove_batch_files": True},
+            "`remove_batch_files` cannot act with `free_order: collect`",
+        ),
         ({"max_batch_bytes": 99_000_000}, "`max_batch_bytes` can be at most 19922944 with `proto"),
         (
             {"max_batch_bytes": 19_000_000, "protocol": "v1"},

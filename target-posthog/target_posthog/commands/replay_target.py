@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from target_posthog.commands.mapped_records import MappedRecords
 from target_posthog.commands.replayed_records import ReplayedRecords
+from target_posthog.errors import FixConfiguration
 from target_posthog.formats.converter import AMPLITUDE_FIELDS
 from target_posthog.model import Json, Rejected, Skipped
 from target_posthog.posthog.events import OutgoingEvent
@@ -96,6 +97,11 @@ class ReplayTarget(TargetPosthog):
 
     @override
     def open_runtime(self) -> Runtime:
+        if self.settings.free_order == "collect":
+            raise FixConfiguration(
+                "`free_order: collect` sends nothing, and a replay only sends.",
+                "Set `free_order` as the runs that sent have it, and run this again.",
+            )
         self.sinks: dict[tuple[Any, ...], PosthogSink] = {}
         self._sent: dict[bytes, Move | None] = {}
         self._mapped = MappedRecords(self)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from target_posthog.books.counts import counts_of, samples_of, unit_of
 from target_posthog.capture.batches import latest_of, size_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from target_posthog.delivery.settings import DeliverySettings
     from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.input.intake import Outcome
+    from target_posthog.progress.counts import Counts
     from target_posthog.rejects.writer import Rejects
 
 logger = logging.getLogger("target-posthog")
@@ -44,6 +45,13 @@ _RECENT_EVENTS = (
     "is on. `historical_migration: auto` sends them as live events; an earlier `end_date` leaves "
     "them out."
 )
+
+
+class Stage(Protocol):
+    """Completes stretches of events, in order; see `IdentityStage`."""
+
+    def completed(self, items: list[OutgoingEvent]) -> list[OutgoingEvent]:
+        """Return a stretch of events as they go out."""
 
 
 class _Stretch:
@@ -94,6 +102,7 @@ class Delivery:
         utc_now: the clock.
         write_book: writes lines of the book, before the state behind them may be written.
         run: what names this run in the book; empty when it is not written.
+        stage_of: makes what completes stretches of events.
         clock: seconds that only go forward.
 
     Attributes:
@@ -115,6 +124,7 @@ class Delivery:
         utc_now: Callable[[], datetime],
         write_book: Callable[[list[tuple[Unit, Line]]], object] | None = None,
         run: str = "",
+        stage_of: Callable[[IdentityResolver, Wire, Counts], Stage] = IdentityStage,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fates = Fates(rejects, links, settings.max_reject_ratio, run=run)
@@ -126,7 +136,7 @@ class Delivery:
         self._write_book = write_book or _ignore
         #: Lines of the book that are not written yet.
         self._lines: list[tuple[Unit, Line]] = []
-        self._identity = IdentityStage(links, wire, self.counts)
+        self._identity = stage_of(links, wire, self.counts)
         self.dispatcher = Dispatcher(
             settings, wire=wire, in_flight=in_flight, fates=self.fates, clock=clock
         )

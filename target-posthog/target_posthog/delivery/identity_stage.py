@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from target_posthog.capture.protocols import Wire
+    from target_posthog.identity.newest_by_pass import NewestByPass
     from target_posthog.identity.observations import DerivedEvent, DerivedEvents
     from target_posthog.identity.resolver import IdentityResolver
     from target_posthog.posthog.events import OutgoingEvent
@@ -25,13 +26,20 @@ class IdentityStage:
         links: knows what PostHog must be told.
         wire: the protocol.
         counts: of the run.
+        newest: knows the newest rows; by default those of this run.
     """
 
-    def __init__(self, links: IdentityResolver, wire: Wire, counts: Counts) -> None:
+    def __init__(
+        self,
+        links: IdentityResolver,
+        wire: Wire,
+        counts: Counts,
+        newest: NewestRows | NewestByPass | None = None,
+    ) -> None:
         self._links = links
         self._wire = wire
         self._counts = counts
-        self._newest = NewestRows()
+        self._newest = NewestRows() if newest is None else newest
 
     def completed(self, items: list[OutgoingEvent]) -> list[OutgoingEvent]:
         """Return a stretch of events as they go out, with those to add in their places.

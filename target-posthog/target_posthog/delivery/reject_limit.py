@@ -41,17 +41,20 @@ class RejectLimit:
                 f"Look at {self._rejects.place}; a wrong mapping is the usual cause.",
             )
 
-    def check_at_the_end(self, *, is_preview: bool) -> None:
+    def check_at_the_end(self, *, trial: str | None = None) -> None:
         """Do the same when the run has come to its end, however short it was; its state is written.
+
+        Args:
+            trial: what to do again after a run that sends nothing; None of one that sends.
 
         Raises:
             TooManyRejects: the share of rejects is above the limit.
         """
         if self._is_exceeded:
             next_step = (
-                "correct the cause, and preview again. Nothing was sent."
-                if is_preview
-                else self._after_rejects()
+                self._after_rejects()
+                if trial is None
+                else f"correct the cause, and {trial} again. Nothing was sent."
             )
             raise RejectsAtTheEnd(
                 self._too_many_rejects(), f"Look at {self._rejects.place}, {next_step}"

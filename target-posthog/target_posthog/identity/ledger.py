@@ -26,7 +26,7 @@ _METADATA = sa.MetaData()
 
 #: SQLite keeps rows in the tree of their key. Otherwise each id would be stored twice, and each
 #: look-up would go through two trees (sqlite.org/withoutrowid.html).
-_ONE_TREE: dict[str, Any] = {"sqlite_with_rowid": False}
+ONE_TREE: dict[str, Any] = {"sqlite_with_rowid": False}
 
 _PROJECTS = sa.Table(
     "projects",
@@ -42,7 +42,7 @@ DEVICES = sa.Table(
     sa.Column("device_id", sa.String(200), primary_key=True),
     sa.Column("user_id", sa.String(200), nullable=False),
     sa.Column("accepted", sa.Boolean, nullable=False),
-    **_ONE_TREE,
+    **ONE_TREE,
 )
 SHARED = sa.Table(
     "shared_devices",
@@ -50,7 +50,7 @@ SHARED = sa.Table(
     sa.Column("project", sa.String(32), primary_key=True),
     sa.Column("device_id", sa.String(200), primary_key=True),
     sa.Column("user_id", sa.String(200), primary_key=True),
-    **_ONE_TREE,
+    **ONE_TREE,
 )
 _GROUPS = sa.Table(
     "group_states",
@@ -60,7 +60,7 @@ _GROUPS = sa.Table(
     # hold what it does not store (NUL).
     sa.Column("group_id", sa.String(64), primary_key=True),
     sa.Column("digest", sa.String(64), nullable=False),
-    **_ONE_TREE,
+    **ONE_TREE,
 )
 
 
@@ -210,7 +210,7 @@ class Ledger(Database):
 
     def group_digests(self, keys: Sequence[GroupKey]) -> dict[GroupKey, str]:
         """Return the digest of the properties that PostHog last took, of each known group."""
-        by_id = {_group_id(key): key for key in keys}
+        by_id = {group_id_of(key): key for key in keys}
         rows = self._rows_of(_FIND_DIGESTS, list(by_id))
         return {by_id[group_id]: digest for group_id, digest in rows}
 
@@ -218,7 +218,7 @@ class Ledger(Database):
         """Remember the digest of the properties that PostHog took, of each group."""
         rows = [
             {"project": self.project, "group_id": group_id, "digest": digest}
-            for group_id, digest in sorted((_group_id(key), one) for key, one in digests.items())
+            for group_id, digest in sorted((group_id_of(key), one) for key, one in digests.items())
         ]
 
         def accept(connection: sa.Connection) -> None:
@@ -271,7 +271,8 @@ def project_of(api_key: str) -> str:
     return hashlib.sha256(api_key.encode()).hexdigest()[:32]
 
 
-def _group_id(key: GroupKey) -> str:
+def group_id_of(key: GroupKey) -> str:
+    """Return what the ledger calls a group: a digest of its type and key."""
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 

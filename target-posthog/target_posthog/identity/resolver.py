@@ -14,6 +14,7 @@ from target_posthog.cache import Recent
 from target_posthog.common.derived_uuids import canonical_json
 from target_posthog.identity.ledger import GroupKey, Ledger, Owner
 from target_posthog.identity.observations import DerivedEvent, DerivedEvents, Observation
+from target_posthog.identity.people_pass import not_in_the_pass
 from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
@@ -55,6 +56,24 @@ class IdentityResolver:
         (person-merge-service.ts, "one known"), and after the record it does.
         """
         self._after_the_record = True
+
+    def give(self, links: Sequence[Link]) -> None:
+        """Claim devices for those who are known to be their first users; see `people_pass`.
+
+        Args:
+            links: one per device; of a user's own id, to itself.
+
+        Raises:
+            FixConfiguration: one of them is somebody else's.
+        """
+        if self._kind == "none":
+            return
+        unknown = [link for link in links if self._owners.get(link.device_id) is None]
+        claimed = self._ledger.claim(unknown) if unknown else {}
+        self._owners.put(claimed)
+        for link in unknown:
+            if claimed[link.device_id].user_id != link.user_id:
+                raise not_in_the_pass()
 
     def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
         """Return the user of each device that has one, and whether PostHog was told or will be."""

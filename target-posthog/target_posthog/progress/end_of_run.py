@@ -106,6 +106,8 @@ def next_step(
     rejects: str,
     is_preview: bool = False,
     early: str | None = None,
+    collects: bool = False,
+    unsent: tuple[int, str] = (0, ""),
 ) -> str:
     """Return what to do after a run that came to its end, in one line.
 
@@ -115,16 +117,24 @@ def next_step(
         rejects: where the rejects are.
         is_preview: nothing was sent.
         early: what speaks against a good end of the tap.
+        collects: nothing was sent, as the run collects a people pass.
+        unsent: how many hours of the people pass are not sent, and the first of them.
     """
     steps = []
     if early is not None:
         steps.append("see the log of the tap.")
     if counts.rejected or counts.added_rejected:
         # Without a file, the command takes those of runs that sent.
-        command = command_for("rejects", environment, *([rejects] if is_preview else []))
-        place = "" if is_preview else f" Their file is {rejects}."
+        is_trial = is_preview or collects
+        command = command_for("rejects", environment, *([rejects] if is_trial else []))
+        place = "" if is_trial else f" Their file is {rejects}."
         steps.append(f"see why records were rejected, and what to do: `{command}`.{place}")
-    if is_preview:
+    if early is None and collects:
+        steps.append(
+            "once every hour of the migration is collected, send them with `free_order: apply`, "
+            "in any order and with another state id."
+        )
+    elif is_preview:
         steps.append("to send, take `preview_path` out. The preview left the state as it was.")
     elif early is not None:
         steps.append("run again.")
@@ -132,7 +142,11 @@ def next_step(
         if counts.accepted:
             compare, show = (command_for(name, environment) for name in ("reconcile", "report"))
             steps.append(f"compare with PostHog: `{compare}`. See it all: `{show}`.")
-        steps.append("run again at any time for what is new.")
+        steps.append(
+            f"send the other {unsent[0]:,} hours of the people pass, the first is {unsent[1]}."
+            if unsent[0]
+            else "run again at any time for what is new."
+        )
     text = " ".join(f"{step[0].upper()}{step[1:]}" for step in steps)
     return f"{text[0].lower()}{text[1:]}"
 

@@ -36,6 +36,8 @@ class BlockConversion:
     def __init__(self, settings: Settings, wire: Wire) -> None:
         self._conversions = Conversions(settings)
         self._wire = wire
+        # The first user of a device is then that of the oldest row, not of the first in its block.
+        self._collects = settings.free_order == "collect"
         self._intakes: dict[int, Intake] = {}
         self._said: list[tuple[int, str]] = []
         self._met: frozenset[tuple[str, str]] = frozenset()
@@ -57,7 +59,8 @@ class BlockConversion:
         if not intake.of_records:
             # Blank lines of files are nothing, wherever they stand.
             block.unread = [index for index in block.unread if not lines[index].isspace()]
-        note_what_is_shown(block.items)
+        if not self._collects:
+            note_what_is_shown(block.items)
         block.size, block.latest = size_of(block.items), latest_of(block.items)
         block.counts = counts_of(block.items)
         self._tell(block)

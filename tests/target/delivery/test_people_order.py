@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from target_posthog.capture.batches import Limits
 from target_posthog.delivery import lane_keys
+from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.model import Link
 from tests.support.deliveries import FakeTransport, converted, delivery_to, take
 from tests.support.examples import examples
@@ -60,6 +61,7 @@ def run_of(
         # As after long waits.
         delivery.dispatcher._concurrency.count = count
         if is_careful:
+            assert isinstance(delivery._identity, IdentityStage)
             delivery._identity._links.defer_links()
         for number, (device, user) in enumerate(records):
             take(delivery, {"row": number}, event_of(number, device, user))

@@ -163,6 +163,27 @@ def test_a_preview_ends_with_how_to_send() -> None:
     )
 
 
+def test_a_run_that_collects_ends_with_how_to_apply() -> None:
+    """Its rejects are a trial's: those of the run that sends are the ones to replay."""
+    assert next_step(Counts(), {}, rejects="r.jsonl", collects=True) == (
+        "once every hour of the migration is collected, send them with `free_order: apply`, in any "
+        "order and with another state id."
+    )
+    told = next_step(REJECTED, {}, rejects="r.jsonl", collects=True)
+    assert "`target-posthog-rejects r.jsonl`. Once every hour" in told
+    assert next_step(Counts(), {}, rejects="r.jsonl", collects=True, early=EARLY) == (
+        "see the log of the tap. Run again."
+    )
+
+
+def test_a_run_that_applies_ends_with_what_is_still_to_be_sent() -> None:
+    """Until all of the pass is sent, people are not what they will be."""
+    told = next_step(DELIVERED, {}, rejects="r.jsonl", unsent=(1200, "2024-01-01T05"))
+    assert told.endswith(
+        "Send the other 1,200 hours of the people pass, the first is 2024-01-01T05."
+    )
+
+
 def test_with_meltano_the_next_step_is_a_command_of_meltano() -> None:
     """Of the same environment and the same plugin, which may inherit from ours."""
     variables = {"MELTANO_LOADER_NAME": "target-posthog--eu", "MELTANO_ENVIRONMENT": "prod"}

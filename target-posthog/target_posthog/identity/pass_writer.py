@@ -1,0 +1,78 @@
+"""What the rows of a people pass show, into the ledger: the same in any order, however often."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from target_posthog.identity.ledger import group_id_of
+from target_posthog.identity.pass_tables import PUT_GROUP, PUT_HOUR, PUT_ID, Hour
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    import sqlalchemy as sa
+
+    from target_posthog.identity.ledger import Ledger
+    from target_posthog.identity.pass_agreement import PassAgreement
+    from target_posthog.identity.people_pass import Gathered
+
+#: Rows that are made for one statement.
+_CHUNK = 5000
+_Rows = list[dict[str, Any]]
+
+
+class PassWriter:
+    """Writes a people pass.
+
+    Args:
+        ledger: the database, and the project.
+        agreement: opened by this run.
+    """
+
+    def __init__(self, ledger: Ledger, agreement: PassAgreement) -> None:
+        self._ledger = ledger
+        self._agreement = agreement
+
+    def write(self, gathered: Gathered, done: Collection[Hour] = ()) -> None:
+        """Write down what records show.
+
+        Args:
+            gathered: what they show; their hours count as begun.
+            done: the hours all of whose records were written by this.
+
+        Raises:
+            FixConfiguration: a run has begun to apply the pass.
+            RunAgain: the database failed.
+        """
+        begun = {Hour.of_origin(origin) for origin in gathered.origins}
+        # Each in one order for all runs: two that write crosswise would block each other.
+        hours = [
+            {"app": one.app, "hour": one.hour, "is_done": one in done}
+            for one in sorted({*begun, *done})
+        ]
+        people = sorted(gathered.ids().items())
+        groups = sorted((group_id_of(key), place) for key, place in gathered.groups.items())
+
+        def write(connection: sa.Connection) -> None:
+            self._agreement.require_open(connection)
+            for statement, rows in (
+                (PUT_HOUR, hours),
+                (
+                    PUT_ID,
+                    [
+                        {"id": one, "rank": it.rank, "owner": it.owner, "newest": it.newest}
+                        for one, it in people
+                    ],
+                ),
+                (PUT_GROUP, [{"group_id": group, "newest": place} for group, place in groups]),
+            ):
+                for chunk in self._chunks(rows):
+                    connection.execute(statement, chunk)
+
+        if hours or people or groups:
+            self._ledger.transact(write)
+
+    def _chunks(self, rows: _Rows) -> Iterator[_Rows]:
+        project = self._ledger.project
+        for start in range(0, len(rows), _CHUNK):
+            yield [{"project": project, **row} for row in rows[start : start + _CHUNK]]

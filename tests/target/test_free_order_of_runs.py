@@ -1,0 +1,244 @@
+"""Hours in any order, by several runs at once: the real processes over real HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from random import Random
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.lives import Lives, assert_well_told
+from tests.support.processes import run_target, start
+from tests.support.rows import row
+from tests.support.singer import counts_in, record, schema, state
+from tests.target.test_newest_rows_of_runs import (
+    HEAD,
+    answer_late,
+    as_files,
+    as_records,
+    write_all,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.singer import Json
+
+_HOURS = 6
+#: How many kills there are in each of the two rounds.
+_KILLS = 4
+ORDERS = [[5, 4, 3, 2, 1, 0], [2, 5, 0, 4, 1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("way", "more"),
+    [
+        (as_files, {"workers": 2}),
+        (as_files, {"workers": 2, "identity_events": "identify", "protocol": "v1"}),
+        (as_records, {}),
+    ],
+    ids=["files", "files, identify, v1", "records"],
+)
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_hours_in_any_order_end_as_in_order(
+    tmp_path: Path,
+    config: Json,
+    capture: PosthogCapture,
+    way: Callable[[Lives, Path], list[Json]],
+    more: Json,
+    order: Sequence[int],
+) -> None:
+    """Each person with its newest row, each device with its first user, each event once."""
+    lives = Lives.of(5, hours=_HOURS, rows=600)
+    own = config | {"max_batch_events": 100} | more
+    for number in order[::-1]:
+        collect = own | {"free_order": "collect"}
+        run = run_target(collect, way(lives.hour(number), tmp_path), tmp_path).checked()
+        counts = counts_in(run.stderr)
+        assert counts["skipped"] == counts["exported"] == len(lives.hour(number).rows)
+        assert run.messages == [{"at": 1}]
+    assert capture.events == []
+    for left, number in zip(range(_HOURS)[::-1], order, strict=True):
+        apply = own | {"free_order": "apply"}
+        run = run_target(apply, way(lives.hour(number), tmp_path), tmp_path).checked()
+        told = f"Send the other {left} hours" if left else "Run again at any time"
+        assert told in run.log_lines[-1]
+    world = assert_well_told(capture.events, lives.in_time)
+    # Else the test would not need the pass.
+    properties = [event["properties"] for event in world.events]
+    assert sum("user_properties" in one for one in properties) > 500
+    links = [event for event in capture.held().values() if "alias" in event["properties"]]
+    links += [event for event in capture.held().values() if event["event"] == "$identify"]
+    assert len(links) == len(lives.in_time.first_users())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="kills at random moments")
+def test_three_runs_at_once_on_one_ledger_may_be_killed_at_any_moment(
+    tmp_path: Path, config: Json, capture: PosthogCapture, postgresql_url: str
+) -> None:
+    """As three machines would: each takes the next hour, and repeats it when it was killed."""
+    # What was told before a kill is known for sure only by the next row.
+    lives = Lives.of(6, hours=_HOURS, rows=500, bare_share=0)
+    own = config | {
+        "ledger_url": postgresql_url,
+        "workers": 1,
+        "max_batch_events": 60,
+        "max_retry_seconds": 100,
+    }
+    Machines(own | {"free_order": "collect"}, lives, tmp_path / "collect", Random(1)).work()
+    assert capture.events == []
+    answer_late(capture, Random(2), troubles=True)
+    Machines(own | {"free_order": "apply"}, lives, tmp_path / "apply", Random(3)).work()
+    assert_well_told(capture.events, lives.in_time)
+
+
+def test_an_hour_without_its_state_is_not_whole(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The tap did not come to its end: what applies the pass waits for the rest of the hour."""
+    lives = Lives.of(7, hours=2, rows=40)
+    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
+    messages = as_records(lives, tmp_path)
+    without_a_state = messages[: messages.index(state({"at": 1}))]
+    run_target(collect, without_a_state, tmp_path).checked()
+    run = run_target(apply, messages, tmp_path)
+    assert run.exit_code == 2
+    assert "1 hours were begun and not finished, the first is 2024-01-01T00" in run.stderr
+    run_target(collect, messages, tmp_path).checked()
+    run_target(apply, messages, tmp_path).checked()
+    assert_well_told(capture.events, lives.in_time)
+
+
+def test_an_hour_that_was_not_collected_is_refused_with_what_came_before_delivered(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The state stands behind the hours of the pass."""
+    lives = Lives.of(7, hours=2, rows=40)
+    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
+    run_target(collect, as_records(lives.hour(0), tmp_path), tmp_path).checked()
+    first, both = as_records(lives.hour(0), tmp_path), as_records(lives, tmp_path)
+    run_target(apply, first, tmp_path).checked()
+    sent = len(capture.events)
+    run = run_target(apply, [first[0], *both[len(first) :]], tmp_path)
+    assert run.exit_code == 2
+    assert "The people pass has not read the hour 2024-01-01T01." in run.stderr
+    assert len(capture.events) == sent
+    assert run.messages == []
+
+
+def test_records_that_tell_of_people_in_no_order_are_refused(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Those of another tap that tell of nobody are read as ever."""
+    own = config | {"free_order": "collect", "source_format": "fields"}
+    order = {"id": 1, "name": "paid", "when": "2024-01-01T00:00:00Z", "who": "u1", "tier": "a"}
+    mapping = {"event": "name", "timestamp": "when", "distinct_id": "who"}
+    told = [schema("orders", key="id"), record(order, "orders"), state({"at": 1})]
+    sets = {"orders": mapping | {"set": {"tier": "tier"}}}
+    run = run_target(own | {"streams": sets}, told, tmp_path)
+    assert run.exit_code == 2
+    assert "`free_order` is for Amplitude's rows" in run.stderr
+    # With other settings: the pass has no hour yet that was read with the first.
+    plain = run_target(own | {"streams": {"orders": mapping}}, told, tmp_path).checked()
+    assert counts_in(plain.stderr)["skipped"] == 1
+    assert capture.events == []
+
+
+def test_what_a_run_that_collects_rejects_is_not_replayed(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """The run that applies rejects it, too; a replay with the settings of the first is refused."""
+    bad = row(1, user_id="u" * 201)
+    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
+    for own in (collect, apply):
+        run = run_target(own, [HEAD, record(bad), state({"at": 1})], tmp_path).checked()
+        assert counts_in(run.stderr)["rejected"] == 1
+    (trial,) = (tmp_path / "rejects").glob("*-preview.jsonl")
+    left = trial.read_bytes()
+    with start("target-posthog-replay", collect, tmp_path) as command:
+        refused = command.finish()
+    assert refused.exit_code == 2
+    assert "a replay only sends" in refused.stderr
+    with start("target-posthog-replay", apply, tmp_path) as command:
+        again = command.finish()
+    assert again.exit_code == 0
+    assert counts_in(again.stderr)["exported"] == 1
+    assert trial.read_bytes() == left
+    assert capture.events == []
+
+
+class Machines:
+    """Three machines that run the target for one hour after the other.
+
+    Args:
+        config: the settings of each run.
+        lives: the hours.
+        folder: theirs.
+        choice: which run is killed, and when.
+
+    Attributes:
+        done: the hours whose run ended well, in that order.
+        kills: how many runs were killed.
+        failures: the logs of runs that ended otherwise.
+    """
+
+    def __init__(self, config: Json, lives: Lives, folder: Path, choice: Random) -> None:
+        self.done: list[int] = []
+        self.kills = 0
+        self.failures: list[str] = []
+        self._config = config
+        self._lives = lives
+        self._folder = folder
+        self._hours: SimpleQueue[int] = SimpleQueue()
+        for number in choice.sample(range(_HOURS), _HOURS):
+            self._hours.put(number)
+        victims = choice.sample(range(_HOURS), _KILLS)
+        self._kill_after = {number: choice.uniform(0.8, 2.5) for number in victims}
+
+    def work(self) -> None:
+        """Run every hour to its end; fail when one ends otherwise, or none was killed."""
+        with ThreadPoolExecutor(3) as threads:
+            deque(threads.map(self._work, "abc"), maxlen=0)
+        assert self.failures == []
+        assert sorted(self.done) == list(range(_HOURS))
+        assert self.kills > 0
+
+    def _work(self, name: str) -> None:
+        own = self._folder / name
+        own.mkdir(parents=True)
+        while len(self.done) < _HOURS and not self.failures:
+            try:
+                number = self._hours.get(timeout=0.05)
+            except Empty:
+                continue
+            self._run(number, own)
+
+    def _run(self, number: int, folder: Path) -> None:
+        # The server that forks runs is for one thread.
+        with start("target-posthog", self._config, folder, loads=True) as target:
+            messages = as_records(self._lives.hour(number), folder)
+            writing = Thread(target=write_all, args=(target, messages))
+            writing.start()
+            if number in self._kill_after:
+                time.sleep(self._kill_after.pop(number))
+                os.kill(target.process.pid, signal.SIGKILL)
+            target.process.wait(100)
+            writing.join()
+            code, log = target.process.returncode, target.stderr
+        if code == 0:
+            self.done.append(number)
+        elif code == -signal.SIGKILL:
+            self.kills += 1
+            self._hours.put(number)
+        else:
+            self.failures.append(log)
