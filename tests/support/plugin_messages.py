@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import TapError
-from target_posthog.commands.preview import _CannotWrite
+from target_posthog.commands.output_files import CannotWrite
 from target_posthog.errors import StateNotWritten, TargetPosthogError
 from target_posthog.sdk import RecordWithoutSchema
 
@@ -81,7 +81,7 @@ def plain(text: str) -> str:
 
 def _messages(tree: ast.Module) -> Iterator[str]:
     names = _names_of(TapError) | _names_of(TargetPosthogError)
-    names |= {one.__name__ for one in (StateNotWritten, RecordWithoutSchema, _CannotWrite)}
+    names |= {one.__name__ for one in (StateNotWritten, RecordWithoutSchema, CannotWrite)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _called(node) in names and node.args:
             yield from _texts(node.args[0])

@@ -7,10 +7,8 @@ and nothing kept.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,6 +19,7 @@ from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
 from target_posthog.commands.options import config_option, leave_with
+from target_posthog.commands.output_files import write_private
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.formats.trace import Trace
@@ -61,12 +60,6 @@ class _Stopped(TargetPosthogError):
     def __init__(self, error: TargetPosthogError) -> None:
         self.exit_code = error.exit_code
         super().__init__(error.happened, error.remedy)
-
-
-class _CannotWrite(RunAgain):
-    """The page has no place; nothing else is changed anywhere."""
-
-    saved = ""
 
 
 class _NotSent(PreviewFile):
@@ -256,7 +249,7 @@ def command(
             target.close()
     found, counts = target.found, target.delivery.counts
     if page is not None:
-        _write(page, page_of(found, counts))
+        write_private(page, page_of(found, counts), "--html")
         click.echo(f"{page}: {len(found.pairs)} pairs.")
     elif is_json:
         click.echo(json.dumps(as_json(found, counts), indent=2))
@@ -267,26 +260,6 @@ def command(
         # A tap that may write to its end does so in silence.
         read_on()
     return 0
-
-
-def _write(path: Path, page: str) -> None:
-    """Put the page in its place; it holds people's data.
-
-    Raises:
-        RunAgain: the disk does not take it.
-    """
-    try:
-        with suppress(FileNotFoundError):
-            path.unlink()
-        # Nobody else's file, and no link to one, gets it.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-    except OSError as error:
-        raise _CannotWrite(
-            f"The page {path} cannot be written: {error.strerror}.",
-            "Give another place with --html, and run again.",
-        ) from error
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ import click
 from target_posthog.books.reconciled import Scope
 from target_posthog.books.table import Book
 from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.commands.output_files import write_private
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, NotAsked
 from target_posthog.identity.ledger import Ledger
@@ -94,7 +95,7 @@ def command(config: Any, form: str | None, output: str | None, wait: float, **wa
     if output is None:
         click.echo(shown)
     else:
-        _write(Path(output), shown)
+        write_private(Path(output), f"{shown}\n", "--output")
     return 0 if result.agrees else _DIFFERS
 
 
@@ -143,17 +144,6 @@ def _nothing_to_compare() -> FixConfiguration:
         "`ledger_url` and `api_key` must be those of the run; --from, --to and --event must name "
         "what it sent.",
     )
-
-
-def _write(path: Path, shown: str) -> None:
-    """Write a file that only its owner can read: names of events and ids of people are in it."""
-    try:
-        path.write_text(f"{shown}\n", encoding="utf-8")
-    except OSError as error:
-        raise NotAsked(
-            f"The file of --output cannot be written: {error.strerror}.",
-            "Give another, and run again.",
-        ) from None
 
 
 def _utc_now() -> datetime:

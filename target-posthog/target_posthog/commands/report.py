@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -19,8 +17,9 @@ from target_posthog.books.sums import days_of, each_line, held_by_day, names_of
 from target_posthog.books.table import Book
 from target_posthog.capture.hosts import ingestion_host, without_credentials
 from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.commands.output_files import write_private
 from target_posthog.commands.rejects import RejectsFound
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.errors import FixConfiguration
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import people_of
 from target_posthog.progress.summary import place_of
@@ -63,7 +62,7 @@ def command(config: Any, output: Path, *, with_examples: bool) -> int:
     settings = settings_of(config)
     figures = figures_of(settings, with_examples=with_examples)
     page = page_of(figures, drawn)
-    _write(output, page)
+    write_private(output, page, "--output")
     click.echo(f"{output}: {len(page.encode()) / 1000:,.0f} kB, {_in_short(figures)}")
     return _DIFFERS if figures.totals.open else 0
 
@@ -136,28 +135,6 @@ def _summary_of(settings: Settings, project: str) -> Mapping[str, Any] | None:
 def _in_short(figures: Figures) -> str:
     totals = figures.totals
     return f"{totals.exported:,} records, {totals.accepted:,} accepted, {totals.open:,} open."
-
-
-def _write(path: Path, page: str) -> None:
-    """Put the page in its place in one step; it may hold people's data.
-
-    Raises:
-        RunAgain: the disk does not take it.
-    """
-    part: Path | None = None
-    try:
-        handle, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        part.replace(path)
-    except OSError as error:
-        if part is not None:
-            part.unlink(missing_ok=True)
-        raise RunAgain(
-            f"The report {path} cannot be written: {error.strerror}.",
-            "Give another place with --output, and run again.",
-        ) from error
 
 
 def main() -> NoReturn:
