@@ -123,8 +123,7 @@ class Monitor:
             is_preview=self._is_preview,
             state=self._state,
         )
-        for line in block.splitlines():
-            logger.info(line)
+        _log_lines(block)
 
     def close(self) -> None:
         """Take the bar away: what is said now is the end."""
@@ -142,9 +141,7 @@ class Monitor:
         self.close()
         self._has_ended, self._tap_end = True, early
         seconds = time.monotonic() - self._started
-        block = block_of(self.counts, seconds=seconds, destination=outcome, early=early)
-        for line in block.splitlines():
-            logger.info(line)
+        _log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=early))
         self.next_step = next_step(
             self.counts,
             os.environ,
@@ -173,3 +170,8 @@ class Monitor:
             "tap_end": self._tap_end,
             "speed": self._speed.as_json(),
         }
+
+
+def _log_lines(block: str) -> None:
+    for line in block.splitlines():
+        logger.info(line)

@@ -33,6 +33,8 @@ _REMEMBERED = 100_000
 class IdentityResolver:
     """Decides once which events follow from what a stretch of records shows.
 
+    One class, as links and groups are decided for the same stretch, against the same ledger.
+
     Args:
         ledger: what PostHog was told in earlier runs.
         kind: the form of identity events.
