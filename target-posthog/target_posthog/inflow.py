@@ -48,6 +48,7 @@ class Inflow:
 
     Attributes:
         has_begun: a record or a state came.
+        has_schema: a schema came; a state before it is the one that the tap goes on from.
         is_closed: a STATE stands behind all that came.
     """
 
@@ -62,7 +63,7 @@ class Inflow:
         write_state: Callable[[Json], None],
         say: Callable[[int, str], None],
     ) -> None:
-        self.has_begun = self.is_closed = self.are_shared = False
+        self.has_begun = self.has_schema = self.is_closed = self.are_shared = False
         self._runtime = runtime
         self._delivery = runtime.delivery
         self._monitor = monitor
@@ -123,6 +124,8 @@ class Inflow:
         """Take a state behind all that came before."""
         self.begin(goes_on=not self.has_begun and tells_of_an_earlier_run(state))
         self.is_closed = True
+        if not self.has_schema:
+            self._delivery.fates.book.go_on_from(state)
         self._ordered.note(copy.deepcopy(state or {}))
         self.attend()
 

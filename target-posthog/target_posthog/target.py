@@ -116,6 +116,7 @@ class TargetPosthog(SinkTarget):
         Raises:
             FixConfiguration: a stream map or a mapping does not fit it.
         """
+        self.inflow.has_schema = True
         stream, keys = message["stream"], message.get("key_properties")
         if "properties" not in message["schema"]:
             self._bare_streams.append(stream)

@@ -20,6 +20,8 @@ from docs.generate_settings import (
     variable_of,
 )
 from tap_amplitude.records import TIME_FIELDS
+from target_posthog.books.whole import Totals
+from target_posthog.books.whole_migration import Part
 from target_posthog.common.given_settings import typed
 from target_posthog.formats.amplitude.fields import FIELDS
 from target_posthog.formats.posthog_columns import COLUMNS, SOURCE
@@ -210,6 +212,7 @@ def _words_of_the_data() -> set[str]:
         *(*PERSON_NAMES, *TIME_NAMES),
         *rejects.CODES,
         *Summary("")._as_json(None, None),
+        *Part("", "", "", "", 0, (), (), (), Totals()).as_json(),
         *ledger._METADATA.tables,
         *ILLEGAL_IDS,
         *(path.stem for path in tracked_files() if path.suffix == ".py"),

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.counts import unit_of
 from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.read_hours import ReadHours
 from target_posthog.books.samples import joined, with_one_more
-from target_posthog.books.whole import hours_between
 from target_posthog.progress.counts import Hours
 from target_posthog.rejects.book_places import BookPlace
 
@@ -50,7 +50,8 @@ class Bookkeeper:
         self._states: deque[Any] = deque()
         #: What earlier states of this run closed of hours that may go on.
         self._closed: dict[Unit, Line] = {}
-        self._next_hour: str | None = None
+        #: What the last state that was closed says is read.
+        self._read: ReadHours | None = None
         self.earliest = ""
 
     @property
@@ -131,6 +132,12 @@ class Bookkeeper:
         """Note that PostHog took a group update that a record showed."""
         self._lines_of(unit)[0][1].groups += 1
 
+    def go_on_from(self, state: Any) -> None:
+        """Take the state that the run goes on from: what it says is read, earlier runs have."""
+        hours = Hours.of_state(state)
+        if hours is not None:
+            self._read = ReadHours.of_state(state, f"{hours.next_hour:%Y-%m-%dT%H}")
+
     def note(self, state: Any) -> None:
         """Take a state behind all that came so far."""
         self._states.append(state)
@@ -158,7 +165,8 @@ class Bookkeeper:
         stretch = f"before {next_hour}"
         named = _with_stretch(closed, stretch)
         self._go_on(named, stretch)
-        return [*self._empty_hours(next_hour, named), *named.items()]
+        read = ReadHours.of_state(state, next_hour)
+        return [*self._empty_hours(read, named), *named.items()]
 
     def finish(self) -> list[tuple[Unit, Line]]:
         """Return the lines that no state stands behind, at the end of the input.
@@ -193,15 +201,18 @@ class Bookkeeper:
             if (unit.stretch == stretch if unit.stretch else unit.hour == newest)
         }
 
-    def _empty_hours(self, next_hour: str, closed: dict[Unit, Line]) -> Iterator[tuple[Unit, Line]]:
-        """Yield a line for each hour between two states that had no record: it was read."""
-        first, self._next_hour = self._next_hour, next_hour
-        if first is None:
-            return
-        there = {unit.hour for unit in (*closed, *self._closed)}
-        for hour in hours_between(first, next_hour):
-            if hour not in there:
-                yield Unit("events", hour=hour), Line()
+    def _empty_hours(
+        self, read: ReadHours, closed: dict[Unit, Line]
+    ) -> Iterator[tuple[Unit, Line]]:
+        """Yield a line for each hour of an app that was read and had no record."""
+        before, self._read = self._read, read
+        there = {(unit.app, unit.hour) for unit in (*closed, *self._closed)}
+        hours = {hour for _, hour in there}
+        for app, hour in read.since(before):
+            # Records that name no app may be of this one.
+            has_records = (("", hour) in there or (app, hour) in there) if app else hour in hours
+            if not has_records:
+                yield Unit("events", app, hour), Line()
 
     def _line(self, unit: Unit) -> Line:
         lines = self._open[-1]

@@ -112,6 +112,11 @@ class WrittenLine:
     attempt: int
     written_at: str
 
+    @property
+    def open(self) -> int:
+        """Return how many records have no fate, which is none in a sound book."""
+        return self.exported - self.accepted - self.superseded - self.skipped - self.rejected
+
 
 @dataclass(frozen=True)
 class WrittenKind:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
     from target_posthog.books.lines import Unit
     from target_posthog.books.tables import WrittenLine
@@ -51,6 +50,15 @@ class Gap:
     first: str
     last: str
 
+    def __iter__(self) -> Iterator[str]:
+        """Yield the hours."""
+        return hours_between(self.first, hour_after(self.last))
+
+    @property
+    def hours(self) -> int:
+        """How many they are."""
+        return (_moment(self.last) - _moment(self.first)) // _HOUR + 1
+
 
 def totals_of(lines: Iterable[WrittenLine]) -> Totals:
     """Return the sums of some lines."""
@@ -65,24 +73,45 @@ def totals_of(lines: Iterable[WrittenLine]) -> Totals:
     return Totals(**sums, skipped=skipped, rejected=rejected)
 
 
-def gaps_of(lines: Sequence[HasUnit]) -> list[Gap]:
+def gaps_of(lines: Iterable[HasUnit]) -> list[Gap]:
     """Return the stretches of hours, between the first and the last, that no line is about."""
-    hours = sorted({line.unit.hour for line in lines if line.unit.hour})
-    gaps = []
-    for before, behind in pairwise(hours):
-        missing = list(hours_between(hour_after(before), behind))
-        if missing:
-            gaps.append(Gap(missing[0], missing[-1]))
-    return gaps
+    return gaps_between({line.unit.hour for line in lines if line.unit.hour})
 
 
-def overlaps_of(lines: Sequence[HasUnit]) -> list[str]:
+def gaps_between(hours: Collection[str], start: str = "", end: str = "") -> list[Gap]:
+    """Return the stretches of hours that are not among some.
+
+    Args:
+        hours: those that are there.
+        start: the first that has to be; empty for the first that is.
+        end: the hour behind the last that has to be there; empty for the last that is.
+    """
+    known = sorted(hours)
+    if not (known or (start and end)):
+        return []
+    # The hour before each stretch that may be missing, and the one behind it.
+    ahead = ([_hour_before(start)] if start else []) + known
+    behind = (known if start else known[1:]) + ([end] if end else [])
+    pairs = zip(ahead, behind, strict=False)
+    return [
+        Gap(hour_after(before), _hour_before(after))
+        for before, after in pairs
+        if hour_after(before) < after
+    ]
+
+
+def overlaps_of(lines: Iterable[HasUnit]) -> list[str]:
     """Return the hours of which both whole hours and stretches of another tap tell."""
+    return sorted({hour for _, hour in overlaps_by_app(lines)})
+
+
+def overlaps_by_app(lines: Iterable[HasUnit]) -> list[tuple[str, str]]:
+    """Return the same with their apps, each app before its hour."""
     kinds: defaultdict[tuple[str, str], set[bool]] = defaultdict(set)
     for line in lines:
         if line.unit.hour:
             kinds[line.unit.app, line.unit.hour].add(bool(line.unit.stretch))
-    return sorted({hour for (_, hour), found in kinds.items() if len(found) > 1})
+    return sorted(key for key, found in kinds.items() if len(found) > 1)
 
 
 def hours_between(first: str, end: str) -> Iterator[str]:
@@ -96,6 +125,10 @@ def hours_between(first: str, end: str) -> Iterator[str]:
 def hour_after(hour: str) -> str:
     """Return the hour behind another."""
     return f"{_moment(hour) + _HOUR:%Y-%m-%dT%H}"
+
+
+def _hour_before(hour: str) -> str:
+    return f"{_moment(hour) - _HOUR:%Y-%m-%dT%H}"
 
 
 def _moment(hour: str) -> datetime:

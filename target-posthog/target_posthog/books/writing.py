@@ -86,6 +86,8 @@ class Writing:
         changed: dict[str, tuple[Unit, Line]] = {}
         replaced: list[str] = []
         for unit_id, (unit, line) in by_id.items():
+            if unit_id in known and known[unit_id].exported and not line.exported:
+                continue  # that an hour has no record changes nothing of what came of it
             if unit_id not in before:
                 before[unit_id] = self._before(
                     unit_id, unit, line, known.get(unit_id), samples.get(unit_id, Samples())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,12 +13,18 @@ from target_posthog.cli import run
 from target_posthog.common.checked_settings import given_by_variables, read_given
 from target_posthog.common.given_settings import load_variables
 from target_posthog.common.signals import SIGNALS
+from target_posthog.errors import FixConfiguration
+from target_posthog.posthog.times import any_time
 from target_posthog.sdk import SingerPlugin
 from target_posthog.validation import parts_kept_back, problems_with
 
 if TYPE_CHECKING:
     from target_posthog.common.checked_settings import Given
     from target_posthog.settings import Settings
+
+_HOUR = len("2024-01-31T05")
+#: As the commands themselves write hours.
+_BARE_HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\dZ?", re.ASCII)
 
 #: The option that each command has, as the target has it.
 config_option = click.option(
@@ -60,6 +67,24 @@ def given_of(config: Any) -> Given:
         config.config, schema, prefix, os.environ, are_asked=config.parse_env
     )
     return read_given(given, schema, problems_with, known=[*problems, *wrong])
+
+
+def hour_of(context: click.Context, option: click.Parameter, value: str | None) -> str:
+    """Return the hour that an option names, `2024-01-31T05`; empty for none. A click callback.
+
+    Raises:
+        FixConfiguration: it is not an hour.
+    """
+    del context
+    if not value:
+        return ""
+    text = value.strip()
+    moment = any_time(f"{text.rstrip('Z')}:00:00Z" if _BARE_HOUR.fullmatch(text) else text)
+    if moment is None or moment[_HOUR:] != ":00:00.000000Z":
+        raise FixConfiguration(
+            f"{option.opts[0]} is not an hour.", "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
+        )
+    return moment[:_HOUR]
 
 
 def leave_with(command: click.Command) -> NoReturn:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
@@ -14,12 +13,11 @@ import click
 
 from target_posthog.books.reconciled import Scope
 from target_posthog.books.table import Book
-from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.commands.options import config_option, hour_of, leave_with, settings_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, NotAsked
 from target_posthog.identity.ledger import Ledger
-from target_posthog.posthog.times import any_time
 from target_posthog.query.client import QueryApi
 from target_posthog.query.credentials import project_id_of
 from target_posthog.reconcile.reconciliation import Reconciliation
@@ -38,30 +36,13 @@ if TYPE_CHECKING:
 NAME = "target-posthog-reconcile"
 _DIFFERS = 3
 _FORMS: Mapping[str, Callable[[Result], str]] = {"text": as_text, "json": as_json, "csv": as_csv}
-_HOUR = len("2024-01-31T05")
-#: As this command itself writes hours.
-_BARE_HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\dZ?", re.ASCII)
-
-
-def _hour_of(context: click.Context, option: click.Parameter, value: str | None) -> str:
-    """Return the hour that an option names; a click callback."""
-    del context
-    if not value:
-        return ""
-    text = value.strip()
-    moment = any_time(f"{text.rstrip('Z')}:00:00Z" if _BARE_HOUR.fullmatch(text) else text)
-    if moment is None or moment[_HOUR:] != ":00:00.000000Z":
-        raise FixConfiguration(
-            f"{option.opts[0]} is not an hour.", "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
-        )
-    return moment[:_HOUR]
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})
 @click.version_option(package_name=TargetPosthog.name)
 @config_option
-@click.option("--from", "first", callback=_hour_of, help="The first export hour to compare.")
-@click.option("--to", "end", callback=_hour_of, help="The export hour to stop before.")
+@click.option("--from", "first", callback=hour_of, help="The first export hour to compare.")
+@click.option("--to", "end", callback=hour_of, help="The export hour to stop before.")
 @click.option("--event", "events", multiple=True, help="Only events of this name; repeatable.")
 @click.option(
     "--people",
