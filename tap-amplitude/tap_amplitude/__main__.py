@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 CATALOG = Path(__file__).with_name("catalog.json")
 #: What it is the same with, each a file: Meltano gives both to a run that goes on.
 _OF_NO_MATTER = ("--config", "--state")
+#: Options that only ask for something: what they print is no run.
+_ASK = frozenset(
+    {"--about", "--discover", "--estimate", "--format", "--help", "--test", "--version"}
+)
 
 
 def main() -> None:
@@ -32,11 +36,14 @@ def main() -> None:
     gc.disable()
     from tap_amplitude.cli import run  # noqa: PLC0415 - see above
     from tap_amplitude.preflight.options import with_checks  # noqa: PLC0415
+    from tap_amplitude.summary import Summary  # noqa: PLC0415
     from tap_amplitude.tap import TapAmplitude  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
-    code = run(with_checks(TapAmplitude.cli), arguments)
+    is_run = _ASK.isdisjoint(one.partition("=")[0] for one in arguments)
+    summary = Summary(TapAmplitude.plugin_version) if is_run else None
+    code = run(with_checks(TapAmplitude.cli), arguments, summary)
     # The outcome is decided and logged; what is left, such as the spool, takes milliseconds.
     ignore_signals()
     # Nor need modules be taken apart at the end, which takes as long.

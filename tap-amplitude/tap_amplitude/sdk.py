@@ -22,7 +22,7 @@ from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import _ConfigInput
-from singer_sdk.singerlib import RecordMessage
+from singer_sdk.singerlib import RecordMessage, StateMessage
 from typing_extensions import override
 
 from tap_amplitude.common.about_text import AboutText
@@ -40,6 +40,7 @@ from tap_amplitude.given_files import checked_file, read_object
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.settings import Settings
 from tap_amplitude.state.notes import count
+from tap_amplitude.summary import Summary
 from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class SdkTap(Tap):
     def sync_all(self) -> None:
         self.before_sync()
         super().sync_all()
+        writer = self.message_writer
+        if isinstance(writer, MessageWriter) and writer.lacks_state:
+            # So that its reader knows that this was all, also where there was nothing to read.
+            writer.write_message(StateMessage(value=self.state))
         self.after_sync()
 
     # tap_base.Tap.run_connection_test, final: it tests every stream, selected or not.
@@ -90,6 +95,8 @@ class SdkTap(Tap):
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        if summary := _summary():
+            summary.begin(self._config)
         lost = list(not_passed_on(self._config, schema, self._env_var_prefix, os.environ))
         self._config, unreadable = typed(self._config, schema)
         found = [*lost, *unreadable, *problems(self._config, schema)]
@@ -162,6 +169,12 @@ class SdkTap(Tap):
             state=checked_file(state, "--state"),
             catalog=checked_file(catalog, "--catalog"),
         )
+
+
+def _summary() -> Summary | None:
+    """Return the summary of this process, which `cli` writes at every exit; only a run has one."""
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.find_object(Summary)
 
 
 class SdkStream(Stream):

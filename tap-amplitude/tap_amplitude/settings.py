@@ -138,6 +138,14 @@ SETTINGS = th.PropertiesList(
         "`batch_config` are judged by the target's own `max_reject_ratio`.",
     ),
     th.Property(
+        "summary_path",
+        th.StringType,
+        title="Summary file",
+        description="Where each run writes how it ended, as JSON: exit code, its class, the error "
+        "and what to do next (https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/"
+        "main/docs/summary.md). Without it there is no file.",
+    ),
+    th.Property(
         "spool_path",
         th.StringType,
         title="Spool folder",

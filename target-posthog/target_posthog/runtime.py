@@ -25,6 +25,7 @@ from target_posthog.delivery.free_order import FreeOrder
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
+from target_posthog.identity.range_lock import RangeLock
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.identity.shared_rate_limit import SharedRateLimiter
 from target_posthog.validation import api_key_of
@@ -49,6 +50,7 @@ class Runtime:
         program: name and version of this program.
         open_rejects: opens the rejects of a run that began at this time.
         open_preview: opens the preview in a folder, of a run that began at this time.
+        state_id: of the range that the run moves, of which there is one run at a time.
 
     Attributes:
         preview: the file of a preview; None when events are sent.
@@ -72,6 +74,7 @@ class Runtime:
         *,
         open_rejects: Callable[[datetime], Rejects],
         open_preview: Callable[[Path, datetime], PreviewFile] = PreviewFile,
+        state_id: str = "",
     ) -> None:
         started = datetime.now(timezone.utc)
         api_key = api_key_of(settings)
@@ -85,6 +88,9 @@ class Runtime:
             self.preview = open_preview(Path(settings.preview_path), started)
             self.preview.begin()
         self._ledger = Ledger(ledger_url, api_key)
+        # A preview sends nothing, and its ledger is its own.
+        self._range_lock = RangeLock(self._ledger, "" if self.preview else state_id)
+        atexit.register(self._range_lock.close)
         is_preview = self.preview is not None
         self.free_order = FreeOrder(settings, self._ledger, program, is_preview=is_preview)
         self.rate_limit = _rate_limit(self._ledger, settings.max_events_per_second)
@@ -164,6 +170,7 @@ class Runtime:
         self.in_flight.close()
         self._transport.close()
         self.rejects.close()
+        self._range_lock.close()
         self._ledger.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)

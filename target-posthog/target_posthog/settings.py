@@ -253,8 +253,9 @@ SETTINGS = th.PropertiesList(
         description="Where each run writes what it came to, as JSON: hours, counts, speed, exit "
         f"code and what to do next ({DOCUMENTS}summary.md). By default "
         "`target-posthog-summary.json` "
-        "beside the ledger's file, or in the working folder when the ledger is on a server. A "
-        "preview writes `summary.json` into its own folder instead.",
+        "beside the ledger's file, or in the working folder when the ledger is on a server; with "
+        "the state id in its name when `MELTANO_STATE_ID` gives one. A preview writes "
+        "`summary.json` into its own folder instead.",
     ),
     th.Property(
         "preview_path",

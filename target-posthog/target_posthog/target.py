@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,7 +25,7 @@ from target_posthog.input.tap_end import early_end
 from target_posthog.model import MappedRecord, Skipped, StreamRecord
 from target_posthog.monitor import Monitor
 from target_posthog.progress.counts import Hours
-from target_posthog.progress.summary import Summary
+from target_posthog.progress.summary import STATE_ID, Summary
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
@@ -96,7 +97,11 @@ class TargetPosthog(SinkTarget):
 
     def open_runtime(self) -> Runtime:
         """Open what the run needs; a command may need something else in a part's place."""
-        return Runtime(self.settings, self.program, open_rejects=self.open_rejects)
+        # Commands that send, such as a replay, move no range.
+        state_id = "" if self._summary is None else os.environ.get(STATE_ID, "")
+        return Runtime(
+            self.settings, self.program, open_rejects=self.open_rejects, state_id=state_id
+        )
 
     def open_rejects(self, started: datetime) -> Rejects:
         """Open the rejects of the run.

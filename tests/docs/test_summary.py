@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.progress.summary import EXIT_CLASSES
+from target_posthog.common.summary_file import EXIT_CLASSES
 from tests.support.documents import document
 from tests.support.processes import run_target
 from tests.support.rows import row

@@ -76,17 +76,10 @@ class MeltanoProject:
 
     def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Finished:
         """Run a command in the project's folder."""
-        variables = {
-            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-            "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
-            "NO_COLOR": "1",
-            "PATH": self._path,
-            **(settings or {}),
-        }
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=clean_environment() | variables,
+            env=self.environment(settings),
             capture_output=True,
             stdin=subprocess.DEVNULL,
             timeout=_SECONDS,
@@ -94,3 +87,13 @@ class MeltanoProject:
         )
         out, err = (_COLOUR.sub("", text.decode()) for text in (done.stdout, done.stderr))
         return Finished(done.returncode, out, err)
+
+    def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return all variables that a command in the project has."""
+        return clean_environment() | {
+            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "MELTANO_CLI_DISABLE_VERSION_CHECK": "1",
+            "NO_COLOR": "1",
+            "PATH": self._path,
+            **(settings or {}),
+        }

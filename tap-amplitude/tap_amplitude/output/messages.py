@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from singer_sdk.singerlib import Message, RecordMessage
+from singer_sdk.singerlib import Message, RecordMessage, SchemaMessage, StateMessage
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
 
 from tap_amplitude.common.signals import SIGNALS
@@ -27,10 +27,16 @@ _PIPE_BYTES = 1024 * 1024
 
 
 class MessageWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages in blocks of whole lines; all but records are flushed at once."""
+    """Writes messages in blocks of whole lines; all but records are flushed at once.
+
+    Attributes:
+        lacks_state: Records or files came behind the last STATE, or a schema before any.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.lacks_state = False
+        self._has_state = False
         # Looked up here and not in the class body, so that a redirected stdout is respected.
         self._out = sys.stdout.buffer
         if sys.platform == "linux":
@@ -53,6 +59,10 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         """
         self._pending += self.serialize_message(message)
         self._pending += b"\n"
+        if isinstance(message, StateMessage):
+            self._has_state, self.lacks_state = True, False
+        elif not (self._has_state and isinstance(message, SchemaMessage)):
+            self.lacks_state = True
         if len(self._pending) >= _FLUSH_BYTES or not isinstance(message, RecordMessage):
             self.flush()
 
@@ -73,6 +83,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
             TapError: The reader has ended, or there is no room.
         """
         before, behind = frame
+        self.lacks_state = True
         self._pending += before + record + behind
         if len(self._pending) >= _FLUSH_BYTES:
             self.flush()

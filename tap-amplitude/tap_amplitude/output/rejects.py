@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,7 +40,8 @@ class Rejects:
     """
 
     def __init__(self, folder: Path, started: datetime) -> None:
-        self._path = folder / _name(started, ".jsonl")
+        # Several machines may begin in the same second, and share a folder.
+        self._path = folder / f"{_name(started)}-{secrets.token_hex(3)}.jsonl"
         self.count = 0
         self._file: BinaryIO | None = None
 
@@ -137,5 +139,5 @@ class _RemoteRejects(Rejects):
             ) from error
 
 
-def _name(started: datetime, ending: str = "") -> str:
-    return f"tap-amplitude-{started:%Y%m%dT%H%M%SZ}{ending}"
+def _name(started: datetime) -> str:
+    return f"tap-amplitude-{started:%Y%m%dT%H%M%SZ}"

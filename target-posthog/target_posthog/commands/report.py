@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -22,7 +23,7 @@ from target_posthog.commands.rejects import RejectsFound
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import people_of
-from target_posthog.progress.summary import place_of
+from target_posthog.progress.summary import STATE_ID, place_of
 from target_posthog.rejects.files import places_of
 from target_posthog.rejects.names import owner_of
 from target_posthog.report.drawing import drawn
@@ -122,7 +123,10 @@ def _rejects_of(settings: Settings, api_key: str, *, with_examples: bool) -> Rej
 def _summary_of(settings: Settings, project: str) -> Mapping[str, Any] | None:
     """Return what the last run of this project wrote about itself, if there is such a file."""
     # That of a real run, also beside a preview.
-    place = place_of({"summary_path": settings.summary_path, "ledger_url": settings.ledger_url})
+    place = place_of(
+        {"summary_path": settings.summary_path, "ledger_url": settings.ledger_url},
+        os.environ.get(STATE_ID, ""),
+    )
     if place is None:
         return None
     with suppress(OSError, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -46,6 +47,16 @@ _COMES_BACK = (
 )
 #: SQLAlchemy's errors for a connection that is lost or cannot be made; drivers differ.
 _OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
+#: A peer that says nothing for 20 s is asked four times, every five seconds (PostgreSQL, "TCP
+#: Settings"; libpq, "Parameter Key Words").
+_KEEPALIVES: Mapping[str, int] = {
+    "keepalives_idle": 20,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
+_WATCH = "SELECT " + ", ".join(
+    f"set_config('tcp_{name}', '{value}', false)" for name, value in _KEEPALIVES.items()
+)
 #: How long a server may be away: a restart takes seconds, a change to another server minutes.
 _AWAY_SECONDS = 300.0
 _REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
@@ -84,6 +95,14 @@ class Database:
         """Return True if runs on several machines can have it at the same time."""
         return self._engine.dialect.name == "postgresql"
 
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; None of one in memory or on a server."""
+        url = self._engine.url
+        # SQLite's own URIs begin with `file:`, as memory does with `:` (sqlite.org/uri.html).
+        is_file = not self.is_shared and url.database and ":" not in url.database[:6]
+        return Path(url.database) if is_file and url.database else None
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -104,10 +123,40 @@ class Database:
         """
 
         def attempt() -> _Result:
+            with self._engine.begin() as connection:
+                self._was_there = True
+                return work(connection)
+
+        return self._patiently(attempt)
+
+    def hold(self, work: Callable[[sa.Connection], bool]) -> sa.Connection | None:
+        """Return a connection whose transaction stays open, if some work in it returns True.
+
+        Args:
+            work: what is done in it; who gets the connection closes it.
+
+        Raises:
+            RunAgain: see `transact`.
+        """
+
+        def attempt() -> sa.Connection | None:
+            connection = self._engine.connect()
+            is_wanted = False
             try:
-                with self._engine.begin() as connection:
-                    self._was_there = True
-                    return work(connection)
+                is_wanted = work(connection)
+            finally:
+                if not is_wanted:
+                    connection.close()
+            return connection if is_wanted else None
+
+        return self._patiently(attempt)
+
+    def _patiently(self, action: Callable[[], _Result]) -> _Result:
+        """Return what an action returns; do it again when the server was away."""
+
+        def attempt() -> _Result:
+            try:
+                return action()
             except sa.exc.DBAPIError as error:
                 failed = self._failed(error)
                 if _is_restart(error, was_there=self._was_there):
@@ -174,8 +223,8 @@ def open_engine(url: str) -> sa.Engine:
         raise FixConfiguration(
             "`ledger_url` has an @ in its user or password.", "Write it there as %40."
         )
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+    prepare = _prepare_sqlite if engine.dialect.name == "sqlite" else _watch_peer
+    sa.event.listen(engine, "connect", prepare)
     # It would show with a traceback what ends the run, such as a signal, while a connection is
     # given back; the run says it in one line.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
@@ -248,10 +297,26 @@ def _connect_arguments(url: sa.URL) -> dict[str, Any]:
     if url.drivername == "postgresql+psycopg":
         # psycopg would keep a plan that PostgreSQL made while the tables were empty, and one that
         # a pooler like PgBouncer may have lost.
-        return {"prepare_threshold": None}
+        asked = {name: number for name, number in _KEEPALIVES.items() if name not in url.query}
+        return {"prepare_threshold": None, **asked}
     if url.get_backend_name() == "sqlite" and "timeout" not in url.query:
         return {"timeout": _BUSY_SECONDS}
     return {}
+
+
+def _watch_peer(connection: Any, _: object) -> None:
+    """Have the server see soon when this machine is gone.
+
+    It holds locks of rows and of ranges for whoever does not say goodbye: by default for two hours.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute(_WATCH)
+        connection.commit()
+    except Exception:  # noqa: BLE001 - the drivers' errors have no common class
+        connection.rollback()  # this system does not know it; then as long as is set there
+    finally:
+        cursor.close()
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

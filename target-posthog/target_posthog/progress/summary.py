@@ -1,17 +1,15 @@
 """The summary of a run: one JSON file, written anew when it begins, now and then, and at each exit.
 
-Meltano ends with 1 whatever the target's exit code was (`meltano.core.plugin_invoker`), so the file
-says which it was, and what to do about it.
+It says which exit code the process had, and what to do about it; Meltano hides both.
 """
 
 from __future__ import annotations
 
-import errno
-import json
+import hashlib
 import os
+import re
 import time
 import uuid
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from target_posthog.common.summary_file import class_of, put_json, rfc3339
 from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.progress.counts import Counts
 from target_posthog.progress.speed import per_second
@@ -30,9 +29,9 @@ if TYPE_CHECKING:
     from target_posthog.errors import TargetPosthogError
     from target_posthog.model import Json
 
-#: What the user does after a run, by its exit code; see `errors`.
-EXIT_CLASSES = MappingProxyType({0: "done", 1: "retry", 2: "fix", 3: "look"})
-_RUNNING = "running"
+#: The variable by which `meltano el` is given a state id; plugins inherit it.
+STATE_ID = "MELTANO_STATE_ID"
+_LONGEST_ID = 100
 _IN_A_PREVIEW = "summary.json"
 _USUAL_LEDGER = Path("target-posthog.db")
 
@@ -74,6 +73,7 @@ class Summary:
         self.progress: RunProgress | None = None
         self.run = uuid.uuid4().hex
         self._version = version
+        self._state_id = os.environ.get(STATE_ID, "")
         self._utc_now = utc_now
         self._clock = clock
         self._started_at = utc_now()
@@ -125,12 +125,11 @@ class Summary:
         self, exit_code: int | None, failure: TargetPosthogError | None = None
     ) -> str | None:
         """Write the file in one step; return what stands against it."""
-        path = None if self.config is None else place_of(self.config)
+        path = None if self.config is None else place_of(self.config, self._state_id)
         if path is None:
             return None
-        text = json.dumps(self._as_json(exit_code, failure), indent=2) + "\n"
         try:
-            _put(path, text, is_last=exit_code is not None)
+            put_json(path, self._as_json(exit_code, failure), is_last=exit_code is not None)
         except OSError as error:
             return f"{path} ({error.strerror})"
         return None
@@ -139,21 +138,24 @@ class Summary:
         counts = Counts() if self.progress is None else self.progress.counts
         seconds = self._clock() - self._started
         now = self._utc_now()
+        known = _NOT_BEGUN if self.progress is None else self.progress.as_json()
+        # All that came is delivered, so the exit code is 0; but more was to come.
+        is_early = known["tap_ended"] is False
         return {
             "run": self.run,
             "version": self._version,
             "process": os.getpid(),
-            "started_at": _rfc3339(self._started_at),
-            "updated_at": _rfc3339(now),
-            "ended_at": None if exit_code is None else _rfc3339(now),
+            "started_at": rfc3339(self._started_at),
+            "updated_at": rfc3339(now),
+            "ended_at": None if exit_code is None else rfc3339(now),
             "exit_code": exit_code,
-            "exit_class": _RUNNING if exit_code is None else EXIT_CLASSES.get(exit_code, "retry"),
+            "exit_class": "retry" if is_early and exit_code == 0 else class_of(exit_code),
             "error": None if failure is None else str(failure),
             "next": self._next_step(failure),
             "seconds": round(seconds, 3),
             "events_per_second": per_second(counts.exported, seconds),
             **counts.as_json(),
-            **(_NOT_BEGUN if self.progress is None else self.progress.as_json()),
+            **known,
         }
 
     def _next_step(self, failure: TargetPosthogError | None) -> str | None:
@@ -177,13 +179,15 @@ _NOT_BEGUN: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def place_of(config: Mapping[str, Any]) -> Path | None:
+def place_of(config: Mapping[str, Any], state_id: str = "") -> Path | None:
     """Return where the summary of a run with these settings goes; None when it is not known.
 
     A preview keeps its own beside what it shows: it must not replace that of the last real run.
 
     Args:
         config: the settings as they were read; anything may be wrong with them.
+        state_id: that of the range which the run moves; see `STATE_ID`. Ranges in one folder must
+            not replace each other's.
     """
     preview, place = config.get("preview_path"), config.get("summary_path")
     if preview:
@@ -191,7 +195,16 @@ def place_of(config: Mapping[str, Any]) -> Path | None:
     if place:
         return _file(place)
     ledger = _ledger_file(config.get("ledger_url")) or _USUAL_LEDGER
-    return ledger.with_name(f"{ledger.stem}-summary.json")
+    of_range = f"-{_file_name(state_id)}" if state_id else ""
+    return ledger.with_name(f"{ledger.stem}-summary{of_range}.json")
+
+
+def _file_name(state_id: str) -> str:
+    """Return a state id as a part of a file's name; those of two ids differ."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "_", state_id)[-_LONGEST_ID:]
+    if plain == state_id:
+        return plain
+    return f"{plain}-{hashlib.sha256(state_id.encode()).hexdigest()[:8]}"
 
 
 def _ledger_file(ledger_url: Any) -> Path | None:
@@ -206,33 +219,7 @@ def _ledger_file(ledger_url: Any) -> Path | None:
     return Path(database) if is_file else None
 
 
-def _put(path: Path, text: str, *, is_last: bool) -> None:
-    """Write a file for this user's eyes in one step; bring the last one to the disk."""
-    # A link is followed, and a device such as /dev/null stays what it is.
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        raise FileExistsError(errno.EEXIST, "it is not a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with open(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - with its rights
-            file.write(text)
-            if is_last:
-                file.flush()
-                os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
 def _file(place: Any, *inside: str) -> Path | None:
     if not isinstance(place, str) or "://" in place or "\0" in place:
         return None
     return Path(place, *inside)
-
-
-def _rfc3339(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: The part of a file's name that all files of one run have; in a bucket a run has many.
-_RUN = re.compile(r"(?:target-posthog|tap-amplitude)-\d{8}T\d{6}Z(?:-\d+-(?:preview|[0-9a-f]{8}))?")
+_RUN = re.compile(
+    r"(?:target-posthog|tap-amplitude)-\d{8}T\d{6}Z"
+    r"(?:-\d+-(?:preview|[0-9a-f]{8}))?(?:-[0-9a-f]{6}(?=[-.]))?"
+)
 _LINKS = "links and group updates"
 _NO_STREAM = "not named"
 #: By what an Amplitude row is known, whose line names no stream.

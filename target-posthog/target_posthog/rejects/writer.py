@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -34,7 +35,9 @@ class Rejects:
     """
 
     def __init__(self, folder: Path, started: datetime, owner: str = PREVIEW) -> None:
-        self.path = folder / f"{name_of(started, os.getpid(), owner)}.jsonl"
+        name = name_of(started, os.getpid(), owner)
+        # Two pods may have the same process id, begin in the same second, and share a folder.
+        self.path = folder / f"{name}-{secrets.token_hex(3)}.jsonl"
         self._file: IO[bytes] | None = None
 
     @property

@@ -90,6 +90,27 @@ def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: J
     assert (part["hours"], part["gap_hours"], part["open"]) == (6, 2, 0)
 
 
+def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None:
+    """A run that goes on writes nothing of the hours that its state says earlier runs have read."""
+    bookmark = {
+        "next_export_hour": f"{DAY}T05:00:00Z",
+        "export_until": f"{DAY}T08:00:00Z",
+        "export_from": f"{DAY}T00:00:00Z",
+        "project": "0123456789abcdef",
+        "apps": f"7 {DAY}T00:00:00Z/{DAY}T05:00:00Z",
+    }
+    later = {"next_export_hour": f"{DAY}T08:00:00Z", "apps": f"7 {DAY}T00:00:00Z/{DAY}T08:00:00Z"}
+    sent = row(1, app=7, server_upload_time=f"{DAY} 06:10:00.000000")
+    messages = [
+        state({"bookmarks": {"events": bookmark}}),
+        *(schema(), record(sent)),
+        state({"bookmarks": {"events": bookmark | later}}),
+    ]
+    run_target(config, messages, tmp_path).checked()
+    shown = json.loads(whole_migration(config, tmp_path, "--json", f"--start={DAY}").stdout)
+    assert [(gap["start"][-2:], gap["end"][-2:]) for gap in shown["gaps"]] == [("00", "05")]
+
+
 def test_an_engine_asks_without_a_process(tmp_path: Path, config: Json) -> None:
     """The function finds what the command prints."""
     move(config, tmp_path, 0, 3)

@@ -69,6 +69,34 @@ def test_the_summary_lies_beside_the_ledger_unless_a_setting_says_where(
     assert place_of(config) == (None if place is None else Path(place))
 
 
+@pytest.mark.parametrize(
+    ("state_id", "place"),
+    [
+        ("", PLACE),
+        ("year-2023", "target-posthog-summary-year-2023.json"),
+        ("prod:year/2023", "target-posthog-summary-prod_year_2023-8db64340.json"),
+    ],
+)
+def test_ranges_in_one_folder_have_a_summary_each(state_id: str, place: str) -> None:
+    """Unless a setting says where; two state ids never share one."""
+    found = place_of({}, state_id)
+    assert found is not None
+    assert found.name == place
+    assert place_of({}, "prod:year:2023") != place_of({}, "prod:year/2023")
+    assert place_of({"summary_path": "a.json"}, state_id) == Path("a.json")
+
+
+def test_a_run_of_a_range_writes_its_own(tmp_path: Path, config: Json) -> None:
+    """As the variable of `meltano el` says which it is."""
+    (tmp_path / PLACE).write_text("of another run")
+    messages = [schema(), record(row(1)), hours_state(6)]
+    environment = {"MELTANO_STATE_ID": "january"}
+    run_target(config, messages, tmp_path, environment=environment).checked()
+    summary = summary_in(tmp_path, "target-posthog-summary-january.json")
+    assert summary["exit_class"] == "done"
+    assert (tmp_path / PLACE).read_text() == "of another run"
+
+
 def test_a_good_run_says_that_it_is_done(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
@@ -104,6 +132,7 @@ def test_a_tap_that_ended_early_is_in_the_summary(tmp_path: Path, config: Json) 
     messages = [schema(), record(row(1)), hours_state(2)]
     run_target(config, messages, tmp_path).checked()
     summary = summary_in(tmp_path)
+    assert (summary["exit_code"], summary["exit_class"]) == (0, "retry")
     assert summary["tap_ended"] is False
     assert "2024-01-31T02Z" in summary["tap_end"]
     assert summary["next"] == "see the log of the tap. Run again."

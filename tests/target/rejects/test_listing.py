@@ -57,15 +57,28 @@ def test_lines_are_counted_by_code_stream_and_run() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        f"{RUN}.jsonl",
-        f"a/{RUN}.jsonl",
+        f"{RUN}-c0ffee.jsonl",
+        f"a/{RUN}-c0ffee.jsonl",
         f"bucket/{RUN}-c0ffee-000001.jsonl",
         f"{RUN}-c0ffee-000002.jsonl",
     ],
 )
-def test_all_objects_of_a_run_are_one_run(name: str) -> None:
+def test_all_files_of_a_run_are_one_run(name: str) -> None:
     """In a bucket a run writes many."""
-    assert run_of(name) == RUN
+    assert run_of(name) == f"{RUN}-c0ffee"
+
+
+def test_two_pods_are_two_runs() -> None:
+    """Though both have the same process id, and began in the same second."""
+    assert run_of(f"{RUN}-c0ffee.jsonl") != run_of(f"{RUN}-facade.jsonl")
+    tap = "tap-amplitude-20240101T000000Z"
+    assert run_of(f"{tap}-c0ffee-000001.jsonl") == f"{tap}-c0ffee"
+
+
+def test_files_of_earlier_versions_have_their_runs() -> None:
+    """Their names ended earlier; a name that is not ours is its own."""
+    assert run_of(f"{RUN}.jsonl") == RUN
+    assert run_of(f"{RUN}.jsonl.replayed") == RUN
     assert run_of("tap-amplitude-20240101T000000Z.jsonl") == "tap-amplitude-20240101T000000Z"
     assert run_of("mine.jsonl") == "mine.jsonl"
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta, timezone
+import resource
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
 
 import target_posthog
 from target_posthog.errors import RunAgain
 from target_posthog.model import Rejected
 from target_posthog.rejects.codes import CODES
-from target_posthog.rejects.names import name_of, owner_of
-from target_posthog.rejects.writer import Rejects
+from target_posthog.rejects.listing import run_of
+from target_posthog.rejects.names import owner_of
+from target_posthog.rejects.writer import Rejects, rejects_at
 from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
@@ -44,6 +47,26 @@ def test_a_reject_is_one_line_with_its_reason_and_its_record(tmp_path: Path) -> 
     rejects.close()
 
 
+@pytest.mark.parametrize("is_bucket", [False, True])
+def test_two_pods_keep_their_rejects_apart(tmp_path: Path, *, is_bucket: bool) -> None:
+    """With the same process id, begun in the same second, of one project, in one place."""
+    place = f"memory://{tmp_path.name}-pods" if is_bucket else str(tmp_path)
+    pods = [rejects_at(place, NOW, owner_of("phc_a")) for _ in range(2)]
+    for number in range(2):
+        for pod, rejects in enumerate(pods):
+            rejects.write(BAD_TIME, {"pod": pod, "number": number})
+            rejects.save()
+    for rejects in pods:
+        rejects.close()
+    found = fsspec.open_files(f"{place}/target-posthog-*.jsonl", "rt")
+    runs: dict[str, list[int]] = {}
+    for file in found:
+        with file as lines:
+            pod_of = [json.loads(line)["record"]["pod"] for line in lines]
+        runs.setdefault(run_of(file.path), []).extend(pod_of)
+    assert sorted(runs.values()) == [[0, 0], [1, 1]]
+
+
 def test_a_run_without_rejects_leaves_no_file(tmp_path: Path) -> None:
     """An empty file would look like work to do."""
     rejects = Rejects(tmp_path / "rejects", NOW)
@@ -68,7 +91,7 @@ def test_a_second_run_does_not_write_over_the_first(tmp_path: Path) -> None:
         rejects.write(BAD_TIME, {"row": number})
         rejects.close()
     lines = [line for path in tmp_path.iterdir() for line in path.read_text().splitlines()]
-    assert [json.loads(line)["record"]["row"] for line in lines] == [1, 2]
+    assert sorted(json.loads(line)["record"]["row"] for line in lines) == [1, 2]
 
 
 def test_a_folder_that_cannot_be_made_stops_the_run(tmp_path: Path) -> None:
@@ -101,32 +124,23 @@ def test_every_code_that_is_used_is_on_the_list() -> None:
     assert used <= CODES.keys()
 
 
-def _fill(folder: Path, pid: int) -> None:
-    """Let there be no room for the rejects file of a process, whenever it was started."""
-    now = datetime.now(timezone.utc)
-    for seconds in range(120):
-        started = now - timedelta(seconds=seconds)
-        name = name_of(started, pid, owner_of("phc_test"))
-        (folder / f"{name}.jsonl").symlink_to("/dev/full")
-
-
 def test_when_the_disk_is_full_the_state_stays(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """A reject that is not on the disk would be lost; so the next run must read it again."""
-    bad = record(row(2, event_time="never", server_upload_time="never"))
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    settings = {**config, "rejects_path": str(disk)}
+    times = {"event_time": "never", "server_upload_time": "never"}
+    bad = record(row(2, event_properties={"text": "x" * 500_000}, **times))
+    # The rejects alone are to lack room.
+    settings = {**config, "ledger_url": "sqlite://"}
     with start("target-posthog", settings, tmp_path) as target:
         target.write([schema(), record(row(1)), state({"at": 1})])
         target.wait_for(lambda: target.stdout)
-        _fill(disk, target.process.pid)
+        resource.prlimit(target.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
         target.write([bad, state({"at": 2})])
         ended = target.finish()
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 1}]
-    assert "No space left on device" in ended.stderr
-    assert "rejects_path" in ended.stderr
+    assert "cannot be written: File too large." in ended.stderr
+    assert "Make room or set `rejects_path`" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert [event["event"] for event in capture.events] == ["viewed"]

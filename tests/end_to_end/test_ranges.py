@@ -1,0 +1,241 @@
+"""Ranges of one migration: side by side, killed, retried at once, wrong; one ledger, one book."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from target_posthog.commands.whole_migration import whole_migration_in
+from target_posthog.outcome import outcome_of
+from tests.fakes import amplitude_export_api as amplitude_api
+from tests.support.faithful import assert_migrated, matched
+from tests.support.meltano_project import MeltanoProject
+from tests.support.processes import SCRIPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from target_posthog.outcome import Outcome
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.processes import Finished
+    from tools.sample_export import SampleExport
+
+_RUN = ("el", "--force", "tap-amplitude", "target-posthog")
+_SECONDS = 120.0
+
+
+class Ranges:
+    """Runs ranges as docs/scale.md says, in one folder, with one ledger.
+
+    Args:
+        project: The folder.
+        settings: What all ranges share.
+    """
+
+    def __init__(self, project: MeltanoProject, settings: dict[str, str]) -> None:
+        self.project = project
+        self.settings = settings
+
+    def variables(self, start: datetime, end: datetime) -> dict[str, str]:
+        """Return what a range is given."""
+        name = f"range-{start:%Y%m%dT%H}"
+        return self.settings | {
+            "MELTANO_STATE_ID": name,
+            "TAP_AMPLITUDE_START_DATE": f"{start:%Y-%m-%dT%H:%M:%SZ}",
+            "TAP_AMPLITUDE_END_DATE": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+            "TAP_AMPLITUDE_SUMMARY_PATH": f"{name}-tap.json",
+            "TARGET_POSTHOG_SUMMARY_PATH": f"{name}-target.json",
+        }
+
+    def run(self, start: datetime, end: datetime, **more: str) -> Finished:
+        """Run a range to its end."""
+        return self.project.meltano(*_RUN, settings=self.variables(start, end) | more)
+
+    def outcome(self, start: datetime) -> Outcome:
+        """Return how the last run of a range ended."""
+        name = f"range-{start:%Y%m%dT%H}"
+        return outcome_of(self.summary(f"{name}-target.json"), self.summary(f"{name}-tap.json"))
+
+    def summary(self, name: str) -> dict[str, Any] | None:
+        """Return a summary, if there is one."""
+        path = self.project.folder / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+@pytest.fixture
+def ranges(
+    tmp_path: Path,
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+    postgresql_url: str,
+) -> Ranges:
+    """The ranges of a project that has never run."""
+    return Ranges(
+        MeltanoProject(tmp_path),
+        {
+            "TAP_AMPLITUDE_API_URL": amplitude.url,
+            "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
+            "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
+            "TARGET_POSTHOG_API_KEY": posthog.api_key,
+            "TARGET_POSTHOG_HOST": posthog.url,
+            "TARGET_POSTHOG_LEDGER_URL": postgresql_url,
+            "TARGET_POSTHOG_MAX_BATCH_EVENTS": "40",
+        },
+    )
+
+
+def thirds_of(export: SampleExport) -> Iterator[tuple[datetime, datetime]]:
+    """Yield three ranges of hours, in order."""
+    hours = (export.end - export.start) // timedelta(hours=1)
+    cuts = [export.start + timedelta(hours=hours * part // 3) for part in range(4)]
+    yield from pairwise(cuts)
+
+
+def test_ranges_side_by_side_leave_each_other_alone(
+    ranges: Ranges, export: SampleExport, posthog: PosthogCapture, postgresql_url: str
+) -> None:
+    """In one folder at once: each its state and summary; all arrives once, in one whole book."""
+    thirds = list(thirds_of(export))
+    ranges.project.meltano("state", "list").checked()  # Meltano makes its own database
+    ends: dict[datetime, Finished] = {}
+    threads = [
+        threading.Thread(target=lambda one=one: ends.update({one[0]: ranges.run(*one)}))
+        for one in thirds
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for start, end in thirds:
+        assert ends[start].exit_code == 0, ends[start].stderr
+        assert ranges.outcome(start).is_done
+        summary = ranges.summary(f"range-{start:%Y%m%dT%H}-target.json")
+        assert summary is not None
+        assert summary["hours"]["next"] == f"{end:%Y-%m-%dT%H:%M:%SZ}"
+    assert len(list(matched(posthog, export.rows))) == len(export.rows)
+    found = whole_migration_in(
+        postgresql_url,
+        posthog.api_key,
+        start=f"{export.start:%Y-%m-%dT%H}",
+        end=f"{export.end:%Y-%m-%dT%H}",
+    )
+    assert found.is_whole, found.as_json()
+    assert found.totals.exported == len(export.rows)
+
+
+@pytest.mark.parametrize("victims", ["all", "all but the target"])
+def test_a_killed_range_is_tried_again_at_once(
+    ranges: Ranges,
+    export: SampleExport,
+    amplitude: AmplitudeExportApi,
+    posthog: PosthogCapture,
+    postgresql_url: str,
+    victims: str,
+) -> None:
+    """Meltano would wait for five minutes; a target that it left behind is waited for."""
+    start, end = export.start, export.end
+    variables = ranges.variables(start, end) | {
+        "TAP_AMPLITUDE_MAX_WINDOW_HOURS": "4",
+        "TAP_AMPLITUDE_PARALLEL_DOWNLOADS": "1",
+    }
+    amplitude.fail(amplitude_api.Fault.SLOW, 3, seconds=0)
+    amplitude.fail(amplitude_api.Fault.SLOW, seconds=600, after_bytes=100)
+    with _started(ranges.project, variables) as meltano:
+        _wait_for(lambda: len(posthog.events) > 0, meltano)
+        family = _family(meltano.pid)
+        assert family.keys() == {"tap-amplitude", "target-posthog"}
+        meltano.kill()
+        os.kill(family["tap-amplitude"], signal.SIGKILL)
+        if victims == "all":
+            os.kill(family["target-posthog"], signal.SIGKILL)
+        meltano.wait()
+    if victims == "all":
+        assert ranges.outcome(start).exit_class == "retry"
+
+    again = ranges.run(start, end)
+    assert again.exit_code == 0, again.stderr
+    assert "already running" not in again.stderr
+    assert ranges.outcome(start).is_done
+    assert_migrated(posthog, export.rows, export.truth)
+    assert whole_migration_in(postgresql_url, posthog.api_key).is_whole
+
+
+def test_the_state_of_another_range_is_not_a_matter_of_trying_again(
+    ranges: Ranges, export: SampleExport, posthog: PosthogCapture
+) -> None:
+    """Meltano ends with 1; the summaries say what to correct, and nothing is sent."""
+    first, second, _ = thirds_of(export)
+    ranges.run(*second).checked()
+    sent = len(posthog.events)
+    wrong = ranges.variables(*first) | {
+        "MELTANO_STATE_ID": ranges.variables(*second)["MELTANO_STATE_ID"]
+    }
+    ended = ranges.project.meltano(*_RUN, settings=wrong)
+    assert ended.exit_code == 1
+    outcome = ranges.outcome(first[0])
+    assert (outcome.exit_class, outcome.exit_code) == ("fix", 2)
+    assert "The state is that of another range" in outcome.reason
+    assert "--state-id" in outcome.reason
+    assert len(posthog.events) == sent
+
+
+def test_a_range_that_is_done_is_done_again(
+    ranges: Ranges, export: SampleExport, amplitude: AmplitudeExportApi
+) -> None:
+    """An engine may ask twice; a range without events is done, too."""
+    first = next(thirds_of(export))
+    ranges.run(*first).checked()
+    asked = len(amplitude.requests)
+    ranges.run(*first).checked()
+    assert ranges.outcome(first[0]).is_done
+    assert len(amplitude.requests) == asked
+
+    quiet = export.start - timedelta(hours=30)
+    ranges.run(quiet, quiet + timedelta(hours=3)).checked()
+    assert ranges.outcome(quiet).is_done
+
+
+def _started(project: MeltanoProject, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start Meltano in the project."""
+    return subprocess.Popen(
+        [str(SCRIPTS / "meltano"), *_RUN],
+        cwd=project.folder,
+        env=project.environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _wait_for(seen: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + _SECONDS
+    while not seen():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _family(parent: int) -> dict[str, int]:
+    """Return the plugins that a Meltano runs, with their process ids."""
+    family: dict[str, int] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            words = (path / "cmdline").read_bytes().decode().split("\0")
+            of = (path / "stat").read_text().rpartition(")")[2].split()[1]
+            names = {Path(word).name for word in words[:2]} & {"tap-amplitude", "target-posthog"}
+            if int(of) == parent:
+                family |= dict.fromkeys(names, int(path.name))
+    return family
