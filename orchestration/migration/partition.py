@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from migration.guarded import StillRuns, locked, run_guarded
 from migration.ranges import HourRange, numbered_range, text_of
-from migration.settings import Settings, WrongSettings
+from migration.settings import Order, Settings, WrongSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +74,8 @@ def run_range(hours: HourRange, settings: Settings) -> Outcome:
         hours: the range. Its state is its own, so it begins where an earlier run of it ended.
         settings: of the migration.
     """
-    folder = settings.work / hours.name
+    state_id = state_id_of(hours, settings)
+    folder = settings.work / state_id
     folder.mkdir(parents=True, exist_ok=True)
     tap, target = folder / "tap.json", folder / "target.json"
     command = [settings.meltano, "el", "--force", "tap-amplitude", "target-posthog"]
@@ -82,7 +83,7 @@ def run_range(hours: HourRange, settings: Settings) -> Outcome:
         with locked(folder / "lock") as lock:
             for summary in (tap, target):
                 summary.unlink(missing_ok=True)
-            variables = {**os.environ, **_variables_of(hours, tap, target)}
+            variables = {**os.environ, **_variables_of(hours, state_id, tap, target)}
             code = run_guarded(command, settings.project, variables, lock)
     except StillRuns:
         return Outcome(
@@ -138,7 +139,7 @@ def _words_of(plugin: str, summary: Mapping[str, Any]) -> str:
 def is_complete(hours: HourRange, settings: Settings) -> bool:
     """Return True if Meltano's state says that a range has been moved to its end."""
     asked = subprocess.run(  # noqa: S603 - the user's own Meltano
-        [settings.meltano, "state", "get", hours.name],
+        [settings.meltano, "state", "get", state_id_of(hours, settings)],
         cwd=settings.project,
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -151,10 +152,17 @@ def is_complete(hours: HourRange, settings: Settings) -> bool:
     return False
 
 
-def _variables_of(hours: HourRange, tap: Path, target: Path) -> dict[str, str]:
+def state_id_of(hours: HourRange, settings: Settings) -> str:
+    """Return what the state of a range is called: both rounds of free order have their own."""
+    if settings.order is Order.ASCENDING:
+        return hours.name
+    return f"{settings.order.value}-{hours.name}"
+
+
+def _variables_of(hours: HourRange, state_id: str, tap: Path, target: Path) -> dict[str, str]:
     """Return the variables that make a run of Meltano that of a range (docs/scale.md)."""
     return {
-        "MELTANO_STATE_ID": hours.name,
+        "MELTANO_STATE_ID": state_id,
         "TAP_AMPLITUDE_START_DATE": f"{hours.first:%Y-%m-%dT%H:%M:%SZ}",
         "TAP_AMPLITUDE_END_DATE": f"{hours.end:%Y-%m-%dT%H:%M:%SZ}",
         "TAP_AMPLITUDE_SUMMARY_PATH": str(tap),

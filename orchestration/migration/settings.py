@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,20 @@ RANGE_HOURS = 24
 #: Six attempts, each twice as long after the one before: half an hour. The plugins are patient with
 #: PostHog and Amplitude themselves.
 RETRIES, RETRY_SECONDS = 5, 60
+
+
+class Order(Enum):
+    """In which order hours go, by the target's own setting `free_order`.
+
+    Attributes:
+        ASCENDING: one after the other.
+        COLLECT: in any; nothing is sent, but it is noted who is who.
+        APPLY: in any, after all have been read by the round before.
+    """
+
+    ASCENDING = "none"
+    COLLECT = "collect"
+    APPLY = "apply"
 
 
 class WrongSettings(Exception):
@@ -35,6 +50,7 @@ class Settings:
         meltano: Meltano's command.
         work: where each range has a folder for its summaries and its lock.
         retry_seconds: how long an engine waits before it runs a range again that was stopped.
+        order: in which order hours go.
     """
 
     start: datetime
@@ -44,6 +60,7 @@ class Settings:
     meltano: str = "meltano"
     work: Path = Path(".meltano/ranges")
     retry_seconds: int = RETRY_SECONDS
+    order: Order = Order.ASCENDING
 
     @classmethod
     def of(cls, variables: Mapping[str, str], now: datetime) -> Settings:
@@ -81,6 +98,7 @@ class Settings:
             given.get("MIGRATION_MELTANO", "meltano"),
             project / given.get("MIGRATION_WORK", ".meltano/ranges"),
             _positive(given, "MIGRATION_RETRY_SECONDS", RETRY_SECONDS),
+            _order(given),
         )
 
 
@@ -91,6 +109,14 @@ def _hour(given: Mapping[str, str], name: str) -> datetime | None:
         return hour_of(given[name])
     except ValueError as error:
         raise WrongSettings(f"`{name}`: {error}") from None
+
+
+def _order(given: Mapping[str, str]) -> Order:
+    name = "TARGET_POSTHOG_FREE_ORDER"
+    try:
+        return Order(given.get(name, Order.ASCENDING.value))
+    except ValueError:
+        raise WrongSettings(f"`{name}` must be `none`, `collect` or `apply`.") from None
 
 
 def _positive(given: Mapping[str, str], name: str, default: int) -> int:

@@ -9,14 +9,18 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from migration import guarded
 from migration.partition import EXIT_CODES, Outcome, outcome_of, run_range
 from migration.ranges import HourRange, hour_of
-from migration.settings import Settings
+from migration.settings import Order, Settings
+from target_posthog.outcome import outcome_of as outcome_by_the_target
 from tests.support.fake_meltano import FakeMeltano, is_alive, wait_until
 from tests.support.meltano_project import REPOSITORY
 
@@ -25,6 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _HOURS = HourRange(hour_of("2024-02-28T06"), hour_of("2024-02-28T12"))
+_CLASSES = st.sampled_from(["done", "retry", "fix", "look", "running", "unknown"])
+_SUMMARIES: st.SearchStrategy[dict[str, str]] = st.one_of(
+    st.just({}), st.fixed_dictionaries({"exit_class": _CLASSES, "error": st.just("It failed.")})
+)
 _BOTH = 'plugin("tap"); plugin("target"); wait()'
 
 
@@ -96,6 +104,23 @@ def test_what_the_end_of_a_run_means(
     assert words in outcome.message
     assert outcome.is_temporary == (exit_class == "retry")
     assert bool(outcome.message) == (exit_class != "done")
+
+
+@pytest.mark.parametrize(
+    ("order", "state_id"),
+    [
+        (Order.ASCENDING, "hours-20240228T06-20240228T12"),
+        (Order.COLLECT, "collect-hours-20240228T06-20240228T12"),
+        (Order.APPLY, "apply-hours-20240228T06-20240228T12"),
+    ],
+)
+def test_each_round_of_free_order_has_states_of_its_own(
+    order: Order, state_id: str, tmp_path: Path, folder: Path
+) -> None:
+    """The second begins anew with the hours that the first has read."""
+    meltano = FakeMeltano(folder, "finish()")
+    assert run_range(_HOURS, replace(_settings(tmp_path, meltano), order=order)).is_done
+    assert meltano.calls[0]["variables"]["MELTANO_STATE_ID"] == state_id
 
 
 def test_a_summary_of_an_earlier_run_is_not_believed(tmp_path: Path, folder: Path) -> None:
@@ -311,3 +336,15 @@ def test_in_order_the_first_range_waits_for_nothing(tmp_path: Path, folder: Path
     with _worker(tmp_path, meltano, "--number", "0", "--in-order", **_NUMBERED) as worker:
         assert worker.wait(60) == 0
     wait_until(lambda: len(meltano.calls) == 1)
+
+
+@given(
+    target=_SUMMARIES,
+    tap=_SUMMARIES,
+)
+def test_a_range_ends_as_the_target_says_that_it_does(
+    target: dict[str, str], tap: dict[str, str]
+) -> None:
+    """Both read both summaries; the ranges have no part of the plugins in their environment."""
+    theirs = outcome_by_the_target(target or None, tap or None)
+    assert outcome_of(0, target, tap).exit_class == theirs.exit_class

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from migration.settings import Settings, WrongSettings
+from migration.settings import Order, Settings, WrongSettings
 
 _NOW = datetime(2024, 3, 10, 12, 30, tzinfo=timezone.utc)
 
@@ -23,6 +23,7 @@ def test_the_start_is_all_that_is_needed() -> None:
         meltano="meltano",
         work=Path.cwd() / ".meltano/ranges",
         retry_seconds=60,
+        order=Order.ASCENDING,
     )
 
 
@@ -37,6 +38,7 @@ def test_each_variable_acts() -> None:
             "MIGRATION_MELTANO": "/venv/bin/meltano",
             "MIGRATION_WORK": "/volume/ranges",
             "MIGRATION_RETRY_SECONDS": "5",
+            "TARGET_POSTHOG_FREE_ORDER": "collect",
         },
         _NOW,
     )
@@ -48,6 +50,7 @@ def test_each_variable_acts() -> None:
         meltano="/venv/bin/meltano",
         work=Path("/volume/ranges"),
         retry_seconds=5,
+        order=Order.COLLECT,
     )
 
 
@@ -60,6 +63,7 @@ def test_each_variable_acts() -> None:
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_END": "2024-03-10T11"}, "Leave it out"),
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_RANGE_HOURS": "0"}, "at least 1"),
         ({"MIGRATION_START": "2024-02-28", "MIGRATION_RANGE_HOURS": "a day"}, "whole number"),
+        ({"MIGRATION_START": "2024-02-28", "TARGET_POSTHOG_FREE_ORDER": "any"}, "`collect`"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(variables: dict[str, str], words: str) -> None:

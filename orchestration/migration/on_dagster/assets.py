@@ -10,11 +10,14 @@ from migration.book import NotTold, whole_migration
 from migration.on_dagster.keys import hourly_partitions, hours_of, key_of, range_of
 from migration.partition import run_range
 from migration.ranges import HOUR, HourRange
-from migration.settings import RETRIES, Settings
+from migration.settings import RETRIES, Order, Settings
 
 KEY = dg.AssetKey("posthog_events")
-#: Ranges that run at a time: one, or people end with old properties (docs/scale.md).
-POOL = "amplitude-to-posthog"
+#: The first round of free order sends nothing: its hours are no book of what is delivered.
+PEOPLE_KEY = dg.AssetKey("people_pass")
+#: Ranges that run at a time: one, or people end with old properties (docs/scale.md). In free order
+#: it may be as many as its limit says.
+POOL, FREE_POOL = "amplitude-to-posthog", "amplitude-to-posthog-free-order"
 #: Counts of records, by reason where there is one, and the seconds and the speed of the last run.
 _NUMBERS = (
     *("exported", "accepted", "superseded", "skipped", "rejected", "links"),
@@ -22,19 +25,36 @@ _NUMBERS = (
 )
 
 
+_AFTER_THE_ONE_BEFORE = dg.AssetDep(
+    KEY, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+)
+_SENT = "Amplitude's events of each export hour, delivered to PostHog."
+_DESCRIPTIONS = {
+    Order.ASCENDING: _SENT,
+    Order.COLLECT: "Who is who in Amplitude's events of each export hour, noted in the ledger.",
+    Order.APPLY: _SENT,
+}
+
+
+def key_for(settings: Settings) -> dg.AssetKey:
+    """Return the asset that the hours of a migration, or of a round of it, belong to."""
+    return PEOPLE_KEY if settings.order is Order.COLLECT else KEY
+
+
 def posthog_events(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset.
 
     Each hour depends on the one before, so a backfill asks for ranges in order, and the retry of a
-    range comes before the next one.
+    range comes before the next one. In free order none does.
 
     Args:
         settings: of the migration.
     """
+    is_free = settings.order is not Order.ASCENDING
 
     @dg.asset(
-        key=KEY,
-        description="Amplitude's events of each export hour, delivered to PostHog.",
+        key=key_for(settings),
+        description=_DESCRIPTIONS[settings.order],
         kinds={"meltano"},
         partitions_def=hourly_partitions(settings),
         backfill_policy=dg.BackfillPolicy.multi_run(settings.range_hours),
@@ -42,19 +62,15 @@ def posthog_events(settings: Settings) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(
             max_retries=RETRIES, delay=settings.retry_seconds, backoff=dg.Backoff.EXPONENTIAL
         ),
-        pool=POOL,
-        deps=[
-            dg.AssetDep(
-                KEY,
-                partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1),
-            )
-        ],
+        pool=FREE_POOL if is_free else POOL,
+        deps=[] if is_free else [_AFTER_THE_ONE_BEFORE],
     )
     def events(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
         keys = context.partition_key_range
         hours = range_of(keys.start, keys.end)
         before = hours.first - HOUR
-        if before >= settings.start and before not in _done(context.instance):
+        is_first = is_free or before < settings.start
+        if not is_first and before not in _done(context.instance):
             raise dg.Failure(
                 f"The hour before, {key_of(before)}, is not delivered. Nothing was begun: hours go "
                 "in order. Start a backfill that begins with the first missing hour.",
@@ -68,7 +84,7 @@ def posthog_events(settings: Settings) -> dg.AssetsDefinition:
                 allow_retries=outcome.is_temporary,
             )
         told = dict(outcome.summary)
-        if not outcome.is_of_all(hours):
+        if settings.order is not Order.COLLECT and not outcome.is_of_all(hours):
             told |= _in_the_book(hours, settings)
         return dg.MaterializeResult(metadata=metadata_of(hours, told))
 

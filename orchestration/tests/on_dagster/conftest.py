@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import pytest
 
-from migration.on_dagster.assets import KEY
+from migration.on_dagster.assets import key_for
 from migration.on_dagster.definitions import definitions_of
 from migration.on_dagster.keys import hours_of, key_of, range_of
 from migration.ranges import hour_of
@@ -88,7 +88,8 @@ class World:
     @property
     def done(self) -> list[datetime]:
         """The hours that are delivered."""
-        return sorted(hours_of(self.instance.get_materialized_partitions(KEY)))
+        key = key_for(self.settings)
+        return sorted(hours_of(self.instance.get_materialized_partitions(key)))
 
     def move(self, first: str, last: str) -> dg.ExecuteInProcessResult:
         """Run the job for a range of hours, from the first to the last."""
@@ -106,7 +107,10 @@ class World:
     def shown(self, hour: str) -> dict[str, Any]:
         """Return what Dagster shows of an hour's last materialization."""
         event = self.instance.fetch_materializations(
-            dg.AssetRecordsFilter(asset_key=KEY, asset_partitions=[key_of(hour_of(hour))]), limit=1
+            dg.AssetRecordsFilter(
+                asset_key=key_for(self.settings), asset_partitions=[key_of(hour_of(hour))]
+            ),
+            limit=1,
         ).records[0]
         assert event.asset_materialization is not None
         metadata = event.asset_materialization.metadata
