@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.commands.whole_migration import whole_migration_in
-from target_posthog.outcome import outcome_of
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.support.faithful import assert_migrated, matched
 from tests.support.meltano_project import MeltanoProject
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from target_posthog.outcome import Outcome
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
     from tools.sample_export import SampleExport
 
 _RUN = ("el", "--force", "tap-amplitude", "target-posthog")
+_DONE = ("done", "done")
 _SECONDS = 120.0
 
 
@@ -64,15 +63,21 @@ class Ranges:
         """Run a range to its end."""
         return self.project.meltano(*_RUN, settings=self.variables(start, end) | more)
 
-    def outcome(self, start: datetime) -> Outcome:
-        """Return how the last run of a range ended."""
-        name = f"range-{start:%Y%m%dT%H}"
-        return outcome_of(self.summary(f"{name}-target.json"), self.summary(f"{name}-tap.json"))
+    def whole_migration(self, *options: str) -> Finished:
+        """Ask for the book of all ranges, as a user does."""
+        command = ("invoke", "target-posthog:whole-migration", *options)
+        return self.project.meltano(*command, settings=self.settings)
 
-    def summary(self, name: str) -> dict[str, Any] | None:
-        """Return a summary, if there is one."""
-        path = self.project.folder / name
-        return json.loads(path.read_text()) if path.exists() else None
+    def classes(self, start: datetime) -> tuple[str, str]:
+        """Return how the last run of a range ended: its tap, and its target."""
+        tap, target = (self.summary(start, plugin) for plugin in ("tap", "target"))
+        return tap["exit_class"], target["exit_class"]
+
+    def summary(self, start: datetime, plugin: str) -> dict[str, Any]:
+        """Return what a plugin wrote of the last run of a range."""
+        path = self.project.folder / f"range-{start:%Y%m%dT%H}-{plugin}.json"
+        found: dict[str, Any] = json.loads(path.read_text())
+        return found
 
 
 @pytest.fixture
@@ -105,7 +110,7 @@ def thirds_of(export: SampleExport) -> Iterator[tuple[datetime, datetime]]:
 
 
 def test_ranges_side_by_side_leave_each_other_alone(
-    ranges: Ranges, export: SampleExport, posthog: PosthogCapture, postgresql_url: str
+    ranges: Ranges, export: SampleExport, posthog: PosthogCapture
 ) -> None:
     """In one folder at once: each its state and summary; all arrives once, in one whole book."""
     thirds = list(thirds_of(export))
@@ -121,19 +126,18 @@ def test_ranges_side_by_side_leave_each_other_alone(
         thread.join()
     for start, end in thirds:
         assert ends[start].exit_code == 0, ends[start].stderr
-        assert ranges.outcome(start).is_done
-        summary = ranges.summary(f"range-{start:%Y%m%dT%H}-target.json")
-        assert summary is not None
+        assert ranges.classes(start) == _DONE
+        summary = ranges.summary(start, "target")
         assert summary["hours"]["next"] == f"{end:%Y-%m-%dT%H:%M:%SZ}"
     assert len(list(matched(posthog, export.rows))) == len(export.rows)
-    found = whole_migration_in(
-        postgresql_url,
-        posthog.api_key,
-        start=f"{export.start:%Y-%m-%dT%H}",
-        end=f"{export.end:%Y-%m-%dT%H}",
-    )
-    assert found.is_whole, found.as_json()
-    assert found.totals.exported == len(export.rows)
+    asked = ("--json", f"--start={export.start:%Y-%m-%d}", f"--end={export.end:%Y-%m-%d}")
+    found = json.loads(ranges.whole_migration(*asked).checked().stdout)
+    assert found["is_whole"]
+    assert found["exported"] == len(export.rows)
+    assert [part["hours"] for part in found["parts"]] == [24]
+
+    later = f"--end={export.end + timedelta(hours=1):%Y-%m-%dT%H}"
+    assert ranges.whole_migration(later).exit_code == 3
 
 
 @pytest.mark.parametrize("victims", ["all", "all but the target"])
@@ -163,12 +167,12 @@ def test_a_killed_range_is_tried_again_at_once(
             os.kill(family["target-posthog"], signal.SIGKILL)
         meltano.wait()
     if victims == "all":
-        assert ranges.outcome(start).exit_class == "retry"
+        assert ranges.classes(start) == ("running", "running")
 
     again = ranges.run(start, end)
     assert again.exit_code == 0, again.stderr
     assert "already running" not in again.stderr
-    assert ranges.outcome(start).is_done
+    assert ranges.classes(start) == _DONE
     assert_migrated(posthog, export.rows, export.truth)
     assert whole_migration_in(postgresql_url, posthog.api_key).is_whole
 
@@ -185,10 +189,11 @@ def test_the_state_of_another_range_is_not_a_matter_of_trying_again(
     }
     ended = ranges.project.meltano(*_RUN, settings=wrong)
     assert ended.exit_code == 1
-    outcome = ranges.outcome(first[0])
-    assert (outcome.exit_class, outcome.exit_code) == ("fix", 2)
-    assert "The state is that of another range" in outcome.reason
-    assert "--state-id" in outcome.reason
+    # The target can only know that nothing came behind the state that it was shown.
+    assert ranges.classes(first[0]) == ("fix", "done")
+    error = ranges.summary(first[0], "tap")["error"]
+    assert "The state is that of another range" in error
+    assert "--state-id" in error
     assert len(posthog.events) == sent
 
 
@@ -200,12 +205,12 @@ def test_a_range_that_is_done_is_done_again(
     ranges.run(*first).checked()
     asked = len(amplitude.requests)
     ranges.run(*first).checked()
-    assert ranges.outcome(first[0]).is_done
+    assert ranges.classes(first[0]) == _DONE
     assert len(amplitude.requests) == asked
 
     quiet = export.start - timedelta(hours=30)
     ranges.run(quiet, quiet + timedelta(hours=3)).checked()
-    assert ranges.outcome(quiet).is_done
+    assert ranges.classes(quiet) == _DONE
 
 
 def _started(project: MeltanoProject, settings: dict[str, str]) -> subprocess.Popen[bytes]:

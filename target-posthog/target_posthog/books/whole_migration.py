@@ -14,7 +14,6 @@ from target_posthog.books.whole import (
     Gap,
     Totals,
     gaps_between,
-    hour_after,
     overlaps_by_app,
     totals_of,
 )
@@ -214,4 +213,4 @@ def _sums(totals: Totals) -> dict[str, int]:
 
 
 def _gap_as_json(gap: Gap) -> dict[str, Any]:
-    return {"start": gap.first, "end": hour_after(gap.last), "hours": gap.hours}
+    return {"first": gap.first, "last": gap.last, "hours": gap.hours}

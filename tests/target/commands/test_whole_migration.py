@@ -80,9 +80,9 @@ def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: J
     shown = json.loads(whole_migration(config, tmp_path, "--json", f"--end={DAY}T09").stdout)
     assert shown["is_whole"] is False
     assert shown["exported"] == shown["accepted"] == 4
-    assert [(gap["start"][-2:], gap["end"][-2:]) for gap in shown["gaps"]] == [
-        ("03", "05"),
-        ("08", "09"),
+    assert [(gap["first"][-2:], gap["last"][-2:]) for gap in shown["gaps"]] == [
+        ("03", "04"),
+        ("08", "08"),
     ]
     assert len(shown["commands"]) == 2
     assert shown["commands"][0] == command
@@ -108,7 +108,7 @@ def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None
     ]
     run_target(config, messages, tmp_path).checked()
     shown = json.loads(whole_migration(config, tmp_path, "--json", f"--start={DAY}").stdout)
-    assert [(gap["start"][-2:], gap["end"][-2:]) for gap in shown["gaps"]] == [("00", "05")]
+    assert [(gap["first"][-2:], gap["last"][-2:]) for gap in shown["gaps"]] == [("00", "04")]
 
 
 def test_an_engine_asks_without_a_process(tmp_path: Path, config: Json) -> None:
