@@ -19,8 +19,9 @@ import pytest
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.workers import worker
 from target_posthog.workers.conversion import BlockConversion
+from target_posthog.workers.handle import WorkerBroke
 from target_posthog.workers.messages import BlockStream
-from target_posthog.workers.pool import InlineWorkers, Pool, WorkerBroke
+from target_posthog.workers.pool import InlineWorkers, Pool
 from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
 from tests.support.rows import row
@@ -222,7 +223,7 @@ def end_of_worker(
     monkeypatch: pytest.MonkeyPatch, pool_of: Callable[..., Pool], conversion: type[BlockConversion]
 ) -> Exception:
     """Give a block to a worker that converts in a manner of its own, and wait for what comes."""
-    monkeypatch.setattr("target_posthog.workers.pool.serve", partial(serves, conversion))
+    monkeypatch.setattr("target_posthog.workers.handle.serve", partial(serves, conversion))
     pool = pool_of(1)
     pool.give(1, EVENTS, block(1), LATEST)
     return end_of(pool)
