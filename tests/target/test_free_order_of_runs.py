@@ -102,6 +102,25 @@ def test_three_runs_at_once_on_one_ledger_may_be_killed_at_any_moment(
     assert_well_told(capture.events, lives.in_time)
 
 
+def test_a_device_is_that_of_the_oldest_row_wherever_it_stands_in_its_file(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Workers tell of a pair once a block otherwise, by the row that comes first."""
+    minutes = [("u1", 5), ("u2", 4), ("u1", 3)]
+    rows = [
+        row(number, user_id=user, device_id="d", event_time=f"2024-01-01 00:0{minute}:00.000000")
+        for number, (user, minute) in enumerate(minutes)
+    ]
+    lives = Lives([[rows]])
+    for mode in ("collect", "apply"):
+        own = config | {"free_order": mode, "workers": 2}
+        run_target(own, as_files(lives, tmp_path), tmp_path).checked()
+    links = [one for one in capture.events if one["event"] == "$create_alias"]
+    assert [(one["distinct_id"], one["timestamp"]) for one in links] == [
+        ("u1", "2024-01-01T00:03:00.000000Z")
+    ]
+
+
 def test_an_hour_without_its_state_is_not_whole(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:

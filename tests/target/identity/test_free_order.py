@@ -144,10 +144,14 @@ def some_rows() -> list[Json]:
     ]
 
 
-def test_a_device_is_its_first_users_though_the_second_is_sent_first(ledger: Ledger) -> None:
+@pytest.mark.parametrize("by_place", [1, -1], ids=["the later first", "the earlier first"])
+def test_a_device_is_its_first_users_though_the_second_is_sent_first(
+    ledger: Ledger, by_place: int
+) -> None:
     """Its link has the time of the first row, and the second user is counted as shared."""
     later, earlier = some_rows()
-    CollectingRun(ledger).read([later, earlier])
+    for part in [later, earlier][::by_place]:
+        CollectingRun(ledger).read([part])
     run = ApplyingRun(ledger)
     (only,) = bodies(run.completed([later]))
     assert only["distinct_id"] == "u2"
