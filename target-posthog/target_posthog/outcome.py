@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CODES: Mapping[str, int] = MappingProxyType({kind: code for code, kind in EXIT_CLASSES.items()})
-#: Which class counts when both differ: what only a person can mend goes first.
+#: Which class counts when both differ: what only a person can fix goes first.
 _ORDER = ("done", "retry", "look", "fix")
 _KILLED = "It was killed."
 _NO_SUMMARY = "It left no summary: it did not begin, or was killed."

@@ -16,6 +16,7 @@ from target_posthog.errors import (
     TargetPosthogError,
 )
 from target_posthog.formats.converter import MELTANO_TEST_STREAM, Conversions
+from target_posthog.formats.entries_met import unmet_streams
 from target_posthog.formats.schemas import usable_schema
 from target_posthog.inflow import Inflow
 from target_posthog.input.batch_files import BatchFile, files_of
@@ -25,6 +26,7 @@ from target_posthog.input.tap_end import early_end
 from target_posthog.model import MappedRecord, Skipped, StreamRecord
 from target_posthog.monitor import Monitor
 from target_posthog.progress.counts import Hours
+from target_posthog.progress.end_of_run import outcome_in_words
 from target_posthog.progress.summary import STATE_ID, Summary
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
@@ -288,15 +290,12 @@ class TargetPosthog(SinkTarget):
 
     def _finish(self) -> None:
         counts, preview = self.delivery.counts, self.runtime.preview
-        outcome = f"sent to {self._destination}"
-        if preview is not None:
-            outcome = f"previewed in {self._destination}, nothing was sent"
-        elif not self.runtime.sends:
-            outcome = "people and groups were collected, nothing was sent"
-        elif not counts.exported:
-            outcome = "there was nothing to send"
-        elif not counts.accepted:
-            outcome = "nothing was delivered"
+        outcome = outcome_in_words(
+            counts,
+            self._destination,
+            is_preview=preview is not None,
+            collects=not self.runtime.sends,
+        )
         self.warn_of_unused_entries()
         self.monitor.finish(
             outcome,
@@ -322,24 +321,16 @@ class TargetPosthog(SinkTarget):
     def warn_of_unused_entries(self) -> None:
         """Warn of entries of the settings that met nothing, unless nothing at all came."""
         came = sorted(self.mapper.stream_maps)
-        if came:
-            streams = [name for name, _ in self.conversions.mappings.entries]
-            maps = [key for key, _ in self.maps.sources()]
-            for setting, names, met in (
-                ("streams", streams, self.conversions.entries.of_setting("streams")),
-                ("stream_maps", maps, self.maps.met),
-            ):
-                unmet = [name for name in names if name not in met]
-                if unmet:
-                    self.logger.warning(
-                        "`%s` did not act everywhere: no stream came for %s. There were: %s.",
-                        setting,
-                        ", ".join(unmet),
-                        ", ".join(came),
-                    )
+        entries, maps = self.conversions.entries, self.maps
+        streams = [name for name, _ in self.conversions.mappings.entries]
+        warnings = [
+            *unmet_streams("streams", streams, entries.of_setting("streams"), came),
+            *unmet_streams("stream_maps", [key for key, _ in maps.sources()], maps.met, came),
+        ]
         if self.delivery.counts.exported:
-            for warning in self.conversions.entries.warnings(self.inflow.met):
-                self.logger.warning(warning)
+            warnings += entries.warnings(self.inflow.met)
+        for warning in warnings:
+            self.logger.warning(warning)
 
     def close(self) -> None:
         """Close files and connections, and end the workers."""

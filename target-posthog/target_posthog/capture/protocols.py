@@ -228,10 +228,10 @@ def _move_lib(properties: Json) -> None:
         if is_ours:
             properties.pop(name, None)
         elif name in properties:
-            properties[_free_name(other, properties)] = properties.pop(name)
+            properties[_unused_name(other, properties)] = properties.pop(name)
 
 
-def _free_name(name: str, properties: Json) -> str:
+def _unused_name(name: str, properties: Json) -> str:
     while name in properties:
         name = f"_{name}"
     return name

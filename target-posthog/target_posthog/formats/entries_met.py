@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from target_posthog.formats.options import Options
     from target_posthog.settings import Settings
@@ -88,6 +88,25 @@ class EntriesMet:
         if fields:
             shown = ", ".join(fields)
             yield f"`streams` did not act everywhere: no record had a field for {shown}."
+
+
+def unmet_streams(
+    setting: str, names: Iterable[str], met: Container[str], came: Sequence[str]
+) -> Iterator[str]:
+    """Yield a sentence if some entries of a setting are for streams that did not come.
+
+    Args:
+        setting: its name.
+        names: what its entries are for: streams, or globs.
+        met: those of them for which a stream came.
+        came: the streams that came; without any the tap alone has a problem.
+    """
+    unmet = [name for name in names if name not in met]
+    if unmet and came:
+        yield (
+            f"`{setting}` did not act everywhere: no stream came for {', '.join(unmet)}. There "
+            f"were: {', '.join(came)}."
+        )
 
 
 def hint(name: str, there: Iterable[str]) -> str:

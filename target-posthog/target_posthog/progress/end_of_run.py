@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from target_posthog.progress.counts import Counts
 
 
+def outcome_in_words(counts: Counts, destination: str, *, is_preview: bool, collects: bool) -> str:
+    """Return what became of the events of a run that came to its end.
+
+    Args:
+        counts: what the run came to.
+        destination: where the events go, as it may be shown.
+        is_preview: they were written into a folder.
+        collects: only people and groups were read.
+    """
+    if is_preview:
+        return f"previewed in {destination}, nothing was sent"
+    if collects:
+        return "people and groups were collected, nothing was sent"
+    if not counts.exported:
+        return "there was nothing to send"
+    return f"sent to {destination}" if counts.accepted else "nothing was delivered"
+
+
 def block_of(
     counts: Counts,
     *,

@@ -14,6 +14,7 @@ from target_posthog.progress.end_of_run import (
     block_of,
     command_for,
     next_step,
+    outcome_in_words,
     stopped_block_of,
 )
 from tests.support.documents import ROOT, document
@@ -21,6 +22,23 @@ from tests.support.documents import ROOT, document
 DELIVERED = Counts(exported=10, accepted=10)
 REJECTED = Counts(exported=10, accepted=9, rejected=Counter(bad_time=1))
 EARLY = "The tap sent no record and no STATE: see its log."
+
+
+@pytest.mark.parametrize(
+    ("counts", "is_preview", "collects", "words"),
+    [
+        (DELIVERED, False, False, "sent to X"),
+        (Counts(exported=2), False, False, "nothing was delivered"),
+        (Counts(), False, False, "there was nothing to send"),
+        (DELIVERED, True, False, "previewed in X, nothing was sent"),
+        (DELIVERED, False, True, "people and groups were collected, nothing was sent"),
+    ],
+)
+def test_the_end_says_what_became_of_the_events(
+    counts: Counts, words: str, *, is_preview: bool, collects: bool
+) -> None:
+    """Nothing is sent to an address that got nothing."""
+    assert outcome_in_words(counts, "X", is_preview=is_preview, collects=collects) == words
 
 
 def test_the_end_of_a_good_run_is_one_short_block() -> None:
