@@ -49,7 +49,7 @@ def test_a_signal_is_told_with_what_is_accepted_and_what_is_open(
     lines = said(ended.stderr)
     begin = next(n for n, line in enumerate(lines) if line.startswith("Stopped after"))
     assert lines[begin].endswith(f": not all records that came are accepted by {config['host']}.")
-    assert "  open                5  without an answer; the next run reads them" in lines
+    assert "  open                5  not settled; the next run reads them" in lines
     assert lines[-3:-1] == [
         "The state was written: the export hours before 2024-01-01T06Z are done.",
         "What was accepted and comes again, PostHog keeps once.",

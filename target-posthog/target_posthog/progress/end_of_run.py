@@ -70,10 +70,14 @@ def stopped_block_of(
         state: the last state that was written, in words; None when none was.
     """
     done = "previewed in" if is_preview else "accepted by"
+    if not counts.open:
+        how_far = ", before the run came to its end."
+    elif counts.accepted or counts.superseded:
+        how_far = f": not all records that came are {done} {destination}."
+    else:
+        how_far = f": no record is {done} {destination}."
     lines = [
-        f"Stopped after {_time(seconds)}: not all records that came are {done} {destination}."
-        if counts.open
-        else f"Stopped after {_time(seconds)}, before the run came to its end.",
+        f"Stopped after {_time(seconds)}{how_far}",
         *_counts(counts, "records taken from the tap"),
     ]
     if is_preview:
@@ -100,7 +104,7 @@ def _counts(counts: Counts, source: str) -> list[str]:
         f"  rejected {counts.rejected.total():>12,}{_by_name(counts.rejected)}",
     ]
     if counts.open:
-        lines.append(f"  open     {counts.open:>12,}  without an answer; the next run reads them")
+        lines.append(f"  open     {counts.open:>12,}  not settled; the next run reads them")
     lines += [
         f"  links    {counts.links:>12,}  devices joined to their user",
     ]

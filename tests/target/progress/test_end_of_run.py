@@ -114,7 +114,7 @@ def test_a_run_that_is_stopped_says_what_is_open_and_what_is_saved() -> None:
             Counts(exported=3),
             False,
             [
-                "Stopped after 0:00:02: not all records that came are accepted by X.",
+                "Stopped after 0:00:02: no record is accepted by X.",
                 "No state was written: the next run begins where this one did.",
             ],
             id="nothing accepted",
