@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from importlib import import_module
 from pathlib import Path
@@ -238,6 +239,9 @@ def _is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
         error: what a transaction ended with.
         was_there: it could be reached before, so its address and password are right.
     """
+    if isinstance(error.orig, sqlite3.Error):
+        # A file on a full disk: the commit fails, which has no statement either.
+        return False
     words = str(error.orig)
     if any(said in words for said in _COMES_BACK):
         return True

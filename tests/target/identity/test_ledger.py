@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
@@ -368,6 +369,23 @@ def test_a_server_that_was_never_there_is_told_at_once(
     url = f"postgresql+psycopg:///postgres?host={tmp_path}"
     with pytest.raises(RunAgain, match="failed"), opened(url):
         pass
+
+
+def test_a_full_disk_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is no server that comes back: SQLite fails at a commit, as a lost connection does."""
+    monkeypatch.setattr(
+        "target_posthog.capture.retries.RetryPolicy._wait_unless_stopped", pytest.fail
+    )
+    many = [Link("u", f"{number:0200}") for number in range(5_000)]
+    with opened(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        ledger.claim(many[:1])
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+        try:
+            with pytest.raises(RunAgain, match=r"failed: .*ledger_url"):
+                ledger.claim(many)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
 
 
 def test_no_error_of_the_database_holds_what_it_was_given(ledger_url: str) -> None:
