@@ -2,11 +2,13 @@
 #
 #   make demo    move the bundled sample export, without any account
 #   make sandbox stand-ins of both services: the whole journey, without any account
+#   make scale   Dagster on the same stand-ins: a migration in ranges, on several machines
 #   make test    set up and pass every test: some minutes
 #   make test-fast  the tests that start no processes, with a tenth of the made-up examples: a minute
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
-#   make test-scale  types and tests of the ranges on Dagster: a minute
+#   make test-scale  the ranges on a real Dagster, with workers killed: some minutes
+#   make bench-ranges  what a range of a migration costs, and an hour in the book: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
 #   make dist    build both packages into dist/
 #   make upgrade write the newest versions into constraints.txt
@@ -31,7 +33,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo sandbox test test-fast test-scale check format lint schemas types docs bench bench-growth bench-memory dist upgrade clean
+.PHONY: help setup demo sandbox scale test test-fast test-scale check format lint schemas types docs bench bench-growth bench-memory bench-ranges dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -65,6 +67,9 @@ sandbox: $(VENV)/ready-to-test
 		sandbox:tap-amplitude-to-target-posthog >/dev/null 2>&1 || true
 	@$(BIN)/python -m tools.sandbox
 
+scale: $(SCALE)/ready $(VENV)/ready-to-test
+	@$(BIN)/python -m tools.scale
+
 test: $(VENV)/ready-to-test
 	$(BIN)/python -m pytest --numprocesses=auto --hypothesis-profile=ci
 
@@ -78,10 +83,12 @@ $(SCALE)/ready: $(VENV)/python $(SCALE_PINS) orchestration/pyproject.toml
 		--build-constraint $(PINS) --editable './orchestration[dagster]' --group orchestration/pyproject.toml:dev
 	@touch $@
 
-test-scale: $(SCALE)/ready
+# In two parts: the asset in process, then all services. Dagster's side alone needs Dagster.
+test-scale: $(SCALE)/ready $(VENV)/ready-to-test
 	$(SCALE)/bin/mypy --config-file orchestration/pyproject.toml
 	$(SCALE)/bin/python -m pytest --config-file=orchestration/pyproject.toml --rootdir=. \
 		orchestration/tests/on_dagster
+	$(BIN)/python -m pytest orchestration/tests/services
 
 check: $(VENV)/ready-to-test lint types docs test
 	@echo "The ranges on Dagster have an environment and tests of their own: make test-scale"
@@ -123,6 +130,9 @@ bench-growth: $(VENV)/ready-to-test
 # Makes the hour first, which needs 1 GB of disk.
 bench-memory: $(VENV)/ready-to-test
 	$(BIN)/python -m benchmarks.memory
+
+bench-ranges: $(VENV)/ready-to-test
+	PYTHONPATH=orchestration $(BIN)/python -m benchmarks.ranges
 
 dist: $(VENV)/python
 	rm -rf dist
