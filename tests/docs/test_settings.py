@@ -61,6 +61,7 @@ OTHER_WORDS = frozenset(
         *("bad_line", "next_export_hour"),  # what the tap writes
         *("already_told", "mapped_to"),  # a rule of the replay, a part of a line of the rejects
         "sanitize_null_text_characters",  # target-postgres
+        *("depends_on_past", "move_hours", "next_hours"),  # Airflow, and ours on Dagster
         *("identified_only", "set_once"),  # values of settings
         "not_joined_id",  # what an event says that must join nobody
         *("revenue_amount", "session_end", "session_start"),  # events
