@@ -41,7 +41,7 @@ def main() -> None:
 
     gc.freeze()
     gc.enable()
-    is_run = _ASK.isdisjoint(one.partition("=")[0] for one in arguments)
+    is_run = _ASK.isdisjoint(argument.partition("=")[0] for argument in arguments)
     summary = Summary(TapAmplitude.plugin_version) if is_run else None
     code = run(with_checks(TapAmplitude.cli), arguments, summary)
     # The outcome is decided and logged; what is left, such as the spool, takes milliseconds.

@@ -137,12 +137,12 @@ class TargetPosthog(SinkTarget):
             self.mapper.stream_maps[stream] = [SameRecordTransform(stream, schema, keys, None)]
         else:
             self.mapper.register_raw_stream_schema(stream, schema, keys)
-        for one in self.mapper.stream_maps[stream]:
-            if not isinstance(one, RemoveRecordTransform):
+        for stream_map in self.mapper.stream_maps[stream]:
+            if not isinstance(stream_map, RemoveRecordTransform):
                 self.get_sink(
-                    one.stream_alias,
-                    schema=one.transformed_schema,
-                    key_properties=one.transformed_key_properties,
+                    stream_map.stream_alias,
+                    schema=stream_map.transformed_schema,
+                    key_properties=stream_map.transformed_key_properties,
                 )
 
     def _is_known(self, stream: str, schema: Json, keys: Sequence[str] | None) -> bool:

@@ -47,7 +47,9 @@ def _patterns_in(text: str) -> Sequence[str]:
         read = json.loads(text)
     except ValueError:
         return ()
-    return [one for one in read if isinstance(one, str)] if isinstance(read, list) else ()
+    return (
+        [pattern for pattern in read if isinstance(pattern, str)] if isinstance(read, list) else ()
+    )
 
 
 def _is_selected(name: str, patterns: Sequence[str]) -> bool:
@@ -58,6 +60,6 @@ def _is_selected(name: str, patterns: Sequence[str]) -> bool:
         for pattern in patterns
         if pattern.startswith("!") and ("." not in pattern or pattern.endswith(".*"))
     ]
-    return any(fnmatchcase(name, one) for one in streams) and not any(
-        fnmatchcase(name, one) for one in left_out
+    return any(fnmatchcase(name, stream) for stream in streams) and not any(
+        fnmatchcase(name, pattern) for pattern in left_out
     )

@@ -80,9 +80,9 @@ class MappedRecords:
             {"type": "SCHEMA", "stream": stream, "schema": schema, "key_properties": keys}
         )
         # A map that has another name by now is one of those that there are.
-        maps[stream] = [one for one in maps[stream] if one.stream_alias == mapped_to] or maps[
-            stream
-        ]
+        maps[stream] = [
+            stream_map for stream_map in maps[stream] if stream_map.stream_alias == mapped_to
+        ] or maps[stream]
 
 
 def _properties_of(record: Mapping[str, Any], *, is_row: bool) -> Json:

@@ -57,8 +57,8 @@ class FreeOrderStage(IdentityStage):
     def _outgoing(
         self, derived: Sequence[DerivedEvent], item: OutgoingEvent, apart_yet: set[str]
     ) -> Iterator[OutgoingEvent]:
-        for one in derived:
+        for added in derived:
             # PostHog keeps one event by its day, too: whichever run tells of it, it is the same.
-            if one.link is not None and (time := self._by_pass.time_of(one.link.device_id)):
-                one.event["timestamp"] = time
+            if added.link is not None and (time := self._by_pass.time_of(added.link.device_id)):
+                added.event["timestamp"] = time
         yield from super()._outgoing(derived, item, apart_yet)

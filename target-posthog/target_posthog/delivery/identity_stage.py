@@ -67,10 +67,10 @@ class IdentityStage:
     ) -> list[OutgoingEvent]:
         """Return the events with those to add in their places; what is outdated is demoted."""
         beside: dict[int, list[DerivedEvent]] = {}
-        for one in derived.events:
-            beside.setdefault(one.index, []).append(one)
+        for event in derived.events:
+            beside.setdefault(event.index, []).append(event)
         # These are joined at their places in the stretch, not before.
-        apart_yet = {one.link.device_id for one in derived.events if one.link is not None}
+        apart_yet = {event.link.device_id for event in derived.events if event.link is not None}
         result: list[OutgoingEvent] = []
         begin = 0
         for index, events in beside.items():
@@ -88,13 +88,13 @@ class IdentityStage:
         self, derived: Sequence[DerivedEvent], item: OutgoingEvent, apart_yet: set[str]
     ) -> Iterator[OutgoingEvent]:
         """Yield the events to add beside one."""
-        for one in derived:
-            if one.link is not None:
-                apart_yet.discard(one.link.device_id)
-                state = self._newest.join(one.link, item)
+        for added in derived:
+            if added.link is not None:
+                apart_yet.discard(added.link.device_id)
+                state = self._newest.join(added.link, item)
                 if state is not None:
-                    one.event["properties"]["$set"] = state
-            event = outgoing(one, self._wire)
+                    added.event["properties"]["$set"] = state
+            event = outgoing(added, self._wire)
             event.origin, event.stream = item.origin, unit_of_event(item).stream
             yield event
 

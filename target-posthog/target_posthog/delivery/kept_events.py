@@ -47,8 +47,8 @@ class KeptEvents:
         twins = set(_places_of_twins(fingerprints))
         return [
             place
-            for place, one in enumerate(fingerprints)
-            if place in twins or one in self._young or one in self._old
+            for place, fingerprint in enumerate(fingerprints)
+            if place in twins or fingerprint in self._young or fingerprint in self._old
         ]
 
 
@@ -56,10 +56,10 @@ def _places_of_twins(fingerprints: Sequence[int]) -> list[int]:
     """Return the places of those that stand before it in the same events."""
     seen: set[int] = set()
     places = []
-    for place, one in enumerate(fingerprints):
-        if one in seen:
+    for place, fingerprint in enumerate(fingerprints):
+        if fingerprint in seen:
             places.append(place)
-        seen.add(one)
+        seen.add(fingerprint)
     return places
 
 

@@ -52,7 +52,7 @@ class _Lane:
         return chain(under_way, self.built, self.growing.values())
 
     def holds(self, key: str) -> bool:
-        return any(key in one.keys for one in self.waiting)
+        return any(key in batch.keys for batch in self.waiting)
 
     def builder(
         self,
@@ -111,7 +111,7 @@ class _Run:
         if builder is not None:
             events, size = events + len(builder.by_uuid), size + builder.size
         return (
-            all(one.by_uuid.keys().isdisjoint(self.by_uuid) for one in growing.values())
+            all(builder.by_uuid.keys().isdisjoint(self.by_uuid) for builder in growing.values())
             and len(self.by_uuid) == self.events
             and not limits.are_reached(events, size)
         )
@@ -168,7 +168,7 @@ class Lanes:
     @property
     def oldest(self) -> int | None:
         """The lowest epoch of what is not settled, None when all is."""
-        return min((one.epoch for lane in self._lanes for one in lane.waiting), default=None)
+        return min((batch.epoch for lane in self._lanes for batch in lane.waiting), default=None)
 
     @property
     def under_way(self) -> int:
@@ -197,7 +197,7 @@ class Lanes:
         lane = self._lanes[self.keys.number_of(item.ordering_key)]
         size = len(item.body) + 1
         builder = lane.growing.get(historical)
-        if any(item.uuid in one.by_uuid for one in lane.growing.values()):
+        if any(item.uuid in builder.by_uuid for builder in lane.growing.values()):
             put = self._put_beside_twin(lane, item, historical=historical)
             if put != "added":
                 return put

@@ -79,7 +79,7 @@ class BlockReader:
         """Whether all that was added came out."""
         return not self._open
 
-    def add(self, one: StartOfFile | Mark) -> None:
+    def add(self, what: StartOfFile | Mark) -> None:
         """Take a file to read, or a mark behind the files so far."""
         if self._thread is None:
             self._wake, self._waker = os.pipe()
@@ -88,7 +88,7 @@ class BlockReader:
             self._thread = threading.Thread(target=self._work, name="block-reader", daemon=True)
             self._thread.start()
         self._open += 1
-        self._inbox.put(one)
+        self._inbox.put(what)
 
     def next(self) -> Read | None:
         """Return what comes next; None when it is not there yet."""
@@ -97,12 +97,12 @@ class BlockReader:
         with suppress(BlockingIOError):
             os.read(self._wake, 4096)
         try:
-            one = self._read.get(block=False)
+            read = self._read.get(block=False)
         except queue.Empty:
             return None
-        if isinstance(one, (EndOfFile, Mark)):
+        if isinstance(read, (EndOfFile, Mark)):
             self._open -= 1
-        return one
+        return read
 
     def descriptors(self) -> list[int]:
         """Return what can be read from once something is there."""
@@ -115,8 +115,8 @@ class BlockReader:
 
     def _work(self) -> None:
         try:
-            while (one := self._inbox.get()) is not None:
-                for read in [one] if isinstance(one, Mark) else _read(one):
+            while (what := self._inbox.get()) is not None:
+                for read in [what] if isinstance(what, Mark) else _read(what):
                     self._put(read)
                     if self._is_closed:
                         return

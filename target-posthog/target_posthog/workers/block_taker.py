@@ -65,7 +65,7 @@ class BlockTaker:
         assert result is not None  # noqa: S101 - it is ready
         for item in result.items:
             item.record = lines
-        others: dict[int, LeftOut | None] = {one.index: one for one in result.left_out}
+        others: dict[int, LeftOut | None] = {line.index: line for line in result.left_out}
         others.update(dict.fromkeys(result.unread))
         places = [item.index for item in result.items] if others else []
         taken = 0
@@ -102,8 +102,8 @@ class BlockTaker:
             item.record = lines
         self._take_all(result, lines)
         # Behind the events, so that their share is never larger than line by line.
-        for one in result.left_out:
-            self._leave_out(one, lines)
+        for line in result.left_out:
+            self._leave_out(line, lines)
         file.line += result.lines
         self._hear(result)
 
@@ -136,7 +136,7 @@ class BlockTaker:
         """
         file, lines = block.file, block.lines
         items = {} if result is None else {item.index: item for item in result.items}
-        left_out = {} if result is None else {one.index: one for one in result.left_out}
+        left_out = {} if result is None else {line.index: line for line in result.left_out}
         for index, line in enumerate(lines.lines()):
             if not file.cutter.is_open and index in items:
                 items[index].record = lines
@@ -155,15 +155,15 @@ class BlockTaker:
         Raises:
             BrokenInput: one is no record, and its tap wants to stop there.
         """
-        for one in found:
-            if one.record is None:
-                self._delivery.fates.take_unreadable(*file.file.rejected(one), file.stream.name)
+        for text in found:
+            if text.record is None:
+                self._delivery.fates.take_unreadable(*file.file.rejected(text), file.stream.name)
             else:
                 self._delivery.take(
-                    file.intake.outcome_of(one.record, self._delivery.latest_time),
-                    file.known(one.record),
+                    file.intake.outcome_of(text.record, self._delivery.latest_time),
+                    file.known(text.record),
                     stream=file.stream.name,
-                    origin=file.intake.converter.origin_of(one.record),
+                    origin=file.intake.converter.origin_of(text.record),
                 )
 
     @contextmanager
@@ -180,11 +180,11 @@ class BlockTaker:
         except BrokenInput as error:
             self.stop(error)
 
-    def _leave_out(self, one: LeftOut, lines: BlockOfLines) -> None:
-        rejected = Rejected(one.code, one.reason, one.stage)
-        outcome = rejected if one.stage else Skipped(one.code)
-        unit = unit_of(lines.stream, one.origin)
-        self._delivery.fates.take(outcome, lines, one.index, unit, one.check)
+    def _leave_out(self, line: LeftOut, lines: BlockOfLines) -> None:
+        rejected = Rejected(line.code, line.reason, line.stage)
+        outcome = rejected if line.stage else Skipped(line.code)
+        unit = unit_of(lines.stream, line.origin)
+        self._delivery.fates.take(outcome, lines, line.index, unit, line.check)
 
     def _hear(self, result: ConvertedBlock) -> None:
         self.met.update(result.met)

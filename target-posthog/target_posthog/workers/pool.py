@@ -114,7 +114,7 @@ class Pool:
         # Else a signal could reach a copy before it is a worker.
         with HeldBack():
             for _ in range(workers_of(settings)):
-                inherited = [one.pipe for one in self._workers]
+                inherited = [worker.pipe for worker in self._workers]
                 self._workers.append(Worker(settings, wire, inherited, can_fork=can_fork))
         self._last: Worker | None = None
         self._run = 0
@@ -137,7 +137,7 @@ class Pool:
         """Give a block to the worker of the one before, else to the one that has the fewest."""
         worker = self._last
         if worker is None or self._run == _RUN or not worker.has_room:
-            worker = self._last = min(self._workers, key=lambda one: len(one.numbers))
+            worker = self._last = min(self._workers, key=lambda other: len(other.numbers))
             self._run = 0
         self._run += 1
         worker.give(number, stream, raw, latest_time)

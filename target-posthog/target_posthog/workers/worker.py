@@ -43,8 +43,8 @@ def serve(
         wire: the protocol.
     """
     begin_worker()
-    for one in inherited:
-        one.close()
+    for connection in inherited:
+        connection.close()
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
