@@ -435,12 +435,13 @@ def test_what_changes_records_works_on_files_too(
 
     assert counts_in(run.stderr)["accepted"] == 300
     assert events_of(capture) == by_record
-    assert previews_in(tmp_path)[len(previews) :] == previews
+    # Those of the run before lie in a folder of their own by now.
+    assert previews_in(tmp_path) == previews
     assert not folder.exists()
 
 
 def previews_in(folder: Path) -> list[bytes]:
-    """Return the bodies of all previews."""
+    """Return the bodies of the last preview."""
     return [
         line
         for path in sorted((folder / "preview").glob("*.jsonl"))
