@@ -59,10 +59,12 @@ class DagsterApi:
 
     Args:
         address: of its web server, without a slash at the end.
+        asset: whose hours are asked about.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, asset: str = ASSET) -> None:
         self._url = f"{address}/graphql"
+        self._asset = asset
 
     def is_ready(self) -> bool:
         """Return True if it has loaded the asset."""
@@ -73,12 +75,12 @@ class DagsterApi:
 
     def partitions(self) -> list[str]:
         """Return the hours of the migration, in order."""
-        node = self._ask(_PARTITIONS, asset=ASSET)["assetNodeOrError"]
+        node = self._ask(_PARTITIONS, asset=self._asset)["assetNodeOrError"]
         return list(node.get("partitionKeys", []))
 
     def launch_backfill(self, keys: Sequence[str]) -> str:
         """Start a backfill of some hours; return its id."""
-        told = self._ask(_LAUNCH, keys=list(keys), asset=ASSET)["launchPartitionBackfill"]
+        told = self._ask(_LAUNCH, keys=list(keys), asset=self._asset)["launchPartitionBackfill"]
         if "backfillId" not in told:
             raise NotAnswered(str(told))
         return str(told["backfillId"])
@@ -96,7 +98,7 @@ class DagsterApi:
 
     def state(self) -> dict[str, Any]:
         """Return how many hours are delivered, and what the check of the book said last."""
-        return self._ask(_STATE, asset=ASSET)
+        return self._ask(_STATE, asset=self._asset)
 
     def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = {"query": query, "variables": variables}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from tests.support.meltano_project import REPOSITORY
-from tools.scale.dagster_api import DagsterApi
+from tools.scale.dagster_api import ASSET, DagsterApi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,17 +44,27 @@ class Dagster:
     Args:
         folder: its home.
         variables: its environment: of the migration, of the plugins and of Meltano.
+        asset: what it moves.
+        at_once: how many ranges may run at a time.
     """
 
-    def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variables: Mapping[str, str],
+        asset: str = ASSET,
+        at_once: int = 1,
+    ) -> None:
+        folder.mkdir()
         self._folder = folder
         self._variables = {**variables, "DAGSTER_HOME": str(folder)}
         self._processes: list[subprocess.Popen[bytes]] = []
         self._logs = ExitStack()
         self._port = _free_port()
-        self.api = DagsterApi(f"http://127.0.0.1:{self._port}")
+        self.api = DagsterApi(f"http://127.0.0.1:{self._port}", asset)
         config = yaml.safe_load((_ORCHESTRATION / "dagster.yaml").read_text())
         config["run_monitoring"]["poll_interval_seconds"] = 2
+        config["concurrency"]["pools"]["default_limit"] = at_once
         (folder / "dagster.yaml").write_text(yaml.safe_dump(config))
 
     def __enter__(self) -> Self:

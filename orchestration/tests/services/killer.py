@@ -88,6 +88,40 @@ class Killer(threading.Thread):
         return True
 
 
+class FreeKiller(threading.Thread):
+    """Kills one as soon as its range delivers, beside others that must not be held still.
+
+    Args:
+        state_id: of the range.
+        victim: who dies.
+        posthog: what is slow enough for it.
+    """
+
+    def __init__(self, state_id: str, victim: Victim, posthog: PosthogCapture) -> None:
+        super().__init__(daemon=True)
+        self._state_id, self._victim, self._posthog = state_id, victim, posthog
+        self._stopped = threading.Event()
+        self.has_killed = False
+
+    def run(self) -> None:
+        """Kill it."""
+        while not list(processes_of(self._state_id, "target")):
+            if self._stopped.wait(_STEP):
+                return
+        asked = len(self._posthog.requests)
+        while len(self._posthog.requests) <= asked:
+            if self._stopped.wait(_STEP):
+                return
+        for process in list(processes_of(self._state_id, self._victim)):
+            os.kill(process, signal.SIGKILL)
+            self.has_killed = True
+
+    def stop(self) -> None:
+        """Wait for nobody any more."""
+        self._stopped.set()
+        self.join()
+
+
 def processes_of(state_id: str, victim: Victim) -> Iterator[int]:
     """Yield the processes of a range that are a victim of one kind."""
     wanted = _COMMANDS["meltano" if victim == "worker" else victim]

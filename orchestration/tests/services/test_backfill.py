@@ -15,13 +15,14 @@ from tests.conftest import postgresql_server
 from tests.fakes.amplitude_archive import upload_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
+from tests.fakes.posthog_faults import Fault
 from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import MeltanoProject
 from tests.support.processes import SCRIPTS, clean_environment
 from tools.sample_export import SampleExport, generate
 
 from .dagster_services import Dagster
-from .killer import Killer, Victim
+from .killer import FreeKiller, Killer, Victim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,9 +104,7 @@ def test_a_backfill_in_which_each_process_was_killed_is_whole(
     ranges = [numbered_range(hours, _RANGE_HOURS, number) for number in range(_RANGES)]
     plan = dict(zip(_busiest(export, ranges), _VICTIMS, strict=True))
     killer = Killer(plan, amplitude, posthog)
-    home = tmp_path / "dagster"
-    home.mkdir()
-    with Dagster(home, variables) as dagster:
+    with Dagster(tmp_path / "dagster", variables) as dagster:
         killer.start()
         backfill = dagster.api.launch_backfill(dagster.api.partitions())
         _wait_for(dagster, backfill)
@@ -121,6 +120,47 @@ def test_a_backfill_in_which_each_process_was_killed_is_whole(
     }
     assert_whole(asset, hours)
     assert_in_order(runs, plan)
+
+
+@pytest.mark.timeout(600)
+def test_in_free_order_three_ranges_at_once_bend_nothing(
+    tmp_path: Path,
+    export: SampleExport,
+    variables: Mapping[str, str],
+    posthog: PosthogCapture,
+) -> None:
+    """After a round that only reads; in the one that sends, a worker and a target are killed."""
+    hours = HourRange(export.start, export.end)
+    variables = {**variables, "MIGRATION_RANGE_HOURS": str(2 * _RANGE_HOURS)}
+    with _round(tmp_path, variables, "collect", "people_pass") as dagster:
+        _wait_for(dagster, dagster.api.launch_backfill(dagster.api.partitions()))
+    assert posthog.requests == []
+
+    ranges = [numbered_range(hours, 2 * _RANGE_HOURS, number) for number in range(_RANGES // 2)]
+    first, second = _busiest(export, ranges, 2)
+    killers = [
+        FreeKiller(f"apply-{first}", "worker", posthog),
+        FreeKiller(f"apply-{second}", "target", posthog),
+    ]
+    posthog.fail(Fault.SLOW, 10_000, seconds=0.1)
+    with _round(tmp_path, variables, "apply", "posthog_events") as dagster:
+        for killer in killers:
+            killer.start()
+        _wait_for(dagster, dagster.api.launch_backfill(dagster.api.partitions()))
+        for killer in killers:
+            killer.stop()
+        asset = dagster.api.state()
+
+    assert all(killer.has_killed for killer in killers)
+    assert_migrated(posthog, export.rows, export.truth)
+    assert_whole(asset, hours)
+
+
+def _round(folder: Path, variables: Mapping[str, str], order: str, asset: str) -> Dagster:
+    """Return a Dagster that lets three ranges run at once, for a round of free order."""
+    return Dagster(
+        folder / order, {**variables, "TARGET_POSTHOG_FREE_ORDER": order}, asset, at_once=3
+    )
 
 
 def assert_whole(asset: dict[str, Any], hours: HourRange) -> None:
@@ -144,11 +184,13 @@ def assert_in_order(runs: list[dict[str, Any]], plan: dict[str, Victim]) -> None
     assert statuses == {"SUCCESS": _RANGES, "FAILURE": 1}
 
 
-def _busiest(export: SampleExport, ranges: list[HourRange | None]) -> list[str]:
+def _busiest(
+    export: SampleExport, ranges: list[HourRange | None], number: int = len(_VICTIMS)
+) -> list[str]:
     """Return the names of the ranges with the most rows, in order: those in which to kill."""
     of_hours = Counter(upload_hour(row) for row in export.rows)
     rows = {part: sum(of_hours[hour] for hour in part) for part in ranges if part}
-    most = sorted(rows, key=rows.__getitem__, reverse=True)[: len(_VICTIMS)]
+    most = sorted(rows, key=rows.__getitem__, reverse=True)[:number]
     assert min(rows[part] for part in most) > 60
     return [part.name for part in sorted(most)]
 
