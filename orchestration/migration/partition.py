@@ -10,12 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from migration.guarded import StillRuns, locked, run_guarded
@@ -24,7 +26,6 @@ from migration.settings import Order, Settings, WrongSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 #: What to do after a run, as the summaries of both plugins say it, and the exit code for it; the
 #: most serious first. A file that says none of these is as good as none.
@@ -32,6 +33,8 @@ EXIT_CODES = {"fix": 2, "look": 3, "retry": 1, "done": 0}
 _TEMPORARY = "retry"
 #: So a shell says that there is no such command, or that it cannot be executed.
 _NO_COMMAND = (127, 126)
+#: Where Meltano has a folder for each state id of `meltano el`.
+_RUNS = Path(".meltano/run/elt")
 _AN_HOUR = len("2024-01-31T05")
 _AGAIN = "All that PostHog took is in the book; the same range goes on from there."
 
@@ -85,6 +88,8 @@ def run_range(hours: HourRange, settings: Settings) -> Outcome:
                 summary.unlink(missing_ok=True)
             variables = {**os.environ, **_variables_of(hours, state_id, tap, target)}
             code = run_guarded(command, settings.project, variables, lock)
+            # A Meltano that was killed leaves the keys of both sides there, in clear text.
+            shutil.rmtree(settings.project / _RUNS / state_id, ignore_errors=True)
     except StillRuns:
         return Outcome(
             _TEMPORARY,

@@ -153,6 +153,21 @@ def test_plugins_that_a_killed_meltano_leaves_are_ended(tmp_path: Path, folder: 
     assert not is_alive(meltano.started("target"))
 
 
+def test_keys_that_a_killed_meltano_leaves_are_removed(tmp_path: Path, folder: Path) -> None:
+    """It writes the settings of both plugins for each run, and removes them at a good end only."""
+    body = """
+left = pathlib.Path(".meltano/run/elt") / variables["MELTANO_STATE_ID"] / "a-run"
+left.mkdir(parents=True)
+(left / "tap.config.json").write_text("{}")
+(left.parents[1] / "another-range").mkdir()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    outcome, _ = _run(tmp_path, folder, body)
+    assert outcome.is_temporary
+    runs = tmp_path / "project/.meltano/run/elt"
+    assert [path.name for path in runs.iterdir()] == ["another-range"]
+
+
 def test_a_plugin_that_does_not_stop_is_killed(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
