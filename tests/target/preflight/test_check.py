@@ -23,6 +23,7 @@ from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.check import check
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import host_findings
+from target_posthog.sdk import SingerPlugin
 from target_posthog.settings import SETTINGS
 from target_posthog.validation import problems_with
 from tests.fakes.posthog_capture import PosthogCapture
@@ -58,7 +59,8 @@ def proving(config: Json, api: PosthogQuery) -> Json:
 
 
 def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
-    """Check some settings."""
+    """Check some settings, among them those of the SDK."""
+    SingerPlugin.append_builtin_config(SETTINGS)
     return check(read_given(config, SETTINGS, problems_with), "test/1", regions=regions or {})
 
 
