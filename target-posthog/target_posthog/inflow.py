@@ -49,6 +49,7 @@ class Inflow:
     Attributes:
         has_begun: a record or a state came.
         has_schema: a schema came; a state before it is the one that the tap goes on from.
+        has_states: a STATE came.
         is_closed: a STATE stands behind all that came.
     """
 
@@ -63,7 +64,8 @@ class Inflow:
         write_state: Callable[[Json], None],
         say: Callable[[int, str], None],
     ) -> None:
-        self.has_begun = self.has_schema = self.is_closed = self.are_shared = False
+        self.has_begun = self.has_schema = self.has_states = False
+        self.is_closed = self.are_shared = False
         self._runtime = runtime
         self._delivery = runtime.delivery
         self._monitor = monitor
@@ -123,7 +125,7 @@ class Inflow:
     def take_state(self, state: Any) -> None:
         """Take a state behind all that came before."""
         self.begin(goes_on=not self.has_begun and tells_of_an_earlier_run(state))
-        self.is_closed = True
+        self.has_states = self.is_closed = True
         if not self.has_schema:
             self._delivery.fates.book.go_on_from(state)
         self._ordered.note(copy.deepcopy(state or {}))

@@ -7,6 +7,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.input.tap_end import TapEnd
 from target_posthog.progress.bar import Bar
 from target_posthog.progress.counts import Hours, Progress
 from target_posthog.progress.end_of_run import block_of, next_step, stopped_block_of
@@ -57,7 +58,7 @@ class Monitor:
         self._bar: Bar | None = None
         self._had_bar = False
         self._has_ended = False
-        self._tap_end: str | None = None
+        self._tap_end = TapEnd(is_good=None)
         #: The last state that was written, in words.
         self._state: str | None = None
         if summary is not None:
@@ -131,23 +132,24 @@ class Monitor:
             self._bar.close()
             self._bar = None
 
-    def finish(self, outcome: str, early: str | None) -> None:
+    def finish(self, outcome: str, tap_end: TapEnd) -> None:
         """Say what the run came to, at the end of the input.
 
         Args:
             outcome: what became of the events, in words.
-            early: what speaks against a good end of the tap.
+            tap_end: how the tap ended.
         """
         self.close()
-        self._has_ended, self._tap_end = True, early
+        self._has_ended = True
+        self._tap_end = tap_end
         seconds = time.monotonic() - self._started
-        _log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=early))
+        _log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=tap_end.doubt))
         self.next_step = next_step(
             self.counts,
             os.environ,
             rejects=self._rejects.place,
             is_preview=self._is_preview,
-            early=early,
+            early=tap_end.doubt,
             collects=not self._sends and not self._is_preview,
             unsent=self._unsent_hours(),
         )
@@ -166,8 +168,8 @@ class Monitor:
             "is_preview": self._is_preview,
             "rejects": self._rejects.place if has_rejects else None,
             "hours": self._progress.range_as_json(),
-            "tap_ended": self._tap_end is None if self._has_ended else None,
-            "tap_end": self._tap_end,
+            "tap_ended": self._tap_end.is_good,
+            "tap_end": self._tap_end.doubt,
             "speed": self._speed.as_json(),
         }
 

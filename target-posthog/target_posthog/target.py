@@ -22,7 +22,7 @@ from target_posthog.inflow import Inflow
 from target_posthog.input.batch_files import BatchFile, files_of
 from target_posthog.input.reader import SingerLines
 from target_posthog.input.record_blocks import RecordBlocks
-from target_posthog.input.tap_end import early_end
+from target_posthog.input.tap_end import tap_end_of
 from target_posthog.model import MappedRecord, Skipped, StreamRecord
 from target_posthog.monitor import Monitor
 from target_posthog.progress.counts import Hours
@@ -299,8 +299,9 @@ class TargetPosthog(SinkTarget):
         self.warn_of_unused_entries()
         self.monitor.finish(
             outcome,
-            early_end(
+            tap_end_of(
                 is_closed=self.inflow.is_closed,
+                has_states=self.inflow.has_states,
                 has_records=counts.exported > 0,
                 hours=Hours.of_state(self.latest_state),
             ),

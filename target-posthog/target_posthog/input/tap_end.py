@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from target_posthog.progress.counts import Hours
@@ -38,21 +38,41 @@ def tells_of_an_earlier_run(state: Any) -> bool:
     return not (state is None or isinstance(state, bool) or state == "")
 
 
-def early_end(*, is_closed: bool, has_records: bool, hours: Hours | None) -> str | None:
-    """Return what speaks against a good end of the tap, or None.
+class TapEnd(NamedTuple):
+    """How a tap ended, as far as its output tells.
+
+    Attributes:
+        is_good: whether it came to its end; None when nothing tells.
+        doubt: what speaks against it, in words.
+    """
+
+    is_good: bool | None
+    doubt: str | None = None
+
+
+def tap_end_of(
+    *, is_closed: bool, has_states: bool, has_records: bool, hours: Hours | None
+) -> TapEnd:
+    """Return how a tap ended.
 
     Args:
         is_closed: a STATE came behind everything else.
+        has_states: a STATE came.
         has_records: records came.
         hours: how far tap-amplitude's last STATE is.
     """
     if hours is not None and hours.next_hour < hours.until:
-        return (
-            f"The tap ended early: the hours from {hours.next_hour:%Y-%m-%dT%HZ} to "
-            f"{hours.until:%Y-%m-%dT%HZ} are missing. See its log, and run again."
+        return TapEnd(
+            is_good=False,
+            doubt=f"The tap ended early: the hours from {hours.next_hour:%Y-%m-%dT%HZ} to "
+            f"{hours.until:%Y-%m-%dT%HZ} are missing. See its log, and run again.",
         )
     if is_closed:
-        return None
+        return TapEnd(is_good=True)
     if not has_records:
-        return "The tap sent no record and no STATE: see its log."
-    return "The tap wrote no STATE after its last records: see its log for whether it finished."
+        return TapEnd(is_good=False, doubt="The tap sent no record and no STATE: see its log.")
+    # Some taps never write one, and to run those again for ever would not change it.
+    return TapEnd(
+        is_good=False if has_states else None,
+        doubt="The tap wrote no STATE after its last records: see its log for whether it finished.",
+    )

@@ -183,6 +183,24 @@ def test_a_run_that_failed_says_how_and_what_to_do(
     assert "hush" not in (tmp_path / PLACE).read_text()
 
 
+def test_a_tap_that_never_writes_state_is_not_run_again_for_ever(
+    tmp_path: Path, config: Json
+) -> None:
+    """Whether it came to its end only Meltano knows, and ends accordingly; doubt is told."""
+    run_target(config, [schema(), record(row(1))], tmp_path).checked()
+    summary = summary_in(tmp_path)
+    assert (summary["exit_code"], summary["exit_class"]) == (0, "done")
+    assert summary["tap_ended"] is None
+    assert "wrote no STATE" in summary["tap_end"]
+
+
+def test_a_tap_that_ended_between_two_states_is_run_again(tmp_path: Path, config: Json) -> None:
+    """It does write them."""
+    run_target(config, [schema(), record(row(1)), state({"a": 1}), record(row(2))], tmp_path)
+    summary = summary_in(tmp_path)
+    assert (summary["exit_class"], summary["tap_ended"]) == ("retry", False)
+
+
 def test_a_signal_is_in_the_summary(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
     """While the run goes on, it says so: what an earlier run left there no longer holds."""
     (tmp_path / PLACE).write_text('{"exit_class": "done"}')
