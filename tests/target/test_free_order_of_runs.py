@@ -182,7 +182,7 @@ def test_what_a_run_that_collects_rejects_is_not_replayed(
     for own in (collect, apply):
         run = run_target(own, [HEAD, record(bad), state({"at": 1})], tmp_path).checked()
         assert counts_in(run.stderr)["rejected"] == 1
-    (trial,) = (tmp_path / "rejects").glob("*-preview.jsonl")
+    (trial,) = (tmp_path / "rejects").glob("*-preview-*.jsonl")
     left = trial.read_bytes()
     with start("target-posthog-replay", collect, tmp_path) as command:
         refused = command.finish()

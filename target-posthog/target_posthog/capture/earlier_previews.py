@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _RUN = r"(?P<run>\d{8}T\d{6}Z-(?P<process>\d+))"
-#: As `PreviewFile` and `rejects.names.name_of` name files.
+#: As `PreviewFile` and `rejects.writer` name files.
 _BODIES = re.compile(rf"preview-{_RUN}\.jsonl")
-_REJECTS = re.compile(rf"target-posthog-{_RUN}-preview\.jsonl(\.replayed.*)?")
+_REJECTS = re.compile(rf"target-posthog-{_RUN}-preview(-\w+)?\.jsonl(\.replayed.*)?")
 SUMMARY = "summary.json"
 
 

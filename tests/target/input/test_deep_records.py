@@ -81,6 +81,7 @@ def test_a_record_that_nests_too_deep_goes_to_the_rejects(
     number = 3 if way.startswith("records") else 2  # there the schema is a line, too
     (reject,) = rejects_in(tmp_path)
     place, _, reason = reject.pop("reason").partition(": ")
+    assert reject.pop("counted")["stream"] == "events"
     assert reject == {"code": "bad_line", "stage": "read", "record": text.decode()}
     assert (place.split(", ")[1], reason) == (f"line {number}", TOO_DEEP)
     assert run.messages[-1] == {"at": 1}
