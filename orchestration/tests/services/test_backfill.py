@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -204,9 +205,10 @@ def _wait_for(dagster: Dagster, backfill: str) -> None:
 
 
 def _new_database(server: sa.URL, name: str) -> str:
-    """Make a database; return its address."""
+    """Make a database of this test's own; return its address."""
+    own = f"{name}_{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+        connection.execute(sa.text(f"CREATE DATABASE {own}"))
     engine.dispose()
-    return server.set(database=name).render_as_string(hide_password=False)
+    return server.set(database=own).render_as_string(hide_password=False)
