@@ -20,6 +20,7 @@ from target_posthog.common.lenient_json import RECURSION_LIMIT
 from target_posthog.common.log_filters import filter_log
 from target_posthog.common.signals import SIGNALS, StoppedBySignal
 from target_posthog.errors import (
+    STATE_IS_SAVED,
     BrokenInput,
     FixConfiguration,
     RunAgain,
@@ -61,7 +62,7 @@ def run(
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
     filter_log()
-    ending = _Ending(name, summary)
+    ending = _Ending(name, summary, moves_state=reads_a_tap)
     SIGNALS.begin(ending.given_up)
     try:
         code = _run(command, arguments, ending, reads_a_tap=reads_a_tap)
@@ -79,10 +80,12 @@ class _Ending:
     Args:
         name: the plugin's name.
         summary: see `run`.
+        moves_state: there is a state, of which an error may say that it is saved.
     """
 
-    def __init__(self, name: str, summary: Summary | None) -> None:
+    def __init__(self, name: str, summary: Summary | None, *, moves_state: bool) -> None:
         self._name = name
+        self._moves_state = moves_state
         self.summary = summary
 
     def came(self, exit_code: int) -> int:
@@ -98,14 +101,15 @@ class _Ending:
         if self.summary is not None and self.summary.progress is not None:
             self.summary.progress.stop()
         logger = logging.getLogger(self._name)
-        error = _known(failure)
-        if error is not None:
-            logger.error("%s", error)
-        else:
+        error, place = _known(failure), ""
+        if error is None:
             kind = type(failure).__name__
             error = RunAgain(f"This is a bug in {self._name} ({kind}): please report it.", "")
             # Only where it happened: what it says may hold a record or a secret.
-            logger.error("%s\n%s", error, "".join(traceback.format_tb(failure.__traceback__)))
+            place = "\n" + "".join(traceback.format_tb(failure.__traceback__))
+        if error.saved == STATE_IS_SAVED and not self._moves_state:
+            error.saved = ""
+        logger.error("%s%s", error, place)
         problem = None if self.summary is None else self.summary.end(error.exit_code, error)
         if problem is not None:
             logger.error("%s", problem)

@@ -345,3 +345,14 @@ def test_a_bug_of_ours_shows_where_and_not_what(tmp_path: Path, config: Json) ->
     assert "This is a bug in target-posthog (KeyError): please report it" in finished.stderr
     assert "events_of" in finished.stderr
     assert "jane" not in finished.stderr
+
+
+def test_a_command_that_moves_no_state_says_nothing_of_one(tmp_path: Path, config: Json) -> None:
+    """What it may have stopped at is not a run of a tap."""
+    settings = {**config, "ledger_url": f"sqlite:///{tmp_path}/none/ledger.db"}
+    with start("target-posthog-whole-migration", settings, tmp_path) as command:
+        finished = command.finish()
+    assert finished.exit_code == 1
+    (line,) = errors_in(finished)
+    assert "The ledger at" in line
+    assert STATE_IS_SAVED not in line
