@@ -64,14 +64,14 @@ _GROUPS = sa.Table(
 )
 
 
-def _one_of_these(column: sa.Column[str]) -> sa.ColumnElement[bool]:
+def one_of_these(column: sa.Column[str]) -> sa.ColumnElement[bool]:
     """Return the condition that a row is of a project, and its column has one of some values."""
     is_of_project = column.table.c.project == sa.bindparam("of_project")
     return sa.and_(is_of_project, column.in_(sa.bindparam("these", expanding=True)))
 
 
 # Made once: to put a statement together takes as long as to execute it.
-_THESE_DEVICES = _one_of_these(DEVICES.c.device_id)
+_THESE_DEVICES = one_of_these(DEVICES.c.device_id)
 _FIND_OWNERS = sa.select(DEVICES.c.device_id, DEVICES.c.user_id, DEVICES.c.accepted).where(
     _THESE_DEVICES
 )
@@ -84,7 +84,7 @@ _LOCK = (
     .with_for_update()
 )
 _FIND_DIGESTS = sa.select(_GROUPS.c.group_id, _GROUPS.c.digest).where(
-    _one_of_these(_GROUPS.c.group_id)
+    one_of_these(_GROUPS.c.group_id)
 )
 
 GroupKey = tuple[str, str]
@@ -181,11 +181,11 @@ class Ledger(Database):
         """Remember that PostHog took the link of each device to its owner."""
 
         def accept(connection: sa.Connection) -> None:
-            for chunk in _chunks(sorted(devices)):
+            for chunk in chunks(sorted(devices)):
                 if self._engine.dialect.name == "postgresql":
                     # Locked in one order by all workers, or two could wait for each other.
-                    connection.execute(_LOCK, self._these(chunk))
-                connection.execute(_ACCEPT, self._these(chunk))
+                    connection.execute(_LOCK, self.these(chunk))
+                connection.execute(_ACCEPT, self.these(chunk))
 
         self.transact(accept)
 
@@ -193,8 +193,8 @@ class Ledger(Database):
         """Have the link of each device sent again when a record shows it; its owner stays."""
 
         def reopen(connection: sa.Connection) -> None:
-            for chunk in _chunks(sorted(devices)):
-                connection.execute(_REOPEN, self._these(chunk))
+            for chunk in chunks(sorted(devices)):
+                connection.execute(_REOPEN, self.these(chunk))
 
         self.transact(reopen)
 
@@ -222,7 +222,7 @@ class Ledger(Database):
         ]
 
         def accept(connection: sa.Connection) -> None:
-            for chunk in _chunks(rows):
+            for chunk in chunks(rows):
                 statement = insert_into(self._engine, _GROUPS).values(chunk)
                 connection.execute(
                     statement.on_conflict_do_update(
@@ -239,8 +239,8 @@ class Ledger(Database):
         def find(connection: sa.Connection) -> list[sa.Row[Any]]:
             return [
                 row
-                for chunk in _chunks(values)
-                for row in connection.execute(query, self._these(chunk))
+                for chunk in chunks(values)
+                for row in connection.execute(query, self.these(chunk))
             ]
 
         return self.transact(find)
@@ -250,7 +250,7 @@ class Ledger(Database):
 
         def insert(connection: sa.Connection) -> int:
             inserted = 0
-            for chunk in _chunks(rows):
+            for chunk in chunks(rows):
                 named = [{"project": self.project, **row} for row in chunk]
                 inserted += connection.execute(
                     insert_new(self._engine, table),
@@ -261,8 +261,8 @@ class Ledger(Database):
 
         return self.transact(insert)
 
-    def _these(self, values: Sequence[str]) -> dict[str, Any]:
-        """Return what `_one_of_these` needs to know: this project, and the values."""
+    def these(self, values: Sequence[str]) -> dict[str, Any]:
+        """Return what `one_of_these` needs to know: this project, and the values."""
         return {"of_project": self.project, "these": values}
 
 
@@ -276,7 +276,8 @@ def group_id_of(key: GroupKey) -> str:
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()
 
 
-def _chunks(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+def chunks(items: Sequence[_Item]) -> Iterator[list[_Item]]:
+    """Yield items in parts, each small enough for one statement."""
     iterator = iter(items)
     while chunk := list(islice(iterator, _CHUNK)):
         yield chunk

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from target_posthog.cache import Recent
 from target_posthog.errors import FixConfiguration
-from target_posthog.identity.ledger import group_id_of
+from target_posthog.identity.ledger import chunks, group_id_of, one_of_these
 from target_posthog.identity.pass_tables import GROUPS, HOURS, IDS, Hour
 from target_posthog.identity.people_pass import Known
 
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
 #: How many people and groups are remembered at least, each; twice as many at most.
 _REMEMBERED = 100_000
-#: Values of one statement; see `ledger`.
-_CHUNK = 5000
-
-
-def _these(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    is_of_project = column.table.c.project == sa.bindparam("of_project")
-    return sa.and_(is_of_project, column.in_(sa.bindparam("these", expanding=True)))
-
-
 # Made once: to put a statement together takes as long as to execute it.
-_FIND_IDS = sa.select(IDS.c.id, IDS.c.rank, IDS.c.owner, IDS.c.newest).where(_these(IDS.c.id))
+_FIND_IDS = sa.select(IDS.c.id, IDS.c.rank, IDS.c.owner, IDS.c.newest).where(one_of_these(IDS.c.id))
 _OF_OWNERS = (
     sa.select(
         IDS.c.owner,
@@ -42,13 +33,13 @@ _OF_OWNERS = (
         .over(partition_by=IDS.c.owner, order_by=IDS.c.newest.desc())
         .label("place"),
     )
-    .where(_these(IDS.c.owner))
+    .where(one_of_these(IDS.c.owner))
     .subquery()
 )
 _FIND_OF_OWNERS = sa.select(_OF_OWNERS.c.owner, _OF_OWNERS.c.newest).where(_OF_OWNERS.c.place == 1)
-_FIND_GROUPS = sa.select(GROUPS.c.group_id, GROUPS.c.newest).where(_these(GROUPS.c.group_id))
+_FIND_GROUPS = sa.select(GROUPS.c.group_id, GROUPS.c.newest).where(one_of_these(GROUPS.c.group_id))
 _FIND_HOURS = sa.select(HOURS.c.app, HOURS.c.hour).where(
-    _these(HOURS.c.hour), HOURS.c.is_done.is_(sa.true())
+    one_of_these(HOURS.c.hour), HOURS.c.is_done.is_(sa.true())
 )
 
 
@@ -149,11 +140,8 @@ class PassReader:
     def _find(
         self, connection: sa.Connection, query: sa.Select[Any], values: Collection[str]
     ) -> Iterator[sa.Row[Any]]:
-        ordered = sorted(values)
-        for start in range(0, len(ordered), _CHUNK):
-            these = ordered[start : start + _CHUNK]
-            given = {"of_project": self._ledger.project, "these": these}
-            yield from connection.execute(query, given)
+        for chunk in chunks(sorted(values)):
+            yield from connection.execute(query, self._ledger.these(chunk))
 
 
 def _recalled(memory: Recent[Any, Any], keys: AbstractSet[Any]) -> tuple[dict[Any, Any], set[Any]]:

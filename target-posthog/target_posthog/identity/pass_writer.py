@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.identity.ledger import group_id_of
+from target_posthog.identity.ledger import chunks, group_id_of
 from target_posthog.identity.pass_tables import PUT_GROUP, PUT_HOUR, PUT_ID, Hour
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     import sqlalchemy as sa
 
     from target_posthog.identity.ledger import Ledger
     from target_posthog.identity.pass_agreement import PassAgreement
     from target_posthog.identity.people_pass import Gathered
-
-#: Rows that are made for one statement.
-_CHUNK = 5000
-_Rows = list[dict[str, Any]]
 
 
 class PassWriter:
@@ -50,29 +46,24 @@ class PassWriter:
             {"app": one.app, "hour": one.hour, "is_done": one in done}
             for one in sorted({*begun, *done})
         ]
-        people = sorted(gathered.ids().items())
-        groups = sorted((group_id_of(key), place) for key, place in gathered.groups.items())
+        people = [
+            {"id": one, "rank": it.rank, "owner": it.owner, "newest": it.newest}
+            for one, it in sorted(gathered.ids().items())
+        ]
+        places = sorted((group_id_of(key), place) for key, place in gathered.groups.items())
+        groups = [{"group_id": group, "newest": place} for group, place in places]
+        writes: list[tuple[sa.TextClause, list[dict[str, Any]]]] = [
+            (PUT_HOUR, hours),
+            (PUT_ID, people),
+            (PUT_GROUP, groups),
+        ]
 
         def write(connection: sa.Connection) -> None:
             self._agreement.require_open(connection)
-            for statement, rows in (
-                (PUT_HOUR, hours),
-                (
-                    PUT_ID,
-                    [
-                        {"id": one, "rank": it.rank, "owner": it.owner, "newest": it.newest}
-                        for one, it in people
-                    ],
-                ),
-                (PUT_GROUP, [{"group_id": group, "newest": place} for group, place in groups]),
-            ):
-                for chunk in self._chunks(rows):
-                    connection.execute(statement, chunk)
+            for statement, rows in writes:
+                for chunk in chunks(rows):
+                    named = [{"project": self._ledger.project, **row} for row in chunk]
+                    connection.execute(statement, named)
 
         if hours or people or groups:
             self._ledger.transact(write)
-
-    def _chunks(self, rows: _Rows) -> Iterator[_Rows]:
-        project = self._ledger.project
-        for start in range(0, len(rows), _CHUNK):
-            yield [{"project": project, **row} for row in rows[start : start + _CHUNK]]
