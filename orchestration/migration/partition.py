@@ -36,7 +36,10 @@ _NO_COMMAND = (127, 126)
 #: Where Meltano has a folder for each state id of `meltano el`.
 _RUNS = Path(".meltano/run/elt")
 _AN_HOUR = len("2024-01-31T05")
-_AGAIN = "All that PostHog took is in the book; the same range goes on from there."
+_AGAIN = (
+    "Run the same range again: it goes on behind its last state, and PostHog keeps once what comes "
+    "again."
+)
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ def require_places(items: Iterable[OutgoingEvent]) -> None:
     for item in items:
         if not item.order and _tells(item):
             raise FixConfiguration(
-                "`free_order` is for Amplitude's rows: a record tells of a person or a group, and "
-                "not when Amplitude took it in (`server_upload_time`).",
+                "`free_order` is for Amplitude's rows: a record tells of a person or a group, but "
+                "not when Amplitude received it (`server_upload_time`).",
                 "Leave its stream out, or take `free_order` out and send the hours in order.",
             )
 
@@ -182,8 +182,8 @@ def is_newest(place: bytes, newest: bytes) -> bool:
 def not_in_the_pass() -> FixConfiguration:
     """Return the error for a row that the people pass has not read."""
     return FixConfiguration(
-        "The people pass has not read a row of this hour, which came later, or it was told "
-        "otherwise by runs in order.",
+        "The people pass has not read a row of this hour: it came later, or a run without "
+        "`free_order` has sent something else since.",
         "End the other runs with `free_order: apply`, read the hours of this one with "
         "`free_order: collect` once more, and run it again.",
     )
