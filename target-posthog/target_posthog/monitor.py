@@ -150,6 +150,7 @@ class Monitor:
             rejects=self._rejects.place,
             is_preview=self._is_preview,
             early=tap_end.doubt,
+            may_have_ended=tap_end.is_good is None,
             collects=not self._sends and not self._is_preview,
             unsent=self._unsent_hours(),
         )

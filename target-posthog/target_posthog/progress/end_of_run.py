@@ -128,6 +128,7 @@ def next_step(
     rejects: str,
     is_preview: bool = False,
     early: str | None = None,
+    may_have_ended: bool = False,
     collects: bool = False,
     unsent: tuple[int, str] = (0, ""),
 ) -> str:
@@ -139,6 +140,7 @@ def next_step(
         rejects: where the rejects are.
         is_preview: nothing was sent.
         early: what speaks against a good end of the tap.
+        may_have_ended: nothing tells whether that was one.
         collects: nothing was sent, as the run collects a people pass.
         unsent: how many hours of the people pass are not sent, and the first of them.
     """
@@ -159,7 +161,7 @@ def next_step(
     elif is_preview:
         steps.append("to send, take `preview_path` out. The preview left the state as it was.")
     elif early is not None:
-        steps.append("run again.")
+        steps.append("run again if it did not finish." if may_have_ended else "run again.")
     else:
         if counts.accepted:
             compare, show = (command_for(name, environment) for name in ("reconcile", "report"))

@@ -172,6 +172,12 @@ def test_a_run_ends_with_what_to_do_next(counts: Counts, early: str | None, told
     assert next_step(counts, {}, rejects="rejects/r.jsonl", early=early) == told
 
 
+def test_who_cannot_tell_whether_the_tap_finished_says_so() -> None:
+    """A tap that never writes STATE: to run it again for ever would not change it."""
+    told = next_step(DELIVERED, {}, rejects="", early=EARLY, may_have_ended=True)
+    assert told == "see the log of the tap. Run again if it did not finish."
+
+
 def test_a_preview_ends_with_how_to_send() -> None:
     """After a look at its rejects; who names their file wants to see them."""
     assert next_step(REJECTED, {}, rejects="my folder/r.jsonl", is_preview=True) == (
