@@ -36,6 +36,8 @@ PAGE = f"{ADDRESS}/assets/{ASSET}?view=partitions"
 #: Of the sandbox's world, in ranges of half a day: some minutes to look at.
 _RANGE_HOURS = 12
 _ENDS_SECONDS = 10
+#: They are made anew, and the server may be somebody's: no other program has such names.
+_DATABASES = ("tools_scale_dagster", "tools_scale_migration")
 #: What the sandbox has one of, and each range its own.
 _OF_A_RANGE = ("TAP_AMPLITUDE_START_DATE", "TARGET_POSTHOG_LEDGER_URL")
 
@@ -107,7 +109,7 @@ def definition(running: Services) -> dict[str, Any]:
 
 def _variables(server: sa.URL, project: Path) -> Mapping[str, str]:
     """Return the environment of Dagster, and so of Meltano and the plugins."""
-    of_dagster, of_all = (_database(server, name) for name in ("dagster", "migration"))
+    of_dagster, of_all = (_database(server, name) for name in _DATABASES)
     scripts = Path(sys.executable).parent
     return {
         "PATH": os.pathsep.join([str(scripts), os.environ["PATH"]]),
