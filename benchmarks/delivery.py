@@ -11,13 +11,13 @@ its own, whose result is one line of JSON.
 from __future__ import annotations
 
 import json
-import select
 import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
@@ -135,7 +135,7 @@ def _run(export: Path, url: str, events: int, folder: Path) -> Ceiling:
             pass
         # Once all is taken nothing may be left that would wake this up.
         if not batches.is_idle:
-            select.select([*descriptors, *target.runtime.in_flight.descriptors()], [], [], seconds)
+            wait([*descriptors, *target.runtime.in_flight.descriptors()], seconds)
     delivery.flush()
     ceiling = Ceiling(
         delivery.counts.accepted,

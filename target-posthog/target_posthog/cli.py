@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import sys
 import time
 import traceback
 from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import click
@@ -149,7 +149,7 @@ def read_on() -> None:
             return
         end = time.monotonic() + _READ_ON_SECONDS
         while (left := end - time.monotonic()) > 0:
-            ready, _, _ = select.select([descriptor], [], [], min(left, _SILENCE_SECONDS))
+            ready = wait([descriptor], min(left, _SILENCE_SECONDS))
             if not ready or not os.read(descriptor, 1 << 20):
                 return
 

@@ -8,8 +8,8 @@ SDK is taken between them, at its place.
 from __future__ import annotations
 
 import copy
-import select
 import time
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.state_writer import StateWriter
@@ -201,7 +201,7 @@ class Inflow:
             # Else nothing may be left that would wake this up.
             if not is_so():
                 began = time.monotonic()
-                select.select(descriptors, [], [], seconds)
+                wait(descriptors, seconds)
                 self.note_wait(time.monotonic() - began)
 
     def _intake_of(self, stream: str) -> Intake:

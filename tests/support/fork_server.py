@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def serve(control: socket.socket) -> Callable[[], Any] | None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     runs: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([control.fileno(), wakes], [], [])
+        ready = wait([control.fileno(), wakes])
         if wakes in ready:
             os.read(wakes, 4096)
             _tell_of_ends(runs)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import ExitStack, suppress
 from functools import cache
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
@@ -103,7 +103,7 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def _wait(self, seconds: float | None) -> int | None:
-        if self.returncode is None and select.select([self._ends], [], [], seconds)[0]:
+        if self.returncode is None and wait([self._ends.fileno()], seconds):
             with self._ends:
                 self.returncode = int(self._ends.read())
         return self.returncode

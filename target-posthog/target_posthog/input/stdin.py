@@ -7,11 +7,11 @@ be written by now.
 from __future__ import annotations
 
 import os
-import select
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import IO, TYPE_CHECKING
 
 from target_posthog.common.line_blocks import Lines
@@ -65,7 +65,7 @@ class PollingStdin:
         while True:
             others, seconds = self._on_idle()
             began = time.monotonic()
-            ready, _, _ = select.select([self._descriptor, *others], [], [], seconds)
+            ready = wait([self._descriptor, *others], seconds)
             self._on_waited(time.monotonic() - began)
             if self._descriptor in ready:
                 return os.read(self._descriptor, _BLOCK_BYTES)

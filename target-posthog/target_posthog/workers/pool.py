@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import sys
 import threading
 from collections import deque
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
 from target_posthog.common.signals import HeldBack
@@ -144,7 +144,7 @@ class Pool:
 
     def done(self) -> Iterator[tuple[int, ConvertedBlock]]:
         """Yield the blocks that came back by now, with their numbers."""
-        while ready := select.select(list(self._by_pipe), [], [], 0)[0]:
+        while ready := wait(self._by_pipe, 0):
             for pipe in ready:
                 yield self._by_pipe[pipe].take()
 

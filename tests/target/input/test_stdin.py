@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.input.stdin import PollingStdin
+from tests.support.descriptors import beyond_select
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,3 +40,13 @@ def test_a_file_is_read_as_it_is(tmp_path: Path) -> None:
     path.write_bytes(b"one\ntwo\n")
     with path.open("rb") as file:
         assert list(PollingStdin(file, nothing_else)) == [b"one\n", b"two\n"]
+
+
+def test_a_pipe_is_read_by_a_process_with_thousands_of_open_files() -> None:
+    """A scheduler that leaks its own hands them on; `select` waits for none beyond 1,024."""
+    with beyond_select():
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb") as pipe:
+            os.write(writing, b"one\n")
+            os.close(writing)
+            assert list(PollingStdin(pipe, nothing_else)) == [b"one\n"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import select
 import threading
 import time
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,7 +55,7 @@ def read_next(reader: BlockReader) -> Read:
     end = time.monotonic() + SECONDS
     while (read := reader.next()) is None:
         assert time.monotonic() < end
-        select.select(reader.descriptors(), [], [], end - time.monotonic())
+        wait(reader.descriptors(), end - time.monotonic())
     return read
 
 

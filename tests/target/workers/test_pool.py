@@ -24,6 +24,7 @@ from target_posthog.workers.messages import BlockStream
 from target_posthog.workers.pool import InlineWorkers, Pool
 from target_posthog.workers.shared_slots import SLOTS
 from tests.support.deliveries import LATEST, WIRE
+from tests.support.descriptors import beyond_select
 from tests.support.rows import row
 from tests.support.singer import schema
 from tests.support.target_settings import settings_of
@@ -121,6 +122,17 @@ def test_each_block_comes_back_once_and_as_itself(
             row(one)["uuid"] for one in range(1000 * number, 1000 * number + size)
         ]
         assert [item.index for item in results[number].items] == list(range(size))
+
+
+def test_workers_are_heard_by_a_process_with_thousands_of_open_files(
+    pool_of: Callable[..., Pool],
+) -> None:
+    """`select` waits for no descriptor beyond 1,024."""
+    with beyond_select():
+        results = results_of(pool_of(2), {1: block(1), 2: block(2)})
+    assert [results[number].items[0].uuid for number in (1, 2)] == [
+        row(number)["uuid"] for number in (1, 2)
+    ]
 
 
 def test_large_blocks_go_there_and_back_at_the_same_time(pool_of: Callable[..., Pool]) -> None:
