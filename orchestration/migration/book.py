@@ -23,10 +23,6 @@ class NotTold(Exception):
 def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
     """Return whether the book has some hours, each once and with a fate for each record.
 
-    Args:
-        hours: those that have to be there.
-        settings: of the migration.
-
     Raises:
         NotTold: the ledger does not answer, or a setting is wrong.
     """

@@ -32,11 +32,8 @@ def run_guarded(
 ) -> int:
     """Run a command to its end, and leave nothing of it behind; return its exit code.
 
-    Args:
-        command: what to run.
-        folder: where.
-        variables: its whole environment.
-        lock: a file that stays locked as long as the command, or its watchdog, lives.
+    `variables` are its whole environment. The file `lock` stays locked as long as the command, or
+    its watchdog, lives.
     """
     dog = subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-I", watchdog.__file__],

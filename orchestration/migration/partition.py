@@ -76,9 +76,7 @@ class Outcome:
 def run_range(hours: HourRange, settings: Settings) -> Outcome:
     """Run a range, or what an earlier run of it left.
 
-    Args:
-        hours: the range. Its state is its own, so it begins where an earlier run of it ended.
-        settings: of the migration.
+    Its state is its own, so it begins where an earlier run of it ended.
     """
     state_id = state_id_of(hours, settings)
     folder = settings.work / state_id
@@ -109,13 +107,7 @@ def run_range(hours: HourRange, settings: Settings) -> Outcome:
 
 
 def outcome_of(code: int, target: Mapping[str, Any], tap: Mapping[str, Any]) -> Outcome:
-    """Return what a run of Meltano means: the more serious of what both plugins say. Pure.
-
-    Args:
-        code: of Meltano's process.
-        target: what target-posthog wrote of its run; empty if nothing.
-        tap: the same of tap-amplitude.
-    """
+    """Return what a run of Meltano means: the more serious of what both plugins say. Pure."""
     told = {"tap-amplitude": tap, "target-posthog": target}
     worst, name = min((_rank_of(summary), name) for name, summary in told.items())
     exit_class = list(EXIT_CODES)[worst]

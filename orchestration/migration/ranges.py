@@ -86,10 +86,7 @@ def text_of(hour: datetime) -> str:
 def ready_hours(start: datetime, now: datetime, end: datetime | None = None) -> HourRange | None:
     """Return the hours that may be exported by now; None when there is none.
 
-    Args:
-        start: the first hour of the migration.
-        now: any moment.
-        end: the hour behind its last one; None when it goes on for ever.
+    `end` is the hour behind the last of the migration; None when it goes on for ever.
     """
     ready = whole_hour(now - READY_AFTER) + HOUR
     until = ready if end is None else min(end, ready)
@@ -97,12 +94,7 @@ def ready_hours(start: datetime, now: datetime, end: datetime | None = None) -> 
 
 
 def missing_ranges(hours: HourRange, done: Collection[datetime]) -> list[HourRange]:
-    """Return what is left of some hours, in order, as ranges that are as long as can be.
-
-    Args:
-        hours: all that there are to be.
-        done: those that are done.
-    """
+    """Return what is left of some hours, in order, as ranges that are as long as can be."""
     ranges: list[HourRange] = []
     for hour in hours:
         if hour in done:
@@ -120,12 +112,7 @@ def next_range(
     """Return the range that comes next: the first hours that are ready and missing.
 
     So a tick of the schedule that was missed, an hour that failed and the end of a backfill are one
-    case. It ends where an hour is done already.
-
-    Args:
-        hours: those that are ready.
-        done: those that are done.
-        longest: how many hours it may have.
+    case. It ends where an hour is done already. It has at most `longest` hours.
     """
     left = missing_ranges(hours, done) if hours else []
     if not left:
@@ -136,12 +123,8 @@ def next_range(
 def numbered_range(hours: HourRange, length: int, number: int) -> HourRange | None:
     """Return the n-th part of some hours, in parts of one length; None behind the last one.
 
-    For engines that number the pieces of a work, such as an Indexed Job of Kubernetes.
-
-    Args:
-        hours: all of them.
-        length: how many hours a part has; the last one may have fewer.
-        number: from 0 on.
+    For engines that number the pieces of a work, such as an Indexed Job of Kubernetes. The last
+    part may have fewer hours; `number` counts from 0.
     """
     first = hours.first + number * length * HOUR
     return HourRange(first, min(first + length * HOUR, hours.end)) if first < hours.end else None

@@ -66,10 +66,6 @@ class Settings:
     def of(cls, variables: Mapping[str, str], now: datetime) -> Settings:
         """Read them from variables; those that are empty count as not set.
 
-        Args:
-            variables: of the environment.
-            now: any moment.
-
         Raises:
             WrongSettings: one is missing, or cannot be meant.
         """

@@ -26,10 +26,8 @@ _STEP = 0.05
 def end_group(group: int, grace: float = GRACE, reap: Callable[[], object] = lambda: None) -> None:
     """End a group of processes, and wait until it is gone.
 
-    Args:
-        group: its number.
-        grace: how many seconds it gets to end by itself.
-        reap: takes away a member that has ended, of which the caller is the parent.
+    It gets `grace` seconds to end by itself. `reap` takes away a member that has ended, of which
+    the caller is the parent.
     """
     for signum, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _GONE)):
         if not _signal(group, signum):

@@ -28,15 +28,9 @@ logger = logging.getLogger(NAME)
 
 
 def run(command: click.Command, arguments: Sequence[str], summary: Summary | None = None) -> int:
-    """Run the tap's command; every failure is one line of the log.
+    """Run the tap's command and return the exit code; every failure is one line of the log.
 
-    Args:
-        command: The command, made: that has set the logging up.
-        arguments: What stands behind `tap-amplitude` on the command line.
-        summary: That of a run; it is written here, at every exit.
-
-    Returns:
-        The exit code.
+    Making the command has set the logging up. The summary of a run is written here, at every exit.
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     filter_log()
@@ -67,11 +61,7 @@ def _run(command: click.Command, arguments: Sequence[str], ending: _Ending) -> i
 
 
 class _Ending:
-    """The end of a run: why it ends is logged, and its summary written.
-
-    Args:
-        summary: See `run`.
-    """
+    """The end of a run: why it ends is logged, and its summary written."""
 
     def __init__(self, summary: Summary | None) -> None:
         self.summary = summary

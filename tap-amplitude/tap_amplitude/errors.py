@@ -91,15 +91,9 @@ class TooManyRejects(FixSource):
 
 
 def no_room(error: OSError, what: str, *, setting: str | None = "spool_path") -> TapError | None:
-    """Turn "no space left" into the error that says what to do.
+    """Return the error for "no space left", or None when the disk is not the problem.
 
-    Args:
-        error: What the operating system said.
-        what: What was being written, for the message: "the download", "the rejects".
-        setting: Which setting moves it to another disk; None when none does.
-
-    Returns:
-        The error to raise, or None when the disk is not the problem.
+    `what` was being written, such as "the download"; `setting` moves it to another disk.
     """
     if error.errno not in NO_ROOM:
         return None
@@ -112,14 +106,7 @@ def no_room(error: OSError, what: str, *, setting: str | None = "spool_path") ->
 
 
 def no_descriptors(error: BaseException | None) -> RunAgain | None:
-    """Turn "too many open files" at the bottom of any error into the error that says what to do.
-
-    Args:
-        error: What ended the run.
-
-    Returns:
-        The error to tell, or None when there was another cause.
-    """
+    """Return the error for "too many open files" at the bottom of any error, else None."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
             return RunAgain(

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 def read_object(path: Path, option: str) -> dict[str, Any]:
-    """Read a file with a JSON object.
-
-    Args:
-        path: The file.
-        option: The option that names it.
+    """Read the JSON object in the file that an option names.
 
     Raises:
         FixConfiguration: It cannot be read, or holds none.
@@ -34,11 +30,7 @@ def read_object(path: Path, option: str) -> dict[str, Any]:
 
 
 def checked_file(file: IO[str] | None, option: str) -> IO[str] | None:
-    """Return a file, to be read again, once it is seen to hold a JSON object.
-
-    Args:
-        file: The file; None when none was given.
-        option: The option that names it.
+    """Return a file, to be read again, once it is seen to hold a JSON object; None for none.
 
     Raises:
         FixConfiguration: It holds none.

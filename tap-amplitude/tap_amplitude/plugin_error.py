@@ -11,7 +11,6 @@ class PluginError(Exception):
         remedy: What to do next, in a sentence.
 
     Attributes:
-        exit_code: Of the process.
         saved: What is safe, in a sentence; empty where nothing was at stake.
     """
 

@@ -73,14 +73,9 @@ def fast_row(line: bytes) -> Row | None:
 def json_of(
     content: dict[str, Any], observe: Callable[[dict[str, Any]], object] | None = None
 ) -> tuple[bytes, int]:
-    """Return the record of a JSON object as JSON.
+    """Return the JSON of a record, and how many of its times could not be read.
 
-    Args:
-        content: The object; it is changed.
-        observe: Is called with each record.
-
-    Returns:
-        The JSON, and how many of its times could not be read.
+    The object is changed. `observe` is called with each record.
     """
     row = row_of(content)
     if observe:

@@ -254,11 +254,7 @@ class Settings:
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> Settings:
-        """Read a valid configuration.
-
-        Args:
-            config: What the user set, with the defaults filled in.
-        """
+        """Read a valid configuration, with the defaults filled in."""
         spool, on_bad_line = config.get("spool_path"), config["on_bad_line"]
         return cls(
             region=config["region"],

@@ -17,12 +17,7 @@ if TYPE_CHECKING:
 
 
 class Summary:
-    """Writes the summary of this process's run.
-
-    Args:
-        version: That of the tap.
-        utc_now: The clock.
-    """
+    """Writes the summary of this process's run."""
 
     def __init__(
         self,
@@ -37,8 +32,7 @@ class Summary:
     def begin(self, config: Mapping[str, Any]) -> None:
         """Say that the run goes on, in place of what an earlier one had said.
 
-        Args:
-            config: The settings as they were read; anything may be wrong with them.
+        The settings are as they were read; anything may be wrong with them.
 
         Raises:
             FixConfiguration: The file cannot be written.
@@ -55,12 +49,7 @@ class Summary:
             )
 
     def end(self, exit_code: int, failure: TapError | None = None) -> RunAgain | None:
-        """Write how the run ended; return what is to be told when that cannot be written.
-
-        Args:
-            exit_code: Of the process.
-            failure: What stopped it.
-        """
+        """Write how the run ended; return what is to be told when that cannot be written."""
         problem = self._write(exit_code, failure)
         if problem is None:
             return None

@@ -29,14 +29,7 @@ def parse(text: str) -> datetime | None:
 
 
 def to_rfc3339(text: str) -> str | None:
-    """Write a time as RFC 3339 in UTC with six decimals: `2023-01-01T19:02:52.749000Z`.
-
-    Args:
-        text: A time as `parse` reads it.
-
-    Returns:
-        The same moment, or None when the text is no time.
-    """
+    """Return a time as `2023-01-01T19:02:52.749000Z` (RFC 3339, UTC); None if it is no time."""
     if len(text) == _USUAL_LENGTH and text[7] == "-" and text[10] == " " and text[19] == ".":
         # The usual form takes a short way: this runs seven times for each event.
         try:

@@ -31,14 +31,9 @@ if TYPE_CHECKING:
 
 
 def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Find everything that is wrong with a configuration, each with its fix.
+    """Return what is wrong with a configuration, each with its fix; no value of a secret.
 
-    Args:
-        config: What the user set; defaults are filled in.
-        schema: The JSON schema of all settings.
-
-    Returns:
-        One sentence or two for each problem; never the value of a secret.
+    The defaults are filled in.
     """
     found = list(unknown_settings(config, schema))
     found += [

@@ -121,10 +121,6 @@ class WindowSize:
     def next_window(self, start: datetime, until: datetime) -> Window | None:
         """Cut the next window off what is left.
 
-        Args:
-            start: First hour that is not exported yet.
-            until: First hour that the run does not read.
-
         Returns:
             The window, or None when nothing is left. It reaches beyond `until` only to the end of
             a day whose events lie in one file.
@@ -137,11 +133,7 @@ class WindowSize:
         return Window(start, end)
 
     def delivered(self, window: Window, archive_bytes: int) -> WindowSize:
-        """Learn from a window that arrived.
-
-        Args:
-            window: What was asked for.
-            archive_bytes: Size of the archive, 0 when there were no events.
+        """Learn from a window that arrived; `archive_bytes` is 0 when there were no events.
 
         Returns:
             The size to use next: doubled after a small archive of a full window, but not up to a

@@ -15,9 +15,6 @@ class Memo(dict[K, V]):
     """What was worked out of values that come again and again; when it is full, it begins anew.
 
     A dictionary, so that a look-up costs no more than a dictionary's.
-
-    Args:
-        size: how many values it holds at most.
     """
 
     __slots__ = ("_size",)
@@ -38,9 +35,6 @@ class Recent(Generic[K, V]):
 
     Two generations instead of a list in order of use: a look-up stays as cheap as a dictionary's.
     Whenever the young generation is full it becomes the old one, and the old one is forgotten.
-
-    Args:
-        size: how many things a generation holds.
 
     Attributes:
         young: the young generation, for a loop to look into. What is there may be replaced; a key

@@ -51,14 +51,9 @@ def run(
 ) -> int:
     """Run the plugin's command and return its exit code.
 
-    A failure is said in one line, below what a run of the target had come to by then.
-
-    Args:
-        command: the SDK's command.
-        name: the plugin's name, which is its logger's too.
-        arguments: of the command line; None takes them from the process.
-        reads_a_tap: standard input is a tap that may still write when the command fails.
-        summary: that of a run, for the target to fill in; it is written here, at every exit.
+    A failure is said in one line, below what a run of the target had come to by then. With
+    `reads_a_tap`, standard input is a tap that may still write when the command fails. The target
+    fills in the summary of a run; it is written here, at every exit.
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
     filter_log()
@@ -78,8 +73,6 @@ class _Ending:
     """The end of a run: why it ends is said, and its summary written.
 
     Args:
-        name: the plugin's name.
-        summary: see `run`.
         moves_state: there is a state, of which an error may say that it is saved.
     """
 

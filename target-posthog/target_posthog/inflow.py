@@ -38,9 +38,6 @@ class Inflow:
     """Takes what a tap sends. One class, as the order of all that comes is kept here.
 
     Args:
-        settings: the target's.
-        runtime: what the run has open.
-        monitor: tells how far the run is.
         plain_sink: returns the sink of a stream whose records need nothing of the SDK, else None.
         take_line: takes a RECORD line with its number, as the SDK does.
         write_state: writes a state.

@@ -24,12 +24,7 @@ Source = Literal["amplitude"] | None
 
 
 class StreamRecord(dict[str, Any]):
-    """A record whose event depends on its stream; a rejects file tells it, to send it again.
-
-    Attributes:
-        stream: the stream's name.
-        key_properties: its key.
-    """
+    """A record whose event depends on its stream; a rejects file tells it, to send it again."""
 
     __slots__ = ("key_properties", "stream")
 

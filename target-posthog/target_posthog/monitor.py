@@ -27,7 +27,6 @@ class Monitor:
     """Tells of one run, in the log and in its summary.
 
     Args:
-        runtime: what the run has open.
         destination: where the events go: an address, or the folder of a preview.
         summary: of this process; None when the run has none.
 
@@ -82,9 +81,7 @@ class Monitor:
     def look(self, now: float, *, stalled: float) -> None:
         """Say how far the run is, if it is time.
 
-        Args:
-            now: seconds, of `time.monotonic`.
-            stalled: see `Progress.text`.
+        `now` is of `time.monotonic`; for `stalled` see `Progress.text`.
         """
         if now >= self._speed.next:
             self._speed.take(now, self.counts, self._progress.hour)
@@ -133,12 +130,7 @@ class Monitor:
             self._bar = None
 
     def finish(self, outcome: str, tap_end: TapEnd) -> None:
-        """Say what the run came to, at the end of the input.
-
-        Args:
-            outcome: what became of the events, in words.
-            tap_end: how the tap ended.
-        """
+        """Say what the run came to, at the end of the input."""
         self.close()
         self._has_ended = True
         self._tap_end = tap_end

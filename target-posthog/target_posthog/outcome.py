@@ -47,9 +47,7 @@ class Outcome:
 def outcome_of(target: Mapping[str, Any] | None, tap: Mapping[str, Any] | None) -> Outcome:
     """Return how a range ended whose processes are gone.
 
-    Args:
-        target: the summary of `target-posthog`, as JSON; None if there is no file.
-        tap: that of `tap-amplitude`.
+    Both summaries are JSON; None if there is no file.
     """
     ends = [_end_of("target-posthog", target), _end_of("tap-amplitude", tap)]
     return max(ends, key=lambda end: _ORDER.index(end.exit_class))

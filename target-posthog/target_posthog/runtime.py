@@ -46,8 +46,6 @@ class Runtime:
     """Opens what the settings ask for.
 
     Args:
-        settings: the target's.
-        program: name and version of this program.
         open_rejects: opens the rejects of a run that began at this time.
         open_preview: opens the preview in a folder, of a run that began at this time.
         state_id: of the range that the run moves, of which there is one run at a time.
@@ -123,8 +121,7 @@ class Runtime:
     def begin(self, *, goes_on: bool) -> None:
         """See whether the ledger knows what was sent before.
 
-        Args:
-            goes_on: the run goes on from the state of an earlier one.
+        `goes_on`: the run goes on from the state of an earlier one.
         """
         self.free_order.begin()
         if not self.sends:

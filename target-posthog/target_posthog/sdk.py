@@ -99,8 +99,7 @@ class SingerPlugin(Target):
     def prepare_settings(self, config: dict[str, Any]) -> None:
         """Do what needs the settings as they were given: they are not checked yet.
 
-        Args:
-            config: the settings; a command may change what acts in its runs.
+        A command may change them for its runs.
         """
 
     # singer_sdk.plugin_base: PluginBase._env_var_config, which ignores misspelt variables.

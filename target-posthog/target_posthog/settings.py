@@ -372,12 +372,7 @@ class Settings:
 
     @classmethod
     def read(cls, config: Mapping[str, Any], *, has_own_rejects: bool = True) -> Settings:
-        """Read a valid configuration.
-
-        Args:
-            config: what the user set, with the defaults filled in.
-            has_own_rejects: see `Settings`.
-        """
+        """Read a valid configuration."""
         return cls(
             api_key=config.get("api_key") or "",
             check_api_key=config["check_api_key"],

@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 
 
 class SinkTarget(SingerTarget):
-    """A target, as its sinks know it.
-
-    Attributes:
-        delivery: takes the events.
-        conversions: what the settings say of the conversion.
-        wire: the protocol.
-    """
+    """A target, as its sinks know it."""
 
     delivery: Delivery
     conversions: Conversions
@@ -43,9 +37,7 @@ class SinkTarget(SingerTarget):
     def as_came(self, known: Json, stream: str) -> Json:
         """Return what the rejects hold of a record: as it came, to pass through maps once more.
 
-        Args:
-            known: what they hold of one that nothing changed.
-            stream: the stream that maps made of it.
+        `known` is what they hold of a record that nothing changed.
         """
 
 
@@ -53,10 +45,7 @@ class PosthogSink(SingerSink):
     """Converts the records of one stream and hands them over; all streams share one delivery.
 
     Args:
-        target: the target, which owns the delivery.
-        stream_name: the stream.
         schema: its JSON schema, after stream maps and flattening.
-        key_properties: its key.
 
     Raises:
         FixConfiguration: the setting `streams` does not fit the stream.

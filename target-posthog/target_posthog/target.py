@@ -106,11 +106,7 @@ class TargetPosthog(SinkTarget):
         )
 
     def open_rejects(self, started: datetime) -> Rejects:
-        """Open the rejects of the run.
-
-        Args:
-            started: when it began.
-        """
+        """Open the rejects of the run."""
         # What a run rejects that sends nothing, the one that sends will reject, too.
         is_trial = self.settings.preview_path or self.settings.free_order == "collect"
         owner = PREVIEW if is_trial else owner_of(api_key_of(self.settings))

@@ -79,11 +79,7 @@ def problems_with(config: dict[str, Any], schema: Mapping[str, Any]) -> list[str
 
     The SDK's own check shows the value that it refuses; ours does not, it may be a secret. A
     setting that is null or an empty text counts as not set; a text may stand for what the schema
-    wants, a truth value for a text.
-
-    Args:
-        config: the settings; they become those of a run, with the defaults.
-        schema: the JSON schema of all settings.
+    wants, a truth value for a text. The settings become those of a run, with the defaults.
     """
     given, problems = typed(config, schema)
     config.clear()
@@ -188,14 +184,7 @@ def _complaints(check: Callable[[], object]) -> list[str]:
 
 
 def setting_conflicts(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say which settings cannot act beside the others.
-
-    Args:
-        config: the settings, with the defaults filled in.
-
-    Yields:
-        One sentence for each.
-    """
+    """Yield a sentence for each setting that cannot act beside the others."""
     source_format = config["source_format"]
     for name in ("streams", "unmapped_streams"):
         if config.get(name) and source_format in _OWN_FORMATS:
@@ -234,19 +223,11 @@ def _free_order_problems(config: Mapping[str, Any]) -> Iterator[str]:
 def parts_kept_back(
     schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]
 ) -> Iterator[str]:
-    """Name the objects that Meltano gives to a run whole and to a command in part.
+    """Yield a sentence for each object that Meltano gives to a run whole, to a command in part.
 
     A run has the object of a variable, and of that in meltano.yml what the variable leaves open. A
     command has the variable, and of each part in meltano.yml a variable whose name, such as
     `STREAMS_ORDERS_EVENT`, no longer says what the part was called.
-
-    Args:
-        schema: the JSON schema of all settings.
-        prefix: of the variables.
-        environment: the variables.
-
-    Yields:
-        One sentence for each.
     """
     if "MELTANO_LOADER_NAME" not in environment:
         return

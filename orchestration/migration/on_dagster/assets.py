@@ -46,9 +46,6 @@ def posthog_events(settings: Settings) -> dg.AssetsDefinition:
 
     Each hour depends on the one before, so a backfill asks for ranges in order, and the retry of a
     range comes before the next one. In free order none does.
-
-    Args:
-        settings: of the migration.
     """
     is_free = settings.order is not Order.ASCENDING
 
@@ -108,9 +105,7 @@ def _in_the_book(hours: HourRange, settings: Settings) -> Mapping[str, Any]:
 def metadata_of(hours: HourRange, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Dagster shows of a range, beside each of its hours.
 
-    Args:
-        hours: the range.
-        told: the summary of its last run, or what the book says of all of them.
+    `told` is the summary of its last run, or what the book says of all of them.
     """
     shown: dict[str, Any] = {"range": str(hours), "hours": len(hours)}
     for name in _NUMBERS:

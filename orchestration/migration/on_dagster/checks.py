@@ -20,9 +20,6 @@ def book_is_whole(settings: Settings) -> dg.AssetChecksDefinition:
 
     It is run behind each range, and by itself. It does not hold the next range up: a gap that is
     there already does not grow by it.
-
-    Args:
-        settings: of the migration.
     """
 
     @dg.asset_check(

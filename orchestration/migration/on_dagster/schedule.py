@@ -32,10 +32,6 @@ def next_hours(settings: Settings, job: dg.UnresolvedAssetJobDefinition) -> dg.S
 
     What is missing is read from the partitions, never counted from the last tick: so a tick that
     was missed, an hour that failed and the end of a backfill are one case.
-
-    Args:
-        settings: of the migration.
-        job: what materializes the asset.
     """
 
     @dg.schedule(cron_schedule=_CRON, job=job, name="next_hours", execution_timezone="UTC")

@@ -83,12 +83,7 @@ def blocks(
 
 
 def beginning(response: requests.Response, most_bytes: int, *, patience_seconds: float) -> bytes:
-    """Read the first bytes of a body, whatever follows them.
-
-    Args:
-        response: An answer whose body was not read yet (`stream=True`).
-        most_bytes: How much of it to read, decompressed.
-        patience_seconds: How long to wait for them in all.
+    """Read at most `most_bytes` of a body, decompressed, within `patience_seconds` in all.
 
     Returns:
         What arrived; less when the body breaks or trickles in.

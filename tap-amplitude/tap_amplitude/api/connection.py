@@ -48,9 +48,6 @@ class Connection:
 
     Args:
         base_url: `https://amplitude.com` or another base; each request adds its path.
-        api_key: The project's API key.
-        secret_key: The project's secret key.
-        user_agent: How to introduce the tap.
         answer_seconds: How long to wait for an answer, and between two blocks of one.
     """
 
@@ -87,14 +84,9 @@ class Connection:
         )
 
     def get(self, path: str, parameters: Mapping[str, str]) -> requests.Response:
-        """Ask; the body is still to be read, and the answer to be closed.
+        """Send a GET request and return the response, whatever its status.
 
-        Args:
-            path: The endpoint's path, such as `/api/2/export`.
-            parameters: The query.
-
-        Returns:
-            The answer, whatever its status.
+        The caller reads the body, and closes the response.
 
         Raises:
             requests.RequestException: There is no answer; `failure` says what to do.
@@ -125,13 +117,9 @@ class Connection:
             raise requests.ConnectionError(error) from error
 
     def failure(self, error: requests.RequestException) -> Retryable:
-        """Return what a failed request or a cut response asks for.
+        """Return the error for a failed request or a cut response, to be raised.
 
-        Args:
-            error: What `get`, or the reading of a body, raised.
-
-        Returns:
-            To be raised: to be tried again, unless the address or a certificate is wrong.
+        Another try is worth it, unless the address or a certificate is wrong.
         """
         cause = sentence(self.redact(str(error)))
         if isinstance(error, _WRONG_ADDRESS):

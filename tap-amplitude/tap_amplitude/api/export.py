@@ -58,7 +58,6 @@ class ExportApi:
     """A client of the Export API of one project; threads may share it.
 
     Args:
-        connection: The connection to Amplitude.
         spool: An existing folder for downloads.
         max_member_bytes: What one file of an archive may unpack to.
         raw: Check archives by their checksums alone; see `Member.verify`.
@@ -89,11 +88,7 @@ class ExportApi:
         )
 
     def fetch(self, window: Window, slot: DownloadSlot | None = None) -> Answer:
-        """Get the events of a window.
-
-        Args:
-            window: At most 365 days.
-            slot: What the download may use; without one, whatever it needs.
+        """Get the events of a window of at most 365 days; without a slot, with whatever it needs.
 
         Returns:
             A verified archive, `NoEvents`, or `TooLarge` for a window of several hours.

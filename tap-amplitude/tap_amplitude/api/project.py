@@ -62,14 +62,9 @@ class PointsBudget:
         self._spent: deque[tuple[float, int]] = deque()
 
     def seconds_until(self, points: int, now: float) -> float:
-        """Return how long to wait before some points can be spent.
+        """Return how many seconds to wait before some points, at most `POINTS`, can be spent.
 
-        Args:
-            points: What a request costs, at most `POINTS`.
-            now: Seconds of a clock that never goes back.
-
-        Returns:
-            Seconds; 0 when there are enough points.
+        `now` is in seconds of a clock that never goes back.
         """
         while self._spent and self._spent[0][0] <= now - POINTS_SECONDS:
             self._spent.popleft()
@@ -83,12 +78,7 @@ class PointsBudget:
         return wait
 
     def spend(self, points: int, now: float) -> None:
-        """Remember a request.
-
-        Args:
-            points: What it costs.
-            now: When it is sent, by the same clock.
-        """
+        """Remember a request; `now` is in seconds of the same clock."""
         self._spent.append((now, points))
 
 
@@ -96,10 +86,7 @@ class ProjectApi:
     """A client of the endpoints that tell about one project.
 
     Args:
-        connection: The connection to Amplitude.
         retry_seconds: How long to go on trying a request after its first failure.
-        sleep: Waits some seconds; for tests.
-        clock: Tells seconds that never go back; for tests.
     """
 
     def __init__(
@@ -124,17 +111,10 @@ class ProjectApi:
     def rows(
         self, path: str, parameters: Mapping[str, str], *, inside: str, key: str, what: str
     ) -> list[dict[str, Any]]:
-        """Get a list.
+        """Return the objects of a list, as they are.
 
-        Args:
-            path: The endpoint's path.
-            parameters: The query.
-            inside: Under which name the answer holds the list.
-            key: The field that every entry must have.
-            what: What is asked for, for messages.
-
-        Returns:
-            The objects of the list, as they are.
+        `inside` is the name of the list in the response, `key` the field that every entry must
+        have, `what` the list in words.
 
         Raises:
             TapError: The list cannot be downloaded.
@@ -157,17 +137,9 @@ class ProjectApi:
         points: int,
         what: str,
     ) -> list[float | None]:
-        """Get one figure a day.
+        """Return the figure of each day, in order; None where Amplitude has none.
 
-        Args:
-            path: The endpoint's path.
-            parameters: The query, without its days.
-            days: Which days, without a gap.
-            points: What a day costs, of `POINTS`.
-            what: What is asked for, for messages.
-
-        Returns:
-            The figure of each day, in order; None where Amplitude has none.
+        The days have no gap. A day costs `points` of `POINTS`; `what` is the figure in words.
 
         Raises:
             TapError: The figures cannot be downloaded.
@@ -227,15 +199,7 @@ class ProjectApi:
 
 
 def _refusal(status: int, body: str, wait: float, path: str, what: str) -> TapError | Retryable:
-    """Return the error for a response that holds nothing.
-
-    Args:
-        status: Of the response.
-        body: What it says, as it may be shown.
-        wait: How many seconds it asks to wait.
-        path: What was asked for.
-        what: The same in words.
-    """
+    """Return the error for a response that holds nothing; `wait` is in seconds."""
     reason = answered(status, body)
     action = action_for(status, body, JSON_RULES)
     if action is Action.WAIT:

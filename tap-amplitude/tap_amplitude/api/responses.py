@@ -91,10 +91,7 @@ JSON_RULES = (
 def action_for(status: int, body: str, rules: tuple[Rule, ...] = RULES) -> Action:
     """Return what a response asks for: the action of the first rule that fits, else `REFUSED`.
 
-    Args:
-        status: The HTTP status.
-        body: The beginning of the body; only read for statuses that mean several things.
-        rules: The table of the endpoint.
+    Only the beginning of the body is read, for statuses that mean several things.
     """
     for rule in rules:
         if rule.first <= status <= rule.last and (rule.says is None or rule.says.search(body)):
@@ -135,11 +132,7 @@ def _message(body: str) -> str:
 def error_in(body: str) -> str:
     """Return the message of an error that came with status 200, in place of what was asked for.
 
-    Args:
-        body: The beginning of the body.
-
-    Returns:
-        As `message_in`; empty when the body is no error, so that no event gets into a log.
+    Like `message_in`; empty when the body is no error, so that no event gets into a log.
     """
     if body.lstrip().startswith("<"):
         return message_in(body)

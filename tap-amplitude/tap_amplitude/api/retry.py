@@ -74,15 +74,10 @@ class RetryPolicy:
         what: str,
         sleep: Callable[[float], None] | None = None,
     ) -> _T:
-        """Try until it works.
+        """Try until it works; return what the try that worked returned.
 
-        Args:
-            attempt: One try; raises `Retryable` when another one makes sense.
-            what: What is tried for, for messages.
-            sleep: Waits some seconds; what it raises ends the tries.
-
-        Returns:
-            What the try that worked returned.
+        `attempt` raises `Retryable` when another try makes sense. What `sleep` raises ends the
+        tries.
 
         Raises:
             TapError: It did not work in time.

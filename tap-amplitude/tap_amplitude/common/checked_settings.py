@@ -56,11 +56,8 @@ def read_given(
 ) -> Given:
     """Read settings; see `Given`.
 
-    Args:
-        given: As they were given.
-        schema: The JSON schema of all settings.
-        problems_of: Returns what is wrong with settings of a schema, after filling in the defaults.
-        known: What is known to be wrong already.
+    `problems_of` returns what is wrong with settings of a schema, after filling in the defaults;
+    `known` is what is known to be wrong already.
     """
     config, unreadable = typed(given, schema)
     names = tuple(config)
@@ -84,12 +81,7 @@ def given_by_variables(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the settings with what variables say of them, and what is wrong with the variables.
 
-    Args:
-        given: What files say.
-        schema: The JSON schema of all settings.
-        prefix: Of the variables.
-        environment: The variables.
-        are_asked: The user wants them to count (`--config=ENV`).
+    `given` is what files say. Variables count if the user wants them to (`--config=ENV`).
     """
     config = dict(given)
     problems: list[str] = []
@@ -105,10 +97,7 @@ def settings_findings(
 ) -> Iterator[Finding]:
     """Say what is wrong with the settings, or which there are.
 
-    Args:
-        given: The settings.
-        plugin: The name of the plugin's command.
-        found_elsewhere: Problems that other findings tell.
+    Problems that other findings tell (`found_elsewhere`) are left out.
     """
     problems = [problem for problem in given.problems if problem not in found_elsewhere]
     for number, problem in enumerate(problems, start=1):

@@ -64,12 +64,7 @@ def exit_code_of(findings: Iterable[Finding]) -> int:
 
 
 def as_text(findings: Sequence[Finding], *, colours: bool) -> str:
-    """Return the findings for a person: a line for each, and a sum at the end.
-
-    Args:
-        findings: in their order.
-        colours: whether a terminal shows it.
-    """
+    """Return the findings for a person: a line for each, and a sum at the end."""
     area_width = max((len(finding.area) for finding in findings), default=0)
     lines = [
         line for finding in findings for line in _lines_of(finding, area_width, colours=colours)

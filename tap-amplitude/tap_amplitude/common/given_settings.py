@@ -54,13 +54,7 @@ def load_variables() -> None:
 def from_variables(
     schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the settings that the environment holds, as texts.
-
-    Args:
-        schema: The JSON schema of all settings.
-        prefix: Of the variables, such as `TAP_AMPLITUDE_`.
-        environment: The variables.
-    """
+    """Return the settings that variables of a prefix, such as `TAP_AMPLITUDE_`, hold, as texts."""
     names = {name: _variable(prefix, name) for name in schema["properties"]}
     return {
         name: environment[variable] for name, variable in names.items() if variable in environment
@@ -70,9 +64,7 @@ def from_variables(
 def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Read texts as what the schema says.
 
-    Args:
-        config: What was given. A null or an empty text counts as not set.
-        schema: The JSON schema of all settings.
+    A null or an empty text counts as not set.
 
     Returns:
         The settings, and one sentence for each that cannot be read; never a value.
@@ -95,16 +87,7 @@ def typed(config: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[dict[st
 def misspelt_variables(
     schema: Mapping[str, Any], prefix: str, environment: Mapping[str, str]
 ) -> Iterable[str]:
-    """Name the variables that are nearly those of settings, and so of no effect.
-
-    Args:
-        schema: The JSON schema of all settings.
-        prefix: Of the variables.
-        environment: The variables.
-
-    Yields:
-        One sentence for each.
-    """
+    """Yield a sentence for each variable that is nearly a setting's, and so of no effect."""
     known = [*(_variable("", name) for name in schema["properties"]), *_NO_SETTINGS]
     for variable in environment:
         name = variable.removeprefix(prefix)
@@ -128,19 +111,10 @@ def not_passed_on(
     prefix: str,
     environment: Mapping[str, str],
 ) -> Iterable[str]:
-    """Name the variables that Meltano kept to itself; nothing when Meltano does not run the plugin.
+    """Yield a sentence for each variable that Meltano did not pass on, if Meltano runs the plugin.
 
     Meltano passes on only the settings that meltano.yml declares, and of objects only the names
     without dots, both in silence.
-
-    Args:
-        config: What was given.
-        schema: The JSON schema of all settings.
-        prefix: Of the variables.
-        environment: The variables.
-
-    Yields:
-        One sentence for each.
     """
     if not _is_run_by_meltano(prefix, environment):
         return

@@ -25,13 +25,9 @@ _PROBE = ".check-of-a-singer-plugin"
 
 
 def place_finding(area: str, setting: str, place: str, **options: Any) -> Finding:
-    """Return whether files can be written to a folder or an address.
+    """Return whether files can be written to a folder, or to an address for fsspec.
 
-    Args:
-        area: Of the finding.
-        setting: Which names the place.
-        place: A folder, or an address for fsspec.
-        options: Of the address's driver.
+    `setting` names the place; `options` are those of the address's driver.
     """
     if is_address(place):
         return _address_finding(area, setting, place, options)
@@ -93,11 +89,7 @@ def existing(folder: Path) -> Path:
 
 
 def disk_findings(places: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
-    """Yield how much room each disk has.
-
-    Args:
-        places: what is written, and where; places on one disk are reported together.
-    """
+    """Yield how much room each disk has; what is written to one disk is reported together."""
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, path in places:
         there = existing(path)

@@ -38,7 +38,6 @@ class StoppedBySignal(BaseException):
     """The operating system, Meltano or the user ended the run.
 
     Attributes:
-        signum: The signal.
         saved: What is safe, as a sentence, where somebody on the way knows it.
     """
 
@@ -86,9 +85,8 @@ class Signals:
     def begin(self, give_up: Callable[[str], object] | None = None) -> None:
         """Note that `StoppedBySignal` is caught from now on.
 
-        Args:
-            give_up: called with the signal's name when nobody hears it, and the process ends as
-                it stands.
+        `give_up` is called with the signal's name when nobody hears it and the process ends as it
+        stands.
         """
         self._phase = _Phase.RUNNING
         self._give_up = give_up or self._give_up

@@ -47,15 +47,11 @@ class Archive:
     """The files of one export, by hour.
 
     Args:
-        store: Where its files lie.
-        zips: Opens the .zip files among them.
         max_member_bytes: What one file may unpack to.
         wanted: Tells which files are compared when they lie there twice; all by default.
 
     Attributes:
         origin: What to call the archive in messages.
-        members: See `ArchiveListing`.
-        merged_ids: See `ArchiveListing`.
         left_out: What is not read, and why.
 
     Raises:
@@ -98,10 +94,8 @@ class Archive:
     ) -> list[Member]:
         """Look what files are, and check them to their ends before anything of them is used.
 
-        Args:
-            members: The files to check.
-            rows: What is wanted of those whose name leaves open what they are.
-            raw: Do not decompress where a checksum tells as much; see `Member.verify`.
+        `rows` is what is wanted of those whose name leaves open what they are. With `raw` nothing
+        is decompressed where a checksum tells as much; see `Member.verify`.
 
         Returns:
             What is to be read, in the same order. In the place of a .zip stands what it holds.
@@ -177,16 +171,9 @@ def open_archive(
     zips: OpenZips | None = None,
     wanted: Callable[[Member], bool] = lambda _: True,
 ) -> Archive:
-    """Open a .zip, a folder of exported files, or one such file.
+    """Open a .zip, a folder of exported files, searched in depth, or one such file.
 
-    Args:
-        path: The file or the folder; folders are searched in depth.
-        max_member_bytes: What one file may unpack to.
-        zips: Opens the .zip files.
-        wanted: See `Archive`.
-
-    Returns:
-        The archive; its files are not verified yet.
+    Its files are not verified yet. For `wanted` see `Archive`.
 
     Raises:
         TapError: The .zip is damaged, or no .zip at all, or see `Archive`.
@@ -209,14 +196,7 @@ def open_download(
 ) -> Archive:
     """Open what the Export API sent, and check it to its end.
 
-    Args:
-        path: The downloaded file.
-        window: The hours that were asked for.
-        max_member_bytes: What one file may unpack to.
-        raw: See `Member.verify`.
-
-    Returns:
-        The archive; all of its files may be read.
+    All files of the archive may then be read. For `raw` see `Member.verify`.
 
     Raises:
         DamagedArchive: It is damaged, or no .zip at all.

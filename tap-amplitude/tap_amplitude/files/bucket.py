@@ -163,10 +163,7 @@ class BucketStore(Store):
 def localised(members: Sequence[Member], spool: Path, max_bytes: int) -> Iterator[Sequence[Member]]:
     """Copy the files of an hour to the disk, and delete the copies at the end.
 
-    Args:
-        members: The files of the hour, in a bucket or in a .zip there.
-        spool: An existing folder.
-        max_bytes: More is not copied: the files are then read from the bucket.
+    More than `max_bytes` is not copied: the files are then read from the bucket.
 
     Yields:
         The same files, to be read from where they are now.

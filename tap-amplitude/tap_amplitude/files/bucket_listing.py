@@ -34,15 +34,9 @@ class Pages(Protocol):
 
 
 def list_exports(pages: Pages, prefix: str, days_of: Callable[[str], Days]) -> Iterator[Listed]:
-    """List the objects of some days, and all objects whose day the name does not tell.
+    """Yield the objects of some days, and all whose day the name does not tell, not in order.
 
-    Args:
-        pages: The bucket.
-        prefix: What the names begin with.
-        days_of: The days that are wanted of an app. Objects of other days may come as well.
-
-    Yields:
-        The objects, not in order.
+    Objects of other days may come as well.
     """
     for found in pages(prefix, "_"):
         if isinstance(found, Listed):

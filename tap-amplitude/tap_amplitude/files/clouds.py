@@ -87,11 +87,7 @@ def is_installed(cloud: Cloud) -> bool:
 
 
 def bucket_problems(url: str) -> Iterator[str]:
-    """Yield what is wrong with the address of a bucket, without asking the network.
-
-    Args:
-        url: A value of `archive_path` with `://` in it.
-    """
+    """Yield what is wrong with the address of a bucket, without asking the network."""
     cloud = cloud_of(url)
     if cloud is None:
         yield (
@@ -111,11 +107,7 @@ def bucket_problems(url: str) -> Iterator[str]:
 def failure_of(error: Exception, cloud: Cloud, place: str, *, listed: bool = False) -> TapError:
     """Return the error that a driver's error means for the user.
 
-    Args:
-        error: What the driver raised.
-        cloud: The cloud that was asked.
-        place: The address that was asked for.
-        listed: Whether the object was there when the bucket was listed.
+    `listed`: the object was there when the bucket was listed.
     """
     if isinstance(error, OSError) and (full := no_room(error, "the download")):
         return full

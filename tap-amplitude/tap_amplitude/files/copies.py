@@ -27,15 +27,9 @@ _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 def without_copies(
     parts: Iterable[tuple[str, Member]], left_out: LeftOut, max_bytes: int
 ) -> list[Member]:
-    """Keep one of the files that are the same.
+    """Return one of the files that are the same, in the order in which they came.
 
-    Args:
-        parts: What tells files apart, and each file.
-        left_out: Counts the others.
-        max_bytes: What one file may unpack to.
-
-    Returns:
-        The files, each once, in the order in which they came.
+    `parts` has what tells files apart, and each file. The others are counted in `left_out`.
 
     Raises:
         ForeignArchive: Files of one name hold different events.

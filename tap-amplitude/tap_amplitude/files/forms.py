@@ -80,9 +80,7 @@ def is_known_unread(head: bytes) -> bool:
 def unread_form(head: bytes, *, is_foreign: bool = False) -> tuple[str, str]:
     """Return what a file is that is not read, and what the user does next, both in words.
 
-    Args:
-        head: Its first bytes.
-        is_foreign: It is not even named as a file of a form that is read.
+    `is_foreign`: it is not even named as a file of a form that is read.
     """
     if not head:
         return "the file has no bytes", COPY_AGAIN

@@ -53,13 +53,7 @@ class LeftOut:
         self._kinds: dict[Why, _Kind] = {}
 
     def add(self, why: Why, name: str, note: str = "") -> None:
-        """Count a file.
-
-        Args:
-            why: The reason.
-            name: Its name, as messages name it.
-            note: What is to be said about it when it is the first, such as until when.
-        """
+        """Count a file; `note` is what to say of it if it is the first, such as until when."""
         kind = self._kinds.get(why)
         if kind is None:
             shown = repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…")

@@ -49,8 +49,6 @@ class ArchiveListing:
     """Lists an archive.
 
     Args:
-        store: Where its files lie.
-        zips: Opens the .zip files among them.
         max_member_bytes: What one file may unpack to.
         wanted: Tells which files are compared when they lie there twice.
 

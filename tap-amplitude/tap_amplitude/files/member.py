@@ -68,7 +68,6 @@ class Member:
         name: Where it lies in its store.
         hour: Its export hour, from its name.
         packed_bytes: Its size as it is stored.
-        store: Where it lies.
         app: The Amplitude project whose events it holds: the number that its name begins with. Of
             a list of merged users the organisation, with a minus. Empty when there is none.
         modified: When it came to lie there: a folder's or a bucket's time. None when nothing
@@ -119,10 +118,8 @@ class Member:
     def verify(self, max_bytes: int, *, raw: bool = False) -> None:
         """Read the file to its end, so that every checksum of it is compared.
 
-        Args:
-            max_bytes: What it may unpack to.
-            raw: Do not decompress a file whose store has a checksum of it: that of a .zip
-                covers each byte of the gzip file, too. Its reader is to bound what it unpacks to.
+        With `raw` a file whose store has a checksum of it is not decompressed: that of a .zip
+        covers each byte of the gzip file, too. Its reader is to bound what it unpacks to.
 
         Raises:
             DamagedArchive: It is cut off or corrupt.
@@ -146,9 +143,8 @@ class Member:
     ) -> Iterator[Taken | Found]:
         """Take the objects of the file, one after the other, in constant memory.
 
-        Args:
-            usual: Takes a line that is one object and nothing else; None for any other.
-            of_object: Takes an object of any other line.
+        `usual` takes a line that is one object and nothing else, and returns None for any other;
+        `of_object` takes an object of any other line.
 
         Yields:
             What they return, and texts that are no objects.
@@ -218,13 +214,7 @@ class Member:
 
     @contextmanager
     def reading(self, *, raw: bool = False) -> Iterator[io.BufferedReader]:
-        """Open the file.
-
-        Args:
-            raw: Do not unpack it.
-
-        Yields:
-            A stream of it.
+        """Open the file as a stream; with `raw` it is not unpacked.
 
         Raises:
             DamagedArchive: It cannot be read; also for what is raised while it is open.

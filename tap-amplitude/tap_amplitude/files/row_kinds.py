@@ -32,8 +32,7 @@ class Rows(enum.Enum):
 def rows_in(beginning: bytes) -> Rows | None:
     """Return what the first readable row of a file is; None when it has no row.
 
-    Args:
-        beginning: Its first bytes, unpacked: JSON lines, an array, or objects on one line.
+    The beginning is unpacked: JSON lines, an array, or objects on one line.
     """
     text = beginning.decode(errors="replace")
     if not text.strip(_BEFORE_A_ROW + "]"):

@@ -66,11 +66,7 @@ class Store:
 
 
 class FolderStore(Store):
-    """The files in a folder and below; raises `OSError`.
-
-    Args:
-        path: The folder.
-    """
+    """The files in a folder and below; raises `OSError`."""
 
     def __init__(self, path: Path) -> None:
         self.origin = str(path)
@@ -115,11 +111,7 @@ class FolderStore(Store):
 
 
 class FileStore(FolderStore):
-    """One file of a folder.
-
-    Args:
-        path: The file.
-    """
+    """One file of a folder."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path.parent)

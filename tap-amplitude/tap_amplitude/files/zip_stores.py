@@ -32,12 +32,7 @@ class ZipStore(Store):
     """The files in a .zip; raises what `zipfile` raises.
 
     Args:
-        parent: Where the .zip lies.
-        name: Its name there.
-        packed_bytes: Its size there.
-        zips: Opens it.
         is_whole: It is all that the user gave, not one file of a folder, a bucket or a .zip.
-        modified: When it came to lie there.
 
     Raises:
         HostileArchive: It lies in too many others.
@@ -126,9 +121,6 @@ class OpenZips:
 
     def open(self, store: ZipStore) -> zipfile.ZipFile:
         """Open a .zip, or return it when it is open.
-
-        Args:
-            store: Its files.
 
         Raises:
             TapError: It lies in another .zip, and its copy has no room or looks like a bomb.

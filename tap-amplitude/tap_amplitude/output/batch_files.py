@@ -59,7 +59,6 @@ class BatchFileWriter:
     Args:
         storage: `batch_config.storage`.
         max_bytes: What may lie there before the tap waits. One hour always may.
-        sleep: Waits some seconds.
 
     Raises:
         TapError: The storage cannot be used.
@@ -83,10 +82,7 @@ class BatchFileWriter:
         self._folder.sweep()
 
     def write(self, members: Sequence[Member]) -> list[str]:
-        """Copy the files of an hour as they are, once there is room for them.
-
-        Args:
-            members: Verified files.
+        """Copy the verified files of an hour as they are, once there is room for them.
 
         Returns:
             Their URLs in the same order, for the manifest of a BATCH message.

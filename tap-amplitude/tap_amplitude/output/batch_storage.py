@@ -41,13 +41,7 @@ _MARK_EVERY = timedelta(days=1)
 
 
 class RunFolder:
-    """The files of one run in a bucket, or whatever fsspec writes to.
-
-    Args:
-        files: The file system.
-        base: The root in it.
-        prefix: What goes before the folder's name.
-    """
+    """The files of one run in a bucket, or whatever fsspec writes to."""
 
     def __init__(self, files: Any, base: str, prefix: str) -> None:
         self._files = files
@@ -67,11 +61,7 @@ class RunFolder:
         return False
 
     def write(self, name: str, blocks: Iterable[bytes]) -> None:
-        """Write a file; when that fails, there is none.
-
-        Args:
-            name: Its name.
-            blocks: Its content. What reading them raises is passed on.
+        """Write a file; when that fails, there is none. Errors of the blocks are passed on.
 
         Raises:
             TapError: It cannot be written.
@@ -158,9 +148,7 @@ class LocalRunFolder(RunFolder):
     """The files of one run on a disk.
 
     Args:
-        files: fsspec's local file system.
         base: The root, absolute.
-        prefix: What goes before the folder's name.
     """
 
     def __init__(self, files: Any, base: str, prefix: str) -> None:

@@ -51,9 +51,6 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
     def write_message(self, message: Message) -> None:
         """Put a message into the output.
 
-        Args:
-            message: Any Singer message.
-
         Raises:
             TapError: The reader has ended, or there is no room.
         """
@@ -73,11 +70,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
         return before, behind + b"\n"
 
     def write_record(self, frame: tuple[bytes, bytes], record: bytes) -> None:
-        """Put the message of a record that is JSON already into the output.
-
-        Args:
-            frame: What `frame` gave.
-            record: One line of JSON.
+        """Put the message of a record, one line of JSON, into the output; see `frame`.
 
         Raises:
             TapError: The reader has ended, or there is no room.

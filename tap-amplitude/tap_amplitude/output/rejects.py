@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 def rejects_at(place: str, started: datetime) -> Rejects:
     """Return what keeps the rejected lines of a run; nothing is made before the first of them.
 
-    Args:
-        place: A folder, or an address for fsspec: `rejects_path`.
-        started: When the run began.
+    The place is `rejects_path`: a folder, or an address for fsspec.
     """
     if is_address(place):
         return _RemoteRejects(place, started)
@@ -32,12 +30,7 @@ def rejects_at(place: str, started: datetime) -> Rejects:
 
 
 class Rejects:
-    """A file of rejected lines; it is made with the first of them.
-
-    Args:
-        folder: Where the file goes.
-        started: When the run began, for the name of the file.
-    """
+    """A file of rejected lines; it is made with the first of them."""
 
     def __init__(self, folder: Path, started: datetime) -> None:
         # Several machines may begin in the same second, and share a folder.
@@ -46,11 +39,7 @@ class Rejects:
         self._file: BinaryIO | None = None
 
     def add(self, line: bytes, *, reason: str) -> None:
-        """Keep a line.
-
-        Args:
-            line: The line as it was read.
-            reason: Why it is no record.
+        """Keep a line as it was read, and why it is no record.
 
         Raises:
             TapError: The file cannot be written.
@@ -101,12 +90,7 @@ class Rejects:
 
 
 class _RemoteRejects(Rejects):
-    """Rejected lines in a bucket.
-
-    Args:
-        place: Its address.
-        started: When the run began.
-    """
+    """Rejected lines in a bucket."""
 
     def __init__(self, place: str, started: datetime) -> None:
         super().__init__(Path(), started)

@@ -33,8 +33,6 @@ class AmplitudeQuestions:
     """What is asked of Amplitude's Export API.
 
     Args:
-        settings: Keys, address and bounds.
-        user_agent: How to introduce the tap.
         regions: Amplitude's addresses, by which keys of the other region are found.
         patience_seconds: How long to try while Amplitude or the network fails.
     """
@@ -136,14 +134,7 @@ def _of_hour(answer: Answer) -> Iterator[Finding]:
 
 
 def weight_findings(area: str, what: str, weight: Weight, how: str = "") -> Iterator[Finding]:
-    """Say what was read; none of it is shown.
-
-    Args:
-        area: Of the findings.
-        what: Whose weight it is.
-        weight: What was counted.
-        how: What else to say.
-    """
+    """Say what was read; none of it is shown."""
     yield Finding(
         area,
         Level.OK,

@@ -37,18 +37,7 @@ def check(
     merges: Bookmark | None = None,
     regions: Mapping[str, str] = MappingProxyType(REGION_URLS),
 ) -> Iterator[Finding]:
-    """Yield what is found, in the order in which a user sets things up.
-
-    Args:
-        given: The settings.
-        bookmark: What the state of the events remembers.
-        now: The present moment.
-        user_agent: How to introduce the tap.
-        has_state: A state was given.
-        selected: The names of the streams that a run reads.
-        merges: What the state of the merged users remembers.
-        regions: Amplitude's addresses.
-    """
+    """Yield what is found, in the order in which a user sets things up."""
     yield from settings_findings(given, "tap-amplitude")
     settings = _settings_of(given, regions)
     if EventsStream.name in selected:

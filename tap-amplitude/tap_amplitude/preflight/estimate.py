@@ -41,7 +41,6 @@ class Sample:
     """An hour that stands for others.
 
     Attributes:
-        hour: The hour.
         packed_bytes: What all of its files weigh.
         read: What was read of it.
         seconds: How long Amplitude took; None for files.
@@ -69,14 +68,7 @@ class Sample:
 def estimate_project(
     bookmark: Bookmark | None, settings: Settings, now: datetime, user_agent: str, most: int
 ) -> dict[str, Any]:
-    """Ask Amplitude for some hours of what the next run reads, one after the other.
-
-    Args:
-        bookmark: What the state remembers.
-        settings: Valid settings without an archive.
-        now: The present moment.
-        user_agent: How to introduce the tap.
-        most: How many hours to ask for at most.
+    """Ask Amplitude for at most `most` hours of what the next run reads, one after the other.
 
     Raises:
         TapError: An hour cannot be had, or there is none.
@@ -111,13 +103,7 @@ def estimate_project(
 def estimate_files(
     bookmark: Bookmark | None, settings: Settings, now: datetime, most: int
 ) -> dict[str, Any]:
-    """List what the next run reads of exported files, and read one file of some of its hours.
-
-    Args:
-        bookmark: What the state remembers.
-        settings: Valid settings with an archive.
-        now: The present moment.
-        most: Of how many hours to read a file at most.
+    """List what the next run reads of exported files; read one file of at most `most` hours.
 
     Raises:
         TapError: The archive cannot be read, or there is nothing in it to read.

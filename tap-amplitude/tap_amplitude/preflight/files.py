@@ -30,13 +30,7 @@ _AREA = "archive"
 def archive_findings(
     bookmark: Bookmark | None, settings: Settings, now: datetime
 ) -> Iterator[Finding]:
-    """Say what the next run would read of the archive, after reading its first hour.
-
-    Args:
-        bookmark: What the state remembers.
-        settings: Valid settings with an archive.
-        now: The present moment.
-    """
+    """Say what the next run would read of the archive, after reading its first hour."""
     reach = Reach.of(bookmark, settings)
     try:
         source = ArchiveSource(settings, reach, now)

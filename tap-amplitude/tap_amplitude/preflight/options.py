@@ -40,11 +40,7 @@ _MOST_SAMPLES = 500
 def with_checks(command: click.Command) -> click.Command:
     """Have the tap's command check what it is given, where the SDK would write events.
 
-    Args:
-        command: The SDK's command; its option `--test` is changed.
-
-    Returns:
-        The command.
+    The option `--test` of the SDK's command is changed.
     """
     option = next(option for option in command.params if _TEST in option.opts)
     schema_test, option.callback, option.expose_value = option.callback, None, True
@@ -145,8 +141,7 @@ def _user_agent() -> str:
 def _bookmarks_in(file: IO[str] | None) -> dict[str, Bookmark]:
     """Return what a state remembers of each stream with hours.
 
-    Args:
-        file: A state of the tap's, or as `meltano state get` writes it.
+    The state is one of the tap's, or as `meltano state get` writes it.
     """
     text = checked_file(file, "--state")
     if text is None:

@@ -35,16 +35,7 @@ def stream_findings(
     has_keys: bool,
     merges: Bookmark | None,
 ) -> Iterator[Finding]:
-    """Say of each selected stream beside the events whether it can be read.
-
-    Args:
-        selected: The names of the streams.
-        config: The settings as a run would have them; those that do not fit have their defaults.
-        settings: The same, typed.
-        now: The present moment.
-        has_keys: Amplitude can be asked.
-        merges: What the state remembers of `merged_ids`.
-    """
+    """Say of each selected stream beside the events whether it can be read."""
     if EventsStream.name not in selected:
         yield Finding(
             _AREA,

@@ -42,15 +42,9 @@ def dates_as_understood(config: Mapping[str, Any]) -> Iterator[Finding]:
 def api_plan(
     bookmark: Bookmark | None, settings: Settings, now: datetime
 ) -> tuple[ProjectPlan | None, list[Finding]]:
-    """Plan what a run would read through the API.
+    """Return the plan of a run through the API, and what to say of it.
 
-    Args:
-        bookmark: What the state remembers.
-        settings: Valid settings with a first hour.
-        now: The present moment.
-
-    Returns:
-        The plan, None when the state does not allow one; and what to say of it.
+    There is no plan when the state does not allow one. The settings have a first hour.
     """
     digest = project_digest(settings.region, settings.base_url, settings.api_key)
     try:
@@ -67,13 +61,7 @@ def api_plan(
 def range_findings(
     window: Window, now: datetime, *, end: datetime | None = None
 ) -> Iterator[Finding]:
-    """Say which hours are read, and which not yet.
-
-    Args:
-        window: The hours of the next run.
-        now: The present moment.
-        end: The hour of `end_date`.
-    """
+    """Say which hours are read, and which not yet."""
     ready = ready_until(now)
     if window.hours <= 0:
         yield _nothing_to_read(window.start, ready, now, end)
@@ -132,12 +120,7 @@ def _nothing_to_read(
 
 
 def state_findings(bookmark: Bookmark | None, *, is_given: bool) -> Iterator[Finding]:
-    """Say what a state holds.
-
-    Args:
-        bookmark: What it remembers.
-        is_given: A state was given to the check.
-    """
+    """Say what a state holds."""
     if not is_given:
         yield Finding("state", Level.NOTE, _NO_STATE, _GIVE_STATE)
         return

@@ -23,11 +23,7 @@ _FULL_BYTES = 200_000_000
 
 
 def room_findings(settings: Settings) -> Iterator[Finding]:
-    """Say whether what a run writes can be written, and has room.
-
-    Args:
-        settings: Settings whose values fit.
-    """
+    """Say whether what a run writes can be written, and has room."""
     wanted: list[tuple[str, Path]] = []
     if settings.archive_path is None:
         spool = settings.spool_path or Path(tempfile.gettempdir())
@@ -57,11 +53,7 @@ def _disks(wanted: list[tuple[str, Path]], most: int) -> Iterator[Finding]:
 def disk_finding(kinds: list[str], place: Path, free: int, most: int) -> Finding:
     """Return whether a disk has room for all that may wait there at once. Pure.
 
-    Args:
-        kinds: What waits there, each at most `most` bytes.
-        place: A folder of the disk.
-        free: Its free bytes.
-        most: `max_spool_gb` in bytes.
+    Each kind has at most `most` bytes there.
     """
     needed = most * len(kinds)
     room = (

@@ -41,8 +41,6 @@ class HourSampler:
     """Asks for hours; a context manager, whose downloads are gone at its end.
 
     Args:
-        settings: Keys, address and bounds.
-        user_agent: How to introduce the tap.
         retry_seconds: How long to try while Amplitude or the network fails.
     """
 

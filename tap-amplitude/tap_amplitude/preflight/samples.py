@@ -16,17 +16,10 @@ _STEP = 103
 
 
 def sample_hours(window: Window, most: int) -> list[datetime]:
-    """Choose hours, spread over a range, over the day and over the week.
+    """Return at most `most` hours in order, spread over a range, over the day and the week.
 
     The range is cut into equal parts, and each gives the hour that is nearest to the place in the
     week whose turn it is. So growth over years counts, and a night as much as a day.
-
-    Args:
-        window: The range.
-        most: How many hours to choose at most.
-
-    Returns:
-        The hours, in order, each once; all of them when there are no more.
     """
     first = window.start
     if window.end > FIRST_HOURLY_DAY:
@@ -50,10 +43,7 @@ def _hour_of_week(moment: datetime) -> int:
 def _nearest(begin: int, end: int, wanted: int) -> int:
     """Return the number of a part's hour that is nearest to a place in the week.
 
-    Args:
-        begin: The first of its hours, counted from that of the range.
-        end: The first hour after it.
-        wanted: The place, counted in the same way, in any week.
+    All are counted in hours from the first of the range; `wanted` may be in any week.
     """
     middle = (begin + end - 1) // 2
     # That of the week around the middle of the part.
@@ -74,11 +64,7 @@ def requests_for(
 ) -> int:
     """Return how many requests a range takes, if all of its hours weigh the same.
 
-    Args:
-        window: The range.
-        bytes_per_hour: What an hour weighs, packed.
-        size: The size of the first window.
-        largest_bytes: What Amplitude sends at once.
+    `size` is that of the first window; Amplitude sends at most `largest_bytes` at once.
     """
     requests, start = 0, window.start
     while next_window := size.next_window(start, window.end):

@@ -24,10 +24,7 @@ def selected_streams(
 ) -> frozenset[str]:
     """Return the names of the streams that are read.
 
-    Args:
-        names: Every stream that there is, and whether it is selected without a choice.
-        catalog: A catalog that was given.
-        environment: The variables.
+    `names` has every stream, and whether it is selected without a choice.
     """
     if catalog is not None:
         entries = Catalog.from_dict(dict(catalog))

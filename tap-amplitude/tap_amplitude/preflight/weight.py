@@ -38,9 +38,6 @@ class Weight:
 def weigh(members: Iterable[Member]) -> Weight:
     """Read files to their ends.
 
-    Args:
-        members: The files.
-
     Raises:
         TapError: One of them cannot be read.
     """

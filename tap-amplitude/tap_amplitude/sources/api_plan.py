@@ -55,10 +55,6 @@ class ProjectPlan:
     def checked(self, bookmark: Bookmark, apps: Collection[str]) -> Bookmark:
         """Return the bookmark with the project's app, as the files of an hour tell it.
 
-        Args:
-            bookmark: Where the run is.
-            apps: Whose files of an hour came.
-
         Raises:
             FixConfiguration: They are another project's.
         """
@@ -89,16 +85,9 @@ class ProjectPlan:
 def plan_project(
     bookmark: Bookmark | None, settings: Settings, now: datetime, *, project: str
 ) -> ProjectPlan:
-    """Decide which hours to ask Amplitude's API for.
+    """Decide which hours to ask Amplitude's API for; none when there is nothing to do.
 
-    Args:
-        bookmark: What the state remembers.
-        settings: Valid settings without an archive.
-        now: The present moment.
-        project: The digest of the project.
-
-    Returns:
-        The plan; its window is empty when there is nothing to do.
+    `project` is the digest of the project.
 
     Raises:
         FixConfiguration: The state is another project's, or another range's.

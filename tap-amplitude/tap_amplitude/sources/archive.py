@@ -50,12 +50,7 @@ def hours_of_files(
 ) -> HourRange:
     """Return the hours of exported files that a run reads.
 
-    Args:
-        bookmark: What the state remembers.
-        settings: Where the files lie, and bounds.
-        now: The present moment.
-        merged_ids: See `ArchiveSource`.
-        raw: See `ArchiveSource`.
+    For `merged_ids` and `raw` see `ArchiveSource`.
 
     Raises:
         TapError: The archive cannot be read, or holds no events.
@@ -83,9 +78,7 @@ class ArchiveSource:
     """Reads exported files.
 
     Args:
-        settings: Where the files lie, and bounds.
         reach: The hours that are wanted; of a bucket, objects of other days are not listed.
-        now: The present moment.
         merged_ids: Read the lists of merged users instead of the events.
         raw: Events are handed over undecoded: check files as `Member.verify` says.
 

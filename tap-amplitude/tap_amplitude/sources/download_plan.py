@@ -60,7 +60,6 @@ class DownloadPlan:
     """What is left to export, in order.
 
     Args:
-        start: First hour.
         until: First hour that is not asked for.
     """
 
@@ -119,11 +118,7 @@ class DownloadPlan:
 
 
 class DiskBudget:
-    """What all archives together may have on disk.
-
-    Args:
-        max_bytes: So much.
-    """
+    """What all archives together may have on disk."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes

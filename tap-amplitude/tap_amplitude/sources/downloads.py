@@ -36,7 +36,6 @@ class Arrival:
     """A window whose events are at hand, or that has none.
 
     Attributes:
-        window: The hours.
         answer: What came; its file is removed when the next arrival is asked for.
         window_hours: The size of the next window, as learned so far.
     """
@@ -62,7 +61,6 @@ class Downloads:
     Args:
         fetch: Gets one window; called in threads, for several windows at once.
         size: Says how long the windows are, and learns from what comes back.
-        start: First hour.
         until: First hour that is not asked for.
         parallel: How many windows to ask for ahead of the one that is being read.
         max_bytes: What all archives together may have on disk.

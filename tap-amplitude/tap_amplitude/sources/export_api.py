@@ -35,13 +35,8 @@ def hours_of_project(
 ) -> HourRange:
     """Return the hours of a project that a run reads through the Export API.
 
-    Args:
-        bookmark: What the state remembers.
-        settings: Keys, address and bounds.
-        now: The present moment.
-        user_agent: How to introduce the tap to Amplitude.
-        just_one: Ask for a single hour, and no more: for a test of the connection.
-        raw: Events are handed over undecoded: check files as `Member.verify` says.
+    With `just_one` a single hour is asked for, as a test of the connection. With `raw` files are
+    checked as `Member.verify` says: events are handed over undecoded.
 
     Raises:
         FixConfiguration: The state is another project's, or another range's.

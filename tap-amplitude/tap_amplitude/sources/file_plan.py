@@ -63,7 +63,6 @@ class Step:
     """An hour whose files are read.
 
     Attributes:
-        hour: The hour.
         files: Its files, of every app that has some.
         since: The first hour that counts with it: those before it have no files.
         ranges: What is out when they are read, by app.
@@ -83,7 +82,6 @@ class FilePlan:
         steps: The hours that it reads, in order.
         bookmark: The state that it begins with; None when there is none and nothing to read.
         left_out: Files that it does not read, with the reason and what to do.
-        notes: What to say.
     """
 
     steps: Sequence[Step]
@@ -102,13 +100,7 @@ class FilePlan:
 
 
 def plan_files(bookmark: Bookmark | None, reach: Reach, listing: Listing) -> FilePlan:
-    """Decide which files a run reads.
-
-    Args:
-        bookmark: What the state remembers.
-        reach: The hours that it may read.
-        listing: What lies in the archive.
-    """
+    """Decide which files a run reads."""
     covered = _adopted(reach, listing)
     chosen = _Choice(reach, listing, covered)
     steps = tuple(_steps(chosen, covered))
@@ -145,13 +137,7 @@ def _adopted(reach: Reach, listing: Listing) -> Coverage:
 
 
 class _Choice:
-    """The files that are read, and why others are not.
-
-    Args:
-        reach: The hours that the run may read.
-        listing: What lies in the archive.
-        covered: What is out.
-    """
+    """The files that are read, and why others are not."""
 
     def __init__(self, reach: Reach, listing: Listing, covered: Coverage) -> None:
         self.listing = listing

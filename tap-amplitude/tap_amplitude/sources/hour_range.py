@@ -40,7 +40,6 @@ class HourRange:
 
     Attributes:
         window: The first and the last of them; None when there is nothing to read.
-        notes: What to say before.
         portions: In the order of the hours. One is asked for when the one before it is out.
         left_out: Which files are not read, and why; complete behind the last portion.
     """

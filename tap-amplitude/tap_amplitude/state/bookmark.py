@@ -23,11 +23,6 @@ def project_digest(region: str, address: str, api_key: str) -> str:
     It names no key: Amplitude's are 128 random bits, too many to try out, and of the SHA-256
     only 64 bits stay, which fit countless keys. The secret key is no part of it: to renew that
     does not make another project.
-
-    Args:
-        region: `us` or `eu`.
-        address: The base address of the API.
-        api_key: The project's API key.
     """
     text = "\n".join(("tap-amplitude project", region, address.rstrip("/"), api_key))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LETTERS]
@@ -59,9 +54,8 @@ class Bookmark:
     def first_hour(self, lookback_hours: int, start: datetime | None) -> datetime:
         """Return the hour at which the next run begins; it is not after the bookmark.
 
-        Args:
-            lookback_hours: How many hours before the bookmark to read again.
-            start: The user's first hour; neither it nor the beginning of the export is passed.
+        `lookback_hours` before it are read again; neither `start` nor the beginning of the export
+        is passed.
         """
         bounds = [bound for bound in (start, self.export_from) if bound]
         back = max([self.next_export_hour - lookback_hours * HOUR, *bounds])

@@ -94,12 +94,7 @@ class Coverage:
         return self.of(app)[-1].end if self.of(app) else None
 
     def with_range(self, app: str, new: Covered) -> Coverage:
-        """Return the coverage with one more range; what it overlaps gives way to it.
-
-        Args:
-            app: Whose range it is.
-            new: A range that is out.
-        """
+        """Return the coverage with one more range; what it overlaps gives way to it."""
         kept = [piece for old in self.of(app) for piece in _outside(old, new)]
         ranges = sorted([*kept, new], key=lambda span: span.start)
         while len(ranges) > _MOST_RANGES:
@@ -107,13 +102,7 @@ class Coverage:
         return Coverage({**self.ranges, app: tuple(ranges)})
 
     def reaching(self, app: str, start: datetime, end: datetime) -> Coverage:
-        """Return the coverage after hours of an app were read from Amplitude's API.
-
-        Args:
-            app: Whose hours they are.
-            start: The first of them.
-            end: The first hour after them.
-        """
+        """Return the coverage after hours of an app were read from Amplitude's API."""
         last = self.before(app, start)
         if last and last.end == start and last.is_uncounted:
             start = last.start
@@ -132,9 +121,6 @@ class Coverage:
         """Return the coverage with its newest hour just before a given one.
 
         A user who moves the state's hour by hand means all that it knows of.
-
-        Args:
-            hour: The state's first hour that is not exported.
         """
         ends = [span[-1].end for span in self.ranges.values()]
         if not ends or max(ends) == hour:
@@ -161,9 +147,6 @@ class Coverage:
     @classmethod
     def from_text(cls, text: str) -> Coverage:
         """Read what `to_text` wrote.
-
-        Args:
-            text: A part of the state.
 
         Raises:
             ValueError: It cannot be read; the text names the part.

@@ -18,8 +18,7 @@ CORRECT_IT = (
 def checked_state(state: Any) -> dict[str, Any]:
     """Return the state, of the hourly streams with the tap's own keys only.
 
-    Args:
-        state: A Singer state; an empty one starts at `start_date`.
+    An empty state starts at `start_date`.
 
     Raises:
         FixConfiguration: It is no state of this tap. Starting over by itself would export

@@ -23,7 +23,6 @@ class Note:
     """A sentence or two for the log.
 
     Attributes:
-        text: What to say.
         is_warning: Whether something is left out, or may be.
     """
 
@@ -73,10 +72,7 @@ def end_is_ahead(end: datetime | None, ready: datetime) -> Note | None:
 def nothing_to_do(next_hour: datetime, end: datetime | None, ready: datetime) -> Note:
     """Return why no hour is read.
 
-    Args:
-        next_hour: The first hour that is not out.
-        end: The hour of `end_date`.
-        ready: First hour that Amplitude may not have finished loading.
+    `ready` is the first hour that Amplitude may not have finished loading.
     """
     if end and next_hour >= end and end <= ready:
         return Note(f"All hours before `end_date`, {hour_text(end)}, are in the state.")

@@ -22,10 +22,7 @@ class BadLines:
     """What becomes of bad lines, as `on_bad_line` says.
 
     Args:
-        stream: The name of the stream.
         thing: What a record is, for messages.
-        settings: The user's decisions.
-        started: When the run began.
     """
 
     def __init__(self, stream: str, thing: str, settings: Settings, started: datetime) -> None:
@@ -37,11 +34,6 @@ class BadLines:
 
     def take(self, member: Member, bad: Found, *, records: int) -> None:
         """Keep a bad line aside; stop when it must not be, or when there are too many.
-
-        Args:
-            member: The file that it stands in.
-            bad: The line.
-            records: How many records the run has read so far.
 
         Raises:
             TapError: It cannot be kept, or the run must not go on.

@@ -47,12 +47,7 @@ class HourlyStream(WholeHoursStream):
         self.bad_lines: BadLines | None = None
 
     def open_range(self, now: datetime, *, raw: bool) -> HourRange:
-        """Return what this run reads.
-
-        Args:
-            now: The present moment.
-            raw: Files are handed over undecoded.
-        """
+        """Return what this run reads; with `raw` files are handed over undecoded."""
         raise NotImplementedError
 
     def rows(self, member: Member) -> Iterator[Record | Found]:
@@ -60,13 +55,7 @@ class HourlyStream(WholeHoursStream):
         raise NotImplementedError
 
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
-        """Read hour after hour; the state moves when the last record of an hour is out.
-
-        Args:
-            context: Not used, the stream has no partitions.
-
-        Yields:
-            One record for each row of a file.
+        """Yield a record for each row; the state moves when the last record of an hour is out.
 
         Raises:
             TapError: An hour cannot be read, or a line of it cannot be read.
@@ -86,11 +75,7 @@ class HourlyStream(WholeHoursStream):
         self.bad_lines.take(member, bad, records=records)
 
     def hours(self, *, raw: bool = False) -> Iterator[Sequence[Member]]:
-        """Yield the files of each hour that has some; the state moves when they are out.
-
-        Args:
-            raw: Files are handed over undecoded.
-        """
+        """Yield the files of each hour that has some; the state moves when they are out."""
         now = datetime.now(timezone.utc)
         bad_lines = self.bad_lines = BadLines(self.name, self.thing, self.settings, now)
         hours = self.open_range(now, raw=raw)
@@ -117,9 +102,7 @@ class HourlyStream(WholeHoursStream):
     def write_bookmark(self, bookmark: Bookmark, read_until: datetime) -> None:
         """Write a STATE: everything that the bookmark covers is out.
 
-        Args:
-            bookmark: Where the next run goes on.
-            read_until: All hours of this run before this one are out.
+        All hours of this run before `read_until` are out.
         """
         self.next_hour, self._read_until = bookmark.next_export_hour, read_until
         self.stream_state.clear()

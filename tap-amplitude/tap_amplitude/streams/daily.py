@@ -43,14 +43,7 @@ class DailyStream(ProjectStream, DaysStream):
     _saved_day: date | None = None
 
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        """Read day after day; a STATE goes out for all days of one answer.
-
-        Args:
-            context: Not used, the stream has no partitions.
-
-        Yields:
-            One record for each complete day.
-        """
+        """Yield a record for each complete day; a STATE goes out for all days of one response."""
         for days in spans(self._first_day(context), self._last_day()):
             columns = {
                 field: self.project.api.daily(

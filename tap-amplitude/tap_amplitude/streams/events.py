@@ -98,14 +98,7 @@ class EventsStream(HourlyStream):
         return events
 
     def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:  # noqa: ARG002
-        """Return the storage of BATCH files, if files can go out as they are.
-
-        Args:
-            config: Not used, `Settings.batch` has it.
-
-        Returns:
-            None for RECORD messages.
-        """
+        """Return the storage of BATCH files; None where RECORD messages go out."""
         batch = self.settings.batch
         if batch and (obstacle := self._obstacle(batch)):
             self.logger.info("`batch_config`: events go out as records, because %s.", obstacle)
@@ -117,14 +110,7 @@ class EventsStream(HourlyStream):
         batch_config: BatchConfig,
         context: Context | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[BaseBatchFileEncoding, list[str]]]:
-        """Hand over the files of hour after hour; the state moves when an hour is named.
-
-        Args:
-            batch_config: Where the files go.
-            context: Not used, the stream has no partitions.
-
-        Yields:
-            The encoding and the addresses of the files of an hour.
+        """Yield encoding and addresses of an hour's files; the state moves when an hour is named.
 
         Raises:
             TapError: An hour cannot be read, or a file of it cannot be handed over.

@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """A project of Amplitude; nothing is read before it is needed.
-
-    Args:
-        tap: The tap, for its settings.
-    """
+    """A project of Amplitude; nothing is read before it is needed."""
 
     def __init__(self, tap: SdkTap) -> None:
         self._tap = tap
@@ -101,14 +97,7 @@ class ListStream(ProjectStream):
     inside: ClassVar[str] = "data"
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
-        """Read the list.
-
-        Args:
-            context: Not used, the stream has no partitions.
-
-        Returns:
-            One record for each entry, as Amplitude sends it.
-        """
+        """Return a record for each entry, as Amplitude sends it."""
         return self.rows()
 
     def rows(self, **parameters: str) -> list[dict[str, Any]]:
@@ -160,14 +149,7 @@ class TaxonomyEventsStream(ProjectStream):
     replication_method = REPLICATION_FULL_TABLE
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
-        """Read the list.
-
-        Args:
-            context: Not used, the stream has no partitions.
-
-        Returns:
-            One record for each event type.
-        """
+        """Return a record for each event type."""
         return self.project.planned_events
 
     def probe(self) -> str:
@@ -193,12 +175,7 @@ class TaxonomyEventPropertiesStream(ListStream):
     def get_records(self, context: Context | None) -> Iterator[Record]:  # noqa: ARG002
         """Read the lists, one request for each event type: no request gives them all.
 
-        Args:
-            context: Not used, the stream has no partitions.
-
-        Yields:
-            One record for each property. `event_type` is empty where all events share it: a key
-            must not be null.
+        `event_type` is empty where all events share a property: a key must not be null.
         """
         for row in self.rows():
             yield {**row, "event_type": row.get("event_type") or ""}

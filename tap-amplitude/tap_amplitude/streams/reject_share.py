@@ -26,8 +26,6 @@ class RejectShare:
     """How many lines of a stream were rejected in a run.
 
     Attributes:
-        stream: The name of the stream.
-        rejected: How many lines.
         records: How many records came of the others. As in the target, each object of a line that
             holds several counts as a line.
         place: Where the rejected lines are.
@@ -51,11 +49,7 @@ class RejectShare:
 
 
 class RejectLimit:
-    """Ends a run that rejects too much.
-
-    Args:
-        settings: The user's decisions.
-    """
+    """Ends a run that rejects too much."""
 
     def __init__(self, settings: Settings) -> None:
         self._max_ratio = settings.max_reject_ratio
@@ -63,9 +57,6 @@ class RejectLimit:
 
     def stop_at_too_many_rejects(self, share: RejectShare) -> None:
         """Stop the run when the share of rejects is above the limit: it must not fill a disk.
-
-        Args:
-            share: What was read and rejected so far.
 
         Raises:
             TooManyRejects: It is.
@@ -83,9 +74,6 @@ class RejectLimit:
 
     def stop_at_the_end(self, shares: Sequence[RejectShare]) -> None:
         """Do it when the run has come to its end, however short it was; its state is written.
-
-        Args:
-            shares: What each stream read and rejected.
 
         Raises:
             TooManyRejects: A stream is above the limit.

@@ -24,11 +24,7 @@ _TYPES = {
 
 
 class SchemaDrift:
-    """Notices fields that the schema lacks, and learned ones that come with another type.
-
-    Args:
-        known: The names that the schema has.
-    """
+    """Notices fields that the schema lacks, and learned ones that come with another type."""
 
     def __init__(self, known: Iterable[str]) -> None:
         self._known = frozenset(known)

@@ -64,10 +64,8 @@ class Bookkeeper:
     ) -> None:
         """Note events of records that came.
 
-        Args:
-            stream: the stream of the records.
-            counts: how many there are of each origin, day and name.
-            samples: a few of each origin; see `samples_of`.
+        `counts` tells how many there are of each origin, day and name; for `samples` see
+        `samples_of`.
         """
         for origin, kinds in groupby(counts, itemgetter(0)):
             events = self._line(unit_of(stream, origin)).events
@@ -78,28 +76,13 @@ class Bookkeeper:
             line.sample = joined(line.sample, sample)
 
     def skip(self, unit: Unit, rule: str, check: int) -> None:
-        """Note a record that is left out.
-
-        Args:
-            unit: what its line is about.
-            rule: why.
-            check: see `samples.check_of`.
-        """
+        """Note a record that is left out; for `check` see `samples.check_of`."""
         line = self._line(unit)
         line.skipped[rule] += 1
         line.others = with_one_more(line.others, check)
 
     def reject(self, unit: Unit, code: str, check: int) -> BookPlace | None:
-        """Note a record that never was an event.
-
-        Args:
-            unit: what its line is about.
-            code: why.
-            check: see `samples.check_of`.
-
-        Returns:
-            Where it is counted, for the rejects file.
-        """
+        """Note a record that never was an event; return its place for the rejects file."""
         line = self._line(unit)
         line.rejected[code] += 1
         line.others = with_one_more(line.others, check)
@@ -185,9 +168,7 @@ class Bookkeeper:
     def _go_on(self, closed: dict[Unit, Line], stretch: str) -> None:
         """Add to units that go on what earlier states completed of them, and keep the sum.
 
-        Args:
-            closed: the lines before a state.
-            stretch: that of records without an hour. Some taps repeat their state.
+        `stretch` is that of records without an hour: some taps repeat their state.
         """
         for unit, line in closed.items():
             if unit in self._closed:

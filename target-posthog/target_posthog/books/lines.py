@@ -16,7 +16,6 @@ class Unit(NamedTuple):
     """What one line is about.
 
     Attributes:
-        stream: the stream that brought the records.
         app: Amplitude's number of the project; empty when the records name none.
         hour: the export hour, `2024-01-31T05`; empty when the records have none.
         stretch: empty for the hours of `tap-amplitude`, whose states stand between whole hours.

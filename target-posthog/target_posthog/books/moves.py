@@ -81,8 +81,6 @@ class MoveWriting:
     """Writes within one transaction.
 
     Args:
-        connection: of the transaction.
-        project: see `Book`.
         written_at: the time, RFC 3339.
     """
 

@@ -49,12 +49,9 @@ class ReadHours:
         return cls(begin[: len(next_hour)] if isinstance(begin, str) else "", next_hour, ranges)
 
     def since(self, before: ReadHours | None) -> Iterator[tuple[str, str]]:
-        """Yield what was read behind an earlier state: apps, and their hours in order.
+        """Yield what was read behind an earlier state, if any: apps, and their hours in order.
 
         An hour of which no range tells is of an app that is not known.
-
-        Args:
-            before: the earlier state; None when the range begins with this one.
         """
         first = (before.next_hour if before else self.begin) or self.next_hour
         for app, ranges in self.ranges.items():

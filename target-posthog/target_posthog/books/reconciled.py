@@ -90,11 +90,7 @@ class Found:
 
 
 class Reconciled:
-    """What PostHog holds of one project's events.
-
-    Args:
-        ledger: the database, and the project.
-    """
+    """What PostHog holds of one project's events."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -68,10 +68,7 @@ def joined(one: Sample, other: Sample) -> Sample:
 def relation_between(before: Samples, now: Samples, *, is_less: bool) -> Relation:
     """Return what records are to those that the book has of the same hour.
 
-    Args:
-        before: a few of those in the book.
-        now: a few of the records.
-        is_less: there are fewer records now, events or not.
+    `is_less`: there are fewer records now, events or not.
     """
     if now.events or not now.others:
         return relation_of(before.events, now.events, is_less=is_less)
@@ -84,13 +81,7 @@ def relation_between(before: Samples, now: Samples, *, is_less: bool) -> Relatio
 
 
 def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
-    """Return the same of samples of one kind.
-
-    Args:
-        before: the sample of those in the book.
-        now: that of the records.
-        is_less: there are fewer records now, events or not.
-    """
+    """Return the same of samples of one kind."""
     if not before:
         return "again"
     if not now:

@@ -22,7 +22,6 @@ class KindSum:
     """How many events there are of one day, or of one name.
 
     Attributes:
-        name: the day, or the name.
         exported, accepted, superseded: records that became events, and what became of those.
     """
 

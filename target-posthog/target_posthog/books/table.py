@@ -37,14 +37,8 @@ if TYPE_CHECKING:
 class Book:
     """The book of one PostHog project.
 
-    Args:
-        ledger: the database, and the project.
-        run: what names this run.
-        utc_now: the clock.
-
     Attributes:
         project: what names the PostHog project, a digest of its token.
-        run: see above.
     """
 
     def __init__(self, ledger: Ledger, run: str, utc_now: Callable[[], datetime]) -> None:

@@ -89,11 +89,9 @@ class WrittenLine:
     """A line as it stands in the book.
 
     Attributes:
-        unit: what it is about.
         exported, accepted, superseded, skipped, rejected: records, by what became of them.
         skipped_by_rule, rejected_by_code: the same in parts.
         links, groups: events that were added.
-        run: the run that wrote it.
         attempt: how many runs have written it.
         written_at: when, RFC 3339.
     """

@@ -81,10 +81,8 @@ def gaps_of(lines: Iterable[HasUnit]) -> list[Gap]:
 def gaps_between(hours: Collection[str], start: str = "", end: str = "") -> list[Gap]:
     """Return the stretches of hours that are not among some.
 
-    Args:
-        hours: those that are there.
-        start: the first that has to be; empty for the first that is.
-        end: the hour behind the last that has to be there; empty for the last that is.
+    `end` is the hour behind the last that has to be there. An empty `start` is the first hour that
+    is there, an empty `end` the last.
     """
     known = sorted(hours)
     if not (known or (start and end)):

@@ -118,12 +118,9 @@ def whole_migration(
 ) -> WholeMigration:
     """Judge the lines of a book.
 
-    Args:
-        lines: of one PostHog project.
-        start: the first hour that has to be there, `2024-01-31T05`; empty for that of the book.
-        end: the hour behind the last one; empty for that of the book. With either, records
-            without an hour are left out.
-        app: look at this app alone, and at hours without any; None for all.
+    `start` is the first hour that has to be there, `2024-01-31T05`, and `end` the hour behind the
+    last; empty, they are those of the book. With either, records without an hour are left out. With
+    an `app`, only it and hours without any are looked at.
     """
     wanted = [line for line in lines if _is_wanted(line.unit, start, end, app)]
     hours = _hours_by_app(wanted)

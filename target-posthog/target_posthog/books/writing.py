@@ -32,7 +32,6 @@ class Before(NamedTuple):
     """A line of the book beside which a run has more, or a part, of the same unit.
 
     Attributes:
-        line: the line.
         is_of_this_run: this run has written it, and went back to the unit.
     """
 
@@ -58,9 +57,6 @@ class Writing:
     """Writes within one transaction. One class, as all of it is of that transaction.
 
     Args:
-        connection: of the transaction.
-        project: see `Book`.
-        run: see `Book`.
         written_at: the time, RFC 3339.
     """
 
@@ -77,9 +73,7 @@ class Writing:
     ) -> None:
         """Write lines.
 
-        Args:
-            by_id: the lines.
-            before: by unit the line of before, None where it gives way; completed here.
+        `before` has by unit the line of before, None where it gives way; it is completed here.
         """
         known = self._known(list(by_id))
         samples = samples_in(self._connection, self._project, list(by_id))
@@ -135,9 +129,7 @@ class Writing:
     def _note_parts(self, by_id: dict[str, tuple[Unit, Line]], replaced: Sequence[str]) -> None:
         """Write which parts of this run lines count the rejects of.
 
-        Args:
-            by_id: the lines of this run that were written.
-            replaced: those in place of the ones of before, which count no rejects of other runs.
+        The lines in `replaced` are in place of earlier ones, and count no rejects of other runs.
         """
         for start in range(0, len(replaced), CHUNK):
             these = is_of_units(PARTS, self._project, replaced[start : start + CHUNK])

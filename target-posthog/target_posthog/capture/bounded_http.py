@@ -71,11 +71,7 @@ class HttpResponse:
 
 
 class Http:
-    """Sends requests; safe in several threads.
-
-    Args:
-        headers: of every request.
-    """
+    """Sends requests; safe in several threads."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -88,11 +84,7 @@ class Http:
     ) -> HttpResponse:
         """Send a request and return the answer to it.
 
-        Args:
-            url: where to.
-            data: the body.
-            headers: of this request.
-            max_bytes: of the answer, packed and unpacked.
+        `max_bytes` bounds the response, packed and unpacked.
 
         Raises:
             ValueError: the URL is not one.

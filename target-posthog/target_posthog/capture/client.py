@@ -58,12 +58,10 @@ class CaptureApi:
 
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
-        wire: the protocol.
         api_key: the project token; it is never shown.
         max_retry_seconds: how long one batch is tried.
         user_agent: `name/version` of this program.
         rate_limit: decides when the next try may begin.
-        sleep: waits; tests give their own.
     """
 
     def __init__(

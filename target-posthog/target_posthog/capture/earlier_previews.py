@@ -30,9 +30,6 @@ def set_aside(folder: Path) -> list[Path]:
     """Move earlier previews; return the folders that they have now.
 
     What cannot be moved stays where it is, as does what a run that goes on is writing.
-
-    Args:
-        folder: That of the previews; it need not be there.
     """
     runs: dict[str, str] = {}
     found: dict[str, list[tuple[Path, str]]] = {}

@@ -44,9 +44,7 @@ def ingestion_host(host: str) -> str:
 def app_host(given: str | None, host: str) -> str:
     """Return the base URL of the browser's app, which also takes queries.
 
-    Args:
-        given: the setting `app_host`, if it is set.
-        host: the setting `host`, whose twin it is otherwise; one's own installation has one host.
+    Without the setting it is the twin of `host`; one's own installation has one host.
 
     Raises:
         FixConfiguration: it is no http(s) address.
@@ -59,11 +57,8 @@ def app_host(given: str | None, host: str) -> str:
 def _base_url(text: str, twins: Mapping[str, str], setting: str, example: str) -> str:
     """Return an address without what has no meaning in it.
 
-    Args:
-        text: as the user gave it.
-        twins: hosts that stand for another; what follows one of them is a page.
-        setting: which the text is of.
-        example: how it may look.
+    `twins` are hosts that stand for another; what follows one of them is a page. `example` shows
+    how the setting may look.
     """
     text = text.strip()
     try:

@@ -39,10 +39,8 @@ class KeyCheck:
 
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
-        api_key: the project token.
         user_agent: `name/version` of this program.
         max_retry_seconds: how long to try while the network fails.
-        sleep: waits; tests give their own.
     """
 
     def __init__(
@@ -157,12 +155,7 @@ class KeyCheck:
 
 
 class AfterKeyCheck:
-    """A rate limit for requests that begin once the token is known.
-
-    Args:
-        check: asks for the token.
-        rate_limit: decides when they may begin.
-    """
+    """A rate limit for requests that begin once the token is known."""
 
     def __init__(self, check: KeyCheck, rate_limit: RateLimit) -> None:
         self._check = check

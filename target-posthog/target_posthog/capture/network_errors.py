@@ -44,12 +44,7 @@ _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 def network_words(error: BaseException, host: str) -> str:
-    """Return what happened to a request that has no answer.
-
-    Args:
-        error: what `requests` or `urllib3` raised.
-        host: the base URL that was asked, as it may be shown.
-    """
+    """Return what happened to a request that has no answer."""
     causes = list(_causes(error))
     if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         return f"{host}: {_proxy_words(host, causes)}"

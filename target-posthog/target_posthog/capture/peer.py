@@ -30,7 +30,6 @@ class Peer:
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
         api_key: the project token; it is never shown.
-        headers: of every request.
         also: what else may help when the host is not PostHog's.
 
     Attributes:

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 class PreviewFile:
     """A `Transport` that writes one body a line to `<folder>/preview-<start>-<process>.jsonl`.
 
-    Args:
-        folder: where the file goes.
-        started: the start of the run, UTC.
-
     Attributes:
-        path: the file.
         earlier: the folders that earlier previews were moved to; see `earlier_previews`.
     """
 

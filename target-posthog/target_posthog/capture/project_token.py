@@ -26,9 +26,6 @@ _REMEDY = "Set `api_key` to the project token, `phc_…` (PostHog: Settings, Pro
 def token_in(text: str) -> str:
     """Return the token.
 
-    Args:
-        text: what the user has set.
-
     Raises:
         FixConfiguration: it is not a project token; the text itself is not shown.
     """

@@ -50,8 +50,7 @@ class Wire(Protocol):
     def fitted(self, event: Json) -> Json | Rejected:
         """Return an event as this protocol wants it, or why it would not take it.
 
-        Args:
-            event: one that fits in general (see `posthog.events.prepare`); it stays as it is.
+        The event fits in general (see `posthog.events.prepare`); it stays as it is.
         """
 
     def head(self, *, historical: bool, created_at: str) -> bytes:
@@ -70,11 +69,7 @@ class Wire(Protocol):
 
 
 class BatchWire:
-    """`POST /batch/`: the key stands in the body, and one bad event refuses all.
-
-    Args:
-        api_key: the project token.
-    """
+    """`POST /batch/`: the key stands in the body, and one bad event refuses all."""
 
     path = "/batch/"
     # rust/capture router.rs takes 20 MiB on the wire; some is left for what does not compress.
@@ -114,7 +109,6 @@ class V1Wire:
     """`POST /i/v1/analytics/events`: the key stands in a header, and each event has its answer.
 
     Args:
-        api_key: the project token.
         user_agent: `name/version` of this program. PostHog writes them to `$lib` and
             `$lib_version` of every event.
     """
@@ -195,13 +189,7 @@ class V1Wire:
 
 
 def wire_of(protocol: str, api_key: str, user_agent: str) -> Wire:
-    """Return the protocol of a name.
-
-    Args:
-        protocol: `batch` or `v1`.
-        api_key: the project token.
-        user_agent: `name/version` of this program.
-    """
+    """Return the protocol of a name, `batch` or `v1`."""
     return V1Wire(api_key, user_agent) if protocol == "v1" else BatchWire(api_key)
 
 

@@ -69,12 +69,7 @@ class RateLimiter:
             return 0.0
 
     def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
-        """Return when so many events may go.
-
-        Args:
-            events: how many there are in the request.
-            stopped: whether there is no more use in waiting.
-        """
+        """Return when so many events may go, or when `stopped` tells that waiting is no use."""
         if self._rate is None:
             return
         with self._turn:

@@ -47,12 +47,7 @@ ACTIONS = {
 
 
 class Responses:
-    """Reads responses to batches.
-
-    Args:
-        peer: who sent them.
-        wire: the protocol.
-    """
+    """Reads responses to batches."""
 
     def __init__(self, peer: Peer, wire: Wire) -> None:
         self._peer = peer

@@ -40,7 +40,6 @@ class RetryPolicy:
 
     Args:
         seconds: how long at most.
-        sleep: waits; tests give their own.
     """
 
     def __init__(self, seconds: float, sleep: Callable[[float], None] | None = None) -> None:
@@ -53,9 +52,7 @@ class RetryPolicy:
     ) -> _Result:
         """Return what an attempt returns, after as many as it takes.
 
-        Args:
-            attempt: what to try.
-            on_first_wait: hears why the first try failed, when there will be another.
+        `on_first_wait` hears why the first try failed, when there will be another.
 
         Raises:
             Retryable: of the last try, when the time is up, or would be before the peer wants to

@@ -25,11 +25,7 @@ _WEIGHT = 0.2
 
 
 class SilenceWatch:
-    """Tells when requests have no answer for long; a thread of its own looks.
-
-    Args:
-        host: who should answer, as it may be shown.
-    """
+    """Tells when requests have no answer for long; a thread of its own looks."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -97,10 +93,7 @@ class Stalls:
     def watch(self, now: float, accepted: int, *, is_waiting: bool) -> None:
         """Look at a run that goes on while it waits.
 
-        Args:
-            now: seconds, of any clock that only goes forward.
-            accepted: how many events PostHog took so far.
-            is_waiting: whether there are some that it should take.
+        `now` is in seconds, of any clock that only goes forward.
         """
         if accepted != self._accepted or not is_waiting:
             if self._since is not None:

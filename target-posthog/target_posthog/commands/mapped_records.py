@@ -28,11 +28,7 @@ class TakesMessages(Protocol):
 
 
 class MappedRecords:
-    """Passes records to a target as a tap does: the schema of their stream first.
-
-    Args:
-        target: what takes them.
-    """
+    """Passes records to a target as a tap does: the schema of their stream first."""
 
     def __init__(self, target: TakesMessages) -> None:
         self._target = target
@@ -51,13 +47,8 @@ class MappedRecords:
     ) -> None:
         """Send a record.
 
-        Args:
-            stream: the stream that it came in.
-            record: the record, as it came.
-            schema: what is known of its stream.
-            key_properties: its key.
-            mapped_to: the stream that it was rejected as. Other maps of the same stream made
-                events of it then.
+        `mapped_to` is the stream that the record was rejected as: other maps of its stream made
+        events of it then.
 
         Raises:
             WrongStreamMap: a map does not fit it.
@@ -88,9 +79,7 @@ class MappedRecords:
 def _properties_of(record: Mapping[str, Any], *, is_row: bool) -> Json:
     """Return a schema's properties for a record: flattening asks which are objects.
 
-    Args:
-        record: the record.
-        is_row: it is an Amplitude row, whose objects no schema knows the inside of.
+    No schema knows the inside of an Amplitude row's objects.
     """
     if is_row:
         return {name: {} for name in record}

@@ -39,9 +39,6 @@ config_option = click.option(
 def settings_of(config: Any) -> Settings:
     """Return the settings that a run would have.
 
-    Args:
-        config: the value of `config_option`.
-
     Raises:
         FixConfiguration: they do not fit, each problem in a sentence.
     """
@@ -51,11 +48,7 @@ def settings_of(config: Any) -> Settings:
 
 
 def given_of(config: Any) -> Given:
-    """Return the settings as they were given, and all that is wrong with them.
-
-    Args:
-        config: the value of `config_option`.
-    """
+    """Return the settings as they were given, and all that is wrong with them."""
     schema = SingerPlugin.config_jsonschema
     prefix = SingerPlugin._env_var_prefix  # noqa: SLF001 - the SDK has no other name for it
     SingerPlugin.append_builtin_config(schema)

@@ -20,11 +20,6 @@ def write_private(path: Path, text: str, option: str) -> None:
 
     A link gives way to the file, and a device or a pipe gets its text.
 
-    Args:
-        path: where it goes.
-        text: what it holds.
-        option: the command's option that names it.
-
     Raises:
         CannotWrite: the disk does not take it.
     """

@@ -99,12 +99,7 @@ class _NotKept(Rejects):
 
 
 class _PreviewSink(PosthogSink):
-    """Shows records to the preview on their way.
-
-    Args:
-        target: the target.
-        stream_name, schema, key_properties: see `PosthogSink`.
-    """
+    """Shows records to the preview on their way."""
 
     def __init__(
         self,
@@ -129,13 +124,7 @@ class _PreviewSink(PosthogSink):
 
 
 class PreviewTarget(TargetPosthog):
-    """The target of a preview.
-
-    Args:
-        wanted: what is to be shown.
-        scratch: a folder of its own.
-        arguments: of the target.
-    """
+    """The target of a preview."""
 
     default_sink_class = _PreviewSink
     #: They are the run's.
@@ -176,10 +165,7 @@ class PreviewTarget(TargetPosthog):
         self.warn_of_unused_entries()
 
     def run(self, messages: Iterable[bytes] | None) -> bool:
-        """Take messages until enough is found; return True if more may come.
-
-        Args:
-            messages: of a tap; None for those on standard input.
+        """Take messages of a tap, or standard input, until enough is found; True if more may come.
 
         Raises:
             TargetPosthogError: the input is not what it should be.

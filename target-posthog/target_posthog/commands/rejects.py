@@ -30,9 +30,6 @@ _SOME = 3
 class RejectsFound:
     """Reads rejects files.
 
-    Args:
-        owner: whose; see `rejects.names`.
-
     Attributes:
         ours: what the files of this project hold, or of previews.
         others: what the other files hold.

@@ -48,13 +48,7 @@ class _Stopped(TargetPosthogError):
 
 
 class Replay:
-    """Sends what rejects files hold.
-
-    Args:
-        target: converts and delivers.
-        stream: see `ReplayTarget.send`.
-        codes: see `FileReplay`.
-    """
+    """Sends what rejects files hold."""
 
     def __init__(
         self, target: ReplayTarget, stream: str | None = None, codes: Collection[str] = ()
@@ -69,8 +63,7 @@ class Replay:
     def run(self, places: Sequence[str]) -> int:
         """Send what is in rejects files and folders; return the exit code.
 
-        Args:
-            places: files, or folders of `*.jsonl`, of this machine or at addresses for fsspec.
+        Places are files, or folders of `*.jsonl`, of this machine or at addresses for fsspec.
 
         Raises:
             TargetPosthogError: not everything was delivered; the files not yet done stay.

@@ -39,8 +39,6 @@ class FileReplay:
     """Sends what one file holds.
 
     Args:
-        target: converts and delivers.
-        path: the file.
         stream: see `ReplayTarget.send`.
         codes: only lines of these codes are sent; of all when there are none.
 

@@ -58,12 +58,7 @@ class Remaining(Rejects):
 
 
 class _ReplaySink(PosthogSink):
-    """Sends what several runs rejected once.
-
-    Args:
-        target: the target, which knows what was sent.
-        stream_name, schema, key_properties: see `PosthogSink`.
-    """
+    """Sends what several runs rejected once."""
 
     def __init__(
         self,
@@ -148,9 +143,7 @@ class ReplayTarget(TargetPosthog):
     def send(self, line: RecordLine, stream: str | None) -> bool:
         """Send a record; return False when its stream would have to be guessed.
 
-        Args:
-            line: the record's.
-            stream: of records that are no Amplitude rows, where their line does not say.
+        `stream` is that of records that are no Amplitude rows, where their line does not say.
         """
         name, schema = self._stream_of(line, stream)
         if name is None:

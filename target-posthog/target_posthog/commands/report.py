@@ -71,10 +71,6 @@ def command(config: Any, output: Path, *, with_examples: bool) -> int:
 def figures_of(settings: Settings, *, with_examples: bool) -> Figures:
     """Return the numbers of a migration.
 
-    Args:
-        settings: the target's.
-        with_examples: rejected records are a part of it.
-
     Raises:
         FixConfiguration: there are none, or a place of the settings cannot be read.
         RunAgain: the database failed.

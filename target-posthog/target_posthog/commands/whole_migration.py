@@ -67,13 +67,6 @@ def whole_migration_in(
 ) -> WholeMigration:
     """Judge the book in a ledger; see `books.whole_migration`.
 
-    Args:
-        ledger_url: the target's `ledger_url`.
-        api_key: the token of the PostHog project.
-        start: the first hour that has to be there, `2024-01-31T05`.
-        end: the hour behind the last one.
-        app: look at this app alone.
-
     Raises:
         FixConfiguration: the ledger's URL is not one.
         RunAgain: the database failed.

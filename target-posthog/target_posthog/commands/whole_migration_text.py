@@ -18,12 +18,7 @@ _SHOWN = 20
 
 
 def as_text(found: WholeMigration, commands: Sequence[str]) -> str:
-    """Return the whole result.
-
-    Args:
-        found: what the book says.
-        commands: those that read what is missing.
-    """
+    """Return the whole result, with the commands that read what is missing."""
     lines = [line for part in found.parts for line in _part(part)]
     lines += [f"Read by no run: {_hours(gap)}." for gap in found.ends[:_SHOWN]]
     lines += _rest(len(found.ends))

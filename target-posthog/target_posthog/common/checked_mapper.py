@@ -42,10 +42,6 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
 class CheckedMapper(PluginMapper):
     """Makes the stream maps of a plugin.
 
-    Args:
-        config: the plugin's settings.
-        logger: its logger.
-
     Attributes:
         met: the entries of `stream_maps` that a stream came for.
 

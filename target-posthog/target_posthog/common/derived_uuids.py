@@ -40,9 +40,8 @@ def identity_fields(row: Mapping[str, Any]) -> tuple[str, ...]:
 def row_uuid(row: Mapping[str, Any]) -> str:
     """Return the uuid of an Amplitude row that has none, the same in every export of it.
 
-    Args:
-        row: The row; its times as RFC 3339 when `identity_fields` finds nothing. Singer's own
-            columns differ from run to run, so they do not count.
+    Where `identity_fields` finds nothing, its times must be RFC 3339. Singer's own columns differ
+    from run to run, so they do not count.
     """
     if fields := identity_fields(row):
         return derived_uuid("event", *map(row.get, fields))

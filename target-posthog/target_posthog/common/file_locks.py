@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def try_lock(descriptor: int, *, alone: bool) -> bool:
     """Lock an open file or folder; return False when another process is in the way.
 
-    Args:
-        descriptor: Of the file or the folder.
-        alone: Nobody else may hold it; otherwise others may hold it, too, but not alone.
+    With `alone` nobody else may hold it; otherwise others may hold it, too, but not alone.
 
     Raises:
         OSError: There are no such locks here.
@@ -35,10 +33,6 @@ def try_lock(descriptor: int, *, alone: bool) -> bool:
 
 def lock_folder(path: Path, *, alone: bool = False) -> int | None:
     """Return a descriptor that locks a folder; None when another process is in the way.
-
-    Args:
-        path: The folder.
-        alone: See `try_lock`.
 
     Raises:
         OSError: The folder is gone, or there are no such locks here.

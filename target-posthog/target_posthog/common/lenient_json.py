@@ -45,11 +45,7 @@ class TooDeep(ValueError):
 
 
 def loads(text: bytes | str, *, deepest: int = MAX_DEPTH) -> Any:
-    """Return the value of a JSON text.
-
-    Args:
-        text: The text.
-        deepest: How many levels it may have.
+    """Return the value of a JSON text of at most `deepest` levels.
 
     Raises:
         TooDeep: It has more levels.

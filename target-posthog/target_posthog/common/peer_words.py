@@ -24,11 +24,7 @@ HIDDEN = "***"
 
 
 class PeerWords:
-    """Shows what a peer said.
-
-    Args:
-        secrets: what must never be shown; empty ones do not count.
-    """
+    """Shows what a peer said, without some secrets; empty ones do not count."""
 
     def __init__(self, *secrets: str) -> None:
         self._secrets = [secret for secret in secrets if secret]

@@ -14,11 +14,7 @@ def retry_after(value: str | None, now: float) -> float:
     """Return the seconds to wait at least, 0 when the header says nothing that can be read.
 
     Seconds and dates (RFC 9110 §10.2.3) as `urllib3.util.Retry.parse_retry_after` reads them, and
-    seconds with a fraction, which some servers send.
-
-    Args:
-        value: The header, None when there is none.
-        now: Seconds since 1970.
+    seconds with a fraction, which some servers send. `now` is in seconds since 1970.
     """
     seconds = _SECONDS.fullmatch(value or "")
     if seconds is not None:

@@ -14,16 +14,11 @@ _ALIKE = 0.75
 def unknown_settings(
     config: Mapping[str, Any], schema: Mapping[str, Any], inside: str = ""
 ) -> Iterator[str]:
-    """Say which settings, and which parts of them, do not exist.
+    """Yield a sentence for each setting, or part of one, that does not exist.
 
-    Args:
-        config: what the user set.
-        schema: the JSON schema of all settings; an object that names no parts may have any. The
-            SDK writes `additionalProperties: true` everywhere, so only a schema there counts.
-        inside: the setting that the configuration is a part of, with a dot behind it.
-
-    Yields:
-        One sentence for each.
+    An object whose schema names no parts may have any. The SDK writes `additionalProperties: true`
+    everywhere, so only a schema there counts. `inside` is the setting that `config` is a part of,
+    with a dot behind it.
     """
     parts: Mapping[str, Any] = schema.get("properties") or {}
     for name, value in config.items():

@@ -19,15 +19,9 @@ _OPTIONS = ("__alias__", "__else__", "__filter__", "__key_properties__", "__sour
 
 
 def stream_map_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Say what is wrong with the settings of stream maps and flattening.
+    """Yield a sentence for each problem of the settings of stream maps and flattening.
 
     Expressions are not shown: one may hold a secret.
-
-    Args:
-        config: the settings.
-
-    Yields:
-        One sentence for each problem.
     """
     yield from _flattening_problems(config)
     maps = config.get("stream_maps")

@@ -30,12 +30,7 @@ def class_of(exit_code: int | None) -> str:
 
 
 def put_json(path: Path, content: Mapping[str, Any], *, is_last: bool) -> None:
-    """Replace a file.
-
-    Args:
-        path: The file. A link is followed.
-        content: What it is to hold.
-        is_last: It is not written again: bring it to the disk.
+    """Replace a file, or the file that a link leads to; the last write is brought to the disk.
 
     Raises:
         OSError: It cannot be written.

@@ -10,14 +10,7 @@ _LOST_BEFORE_DOUBLING = 0.2
 
 
 class AdaptiveConcurrency:
-    """The target number of lanes: twice as many once waiting for slow responses has cost time.
-
-    Args:
-        most: how many lanes there may be.
-
-    Attributes:
-        count: the target number of lanes.
-    """
+    """The target number of lanes: twice as many once waiting for slow responses has cost time."""
 
     def __init__(self, most: int) -> None:
         self.count = 1
@@ -29,10 +22,8 @@ class AdaptiveConcurrency:
     def waited(self, seconds: float, *, response_took: float) -> None:
         """Note that nothing else could be done for so many seconds, but to wait for a response.
 
-        Args:
-            seconds: how long.
-            response_took: how long the response was on its way. The rest of the wait has other
-                causes, such as `max_events_per_second`, against which more lanes do not help.
+        What of the wait is no part of the response's time has other causes, such as
+        `max_events_per_second`, against which more lanes do not help.
         """
         if response_took > _SLOW_RESPONSE:
             self._lost += min(seconds, response_took)

@@ -55,11 +55,7 @@ class Stage(Protocol):
 
 
 class _Stretch:
-    """The events that came last, to be looked up in the ledger at once.
-
-    Args:
-        limits: of one batch.
-    """
+    """The events that came last, to be looked up in the ledger at once."""
 
     def __init__(self, limits: Limits) -> None:
         self.items: list[OutgoingEvent] = []
@@ -94,16 +90,9 @@ class Delivery:
     One class, as the order of its steps keeps the first promise.
 
     Args:
-        settings: the user's decisions.
-        wire: the protocol.
-        in_flight: carries the requests.
-        links: which events to add.
-        rejects: where refused events go.
-        utc_now: the clock.
         write_book: writes lines of the book, before the state behind them may be written.
         run: what names this run in the book; empty when it is not written.
         stage_of: makes what completes stretches of events.
-        clock: seconds that only go forward.
 
     Attributes:
         fates: what became of the records.
@@ -160,11 +149,8 @@ class Delivery:
     def take(self, outcome: Outcome, record: Any, *, stream: str = "", origin: bytes = b"") -> None:
         """Take what became of one record; send when a batch is full.
 
-        Args:
-            outcome: what became of it.
-            record: the record, or its JSON.
-            stream: the record's.
-            origin: see `OutgoingEvent`; of a record that became no event.
+        The record may be its JSON. For the `origin` of one that became no event see
+        `OutgoingEvent`.
 
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.
@@ -194,12 +180,7 @@ class Delivery:
     ) -> None:
         """Take the events of records without a look at each, for which memory is waited for.
 
-        Args:
-            items: the events.
-            size: see `batches.size_of`.
-            latest: see `batches.latest_of`.
-            stream: that of the records.
-            counts: see `counts_of`.
+        For `size` and `latest` see `batches`, for `counts` see `counts_of`.
 
         Raises:
             TargetPosthogError: see `take`.

@@ -39,11 +39,7 @@ class Dispatcher:
     One class, as lanes, feed and concurrency all change with each response.
 
     Args:
-        settings: the user's decisions.
-        wire: the protocol.
-        in_flight: carries the requests.
         fates: hears what became of events.
-        clock: seconds that only go forward.
 
     Attributes:
         lanes: the events that are not settled.
@@ -96,11 +92,8 @@ class Dispatcher:
     ) -> None:
         """Take events, in order, once there is room.
 
-        Args:
-            items: the events.
-            joined: the pairs of keys of which the second's events go behind the first's.
-            epoch: see `state_gate`.
-            policy: what their times mean.
+        `joined` has the pairs of keys of which the second's events go behind the first's; for
+        `epoch` see `state_gate`.
 
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.

@@ -28,10 +28,7 @@ class Fates:
     """Counts what becomes of records, and writes down the rejected ones.
 
     Args:
-        rejects: where refused records go.
-        links: remembers what PostHog was told of people and groups.
         max_reject_ratio: the share of rejects that a run may have.
-        run: see `Bookkeeper`.
 
     Attributes:
         counts: one number per fate.
@@ -64,12 +61,7 @@ class Fates:
     ) -> None:
         """Take a record that is not sent.
 
-        Args:
-            outcome: why.
-            record: see `OutgoingEvent.record`.
-            index: see `OutgoingEvent.index`.
-            unit: where the book counts it.
-            check: see `samples.check_of`; of a record in a block of lines its worker knows it.
+        The worker knows the `check` of a record in a block of lines; see `samples.check_of`.
 
         Raises:
             TooManyRejects: see `RejectLimit.check`.

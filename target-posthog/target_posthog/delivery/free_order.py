@@ -27,12 +27,6 @@ logger = logging.getLogger("target-posthog")
 class FreeOrder:
     """What a run has to do with the people pass of its project.
 
-    Args:
-        settings: the target's.
-        ledger: has the pass.
-        program: name and version of this program.
-        is_preview: a preview knows no pass.
-
     Attributes:
         collection: what a run that collects finds of people; None of other runs.
     """

@@ -21,15 +21,7 @@ if TYPE_CHECKING:
 
 
 class FreeOrderStage(IdentityStage):
-    """Completes stretches of events as the people pass has it, whichever comes first.
-
-    Args:
-        links: knows what PostHog must be told.
-        wire: the protocol.
-        counts: of the run.
-        known: what the pass found.
-        joins: devices are joined to users at all.
-    """
+    """Completes stretches of events as the people pass has it, whichever comes first."""
 
     def __init__(
         self,

@@ -23,9 +23,6 @@ class IdentityStage:
     """Completes stretches of events, in order.
 
     Args:
-        links: knows what PostHog must be told.
-        wire: the protocol.
-        counts: of the run.
         newest: knows the newest rows; by default those of this run.
     """
 

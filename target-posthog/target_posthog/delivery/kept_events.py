@@ -18,9 +18,6 @@ class KeptEvents:
 
     It only counts. What is sent does not depend on it, so two events of one fingerprint are not
     lost. It forgets in two generations, as `memory.Recent` does.
-
-    Args:
-        size: how many fingerprints a generation holds.
     """
 
     def __init__(self, size: int = _REMEMBERED) -> None:

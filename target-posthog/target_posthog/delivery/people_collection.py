@@ -23,12 +23,7 @@ _MOST = 100_000
 
 
 class PeopleCollection:
-    """Takes stretches of events for what they show, and sends none of them.
-
-    Args:
-        writer: writes it down.
-        joins: devices are joined to users at all.
-    """
+    """Takes stretches of events for what they show, and sends none of them."""
 
     def __init__(self, writer: PassWriter, *, joins: bool) -> None:
         self._writer = writer
@@ -60,10 +55,6 @@ class PeopleCollection:
             self.flush(hours)
 
     def flush(self, done: Iterable[Hour] = ()) -> None:
-        """Write down what came.
-
-        Args:
-            done: the hours that are whole.
-        """
+        """Write down what came, and which hours are whole."""
         self._writer.write(self._gathered, frozenset(done))
         self._gathered = Gathered(joins=self._joins)

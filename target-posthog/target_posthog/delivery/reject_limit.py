@@ -15,13 +15,7 @@ _COUNTS_FROM = 10_000
 
 
 class RejectLimit:
-    """Stops a run with too many rejects.
-
-    Args:
-        counts: of the run.
-        rejects: where the rejected records are.
-        max_ratio: the share of them that a run may have.
-    """
+    """Stops a run with too many rejects."""
 
     def __init__(self, counts: Counts, rejects: Rejects, max_ratio: float) -> None:
         self._counts = counts
@@ -44,8 +38,7 @@ class RejectLimit:
     def check_at_the_end(self, *, trial: str | None = None) -> None:
         """Do the same when the run has come to its end, however short it was; its state is written.
 
-        Args:
-            trial: what to do again after a run that sends nothing; None of one that sends.
+        `trial` says what to do again after a run that sends nothing; None of one that sends.
 
         Raises:
             TooManyRejects: the share of rejects is above the limit.

@@ -62,9 +62,6 @@ class ThreadedRequests:
     """Sends the requests of several lanes at once, with a thread for each lane that has any.
 
     The threads are daemons: a run that is told to end does not wait for an answer.
-
-    Args:
-        transport: sends a request; called in the threads.
     """
 
     def __init__(self, transport: Transport) -> None:

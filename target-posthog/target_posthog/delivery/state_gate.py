@@ -43,8 +43,7 @@ class StateGate(Generic[Mark]):
     def passed(self, oldest: int | None) -> Iterator[Mark]:
         """Take the marks off, in order, that everything before is settled of.
 
-        Args:
-            oldest: the lowest epoch of what is on the way; None when nothing is.
+        `oldest` is the lowest epoch of what is on the way; None when nothing is.
         """
         while self._waiting and (oldest is None or self.epoch - len(self._waiting) < oldest):
             yield self._waiting.popleft()

@@ -24,10 +24,7 @@ class StateWriter:
     """Writes at most one state in two seconds, the last that is safe.
 
     Args:
-        delivery: tells what is settled.
-        write: writes a state.
         reached: called with each state that is safe.
-        clock: seconds that only go forward.
     """
 
     def __init__(

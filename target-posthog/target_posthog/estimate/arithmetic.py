@@ -53,7 +53,6 @@ class Estimate:
     """What a range comes to.
 
     Attributes:
-        events: Its events.
         young: Of them, those of the last 48 hours.
         packed_bytes: What the source sends; None when nobody knows.
         unpacked_bytes: The same, unpacked.
@@ -82,13 +81,7 @@ class Estimate:
 
 
 def estimate(weights: Weights, settings: Settings, measured_speed: float) -> Estimate:
-    """Return what a range comes to.
-
-    Args:
-        weights: What is known of it.
-        settings: The target's.
-        measured_speed: In events a second.
-    """
+    """Return what a range comes to, at a measured speed in events a second."""
     events = count_events(weights)
     rows = sum(sample.rows for sample in weights.samples)
     known = [
@@ -158,10 +151,7 @@ def _count(likely: float, margin: float, seen: int) -> Count:
 def _error_of_mean(off: Sequence[float], *, share: float, mean: float) -> float:
     """Return how far the mean of all may lie from that of some, nine times in ten.
 
-    Args:
-        off: How far each lies from the mean.
-        share: How much of all they are.
-        mean: That of some.
+    `off` is how far each of these lies from their mean, `share` how much of all they are.
     """
     count = len(off)
     if count == 1:

@@ -44,10 +44,6 @@ def _in_time(lines: Sequence[WrittenLine]) -> list[str]:
 def rest_of(lines: Sequence[WrittenLine], now: datetime) -> Weights | None:
     """Return what is left until now, if hours to come are like the latest; None if nothing is.
 
-    Args:
-        lines: Of the book.
-        now: UTC.
-
     Raises:
         FixConfiguration: The book has no export hours.
     """

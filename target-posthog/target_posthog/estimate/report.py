@@ -28,15 +28,7 @@ def as_text(
     speed_is_measured: bool,
     request: str,
 ) -> str:
-    """Return a table, and below it the support request.
-
-    Args:
-        weights: What is known of the range.
-        estimate: What it comes to.
-        settings: The target's.
-        speed_is_measured: The measured speed is that of an earlier run.
-        request: Its text.
-    """
+    """Return a table, and below it the support request."""
     rows = list(_rows(weights, estimate, settings, speed_is_measured=speed_is_measured))
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [f"{name:<{names}}  {value:>{values}}  {note}".rstrip() for name, value, note in rows]

@@ -28,14 +28,7 @@ _SOURCES = {
 
 
 def support_request(weights: Weights, estimate: Estimate, settings: Settings, program: str) -> str:
-    """Return the text, to be copied as it is.
-
-    Args:
-        weights: What is known of the range.
-        estimate: What it comes to.
-        settings: The target's.
-        program: Name and version of this program.
-    """
+    """Return the text, to be copied as it is."""
     lines = [
         "Target area: Data Management",
         "",

@@ -45,7 +45,6 @@ class Weights:
         source: Where the numbers come from: `api`, `archive` or `book`.
         place: Which one, as it may be shown.
         first, end: The first hour, and the first one after the range, `2024-01-31T05:00:00Z`.
-        hours: How many there are.
         young_hours: Of them, those of the last 48 hours.
         samples: Hours that stand for all.
         packed_bytes: What all of them weigh, where a listing tells.
@@ -72,10 +71,7 @@ class _Unreadable(Exception):
 
 
 def read_weights(text: str) -> Weights:
-    """Read what a tap wrote.
-
-    Args:
-        text: JSON.
+    """Read the JSON that a tap wrote.
 
     Raises:
         FixConfiguration: It is not that.

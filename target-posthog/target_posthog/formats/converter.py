@@ -72,19 +72,11 @@ class FastConverter(Protocol):
     """Converts lines of one stream together."""
 
     def events_of(self, lines: Sequence[bytes]) -> list[OutgoingEvent | None]:
-        """Return the event of each line, as `/batch/` takes it, or None when it is not usual.
-
-        Args:
-            lines: records as JSON.
-        """
+        """Return the event of each line, as `/batch/` takes it, or None when it is not usual."""
 
 
 class Conversions:
-    """What the settings say of the conversion, for all streams.
-
-    Args:
-        settings: the target's.
-    """
+    """What the settings say of the conversion, for all streams."""
 
     def __init__(self, settings: Settings) -> None:
         self.options = Options.of(settings)
@@ -103,11 +95,6 @@ class Conversions:
     def entry_of(self, stream: str, schema: Json, *, has_rows: bool) -> StreamEntry:
         """Return what the user says of a stream.
 
-        Args:
-            stream: its name.
-            schema: its JSON schema.
-            has_rows: its records are Amplitude rows.
-
         Raises:
             FixConfiguration: see `stream_entry`.
         """
@@ -123,10 +110,6 @@ class Converter:
     """Converts the records of one stream.
 
     Args:
-        conversions: what the settings say.
-        stream: its name.
-        schema: its JSON schema.
-        key_properties: its key.
         say: logs what the user should know of the stream, a level and a text.
 
     Attributes:

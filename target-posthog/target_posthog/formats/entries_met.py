@@ -27,7 +27,6 @@ class EntriesMet:
     """The entries of lists in the settings, and which of them met something.
 
     Args:
-        wanted: all entries.
         options: they note themselves what they met.
     """
 
@@ -74,11 +73,7 @@ class EntriesMet:
         return frozenset(self._met.union(found))
 
     def warnings(self, met_elsewhere: Iterable[Entry]) -> Iterator[str]:
-        """Yield a sentence for each setting of which some entries met nothing.
-
-        Args:
-            met_elsewhere: what other processes met.
-        """
+        """Yield a sentence for each setting some entries of which met nothing."""
         unmet = sorted(self._wanted - self.met() - set(met_elsewhere))
         for setting, why in _WANTED.items():
             entries = [entry for name, entry in unmet if name == setting]
@@ -95,11 +90,8 @@ def unmet_streams(
 ) -> Iterator[str]:
     """Yield a sentence if some entries of a setting are for streams that did not come.
 
-    Args:
-        setting: its name.
-        names: what its entries are for: streams, or globs.
-        met: those of them for which a stream came.
-        came: the streams that came; without any the tap alone has a problem.
+    `met` are the names for which a stream came. Where no stream `came` at all, the tap alone has a
+    problem.
     """
     unmet = [name for name in names if name not in met]
     if unmet and came:

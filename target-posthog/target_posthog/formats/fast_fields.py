@@ -25,9 +25,7 @@ class FastFields:
     """Converts lines of one stream.
 
     Args:
-        convert: converts a record of it.
         known: returns the JSON of a record as the rejects want it.
-        key_properties: the stream's key.
     """
 
     def __init__(

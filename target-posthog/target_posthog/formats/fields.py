@@ -48,8 +48,6 @@ class StreamFields:
     """How one stream's records become events.
 
     Attributes:
-        stream: the stream's name.
-        key_properties: its key.
         mapping: what the user says about the stream.
         options: the user's decisions about names and person profiles.
         aliases: fields that hold other ids of a person, in any stream.
@@ -86,9 +84,6 @@ class StreamFields:
 
     def left_open(self, schema: Mapping[str, Any]) -> dict[str, str]:
         """Return what stands for the parts that the mapping does not name, in words.
-
-        Args:
-            schema: the stream's JSON schema.
 
         Returns:
             Part → what it is; an empty text when no record of the schema can have it.
@@ -145,14 +140,7 @@ class StreamFields:
     def _event(
         self, name: str, record: Mapping[str, Any], who: Who, *, personal: bool
     ) -> Converted:
-        """Return the event of a record.
-
-        Args:
-            name: the event's name.
-            record: the record.
-            who: whom it names.
-            personal: whether PostHog is to make a person of it.
-        """
+        """Return the event of a record."""
         timestamp, groups = time_in(self._when, record), self._people.groups(record)
         event: Json = {
             "uuid": self._uuid(record),

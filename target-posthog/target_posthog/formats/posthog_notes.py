@@ -31,14 +31,7 @@ _ITS_OWN = "the event's own"
 
 
 def note_event(trace: Trace, record: Mapping[str, Any], event: Json, names: EventNames) -> None:
-    """Note why an event has what it has.
-
-    Args:
-        trace: takes the notes.
-        record: the row of an export, or the event as it came.
-        event: as it is sent.
-        names: what the user wants of names of events.
-    """
+    """Note why an event has what it has."""
     columns = in_lower_case(record)
     trace.columns = {name.lower(): name for name in record if name not in columns}
     there = {name for name, value in columns.items() if not is_empty(value)}

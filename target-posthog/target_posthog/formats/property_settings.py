@@ -38,11 +38,7 @@ _ANONYMOUS = ("$device_id", "device_id", "anonymous_id")
 
 
 class PropertySettings:
-    """`skip_properties`, `property_names`, `user_properties` and `person_profiles`.
-
-    Args:
-        options: the user's decisions.
-    """
+    """`skip_properties`, `property_names`, `user_properties` and `person_profiles`."""
 
     def __init__(self, options: Options) -> None:
         self._names = options.properties
@@ -133,9 +129,8 @@ class PropertySettings:
 def _hold_back(properties: Json, *, keep_on_event: bool) -> None:
     """Keep history from overwriting what a live project knows of a person.
 
-    Args:
-        properties: is changed.
-        keep_on_event: the person is told nothing; else what it does not have yet.
+    The properties are changed. With `keep_on_event` the person is told nothing, else only what it
+    does not have yet.
     """
     state, first = (_object(properties.pop(name, None)) for name in ("$set", "$set_once"))
     gone = properties.pop("$unset", None)

@@ -34,8 +34,6 @@ class RecordIds:
     """Gives the records of one stream their uuids.
 
     Args:
-        stream: the stream's name.
-        key_properties: its key.
         mapped: where the user says that the id is, if they do.
     """
 
@@ -74,12 +72,8 @@ def uuid_of_record(kind: str, record: Mapping[str, Any], key: Collection[str] = 
     """Return the UUIDv5 of a record.
 
     Singer's own columns differ from run to run, so they do not count, unless they are what the tap
-    tells its records apart by, such as a file and a line.
-
-    Args:
-        kind: tells these records from those of other kinds and streams.
-        record: any JSON object.
-        key: the names of the fields that are its key.
+    tells its records apart by, such as a file and a line. `kind` tells these records from those of
+    other kinds and streams.
     """
     if _SINGERS in " ".join(record):
         record = {

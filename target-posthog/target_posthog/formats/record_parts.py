@@ -20,10 +20,6 @@ USUAL_TIME = Source(TIME_NAMES)
 def name_in(source: Source, record: Mapping[str, Any]) -> str:
     """Return the name of a record's event; numbers are names, too.
 
-    Args:
-        source: where it may be.
-        record: the record.
-
     Raises:
         UnfitError: no field names it.
     """
@@ -39,10 +35,6 @@ def name_in(source: Source, record: Mapping[str, Any]) -> str:
 
 def time_in(source: Source, record: Mapping[str, Any]) -> str:
     """Return the time in the first field that holds something, never that of another field.
-
-    Args:
-        source: where it may be.
-        record: the record.
 
     Raises:
         UnfitError: there is none, or it cannot be read.

@@ -23,9 +23,6 @@ _OBJECTS = ("$set", "$set_once", "$groups")
 class RecordProperties:
     """Makes the properties of one stream's events.
 
-    Args:
-        mapping: what the user says about the stream.
-
     Attributes:
         picked: gives the properties that the mapping takes of a record, as an object of their own.
     """
@@ -38,11 +35,6 @@ class RecordProperties:
 
     def of(self, record: Mapping[str, Any], groups: Sequence[Group], *, personal: bool) -> Json:
         """Return the properties of an event.
-
-        Args:
-            record: the record.
-            groups: those that it names.
-            personal: whether PostHog is to make a person of the event.
 
         Raises:
             UnfitError: one that PostHog acts on is no object.

@@ -55,12 +55,8 @@ def entry_of(
 ) -> StreamEntry:
     """Return what the user says of a stream, and note what of it may come to nothing.
 
-    Args:
-        stream: its name.
-        schema: its JSON schema.
-        mappings: those of all streams.
-        unmapped: what becomes of a stream without one: `fail`, `skip` or `guess`.
-        entries: takes the notes.
+    `unmapped` is what becomes of a stream without a mapping: `fail`, `skip` or `guess`. `entries`
+    takes the notes.
 
     Raises:
         FixConfiguration: it has no entry and must have one, or an entry that cannot act.

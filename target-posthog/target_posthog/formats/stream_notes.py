@@ -37,12 +37,7 @@ def note_parts(
 ) -> None:
     """Note why an event has its name, person, time and id.
 
-    Args:
-        trace: takes the notes.
-        mapping: what the user says of the stream.
-        record: the record.
-        sources: where person, time and id are found; none for what is made.
-        groups: those that the record names.
+    `sources` are where person, time and id are found; none for what is made.
     """
     nobody = Reason(NO_FIELD, "the record is nobody's: an id that no person has")
     if groups:
@@ -72,15 +67,7 @@ def note_properties(
     properties: Json,
     groups: Sequence[Group],
 ) -> None:
-    """Note why an event has its properties.
-
-    Args:
-        trace: takes the notes.
-        mapping: what the user says of the stream.
-        record: the record.
-        properties: those of the event.
-        groups: those that the record names.
-    """
+    """Note why an event has its properties."""
     picks = mapping.properties
     why = {name: Reason((name,), OWN_NAME) for name in record}
     if picks is not None:
@@ -157,11 +144,7 @@ def note_the_rest(trace: Trace, mapping: StreamMapping, record: Mapping[str, Any
 def note_settings(trace: Trace, names: PropertyNames, before: Json, after: Json) -> None:
     """Note what the settings of properties made of those that an event had.
 
-    Args:
-        trace: takes the notes, and has those on the event before.
-        names: what the user wants of names.
-        before: the properties, as the mapping makes them.
-        after: the same, as the settings want them.
+    `before` has the properties as the mapping makes them, `after` as the settings want them.
     """
     why, inside = trace.properties, trace.inside
     of_person = (why[name] for name in _OF_PERSON if name in why)

@@ -76,7 +76,6 @@ class People:
     """Finds whom the records of a stream name.
 
     Attributes:
-        mapping: what the user says about the stream.
         aliases: fields that hold other ids of a person, in this or another stream: who is known
             by such a field is nobody yet.
         declared: the fields that the stream's schema names.

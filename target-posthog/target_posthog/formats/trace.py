@@ -69,10 +69,8 @@ def reasons_of_renames(
 ) -> Reasons:
     """Return why properties have the names that they have.
 
-    Args:
-        renames: old and new name of each.
-        prefix: stands before the old name in the record's path.
-        rule: of those that keep their name.
+    `prefix` stands before the old name in the record's path; `rule` is of those that keep their
+    name.
     """
     return {
         new: Reason((prefix + old,), rule if old == new else f"renamed by `property_names` ({old})")

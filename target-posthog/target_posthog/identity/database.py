@@ -133,8 +133,7 @@ class Database:
     def hold(self, work: Callable[[sa.Connection], bool]) -> sa.Connection | None:
         """Return a connection whose transaction stays open, if some work in it returns True.
 
-        Args:
-            work: what is done in it; who gets the connection closes it.
+        Who gets the connection closes it.
 
         Raises:
             RunAgain: see `transact`.
@@ -235,9 +234,7 @@ def open_engine(url: str) -> sa.Engine:
 def _is_restart(error: sa.exc.DBAPIError, *, was_there: bool) -> bool:
     """Return True if a server is away that may come back by itself.
 
-    Args:
-        error: what a transaction ended with.
-        was_there: it could be reached before, so its address and password are right.
+    `was_there`: it could be reached before, so its address and password are right.
     """
     if isinstance(error.orig, sqlite3.Error):
         # A file on a full disk: the commit fails, which has no statement either.

@@ -120,7 +120,6 @@ class Ledger(Database):
     """The tables of the ledger; made when they are not there.
 
     Args:
-        url: see `Database`.
         api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
             several projects, and what one was told the others were not.
 
@@ -140,8 +139,7 @@ class Ledger(Database):
     def begin(self, *, goes_on: bool) -> Beginning:
         """Note a run, and tell whether the ledger knows every link that PostHog was told.
 
-        Args:
-            goes_on: the run goes on from the state of an earlier one.
+        `goes_on`: the run goes on from the state of an earlier one.
         """
         is_first = self._insert(_PROJECTS, [{"complete": not goes_on}]) > 0
         query = sa.select(_PROJECTS.c.complete).where(_PROJECTS.c.project == self.project)
@@ -154,11 +152,7 @@ class Ledger(Database):
         return {device: Owner(user, accepted) for device, user, accepted in rows}
 
     def claim(self, links: Sequence[Link]) -> dict[str, Owner]:
-        """Claim devices for users, first come first served, and return who owns each.
-
-        Args:
-            links: one per device.
-        """
+        """Claim devices for users, one a link, first come first served; return who owns each."""
         known = self.owners([link.device_id for link in links])
         new = [link for link in links if link.device_id not in known]
         if not new:

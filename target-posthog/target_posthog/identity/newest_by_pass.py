@@ -32,12 +32,7 @@ if TYPE_CHECKING:
 
 
 class NewestByPass:
-    """Tells what to do with a row that is not the newest of its person or group.
-
-    Args:
-        known: what the pass found.
-        joins: devices are joined to users at all.
-    """
+    """Tells what to do with a row that is not the newest of its person or group."""
 
     def __init__(self, known: PassReader, *, joins: bool) -> None:
         self._known = known
@@ -45,9 +40,6 @@ class NewestByPass:
 
     def begin(self, items: list[OutgoingEvent]) -> list[Link]:
         """Look up the people and groups of a stretch; let its newest rows alone tell of groups.
-
-        Args:
-            items: the events; their groups are changed.
 
         Returns:
             The devices that the rows show, each with its user: itself when it is a user's own id.

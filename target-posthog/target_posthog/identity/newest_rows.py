@@ -173,9 +173,6 @@ def demoted(item: OutgoingEvent) -> OutgoingEvent:
     """Return an event with its user's properties as the event's, instead of as the person's.
 
     What counts only the first time (`$set_once`) stays.
-
-    Args:
-        item: one that sets something.
     """
     body, start = item.body, _own_set(item)
     # Where it is known from the conversion, no property has the other name.
@@ -194,12 +191,7 @@ def demoted(item: OutgoingEvent) -> OutgoingEvent:
 
 
 def with_group_properties(item: OutgoingEvent, groups: Sequence[GroupState]) -> OutgoingEvent:
-    """Return an event with group states as a property of its own, and without telling them.
-
-    Args:
-        item: the event.
-        groups: some of its group states.
-    """
+    """Return an event with group states as a property of its own, and without telling them."""
     event = loads(item.body)
     by_type: dict[str, Json] = {}
     for group in groups:

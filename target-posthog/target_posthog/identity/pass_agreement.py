@@ -44,9 +44,7 @@ _COLLECT = "Read every hour of the migration with `free_order: collect`, and run
 def settings_of(settings: Settings, program: str) -> dict[str, str]:
     """Return what must be the same for all runs of a pass, as digests.
 
-    Args:
-        settings: the target's.
-        program: name and version of this program: another one may convert otherwise.
+    The program counts as well: another version may convert otherwise.
     """
     own = {one.name for one in fields(settings)} - _OF_NO_ACCOUNT
     given = {name: getattr(settings, name) for name in own} | dict(settings.by_sdk)
@@ -59,12 +57,7 @@ def settings_of(settings: Settings, program: str) -> dict[str, str]:
 
 
 class PassAgreement:
-    """Which round of the people pass a run works in.
-
-    Args:
-        ledger: the database, and the project.
-        settings: see `settings_of`.
-    """
+    """Which round of the people pass a run works in."""
 
     def __init__(self, ledger: Ledger, settings: Mapping[str, str]) -> None:
         self._ledger = ledger

@@ -47,9 +47,7 @@ class PassReader:
     """Knows what the pass found, of the rows of the stretch that was looked up last.
 
     Args:
-        ledger: the database, and the project.
         agreement: closed by this run.
-        joins: devices are joined to users at all.
 
     Attributes:
         ids: what the pass knows of each id of the stretch.

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
 
 class PassWriter:
-    """Writes a people pass.
-
-    Args:
-        ledger: the database, and the project.
-        agreement: opened by this run.
-    """
+    """Writes a people pass."""
 
     def __init__(self, ledger: Ledger, agreement: PassAgreement) -> None:
         self._ledger = ledger
@@ -32,9 +27,7 @@ class PassWriter:
     def write(self, gathered: Gathered, done: Collection[Hour] = ()) -> None:
         """Write down what records show.
 
-        Args:
-            gathered: what they show; their hours count as begun.
-            done: the hours all of whose records were written by this.
+        `done` are the hours all of whose records were written by this.
 
         Raises:
             FixConfiguration: a run has begun to apply the pass.

@@ -149,9 +149,7 @@ def _tells(item: OutgoingEvent) -> bool:
 def rank_of(order: bytes, user: str) -> bytes:
     """Return the rank of a row that shows a device with a user: of two, the lesser is the first.
 
-    Args:
-        order: the row's place; see `OutgoingEvent`.
-        user: decides between rows of the same place.
+    `user` decides between rows of the same place; see `OutgoingEvent`.
     """
     return b"".join((_SEEN, order[:-STATE_BYTES], user.encode("utf-8", "surrogatepass")))
 

@@ -51,8 +51,6 @@ class RangeLock:
     Args:
         ledger: where it is held: in PostgreSQL, or in a file beside that of SQLite.
         state_id: of the range; empty when nobody said it: then nothing is locked.
-        clock: seconds that only go forward.
-        sleep: waits some seconds.
 
     Raises:
         RunAgain: another run holds it and does not end.
@@ -106,10 +104,6 @@ class _ServerLock:
     """An advisory lock of PostgreSQL, by a transaction that stays open.
 
     Not of the session: a pooler such as PgBouncer gives one session to many clients.
-
-    Args:
-        ledger: in PostgreSQL.
-        key: of the lock.
     """
 
     def __init__(self, ledger: Ledger, key: int) -> None:
@@ -138,10 +132,6 @@ class _FileLock:
     """A lock of one byte of a file, one for each key: one file is enough for all ranges.
 
     Unlike `flock`, such a lock does not pass on to forked workers.
-
-    Args:
-        path: the file; it stays empty.
-        key: of the lock.
     """
 
     def __init__(self, path: Path, key: int) -> None:

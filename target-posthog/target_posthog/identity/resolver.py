@@ -34,10 +34,6 @@ class IdentityResolver:
     """Decides once which events follow from what a stretch of records shows.
 
     One class, as links and groups are decided for the same stretch, against the same ledger.
-
-    Args:
-        ledger: what PostHog was told in earlier runs.
-        kind: the form of identity events.
     """
 
     def __init__(self, ledger: Ledger, kind: IdentityEvents) -> None:
@@ -62,8 +58,7 @@ class IdentityResolver:
     def give(self, links: Sequence[Link]) -> None:
         """Claim devices for those who are known to be their first users; see `people_pass`.
 
-        Args:
-            links: one per device; of a user's own id, to itself.
+        There is one link per device; a user's own id has one to itself.
 
         Raises:
             FixConfiguration: one of them is somebody else's.
@@ -95,11 +90,7 @@ class IdentityResolver:
         }
 
     def resolve(self, observations: Sequence[Observation]) -> DerivedEvents:
-        """Return the events to send because of these observations, noted in the ledger before.
-
-        Args:
-            observations: what a stretch of records shows, in order.
-        """
+        """Return the events to send because of these observations, noted in the ledger before."""
         owners, digests = self._owners_of(observations), self._digests_of(observations)
         shared: dict[tuple[str, str], Link] = {}
         derived: list[DerivedEvent] = []

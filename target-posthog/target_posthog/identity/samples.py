@@ -26,10 +26,6 @@ def owned_devices(ledger: Ledger, number: int) -> list[Link]:
     A look-up for each goes into the tree of the ids at another place: to sort all of them at
     random would read the whole table, of which there may be a hundred million rows.
 
-    Args:
-        ledger: the ledger.
-        number: how many, if there are as many.
-
     Raises:
         RunAgain: the database failed.
     """

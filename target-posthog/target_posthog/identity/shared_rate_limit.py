@@ -44,8 +44,6 @@ class SharedRateLimiter:
 
     Args:
         ledger: in PostgreSQL, with the project.
-        events_per_second: the rate.
-        sleep: waits that many seconds, or less when the run is stopped.
 
     Attributes:
         waited: see `capture.rate_limit.RateLimit`.
@@ -83,10 +81,6 @@ class SharedRateLimiter:
 
     def wait(self, events: int, *, stopped: Callable[[], bool] = lambda: False) -> None:
         """Return when so many events may go.
-
-        Args:
-            events: how many there are in the request.
-            stopped: whether there is no more use in waiting.
 
         Raises:
             RunAgain: see `take_turn`.

@@ -202,13 +202,10 @@ def files_of(
 ) -> list[BatchFile]:
     """Return the files of a BATCH message.
 
-    Args:
-        message: the message. Beside what the Meltano SDK writes, `tap-amplitude` says in
-            `on_bad_line` whether a bad line stops the run, and in `names` what its files are called
-            in the source; other taps may do so, too.
-        keep_all: remove no file.
-        remove_all: remove files wherever they lie.
-        max_gb: what one file may unpack to.
+    Beside what the Meltano SDK writes, `tap-amplitude` says in `on_bad_line` whether a bad line
+    stops the run, and in `names` what its files are called in the source; other taps may do so,
+    too. With `keep_all` no file is removed, with `remove_all` each, wherever it lies. `max_gb` is
+    what one may unpack to.
 
     Raises:
         FixConfiguration: they have a format that is not read, or lie where none is read.

@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 def in_blocks(pieces: Iterator[bytes], longest: int) -> Iterator[tuple[bytes, bool]]:
     """Yield what comes in pieces of any size as blocks of whole lines, and parts of long lines.
 
-    Args:
-        pieces: of a file, in order.
-        longest: a line with more bytes comes in parts.
-
-    Yields:
-        The lines, and whether they are whole.
+    Each comes with whether its lines are whole. A line of more than `longest` bytes comes in parts.
     """
     begun: list[bytes] = []
     size = 0

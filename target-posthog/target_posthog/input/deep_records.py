@@ -20,10 +20,6 @@ _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]')
 def deep_record_message(line: bytes, number: int) -> dict[str, Any] | None:
     """Return a RECORD message whose record nests too deep.
 
-    Args:
-        line: a line that nests too deep.
-        number: its number.
-
     Returns:
         The message, in which a `Found` stands for the record, as a batch file would give it. None
         when it is another message, or when not its record is what nests too deep.

@@ -27,13 +27,8 @@ class Intake:
     """Converts the records of one stream into events on their way.
 
     Args:
-        converter: of the stream.
-        wire: the protocol.
         of_records: lines came as RECORD messages: what the SDK would do more with than to have it
             converted counts as no object.
-
-    Attributes:
-        converter, of_records: as given.
     """
 
     def __init__(self, converter: Converter, wire: Wire, *, of_records: bool = False) -> None:
@@ -44,14 +39,9 @@ class Intake:
         self._fast = converter.fast if isinstance(wire, BatchWire) else None
 
     def outcomes_of(self, lines: Sequence[bytes], latest_time: str) -> list[Outcome | None]:
-        """Return what becomes of each line.
+        """Return what becomes of each line; None for one that is not one JSON object.
 
-        Args:
-            lines: the JSON of records.
-            latest_time: see `posthog.events.prepare`.
-
-        Returns:
-            None for a line that is not one JSON object.
+        For `latest_time` see `posthog.events.prepare`.
         """
         fast = self.fast_events_of(lines, latest_time)
         if all(fast):

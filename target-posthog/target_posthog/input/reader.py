@@ -88,10 +88,6 @@ class SingerLines(MessageReader):
     def record_message(self, line: bytes, number: int) -> dict[str, Any]:
         """Return the RECORD message of a line that was read earlier.
 
-        Args:
-            line: the line.
-            number: its number.
-
         Raises:
             BrokenInput: it is none.
         """

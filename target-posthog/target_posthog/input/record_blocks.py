@@ -86,9 +86,6 @@ class _Record(msgspec.Struct, gc=False):
 class RecordBlocks:
     """Makes blocks of lines. Only the message around a record is read here.
 
-    Args:
-        taker: takes the blocks.
-
     Attributes:
         taken: how many lines were taken.
     """

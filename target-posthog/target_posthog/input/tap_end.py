@@ -55,11 +55,8 @@ def tap_end_of(
 ) -> TapEnd:
     """Return how a tap ended.
 
-    Args:
-        is_closed: a STATE came behind everything else.
-        has_states: a STATE came.
-        has_records: records came.
-        hours: how far tap-amplitude's last STATE is.
+    `is_closed`: a STATE came behind everything else. `hours` is how far tap-amplitude's last STATE
+    is.
     """
     if hours is not None and hours.next_hour < hours.until:
         return TapEnd(

@@ -29,11 +29,8 @@ def group_ordering_key(group_type: object, group_key: object) -> str:
 def group_event(group: GroupState, person: str, timestamp: str) -> Json:
     """Return the event that tells PostHog a group's properties.
 
-    Args:
-        group: which group, and its properties.
-        person: the `distinct_id` of the record that showed them, as PostHog's browser SDK sends
-            it; an id made up for the group would become a person of its own.
-        timestamp: the record's time, RFC 3339.
+    `person` is the `distinct_id` of the record that showed them, as PostHog's browser SDK sends it:
+    an id made up for the group would become a person of its own.
     """
     return {
         "uuid": derived_uuid(

@@ -65,12 +65,7 @@ def stored_id(value: object) -> str | None:
 
 
 def problem_of_person(person: str | None, *, absent: str) -> Rejected | None:
-    """Return why PostHog would not find this person again.
-
-    Args:
-        person: the `distinct_id`.
-        absent: what to say when there is none.
-    """
+    """Return why PostHog would not find this person again."""
     if person is None:
         return Rejected("no_distinct_id", absent)
     if len(person) > MAX_DISTINCT_ID_LENGTH:
@@ -93,12 +88,8 @@ def identity_event(kind: IdentityEvents, pair: Link, timestamp: str) -> Json:
 
     The user is always `distinct_id`: PostHog merges the other id into it and refuses when that
     other one already is somebody. So a second device joins its user, and a shared device never
-    joins two users (nodejs person-merge-service.ts).
-
-    Args:
-        kind: `alias` or `identify`.
-        pair: who and which device.
-        timestamp: the time of the record that showed the pair, RFC 3339.
+    joins two users (nodejs person-merge-service.ts). `timestamp` is that of the record that showed
+    the pair, RFC 3339.
     """
     if kind == "alias":
         name = "$create_alias"

@@ -33,13 +33,7 @@ if TYPE_CHECKING:
 
 
 def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -> list[Finding]:
-    """Return what was found, in the order in which a user sets things up.
-
-    Args:
-        given: the settings.
-        program: name and version of this program.
-        regions: see `PosthogQuestions`.
-    """
+    """Return what was found, in the order in which a user sets things up."""
     settings = Settings.read(given.config, has_own_rejects="rejects_path" in given.names)
     now = datetime.now(timezone.utc)
     own = list(_posthog_findings(settings, program, regions))

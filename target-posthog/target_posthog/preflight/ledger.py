@@ -30,12 +30,7 @@ class _UndoError(Exception):
 
 
 def ledger_findings(url: str, api_key: str | None) -> Iterator[Finding]:
-    """Say whether the ledger can be used, and what it knows.
-
-    Args:
-        url: `ledger_url`.
-        api_key: the project token; None when there is none.
-    """
+    """Say whether the ledger can be used, and what it knows."""
     try:
         parsed = open_engine(url).url
     except FixConfiguration as error:

@@ -18,12 +18,7 @@ HISTORICAL_AFTER = timedelta(hours=48)
 
 
 def migration_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
-    """Say how events are marked, and how fast they go.
-
-    Args:
-        settings: the target's.
-        now: UTC.
-    """
+    """Say how events are marked, and how fast they go."""
     yield _historical(settings.historical_migration, now - HISTORICAL_AFTER)
     yield _speed(settings.max_events_per_second)
 

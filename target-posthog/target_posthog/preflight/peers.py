@@ -53,12 +53,7 @@ class _Question(KeyCheck):
 
 
 def host_findings(given: str, regions: Mapping[str, str]) -> Iterator[Finding]:
-    """Say where events go. Pure.
-
-    Args:
-        given: the setting `host`.
-        regions: the names of PostHog's own hosts.
-    """
+    """Say where events go. Pure."""
     try:
         host = ingestion_host(given)
     except FixConfiguration as error:
@@ -96,8 +91,6 @@ class PosthogQuestions:
     """What is asked of PostHog's ingestion.
 
     Args:
-        settings: the target's.
-        program: name and version of this program.
         regions: PostHog's own hosts, by which a token of another region is found.
         patience_seconds: how long to try while the network fails.
     """

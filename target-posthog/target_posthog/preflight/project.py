@@ -28,14 +28,7 @@ _LIVE = (
 def project_findings(
     settings: Settings, program: str, *, now: datetime, patience_seconds: float
 ) -> Iterator[Finding]:
-    """Say whether the project can be asked what it holds.
-
-    Args:
-        settings: the target's.
-        program: name and version of this program.
-        now: UTC.
-        patience_seconds: how long to try while PostHog or the network fails.
-    """
+    """Say whether the project can be asked what it holds."""
     missing = [name for name in _NEEDED if not getattr(settings, name)]
     if missing:
         yield Finding(

@@ -35,10 +35,6 @@ _SCHEMA: Json = {
 def messages_of(paths: Iterable[Path], scratch: Path) -> Iterator[bytes]:
     """Yield the lines of files as Singer messages.
 
-    Args:
-        paths: the files.
-        scratch: a folder for what is in archives.
-
     Raises:
         FixConfiguration: one cannot be read.
     """

@@ -22,11 +22,7 @@ _HOUR = len("2024-01-31T05")
 class Found:
     """Pairs on their way, in the order of their records.
 
-    Args:
-        wanted: what is to be shown.
-
     Attributes:
-        pairs: the records that are shown.
         reasons: of each code of rejection, the reason of the first record.
     """
 
@@ -43,10 +39,7 @@ class Found:
     def look(self, pair: Pair, outcome: Outcome, origin: bytes) -> Pair | None:
         """Keep a record if it is to be shown; return None when it is not.
 
-        Args:
-            pair: the record.
-            outcome: what becomes of it.
-            origin: whose it is in the book, when it becomes no event.
+        `origin` is whose it is in the book, when it becomes no event.
         """
         event, hour = None, origin.decode().rpartition("/")[2]
         if isinstance(outcome, Skipped):

@@ -20,12 +20,7 @@ _TITLE = "Preview"
 
 
 def page_of(found: Found, counts: Counts) -> str:
-    """Return the page.
-
-    Args:
-        found: the pairs.
-        counts: of all records that came.
-    """
+    """Return the page."""
     style = files("target_posthog.preview").joinpath("page.css").read_text(encoding="utf-8")
     # The one style is known by its digest, so nothing that a record holds could be another.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")

@@ -58,12 +58,7 @@ class Line(NamedTuple):
 
 
 class Added(NamedTuple):
-    """An event that is sent beside a record's.
-
-    Attributes:
-        event: the event.
-        why: why it is sent.
-    """
+    """An event that is sent beside a record's."""
 
     event: Json
     why: str
@@ -74,8 +69,6 @@ class Pair:
     """A record, and what becomes of it.
 
     Attributes:
-        stream: the record's.
-        record: the record.
         trace: which rules made what of it.
         fate: what becomes of it.
         rule: of a skipped record the rule, of a rejected one the code.

@@ -31,13 +31,7 @@ _STYLES = {"kept": "bold green", "skipped": "bold yellow", "rejected": "bold red
 
 
 def show(found: Found, counts: Counts, file: TextIO | None = None) -> None:
-    """Print the pairs, and what became of all records.
-
-    Args:
-        found: the pairs.
-        counts: of all records that came.
-        file: where to; None for standard output.
-    """
+    """Print the pairs, and what became of all records; to standard output by default."""
     file = file or sys.stdout
     if file.isatty():
         _print(

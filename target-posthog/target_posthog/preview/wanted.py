@@ -38,11 +38,7 @@ class Wanted:
     def has(self, record: Json, trace: Trace, event: Json | None, hour: str) -> bool:
         """Return True if a record is to be shown.
 
-        Args:
-            record: the record.
-            trace: says which columns its fields have.
-            event: what becomes of it.
-            hour: its export hour, or its event's; empty when it has neither.
+        `trace` says which columns its fields have; `hour` is its export hour, or its event's.
         """
         if self.hour is not None and hour != self.hour:
             return False

@@ -63,10 +63,7 @@ class Bar:
     def show(self, now: float, share: float | None, text: str) -> None:
         """Draw it anew.
 
-        Args:
-            now: seconds, of the clock that `next` is of.
-            share: how much is done, from 0 to 1; None when nobody knows.
-            text: what stands beside it.
+        `share` is how much is done, from 0 to 1; `now` is in seconds, of the clock of `next`.
         """
         self.next = now + _INTERVAL
         known: dict[str, Any] = {} if share is None else {"total": 1.0, "completed": share}

@@ -106,9 +106,7 @@ class Progress:
     def reached(self, state: Any, earliest: str = "") -> None:
         """Take in a STATE of the tap.
 
-        Args:
-            state: its value.
-            earliest: the first hour of the records before it, `2024-01-31T05`, if they have any.
+        `earliest` is the first hour of the records before it, `2024-01-31T05`, if they have any.
         """
         hours = Hours.of_state(state)
         if hours is None:
@@ -145,11 +143,8 @@ class Progress:
     def text(self, now: float, counts: Counts, *, stalled: float = 0.0, waits_for: str = "") -> str:
         """Return how far the run is.
 
-        Args:
-            now: seconds, of the clock of `started`.
-            counts: what the run came to so far.
-            stalled: seconds that tell nothing of its speed, as PostHog took nothing.
-            waits_for: what would have to be faster; empty when that is not known.
+        `now` is of the clock of `started`; `stalled` are seconds that tell nothing of its speed, as
+        PostHog took nothing; `waits_for` is what would have to be faster, if that is known.
         """
         seconds = max(now - self._started, 1e-9)
         parts = [

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def outcome_in_words(counts: Counts, destination: str, *, is_preview: bool, collects: bool) -> str:
     """Return what became of the events of a run that came to its end.
 
-    Args:
-        counts: what the run came to.
-        destination: where the events go, as it may be shown.
-        is_preview: they were written into a folder.
-        collects: only people and groups were read.
+    `collects`: only people and groups were read.
     """
     if is_preview:
         return f"previewed in {destination}, nothing was sent"
@@ -41,12 +37,7 @@ def block_of(
 ) -> str:
     """Return the block at the end of a run.
 
-    Args:
-        counts: what the run came to.
-        seconds: how long it took.
-        destination: where the events went, in words.
-        source: what was counted as exported, in words.
-        early: what speaks against a good end of the tap.
+    `early` is what speaks against a good end of the tap.
     """
     ended = "Done in" if early is None else "The input ended after"
     lines = [
@@ -62,12 +53,7 @@ def stopped_block_of(
 ) -> str:
     """Return the block of a run that did not come to its end.
 
-    Args:
-        counts: what the run had come to.
-        seconds: how long it took.
-        destination: where the events go, in words.
-        is_preview: nothing was sent.
-        state: the last state that was written, in words; None when none was.
+    `state` is the last state that was written, in words.
     """
     done = "previewed in" if is_preview else "accepted by"
     if not counts.open:
@@ -134,15 +120,10 @@ def next_step(
 ) -> str:
     """Return what to do after a run that came to its end, in one line.
 
-    Args:
-        counts: what the run came to.
-        environment: the variables, of which Meltano sets some for its plugins.
-        rejects: where the rejects are.
-        is_preview: nothing was sent.
-        early: what speaks against a good end of the tap.
-        may_have_ended: nothing tells whether that was one.
-        collects: nothing was sent, as the run collects a people pass.
-        unsent: how many hours of the people pass are not sent, and the first of them.
+    Meltano sets some variables of `environment` for its plugins. `early` is what speaks against a
+    good end of the tap; with `may_have_ended` nothing tells whether that was one. `collects`:
+    nothing was sent, as the run collects a people pass. `unsent` is how many hours of the pass are
+    not sent, and the first of them.
     """
     steps = []
     if early is not None:
@@ -176,13 +157,7 @@ def next_step(
 
 
 def command_for(name: str, environment: Mapping[str, str], *arguments: str) -> str:
-    """Return how to start one of the commands beside the target, such as `report`.
-
-    Args:
-        name: of the command.
-        environment: see `next_step`.
-        arguments: of the command line.
-    """
+    """Return how to start one of the commands beside the target, such as `report`."""
     loader = environment.get("MELTANO_LOADER_NAME")
     if not loader:
         return shlex.join([f"target-posthog-{name}", *arguments])

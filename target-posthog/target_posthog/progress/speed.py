@@ -46,13 +46,7 @@ class Speed:
         self.next = started + _INTERVAL
 
     def take(self, now: float, counts: Counts, hour: str) -> None:
-        """Take a sample, whether it is time for one or not.
-
-        Args:
-            now: seconds, of the clock of `started`.
-            counts: what the run came to so far.
-            hour: see `Sample`.
-        """
+        """Take a sample, whether it is time for one or not."""
         rejected = counts.rejected.total()
         seconds = round(now - self._started, 3)
         sample = Sample(seconds, hour, counts.exported, counts.accepted, rejected)

@@ -52,11 +52,6 @@ class RunProgress(Protocol):
 class Summary:
     """Writes the summary of this process's run.
 
-    Args:
-        version: that of the target.
-        utc_now: the clock.
-        clock: seconds that only go forward.
-
     Attributes:
         config: the settings, as far as they could be read; without any there is no file.
         progress: how far the run is; None before it has begun.
@@ -100,12 +95,7 @@ class Summary:
     def end(
         self, exit_code: int, failure: TargetPosthogError | None = None
     ) -> TargetPosthogError | None:
-        """Write how the run ended; return what to report when that cannot be written.
-
-        Args:
-            exit_code: of the process.
-            failure: what stopped it.
-        """
+        """Write how the run ended; return what to report when that cannot be written."""
         problem = self._write(exit_code, failure)
         # A read-only folder stops no run whose user asked for no summary.
         if problem is None or self._setting is None:
@@ -183,11 +173,8 @@ def place_of(config: Mapping[str, Any], state_id: str = "") -> Path | None:
     """Return where the summary of a run with these settings goes; None when it is not known.
 
     A preview keeps its own beside what it shows: it must not replace that of the last real run.
-
-    Args:
-        config: the settings as they were read; anything may be wrong with them.
-        state_id: that of the range which the run moves; see `STATE_ID`. Ranges in one folder must
-            not replace each other's.
+    `state_id` is that of the range which the run moves; see `STATE_ID`: ranges in one folder must
+    not replace each other's.
     """
     preview, place = config.get("preview_path"), config.get("summary_path")
     if preview:

@@ -29,10 +29,7 @@ class Waits:
         """Return whom the run waited for longest, and begin anew.
 
         What it did not wait it was at work itself: with the conversion, and what belongs to it.
-
-        Args:
-            now: seconds, of the clock of `started`.
-            limited: how long requests were held back; who waited for PostHog waited for that.
+        `limited` is how long requests were held back: who waited for PostHog waited for that.
         """
         at_work = now - self._since - sum(self._seconds.values())
         self.add(CONVERSION, max(at_work, 0.0))

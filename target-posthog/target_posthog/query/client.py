@@ -33,11 +33,8 @@ class QueryApi:
 
     Args:
         host: the app's host, as `app_host` returns it.
-        project_id: the project's number.
         key: a personal API key with the scope Query Read; it is never shown.
-        user_agent: `name/version` of this program.
         max_retry_seconds: how long one query is tried.
-        sleep: waits; tests give their own.
     """
 
     def __init__(
@@ -76,10 +73,7 @@ class QueryApi:
         return self._peer.host
 
     def rows(self, query: str) -> list[list[Any]]:
-        """Return all rows of a query.
-
-        Args:
-            query: HogQL without a LIMIT.
+        """Return all rows of a HogQL query without a LIMIT.
 
         Raises:
             QueryTooLarge: it takes PostHog too long, or has more rows than PostHog gives.

@@ -26,9 +26,6 @@ _OTHER_SECRETS = {
 def project_id_of(given: str | int) -> str:
     """Return the project's number.
 
-    Args:
-        given: `project_id`; empty when it is not set.
-
     Raises:
         FixConfiguration: it is missing, or is not one.
     """
@@ -42,9 +39,6 @@ def project_id_of(given: str | int) -> str:
 
 def personal_key_of(given: str) -> str:
     """Return the key that may ask.
-
-    Args:
-        given: `personal_api_key`; empty when it is not set.
 
     Raises:
         FixConfiguration: it is missing, or is not one; the error has the reason, and not the value.

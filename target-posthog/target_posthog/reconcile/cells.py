@@ -59,10 +59,7 @@ def booked_cells(
 ) -> dict[Cell, Booked]:
     """Return what the book says of a part of it.
 
-    Args:
-        kinds: what the book has.
-        scope: the part.
-        have_hours: whether the events tell their hour in PostHog. Else they are compared by day.
+    Where events do not tell their hour in PostHog (`have_hours`), they are compared by day.
     """
     sums: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0])
     for kind in kinds:
@@ -77,12 +74,7 @@ def booked_cells(
 
 
 def rejected_by_hour(lines: Iterable[WrittenLine], *, have_hours: bool) -> Mapping[str, int]:
-    """Return how many records of each hour are in the rejects; a replay may send them.
-
-    Args:
-        lines: what the book has.
-        have_hours: see `booked_cells`.
-    """
+    """Return how many records of each hour are in the rejects; a replay may send them."""
     sums: defaultdict[str, int] = defaultdict(int)
     for line in lines:
         sums[line.unit.hour if have_hours else ""] += line.rejected

@@ -77,10 +77,7 @@ def compare(
 ) -> Comparison:
     """Compare both sides.
 
-    Args:
-        booked: what the book says.
-        held: what PostHog says.
-        rejected: how many records of each hour are in the rejects.
+    `rejected` is how many records of each hour are in the rejects.
     """
     of_one_kind: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in sorted({*booked, *held}):
@@ -109,9 +106,7 @@ def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
 def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compared]:
     """Yield the cells of one day and name, with what only changed its hour told apart.
 
-    Args:
-        compared: the cells.
-        superseded: of how many of these events the book has an older version.
+    `superseded` is of how many of these events the book has an older version.
     """
     lacking = leaving = min(
         superseded, sum(row.missing for row in compared), sum(row.extra for row in compared)
@@ -125,9 +120,7 @@ def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compa
 def _with_replayed(compared: Compared, unsent: Counter[str]) -> Compared:
     """Return a cell, with what a replay may have sent told apart.
 
-    Args:
-        compared: the cell.
-        unsent: the rejects of each hour that explain nothing yet; is changed.
+    `unsent` has the rejects of each hour that explain nothing yet; it is changed.
     """
     sent = min(compared.extra, unsent[compared.cell.hour])
     unsent[compared.cell.hour] -= sent

@@ -30,9 +30,7 @@ _FIRST_DAY, _LAST_DAY = "1970-01-02", "2106-01-01"
 def pages_of(cells: Iterable[Cell], *, is_bounded: bool) -> list[Page]:
     """Return pages that cover all times, in their order; one page of all when there is no cell.
 
-    Args:
-        cells: what the book has.
-        is_bounded: only days from the first to the last of these are wanted.
+    With `is_bounded` only days from the first to the last of the cells are wanted.
     """
     counts = Counter(cell.day for cell in cells if _FIRST_DAY <= cell.day <= _LAST_DAY)
     groups: list[list[str]] = []
@@ -69,9 +67,7 @@ def pages_with(pages: Sequence[Page], days: Iterable[str]) -> list[Page]:
 def halves_of(page: Page, names_of: Mapping[str, Sequence[str]]) -> Iterator[Page]:
     """Yield the parts of a page that was too much; nothing when it cannot be less.
 
-    Args:
-        page: the page.
-        names_of: the names of each day that the book knows, in order.
+    `names_of` has the names of each day that the book knows, in order.
     """
     if len(page.days) > 1:
         middle = len(page.days) // 2

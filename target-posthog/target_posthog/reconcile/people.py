@@ -44,12 +44,7 @@ def ids_of(links: Iterable[Link]) -> list[str]:
 
 
 def people_among(links: Sequence[Link], person_of: Mapping[str, str]) -> People:
-    """Return what became of some links.
-
-    Args:
-        links: the links.
-        person_of: the person of each id that PostHog knows.
-    """
+    """Return what became of some links, given the person of each id that PostHog knows."""
     separate, unknown, joined = [], [], 0
     for link in links:
         user, device = person_of.get(link.user_id), person_of.get(link.device_id)

@@ -62,11 +62,7 @@ class Page:
 
 
 def hour_property(settings: Settings) -> str | None:
-    """Return the property that tells an event's export hour; None when the settings leave it out.
-
-    Args:
-        settings: the target's.
-    """
+    """Return the property that tells an event's export hour; None when settings leave it out."""
     names = PropertyNames(settings.property_names, settings.skip_properties)
     renames = names.renames_for([_UPLOADED])
     if renames is None:
@@ -78,11 +74,6 @@ def hourly_counts(page: Page, scope: Scope, uploaded: str) -> str:
     """Return the query of all events that have an export hour, by hour, day and name.
 
     Its rows are hour, day, event, events, rows.
-
-    Args:
-        page: of which part.
-        scope: of which hours and names.
-        uploaded: the property that tells the hour.
     """
     hour = f"substring({_text_of(uploaded)}, 1, 13)"
     conditions = [_FROM_AMPLITUDE, _is_time(uploaded), *page.conditions, *_named(scope)]
@@ -101,11 +92,7 @@ def daily_counts(page: Page, scope: Scope, uploaded: str | None) -> str:
     """Return the query of all events that have no export hour, by day and name.
 
     Its rows are day, event, events and rows of this target, events and rows of all senders.
-
-    Args:
-        page: of which part.
-        scope: of which names.
-        uploaded: the property that tells the hour; None when no event has it.
+    `uploaded` is the property that tells the hour; None when no event has it.
     """
     is_ours = f"(({_FROM_AMPLITUDE} AND not({_IS_MANAGED})) OR {_FROM_OTHER_TAPS})"
     conditions = [*page.conditions, *_named(scope)]

@@ -36,16 +36,7 @@ _IDS = 500
 
 
 class Reconciliation:
-    """Compares the book with PostHog.
-
-    Args:
-        ledger: the database, and the project.
-        book: the book in it.
-        api: answers queries.
-        wanted: what is to be compared.
-        utc_now: the clock.
-        sleep: waits; tests give their own.
-    """
+    """Compares the book with PostHog."""
 
     def __init__(
         self,

@@ -50,12 +50,7 @@ def stretches_of(hours: Iterable[str]) -> list[Stretch]:
 
 
 def command_for(stretch: Stretch, environment: Mapping[str, str]) -> str:
-    """Return the command that sends hours again.
-
-    Args:
-        stretch: the hours.
-        environment: the variables, of which Meltano sets some for its commands.
-    """
+    """Return the command that sends hours again."""
     dates = (
         f"TAP_AMPLITUDE_START_DATE={stretch.first}:00:00Z "
         f"TAP_AMPLITUDE_END_DATE={stretch.end}:00:00Z"

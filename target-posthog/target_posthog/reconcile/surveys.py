@@ -39,7 +39,6 @@ class Survey:
     """One kind of counts, page by page.
 
     Args:
-        api: answers queries.
         booked: what the book says of the cells that are compared.
         is_bounded: see `pages_of`.
         query: returns the query of a page.
@@ -68,8 +67,7 @@ class Survey:
     def ask(self, days: Collection[str] | None = None) -> dict[Cell, Held]:
         """Return what PostHog holds.
 
-        Args:
-            days: ask again for these alone; of all other days it said enough. None for all.
+        With `days`, ask again for these alone: of all others PostHog said enough.
 
         Raises:
             TargetPosthogError: PostHog could not be asked.
@@ -112,13 +110,7 @@ class Survey:
 
 
 def surveys_of(api: Asks, wanted: Wanted, booked: Mapping[Cell, Booked]) -> list[Survey]:
-    """Return what there is to ask.
-
-    Args:
-        api: answers queries.
-        wanted: what is compared.
-        booked: what the book says of it.
-    """
+    """Return what there is to ask."""
     scope, uploaded = wanted.scope, wanted.uploaded
     hourly = {cell: count for cell, count in booked.items() if cell.hour}
     daily = {cell: count for cell, count in booked.items() if not cell.hour}
@@ -158,11 +150,6 @@ def _of_days(
     Those that name another library cannot be told from the project's live events, and those that
     the target adds not from records that ask for the same. Of them only as many count as the book
     has: what is missing shows, what is more does not.
-
-    Args:
-        rows: of `daily_counts`.
-        booked: what the book says.
-        name_us: see `Wanted`.
     """
     for day, event, ours, our_rows, everybodys, _ in rows:
         cell = Cell("", day, event)

@@ -22,7 +22,6 @@ class RecordLine:
     """A record that was rejected.
 
     Attributes:
-        record: the record, as it came.
         stream: where it came from, when the line says so.
         key_properties: its key, when the line says so.
         mapped_to: the stream that maps made of it.

@@ -45,10 +45,8 @@ class Example:
 
     Attributes:
         file, line: where it stands.
-        stream: the stream of its record.
         event: the name of its event; empty when it has none.
         reason: why it was rejected.
-        record: its record.
     """
 
     file: str
@@ -85,12 +83,7 @@ class Listing:
         return self.codes.total()
 
     def add(self, file: str, lines: Iterable[bytes]) -> None:
-        """Take in a file.
-
-        Args:
-            file: its name, or its address.
-            lines: its lines.
-        """
+        """Take in a file."""
         self.files += 1
         run = run_of(file)
         for number, raw in enumerate(lines, start=1):

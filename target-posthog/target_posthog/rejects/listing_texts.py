@@ -24,13 +24,7 @@ _NAME = 80
 
 
 def as_text(ours: Listing, others: Listing, *, shows_records: bool) -> str:
-    """Return the listing for a person.
-
-    Args:
-        ours: the rejects of this project.
-        others: those of previews and of other projects.
-        shows_records: whether the example of each code comes with its record.
-    """
+    """Return the listing for a person."""
     parts = [_head(ours), *_codes(ours, shows_records=shows_records)]
     if ours.total:
         parts += [_table("stream", ours.streams), _table("run", ours.runs)]

@@ -25,10 +25,7 @@ def owner_of(api_key: str) -> str:
 def name_of(started: datetime, process: int, owner: str) -> str:
     """Return the name of a run's file, without an ending.
 
-    Args:
-        started: the start of the run, UTC.
-        process: its process id.
-        owner: see `owner_of`; `PREVIEW` for a preview.
+    For `owner` see `owner_of`; it is `PREVIEW` for a preview.
     """
     return f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{process}-{owner}"
 
@@ -36,9 +33,7 @@ def name_of(started: datetime, process: int, owner: str) -> str:
 def is_of_another(name: str, owner: str | None) -> bool:
     """Return True if a file's name says that its lines are a preview's, or of another project.
 
-    Args:
-        name: of a file, or its whole address.
-        owner: see `owner_of`; None when the project is not known.
+    The name may be a whole address; `owner` is None when the project is not known.
     """
     found = _OWNER.match(name.rpartition("/")[2])
     if found is None:

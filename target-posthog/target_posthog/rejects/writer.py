@@ -26,13 +26,7 @@ if TYPE_CHECKING:
 
 
 class Rejects:
-    """Appends to one file per run, `<folder>/target-posthog-….jsonl`, made when needed.
-
-    Args:
-        folder: where the file goes.
-        started: the start of the run, UTC.
-        owner: whose rejects they are; see `reject_names`.
-    """
+    """Appends to one file per run, `<folder>/target-posthog-….jsonl`, made when needed."""
 
     def __init__(self, folder: Path, started: datetime, owner: str = PREVIEW) -> None:
         name = name_of(started, os.getpid(), owner)
@@ -61,11 +55,8 @@ class Rejects:
     def write(self, rejected: Rejected, record: Json | str, place: BookPlace | None = None) -> None:
         """Append one line `{code, stage, reason, record}`; more when the record knows more.
 
-        Args:
-            rejected: why.
-            record: the record as it came, so that it can be sent again; or the text of a line that
-                is none; or an event that we added.
-            place: where the book counts it; None when it does not.
+        The record is as it came, so that it can be sent again; or the text of a line that is none;
+        or an event that we added. `place` is where the book counts it, if it does.
 
         Raises:
             RunAgain: the disk does not take it.
@@ -121,13 +112,7 @@ class Rejects:
 
 
 class RemoteRejects(Rejects):
-    """The same in a bucket: an object each time that they are saved.
-
-    Args:
-        place: its address for fsspec.
-        started: the start of the run, UTC.
-        owner: whose rejects they are; see `reject_names`.
-    """
+    """The same in a bucket: an object each time that they are saved."""
 
     def __init__(self, place: str, started: datetime, owner: str) -> None:
         super().__init__(Path(), started, owner)

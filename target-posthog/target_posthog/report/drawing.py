@@ -23,10 +23,6 @@ _HEAD = re.compile(r"<svg[^>]*?viewBox=\"([^\"]*)\">")
 def drawn(chart: Chart, kind: str) -> str:
     """Return a chart as an SVG element.
 
-    Args:
-        chart: the chart.
-        kind: its class in the page.
-
     Raises:
         FixConfiguration: the package that draws is not installed.
     """

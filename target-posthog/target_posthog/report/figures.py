@@ -36,7 +36,6 @@ class Day:
     """One UTC day of events.
 
     Attributes:
-        day: the day, `2024-01-31`.
         exported, accepted, superseded: records that became events, and what became of those.
         held: what PostHog was found to hold; None when it was not asked.
         compared: of how many of the accepted events it was asked.
@@ -153,9 +152,6 @@ class _Seen:
 
 class LinesRead:
     """What one pass over the book's lines comes to.
-
-    Args:
-        lines: the lines.
 
     Attributes:
         totals, hours, paces: see `Figures`.

@@ -20,12 +20,7 @@ _TITLE = "Migration report"
 
 
 def page_of(figures: Figures, draw: Draw) -> str:
-    """Return the page.
-
-    Args:
-        figures: the numbers.
-        draw: see `sections`.
-    """
+    """Return the page."""
     style = files("target_posthog.report").joinpath("page.css").read_text(encoding="utf-8")
     # The one style is known by its digest, so nothing that the data holds could be another.
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")

@@ -36,12 +36,7 @@ _SKIPPED = {
 
 
 def sections(figures: Figures, draw: Draw) -> Iterator[tuple[str, str, Markup]]:
-    """Yield the sections: an id, a heading and the content.
-
-    Args:
-        figures: the numbers.
-        draw: draws a chart as SVG of a class.
-    """
+    """Yield the sections: an id, a heading and the content."""
     yield "totals", "Totals", _totals(figures)
     yield "days", "Days", _days(figures, draw)
     yield "events", "Events", _events(figures, draw)

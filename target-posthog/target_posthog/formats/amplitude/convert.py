@@ -83,11 +83,7 @@ class Amplitude:
 
     One class, as its methods are the rules in the order in which they act upon a row.
 
-    Args:
-        options: the user's decisions.
-
     Attributes:
-        options: these.
         fields: the table of `fields.py` as they want it.
     """
 
@@ -100,9 +96,8 @@ class Amplitude:
     def convert(self, row: Mapping[str, Any]) -> Conversion:
         """Convert one row of an Amplitude export.
 
-        Args:
-            row: the row as exported, as `tap-amplitude` emits it, or as a warehouse or another tap
-                has it. It is never changed.
+        It may be as exported, as `tap-amplitude` emits it, or as a warehouse or another tap has it.
+        It is never changed.
 
         Returns:
             An event, a skip with its rule, or a rejection with its code; for any JSON object.
@@ -184,12 +179,9 @@ class Amplitude:
     def _properties(self, read: _Read, timestamp: str, misplaced: Json, *, personal: bool) -> Json:
         """Return the event's properties.
 
-        Args:
-            read: the row.
-            timestamp: the event's time.
-            misplaced: fields that do not fit the place of their own; is added to.
-            personal: whether PostHog makes a person of the event; else it strips `$set` and drops
-                group updates.
+        `misplaced` has the fields that do not fit the place of their own, and is added to.
+        `personal`: PostHog makes a person of the event; else it strips `$set` and drops group
+        updates.
         """
         row, plan, found, _, trace = read
         properties, platform = plan.properties_of(row, found, trace)
@@ -234,12 +226,8 @@ class Amplitude:
     ) -> Json | None:
         """Add what the user's properties tell about the event; return what they set on the person.
 
-        Args:
-            read: the row.
-            platform: its platform.
-            properties: is added to.
-            misplaced: gets user properties that do not go to a person: nothing is lost.
-            personal: whether PostHog makes a person of the event.
+        `properties` is added to; `misplaced` gets user properties that do not go to a person:
+        nothing is lost.
         """
         row, trace = read.row, read.trace
         user, setting = row.get("user_properties"), self.options.user_properties

@@ -88,9 +88,7 @@ FOREIGN_TYPES: Final = frozenset({str, float})
 def exported_row(row: Mapping[str, Any], fields: Mapping[str, str]) -> tuple[Json, Rejected | None]:
     """Return a row as Amplitude exports it, and why it cannot be an event.
 
-    Args:
-        row: the row; it is never changed.
-        fields: as `fields_of` tells of its keys.
+    `fields` is what `fields_of` tells of its keys. The row is never changed.
     """
     exported: Json = {}
     unreadable: list[str] = []

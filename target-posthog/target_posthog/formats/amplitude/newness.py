@@ -23,11 +23,8 @@ def id_bytes(event_id: object) -> bytes:
 def place_of(uploaded: str | None, timestamp: str, event_id: object, state: bytes) -> bytes:
     """Return a row's place: of two rows the one with the greater place is the newer one.
 
-    Args:
-        uploaded: when Amplitude ingested the row, as `to_rfc3339` writes it.
-        timestamp: the event's time, likewise.
-        event_id: the row's.
-        state: what `state_of` says of what it sets on its person, or `NO_STATE`.
+    Times are as `to_rfc3339` writes them; `state` is what `state_of` says of what the row sets on
+    its person, or `NO_STATE`.
 
     Returns:
         No bytes when the row does not say when it was ingested: then it has no place.

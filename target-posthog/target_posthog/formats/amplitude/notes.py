@@ -79,9 +79,7 @@ def words_of(convert: Callable[[Any], Any]) -> str:
 def table_note(trace: Trace, prefix: str = "") -> TableNote:
     """Return what notes the rows of the table that count.
 
-    Args:
-        trace: takes the notes.
-        prefix: `EVENT_PREFIX` or `USER_PREFIX`; none for fields of the row.
+    The prefix is `EVENT_PREFIX`, `USER_PREFIX`, or empty for fields of the row.
     """
 
     def note(name: str, source: str, convert: Callable[[Any], Any]) -> None:
@@ -99,13 +97,7 @@ def table_note(trace: Trace, prefix: str = "") -> TableNote:
 
 
 def note_columns(trace: Trace, misspelt: Mapping[str, str], left_out: Collection[str]) -> None:
-    """Note the columns that have a field's name in another spelling, and those left out.
-
-    Args:
-        trace: takes the notes.
-        misspelt: the field of each such column.
-        left_out: fields that the user leaves out by the names of their columns.
-    """
+    """Note the columns that have a field's name in another spelling, and those left out."""
     trace.columns = {field: column for column, field in misspelt.items()}
     trace.leave_out((trace.columns[field] for field in left_out), SKIPPED)
 
@@ -117,15 +109,7 @@ def note_parts(
     names: EventNames,
     person: Person,
 ) -> None:
-    """Note why the event has its name, person, time and id.
-
-    Args:
-        trace: takes the notes.
-        row: the row.
-        origin: the row of which a uuid is made when it has none.
-        names: what the user wants of names.
-        person: whose the row is.
-    """
+    """Note why the event has its name, person, time and id."""
     time, own = source_of_time(row), canonical_uuid(row.get("uuid"))
     assert time is not None  # noqa: S101 - else there is no event
     made_of = identity_fields(origin)
@@ -147,12 +131,7 @@ def note_user(
 ) -> None:
     """Note what is set on the person, and which of the user's properties are left out.
 
-    Args:
-        trace: takes the notes.
-        user: the row's user properties.
-        renames: what becomes of their names.
-        initial: names of first values, and PostHog's for them.
-        updates: `$set` and `$set_once`; None when nothing is set on the person.
+    `updates` is None when nothing is set on the person.
     """
     pairs = [(name, name) for name in user] if renames is None else renames
     note_left_out(trace, user, pairs, USER_PREFIX)
@@ -179,12 +158,7 @@ def note_operations(
 
 
 def note_added(trace: Trace, added: Mapping[str, Any]) -> None:
-    """Note what is added of the event's session, groups and person, and the marks.
-
-    Args:
-        trace: takes the notes.
-        added: these properties.
-    """
+    """Note what is added of the event's session, groups and person, and the marks."""
     trace.properties.update({name: _ADDED[name] for name in added})
     for group_type in added.get("$groups", ()):
         trace.inside["$groups", group_type] = Reason((f"groups.{group_type}",), "its first key")

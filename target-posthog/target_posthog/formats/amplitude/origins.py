@@ -21,9 +21,7 @@ def app_part(app: object) -> bytes:
 def origin_of(app: object, uploaded: str | None) -> bytes:
     """Return the origin of a row.
 
-    Args:
-        app: the row's `app`.
-        uploaded: its `server_upload_time`, as `to_rfc3339` writes it.
+    `uploaded` is the row's `server_upload_time`, as `to_rfc3339` writes it.
     """
     return app_part(app) + ("" if uploaded is None else uploaded[:HOUR]).encode()
 

@@ -69,10 +69,7 @@ def person_updates(
 ) -> Json:
     """Return `$set` and `$set_once`, as the setting wants them.
 
-    Args:
-        state: the user's properties.
-        first: those that count only the first time.
-        user_properties: the setting.
+    What is in `first` counts only the first time.
     """
     if user_properties == "set_once":
         state, first = {}, {**state, **first}

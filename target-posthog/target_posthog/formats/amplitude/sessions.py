@@ -30,10 +30,6 @@ _FORM, _MIDDLE, _END = 0x7 << 76 | 0b10 << 62, 0xFFF << 64, (1 << 62) - 1
 def session_uuid(row: Mapping[str, Any], timestamp: str) -> str | None:
     """Return the UUIDv7 of the row's session, made only from its start and its device.
 
-    Args:
-        row: the Amplitude row.
-        timestamp: the event's time, RFC 3339.
-
     Returns:
         None without a session or device, or when the event lies outside [start, start + 24 h).
     """

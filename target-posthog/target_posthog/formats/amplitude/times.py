@@ -67,9 +67,7 @@ _DAY = 10
 def is_too_late(time: str, uploaded: str | None) -> bool:
     """Return True if an event cannot have been at this time: over a day after it was uploaded.
 
-    Args:
-        time: as `to_rfc3339` writes it.
-        uploaded: when Amplitude had it, likewise; None when that is not known.
+    Both times are as `to_rfc3339` writes them.
     """
     # Times of one form are in order as texts. On the same day it is less than a day.
     if uploaded is None or time <= uploaded or time[:_DAY] == uploaded[:_DAY]:
@@ -84,10 +82,7 @@ def is_too_late(time: str, uploaded: str | None) -> bool:
 def add_times(properties: dict[str, Any], names: Sequence[str], found: Sequence[Any]) -> None:
     """Add times under their names, each as RFC 3339 or, when it cannot be read, as it is.
 
-    Args:
-        properties: is added to.
-        names: one for each time.
-        found: the times as the row has them; null ones are left out.
+    Null ones are left out.
     """
     for name, value in zip(names, found, strict=True):
         if not is_empty(value):
