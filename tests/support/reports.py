@@ -57,7 +57,8 @@ def write_book(url: str, *, hours: int, names: Sequence[str] = USUAL, missing: i
             line.skipped["skip_events"] += 3
             now[0] += timedelta(seconds=7)
             book.write([(Unit("events", "7", f"{moment:%Y-%m-%dT%H}"), line)])
-        ledger.claim([Link("u1", "d1"), Link("u2", "d2")])
+        # A user claims its own id, too.
+        ledger.claim([Link("u1", "d1"), Link("u2", "d2"), Link("u1", "u1"), Link("u3", "u3")])
         ledger.accept(["d1"])
         ledger.note_shared([Link("u3", "d1"), Link("u4", "d1")])
 

@@ -37,7 +37,9 @@ def people_of(ledger: Ledger) -> PeopleSums:
         RunAgain: the database failed.
     """
     devices = sa.select(DEVICES.c.accepted, sa.func.count()).where(
-        DEVICES.c.project == ledger.project
+        DEVICES.c.project == ledger.project,
+        # A user claims its own id, so that it is nobody's device.
+        DEVICES.c.device_id != DEVICES.c.user_id,
     )
     counts = {bool(row[0]): row[1] for row in ledger.stream(devices.group_by(DEVICES.c.accepted))}
     shared = sa.select(sa.func.count(sa.distinct(SHARED.c.device_id)), sa.func.count()).where(
