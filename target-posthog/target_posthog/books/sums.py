@@ -38,11 +38,15 @@ class Held:
     Attributes:
         events: how many there are.
         compared: how many of the accepted events it was asked about.
+        missing: of those, how many it lacks; what is more of one name makes up for no other.
+        extra: how many it holds beyond those.
         asked_at: when it was asked last.
     """
 
     events: int
     compared: int
+    missing: int
+    extra: int
     asked_at: str
 
 
@@ -90,20 +94,38 @@ def held_by_day(ledger: Ledger) -> dict[str, Held]:
         RunAgain: the database failed.
     """
     table = FOUND.c
-    query = (
-        sa.select(table.day, sa.func.sum(table.events), sa.func.max(table.asked_at))
+    # An event may have changed its hour (see `reconcile.comparison`), but neither day nor name.
+    held = (
+        sa.select(
+            table.day,
+            table.event,
+            sa.func.sum(table.events).label("events"),
+            sa.func.max(table.asked_at).label("asked_at"),
+        )
         .where(table.project == ledger.project)
-        .group_by(table.day)
+        .group_by(table.day, table.event)
+        .subquery()
     )
-    compared = _compared_by_day(ledger)
-    return {
-        day: Held(int(events), compared.get(day, 0), asked_at)
-        for day, events, asked_at in ledger.stream(query)
-    }
+    booked = _compared(ledger)
+    events, compared = held.c.events, sa.func.coalesce(booked.c.accepted, 0)
+    numbers = (
+        events,
+        compared,
+        sa.case((compared > events, compared - events), else_=0),
+        sa.case((events > compared, events - compared), else_=0),
+    )
+    sums = (sa.cast(sa.func.sum(number), sa.BigInteger) for number in numbers)
+    is_same = sa.and_(held.c.day == booked.c.day, held.c.event == booked.c.event)
+    query = (
+        sa.select(held.c.day, *sums, sa.func.max(held.c.asked_at))
+        .select_from(held.outerjoin(booked, is_same))
+        .group_by(held.c.day)
+    )
+    return {day: Held(*numbers_of_day) for day, *numbers_of_day in ledger.stream(query)}
 
 
-def _compared_by_day(ledger: Ledger) -> dict[str, int]:
-    """Return how many accepted events of each day PostHog was asked about: perhaps a part."""
+def _compared(ledger: Ledger) -> sa.Subquery:
+    """Return how many accepted events of each day and name PostHog was asked about."""
     found, events, hours = FOUND.c, EVENTS.c, HOURS.c
     has_hours = sa.select(FOUND).where(found.project == ledger.project, found.hour != "").limit(1)
     is_same = [
@@ -114,14 +136,14 @@ def _compared_by_day(ledger: Ledger) -> dict[str, int]:
     if list(ledger.stream(has_hours)):
         # Else the events do not tell their hour in PostHog.
         is_same.append(found.hour == hours.hour)
-    query = (
-        sa.select(events.day, sa.func.sum(events.accepted))
+    return (
+        sa.select(events.day, events.event, sa.func.sum(events.accepted).label("accepted"))
         .join(HOURS, sa.and_(hours.project == events.project, hours.unit == events.unit))
         .join(FOUND, sa.and_(*is_same))
         .where(events.project == ledger.project)
-        .group_by(events.day)
+        .group_by(events.day, events.event)
+        .subquery()
     )
-    return {day: int(accepted) for day, accepted in ledger.stream(query)}
 
 
 def _sums_by(column: sa.Column[str], ledger: Ledger) -> sa.Select[tuple[str, int, int, int]]:

@@ -39,6 +39,8 @@ class Day:
         exported, accepted, superseded: records that became events, and what became of those.
         held: what PostHog was found to hold; None when it was not asked.
         compared: of how many of the accepted events it was asked.
+        missing: of those, the events that it lacks, by name.
+        extra: events that it holds beyond those, by name.
     """
 
     day: str
@@ -47,11 +49,8 @@ class Day:
     superseded: int
     held: int | None = None
     compared: int = 0
-
-    @property
-    def difference(self) -> int:
-        """How many events PostHog has more than were accepted; 0 when it was not asked."""
-        return 0 if self.held is None else self.held - self.compared
+    missing: int = 0
+    extra: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,16 +196,22 @@ def days_with(days: Iterable[KindSum], held: Mapping[str, Held]) -> list[Day]:
             counted.exported,
             counted.accepted,
             counted.superseded,
-            *((found.events, found.compared) if (found := held.get(counted.name)) else (None, 0)),
+            *_held_in(held.get(counted.name)),
         )
         for counted in days
     }
     others = {
-        day: Day(day, 0, 0, 0, posthogs.events)
-        for day, posthogs in held.items()
-        if day not in booked
+        day: Day(day, 0, 0, 0, *_held_in(found)) for day, found in held.items() if day not in booked
     }
     return [day for _, day in sorted({**booked, **others}.items())]
+
+
+def _held_in(found: Held | None) -> tuple[int | None, int, int, int]:
+    return (
+        (None, 0, 0, 0)
+        if found is None
+        else (found.events, found.compared, found.missing, found.extra)
+    )
 
 
 def paces_of(written: Mapping[int, int]) -> list[Pace]:

@@ -7,6 +7,7 @@ import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from target_posthog.common.quantities import count
 from target_posthog.report.html import Markup, code, element, joined, text
 from target_posthog.report.sections import sections
 
@@ -77,19 +78,23 @@ def _findings(figures: Figures) -> Iterator[Markup]:
     """Yield what the reader should know first."""
     totals, hours = figures.totals, figures.hours
     if totals.open:
-        yield _finding("bad", "Not accounted for", f"{totals.open:,} records have no fate.")
+        yield _finding(
+            "bad", "Not accounted for", f"{count(totals.open, 'record')} without a fate."
+        )
     else:
-        words = f"{totals.exported:,} records were exported, and each has its fate."
+        words = f"{count(totals.exported, 'record')} exported, each with its fate."
         yield _finding("good", "Accounted for", words)
     if hours.gaps:
-        yield _finding("bad", "Hours are missing", f"{len(hours.gaps):,} gaps between the hours.")
+        yield _finding(
+            "bad", "Hours are missing", f"{count(len(hours.gaps), 'gap')} between the hours."
+        )
     elif hours.lines:
         yield _finding("good", "No gaps", "Every hour between the first and the last is there.")
     if hours.overlaps:
         yield _finding("bad", "Hours came twice", f"{len(hours.overlaps):,} came in two ways.")
     yield _in_posthog(figures)
     if rejected := totals.rejected.total():
-        yield _finding("bad", "Rejected", f"{rejected:,} records: see the codes below.")
+        yield _finding("bad", "Rejected", f"{count(rejected, 'record')}: see the codes below.")
 
 
 def _in_posthog(figures: Figures) -> Markup:
@@ -102,13 +107,14 @@ def _in_posthog(figures: Figures) -> Markup:
     first, last = figures.asked_at
     when = f"asked {first}" if first == last else f"asked from {first} to {last}"
     asked = [day for day in figures.days if day.held is not None]
-    missing = sum(max(0, -day.difference) for day in asked)
-    extra = sum(max(0, day.difference) for day in asked)
+    missing, extra = sum(day.missing for day in asked), sum(day.extra for day in asked)
     if not missing and not extra:
         compared = sum(day.compared for day in asked)
-        words = f"PostHog holds the {compared:,} accepted events that it was asked about ({when})."
+        events = count(compared, "accepted event")
+        words = f"PostHog holds the {events} that it was asked about ({when})."
         return _finding("good", "Compared", words)
-    words = f"By day, PostHog lacks {missing:,} events and has {extra:,} more ({when})."
+    lacking = count(missing, "event")
+    words = f"By day and event, PostHog lacks {lacking} and has {extra:,} more ({when})."
     return _finding("bad", "Differs", words)
 
 

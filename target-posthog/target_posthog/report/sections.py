@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.common.quantities import count
 from target_posthog.rejects.codes import CODES, remedy_of
 from target_posthog.report.charts import days_chart, names_chart, pace_chart
 from target_posthog.report.figures import MOST_NAMES, MOST_SHOWN
@@ -79,14 +80,14 @@ def _days(figures: Figures, draw: Draw) -> Markup:
             element("p", note, class_="quiet"),
             _drawing(lambda width: days_chart(days, width), draw),
             *_differences(figures),
-            behind(f"Table of {len(days):,} days", whole, rows=len(days)),
+            behind(f"Table of {count(len(days), 'day')}", whole, rows=len(days)),
         ]
     )
 
 
 def _differences(figures: Figures) -> Iterator[Markup]:
     """Yield a table of the days on which PostHog holds something else."""
-    differ = [day for day in figures.days if day.difference]
+    differ = [day for day in figures.days if day.missing or day.extra]
     if differ:
         caption = f"Days on which PostHog holds more or less: {len(differ):,}"
         yield _table_of_days(_of_first(caption, len(differ)), differ[:MOST_SHOWN], figures)
@@ -98,15 +99,15 @@ def _table_of_days(caption: str, days: Sequence[Day], figures: Figures) -> Marku
     if figures.asked_at is None:
         rows = [(day.day, day.exported, day.accepted, day.superseded) for day in days]
         return table(caption, columns, rows)
-    columns += map(Column, ("Compared", "In PostHog", "Difference"))
+    columns += map(Column, ("Compared", "In PostHog", "Missing", "Extra"))
     return table(caption, columns, map(_row_of_day, days))
 
 
 def _row_of_day(day: Day) -> Sequence[object]:
     known = (day.day, day.exported, day.accepted, day.superseded)
     if day.held is None:
-        return (*known, 0, "not asked", "-")
-    return (*known, day.compared, day.held, _signed(day.difference))
+        return (*known, 0, "not asked", "-", "-")
+    return (*known, day.compared, day.held, day.missing, day.extra)
 
 
 def _events(figures: Figures, draw: Draw) -> Markup:
@@ -120,12 +121,12 @@ def _events(figures: Figures, draw: Draw) -> Markup:
         (name(counted.name), counted.exported, counted.accepted, counted.superseded)
         for counted in shown
     ]
-    rest = [element("p", f"{figures.other_names:,} more names are not shown.")]
+    rest = [element("p", f"Not shown: {count(figures.other_names, 'more name')}.")]
     return joined(
         [
             _drawing(lambda width: names_chart(shown, width), draw),
             behind(
-                f"Table of {len(rows):,} names",
+                f"Table of {count(len(rows), 'name')}",
                 table("Events by name", columns, rows),
                 rows=len(rows),
             ),
@@ -214,7 +215,7 @@ def _hours(figures: Figures) -> Markup:
     columns = [Column("What", is_number=False), Column("Value")]
     parts = [table("What the book has", columns, rows)]
     if hours.gaps:
-        caption = f"Hours that no line is about: {len(hours.gaps):,} gaps"
+        caption = f"Hours that no line is about: {count(len(hours.gaps), 'gap')}"
         missing = [(f"{gap.first}Z", f"{gap.last}Z") for gap in hours.gaps[:MOST_SHOWN]]
         ends = [Column("From", is_number=False), Column("To, inclusive", is_number=False)]
         parts.append(table(_of_first(caption, len(hours.gaps)), ends, missing))
@@ -248,7 +249,7 @@ def _speed(figures: Figures, draw: Draw) -> Markup:
             _drawing(lambda width: pace_chart(paces, width), draw),
             element("p", note, class_="quiet"),
             behind(
-                f"Table of {len(rows):,} stretches",
+                f"Table of {count(len(rows), 'bar')}",
                 table("Speed over time", columns, rows),
                 rows=len(rows),
             ),
@@ -288,10 +289,6 @@ def _times(count: int) -> str:
 
 def _share(count: int, whole: int) -> str:
     return f"{count / whole:.2%}" if whole else "-"
-
-
-def _signed(number: int) -> str:
-    return f"{number:+,}" if number else "0"
 
 
 def _as_json(record: Any) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.books.lines import Unit
-from target_posthog.books.reconciled import Reconciled
+from target_posthog.books.reconciled import Found, Reconciled, Scope
 from target_posthog.books.sums import Held, KindSum, days_of, each_line, held_by_day, names_of
 from target_posthog.books.table import Book
 from target_posthog.books.tables import WrittenLine
@@ -72,11 +72,35 @@ def test_what_posthog_holds_stands_beside_its_day(ledger: Ledger, ledger_url: st
     assert held_by_day(ledger) == {}
     compare_book(ledger_url, lacking=5)
     first, second = days_with(days_of(ledger), held_by_day(ledger))
-    assert (first.difference, second.difference) == (-5, 0)
+    assert (first.missing, first.extra, second.missing, second.extra) == (5, 0, 0, 0)
     assert (first.compared, second.compared) == (first.accepted, second.accepted)
-    only = days_with([KindSum("2024-01-02", 3, 2, 1)], {"2024-01-01": Held(4, 0, "now")})
-    assert only == [Day("2024-01-01", 0, 0, 0, 4), Day("2024-01-02", 3, 2, 1, None)]
-    assert [day.difference for day in only] == [4, 0]
+    only = days_with([KindSum("2024-01-02", 3, 2, 1)], {"2024-01-01": Held(4, 0, 0, 4, "now")})
+    assert only == [Day("2024-01-01", 0, 0, 0, 4, extra=4), Day("2024-01-02", 3, 2, 1, None)]
+
+
+def test_what_is_more_of_one_event_makes_up_for_no_other(ledger: Ledger) -> None:
+    """As in the comparison: a day with as many events as were accepted may differ all the same."""
+    book = Book(ledger, "", lambda: FIRST)
+    kinds = list(book.kinds())
+    first = kinds[0]
+    second = next(
+        kind
+        for kind in kinds
+        if kind.kind.day == first.kind.day and kind.kind.event != first.kind.event
+    )
+    more = {first: 2, second: -2}
+    Reconciled(ledger).replace(
+        Scope(),
+        [
+            Found(
+                *(kind.unit.hour, *kind.kind, kind.accepted + more.get(kind, 0)),
+                *(1, "2024-06-02T10:00:00Z"),
+            )
+            for kind in kinds
+        ],
+    )
+    days = days_with(days_of(ledger), held_by_day(ledger))
+    assert [(day.missing, day.extra) for day in days] == [(2, 2), (0, 0)]
 
 
 def test_what_was_not_asked_about_is_not_missing(ledger: Ledger, ledger_url: str) -> None:
@@ -85,7 +109,7 @@ def test_what_was_not_asked_about_is_not_missing(ledger: Ledger, ledger_url: str
     first, second = days_with(days_of(ledger), held_by_day(ledger))
     assert 0 < first.compared < first.accepted
     assert first.held == first.compared
-    assert (first.difference, second.held) == (0, None)
+    assert (first.missing, first.extra, second.held) == (0, 0, None)
 
 
 def test_devices_and_users_are_counted(ledger: Ledger) -> None:

@@ -93,7 +93,7 @@ def test_the_numbers_stand_in_tables() -> None:
     read = Reader(page)
     assert read.open == []
     assert (read.tags["table"], read.tags["details"], read.tags["svg"]) == (8, 3, 6)
-    for words in ("10 records were exported", "60.00%", "bad_time", "skip_events", "2018-01-01"):
+    for words in ("10 records exported", "60.00%", "bad_time", "skip_events", "2018-01-01"):
         assert words in read.words
 
 
@@ -173,17 +173,22 @@ def test_what_is_wrong_stands_first() -> None:
             ["2024-01-01T03"],
             Counter({2: 2}),
         ),
-        days=[Day("2024-01-01", 9, 8, 1, 5, 8), Day("2024-01-02", 9, 8, 1, 9, 8)],
+        days=[
+            Day("2024-01-01", 9, 8, 1, 5, 8, missing=3),
+            # As many as were accepted, but not the same.
+            Day("2024-01-02", 9, 8, 1, 8, 8, missing=1, extra=1),
+            Day("2024-01-03", 9, 8, 1, 8, 8),
+        ],
         asked_at=("2024-06-01T00:00:00Z", "2024-06-02T00:00:00Z"),
     )
     words = Reader(page_of(wrong, undrawn)).words
     for finding in (
-        "Not accounted for. 3 records have no fate.",
-        "Hours are missing. 1 gaps",
+        "Not accounted for. 3 records without a fate.",
+        "Hours are missing. 1 gap between",
         "Hours came twice. 1",
-        "PostHog lacks 3 events and has 1 more (asked from",
+        "By day and event, PostHog lacks 4 events and has 1 more (asked from",
         "Days on which PostHog holds more or less: 2",
-        "Rejected. 1 records",
+        "Rejected. 1 record:",
     ):
         assert finding in words
     same = replace(wrong, days=[Day("2024-01-01", 9, 8, 1, 7, 7)])
