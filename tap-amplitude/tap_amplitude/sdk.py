@@ -34,12 +34,12 @@ from tap_amplitude.common.given_settings import (
     typed,
 )
 from tap_amplitude.common.log_filters import is_no_chatter
+from tap_amplitude.common.quantities import count
 from tap_amplitude.common.signals import SIGNALS, StoppedBySignal
 from tap_amplitude.errors import FixConfiguration, TapError
 from tap_amplitude.given_files import checked_file, read_object
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.settings import Settings
-from tap_amplitude.state.notes import count
 from tap_amplitude.summary import Summary
 from tap_amplitude.validation import problems
 

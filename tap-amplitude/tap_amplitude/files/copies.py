@@ -6,9 +6,9 @@ import logging
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import ForeignArchive
 from tap_amplitude.files.left_out import Why
-from tap_amplitude.state.notes import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_amplitude.state.notes import count
+from tap_amplitude.common.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator

@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import DiskFull, RunAgain, TapError, WrongCredentials
 from tap_amplitude.preflight.sampler import HourSampler
 from tap_amplitude.settings import REGION_URLS
-from tap_amplitude.state.notes import count
 from tap_amplitude.validation import sends_keys_in_clear
 from tap_amplitude.windows import hour_text
 

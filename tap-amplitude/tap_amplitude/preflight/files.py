@@ -6,13 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import TapError
 from tap_amplitude.preflight.amplitude import finding_of, weight_findings
 from tap_amplitude.preflight.range import range_findings
 from tap_amplitude.preflight.weight import weigh
 from tap_amplitude.sources.archive import ArchiveSource
 from tap_amplitude.sources.file_plan import plan_files
-from tap_amplitude.state.notes import count, not_listed
+from tap_amplitude.state.notes import not_listed
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.windows import HOUR, Window, hour_text
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import TapError
 from tap_amplitude.preflight.amplitude import PATIENCE_SECONDS, finding_of
 from tap_amplitude.sources.archive import ArchiveSource
 from tap_amplitude.sources.file_plan import plan_files
-from tap_amplitude.state.notes import count
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.streams.events import EventsStream
 from tap_amplitude.streams.lists import ProjectStream

@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.common.findings import Finding, Level
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import FixConfiguration
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.state.coverage import NAMELESS_PROJECT
-from tap_amplitude.state.notes import count, end_is_ahead, nothing_to_do
+from tap_amplitude.state.notes import end_is_ahead, nothing_to_do
 from tap_amplitude.validation import rounded_dates
 from tap_amplitude.windows import HOUR, Window, ceil_to_hour, hour_text, ready_until
 

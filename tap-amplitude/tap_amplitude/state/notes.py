@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.quantities import count
 from tap_amplitude.windows import HOUR, READY_AFTER, hour_text
 
 if TYPE_CHECKING:
@@ -209,8 +210,3 @@ def _to_bring(first: datetime, end: datetime) -> str:
 
 def _apps(apps: Sequence[str]) -> str:
     return shown([f"app {app}" if app else "files without an app" for app in apps])
-
-
-def count(number: int, thing: str) -> str:
-    """Return a number of things in words: `1 file`, `2,000 files`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

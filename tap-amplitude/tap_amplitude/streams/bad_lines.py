@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import BadLine, TooManyRejects
 from tap_amplitude.output.rejects import rejects_at
-from tap_amplitude.state.notes import count
 from tap_amplitude.streams.reject_share import RejectLimit, RejectShare
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from singer_sdk.singerlib.catalog import REPLICATION_FULL_TABLE
 
 from tap_amplitude.common.object_cutter import Found
+from tap_amplitude.common.quantities import count
 from tap_amplitude.files.left_out import Why
 from tap_amplitude.sdk import WholeHoursStream
 from tap_amplitude.state.bookmark import Bookmark
-from tap_amplitude.state.notes import count
 from tap_amplitude.streams.bad_lines import BadLines
 from tap_amplitude.streams.schema_drift import SchemaDrift
 from tap_amplitude.windows import hour_text

@@ -11,11 +11,11 @@ from singer_sdk.schema.source import SchemaDirectory
 
 from tap_amplitude import schemas
 from tap_amplitude.common.object_cutter import Found
+from tap_amplitude.common.quantities import count
 from tap_amplitude.output.batch_files import BatchFileWriter, FilesMessage
 from tap_amplitude.records import fast_json, fast_row, json_of, row_of
 from tap_amplitude.sources.archive import hours_of_files
 from tap_amplitude.sources.export_api import hours_of_project
-from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
 from tap_amplitude.validation import rounded_dates
 from tap_amplitude.windows import hour_text

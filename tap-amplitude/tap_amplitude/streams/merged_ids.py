@@ -15,9 +15,9 @@ from singer_sdk.schema.source import SchemaDirectory
 from tap_amplitude import schemas
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
+from tap_amplitude.common.quantities import count
 from tap_amplitude.files.left_out import Why
 from tap_amplitude.sources.archive import hours_of_files
-from tap_amplitude.state.notes import count
 from tap_amplitude.streams.base import HourlyStream
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import TooManyRejects
-from tap_amplitude.state.notes import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ from target_posthog.capture.protocols import V1Wire
 from target_posthog.capture.responses import Responses
 from target_posthog.capture.results import Accepted, BatchRefused, SendResult
 from target_posthog.capture.retries import Retryable, RetryPolicy
+from target_posthog.common.quantities import count
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -137,7 +138,9 @@ class CaptureApi:
             return result
         sending.go_on(result)
         if result.again:
-            raise Retryable(f"it deferred {len(result.again)} events", response.retry_after)
+            raise Retryable(
+                f"it deferred {count(len(result.again), 'event')}", response.retry_after
+            )
         return None
 
     def _post(self, sending: _Sending) -> HttpResponse:

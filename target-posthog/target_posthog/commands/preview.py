@@ -20,6 +20,7 @@ from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
 from target_posthog.commands.options import config_option, leave_with
 from target_posthog.commands.output_files import write_private
+from target_posthog.common.quantities import count
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
 from target_posthog.formats.trace import Trace
@@ -236,7 +237,7 @@ def command(
     found, counts = target.found, target.delivery.counts
     if page is not None:
         write_private(page, page_of(found, counts), "--html")
-        click.echo(f"{page}: {len(found.pairs)} pairs.")
+        click.echo(f"{page}: {count(len(found.pairs), 'pair')}.")
     elif is_json:
         click.echo(json.dumps(as_json(found, counts), indent=2))
     else:

@@ -13,6 +13,7 @@ import click
 from target_posthog.commands.options import config_option, leave_with
 from target_posthog.commands.replay_file import FileReplay
 from target_posthog.commands.replay_target import ReplayTarget
+from target_posthog.common.quantities import count
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import RunAgain, TargetPosthogError
@@ -113,7 +114,7 @@ class Replay:
         if not files:
             logger.info("There are no rejects; nothing to do.")
             return
-        destination = f"replayed {files} rejects files"
+        destination = f"replayed {count(files, 'rejects file')}"
         if self._target.runtime.preview is not None:
             destination += f" to {self._target.settings.preview_path}, nothing was sent"
         counts = self._target.delivery.counts

@@ -20,6 +20,7 @@ from target_posthog.capture.hosts import ingestion_host, without_credentials
 from target_posthog.commands.options import config_option, leave_with, settings_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.commands.rejects import RejectsFound
+from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import people_of
@@ -134,7 +135,9 @@ def _summary_of(settings: Settings, project: str) -> Mapping[str, Any] | None:
 
 def _in_short(figures: Figures) -> str:
     totals = figures.totals
-    return f"{totals.exported:,} records, {totals.accepted:,} accepted, {totals.open:,} open."
+    return (
+        f"{count(totals.exported, 'record')}, {totals.accepted:,} accepted, {totals.open:,} open."
+    )
 
 
 def main() -> NoReturn:

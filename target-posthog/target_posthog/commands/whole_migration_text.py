@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.books.whole_migration import HOURS_OF
 from target_posthog.common.peer_words import escaped
+from target_posthog.common.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,14 +36,14 @@ def _part(part: Part) -> Iterator[str]:
     if part.first:
         yield f"  hours     {part.hours:>14,}  {part.first}Z to {part.last}Z"
     sums = part.totals
-    for name, count in (
+    for name, number in (
         ("exported", sums.exported),
         ("accepted", sums.accepted),
         ("superseded", sums.superseded),
         ("skipped", sums.skipped.total()),
         ("rejected", sums.rejected.total()),
     ):
-        yield f"  {name:<10}{count:>14,}"
+        yield f"  {name:<10}{number:>14,}"
     if part.unsettled:
         yield f"  open      {sums.open:>14,}  records without a fate"
     for gap in part.gaps[:_SHOWN]:
@@ -60,11 +61,11 @@ def _verdict(found: WholeMigration) -> str:
     double = sum(len(part.overlaps) for part in found.parts)
     unsettled = sum(len(part.unsettled) for part in found.parts)
     named = (
-        (missing, f"hours of {HOURS_OF} that no run has read"),
-        (double, "hours that came in two ways"),
-        (unsettled, "hours with records without a fate"),
+        (missing, f"of {HOURS_OF} that no run has read"),
+        (double, "that came in two ways"),
+        (unsettled, "with records without a fate"),
     )
-    found_out = "; ".join(f"{count:,} {what}" for count, what in named if count)
+    found_out = "; ".join(f"{count(hours, 'hour')} {what}" for hours, what in named if hours)
     return f"The migration is not whole: {found_out}."
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from target_posthog.common.quantities import count
+
 if TYPE_CHECKING:
     from target_posthog.estimate.arithmetic import Count
 
@@ -55,10 +57,9 @@ def time_of(seconds: float) -> str:
     left = max(1, round(seconds))
     said: list[str] = []
     for name, length in _PARTS:
-        count, left = divmod(left, length)
-        if count or said:
-            plural = "s" if name == "day" and count != 1 else ""
-            said.append(f"{count:,} {name}{plural}")
+        number, left = divmod(left, length)
+        if number or said:
+            said.append(count(number, name) if name == "day" else f"{number:,} {name}")
         if len(said) == 2:  # noqa: PLR2004 - two parts
             break
     return " ".join(part for number, part in enumerate(said) if number == 0 or part[0] != "0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.common.quantities import count
 from target_posthog.estimate.numbers import between, number_of, rounded, size_of, time_of
 
 if TYPE_CHECKING:
@@ -49,10 +50,14 @@ def as_json(weights: Weights, estimate: Estimate, request: str) -> dict[str, Any
 
 
 def _head(weights: Weights) -> str:
-    by = "hours of the book" if weights.source == "book" else f"sample hours of {weights.place}"
+    samples = len(weights.samples)
+    by = (
+        f"{count(samples, 'hour')} of the book"
+        if weights.source == "book"
+        else f"{count(samples, 'sample hour')} of {weights.place}"
+    )
     return (
-        f"{weights.first} to {weights.end} ({weights.hours:,} hours), estimated from "
-        f"{len(weights.samples):,} {by}."
+        f"{weights.first} to {weights.end} ({count(weights.hours, 'hour')}), estimated from {by}."
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.capture.hosts import REGIONS, ingestion_host, without_credentials
 from target_posthog.capture.protocols import BatchWire, V1Wire
+from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.numbers import in_words, rounded, size_of, time_of
 
@@ -44,7 +45,7 @@ def support_request(weights: Weights, estimate: Estimate, settings: Settings, pr
 def _volume(estimate: Estimate) -> str:
     events = estimate.events
     if events.is_exact:
-        return f"{events.likely:,} events"
+        return count(events.likely, "event")
     return (
         f"about {in_words(events.likely)} events (between {in_words(events.low)} and "
         f"{in_words(events.high)})"

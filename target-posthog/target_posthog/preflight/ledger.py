@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from target_posthog.common.findings import Finding, Level
 from target_posthog.common.places import folder_finding
+from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration, TargetPosthogError
 from target_posthog.identity.database import Database, open_engine
 from target_posthog.identity.ledger import project_of
@@ -143,16 +144,16 @@ def _whose(own: int, others: int, book: Any) -> Finding:
         return Finding(
             _AREA,
             Level.OK,
-            f"It knows {others} other PostHog project{'s' if others > 1 else ''}, and no run of "
+            f"It knows {count(others, 'other PostHog project')}, and no run of "
             "this one: it keeps them apart.",
         )
     if book is None or not book[0]:
         return Finding(_AREA, Level.OK, "It knows this PostHog project; its book is empty.")
     lines, first, last, written = book
-    hours = f" of the hours {first} to {last}" if first else ""
+    hours = f" of the hours {first}Z to {last}Z" if first else ""
     return Finding(
         _AREA,
         Level.OK,
-        f"It knows this PostHog project: {lines:,} line{'s' if lines > 1 else ''} in the "
+        f"It knows this PostHog project: {count(lines, 'line')} in the "
         f"book{hours}, the last written {written}.",
     )

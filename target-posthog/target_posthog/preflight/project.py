@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from target_posthog.common.findings import Finding, Level
+from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration, NotAsked
 from target_posthog.query.client import QueryApi
 
@@ -58,7 +59,7 @@ def project_findings(
         yield Finding(
             _AREA,
             Level.NOTE,
-            f"It is live: {events:,} event{'s' if events > 1 else ''} of other sources since "
+            f"It is live: {count(events, 'event')} of other sources since "
             "yesterday. PostHog applies user properties in order of arrival, so history would "
             "overwrite newer values.",
             "Set `user_properties` to `set_once`, if the live values are to stay.",

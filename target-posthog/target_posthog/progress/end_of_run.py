@@ -6,6 +6,8 @@ import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from target_posthog.common.quantities import count
+
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
@@ -148,7 +150,8 @@ def next_step(
             compare, show = (command_for(name, environment) for name in ("reconcile", "report"))
             steps.append(f"compare with PostHog: `{compare}`. See it all: `{show}`.")
         steps.append(
-            f"send the other {unsent[0]:,} hours of the people pass, the first is {unsent[1]}."
+            f"send the other {count(unsent[0], 'hour')} of the people pass, the first is "
+            f"{unsent[1]}."
             if unsent[0]
             else "run again at any time for what is new."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.common.peer_words import escaped
+from target_posthog.common.quantities import count
 from target_posthog.reconcile.remedies import command_for_all
 from target_posthog.settings import DOCUMENTS
 
@@ -53,7 +54,7 @@ def as_text(result: Result) -> str:
 def _head(result: Result) -> Iterator[str]:
     book, scope = result.book, result.scope
     what = f"export hours {book.first}Z to {book.last}Z" if book.first else "events without an hour"
-    named = f", {len(scope.events)} names of events" if scope.events else ""
+    named = f", {count(len(scope.events), 'event name')}" if scope.events else ""
     yield f"The book and project {result.project_id} at {result.host}: {what}{named}."
 
 
@@ -140,13 +141,13 @@ def _book(book: BookFindings) -> Iterator[str]:
     yield from _rest(len(book.gaps))
     if book.overlaps:
         yield (
-            f"The book has {len(book.overlaps):,} hours from two taps, which count twice in it: "
+            f"The book has {count(len(book.overlaps), 'hour')} from two taps, counted twice in it: "
             f"{_listed(book.overlaps)}."
         )
     if book.open:
-        yield f"The book has {book.open:,} records without a fate: please report this."
+        yield f"The book has {count(book.open, 'record')} without a fate: please report this."
     if not (book.gaps or book.overlaps or book.open):
-        hours = f": {book.hours:,} export hours without a gap" if book.hours else ""
+        hours = f": {count(book.hours, 'export hour')} without a gap" if book.hours else ""
         yield f"The book is whole{hours}."
 
 

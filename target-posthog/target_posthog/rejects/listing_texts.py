@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.peer_words import escaped
+from target_posthog.common.quantities import count
 from target_posthog.rejects.codes import CODES, remedy_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def as_text(ours: Listing, others: Listing, *, shows_records: bool) -> str:
     if ours.total:
         parts += [_table("stream", ours.streams), _table("run", ours.runs)]
     if ours.others:
-        lines = f"{ours.others:,} {_plural(ours.others, 'line')}"
+        lines = count(ours.others, "line")
         parts.append([f"Not a line of a rejects file, cut off by a crash or edited: {lines}."])
     parts.append(_of_others(others))
     if ours.total:
@@ -66,13 +67,13 @@ def as_json(ours: Listing, others: Listing, *, shows_records: bool) -> dict[str,
 def _head(ours: Listing) -> list[str]:
     if not ours.total:
         return ["There are no rejects."]
-    return [f"{ours.total:,} {_plural(ours.total, 'reject')} in {_files(ours.files)}."]
+    return [f"{count(ours.total, 'reject')} in {count(ours.files, 'file')}."]
 
 
 def _codes(ours: Listing, *, shows_records: bool) -> Iterator[list[str]]:
-    width = max((len(f"{count:,}") for count in ours.codes.values()), default=0)
-    for code, count in ours.codes.most_common():
-        lines = [f"{count:>{width},}  {code}  ({_meaning_of(code)})"]
+    width = max((len(f"{rejected:,}") for rejected in ours.codes.values()), default=0)
+    for code, rejected in ours.codes.most_common():
+        lines = [f"{rejected:>{width},}  {code}  ({_meaning_of(code)})"]
         example = ours.examples[code]
         lines += _wrapped("example", _place_of(example))
         lines += _wrapped("reason", escaped(example.reason))
@@ -111,8 +112,8 @@ def _of_others(others: Listing) -> list[str]:
     if not others.total:
         return []
     head = (
-        f"Apart from these, {_files(others.files)} of a preview or of another PostHog project hold "
-        f"{others.total:,}; a replay leaves them:"
+        f"Apart from these, {count(others.total, 'reject')} in {count(others.files, 'file')} of a "
+        "preview or of another PostHog project; a replay leaves them:"
     )
     return [head, *_table("run", others.runs)]
 
@@ -156,14 +157,6 @@ def _wrapped(label: str, text: str) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _files(count: int) -> str:
-    return f"{count:,} {_plural(count, 'file')}"
-
-
-def _plural(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
 
 
 def _cut(text: str, size: int) -> str:

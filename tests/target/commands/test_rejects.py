@@ -72,7 +72,7 @@ def test_previews_and_other_projects_are_apart(tmp_path: Path, config: Json) -> 
         run_target(other, bad, tmp_path)
     finished = rejects(shared, tmp_path).checked()
     assert finished.stdout.startswith("There are no rejects.")
-    assert "2 files of a preview or of another PostHog project hold 2" in finished.stdout
+    assert "2 rejects in 2 files of a preview or of another PostHog project" in finished.stdout
     told = json.loads(rejects(shared, tmp_path, "--json").stdout)
     assert (told["rejected"], told["of_others"]["rejected"]) == (0, 2)
     files = [str(path) for path in (tmp_path / "rejects").iterdir()]

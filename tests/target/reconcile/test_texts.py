@@ -102,7 +102,7 @@ def test_people_and_the_book_are_told_of() -> None:
         "identity.md#posthogs-rules",
         "no line of 2023-01-01T06Z: these hours were not read.",
         "no line of 2023-01-01T09Z to 2023-01-01T12Z: these hours were not read.",
-        "4 hours from two taps, which count twice in it: 2023-01-01T01Z, 2023-01-01T02Z",
+        "4 hours from two taps, counted twice in it: 2023-01-01T01Z, 2023-01-01T02Z",
         "3 records without a fate",
         "TAP_AMPLITUDE_START_DATE=2023-01-01T09:00:00Z TAP_AMPLITUDE_END_DATE=2023-01-01T13",
         "Both sides do not agree.",
