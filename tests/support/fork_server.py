@@ -21,7 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: What both would load before they read their settings.
-_LOADED = ("tap_amplitude.cli", "target_posthog.cli", "target_posthog.target")
+_LOADED = (
+    *("tap_amplitude.cli", "tap_amplitude.preflight.options", "tap_amplitude.summary"),
+    *("tap_amplitude.tap", "target_posthog.cli", "target_posthog.progress.summary"),
+    "target_posthog.target",
+)
+#: What a run with a bucket would load, by the variable that leads it there: half a second each.
+_DRIVERS = {
+    "AWS_ENDPOINT_URL": "s3fs",
+    "AZURE_STORAGE_CONNECTION_STRING": "adlfs",
+    "STORAGE_EMULATOR_HOST": "gcsfs",
+}
 #: Of a request: what was asked, the run's three standard files, and where its end is told.
 _FILES = 5
 
@@ -43,6 +53,7 @@ def serve(control: socket.socket) -> Callable[[], Any] | None:
         said, files, _, _ = socket.recv_fds(control, 1, _FILES)
         if not said:
             return None
+        asked = _asked(files.pop(0))
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -50,7 +61,7 @@ def serve(control: socket.socket) -> Callable[[], Any] | None:
             control.close()
             for other in (wakes, awake, *runs.values()):
                 os.close(other)
-            return _become(files)
+            return _become(asked, files)
         runs[pid] = files.pop()
         for file in files:
             os.close(file)
@@ -68,12 +79,19 @@ def _tell_of_ends(runs: dict[int, int]) -> None:
         os.close(told)
 
 
-def _become(files: list[int]) -> Callable[[], Any]:
-    request, *standard, told = files
-    os.close(told)
-    with open(request, "rb") as file:  # noqa: PTH123 - a descriptor
+def _asked(request: int) -> dict[str, Any]:
+    """Return what is to be run, with the drivers loaded that it will need."""
+    with open(request, "rb") as file:
         file.seek(0)
-        asked = json.load(file)
+        asked: dict[str, Any] = json.load(file)
+    for variable in _DRIVERS.keys() & asked["environment"].keys():
+        import_module(_DRIVERS[variable])
+    return asked
+
+
+def _become(asked: dict[str, Any], files: list[int]) -> Callable[[], Any]:
+    *standard, told = files
+    os.close(told)
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
         os.close(descriptor)
