@@ -16,7 +16,6 @@ from tests.target.test_batch_messages import GZIP, RUN_FOLDER, lines_of
 from tests.target.test_newest_rows_of_runs import HEAD, answer_late
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
-    """Run a bucket."""
-    yield from s3_bucket()
+def bucket() -> Bucket:
+    """A bucket of Amazon S3."""
+    return s3_bucket()
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])

@@ -6,7 +6,6 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
 
 from tap_amplitude.errors import FixConfiguration as FixTapsConfiguration
@@ -20,7 +19,6 @@ from tests.support.rows import hour_rows, row
 from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
@@ -29,21 +27,14 @@ LONG = "n" * 201
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
+def bucket() -> Bucket:
     """A bucket of Amazon S3."""
-    yield from s3_bucket()
+    return s3_bucket()
 
 
 def objects(bucket: Bucket, folder: str) -> dict[str, list[Any]]:
     """The objects below a folder of the bucket, each as its lines."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=bucket.server,
-        aws_access_key_id=bucket.environment["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=bucket.environment["AWS_SECRET_ACCESS_KEY"],
-        region_name="us-east-1",
-    )
-    found = client.list_objects_v2(Bucket=BUCKET, Prefix=f"{folder}/").get("Contents", [])
+    found = bucket.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{folder}/").get("Contents", [])
     return {
         one["Key"].rpartition("/")[2]: [
             json.loads(line) for line in bucket.get(one["Key"]).splitlines()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BUCKET = "amplitude-data"
+#: How many objects the stand-in of S3 lists at once.
+S3_PAGE = 10
 
 
 @dataclass(frozen=True)
@@ -44,30 +49,31 @@ class Bucket:
             return
         for name, content in files.items():
             if self.url.startswith("s3"):
-                self._s3().put_object(Bucket=BUCKET, Key=name, Body=content)
+                self.s3.put_object(Bucket=BUCKET, Key=name, Body=content)
                 continue
-            requests.post(
+            _post(
                 f"{self.server}/upload/storage/v1/b/{BUCKET}/o",
                 params={"uploadType": "media", "name": name},
                 data=content,
                 headers={"Content-Type": "application/octet-stream"},
-                timeout=30,
-            ).raise_for_status()
+            )
 
     def get(self, name: str) -> bytes:
         """Read an object of a bucket of Amazon S3."""
-        content: bytes = self._s3().get_object(Bucket=BUCKET, Key=name)["Body"].read()
+        content: bytes = self.s3.get_object(Bucket=BUCKET, Key=name)["Body"].read()
         return content
 
     def delete(self, name: str) -> None:
         """Delete an object."""
         if self.url.startswith("s3"):
-            self._s3().delete_object(Bucket=BUCKET, Key=name)
+            self.s3.delete_object(Bucket=BUCKET, Key=name)
             return
         address = f"{self.server}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}"
         requests.delete(address, timeout=30).raise_for_status()
 
-    def _s3(self) -> Any:
+    @cached_property
+    def s3(self) -> Any:
+        """A client of Amazon S3."""
         return boto3.client(
             "s3",
             endpoint_url=self.server,
@@ -77,34 +83,36 @@ class Bucket:
         )
 
 
-def s3_bucket() -> Iterator[Bucket]:
-    """Run moto's S3 server with one bucket, as long as the generator lives."""
-    with _Server([sys.executable, "-m", "moto.server"], "-p") as server:
-        bucket = Bucket(
-            f"s3://{BUCKET}",
-            server,
-            {
-                "AWS_ENDPOINT_URL": server,
-                "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-                "AWS_SECRET_ACCESS_KEY": "a-secret-for-the-bucket",
-                "AWS_DEFAULT_REGION": "us-east-1",
-            },
-        )
-        bucket._s3().create_bucket(Bucket=BUCKET)
-        yield bucket
+def s3_bucket() -> Bucket:
+    """Return the one bucket of moto's S3 server, empty; S3 would list 1,000 objects at once."""
+    server = _server(sys.executable, "-m", "moto.server", "-p")
+    # A test may have let it check keys.
+    _post(f"{server}/moto-api/reset-auth", data=b"inf")
+    _post(f"{server}/moto-api/reset")
+    bucket = Bucket(
+        f"s3://{BUCKET}",
+        server,
+        {
+            "AWS_ENDPOINT_URL": server,
+            "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
+            "AWS_SECRET_ACCESS_KEY": "a-secret-for-the-bucket",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        },
+    )
+    bucket.s3.create_bucket(Bucket=BUCKET)
+    return bucket
 
 
-def gcs_bucket() -> Iterator[Bucket]:
-    """Run an emulator of Google Cloud Storage with one bucket, as long as the generator lives."""
+def gcs_bucket() -> Bucket:
+    """Return the one bucket of an emulator of Google Cloud Storage, empty."""
     program = "import sys; from gcp_storage_emulator.__main__ import main; sys.exit(main())"
     start = [sys.executable, "-c", program, "start", "--in-memory", "--host", "127.0.0.1"]
-    with _Server(start, "--port") as server:
-        requests.post(
-            f"{server}/storage/v1/b", json={"name": BUCKET}, timeout=30
-        ).raise_for_status()
-        yield Bucket(
-            f"gs://{BUCKET}", server, {"STORAGE_EMULATOR_HOST": server, "NO_GCE_CHECK": "true"}
-        )
+    server = _server(*start, "--port")
+    requests.get(f"{server}/wipe", timeout=30).raise_for_status()
+    _post(f"{server}/storage/v1/b", json={"name": BUCKET})
+    return Bucket(
+        f"gs://{BUCKET}", server, {"STORAGE_EMULATOR_HOST": server, "NO_GCE_CHECK": "true"}
+    )
 
 
 def azure_bucket() -> Iterator[Bucket]:
@@ -114,28 +122,40 @@ def azure_bucket() -> Iterator[Bucket]:
         yield Bucket(f"az://{CONTAINER}", "", environment, server)
 
 
-class _Server:
-    """A server process on a free port of this machine."""
+@cache
+def _server(*start: str) -> str:
+    """Start a server that serves until this process ends, as a start takes two seconds of CPU.
 
-    def __init__(self, start: list[str], port_option: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._command = [*start, port_option, str(self._port)]
+    Args:
+        start: Its command, but for the number of its port.
 
-    def __enter__(self) -> str:
-        self._process = subprocess.Popen(
-            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            assert self._process.poll() is None, "the server ended"
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
-                    return f"http://127.0.0.1:{self._port}"
-            time.sleep(0.1)
-        raise TimeoutError("the server did not start")
+    Returns:
+        Its address.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [*start, str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "MOTO_S3_DEFAULT_MAX_KEYS": f"{S3_PAGE}"},
+    )
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
+    def end() -> None:
+        process.kill()
+        process.wait()
+
+    atexit.register(end)
+    latest = time.monotonic() + 60
+    while time.monotonic() < latest:
+        assert process.poll() is None, "the server ended"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return f"http://127.0.0.1:{port}"
+        time.sleep(0.1)
+    raise TimeoutError("the server did not start")
+
+
+def _post(address: str, **content: Any) -> None:
+    requests.post(address, timeout=30, **content).raise_for_status()

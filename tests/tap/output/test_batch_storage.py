@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-@pytest.fixture(name="s3")
-def s3_() -> Iterator[Bucket]:
+@pytest.fixture
+def s3() -> Bucket:
     """A bucket of Amazon S3."""
-    yield from s3_bucket()
+    return s3_bucket()
 
 
 def test_a_bucket_is_copied_through_and_may_be_the_storage(tmp_path: Path, s3: Bucket) -> None:

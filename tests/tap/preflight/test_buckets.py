@@ -13,23 +13,20 @@ from tests.support.processes import run_tap
 from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[Bucket]:
+def bucket() -> Bucket:
     """A bucket of Amazon S3 with two files in each of 30 hours, one of which nobody can read."""
-    for made in s3_bucket():
-        files = {
-            f"exports/{file_name(n, part)}": packed(hour_rows(n))
-            for n in range(30)
-            for part in (1, 2)
-        }
-        # Whoever reads more than a sample meets it.
-        files[f"exports/{file_name(1, 2)}"] = b"\x1f\x8bdamaged"
-        made.put(files)
-        yield made
+    made = s3_bucket()
+    files = {
+        f"exports/{file_name(n, part)}": packed(hour_rows(n)) for n in range(30) for part in (1, 2)
+    }
+    # Whoever reads more than a sample meets it.
+    files[f"exports/{file_name(1, 2)}"] = b"\x1f\x8bdamaged"
+    made.put(files)
+    return made
 
 
 def test_a_check_lists_a_bucket_and_reads_one_hour(tmp_path: Path, bucket: Bucket) -> None:

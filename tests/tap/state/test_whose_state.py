@@ -329,17 +329,15 @@ def test_a_stop_in_the_middle_of_a_new_app_loses_nothing(tmp_path: Path) -> None
 def test_an_app_that_comes_later_to_a_bucket_is_found(tmp_path: Path) -> None:
     """In older days than the state's, in both layouts of Amplitude; what is not listed is told."""
     config = {"archive_path": "s3://amplitude-data"}
-    for bucket in s3_bucket():
-        bucket.put({of("1", 24 * n): packed(hour_rows(24 * n)) for n in (10, 20)})
-        first = run_tap(tmp_path, config, environment=bucket.environment)
-        bucket.put(
-            {of("2", 24 * 5): packed(hour_rows(24 * 5)), "3/" + of("3", 1): packed(hour_rows(1))}
-        )
-        bucket.put(
-            {of("1", 24 * 21): packed(hour_rows(24 * 21)), of("1", 24): packed(hour_rows(24))}
-        )
-        bucket.put({of("1", 24 * 15): packed(hour_rows(7))})  # in days that are not listed
-        second = run_tap(tmp_path, config, environment=bucket.environment, state=first.last_state)
+    bucket = s3_bucket()
+    bucket.put({of("1", 24 * n): packed(hour_rows(24 * n)) for n in (10, 20)})
+    first = run_tap(tmp_path, config, environment=bucket.environment)
+    bucket.put(
+        {of("2", 24 * 5): packed(hour_rows(24 * 5)), "3/" + of("3", 1): packed(hour_rows(1))}
+    )
+    bucket.put({of("1", 24 * 21): packed(hour_rows(24 * 21)), of("1", 24): packed(hour_rows(24))})
+    bucket.put({of("1", 24 * 15): packed(hour_rows(7))})  # in days that are not listed
+    second = run_tap(tmp_path, config, environment=bucket.environment, state=first.last_state)
 
     assert first.ids == ids(hour_rows(240, 480))
     assert second.exit_code == 0
