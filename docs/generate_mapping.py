@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.formats.amplitude import fields
-from target_posthog.formats.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
-from target_posthog.formats.amplitude.foreign_rows import (
+from target_posthog.common.amplitude_columns import (
     BOOLEAN_FIELDS,
     INTEGER_FIELDS,
     OBJECT_FIELDS,
 )
+from target_posthog.formats.amplitude import fields
+from target_posthog.formats.amplitude.fields import ANY, ELSEWHERE, FIELDS, MOBILE, SERVER, WEB
 from target_posthog.formats.amplitude.notes import words_of
 from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS
 from target_posthog.formats.names import STANDARD_EVENTS

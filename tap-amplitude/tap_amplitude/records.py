@@ -1,7 +1,8 @@
 """One line of an export file → one record, or its JSON (pure).
 
-Nothing is left out and nothing is changed but two things: the row's own times get the form that
-Singer prescribes, and a row without a `uuid` gets one, because the stream's key must be there.
+Nothing is left out and nothing is changed but three things: the row's own times get the form that
+Singer prescribes; a row without a `uuid` gets one, because the stream's key must be there; and a
+row whose columns a warehouse renamed gets back Amplitude's names, which key and schema have.
 
 A line that is one row and nothing else takes the fast path, which leaves out what cannot happen to
 it. Any other line is taken apart by `object_cutter`.
@@ -15,24 +16,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from tap_amplitude.common.amplitude_columns import TIME_FIELDS, as_exported, fields_of
 from tap_amplitude.common.derived_uuids import row_uuid
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.times import to_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-#: The times that Amplitude writes for each row. Times inside `event_properties` and
-#: `user_properties` are the customer's own values and stay as they are.
-TIME_FIELDS = (
-    "event_time",
-    "client_event_time",
-    "client_upload_time",
-    "server_received_time",
-    "server_upload_time",
-    "processed_time",
-    "user_creation_time",
-)
 
 _decode = msgspec.json.Decoder().decode
 _dumps = orjson.dumps
@@ -109,11 +99,15 @@ def encode(content: dict[str, Any]) -> bytes:
 
 
 def _complete(row: dict[str, Any]) -> int:
-    """Complete a row in place: the form of its times, and a `uuid` if it has none.
+    """Complete a row in place: its columns' names, its times' form, and a `uuid` if it has none.
 
     Returns:
         How many of its times could not be read.
     """
+    if "uuid" not in row and (fields := fields_of(row)):
+        exported, _ = as_exported(row, fields)
+        row.clear()
+        row.update(exported)
     odd_times = _normalise_times(row)
     identifier = row.get("uuid")
     if identifier is None or (isinstance(identifier, str) and not identifier.strip()):

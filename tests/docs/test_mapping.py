@@ -12,6 +12,7 @@ import pytest
 
 from docs import generate_mapping
 from docs.generate_mapping import mapping_page
+from target_posthog.common.amplitude_columns import fields_of
 from target_posthog.formats.amplitude.fields import (
     ANY,
     ELSEWHERE,
@@ -21,7 +22,7 @@ from target_posthog.formats.amplitude.fields import (
     WEB,
     Field,
 )
-from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.posthog.names import ACTING_NAMES, RESERVED_NAMES
 from tests.support.documents import ROOT, document

@@ -19,7 +19,7 @@ from docs.generate_settings import (
     settings_of,
     variable_of,
 )
-from tap_amplitude.records import TIME_FIELDS
+from tap_amplitude.common.amplitude_columns import TIME_FIELDS
 from target_posthog.books.whole import Totals
 from target_posthog.books.whole_migration import Part
 from target_posthog.common.given_settings import typed

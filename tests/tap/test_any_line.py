@@ -10,7 +10,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_amplitude.records import TIME_FIELDS, Row
+from tap_amplitude.common.amplitude_columns import TIME_FIELDS
+from tap_amplitude.records import Row
 from tap_amplitude.times import parse, to_rfc3339
 from tests.support.reading import read_row
 

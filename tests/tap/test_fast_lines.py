@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tap_amplitude.common.amplitude_columns import TIME_FIELDS
 from tap_amplitude.common.object_cutter import taken_from
-from tap_amplitude.records import TIME_FIELDS, Row, encode, fast_json, fast_row, json_of
+from tap_amplitude.records import Row, encode, fast_json, fast_row, json_of
 from tap_amplitude.times import parse
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap

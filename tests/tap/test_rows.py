@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_amplitude.common.amplitude_columns import TIME_FIELDS
 from tap_amplitude.common.lenient_json import MAX_DEPTH, TOO_DEEP
-from tap_amplitude.records import TIME_FIELDS, Row
+from tap_amplitude.records import Row
+from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.event_ids import event_uuid
+from target_posthog.formats.options import Options
+from target_posthog.model import Converted
 from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.processes import run_tap, start
 from tests.support.reading import read_row
-from tests.support.rows import START, hour_row
+from tests.support.rows import START, hour_row, typical_row
 from tests.support.selecting import catalog_of
 
 if TYPE_CHECKING:
@@ -170,6 +174,37 @@ def test_a_row_without_uuid_gets_the_one_that_the_target_would_give(
 
     assert record_of(line)["uuid"] == event_uuid(content)
     assert record_of(line)["uuid"] == record_of(line)["uuid"]
+
+
+@pytest.mark.parametrize("without", [(), ("uuid",), ("uuid", "$insert_id"), ("$insert_id",)])
+@pytest.mark.parametrize("own", ["7D2C8C1E-0A3B-4C55-9B6E-AA0000000100", "no uuid", ""])
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_row_with_a_warehouses_columns_is_the_same_event_as_record_and_in_its_file(
+    without: tuple[str, ...],
+    own: str,
+    as_text: bool,  # noqa: FBT001
+) -> None:
+    """A record gets Amplitude's names, of which key and schema are; a file is handed over as is."""
+    row = typical_row(START, 1) | {"uuid": own}
+    columns = {
+        name.removeprefix("$").upper(): json.dumps(value)
+        if as_text and not isinstance(value, str)
+        else value
+        for name, value in row.items()
+        if name not in without
+    }
+    record = record_of(json.dumps(columns))
+
+    assert {"uuid", "event_type", "device_id", "event_properties"} <= record.keys()
+    assert "UUID" not in record
+    amplitude = Amplitude(Options())
+    of_record, of_file = amplitude.convert(record), amplitude.convert(columns)
+    assert isinstance(of_record, Converted)
+    assert isinstance(of_file, Converted)
+    made = of_record.event["properties"].pop("$amplitude_uuid", record["uuid"])
+    assert made == record["uuid"]
+    of_file.event["properties"].pop("$amplitude_uuid", None)
+    assert of_record.event == of_file.event
 
 
 def test_rows_that_differ_get_different_ids() -> None:

@@ -10,11 +10,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from target_posthog.cache import Memo
+from target_posthog.common.amplitude_columns import field_name
 from target_posthog.formats import posthog_events
 from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
-from target_posthog.formats.amplitude.foreign_rows import field_name
 from target_posthog.formats.amplitude.origins import origin_of_row
 from target_posthog.formats.entries_met import EntriesMet
 from target_posthog.formats.fast_fields import FastFields

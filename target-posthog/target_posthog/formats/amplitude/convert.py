@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from target_posthog.common.amplitude_columns import FOREIGN_TYPES
 from target_posthog.formats.amplitude.compiled_fields import CompiledFields
 from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.amplitude.fields import USER_PREFIX
-from target_posthog.formats.amplitude.foreign_rows import FOREIGN_TYPES, exported_row
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.amplitude.groups import first_groups, group_states, wanted_groups
 from target_posthog.formats.amplitude.groups import fits as groups_fit
 from target_posthog.formats.amplitude.identity import person_of

@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from target_posthog.cache import Memo
+from target_posthog.common.amplitude_columns import FORMED_FIELDS, fields_of
 from target_posthog.formats.amplitude import values
 from target_posthog.formats.amplitude.compiled_fields import (
     DEVICE_FIELDS,
@@ -24,7 +25,6 @@ from target_posthog.formats.amplitude.compiled_fields import (
     rows_with,
 )
 from target_posthog.formats.amplitude.fields import ELSEWHERE, EVENT_PREFIX, FIELDS, platform_of
-from target_posthog.formats.amplitude.foreign_rows import FORMED_FIELDS, fields_of
 from target_posthog.formats.amplitude.notes import MISPLACED, table_note
 from target_posthog.formats.amplitude.times import TIME_FIELDS, add_times
 from target_posthog.formats.trace import note_left_out, reasons_of_renames

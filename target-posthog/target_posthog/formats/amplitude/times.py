@@ -10,24 +10,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.common import amplitude_columns
 from target_posthog.model import is_empty
 from target_posthog.posthog.times import any_time, number_time, to_rfc3339, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: The row's own times. Everything else that looks like a time belongs to the customer.
-TIME_FIELDS = frozenset(
-    {
-        "client_event_time",
-        "client_upload_time",
-        "event_time",
-        "processed_time",
-        "server_received_time",
-        "server_upload_time",
-        "user_creation_time",
-    }
-)
+TIME_FIELDS = frozenset(amplitude_columns.TIME_FIELDS)
 
 #: The first that can be read and can be meant is the event's time. `event_time` is the client's
 #: clock corrected by Amplitude for the device's error (Amplitude docs, "Amazon S3 export",

@@ -14,8 +14,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from tap_amplitude.records import Row
+from target_posthog.common.amplitude_columns import INTEGER_FIELDS, fields_of
 from target_posthog.formats.amplitude.convert import Amplitude
-from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, exported_row, fields_of
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.amplitude.groups import first_groups
 from target_posthog.formats.amplitude.times import TIME_FIELDS
 from target_posthog.formats.names import PropertyNames

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from target_posthog.capture.protocols import wire_of
+from target_posthog.common.amplitude_columns import INTEGER_FIELDS, OBJECT_FIELDS
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast import convert as fast_convert
 from target_posthog.formats.amplitude.fast import devices as senders
 from target_posthog.formats.amplitude.fast.convert import FastRows
-from target_posthog.formats.amplitude.foreign_rows import INTEGER_FIELDS, OBJECT_FIELDS
 from target_posthog.formats.amplitude.times import TIME_FIELDS
 from target_posthog.formats.names import EventNames, PropertyNames
 from target_posthog.formats.options import Options

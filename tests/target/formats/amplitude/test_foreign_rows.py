@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.formats.amplitude.convert import Amplitude
-from target_posthog.formats.amplitude.fast import rows as typed_rows
-from target_posthog.formats.amplitude.foreign_rows import (
+from target_posthog.common.amplitude_columns import (
     FIELD_NAMES,
     FOREIGN_TYPES,
-    exported_row,
     field_name,
     fields_of,
 )
+from target_posthog.formats.amplitude.convert import Amplitude
+from target_posthog.formats.amplitude.fast import rows as typed_rows
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.names import EventNames, PropertyNames
 from target_posthog.formats.options import Options
 from target_posthog.model import Converted, Rejected, Skipped

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from target_posthog.common.amplitude_columns import fields_of
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
-from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.rejects.codes import CODES
 from tests.support.golden_pairs import (

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from target_posthog.common.amplitude_columns import fields_of
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS
-from target_posthog.formats.amplitude.foreign_rows import exported_row, fields_of
+from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.amplitude.times import TIME_FIELDS
 from target_posthog.formats.names import PropertyNames
 from target_posthog.formats.options import Options

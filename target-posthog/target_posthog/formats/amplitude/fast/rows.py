@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 import msgspec
 import orjson
 
-from target_posthog.formats.amplitude.fast.devices import SHARED_FIELDS, encoded
-from target_posthog.formats.amplitude.foreign_rows import (
+from target_posthog.common.amplitude_columns import (
     BOOLEAN_FIELDS,
     INTEGER_FIELDS,
     LIST_FIELDS,
     OBJECT_FIELDS,
 )
+from target_posthog.formats.amplitude.fast.devices import SHARED_FIELDS, encoded
 from target_posthog.formats.amplitude.times import TIME_FIELDS, is_too_late
 from target_posthog.posthog.times import to_text
 
