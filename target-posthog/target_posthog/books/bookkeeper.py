@@ -18,7 +18,7 @@ from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.read_hours import ReadHours
 from target_posthog.books.samples import joined, with_one_more
 from target_posthog.progress.counts import Hours
-from target_posthog.rejects.book_places import BookPlace
+from target_posthog.rejects.book_places import BookPlace, number_of_added
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,6 +95,16 @@ class Bookkeeper:
         line.rejected[code] += 1
         place = self._place(part, line, unit)
         return place and place._replace(day=kind.day, event=kind.event)
+
+    def refuse_added(self, unit: Unit, uuid: str) -> BookPlace | None:
+        """Note an added event that PostHog refused; return where it will be counted, once told.
+
+        Args:
+            unit: that of the record that showed it.
+            uuid: the event's.
+        """
+        part, line = self._lines_of(unit)[0]
+        return self._place(part, line, unit, number_of_added(uuid))
 
     def repeat(self, unit: Unit, kind: Kind) -> None:
         """Note an event that was left out: the very same was there."""
@@ -214,13 +224,15 @@ class Bookkeeper:
             (self._part + len(self._open) - 1, self._line(unit))
         ]
 
-    def _place(self, part: int, line: Line, unit: Unit) -> BookPlace | None:
-        """Return where the next reject is counted."""
+    def _place(self, part: int, line: Line, unit: Unit, number: int = 0) -> BookPlace | None:
+        """Return where a reject is counted: the next one, unless it has a number of its own."""
         if not self._run:
             return None
         line.parts.add(part)
-        self._rejects += 1
-        return BookPlace(self._run, self._rejects, part, unit.stream, unit.app, unit.hour)
+        if not number:
+            self._rejects += 1
+            number = self._rejects
+        return BookPlace(self._run, number, part, unit.stream, unit.app, unit.hour)
 
 
 def _with_stretch(lines: dict[Unit, Line], stretch: str) -> dict[Unit, Line]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from target_posthog.rejects.book_places import BookPlace
 
 #: What PostHog has stays what it is, whatever a later replay makes of the same record.
-_FINAL = frozenset({"accepted", "superseded"})
+_FINAL = frozenset({"accepted", "superseded", "link", "group"})
 _FORGET = sa.delete(REPLAYED).where(
     *(REPLAYED.c[name] == sa.bindparam(name) for name in ("project", "run", "number"))
 )
@@ -44,12 +44,15 @@ class Fate(NamedTuple):
     """What became of a record.
 
     Attributes:
-        what: in a word; `refused` is rejected, but by PostHog.
+        what: in a word; `refused` is rejected, but by PostHog. Of an event that was added to a
+            record: `link` or `group` once PostHog took it, `untold` before.
         name: the rule by which it was skipped, or the code by which it was rejected.
         day, event: the kind of its event, when it became one.
     """
 
-    what: Literal["accepted", "superseded", "refused", "rejected", "skipped"]
+    what: Literal[
+        "accepted", "superseded", "refused", "rejected", "skipped", "link", "group", "untold"
+    ]
     name: str = ""
     day: str = ""
     event: str = ""
@@ -57,7 +60,7 @@ class Fate(NamedTuple):
 
 @dataclass(slots=True)
 class Move:
-    """A rejected record of which a replay made something.
+    """A rejected record, or a refused event of ours, of which a replay made something.
 
     Attributes:
         place: where the book counts it.
@@ -66,6 +69,7 @@ class Move:
         twin: a record of an earlier line whose event is the very same, and was sent in its place.
         heir: of a twin that the book does not count, the record that its fate is counted for.
         links, groups: events that were added to it.
+        if_told: of an event of ours what becomes of it once PostHog takes it.
     """
 
     place: BookPlace
@@ -75,6 +79,7 @@ class Move:
     heir: BookPlace | None = None
     links: int = 0
     groups: int = 0
+    if_told: Fate | None = None
 
 
 class MoveWriting:
@@ -205,3 +210,7 @@ def _count(line: Line, fate: Fate, count: int) -> None:
         line.rejected[fate.name] += count
     if fate.what == "skipped":
         line.skipped[fate.name] += count
+    if fate.what == "link":
+        line.links += count
+    if fate.what == "group":
+        line.groups += count

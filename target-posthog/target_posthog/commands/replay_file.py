@@ -11,7 +11,7 @@ import logging
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from target_posthog.model import AddedEvent, Converted, Link, Rejected, Skipped
+from target_posthog.model import Converted, Link, Rejected, Skipped
 from target_posthog.posthog.events import prepare
 from target_posthog.rejects.files import (
     free_name,
@@ -20,7 +20,7 @@ from target_posthog.rejects.files import (
     save_folder,
     unreadable,
 )
-from target_posthog.rejects.lines import OtherLine, RecordLine, code_of, line_of
+from target_posthog.rejects.lines import AddedLine, OtherLine, RecordLine, code_of, line_of
 from target_posthog.rejects.writer import is_ours
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.commands.replay_target import ReplayTarget
+    from target_posthog.model import AddedEvent
 
 logger = logging.getLogger("target-posthog")
 
@@ -82,14 +83,14 @@ class FileReplay:
 
     def _send(self, file: IO[bytes]) -> None:
         """Send the records first, then what we had added: a record may have led to the same."""
-        added: list[AddedEvent] = []
+        added: list[AddedLine] = []
         for raw in file:
             self._lines += 1
             if self._codes and code_of(raw) not in self._codes:
                 self._target.remaining.keep(raw.rstrip(b"\r\n"))
                 continue
             line = line_of(raw)
-            if isinstance(line, AddedEvent):
+            if isinstance(line, AddedLine):
                 added.append(line)
                 self._sent += 1
             elif isinstance(line, RecordLine) and self._target.send(line, self._stream):
@@ -116,19 +117,25 @@ class FileReplay:
                 "Line %d of %s is not a line of a rejects file; it stays.", self._lines, self._path
             )
 
-    def _send_added(self, added: Sequence[AddedEvent]) -> None:
+    def _send_added(self, added: Sequence[AddedLine]) -> None:
         """Send identity and group events that PostHog has not accepted since."""
         runtime, delivery = self._target.runtime, self._target.delivery
         sent: list[AddedEvent] = []
-        for event in added:
-            if runtime.links.is_obsolete(event.tells):
+        records = self._target.records
+        for line in added:
+            event = line.event
+            is_told = runtime.links.is_obsolete(event.tells)
+            records.begin_added(line, is_told=is_told)
+            if is_told:
                 delivery.take(Skipped("already_told"), event)
             else:
-                item = prepare(Converted(event), None, runtime.wire.fitted, delivery.latest_time)
+                converted = Converted(event, origin=records.origin)
+                item = prepare(converted, None, runtime.wire.fitted, delivery.latest_time)
                 delivery.take(item, event)
                 if not isinstance(item, Rejected):
                     sent.append(event)
-        delivery.flush()
+        # The book first: what comes again after a crash is counted once there.
+        self._target.write_down()
         refused = self._target.remaining.uuids
         accepted = [event.tells for event in sent if event["uuid"] not in refused]
         runtime.links.accept(

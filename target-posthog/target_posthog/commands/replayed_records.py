@@ -8,6 +8,8 @@ from typing_extensions import override
 
 from target_posthog.books.bookkeeper import Bookkeeper
 from target_posthog.books.moves import Fate, Move
+from target_posthog.model import Link
+from target_posthog.rejects.book_places import number_of_added
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +17,9 @@ if TYPE_CHECKING:
     from target_posthog.books.counts import BlockCounts
     from target_posthog.books.lines import Kind, Unit
     from target_posthog.books.samples import Sample
+    from target_posthog.model import GroupState
     from target_posthog.rejects.book_places import BookPlace
-    from target_posthog.rejects.lines import RecordLine
+    from target_posthog.rejects.lines import AddedLine, RecordLine
 
 
 class ReplayedRecords(Bookkeeper):
@@ -32,6 +35,8 @@ class ReplayedRecords(Bookkeeper):
 
     def __init__(self) -> None:
         super().__init__()
+        #: Of what the events of ours that were sent tell, the first of each.
+        self._telling: dict[Link | GroupState, Move | None] = {}
         self.current: Move | None = None
         self._moves: dict[str, Move] = {}
 
@@ -48,6 +53,24 @@ class ReplayedRecords(Bookkeeper):
                 was = Fate("refused", line.code, place.day, place.event)
             self.current = self._moves[str(len(self._moves))] = Move(place, was)
 
+    def begin_added(self, line: AddedLine, *, is_told: bool) -> None:
+        """Note which event of ours comes next.
+
+        Args:
+            line: the event's.
+            is_told: PostHog has heard of it by another one since.
+        """
+        self.current = None
+        tells = line.event.tells
+        if (place := line.place) is not None:
+            told = Fate("link" if isinstance(tells, Link) else "group")
+            move = Move(place, Fate("untold"), if_told=told)
+            self.current = self._moves[str(len(self._moves))] = move
+            if is_told:
+                move.twin = self._telling.get(tells)
+        if not is_told:
+            self._telling.setdefault(tells, self.current)
+
     @property
     def origin(self) -> bytes:
         """What the event of the current record says as its origin; see `OutgoingEvent`."""
@@ -56,6 +79,10 @@ class ReplayedRecords(Bookkeeper):
     def take_off(self) -> list[Move]:
         """Return what became of the records so far: all their events are delivered."""
         moves = list(self._moves.values())
+        for move in moves:
+            if move.if_told is not None:
+                is_told = move.fate is not None and move.fate.what == "accepted"
+                move.fate = move.if_told if is_told else None
         self._moves.clear()
         self.current = None
         return moves
@@ -87,6 +114,12 @@ class ReplayedRecords(Bookkeeper):
             return None
         move.fate = Fate("refused", code, *kind)
         return move.place._replace(day=kind.day, event=kind.event)
+
+    @override
+    def refuse_added(self, unit: Unit, uuid: str) -> BookPlace | None:
+        if (move := self._moves.get(unit.hour)) is None:
+            return None
+        return move.place._replace(number=number_of_added(uuid), day="", event="")
 
     @override
     def repeat(self, unit: Unit, kind: Kind) -> None:

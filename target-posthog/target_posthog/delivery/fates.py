@@ -127,7 +127,8 @@ class Fates:
         self.counts.added_rejected[rejected.code] += 1
         if item.link is not None:
             self._links.refuse([item.link])
-        self._rejects.write(rejected, AddedEvent(item.record, item.link or item.groups[0]))
+        place = self.book.refuse_added(unit_of_event(item), item.uuid)
+        self._rejects.write(rejected, AddedEvent(item.record, item.link or item.groups[0]), place)
 
     def _supersede(self, item: OutgoingEvent) -> None:
         self.counts.superseded += 1

@@ -7,6 +7,7 @@ book knows of each of its lines. Pure.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ class BookPlace(NamedTuple):
 
     Attributes:
         run: the run that rejected it; see `books.table.Book`.
-        number: which of its rejects, from 1 on.
+        number: which of its rejects, from 1 on; of an event that we added see `number_of_added`.
         part: what came between two states of the run, from 0 on.
         stream, app, hour: see `books.lines.Unit`.
         day, event: the kind of the event that PostHog refused; empty of a record that never was
@@ -37,6 +38,15 @@ class BookPlace(NamedTuple):
     def as_json(self) -> Json:
         """Return it as a part of a line of a rejects file."""
         return {name: value for name, value in self._asdict().items() if value != ""}
+
+
+def number_of_added(uuid: str) -> int:
+    """Return what stands for the number of an event that we added: below those of the records.
+
+    It is the same whenever the same event is refused, also in a replay of the record that shows it.
+    """
+    digest = hashlib.blake2b(uuid.encode(), digest_size=8).digest()
+    return -1 - (int.from_bytes(digest, "big") >> 1)
 
 
 def place_in(line: Json) -> BookPlace | None:

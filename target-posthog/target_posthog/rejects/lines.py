@@ -40,6 +40,19 @@ class RecordLine:
 
 
 @dataclass(frozen=True)
+class AddedLine:
+    """An identity or group event that PostHog refused.
+
+    Attributes:
+        event: the event.
+        place: of which line of the book it is, when its own line says so.
+    """
+
+    event: AddedEvent
+    place: BookPlace | None = None
+
+
+@dataclass(frozen=True)
 class OtherLine:
     """A line with nothing to send.
 
@@ -51,7 +64,7 @@ class OtherLine:
     is_bad_line: bool
 
 
-def line_of(raw: bytes) -> RecordLine | AddedEvent | OtherLine:
+def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
     """Return what a line is; any bytes will do."""
     try:
         line = loads(raw)
@@ -65,7 +78,7 @@ def line_of(raw: bytes) -> RecordLine | AddedEvent | OtherLine:
     if line.get("stage") == "send":
         tells = _told_by(line.get("added"), record) or _recognised(record)
         if tells is not None:
-            return AddedEvent(record, tells)
+            return AddedLine(AddedEvent(record, tells), place_in(line))
     mapped_to = line.get("mapped_to")
     return RecordLine(
         record,

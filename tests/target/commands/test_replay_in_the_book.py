@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
 from target_posthog.books.whole import totals_of
+from target_posthog.commands.replay import Replay
+from target_posthog.commands.replay_target import ReplayTarget
+from target_posthog.identity.resolver import IdentityResolver
+from target_posthog.model import GroupState, Link
+from target_posthog.posthog.groups import group_event
+from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault
 from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import records, schema, state
-from tests.target.books.test_book_of_runs import book_in, hour_state, messages_of, order, rows_of
+from tests.target.books.test_book_of_runs import (
+    DAY,
+    book_in,
+    hour_state,
+    messages_of,
+    order,
+    rows_of,
+)
 from tests.target.commands.test_replay import LONG, RENAME, replay
 from tests.target.test_batch_messages import RUN_FOLDER
 
@@ -235,3 +249,127 @@ def test_a_rejects_file_of_an_earlier_version_is_sent_and_left_out_of_the_book(
     replay(config | RENAME, tmp_path).checked()
     assert sums(tmp_path)["05"] == BEFORE
     assert sum(event["event"] == "short" for event in capture.events) == 2
+
+
+LINK = Link("user-0", "device-0")
+GROUP = GroupState("team", "red", {"size": 3})
+ADDED = ["link", "group"]
+
+
+def hour_that_adds(hour: int = 5) -> list[Json]:
+    """Return rows of an hour that show a link and the properties of a group."""
+    first, *others = rows_of(hour, count=40)[12:18]
+    told = {GROUP.group_type: {GROUP.group_key: GROUP.properties}}
+    groups = {"groups": {GROUP.group_type: [GROUP.group_key]}, "group_properties": told}
+    return [first | groups, *others]
+
+
+def refuse(capture: PosthogCapture, kind: str, verdict: str = "drop") -> None:
+    """Have PostHog refuse what the first of these rows adds, or take it again."""
+    time = f"{DAY}T05:10:12.000000Z"
+    event = {
+        "link": identity_event("alias", LINK, time),
+        "group": group_event(GROUP, LINK.user_id, time),
+    }[kind]
+    capture.judge_v1([event["uuid"]], verdict, "as it was asked to")
+
+
+def added(folder: Path) -> tuple[int, int]:
+    """Return how many links and group updates the book has."""
+    lines = book_in(folder)
+    return sum(line.links for line in lines), sum(line.groups for line in lines)
+
+
+@pytest.mark.parametrize(("way", "kind"), [("records", "link"), ("files", "group")])
+def test_a_link_or_group_update_that_a_replay_told_is_in_the_book(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str, kind: str
+) -> None:
+    """In the line of its hour; refused again it is not, and counted once however often it comes."""
+    folder = tmp_path / RUN_FOLDER
+    folder.mkdir()
+    own = config | {"protocol": "v1", "workers": 2}
+    refuse(capture, kind)
+    run_target(own, messages_of(way, folder, {5: hour_that_adds(), 6: rows_of(6)[:3]}), tmp_path)
+    without = (2, 1) if kind == "link" else (3, 0)
+    assert added(tmp_path) == without
+    replay(own, tmp_path)
+    assert added(tmp_path) == without
+    refuse(capture, kind, "warning")
+    replay(own, tmp_path).checked()
+    assert added(tmp_path) == (3, 1)
+    assert {line.unit.hour[-2:]: line.links for line in book_in(tmp_path)} == {"05": 3, "06": 0}
+    was = [str(path) for path in (tmp_path / "rejects").glob("*.replayed*")]
+    replay(own, tmp_path, *was).checked()
+    assert added(tmp_path) == (3, 1)
+
+
+@pytest.mark.parametrize("kind", ADDED)
+def test_a_replay_that_is_killed_before_the_ledger_knows_what_it_told_counts_it_once(
+    tmp_path: Path,
+    config: Json,
+    capture: PosthogCapture,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    """The book comes first, so the same event goes again and changes nothing there."""
+    own = config | {"protocol": "v1"}
+    refuse(capture, kind)
+    run_target(own, messages_of("records", tmp_path, {5: hour_that_adds()}), tmp_path)
+    refuse(capture, kind, "warning")
+    rejects = [str(tmp_path / "rejects")]
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(IdentityResolver, "accept", killed)
+        with pytest.raises(Killed), closing(ReplayTarget(config=own)) as target:
+            Replay(target).run(rejects)
+    assert added(tmp_path) == (3, 1)
+    replay(own, tmp_path).checked()
+    assert added(tmp_path) == (3, 1)
+
+
+class Killed(Exception):
+    """Nobody catches it."""
+
+
+def killed(*_: object) -> None:
+    """End as by a kill."""
+    raise Killed
+
+
+@pytest.mark.parametrize(("kind", "stopped_first"), [("link", True), ("group", False)])
+def test_what_two_runs_were_refused_to_add_counts_once(
+    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str, *, stopped_first: bool
+) -> None:
+    """The first was killed before its state: the book does not have it, as if of another ledger."""
+    own = config | {"protocol": "v1"}
+    refuse(capture, kind)
+    messages = messages_of("records", tmp_path, {5: hour_that_adds()})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run_target(own, messages, elsewhere).checked()
+    (stopped,) = (elsewhere / "rejects").iterdir()
+    run_target(own, messages, tmp_path).checked()
+    (whole,) = (tmp_path / "rejects").iterdir()
+    refuse(capture, kind, "warning")
+    replay(own, tmp_path, *map(str, [stopped, whole] if stopped_first else [whole, stopped]))
+    assert added(tmp_path) == (3, 1)
+
+
+@pytest.mark.parametrize("kind", ADDED)
+def test_what_the_record_of_a_replay_adds_and_posthog_refuses_may_be_told_later(
+    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str
+) -> None:
+    """It belongs to the line of the record that showed it, and moves none of the records."""
+    own = config | {"protocol": "v1"}
+    rows = hour_that_adds()[:1]
+    rows[0]["event_type"] = LONG
+    run_target(own, messages_of("records", tmp_path, {5: rows}), tmp_path).checked()
+    assert added(tmp_path) == (0, 0)
+    refuse(capture, kind)
+    replay(own | RENAME, tmp_path)
+    assert added(tmp_path) == ((0, 1) if kind == "link" else (1, 0))
+    assert sums(tmp_path)["05"] == (1, 1, {}, {})
+    refuse(capture, kind, "warning")
+    replay(own, tmp_path).checked()
+    assert added(tmp_path) == (1, 1)
+    assert sums(tmp_path)["05"] == (1, 1, {}, {})
