@@ -124,7 +124,9 @@ class Inflow:
         self.begin(goes_on=not self.has_begun and tells_of_an_earlier_run(state))
         self.has_states = self.is_closed = True
         if not self.has_schema:
-            self._delivery.fates.book.go_on_from(state)
+            book = self._delivery.fates.book
+            book.go_on_from(state)
+            self._runtime.free_order.go_on_from(book.read)
         self._ordered.note(copy.deepcopy(state or {}))
         self.attend()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -16,10 +17,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from target_posthog.common.quantities import count
 from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, schema, state
+from tests.target.books.test_book_of_runs import messages_of, rows_of
 from tests.target.test_newest_rows_of_runs import (
     HEAD,
     answer_late,
@@ -73,7 +76,7 @@ def test_hours_in_any_order_end_as_in_order(
     for left, number in zip(range(_HOURS)[::-1], order, strict=True):
         apply = own | {"free_order": "apply"}
         run = run_target(apply, way(lives.hour(number), tmp_path), tmp_path).checked()
-        told = f"Send the other {left} hours" if left else "Run again at any time"
+        told = f"Send the other {count(left, 'hour')} of" if left else "Run again at any time"
         assert told in run.log_lines[-1]
     world = assert_well_told(capture.events, lives.in_time)
     # Else the test would not need the pass.
@@ -155,6 +158,36 @@ def test_an_hour_that_was_not_collected_is_refused_with_what_came_before_deliver
     assert "The people pass has not read the hour 2024-01-01T01." in run.stderr
     assert len(capture.events) == sent
     assert run.messages == []
+
+
+@pytest.mark.parametrize("way", ["records", "files"])
+def test_the_state_of_the_runs_that_collected_is_refused(
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+) -> None:
+    """It says that all is read, and nothing is sent; one of a run that applies is good."""
+    begin, *messages = with_begin(messages_of(way, tmp_path, {5: rows_of(5), 6: [], 7: rows_of(7)}))
+    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
+    (*_, collected) = run_target(collect, [begin, *messages], tmp_path).checked().messages
+    for more in ([], messages):
+        run = run_target(apply, [state(collected), *more], tmp_path)
+        assert run.exit_code == 2
+        assert "says that 2 hours are read, the first is 2024-01-01T05," in run.stderr
+        assert "a state id of their own" in run.stderr
+        summary = json.loads((tmp_path / "target-posthog-summary.json").read_text())
+        assert summary["exit_class"] == "fix"
+        assert run.messages == capture.events == []
+    (*_, applied) = run_target(apply, [begin, *messages], tmp_path).checked().messages
+    assert applied == collected
+    run_target(apply, [state(applied), messages[0], state(applied)], tmp_path).checked()
+
+
+def with_begin(messages: list[Json]) -> list[Json]:
+    """Return messages whose states say where their range begins."""
+    told = json.loads(json.dumps(messages))
+    for message in told:
+        if message["type"] == "STATE":
+            message["value"]["bookmarks"]["events"]["export_from"] = "2024-01-01T05:00:00Z"
+    return list(told)
 
 
 def test_records_that_tell_of_people_in_no_order_are_refused(

@@ -37,6 +37,8 @@ class Bookkeeper:
 
     Attributes:
         earliest: the first export hour of the records before a state, empty before there is one.
+        read: what the last state that was closed says is read, or the one that the run goes on
+            from.
     """
 
     def __init__(self, run: str = "") -> None:
@@ -50,8 +52,7 @@ class Bookkeeper:
         self._states: deque[Any] = deque()
         #: What earlier states of this run closed of hours that may go on.
         self._closed: dict[Unit, Line] = {}
-        #: What the last state that was closed says is read.
-        self._read: ReadHours | None = None
+        self.read: ReadHours | None = None
         self.earliest = ""
 
     @property
@@ -129,7 +130,7 @@ class Bookkeeper:
         """Take the state that the run goes on from: what it says is read, earlier runs have."""
         hours = Hours.of_state(state)
         if hours is not None:
-            self._read = ReadHours.of_state(state, f"{hours.next_hour:%Y-%m-%dT%H}")
+            self.read = ReadHours.of_state(state, f"{hours.next_hour:%Y-%m-%dT%H}")
 
     def note(self, state: Any) -> None:
         """Take a state behind all that came so far."""
@@ -196,7 +197,7 @@ class Bookkeeper:
         self, read: ReadHours, closed: dict[Unit, Line]
     ) -> Iterator[tuple[Unit, Line]]:
         """Yield a line for each hour of an app that was read and had no record."""
-        before, self._read = self._read, read
+        before, self.read = self.read, read
         there = {(unit.app, unit.hour) for unit in (*closed, *self._closed)}
         hours = {hour for _, hour in there}
         for app, hour in read.since(before):

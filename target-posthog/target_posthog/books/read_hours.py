@@ -48,6 +48,19 @@ class ReadHours:
                 ranges.setdefault(found["app"], []).append((found["first"], found["end"]))
         return cls(begin[: len(next_hour)] if isinstance(begin, str) else "", next_hour, ranges)
 
+    def has(self, app: str, hour: str, *, is_nobodys: bool) -> bool:
+        """Return True if an hour of an app is read.
+
+        Args:
+            app: its number; empty of rows that name none.
+            hour: the hour.
+            is_nobodys: where the state names no app, its hours may be those of this one.
+        """
+        if app in self.ranges:
+            return any(first <= hour < end for first, end in self.ranges[app])
+        is_told = bool(self.begin) and self.begin <= hour < self.next_hour
+        return is_told and is_nobodys and not (app and self.ranges)
+
     def since(self, before: ReadHours | None) -> Iterator[tuple[str, str]]:
         """Yield what was read behind an earlier state, if any: apps, and their hours in order.
 

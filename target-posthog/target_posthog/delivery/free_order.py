@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from target_posthog.books.unsent import unsent_hours
+from target_posthog.books.unsent import require_sent, unsent_hours
 from target_posthog.delivery.free_order_stage import FreeOrderStage
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.delivery.people_collection import PeopleCollection
@@ -14,6 +14,7 @@ from target_posthog.identity.pass_reader import PassReader
 from target_posthog.identity.pass_writer import PassWriter
 
 if TYPE_CHECKING:
+    from target_posthog.books.read_hours import ReadHours
     from target_posthog.capture.protocols import Wire
     from target_posthog.delivery.delivery import Stage
     from target_posthog.identity.ledger import Ledger
@@ -71,11 +72,24 @@ class FreeOrder:
         known = PassReader(self._ledger, self._agreement, joins=self._joins)
         return FreeOrderStage(links, wire, counts, known, joins=self._joins)
 
+    def go_on_from(self, read: ReadHours | None) -> None:
+        """Take what the state says is read that the run goes on from.
+
+        Raises:
+            FixConfiguration: it is the state of a run that collected.
+            RunAgain: the database failed.
+        """
+        if read is not None and self._is_applied:
+            require_sent(self._ledger, read)
+
+    @property
+    def _is_applied(self) -> bool:
+        return self._agreement is not None and self.collection is None
+
     def unsent_hours(self) -> tuple[int, str]:
         """Return how many hours of the pass no run has sent, and the first; none if not applied.
 
         Raises:
             RunAgain: the database failed.
         """
-        is_applied = self._agreement is not None and self.collection is None
-        return unsent_hours(self._ledger) if is_applied else (0, "")
+        return unsent_hours(self._ledger) if self._is_applied else (0, "")

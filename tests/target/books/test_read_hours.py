@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,3 +150,30 @@ def test_a_run_that_goes_on_tells_nothing_of_earlier_hours() -> None:
         Unit("events", "7", f"{DAY}T05"),
         Unit("events", "7", f"{DAY}T06"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("app", "hour", "is_nobodys", "is_read"),
+    [
+        ("7", "03", False, True),
+        ("7", "05", True, False),
+        ("8", "03", True, False),
+        ("", "03", True, True),
+        ("", "03", False, False),
+    ],
+)
+def test_an_hour_is_read_of_the_apps_that_the_state_names(
+    app: str, hour: str, *, is_nobodys: bool, is_read: bool
+) -> None:
+    """And of records without an app, if nobody else has it."""
+    read = ReadHours(f"{DAY}T02", f"{DAY}T06", {"7": [(f"{DAY}T02", f"{DAY}T05")]})
+    assert read.has(app, f"{DAY}T{hour}", is_nobodys=is_nobodys) == is_read
+
+
+@pytest.mark.parametrize(("hour", "is_read"), [("01", False), ("02", True), ("06", False)])
+def test_a_state_of_the_api_names_no_app(hour: str, *, is_read: bool) -> None:
+    """Its hours are those of any app that no other has."""
+    read = ReadHours(f"{DAY}T02", f"{DAY}T06")
+    assert read.has("7", f"{DAY}T{hour}", is_nobodys=True) == is_read
+    assert not read.has("7", f"{DAY}T{hour}", is_nobodys=False)
+    assert not ReadHours("", f"{DAY}T06").has("7", f"{DAY}T{hour}", is_nobodys=True)
