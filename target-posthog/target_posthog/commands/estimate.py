@@ -52,6 +52,13 @@ def command(config: Any, file: IO[str] | None, *, is_json: bool) -> int:
     if weights is None:
         click.echo("Nothing is left: the book has every hour until now.")
         return 0
+    if weights.tells_nothing:
+        raise FixConfiguration(
+            f"None of the sample hours ({len(weights.samples):,}) has an event, which tells "
+            "nothing of the others.",
+            "Let the tap read more of them (`tap-amplitude --estimate=100`), or correct "
+            "`start_date`.",
+        )
     speed = speed_of(lines)
     found = estimate(weights, settings, speed or _USUAL_SPEED)
     program = f"{TargetPosthog.name} {TargetPosthog.plugin_version}"

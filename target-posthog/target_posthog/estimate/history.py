@@ -24,10 +24,10 @@ _LATEST_HOURS = 4 * 168
 
 def speed_of(lines: Sequence[WrittenLine]) -> float | None:
     """Return how many events a second the last run sent that was long enough; None without one."""
-    for run in reversed(list(dict.fromkeys(_in_time(lines)))):
-        written = sorted(
-            (_moment(line.written_at), line.exported) for line in lines if line.run == run
-        )
+    runs: dict[str, list[tuple[datetime, int]]] = {}
+    for line in sorted(lines, key=lambda line: line.written_at):
+        runs.setdefault(line.run, []).append((_moment(line.written_at), line.exported))
+    for written in reversed(runs.values()):
         begin = written[0][0]
         seconds = (written[-1][0] - begin).total_seconds()
         # What the first lines tell of was sent before the clock of the book began.
@@ -35,10 +35,6 @@ def speed_of(lines: Sequence[WrittenLine]) -> float | None:
         if seconds >= _LEAST_SECONDS and events:
             return events / seconds
     return None
-
-
-def _in_time(lines: Sequence[WrittenLine]) -> list[str]:
-    return [line.run for line in sorted(lines, key=lambda line: line.written_at)]
 
 
 def rest_of(lines: Sequence[WrittenLine], now: datetime) -> Weights | None:

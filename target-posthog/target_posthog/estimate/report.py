@@ -33,7 +33,14 @@ def as_text(
     rows = list(_rows(weights, estimate, settings, speed_is_measured=speed_is_measured))
     names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
     lines = [f"{name:<{names}}  {value:>{values}}  {note}".rstrip() for name, value, note in rows]
-    return "\n".join([_head(weights), "", *lines, "", *_advice(estimate, settings), request])
+    parts = [
+        [_head(weights)],
+        lines,
+        list(_advice(estimate, settings)),
+        ["What PostHog asks you to tell, in a support request in its app:"],
+        [request],
+    ]
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def as_json(weights: Weights, estimate: Estimate, request: str) -> dict[str, Any]:
@@ -69,7 +76,7 @@ def _rows(
     yield "of the last 48 hours", number_of(estimate.young), ""
     yield f"from {source}", _size(estimate.packed_bytes), _unpacked(estimate)
     sent = estimate.sent_bytes
-    yield "to PostHog", _size(sent.likely if sent else None), "before compression"
+    yield "to PostHog", _size(sent.likely if sent else None), "before compression" if sent else ""
     if weights.source == "api":
         yield f"requests to {source}", _number(estimate.source_requests), "at least"
     batch = f"{settings.max_batch_events:,} events or {size_of(settings.max_batch_bytes)}"
@@ -86,11 +93,11 @@ def _rows(
         time_of(estimate.measured_seconds),
         f"{rounded(estimate.measured_speed):,} events a second, {measured}",
     )
-    yield (
-        "disk",
-        _size(estimate.disk_bytes),
-        f"at most, and {_BYTES_OF_A_PAIR} bytes for each pair of user and device (`ledger_url`)",
-    )
+    if estimate.disk_bytes is None:
+        yield "disk", _UNKNOWN, ""
+    else:
+        pairs = f"{_BYTES_OF_A_PAIR} bytes for each pair of user and device (`ledger_url`)"
+        yield "disk", _size(estimate.disk_bytes), f"at most, and {pairs}"
 
 
 def _unpacked(estimate: Estimate) -> str:
@@ -116,5 +123,3 @@ def _advice(estimate: Estimate, settings: Settings) -> Iterator[str]:
         )
     if settings.max_events_per_second is None:
         yield "Set `max_events_per_second` once PostHog has named a speed."
-    yield "What PostHog asks you to tell, in a support request in its app:"
-    yield ""

@@ -65,6 +65,11 @@ class Weights:
     parallel: int = 1
     spool_bytes: int | None = None
 
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether there are other hours, and those that stand for them have no event."""
+        return len(self.samples) < self.hours and not any(sample.rows for sample in self.samples)
+
 
 class _Unreadable(Exception):
     """A part is missing, or is not what it has to be."""

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 
+#: Of an hour in which nothing happened.
+EMPTY = {"packed_bytes": 0, "read": {"rows": 0, "packed_bytes": 0, "unpacked_bytes": 0}}
+
+
 def estimate(folder: Path, config: Json, *arguments: str, given: str | None = None) -> Finished:
     """Run the command, with a text on standard input."""
     with start("target-posthog-estimate", config, folder, *arguments) as command:
@@ -84,8 +88,9 @@ def test_the_book_tells_what_is_left_and_how_fast_the_last_run_was(
         ({}, ("-",), '{"type": "RECORD"}', "not one of version 1"),
         ({"max_events_per_second": "fast"}, ("-",), "{}", "not a valid number"),
         ({"hots": "x"}, ("-",), "{}", "Did you mean `host`?"),
+        ({}, ("-",), json.dumps(SOUND | {"samples": [EMPTY]}), "None of the sample hours (1)"),
     ],
-    ids=["no book", "no file", "another file", "a wrong speed", "a wrong name"],
+    ids=["no book", "no file", "another file", "a wrong speed", "a wrong name", "no event"],
 )
 def test_what_cannot_be_estimated_ends_with_2(
     tmp_path: Path, config: Json, arguments: tuple[str, ...], given: str | None, words: str

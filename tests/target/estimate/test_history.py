@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,9 @@ from target_posthog.books.lines import Unit
 from target_posthog.books.tables import WrittenLine
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.history import rest_of, speed_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOW = datetime(2024, 1, 3, 12, 34, tzinfo=timezone.utc)
 
@@ -54,6 +58,22 @@ def test_the_speed_is_that_of_the_last_run_that_was_long_enough() -> None:
     assert speed_of(lines[:2]) == 100
     assert speed_of(lines[5:]) is None
     assert speed_of([]) is None
+
+
+def test_a_year_of_short_runs_is_looked_through_once() -> None:
+    """A schedule makes a run of one line each hour, and the long one lies before them all."""
+
+    class Looked(list[WrittenLine]):
+        times = 0
+
+        def __iter__(self) -> Iterator[WrittenLine]:
+            self.times += 1
+            return super().__iter__()
+
+    lines = Looked(line("2024-01-01T00", 1_000, at(60 * run), f"{run}") for run in range(1, 50))
+    lines += [line("2024-01-01T00", 3_000, at(second), "long") for second in (0, 30)]
+    assert speed_of(lines) == 100
+    assert lines.times == 1
 
 
 def test_the_rest_is_what_lies_between_the_book_and_now() -> None:

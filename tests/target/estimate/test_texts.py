@@ -141,6 +141,20 @@ def test_what_is_to_be_done_first_is_said() -> None:
     assert "end the tap's range earlier (`end_date`)" in text
     assert "Set `max_events_per_second` once PostHog has named a speed." in text
     assert "as the last run did" in text
+    advice = text.split("\n\n")[2].splitlines()
+    assert [line[:4] for line in advice] == ["Some", "Set "]
+
+
+def test_what_is_not_known_has_no_remark() -> None:
+    """The book tells nothing of bytes: neither packed nor at most."""
+    weights = replace(
+        WEIGHTS, source="book", samples=(Sample(0, 0, 9), Sample(0, 0, 8)), spool_bytes=None
+    )
+    found, request = made(weights)
+    text = as_text(weights, found, settings_of(**CONFIG), speed_is_measured=True, request=request)
+    unknown = [line for line in text.splitlines() if "not known" in line]
+    assert [line.split("  ")[0] for line in unknown] == ["from the source", "to PostHog", "disk"]
+    assert all(line.endswith("not known") for line in unknown)
 
 
 def test_a_machine_reads_the_same() -> None:
