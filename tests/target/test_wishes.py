@@ -362,7 +362,7 @@ def test_a_glob_over_unlike_streams_needs_only_what_makes_an_event(
                     }
                 ),
             ],
-            "The tap ended early: the hours from 2024-01-01T05Z to 2024-01-03T00Z are missing.",
+            "The tap ended early: the hours from 2024-01-01T05Z to 2024-01-02T23Z are missing.",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def tells_of_an_earlier_run(state: Any) -> bool:
     return not (state is None or isinstance(state, bool) or state == "")
 
 
+_ONE_HOUR = timedelta(hours=1)
+
+
 class TapEnd(NamedTuple):
     """How a tap ended, as far as its output tells.
 
@@ -61,8 +65,7 @@ def tap_end_of(
     if hours is not None and hours.next_hour < hours.until:
         return TapEnd(
             is_good=False,
-            doubt=f"The tap ended early: the hours from {hours.next_hour:%Y-%m-%dT%HZ} to "
-            f"{hours.until:%Y-%m-%dT%HZ} are missing. See its log, and run again.",
+            doubt=f"The tap ended early: {_missing(hours)} missing. See its log, and run again.",
         )
     if is_closed:
         return TapEnd(is_good=True)
@@ -73,3 +76,10 @@ def tap_end_of(
         is_good=False if has_states else None,
         doubt="The tap wrote no STATE after its last records: see its log for whether it finished.",
     )
+
+
+def _missing(hours: Hours) -> str:
+    first, last = hours.next_hour, hours.until - _ONE_HOUR
+    if first == last:
+        return f"the hour {first:%Y-%m-%dT%HZ} is"
+    return f"the hours from {first:%Y-%m-%dT%HZ} to {last:%Y-%m-%dT%HZ} are"

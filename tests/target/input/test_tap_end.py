@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from target_posthog.input.tap_end import tells_of_an_earlier_run
+from target_posthog.input.tap_end import tap_end_of, tells_of_an_earlier_run
+from target_posthog.progress.counts import Hours
 
 
 @pytest.mark.parametrize(
@@ -33,3 +35,22 @@ def test_only_a_bookmark_of_what_was_read_tells_of_an_earlier_run(
 ) -> None:
     """Taps write what they are about to do before their first record, in their first run, too."""
     assert tells_of_an_earlier_run(state) is tells
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        (1, "the hour 2024-01-02T23Z is missing."),
+        (2, "the hours from 2024-01-02T22Z to 2024-01-02T23Z are missing."),
+    ],
+)
+def test_the_hours_that_are_missing_are_told_to_the_last(hours: int, words: str) -> None:
+    """As everywhere else, where a range is told."""
+    until = datetime(2024, 1, 3, tzinfo=timezone.utc)
+    ended = tap_end_of(
+        is_closed=True,
+        has_states=True,
+        has_records=True,
+        hours=Hours(until - timedelta(hours=hours), until),
+    )
+    assert ended.doubt == f"The tap ended early: {words} See its log, and run again."
