@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from target_posthog.common.quantities import count
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import RunAgain, TargetPosthogError
-from target_posthog.progress.end_of_run import block_of
+from target_posthog.progress.end_of_run import block_of, command_for
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import files_in, places_of
 from target_posthog.rejects.names import is_of_another, owner_of
@@ -31,10 +32,6 @@ logger = logging.getLogger("target-posthog")
 
 NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
-_NEXT = (
-    "Next: look at the rejects files again; they hold what is left, one line for each, with its "
-    "reason."
-)
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
 
@@ -78,7 +75,9 @@ class Replay:
             self._replay_file(path)
         self._say_the_end(len(files) + sum(map(self._replay_remote, addresses)))
         self._target.close()
-        return _SOMETHING_LEFT if self._left else 0
+        counts, settings = self._target.delivery.counts, self._target.settings
+        failed = counts.rejected.total() > counts.exported * settings.max_reject_ratio
+        return _SOMETHING_LEFT if self._left or failed else 0
 
     def _replay_remote(self, address: str) -> int:
         """Replay copies of the files at an address, and put back what becomes of each."""
@@ -127,7 +126,10 @@ class Replay:
         for line in block.splitlines():
             logger.info(line)
         if counts.rejected or counts.added_rejected:
-            logger.info(_NEXT)
+            logger.info(
+                "Next: see what is left, and why: `%s`.",
+                command_for("rejects", os.environ),
+            )
 
 
 @click.command(NAME, context_settings={"help_option_names": ["--help"]})
