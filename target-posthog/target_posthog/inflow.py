@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.delivery.state_writer import StateWriter
 from target_posthog.errors import TargetPosthogError
-from target_posthog.input.tap_end import tells_of_an_earlier_run
+from target_posthog.input.tap_end import tap_end_of, tells_of_an_earlier_run
+from target_posthog.progress.counts import Hours
 from target_posthog.progress.waiting import CONVERSION, POSTHOG, TAP
 from target_posthog.workers.block_taker import BlockTaker
 from target_posthog.workers.messages import BlockStream
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
     from target_posthog.input.record_blocks import RecordBlock
+    from target_posthog.input.tap_end import TapEnd
     from target_posthog.model import Json
     from target_posthog.monitor import Monitor
     from target_posthog.runtime import Runtime
@@ -167,6 +169,15 @@ class Inflow:
         self.show_progress()
         times = [moment for moment in (seconds, due) if moment is not None]
         return [*descriptors, *self._runtime.in_flight.descriptors()], min(times, default=None)
+
+    def tap_end(self, state: Json) -> TapEnd:
+        """Return how the tap ended, whose last STATE this is."""
+        return tap_end_of(
+            is_closed=self.is_closed,
+            has_states=self.has_states,
+            has_records=self._delivery.counts.exported > 0,
+            hours=Hours.of_state(state),
+        )
 
     def show_progress(self) -> None:
         """Show how far the run is, if it is time."""

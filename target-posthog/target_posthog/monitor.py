@@ -7,18 +7,26 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from target_posthog.capture.hosts import ingestion_host, without_credentials
 from target_posthog.input.tap_end import TapEnd
 from target_posthog.progress.bar import Bar
 from target_posthog.progress.counts import Hours, Progress
-from target_posthog.progress.end_of_run import block_of, next_step, stopped_block_of
+from target_posthog.progress.end_of_run import (
+    block_of,
+    next_step,
+    outcome_in_words,
+    stopped_block_of,
+)
 from target_posthog.progress.speed import Speed
 from target_posthog.progress.waiting import POSTHOG, Waits
 
 if TYPE_CHECKING:
+    from target_posthog.capture.preview import PreviewFile
     from target_posthog.delivery.delivery import Delivery
     from target_posthog.model import Json
     from target_posthog.progress.summary import Summary
     from target_posthog.runtime import Runtime
+    from target_posthog.settings import Settings
 
 logger = logging.getLogger("target-posthog")
 
@@ -27,7 +35,6 @@ class Monitor:
     """Tells of one run, in the log and in its summary.
 
     Args:
-        destination: where the events go: an address, or the folder of a preview.
         summary: of this process; None when the run has none.
 
     Attributes:
@@ -36,16 +43,19 @@ class Monitor:
         waits: whom the run waits for.
     """
 
-    def __init__(self, runtime: Runtime, destination: str, summary: Summary | None) -> None:
+    def __init__(self, runtime: Runtime, settings: Settings, summary: Summary | None) -> None:
         self.counts = runtime.delivery.counts
         self.next_step = ""
         self._delivery: Delivery = runtime.delivery
         self._project = runtime.book.project
+        self._preview = runtime.preview
         self._is_preview = runtime.preview is not None
         self._sends = runtime.sends
         self._unsent_hours = runtime.free_order.unsent_hours
         self._rejects = runtime.rejects
-        self._destination = destination
+        host = ingestion_host(settings.host)
+        #: Where the events go, as it may be shown.
+        self._destination = settings.preview_path or without_credentials(host)
         self._summary = summary
         self._started = time.monotonic()
         self._progress = Progress(self._started)
@@ -129,12 +139,16 @@ class Monitor:
             self._bar.close()
             self._bar = None
 
-    def finish(self, outcome: str, tap_end: TapEnd) -> None:
+    def finish(self, tap_end: TapEnd) -> None:
         """Say what the run came to, at the end of the input."""
         self.close()
         self._has_ended = True
         self._tap_end = tap_end
         seconds = time.monotonic() - self._started
+        collects = not self._sends and not self._is_preview
+        outcome = outcome_in_words(
+            self.counts, self._destination, is_preview=self._is_preview, collects=collects
+        )
         _log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=tap_end.doubt))
         self.next_step = next_step(
             self.counts,
@@ -143,9 +157,11 @@ class Monitor:
             is_preview=self._is_preview,
             early=tap_end.doubt,
             may_have_ended=tap_end.is_good is None,
-            collects=not self._sends and not self._is_preview,
+            collects=collects,
             unsent=self._unsent_hours(),
         )
+        if self._preview is not None:
+            _tell_of_others(self._preview)
 
     def say_next_step(self) -> None:
         """Say what to do next: the last line of a run that came to its end."""
@@ -165,6 +181,18 @@ class Monitor:
             "tap_end": self._tap_end.doubt,
             "speed": self._speed.as_json(),
         }
+
+
+def _tell_of_others(preview: PreviewFile) -> None:
+    for folder in preview.earlier:
+        logger.info("The preview that was here before is now in %s.", folder)
+    if others := preview.count_others():
+        logger.warning(
+            "Files of other previews in this folder: %d, which could not be moved or are still "
+            "written. This run's is %s; summary.json tells of it alone.",
+            others,
+            preview.path,
+        )
 
 
 def _log_lines(block: str) -> None:

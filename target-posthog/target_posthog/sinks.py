@@ -29,9 +29,15 @@ class SinkTarget(SingerTarget):
     conversions: Conversions
     wire: Wire
 
-    @abstractmethod
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._said: set[str] = set()
+
     def say_once(self, level: int, text: str) -> None:
         """Log what a stream has to say, unless it was said in this run."""
+        if text not in self._said:
+            self._said.add(text)
+            self.logger.log(level, text)
 
     @abstractmethod
     def as_came(self, known: Json, stream: str) -> Json:

@@ -130,6 +130,8 @@ class PreviewTarget(TargetPosthog):
     default_sink_class = _PreviewSink
     #: They are the run's.
     keeps_batch_files = True
+    #: Each record is looked at.
+    takes_blocks = False
 
     def __init__(self, wanted: Wanted, scratch: Path, **arguments: Any) -> None:
         self.found = Found(wanted)
@@ -157,13 +159,9 @@ class PreviewTarget(TargetPosthog):
         )
 
     @override
-    def plain_sink(self, stream: str) -> None:
-        """Return None: records come one by one, as from maps, and each is looked at."""
-
-    @override
     def process_endofpipe(self) -> None:
         self.inflow.deliver_all()
-        self.warn_of_unused_entries()
+        self.streams.warn_of_unused_entries(self.inflow.met)
 
     def run(self, messages: Iterable[bytes] | None) -> bool:
         """Take messages of a tap, or standard input, until enough is found; True if more may come.

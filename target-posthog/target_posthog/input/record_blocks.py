@@ -17,7 +17,7 @@ import msgspec
 from target_posthog.json_codec import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: How many lines, or bytes of them, a block for this process has: what waits must stay small.
 _FEW_LINES, _FEW_BYTES = 64, 64 * 1024
@@ -74,6 +74,9 @@ class TakesRecords(Protocol):
     def take_records(self, block: RecordBlock) -> None:
         """Take a block, behind all that came before it."""
 
+    def attend(self) -> tuple[Sequence[int], float | None]:
+        """Go on with what must not wait for the next line; see `stdin.OnIdle`."""
+
 
 class _Record(msgspec.Struct, gc=False):
     """A RECORD message; what else it says is of no use here."""
@@ -125,12 +128,15 @@ class RecordBlocks:
                 self._pass_on()
         self._pass_on()
 
-    def attend(self) -> float | None:
-        """Let a block go that has waited for long.
+    def attend(self) -> tuple[Sequence[int], float | None]:
+        """Let a block go that has waited for long, and the taker go on; see `stdin.OnIdle`."""
+        due = self._seconds_left()
+        descriptors, seconds = self._taker.attend()
+        times = [moment for moment in (seconds, due) if moment is not None]
+        return descriptors, min(times, default=None)
 
-        Returns:
-            After how many seconds to ask again; None when none waits for workers.
-        """
+    def _seconds_left(self) -> float | None:
+        """Return how long the block may wait on; None when none waits for workers."""
         if self._block is None or not self._are_shared:
             return None
         left = self._block_since + _LONGEST_WAIT - time.monotonic()

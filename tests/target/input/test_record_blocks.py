@@ -271,3 +271,7 @@ class AnyTaker:
         self.numbers.append(block.number)
         for content in map(json.loads, block.records):
             self.taken.append(content.get("id", content.get("event_id")))
+
+    def attend(self) -> tuple[list[int], None]:
+        """Wait for nothing."""
+        return [], None
