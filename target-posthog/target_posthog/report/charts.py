@@ -6,7 +6,8 @@ Colours are named here and take their value in the page, so one drawing serves l
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ _BARS, _CHARACTER = 20, 7.5
 _NAME_OF_RANK = "data('source_0')[datum.value].event"
 #: No `0k`, and no `500m` for a half.
 _NUMBER = "datum.value < 1000 ? format(datum.value, '.3~r') : format(datum.value, '.3~s')"
+#: How far apart the marks of a time axis may be; on a longer one Vega finds whole months and years.
+_DAY = timedelta(days=1)
+_STEPS = (
+    *(timedelta(minutes=minutes) for minutes in (1, 5, 15, 30)),
+    *(timedelta(hours=hours) for hours in (1, 3, 6, 12)),
+    *(timedelta(days=days) for days in (1, 2, 7)),
+)
+_DATE = "%d %b %Y"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MOST_MARKS = 8
+#: Of all events, so many at either end of the days are too few to stretch the axis for.
+_FEW = 1 / 2000
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 _CONFIG = {
     "background": None,
@@ -76,6 +89,26 @@ class Chart:
     label: str
 
 
+def main_days(days: Sequence[Day]) -> Sequence[Day]:
+    """Return the days without those that a few events with wrong clocks are from.
+
+    All days, unless the others would have less than half of the axis.
+    """
+    counts = [max(day.exported, day.held or 0) for day in days]
+    few = sum(counts) * _FEW
+    first, last = _behind_few(counts, few), len(days) - _behind_few(counts[::-1], few)
+    kept = days[first:last]
+    return kept if kept and 2 * _span(kept) < _span(days) else days
+
+
+def _behind_few(counts: Sequence[int], few: float) -> int:
+    return sum(1 for total in accumulate(counts) if total <= few)
+
+
+def _span(days: Sequence[Day]) -> timedelta:
+    return _moment(days[-1].day) - _moment(days[0].day) + timedelta(days=1)
+
+
 def days_chart(days: Sequence[Day], width: int) -> Chart:
     """Return events by day: as exported, as accepted, and as PostHog holds them if it was asked."""
     values, unit = _points(days)
@@ -86,7 +119,7 @@ def days_chart(days: Sequence[Day], width: int) -> Chart:
         **_frame(values, width, 220),
         "mark": {"type": "line", "point": len(values) <= 3 * 60, "strokeWidth": 2},
         "encoding": {
-            "x": _time("day"),
+            "x": _time("day", [value["day"] for value in values]),
             "y": _amount("events", f"events a {unit}"),
             "color": {
                 "field": "series",
@@ -137,7 +170,7 @@ def names_chart(names: Iterable[KindSum], width: int) -> Chart:
 
 def pace_chart(paces: Sequence[Pace], width: int) -> Chart:
     """Return the speed over time."""
-    values = [
+    values: list[dict[str, Any]] = [
         {"start": pace.start, "end": _end_of(pace), "speed": round(pace.per_second, 2)}
         for pace in paces
     ]
@@ -145,7 +178,7 @@ def pace_chart(paces: Sequence[Pace], width: int) -> Chart:
         **_frame(values, width, 180),
         "mark": {"type": "rect", "color": _SERIES[0], "stroke": _SERIES[0]},
         "encoding": {
-            "x": _time("start", "%H:%M" if paces and paces[0].seconds < 6 * 3600 else "%d %b %Y"),
+            "x": _time("start", [value[end] for value in values for end in ("start", "end")]),
             "x2": {"field": "end"},
             "y": _amount("speed", "records a second"),
             "y2": {"datum": 0},
@@ -167,13 +200,36 @@ def _frame(values: list[dict[str, Any]], width: int, height: Any) -> dict[str, A
     }
 
 
-def _time(field: str, form: str = "%d %b %Y") -> dict[str, Any]:
+def _time(field: str, moments: Sequence[str]) -> dict[str, Any]:
     return {
         "field": field,
         "type": "temporal",
         "scale": {"type": "utc"},
-        "axis": {"format": form, "title": None, "grid": False},
+        "axis": {"title": None, "grid": False, **_marks(moments)},
     }
+
+
+def _marks(moments: Sequence[str]) -> dict[str, Any]:
+    """Return where the marks of a time axis are, and how they are named.
+
+    Of itself Vega makes some twenty, and so names a short day or minute several times.
+    """
+    first, last = _moment(min(moments)), _moment(max(moments))
+    for step in _STEPS:
+        if last - first <= _MOST_MARKS * step:
+            begin = first + (_EPOCH - first) % step
+            marks = [begin + number * step for number in range((last - begin) // step + 1)]
+            return {
+                "format": _form(step, last - first),
+                "values": [1000 * m.timestamp() for m in marks],
+            }
+    return {"format": _DATE}
+
+
+def _form(step: timedelta, span: timedelta) -> str:
+    if step >= _DAY:
+        return _DATE
+    return "%H:%M" if span < _DAY else "%d %b %H:%M"
 
 
 def _amount(field: str, title: str) -> dict[str, Any]:
@@ -228,5 +284,8 @@ def _short(name: str, longest: int) -> str:
 
 
 def _end_of(pace: Pace) -> str:
-    moment = datetime.fromisoformat(pace.start.replace("Z", "+00:00"))
-    return f"{moment + timedelta(seconds=pace.seconds):%Y-%m-%dT%H:%MZ}"
+    return f"{_moment(pace.start) + timedelta(seconds=pace.seconds):%Y-%m-%dT%H:%MZ}"
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "")).replace(tzinfo=timezone.utc)

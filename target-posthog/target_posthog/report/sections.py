@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.quantities import count
 from target_posthog.rejects.codes import CODES, remedy_of
-from target_posthog.report.charts import days_chart, names_chart, pace_chart
+from target_posthog.report.charts import days_chart, main_days, names_chart, pace_chart
 from target_posthog.report.figures import MOST_NAMES, MOST_SHOWN
 from target_posthog.report.html import Column, Markup, behind, code, element, joined, name, table
 
@@ -74,11 +74,17 @@ def _days(figures: Figures, draw: Draw) -> Markup:
     if not days:
         return _nothing("The book has no events.")
     note = "By the time of the event. Records that never became events have no day."
+    shown = main_days(days)
+    if outside := sum(day.exported for day in days) - sum(day.exported for day in shown):
+        note += (
+            f" The chart is of {shown[0].day} to {shown[-1].day}: {count(outside, 'event')} "
+            f"{'lies' if outside == 1 else 'lie'} outside, and the table has them."
+        )
     whole = _table_of_days("Events by day", days, figures)
     return joined(
         [
             element("p", note, class_="quiet"),
-            _drawing(lambda width: days_chart(days, width), draw),
+            _drawing(lambda width: days_chart(shown, width), draw),
             *_differences(figures),
             behind(f"Table of {count(len(days), 'day')}", whole, rows=len(days)),
         ]
@@ -144,7 +150,7 @@ def _rejected(figures: Figures) -> Markup:
     rows = [(element("code", reject), rejected[reject], files[reject]) for reject in codes]
     note = (
         "`target-posthog-rejects` lists them, `target-posthog-replay` sends them again. What a "
-        "replay sent has left the files."
+        "replay sent has left the files; those of an hour that was read again are in several."
     )
     return joined(
         [

@@ -20,7 +20,7 @@ from target_posthog.books.sums import KindSum
 from target_posthog.books.whole import Gap, Totals
 from target_posthog.identity.sums import PeopleSums
 from target_posthog.rejects.listing import Example
-from target_posthog.report.charts import Chart, days_chart, names_chart, pace_chart
+from target_posthog.report.charts import Chart, days_chart, main_days, names_chart, pace_chart
 from target_posthog.report.drawing import drawn
 from target_posthog.report.figures import Day, Figures, Hours, Pace, Rejects
 from target_posthog.report.html import name, text
@@ -152,6 +152,48 @@ def test_unusual_numbers_are_drawn(chart: Chart) -> None:
     svg = ET.fromstring(drawn(chart, "wide"))  # noqa: S314 - our own
     assert svg.get("role") == "img"
     assert "NaN" not in ET.tostring(svg, encoding="unicode")
+
+
+@pytest.mark.parametrize("width", [350, 900])
+@pytest.mark.parametrize(
+    ("seconds", "bars"), [(60, 1), (60, 3), (60, 80), (600, 80), (3600, 60), (6 * 3600, 80)]
+)
+def test_no_two_marks_of_the_speed_are_named_alike(seconds: int, bars: int, width: int) -> None:
+    """A minute has room for more marks than one, and two days have each hour twice."""
+    start = datetime(2024, 6, 1, tzinfo=timezone.utc)
+    moments = [start + timedelta(seconds=number * seconds) for number in range(bars)]
+    paces = [Pace(f"{moment:%Y-%m-%dT%H:%MZ}", seconds, 7) for moment in moments]
+    names = marks_of(pace_chart(paces, width))
+    assert len(names) == len(set(names)) > 0
+
+
+@pytest.mark.parametrize("width", [350, 900])
+@pytest.mark.parametrize("days", [1, 2, 3, 9, 20, 60, 400])
+def test_no_two_marks_of_the_days_are_named_alike(days: int, width: int) -> None:
+    """As above."""
+    names = marks_of(days_chart(figures(days=days).days, width))
+    assert len(names) == len(set(names)) > 0
+
+
+def marks_of(chart: Chart) -> list[str]:
+    """Return what the marks of the time axis are named."""
+    words = [text_of.text or "" for text_of in ET.fromstring(drawn(chart, "wide")).iter()]  # noqa: S314 - our own
+    return [word for word in words if re.fullmatch(r"(\d\d [A-Z][a-z]{2}.*)|\d\d:\d\d", word)]
+
+
+def test_a_few_events_of_wrong_clocks_do_not_stretch_the_chart() -> None:
+    """They are in the table; a page says how many there are."""
+    usual = [Day(f"2024-01-{day:02}", 5000, 5000, 0) for day in range(1, 31)]
+    early, late = Day("1999-12-31", 2, 2, 0), Day("2038-01-19", 1, 1, 0)
+    assert main_days([early, *usual, late]) == usual
+    assert main_days(usual) == usual
+    often = replace(early, exported=5000)
+    assert main_days([often, *usual]) == [often, *usual]
+    near = Day("2023-12-20", 2, 2, 0)
+    assert main_days([near, *usual]) == [near, *usual]
+    words = Reader(page_of(replace(figures(), days=[early, *usual, late]), undrawn)).words
+    assert "The chart is of 2024-01-01 to 2024-01-30: 3 events lie outside" in words
+    assert "Table of 32 days" in words
 
 
 def test_years_and_hundreds_of_names_stay_small() -> None:
