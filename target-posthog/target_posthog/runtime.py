@@ -25,6 +25,7 @@ from target_posthog.delivery.free_order import FreeOrder
 from target_posthog.delivery.requests import InlineRequests, ThreadedRequests
 from target_posthog.delivery.settings import DeliverySettings
 from target_posthog.identity.ledger import Ledger
+from target_posthog.identity.process_locks import lock_of
 from target_posthog.identity.range_lock import RangeLock
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.identity.shared_rate_limit import SharedRateLimiter
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from target_posthog.books.lines import Line, Unit
     from target_posthog.capture.rate_limit import RateLimit
     from target_posthog.delivery.requests import InFlight
+    from target_posthog.identity.process_locks import ProcessLock
     from target_posthog.rejects.writer import Rejects
     from target_posthog.settings import Settings
 
@@ -103,6 +105,10 @@ class Runtime:
         self.book = Book(self._ledger, uuid.uuid4().hex, _utc_now)
         self.links = IdentityResolver(self._ledger, settings.identity_events)
         self.rejects = open_rejects(started)
+        # Its own, so nobody else has it: a replay leaves the objects of a run alone that goes on.
+        self._rejects_lock = self.lock_of_rejects(self.rejects.remote_name)
+        if self._rejects_lock is not None:
+            self._rejects_lock.take()
         requests = ThreadedRequests if self.preview is None else InlineRequests
         self.in_flight: InFlight = requests(self._transport)
         self.delivery = Delivery(
@@ -117,6 +123,14 @@ class Runtime:
             run=self.book.run if self.sends else "",
             stage_of=self.free_order.stage,
         )
+
+    def lock_of_rejects(self, remote_name: str) -> ProcessLock | None:
+        """Return the lock of the rejects that a run keeps in a bucket, not taken.
+
+        Args:
+            remote_name: what the names of its objects begin with; empty if it keeps none there.
+        """
+        return lock_of(self._ledger, remote_name, kind="rejects") if remote_name else None
 
     def begin(self, *, goes_on: bool) -> None:
         """See whether the ledger knows what was sent before.
@@ -167,6 +181,8 @@ class Runtime:
         self.in_flight.close()
         self._transport.close()
         self.rejects.close()
+        if self._rejects_lock is not None:
+            self._rejects_lock.close()
         self._range_lock.close()
         self._ledger.close()
         if self._scratch is not None:

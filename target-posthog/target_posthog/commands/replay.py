@@ -21,7 +21,7 @@ from target_posthog.errors import RunAgain, TargetPosthogError
 from target_posthog.progress.end_of_run import block_of, command_for
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import files_in, places_of
-from target_posthog.rejects.names import is_of_another, owner_of
+from target_posthog.rejects.names import is_of_another, owner_of, remote_name_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
 from target_posthog.target import TargetPosthog
 
@@ -86,9 +86,26 @@ class Replay:
             is_file = address.endswith(".jsonl")
             names = [name for name in remote.names() if is_file or self._is_ours(name)]
             for name in names:
+                self._replay_object(remote, name)
+            return len(names)
+
+    def _replay_object(self, remote: RemoteRejectFiles, name: str) -> None:
+        """Replay one of them, unless its run goes on, or another replay is at it.
+
+        What a run has rejected of an hour is in the book once the hour is over, and not before.
+        """
+        lock = self._target.runtime.lock_of_rejects(remote_name_of(name))
+        if lock is not None and not lock.take():
+            self._left += 1
+            logger.warning("%s is in use by another run: left as it is.", name)
+            return
+        try:
+            if remote.is_there(name):
                 self._replay_file(remote.fetch(name))
                 remote.put_back(name)
-            return len(names)
+        finally:
+            if lock is not None:
+                lock.close()
 
     def _replay_file(self, path: Path) -> None:
         file = FileReplay(self._target, path, self._stream, self._codes)

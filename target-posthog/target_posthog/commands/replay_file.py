@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING
 from target_posthog.model import Converted, Link, Rejected, Skipped
 from target_posthog.posthog.events import prepare
 from target_posthog.rejects.files import (
-    free_name,
     give_second_name,
     is_at,
+    replayed_name,
     save_folder,
     unreadable,
 )
@@ -149,10 +149,10 @@ class FileReplay:
         if self._target.runtime.preview is not None or not self._sent:
             return
         if not lines:
-            path.rename(free_name(path))
+            path.rename(replayed_name(path))
         else:
             if lines < self._lines:
-                give_second_name(path, free_name(path))
+                give_second_name(path, replayed_name(path))
             part.replace(path)
         save_folder(path.parent)
 

@@ -7,23 +7,15 @@ HEARTBEAT_VALID_MINUTES). This lock knows better: it is gone with the process th
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import sys
 import time
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Protocol
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from target_posthog.errors import RunAgain
-
-if sys.platform != "win32":
-    import fcntl
+from target_posthog.identity.process_locks import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from target_posthog.identity.ledger import Ledger
 
@@ -33,16 +25,6 @@ logger = logging.getLogger("target-posthog")
 #: needs as long to see that a machine is gone; see `database`.
 _WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5
-
-
-class _Lock(Protocol):
-    """A lock that ends with this process."""
-
-    def take(self) -> bool:
-        """Take it; return False while another process holds it."""
-
-    def close(self) -> None:
-        """Let go of it."""
 
 
 class RangeLock:
@@ -63,7 +45,7 @@ class RangeLock:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._lock = _lock_of(ledger, state_id) if state_id else None
+        self._lock = lock_of(ledger, state_id, kind="ranges") if state_id else None
         if self._lock is None or self._lock.take():
             return
         logger.info(
@@ -88,71 +70,3 @@ class RangeLock:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def _lock_of(ledger: Ledger, state_id: str) -> _Lock | None:
-    text = f"{ledger.project}\n{state_id}".encode()
-    key = int.from_bytes(hashlib.sha256(text).digest()[:8], "big", signed=True)
-    if ledger.is_shared:
-        return _ServerLock(ledger, key)
-    if ledger.file is None or sys.platform == "win32":
-        return None
-    return _FileLock(ledger.file.with_name(f"{ledger.file.name}-ranges"), key)
-
-
-class _ServerLock:
-    """An advisory lock of PostgreSQL, by a transaction that stays open.
-
-    Not of the session: a pooler such as PgBouncer gives one session to many clients.
-    """
-
-    def __init__(self, ledger: Ledger, key: int) -> None:
-        self._ledger = ledger
-        self._key = key
-        self._connection: sa.Connection | None = None
-
-    def take(self) -> bool:
-        self._connection = self._ledger.hold(self._is_taken)
-        return self._connection is not None
-
-    def _is_taken(self, connection: sa.Connection) -> bool:
-        # Without a snapshot, such a transaction keeps no old rows from being removed.
-        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        query = sa.text("SELECT pg_try_advisory_xact_lock(:key)")
-        return bool(connection.execute(query, {"key": self._key}).scalar_one())
-
-    def close(self) -> None:
-        if self._connection is not None:
-            with suppress(sa.exc.SQLAlchemyError):  # the server has ended it
-                self._connection.close()
-            self._connection = None
-
-
-class _FileLock:
-    """A lock of one byte of a file, one for each key: one file is enough for all ranges.
-
-    Unlike `flock`, such a lock does not pass on to forked workers.
-    """
-
-    def __init__(self, path: Path, key: int) -> None:
-        self._path = path
-        self._place = key % 2**62
-        self._file: IO[bytes] | None = None
-
-    def take(self) -> bool:
-        if sys.platform == "win32":
-            return True
-        try:
-            if self._file is None:
-                self._file = self._path.open("ab")
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._place)
-        except (BlockingIOError, PermissionError):
-            return False
-        except OSError:  # this disk has no locks
-            return True
-        return True
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None

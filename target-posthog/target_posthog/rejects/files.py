@@ -13,7 +13,7 @@ from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 def places_of(rejects_path: str) -> list[str]:
@@ -46,11 +46,15 @@ def is_at(file: IO[bytes], path: Path) -> bool:
     return os.path.samestat(os.fstat(file.fileno()), path.stat())
 
 
-def free_name(path: Path) -> Path:
+def replayed_name(path: Path) -> Path:
     """Return `<name>.replayed`, or with a number when that is taken."""
-    endings = chain([""], (f"-{number}" for number in count(2)))
-    names = (path.with_name(f"{path.name}.replayed{ending}") for ending in endings)
-    return next(name for name in names if not name.exists())
+    return Path(free_name(f"{path}.replayed", lambda name: Path(name).exists()))
+
+
+def free_name(name: str, is_taken: Callable[[str], bool]) -> str:
+    """Return a name, or with a number when that is taken."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(one for one in names if not is_taken(one))
 
 
 def give_second_name(path: Path, to: Path) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PREVIEW = "preview"
+#: What tells the objects of one run apart; see `RemoteLines`.
+_NUMBER = re.compile(r"-\d{6,}\.jsonl$")
 _OWNER = re.compile(r"target-posthog-\d{8}T\d{6}Z-\d+-(?P<owner>preview|[0-9a-f]{8})(?=[-.])")
 
 
@@ -28,6 +30,11 @@ def name_of(started: datetime, process: int, owner: str) -> str:
     For `owner` see `owner_of`; it is `PREVIEW` for a preview.
     """
     return f"target-posthog-{started:%Y%m%dT%H%M%S}Z-{process}-{owner}"
+
+
+def remote_name_of(address: str) -> str:
+    """Return what the names of a run's objects in a bucket begin with, of one of them."""
+    return _NUMBER.sub("", address.rpartition("/")[2])
 
 
 def is_of_another(name: str, owner: str | None) -> bool:

@@ -10,6 +10,7 @@ import fsspec  # type: ignore[import-untyped]
 
 from target_posthog.common.remote_lines import keep_drivers_quiet
 from target_posthog.errors import FixConfiguration
+from target_posthog.rejects.files import free_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,10 +76,20 @@ class RemoteRejectFiles:
         with self._explained(), self._files.open(name, "rb") as file:
             yield from file
 
+    def is_there(self, name: str) -> bool:
+        """Return True if a file is still there: another replay may have been through with it.
+
+        Raises:
+            FixConfiguration: the storage cannot be asked.
+        """
+        with self._explained():
+            self._files.invalidate_cache()
+            return bool(self._files.exists(name))
+
     def put_back(self, name: str) -> None:
         """Do with a file what became of its copy: it went, or holds fewer lines, or is as it was.
 
-        What it was stays as `<name>.replayed`.
+        What it was stays as `<name>.replayed`, with a number if it is not the first of them.
 
         Raises:
             FixConfiguration: it cannot be written.
@@ -88,8 +99,9 @@ class RemoteRejectFiles:
         if left == self._fetched[name]:
             return
         with self._explained():
+            self._files.invalidate_cache()
             # Not through memory: a file may be large.
-            self._files.copy(name, f"{name}.replayed")
+            self._files.copy(name, free_name(f"{name}.replayed", self._files.exists))
             if left is None:
                 self._files.rm_file(name)
             else:

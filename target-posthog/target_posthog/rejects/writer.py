@@ -35,6 +35,11 @@ class Rejects:
         self._file: IO[bytes] | None = None
 
     @property
+    def remote_name(self) -> str:
+        """What the names of its objects begin with; empty of a file, which can be locked."""
+        return ""
+
+    @property
     def place(self) -> str:
         """Where the lines are, for messages."""
         return str(self.path)
@@ -117,6 +122,11 @@ class RemoteRejects(Rejects):
     def __init__(self, place: str, started: datetime, owner: str) -> None:
         super().__init__(Path(), started, owner)
         self._lines = RemoteLines(place, name_of(started, os.getpid(), owner))
+
+    @property
+    @override
+    def remote_name(self) -> str:
+        return self._lines.address.rpartition("/")[2]
 
     @property
     @override

@@ -330,6 +330,47 @@ def test_the_file_of_a_run_that_goes_on_is_left_alone(
     assert sent(capture) == ["viewed", "short", "short"]
 
 
+def test_the_objects_of_a_run_that_goes_on_are_left_alone(
+    tmp_path: Path, config: Json, capture: PosthogCapture, ledger_url: str
+) -> None:
+    """What a replay sent of an hour that is not over, the book would call rejected for ever."""
+    bucket = tmp_path / "bucket"
+    own = config | {"ledger_url": ledger_url, "rejects_path": f"local://{bucket}"}
+    with start("target-posthog", own, tmp_path) as target:
+        target.write([schema(), *records(rows([1, 2], event_type=LONG)), record(row(3))])
+        target.write([{"type": "STATE", "value": {"at": 1}}])
+        target.wait_for(lambda: target.stdout)
+        (lines,) = [path.read_bytes() for path in bucket.iterdir()]
+        finished = replay(own | RENAME, tmp_path)
+        assert finished.exit_code == 3
+        assert "is in use by another run: left as it is." in finished.stderr
+        target.finish().checked()
+    assert sent(capture) == ["viewed"]
+    assert [path.read_bytes() for path in bucket.iterdir()] == [lines]
+    replay(own | RENAME, tmp_path).checked()
+    assert sent(capture) == ["viewed", "short", "short"]
+    assert [path.suffix for path in bucket.iterdir()] == [".replayed"]
+
+
+def test_of_two_replays_of_a_bucket_the_second_leaves_what_the_first_is_at(
+    tmp_path: Path, config: Json, capture: PosthogCapture
+) -> None:
+    """Else it would send the same, and put back what the first has taken away."""
+    path = write(tmp_path, reject(row(1)), reject(row(2, event_type=LONG)))
+    before = path.read_bytes()
+    own = config | {"rejects_path": f"local://{path.parent}"}
+    capture.fail(Fault.SLOW, seconds=5)
+    with start("target-posthog-replay", own, tmp_path) as first:
+        first.wait_for(lambda: capture.requests)
+        second = replay(own, tmp_path)
+        assert second.exit_code == 3
+        assert "is in use by another run: left as it is." in second.stderr
+        assert path.read_bytes() == before
+        first.finish().checked()
+    assert [line["code"] for line in lines_of(path)] == ["event_name_too_long"]
+    assert sent(capture) == ["viewed"]
+
+
 def test_a_preview_sends_nothing_and_leaves_the_files(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:

@@ -49,6 +49,20 @@ def test_a_file_becomes_what_its_copy_became(
     assert kept == {**found, "other.txt": b""}
 
 
+def test_what_a_file_was_stays_however_often_it_is_replayed(tmp_path: Path) -> None:
+    """The second replay had put its own in place of the first."""
+    place = f"memory://{uuid4()}"
+    storage = fsspec.filesystem("memory")
+    storage.pipe_file(f"{place}/a.jsonl", BEFORE)
+    for left in (b"two\n", b""):
+        remote = RemoteRejectFiles(place, tmp_path)
+        (name,) = remote.names()
+        remote.fetch(name).write_bytes(left)
+        remote.put_back(name)
+    kept = [storage.cat_file(f"{place}/a.jsonl.replayed{ending}") for ending in ("", "-2")]
+    assert kept == [BEFORE, b"two\n"]
+
+
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """As a matter of configuration, whoever asks."""
     remote = RemoteRejectFiles(f"memory://{uuid4()}/none.jsonl", tmp_path)
