@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
-from tap_amplitude.common.remote_lines import is_address, problem_of
+from tap_amplitude.common.remote_lines import begins_as_address, problem_of
 from tap_amplitude.common.setting_names import unknown_settings
 from tap_amplitude.common.stream_map_checks import stream_map_problems, without_map_parts
 from tap_amplitude.files.clouds import bucket_problems, is_url
@@ -119,13 +119,14 @@ def _archive_problems(place: str) -> Iterable[str]:
 
 def _place_problems(config: Mapping[str, Any]) -> Iterable[str]:
     spool, rejects = config.get("spool_path") or "", config.get("rejects_path") or ""
-    if "://" in spool:
+    if begins_as_address(spool):
         yield "`spool_path` is an address. Set it to a folder of this machine."
-    problem = problem_of(rejects) if is_address(rejects) else None
-    if problem is not None:
+    if begins_as_address(config.get("summary_path") or ""):
+        yield "`summary_path` is an address. Set it to a file of this machine."
+    if problem := problem_of(rejects):
         yield (
-            f"`rejects_path` cannot be used ({problem}). Set it to a folder, or install the "
-            "driver: an extra of the tap (`s3`, `gcs` or `azure`)."
+            f"`rejects_path` cannot be used ({problem}). Correct it, set it to a folder, or "
+            "install the driver: an extra of the tap (`s3`, `gcs` or `azure`)."
         )
 
 
@@ -156,7 +157,10 @@ def _file_problems(path: Path, fix: str) -> Iterable[str]:
 
 def _batch_problems(batch: Mapping[str, Any]) -> Iterable[str]:
     is_wanted = batch and (batch.get("encoding") or {}).get("format") != "records"
-    if is_wanted and not (batch.get("storage") or {}).get("root"):
+    root = (batch.get("storage") or {}).get("root") if is_wanted else None
+    if root and begins_as_address(root) and (problem := problem_of(root)):
+        yield f"`batch_config.storage.root` cannot be used ({problem})."
+    if is_wanted and not root:
         yield (
             "`batch_config` has no `storage.root`. Set it to a folder, such as file:///var/batch, "
             "or to the address of a bucket."

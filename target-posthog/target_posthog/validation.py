@@ -23,12 +23,12 @@ from target_posthog.common.given_settings import (
     typed,
     types_of,
 )
-from target_posthog.common.remote_lines import is_address, problem_of
+from target_posthog.common.remote_lines import begins_as_address, problem_of
 from target_posthog.common.setting_names import unknown_settings
 from target_posthog.common.stream_map_checks import stream_map_problems, without_map_parts
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.mapping_reader import read_mappings
-from target_posthog.posthog.names import ACTING_NAMES
+from target_posthog.posthog.names import ACTING_NAMES, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
 from target_posthog.query.credentials import personal_key_of, project_id_of
 from target_posthog.settings import Settings
 
@@ -141,25 +141,35 @@ def problems_of(config: Mapping[str, Any]) -> list[str]:
     ]
     problems += _problems_of_places(config)
     problems += _problems_of_queries(config)
-    problems += [
-        f"`property_names` cannot make {rename['to']}: PostHog acts upon that name."
-        for rename in config["property_names"]
-        if rename["to"] in ACTING_NAMES
-    ]
+    problems += _rename_problems(config)
     return [*problems, *setting_conflicts(config), *stream_map_problems(config)]
+
+
+def _rename_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each rename that could only end in rejects, or not act at all."""
+    for setting, taken in (("event_names", RESERVED_NAMES), ("property_names", ACTING_NAMES)):
+        wanted: dict[str, str] = {}
+        for old, new in ((rename["from"], rename["to"]) for rename in config[setting]):
+            if new in taken:
+                yield f"`{setting}` cannot make {new}: PostHog acts upon that name."
+            if setting == "event_names" and not new.strip():
+                yield f"`event_names` leaves {old} without a name. `skip_events` leaves it out."
+            if setting == "event_names" and len(new) > MAX_EVENT_NAME_LENGTH:
+                yield f"`event_names`: PostHog keeps {MAX_EVENT_NAME_LENGTH} letters of a name."
+            if wanted.setdefault(old, new) != new:
+                yield f"`{setting}` has two names for {old}, of which only one could act."
 
 
 def _problems_of_places(config: Mapping[str, Any]) -> list[str]:
     problems = []
-    if "://" in (config.get("preview_path") or ""):
+    if begins_as_address(config.get("preview_path") or ""):
         problems.append("`preview_path` is an address; it must be a folder of this machine.")
-    if "://" in (config.get("summary_path") or ""):
+    if begins_as_address(config.get("summary_path") or ""):
         problems.append("`summary_path` is an address; it must be a file of this machine.")
-    rejects = config["rejects_path"]
-    if is_address(rejects) and (problem := problem_of(rejects)):
+    if problem := problem_of(config["rejects_path"]):
         problems.append(
-            f"`rejects_path` cannot be used ({problem}): install its driver, an extra of the "
-            "target (`s3`, `gcs` or `azure`), or set it to a folder."
+            f"`rejects_path` cannot be used ({problem}): correct it, install its driver, an extra "
+            "of the target (`s3`, `gcs` or `azure`), or set it to a folder."
         )
     return problems
 

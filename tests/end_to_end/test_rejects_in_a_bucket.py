@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_amplitude.common.remote_lines import keep_drivers_quiet
 from tap_amplitude.errors import FixConfiguration as FixTapsConfiguration
 from tap_amplitude.tap import TapAmplitude
 from target_posthog.errors import FixConfiguration
@@ -111,6 +114,37 @@ def test_an_address_without_a_driver_is_refused_at_once() -> None:
         TargetPosthog(config={"api_key": "phc_test", **places})
     with pytest.raises(FixTapsConfiguration, match="`rejects_path` cannot be used"):
         TapAmplitude(config={"archive_path": "tests", **places})
+
+
+def test_a_driver_that_tries_again_writes_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    """Gcsfs logs each failed try as an error with its traceback; the last one is an exception."""
+    keep_drivers_quiet()
+    logging.getLogger("gcsfs").error("_request retries on exception", exc_info=OSError("refused"))
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("slip", ["s3:/bucket/rejects", "s3:bucket", "s3://", "GS:/x", "file:x"])
+def test_an_address_with_a_slip_is_refused_and_makes_no_folder(
+    slip: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`s3:/bucket` is meant as an address; taken for a path it would be a folder called `s3:`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / file_name(0)).write_bytes(packed(hour_rows(0)))
+    whole = re.escape(f"{slip.partition(':')[0].lower()}://")
+    for name in ("rejects_path", "summary_path", "preview_path"):
+        with pytest.raises(FixConfiguration, match=f"`{name}` .*({whole}|is an address)"):
+            TargetPosthog(config={"api_key": "phc_test", name: slip})
+    for name in ("rejects_path", "summary_path", "spool_path"):
+        with pytest.raises(FixTapsConfiguration, match=f"`{name}` .*({whole}|is an address)"):
+            TapAmplitude(config={"archive_path": "export", name: slip})
+    batch = {
+        "encoding": {"format": "jsonl", "compression": "gzip"},
+        "storage": {"root": slip},
+    }
+    with pytest.raises(FixTapsConfiguration, match=f"`batch_config.storage.root` .*{whole}"):
+        TapAmplitude(config={"archive_path": "export", "batch_config": batch})
+    assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 
 def test_other_folders_must_be_on_this_machine() -> None:

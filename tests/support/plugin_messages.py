@@ -39,6 +39,7 @@ _LISTS_OF_PROBLEMS = frozenset(
         "_url_problems",
         "problems_of",
         "typed",
+        "_rename_problems",
         "setting_conflicts",
         "stream_map_problems",
         "unknown_settings",

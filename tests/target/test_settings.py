@@ -148,6 +148,23 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
             {"property_names": [{"from": "a", "to": "$set"}]},
             "`property_names` cannot make $set: PostHog acts upon that name",
         ),
+        (
+            {"event_names": [{"from": "a", "to": "$create_alias"}]},
+            "`event_names` cannot make $create_alias: PostHog acts upon that name",
+        ),
+        ({"event_names": [{"from": "a", "to": " "}]}, "`event_names` leaves a without a name"),
+        (
+            {"event_names": [{"from": "a", "to": "b" * 201}]},
+            "`event_names`: PostHog keeps 200 letters of a name",
+        ),
+        (
+            {"event_names": [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}]},
+            "`event_names` has two names for a, of which only one could act",
+        ),
+        (
+            {"property_names": [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}]},
+            "`property_names` has two names for a, of which only one could act",
+        ),
         ({"host": "ftp://x"}, "`host` is not a valid URL"),
         ({"app_host": "ftp://x"}, "`app_host` is not a valid URL"),
         ({"project_id": "phc_hush"}, "`project_id` is not the number of a project"),

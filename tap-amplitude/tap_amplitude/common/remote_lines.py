@@ -32,8 +32,23 @@ def folder_of(place: str) -> str:
     return str(fsspec.core.url_to_fs(place)[1]) if place.startswith(_FILE) else place
 
 
+def begins_as_address(place: str) -> bool:
+    """Return True if a place is meant as an address: whole, or with a slip such as `s3:/bucket`.
+
+    Taken for a path, a slip would make a folder called `s3:`.
+    """
+    scheme, colon, _ = place.partition(":")
+    return "://" in place or bool(colon and scheme.lower() in fsspec.available_protocols())
+
+
 def problem_of(place: str) -> str | None:
-    """Return why fsspec cannot write to an address, without asking the network; None if it can."""
+    """Return why fsspec cannot write to a place, without asking the network; None if it can."""
+    if begins_as_address(place) and not place.partition("://")[2].strip("/"):
+        scheme = place.partition(":")[0].lower()
+        whole = _FILE + "/folder" if _FILE.startswith(scheme) else f"{scheme}://bucket/folder"
+        return f"an address looks like {whole}"
+    if not is_address(place):
+        return None
     try:
         fsspec.get_filesystem_class(place.partition("://")[0])
     except ImportError as error:
@@ -46,10 +61,11 @@ def problem_of(place: str) -> str | None:
 def keep_drivers_quiet() -> None:
     """Keep requests and signed headers out of the log, whatever its level.
 
-    What fails comes back as an exception, for the plugin to report in its words.
+    What fails comes back as an exception, for the plugin to report in its words: so not even
+    errors, which gcsfs logs with a traceback each time that it tries again.
     """
     for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class RemoteLines:
