@@ -117,7 +117,7 @@ _SLOT = re.compile(r"<(\w+)>")
 
 
 @dataclass(frozen=True)
-class Portion:
+class HourPart:
     """The rows of one file: those of some of the devices, in one export hour.
 
     Attributes:
@@ -146,12 +146,12 @@ class _Sender:
     anonymous_share: float
 
 
-def lines(portion: Portion, seed: int = 0) -> Iterator[str]:
+def lines(part: HourPart, seed: int = 0) -> Iterator[str]:
     """Yield the rows of a file, each a line of JSON, in the order of their upload."""
-    rng = random.Random(f"{seed} {portion.hour.isoformat()} {portion.partition}")
-    clock = _clock(portion.hour)
-    moments = sorted(_moments(rng, portion), key=lambda moment: moment[0])
-    for number, (at, sender, drawn) in enumerate(moments, start=portion.first):
+    rng = random.Random(f"{seed} {part.hour.isoformat()} {part.partition}")
+    clock = _clock(part.hour)
+    moments = sorted(_moments(rng, part), key=lambda moment: moment[0])
+    for number, (at, sender, drawn) in enumerate(moments, start=part.first):
         slots = drawn | _times(rng, clock, at, sender)
         slots["uuid"] = row_uuid(number, rng.getrandbits(76))
         slots["event_properties"] = _event_templates()[slots["event_type"]] % slots
@@ -175,15 +175,15 @@ def row_number(uuid: str) -> int:
     return int(uuid[:8] + uuid[9:13], 16) * _SPREAD_BACK & ((1 << _BITS) - 1)
 
 
-def _moments(rng: random.Random, portion: Portion) -> Iterator[tuple[int, _Sender, dict[str, Any]]]:
+def _moments(rng: random.Random, part: HourPart) -> Iterator[tuple[int, _Sender, dict[str, Any]]]:
     """Yield (milliseconds into the hour, sender, slots) of each row, session by session."""
-    left = portion.rows
+    left = part.rows
     while left:
         length = min(left, 1 + int(rng.expovariate(1 / _EVENTS_OF_A_SESSION)))
         left -= length
-        sender = _sender(_device_number(rng, portion))
+        sender = _sender(_device_number(rng, part))
         at = rng.randrange(_HOUR_MS)
-        start = int(portion.hour.timestamp() * 1000) + at
+        start = int(part.hour.timestamp() * 1000) + at
         login = length * rng.random() if rng.random() < sender.anonymous_share else -1
         counter = rng.randrange(1000)
         for step in range(length):
@@ -207,12 +207,12 @@ def _moments(rng: random.Random, portion: Portion) -> Iterator[tuple[int, _Sende
             at = (at + int(rng.expovariate(1 / 20_000))) % _HOUR_MS
 
 
-def _device_number(rng: random.Random, portion: Portion) -> int:
+def _device_number(rng: random.Random, part: HourPart) -> int:
     """Choose a device of this partition; those that came of late are the likelier ones."""
-    known = portion.before // _EVENTS_OF_A_DEVICE // portion.partitions
-    fresh = portion.rows // _EVENTS_OF_A_DEVICE + 1
+    known = part.before // _EVENTS_OF_A_DEVICE // part.partitions
+    fresh = part.rows // _EVENTS_OF_A_DEVICE + 1
     back = int((known + fresh) * rng.random() ** _LOYALTY)
-    return (known + fresh - 1 - back) * portion.partitions + portion.partition
+    return (known + fresh - 1 - back) * part.partitions + part.partition
 
 
 def _times(rng: random.Random, clock: tuple[str, ...], at: int, sender: _Sender) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from benchmarks import events as events_module
-from benchmarks.events import Portion, lines, row_number
+from benchmarks.events import HourPart, lines, row_number
 from tests.fakes.amplitude_archive import member_name
 from tools.sample_export.rows import APP
 
@@ -57,7 +57,7 @@ def export(events: int, cache: Path, events_of_an_hour: int = EVENTS_OF_AN_HOUR)
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
         with ProcessPoolExecutor(os.cpu_count()) as pool, ZipFile(unfinished, "w") as files:
-            for name, packed in pool.map(_packed, portions(events, events_of_an_hour)):
+            for name, packed in pool.map(_packed, parts_of_hours(events, events_of_an_hour)):
                 files.writestr(name, packed)
         unfinished.rename(path)
     except BaseException:
@@ -73,7 +73,7 @@ def exported_row(event: Mapping[str, Any]) -> int:
     return row_number(fields.get("uuid") or event["uuid"])
 
 
-def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:
+def parts_of_hours(events: int, events_of_an_hour: int) -> Iterator[HourPart]:
     """Yield the files of an export, hour after hour: busy hours and quiet ones."""
     done = 0
     for hour in count():
@@ -85,7 +85,7 @@ def portions(events: int, events_of_an_hour: int) -> Iterator[Portion]:
         for place, rows in enumerate(_split(wanted)):
             if rows:
                 start = _FIRST_HOUR + timedelta(hours=hour)
-                yield Portion(start, place, len(_PARTITIONS), first, rows, done)
+                yield HourPart(start, place, len(_PARTITIONS), first, rows, done)
             first += rows
         done += wanted
 
@@ -97,8 +97,8 @@ def _split(rows: int) -> list[int]:
     return sizes
 
 
-def _packed(portion: Portion) -> tuple[str, bytes]:
+def _packed(part: HourPart) -> tuple[str, bytes]:
     """Return the name of a file in the .zip, and the file."""
-    number = list(_PARTITIONS)[portion.partition]
-    name = member_name(APP, portion.hour, number)
-    return name, gzip.compress("".join(lines(portion)).encode(), _LEVEL, mtime=0)
+    number = list(_PARTITIONS)[part.partition]
+    name = member_name(APP, part.hour, number)
+    return name, gzip.compress("".join(lines(part)).encode(), _LEVEL, mtime=0)

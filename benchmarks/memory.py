@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.environment import described
-from benchmarks.events import Portion, lines
+from benchmarks.events import HourPart, lines
 from benchmarks.usage import Command, Failed, run
 from tests.fakes.amplitude_answers import NO_DATA_TEXT
 from tests.fakes.amplitude_archive import member_name
@@ -91,7 +91,7 @@ def archive(events: int, folder: Path) -> Archive:
     """
     share = -(-events // _FILES)
     parts = [
-        Portion(_HOUR, number, _FILES, first, min(share, events - first), 0)
+        HourPart(_HOUR, number, _FILES, first, min(share, events - first), 0)
         for number, first in enumerate(range(0, events, share))
     ]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
@@ -105,7 +105,7 @@ def archive(events: int, folder: Path) -> Archive:
     return Archive(path, events, sum(sizes))
 
 
-def _write(folder: Path, part: Portion) -> int:
+def _write(folder: Path, part: HourPart) -> int:
     """Write a file, line by line; return how many bytes its lines have."""
     packer, size = zlib.compressobj(6, zlib.DEFLATED, _GZIP), 0
     with _file(folder, part).open("wb") as file:
@@ -117,7 +117,7 @@ def _write(folder: Path, part: Portion) -> int:
     return size
 
 
-def _file(folder: Path, part: Portion) -> Path:
+def _file(folder: Path, part: HourPart) -> Path:
     return folder / f"{part.partition}.json.gz"
 
 

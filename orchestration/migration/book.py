@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from migration.settings import Settings
 
 #: The book is whole, or is not. With any other code the command could not tell.
-_TOLD = (0, 3)
+_ANSWERED = (0, 3)
 
 
-class NotTold(Exception):
+class NoBook(Exception):
     """The book could not be asked; the log of the command says why."""
 
 
@@ -24,7 +24,7 @@ def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
     """Return whether the book has some hours, each once and with a fate for each record.
 
     Raises:
-        NotTold: the ledger does not answer, or a setting is wrong.
+        NoBook: the ledger does not answer, or a setting is wrong.
     """
     asked = subprocess.run(  # noqa: S603 - the user's own Meltano
         [
@@ -37,12 +37,12 @@ def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
         check=False,
     )
     try:
-        told = json.loads(asked.stdout)
+        found = json.loads(asked.stdout)
     except ValueError:
-        told = None
-    if asked.returncode not in _TOLD or not isinstance(told, dict):
-        raise NotTold(
+        found = None
+    if asked.returncode not in _ANSWERED or not isinstance(found, dict):
+        raise NoBook(
             f"`target-posthog:whole-migration` ended with {asked.returncode}: see its log. The "
             "hours are delivered all the same; run the check again."
         )
-    return told
+    return found

@@ -69,8 +69,8 @@ class Outcome:
 
     def is_of_all(self, hours: HourRange) -> bool:
         """Return True if the summary counts the whole range: no earlier run moved a part of it."""
-        told = self.summary.get("hours")
-        return isinstance(told, dict) and str(told.get("from"))[:_AN_HOUR] == text_of(hours.first)
+        read = self.summary.get("hours")
+        return isinstance(read, dict) and str(read.get("from"))[:_AN_HOUR] == text_of(hours.first)
 
 
 def run_range(hours: HourRange, settings: Settings) -> Outcome:
@@ -108,11 +108,11 @@ def run_range(hours: HourRange, settings: Settings) -> Outcome:
 
 def outcome_of(code: int, target: Mapping[str, Any], tap: Mapping[str, Any]) -> Outcome:
     """Return what a run of Meltano means: the more serious of what both plugins say. Pure."""
-    told = {"tap-amplitude": tap, "target-posthog": target}
-    worst, name = min((_rank_of(summary), name) for name, summary in told.items())
+    summaries = {"tap-amplitude": tap, "target-posthog": target}
+    worst, name = min((_rank_of(summary), name) for name, summary in summaries.items())
     exit_class = list(EXIT_CODES)[worst]
     if exit_class != "done":
-        return Outcome(exit_class, _words_of(name, told[name]), target)
+        return Outcome(exit_class, _words_of(name, summaries[name]), target)
     if code:
         text = f"Both plugins ended well, and Meltano with {code}: see its log. {_AGAIN}"
         return Outcome(_TEMPORARY, text, target)

@@ -1,4 +1,4 @@
-"""What an engine is told of a migration, by variables of the environment."""
+"""What an engine knows of a migration, by variables of the environment."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: A target that is told to stop has written its state by then; what is left is killed.
+#: A target that is asked to stop has written its state by then; what is left is killed.
 GRACE = 20.0
 #: The system takes a killed process away when its parent, or process 1, asks for it.
 _GONE = 5.0

@@ -49,7 +49,7 @@ class Summary:
             )
 
     def end(self, exit_code: int, failure: TapError | None = None) -> RunAgain | None:
-        """Write how the run ended; return what is to be told when that cannot be written."""
+        """Write how the run ended; return what to report when that cannot be written."""
         problem = self._write(exit_code, failure)
         if problem is None:
             return None

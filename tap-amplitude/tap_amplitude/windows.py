@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
-#: Older exports come in files of whole days (same page, "Response"). Such a day is one portion: it
+#: Older exports come in files of whole days (same page, "Response"). Such a day is read as one: it
 #: is asked for, read and remembered as a whole.
 FIRST_HOURLY_DAY = datetime(2014, 11, 12, tzinfo=timezone.utc)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from migration.book import NotTold, whole_migration
+from migration.book import NoBook, whole_migration
 from migration.on_dagster.keys import hourly_partitions, hours_of, key_of, range_of
 from migration.partition import run_range
 from migration.ranges import HOUR, HourRange
@@ -80,10 +80,10 @@ def posthog_events(settings: Settings) -> dg.AssetsDefinition:
                 metadata=metadata_of(hours, outcome.summary),
                 allow_retries=outcome.is_temporary,
             )
-        told = dict(outcome.summary)
+        shown = dict(outcome.summary)
         if settings.order is not Order.COLLECT and not outcome.is_of_all(hours):
-            told |= _in_the_book(hours, settings)
-        return dg.MaterializeResult(metadata=metadata_of(hours, told))
+            shown |= _in_the_book(hours, settings)
+        return dg.MaterializeResult(metadata=metadata_of(hours, shown))
 
     return events
 
@@ -97,19 +97,19 @@ def _in_the_book(hours: HourRange, settings: Settings) -> Mapping[str, Any]:
     """Return what all runs of a range came to; nothing if the book does not answer."""
     try:
         return whole_migration(hours, settings)
-    except NotTold:
+    except NoBook:
         # The hours are delivered, and the check says that the book did not answer.
         return {}
 
 
-def metadata_of(hours: HourRange, told: Mapping[str, Any]) -> dict[str, Any]:
+def metadata_of(hours: HourRange, shown: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Dagster shows of a range, beside each of its hours.
 
-    `told` is the summary of its last run, or what the book says of all of them.
+    `shown` is the summary of its last run, or what the book says of all of them.
     """
     shown: dict[str, Any] = {"range": str(hours), "hours": len(hours)}
     for name in _NUMBERS:
-        value = told.get(name)
+        value = shown.get(name)
         if isinstance(value, dict):
             shown[name] = sum(value.values())
             shown |= {f"{name}: {why}": number for why, number in value.items()}

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from migration.book import NotTold, whole_migration
+from migration.book import NoBook, whole_migration
 from migration.on_dagster.assets import KEY
 from migration.on_dagster.keys import hours_of
 from migration.ranges import HOUR, HourRange
@@ -34,23 +34,23 @@ def book_is_whole(settings: Settings) -> dg.AssetChecksDefinition:
             return dg.AssetCheckResult(passed=True, description="No hour is delivered yet.")
         hours = HourRange(settings.start, max(done) + HOUR)
         try:
-            told = whole_migration(hours, settings)
-        except NotTold as error:
+            found = whole_migration(hours, settings)
+        except NoBook as error:
             return dg.AssetCheckResult(passed=False, description=str(error))
         return dg.AssetCheckResult(
-            passed=bool(told["is_whole"]),
-            description=f"{hours}: the book {'is' if told['is_whole'] else 'is not'} whole.",
-            metadata=_metadata_of(told),
+            passed=bool(found["is_whole"]),
+            description=f"{hours}: the book {'is' if found['is_whole'] else 'is not'} whole.",
+            metadata=_metadata_of(found),
         )
 
     return check
 
 
-def _metadata_of(told: dict[str, Any]) -> dict[str, Any]:
+def _metadata_of(found: dict[str, Any]) -> dict[str, Any]:
     """Return what Dagster shows of the book."""
-    gaps = [f"{gap['first']}Z to {gap['last']}Z" for gap in told["gaps"]]
+    gaps = [f"{gap['first']}Z to {gap['last']}Z" for gap in found["gaps"]]
     more = [f"and {len(gaps) - _MOST} more"] if len(gaps) > _MOST else []
-    shown: dict[str, Any] = {name: _sum_of(told[name]) for name in _SUMS if name in told}
+    shown: dict[str, Any] = {name: _sum_of(found[name]) for name in _SUMS if name in found}
     return {**shown, "gaps": dg.MetadataValue.md("\n".join(gaps[:_MOST] + more) or "none")}
 
 

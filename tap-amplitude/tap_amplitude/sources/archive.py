@@ -17,7 +17,7 @@ from tap_amplitude.files.row_kinds import Rows
 from tap_amplitude.files.spool import Spool
 from tap_amplitude.files.zip_stores import OpenZips
 from tap_amplitude.sources.file_plan import Listing, plan_files
-from tap_amplitude.sources.hour_range import HourRange, Portion
+from tap_amplitude.sources.hour_range import HourRange, VerifiedHours
 from tap_amplitude.state.notes import not_listed
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.windows import HOUR, Window, hour_text, ready_until
@@ -64,14 +64,16 @@ def hours_of_files(
     if plan.bookmark is None or not plan.steps:
         return HourRange(None, notes, left_out=source.left_out)
     window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
-    return HourRange(window, notes, _portions(source, plan, plan.bookmark), source.left_out)
+    return HourRange(window, notes, _verified_hours(source, plan, plan.bookmark), source.left_out)
 
 
-def _portions(source: ArchiveSource, plan: FilePlan, state: Bookmark) -> Iterator[Portion]:
+def _verified_hours(
+    source: ArchiveSource, plan: FilePlan, state: Bookmark
+) -> Iterator[VerifiedHours]:
     read = source.read(step.files for step in plan.steps)
     for step, files in zip(plan.steps, read, strict=True):
         state, end = plan.after(state, step), step.hour + HOUR
-        yield Portion(files, (end - step.since) // HOUR, state, end)
+        yield VerifiedHours(files, (end - step.since) // HOUR, state, end)
 
 
 class ArchiveSource:

@@ -11,7 +11,7 @@ from tap_amplitude.files.left_out import LeftOut
 from tap_amplitude.files.spool import Spool
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.downloads import Downloads
-from tap_amplitude.sources.hour_range import HourRange, Portion
+from tap_amplitude.sources.hour_range import HourRange, VerifiedHours
 from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.windows import HOUR, WindowSize
 
@@ -46,13 +46,13 @@ def hours_of_project(
     if plan.window.hours <= 0:
         return HourRange(None, plan.notes)
     left_out = LeftOut()
-    portions = _portions(
+    verified = _verified_hours(
         plan, settings, left_out, user_agent=user_agent, just_one=just_one, raw=raw
     )
-    return HourRange(plan.window, plan.notes, portions, left_out)
+    return HourRange(plan.window, plan.notes, verified, left_out)
 
 
-def _portions(
+def _verified_hours(
     plan: ProjectPlan,
     settings: Settings,
     left_out: LeftOut,
@@ -60,7 +60,7 @@ def _portions(
     user_agent: str,
     just_one: bool,
     raw: bool,
-) -> Iterator[Portion]:
+) -> Iterator[VerifiedHours]:
     """Yield all hours of a plan; windows are downloaded ahead, and deleted when they are out."""
     state, window = plan.bookmark, plan.window
     spool = Spool(settings.spool_path)
@@ -91,9 +91,9 @@ def _portions(
                 for hour, files in archive.hours():
                     state = plan.checked(state, {member.app for member in files})
                     state = plan.after(state, hour + HOUR, arrival.window_hours)
-                    yield Portion(files, 0, state, hour + HOUR)
+                    yield VerifiedHours(files, 0, state, hour + HOUR)
             state = plan.after(state, arrival.window.end, arrival.window_hours)
-            yield Portion((), arrival.window.hours, state, arrival.window.end)
+            yield VerifiedHours((), arrival.window.hours, state, arrival.window.end)
     finally:
         downloads.close()
         spool.close()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Portion:
+class VerifiedHours:
     """Files of an hour that are to be written together.
 
     Attributes:
@@ -40,11 +40,11 @@ class HourRange:
 
     Attributes:
         window: The first and the last of them; None when there is nothing to read.
-        portions: In the order of the hours. One is asked for when the one before it is out.
-        left_out: Which files are not read, and why; complete behind the last portion.
+        verified: In the order of the hours. One is asked for when the one before it is out.
+        left_out: Which files are not read, and why; complete behind the last hours.
     """
 
     window: Window | None
     notes: Sequence[Note]
-    portions: Iterator[Portion] = field(default_factory=lambda: iter(()))
+    verified: Iterator[VerifiedHours] = field(default_factory=lambda: iter(()))
     left_out: LeftOut = field(default_factory=LeftOut)

@@ -84,13 +84,13 @@ class HourlyStream(WholeHoursStream):
         if window := hours.window:
             number = count(window.hours, "hour")
             self.logger.info("Exporting %s (%s) from %s.", window, number, self.settings.place)
-        for portion in hours.portions:
-            if portion.files:
-                yield portion.files
+        for read in hours.verified:
+            if read.files:
+                yield read.files
                 self.hours_with_files += 1
-            self.hours_read += portion.hours
+            self.hours_read += read.hours
             bad_lines.sync()
-            self.write_bookmark(portion.bookmark, portion.read_until)
+            self.write_bookmark(read.bookmark, read.read_until)
         self._report(bad_lines, hours.left_out)
 
     def read_bookmark(self) -> Bookmark | None:

@@ -216,7 +216,7 @@ class Bookkeeper:
     def _line_with(self, unit: Unit, kind: Kind) -> tuple[int, Line]:
         """Return the first open line that has such an event without a fate, with its part."""
         lines = self._lines_of(unit)
-        return next((one for one in lines if one[1].accepted_of(kind) > 0), lines[0])
+        return next((part for part in lines if part[1].accepted_of(kind) > 0), lines[0])
 
     def _lines_of(self, unit: Unit) -> list[tuple[int, Line]]:
         """Return the open lines of a unit, the oldest first, each with its part."""

@@ -50,7 +50,7 @@ class Line:
         sample: a few of the records that became events; see `samples`.
         others: a few of the records that did not.
         parts: those parts of the run in which a record of these was rejected; see `BookPlace`.
-        goes_on: it holds what an earlier line of this run told of the same unit.
+        goes_on: it holds what an earlier line of this run said of the same unit.
     """
 
     events: Counter[Kind] = field(default_factory=Counter)

@@ -58,8 +58,8 @@ class ReadHours:
         """
         if app in self.ranges:
             return any(first <= hour < end for first, end in self.ranges[app])
-        is_told = bool(self.begin) and self.begin <= hour < self.next_hour
-        return is_told and is_nobodys and not (app and self.ranges)
+        is_read = bool(self.begin) and self.begin <= hour < self.next_hour
+        return is_read and is_nobodys and not (app and self.ranges)
 
     def since(self, before: ReadHours | None) -> Iterator[tuple[str, str]]:
         """Yield what was read behind an earlier state, if any: apps, and their hours in order.
@@ -75,8 +75,8 @@ class ReadHours:
                 for piece in _outside((after, end), known):
                     for hour in hours_between(*piece):
                         yield app, hour
-        told = [one for ranges in self.ranges.values() for one in ranges]
-        for piece in _outside((first, self.next_hour), told):
+        covered = [hours for ranges in self.ranges.values() for hours in ranges]
+        for piece in _outside((first, self.next_hour), covered):
             for hour in hours_between(*piece):
                 yield "", hour
 

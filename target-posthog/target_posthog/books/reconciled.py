@@ -102,7 +102,7 @@ class Reconciled:
         Raises:
             RunAgain: the database failed.
         """
-        rows = [{"project": self._ledger.project, **vars(one)} for one in found]
+        rows = [{"project": self._ledger.project, **vars(cell)} for cell in found]
 
         def replace(connection: sa.Connection) -> None:
             for condition in self._conditions(scope):

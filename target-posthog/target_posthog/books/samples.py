@@ -1,4 +1,4 @@
-"""Whether records of an hour came again, or are more of it: told by a few of their ids. Pure.
+"""Whether records of an hour came again, or are more of it: seen by a few of their ids. Pure.
 
 A tap says which hour is out, not of how many files: a part of an hour that came late is a run of
 its own. Read again, an hour has every record of before; a late part has none of them. So a few
@@ -88,7 +88,7 @@ def relation_of(before: Sample, now: Sample, *, is_less: bool) -> Relation:
         return "more" if is_less else "again"
     # Both samples are whole up to the lower of their ends.
     end = min(_end_of(before), _end_of(now))
-    earlier, these = ({one for one in sample if one <= end} for sample in (before, now))
+    earlier, these = ({check for check in sample if check <= end} for sample in (before, now))
     # Nearly all or nearly none: a row can lie in two parts.
     common = 2 * len(earlier & these)
     if is_less and common >= len(these) > 0:

@@ -150,7 +150,7 @@ def _sums_by(column: sa.Column[str], ledger: Ledger) -> sa.Select[tuple[str, int
     table = EVENTS.c
     # PostgreSQL adds up big integers to decimals.
     sums = [
-        sa.cast(sa.func.sum(one), sa.BigInteger)
-        for one in (table.exported, table.accepted, table.superseded)
+        sa.cast(sa.func.sum(count), sa.BigInteger)
+        for count in (table.exported, table.accepted, table.superseded)
     ]
     return sa.select(column, *sums).where(table.project == ledger.project).group_by(column)

@@ -212,9 +212,9 @@ def whole_line(connection: sa.Connection, project: str, unit: str) -> Line:
         sample=samples.events,
         others=samples.others,
     )
-    for one in connection.execute(sa.select(EVENTS).where(is_of_units(EVENTS, project, [unit]))):
-        kind = Kind(one.day, one.event)
-        line.events[kind] = one.exported
-        line.superseded[kind] = one.superseded
-        line.refused[kind] = one.exported - one.superseded - one.accepted
+    for kept in connection.execute(sa.select(EVENTS).where(is_of_units(EVENTS, project, [unit]))):
+        kind = Kind(kept.day, kept.event)
+        line.events[kind] = kept.exported
+        line.superseded[kind] = kept.superseded
+        line.refused[kind] = kept.exported - kept.superseded - kept.accepted
     return line

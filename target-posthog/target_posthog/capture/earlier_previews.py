@@ -78,7 +78,7 @@ def _is_in_use(path: Path) -> bool:
 
 def _tells_of(summary: Path, process: str) -> bool:
     try:
-        told = json.loads(summary.read_text(encoding="utf-8"))
+        content = json.loads(summary.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(told, dict) and str(told.get("process")) == process
+    return isinstance(content, dict) and str(content.get("process")) == process

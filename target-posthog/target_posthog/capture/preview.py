@@ -63,7 +63,7 @@ class PreviewFile:
     def close(self) -> None:
         """Close the file."""
         if self._file is not None:
-            # What was not flushed is what `send` has failed on, and told.
+            # What was not flushed is what `send` has failed on, and reported.
             with suppress(OSError):
                 self._file.close()
             self._file = None

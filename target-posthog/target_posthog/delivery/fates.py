@@ -139,7 +139,7 @@ class Fates:
         self._rejects.save()
 
     def _accept_links(self, items: Sequence[OutgoingEvent]) -> None:
-        """Remember what PostHog was told by events, and count those that we added."""
+        """Remember what events told PostHog of people and groups, and count those that we added."""
         links = [item.link for item in items if item.link is not None]
         derived = [item for item in items if item.is_derived]
         groups = [group for item in derived for group in item.groups]

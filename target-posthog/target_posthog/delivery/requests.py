@@ -61,7 +61,7 @@ class InlineRequests:
 class ThreadedRequests:
     """Sends the requests of several lanes at once, with a thread for each lane that has any.
 
-    The threads are daemons: a run that is told to end does not wait for an answer.
+    The threads are daemons: a run that is to end does not wait for a response.
     """
 
     def __init__(self, transport: Transport) -> None:

@@ -1,4 +1,4 @@
-"""What PostHog was told across runs: which device belongs to whom, and the state of each group.
+"""What was sent to PostHog across runs: which device belongs to whom, and the state of each group.
 
 A claim is written before the event that tells PostHog of it is sent, and accepted after PostHog
 took it. So a run that dies in between sends the same claim again, and two workers that meet the
@@ -97,7 +97,7 @@ _CHUNK = 5000
 
 @dataclass(frozen=True)
 class Owner:
-    """The one user of a device, and whether PostHog was already told."""
+    """The one user of a device, and whether its link was sent to PostHog."""
 
     user_id: str
     accepted: bool
@@ -121,7 +121,7 @@ class Ledger(Database):
 
     Args:
         api_key: the PostHog project's token. Only a digest of it is stored: one ledger can serve
-            several projects, and what one was told the others were not.
+            several projects, and what was sent to one was not sent to the others.
 
     Attributes:
         project: that digest.
@@ -137,7 +137,7 @@ class Ledger(Database):
         self.make_tables(_METADATA)
 
     def begin(self, *, goes_on: bool) -> Beginning:
-        """Note a run, and tell whether the ledger knows every link that PostHog was told.
+        """Note a run, and return whether the ledger knows every link that was sent.
 
         `goes_on`: the run goes on from the state of an earlier one.
         """
@@ -212,7 +212,7 @@ class Ledger(Database):
         """Remember the digest of the properties that PostHog took, of each group."""
         rows = [
             {"project": self.project, "group_id": group_id, "digest": digest}
-            for group_id, digest in sorted((group_id_of(key), one) for key, one in digests.items())
+            for group_id, digest in sorted((group_id_of(key), new) for key, new in digests.items())
         ]
 
         def accept(connection: sa.Connection) -> None:

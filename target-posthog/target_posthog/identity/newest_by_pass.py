@@ -53,7 +53,7 @@ class NewestByPass:
         for index in [index for index, item in enumerate(items) if item.groups]:
             items[index] = self._with_own_groups(items[index])
         devices = {item.link.device_id for item in items if item.link is not None}
-        return [Link(self._known.person_of(one), one) for one in sorted(devices)]
+        return [Link(self._known.person_of(device), device) for device in sorted(devices)]
 
     def time_of(self, device: str) -> str | None:
         """Return when a device was first seen with its user; None when that was before the pass."""
@@ -102,12 +102,12 @@ class NewestByPass:
 
     def _with_own_groups(self, item: OutgoingEvent) -> OutgoingEvent:
         """Return an event without the group states that a newer row tells just so."""
-        told = []
+        current = []
         for group in item.groups:
             place, newest = group_place(item.order, group), self._newest_of(group)
             if place >= newest or not is_newest(place, newest):
-                told.append(group)
-        return msgspec.structs.replace(item, groups=tuple(told))
+                current.append(group)
+        return msgspec.structs.replace(item, groups=tuple(current))
 
     def _newest_of(self, group: GroupState) -> bytes:
         return self._known.groups.get((group.group_type, group.group_key), b"")

@@ -38,7 +38,7 @@ _read_value = json.JSONDecoder().raw_decode
 
 
 class NewestRows:
-    """Knows the newest row that PostHog was told of each person and each group.
+    """Knows the newest row of each person and each group that was sent to PostHog.
 
     It forgets in generations, as `memory.Recent` does, and keeps 64 bits of each name: two people
     of one hash would take each other's rows for their own.
@@ -103,7 +103,7 @@ class NewestRows:
         self._devices.settle()
 
     def is_outdated(self, person: str, item: OutgoingEvent, *, is_joined: bool = False) -> bool:
-        """Return True if a newer row told PostHog something else; else remember this one.
+        """Return True if a newer row with other properties was sent; else remember this one.
 
         Such an event goes out as `demoted` makes it.
 
@@ -153,9 +153,9 @@ class NewestRows:
         return None if says_the_same else _read_value(state.decode())[0]
 
     def outdated_groups(self, item: OutgoingEvent) -> Sequence[GroupState]:
-        """Return the group states of an event of which a newer row told another; keep the others.
+        """Return the group states of an event that a newer row has replaced; keep the others.
 
-        They are not told; `with_group_properties` leaves them on the event.
+        They are not sent; `with_group_properties` leaves them on the event.
         """
         outdated = []
         for group in item.groups if item.order else ():

@@ -61,7 +61,7 @@ class DerivedEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 class DerivedEvents(msgspec.Struct, frozen=True):
-    """What PostHog must be told because of a stretch of records.
+    """The events to add because of a stretch of records.
 
     Attributes:
         events: the events to add, in the order of their records.

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from target_posthog.common.derived_uuids import canonical_json
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.database import insert_new
-from target_posthog.identity.pass_tables import HOURS, METADATA, PASSES, PUT_TOLD
-from target_posthog.identity.people_pass import TOLD
+from target_posthog.identity.pass_tables import HOURS, METADATA, PASSES, PUT_SENT
+from target_posthog.identity.people_pass import SENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def settings_of(settings: Settings, program: str) -> dict[str, str]:
 
     The program counts as well: another version may convert otherwise.
     """
-    own = {one.name for one in fields(settings)} - _OF_NO_ACCOUNT
+    own = {field.name for field in fields(settings)} - _OF_NO_ACCOUNT
     given = {name: getattr(settings, name) for name in own} | dict(settings.by_sdk)
     given[_VERSION] = program
     return {
@@ -125,8 +125,8 @@ class PassAgreement:
             self._require_same(found.settings)
         self._note(connection, is_open=True, round=found.round + (not found.is_open))
         if not found.is_open:
-            told = {"project": project, "rank": TOLD, "newest": b""}
-            connection.execute(PUT_TOLD, told)
+            values = {"project": project, "rank": SENT, "newest": b""}
+            connection.execute(PUT_SENT, values)
         return int(found.round) + (not found.is_open)
 
     def _close(self, connection: sa.Connection) -> int:

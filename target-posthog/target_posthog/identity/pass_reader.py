@@ -78,7 +78,7 @@ class PassReader:
         ids = {item.person for item in items}
         ids |= {item.user for item in items if item.user is not None}
         ids |= {item.link.device_id for item in items if item.link is not None}
-        groups = {(one.group_type, one.group_key) for item in items for one in item.groups}
+        groups = {(group.group_type, group.group_key) for item in items for group in item.groups}
 
         def look_up(connection: sa.Connection) -> None:
             self._agreement.require_closed(connection)
@@ -90,16 +90,16 @@ class PassReader:
         self._ledger.transact(look_up)
         self._hours |= origins
 
-    def person_of(self, one: str) -> str:
+    def person_of(self, known_as: str) -> str:
         """Return the person of an id of the stretch: the user whose device it is, else itself."""
-        return (self.ids[one].owner if self._joins else None) or one
+        return (self.ids[known_as].owner if self._joins else None) or known_as
 
     def _require_hours(self, connection: sa.Connection, origins: AbstractSet[bytes]) -> None:
         wanted = {Hour.of_origin(origin) for origin in origins}
         if not wanted:
             return
-        found = self._find(connection, _FIND_HOURS, {one.hour for one in wanted})
-        missing = sorted(wanted - {Hour(*row) for row in found}, key=lambda one: one.hour)
+        found = self._find(connection, _FIND_HOURS, {hour.hour for hour in wanted})
+        missing = sorted(wanted - {Hour(*row) for row in found}, key=lambda hour: hour.hour)
         if missing:
             raise FixConfiguration(
                 f"The people pass has not read the hour {missing[0].hour}.",
@@ -109,16 +109,16 @@ class PassReader:
 
     def _ids(self, connection: sa.Connection, ids: AbstractSet[str]) -> dict[str, Known]:
         known, unknown = _recalled(self._known_ids, ids)
-        found = {one: Known(*rest) for one, *rest in self._find(connection, _FIND_IDS, unknown)}
-        for one in unknown:
-            found.setdefault(one, Known())
+        found = {name: Known(*rest) for name, *rest in self._find(connection, _FIND_IDS, unknown)}
+        for name in unknown:
+            found.setdefault(name, Known())
         self._known_ids.put(found)
         return known | found
 
     def _newest(self, connection: sa.Connection, people: AbstractSet[str]) -> dict[str, bytes]:
         """Return the place of the newest row of each person, whichever of its ids it has."""
         known, unknown = _recalled(self._known_newest, people)
-        found = {one: it.newest for one, it in self._ids(connection, unknown).items()}
+        found = {name: person.newest for name, person in self._ids(connection, unknown).items()}
         if self._joins:
             for owner, newest in self._find(connection, _FIND_OF_OWNERS, unknown):
                 found[owner] = max(found[owner], newest)

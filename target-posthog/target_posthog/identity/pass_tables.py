@@ -84,8 +84,8 @@ PUT_HOUR = sa.text(
     ON CONFLICT (project, app, hour) DO UPDATE SET is_done = excluded.is_done
     """
 )
-#: Whom PostHog was told of stays whose it is, before all that the pass finds.
-PUT_TOLD = sa.text(
+#: A device whose link was sent stays whose it is, before all that the pass finds.
+PUT_SENT = sa.text(
     """
     INSERT INTO people_pass_ids (project, id, rank, owner, newest)
     SELECT project, device_id, :rank,

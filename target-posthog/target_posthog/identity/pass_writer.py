@@ -36,8 +36,8 @@ class PassWriter:
         begun = {Hour.of_origin(origin) for origin in gathered.origins}
         # Each in one order for all runs: two that write crosswise would block each other.
         hours = [
-            {"app": one.app, "hour": one.hour, "is_done": one in done}
-            for one in sorted({*begun, *done})
+            {"app": hour.app, "hour": hour.hour, "is_done": hour in done}
+            for hour in sorted({*begun, *done})
         ]
         people = [
             {"id": one, "rank": it.rank, "owner": it.owner, "newest": it.newest}

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from target_posthog.model import GroupState
     from target_posthog.posthog.events import OutgoingEvent
 
-#: How ids come to their person, the strongest first: PostHog was told before the pass, the id is a
+#: How ids come to their person, the strongest first: the link was sent before the pass, the id is a
 #: user's own, a row shows it as the device of a user, or nothing is known.
-TOLD, OWN, NOBODYS = b"\x00", b"\x01", b"\xff"
+SENT, OWN, NOBODYS = b"\x00", b"\x01", b"\xff"
 _SEEN = b"\x02"
 _NO_CLAIM = NOBODYS, ""
 #: Where a rank has the event's time, behind that of the upload; see `newness.place_of`.
@@ -108,7 +108,7 @@ class Gathered:
 
     def ids(self) -> dict[str, Known]:
         """Return what is known of each id."""
-        known = {one: Known(newest=place) for one, place in self._newest.items()}
+        known = {name: Known(newest=place) for name, place in self._newest.items()}
         for device, (rank, user) in self._first.items():
             of_device = known.setdefault(device, Known())
             of_device.rank, of_device.owner = rank, user

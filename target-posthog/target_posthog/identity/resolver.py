@@ -73,7 +73,7 @@ class IdentityResolver:
                 raise not_in_the_pass()
 
     def users_of(self, devices: AbstractSet[str]) -> Mapping[str, tuple[str, bool]]:
-        """Return the user of each device that has one, and whether PostHog was told or will be."""
+        """Return the user of each device that has one, and whether its link is or will be sent."""
         if self._kind == "none":
             return {}
         owners = {device: self._owners.get(device) for device in devices}

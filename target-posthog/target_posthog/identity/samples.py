@@ -60,7 +60,7 @@ def _behind(ledger: Ledger, place: str, wanted: int) -> sa.Select[tuple[str, str
 
 def _places(number: int) -> Iterator[str]:
     """Yield texts spread as hexadecimal ids are, which most device ids begin as."""
-    for one in count():
-        if one == number:
+    for place in count():
+        if place == number:
             return
-        yield hashlib.sha256(str(one).encode()).hexdigest()[:8]
+        yield hashlib.sha256(str(place).encode()).hexdigest()[:8]

@@ -19,7 +19,7 @@ class PeopleSums:
 
     Attributes:
         joined: devices that PostHog joined to their user.
-        claimed: devices of which PostHog was not told yet, or refused it.
+        claimed: devices whose link was not sent to PostHog yet, or was refused.
         shared: devices with further users.
         further_users: pairs of such a device and one of its further users, not joined.
     """

@@ -17,7 +17,7 @@ def add_lib(properties: Json) -> None:
 
 
 #: On every event: PostHog must not look up the place of our own address, and the import can be
-#: told from live events.
+#: distinguished from live events.
 MIGRATION_MARKS: Json = {
     "$geoip_disable": True,
     "analytics_source": "amplitude",

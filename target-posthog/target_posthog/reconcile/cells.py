@@ -46,7 +46,7 @@ class Held:
     Attributes:
         events: how many there are.
         rows: in how many rows, of which repeats are merged some time.
-        is_least: there may be more, which cannot be told from the events of other senders.
+        is_least: there may be more, which cannot be distinguished from the events of other senders.
     """
 
     events: int = 0

@@ -37,7 +37,7 @@ class Compared:
         replayed: events of the rejects that a replay has sent; not extra.
         unmerged: rows that repeat an event, and that PostHog has not merged yet.
         one_sided: of the booked ones, those of which only what is missing can be seen: PostHog's
-            cannot be told from the events of other senders.
+            cannot be distinguished from the events of other senders.
     """
 
     cell: Cell
@@ -104,7 +104,7 @@ def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
 
 
 def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compared]:
-    """Yield the cells of one day and name, with what only changed its hour told apart.
+    """Yield the cells of one day and name, with what only changed its hour counted apart.
 
     `superseded` is of how many of these events the book has an older version.
     """
@@ -118,7 +118,7 @@ def _with_moved(compared: Sequence[Compared], superseded: int) -> Iterable[Compa
 
 
 def _with_replayed(compared: Compared, unsent: Counter[str]) -> Compared:
-    """Return a cell, with what a replay may have sent told apart.
+    """Return a cell, with what a replay may have sent counted apart.
 
     `unsent` has the rejects of each hour that explain nothing yet; it is changed.
     """

@@ -147,9 +147,9 @@ def _of_days(
 ) -> Iterable[tuple[Cell, Held]]:
     """Yield what PostHog holds of events without an hour.
 
-    Those that name another library cannot be told from the project's live events, and those that
-    the target adds not from records that ask for the same. Of them only as many count as the book
-    has: what is missing shows, what is more does not.
+    Those that name another library cannot be distinguished from the project's live events, and
+    those that the target adds not from records that ask for the same. Of them only as many count as
+    the book has: what is missing shows, what is more does not.
     """
     for day, event, ours, our_rows, everybodys, _ in rows:
         cell = Cell("", day, event)

@@ -56,7 +56,7 @@ def group_states(row: Mapping[str, Any], names: PropertyNames) -> tuple[GroupSta
 def fits(row: Mapping[str, Any]) -> bool:
     """Return True if the row's group properties are `{type: {key: {name: value}}}` throughout.
 
-    Operations are not: only what they set can be told to PostHog.
+    Operations are not: only what they set can be sent to PostHog.
     """
     group_properties = row.get("group_properties")
     return group_properties is None or (
