@@ -48,6 +48,15 @@ if TYPE_CHECKING:
 
     from target_posthog.model import Json
 
+#: Where a command keeps what it was given as `--config`.
+_CONFIG_FILES = "target_posthog.config_files"
+
+
+def config_files() -> tuple[str, ...]:
+    """Return the configuration files of this process's command line."""
+    context = click.get_current_context(silent=True)
+    return () if context is None else tuple(context.meta.get(_CONFIG_FILES, ()))
+
 
 class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
     """A record lacks what the tap says its key is."""
@@ -120,6 +129,7 @@ class SingerPlugin(Target):
     @override
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:
         """Read the configuration files; name one that cannot be read."""
+        ctx.meta[_CONFIG_FILES] = value
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:

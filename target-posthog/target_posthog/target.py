@@ -10,15 +10,17 @@ from typing_extensions import override
 
 from target_posthog.errors import BrokenInput, TargetPosthogError
 from target_posthog.formats.converter import Conversions
+from target_posthog.identity.range_lock import range_of_run
 from target_posthog.inflow import Inflow
 from target_posthog.input.batch_files import files_of
 from target_posthog.input.reader import SingerLines
 from target_posthog.input.record_blocks import RecordBlocks
 from target_posthog.monitor import Monitor
-from target_posthog.progress.summary import STATE_ID, Summary
+from target_posthog.progress.summary import Summary
 from target_posthog.rejects.names import PREVIEW, owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
 from target_posthog.runtime import Runtime
+from target_posthog.sdk import config_files
 from target_posthog.sinks import PosthogSink, SinkTarget
 from target_posthog.streams import SdkRecords, Streams
 from target_posthog.validation import api_key_of
@@ -71,7 +73,7 @@ class TargetPosthog(SinkTarget):
     def open_runtime(self) -> Runtime:
         """Open what the run needs; a command may need something else in a part's place."""
         # Commands that send, such as a replay, move no range.
-        state_id = "" if _summary() is None else os.environ.get(STATE_ID, "")
+        state_id = "" if _summary() is None else range_of_run(config_files(), os.environ)
         return Runtime(
             self.settings, self.program, open_rejects=self.open_rejects, state_id=state_id
         )

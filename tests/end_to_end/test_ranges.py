@@ -8,15 +8,17 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 from target_posthog.commands.whole_migration import whole_migration_in
+from target_posthog.identity.ledger import Ledger
+from target_posthog.identity.range_lock import RangeLock
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.support.faithful import assert_migrated, matched
 from tests.support.meltano_project import MeltanoProject
@@ -197,6 +199,26 @@ def test_the_state_of_another_range_is_not_a_matter_of_trying_again(
     assert len(posthog.events) == sent
 
 
+def test_a_range_that_only_an_option_names_is_locked_too(
+    ranges: Ranges, export: SampleExport, posthog: PosthogCapture, postgresql_url: str
+) -> None:
+    """Meltano sets no variable then; the second run waits for the end of the first."""
+    first = next(thirds_of(export))
+    settings = ranges.variables(*first)
+    state_id = settings.pop("MELTANO_STATE_ID")
+    log = ranges.project.folder / "log.txt"
+    with closing(Ledger(postgresql_url, posthog.api_key)) as ledger:
+        other = RangeLock(ledger, state_id)
+        with log.open("wb") as said:
+            process = _started(ranges.project, settings, f"--state-id={state_id}", log=said)
+        waits = f"Another run of the state id {state_id} goes on".encode()
+        _wait_for(lambda: waits in log.read_bytes(), process)
+        assert posthog.events == []
+        other.close()
+        assert process.wait(_SECONDS) == 0
+    assert ranges.classes(first[0]) == _DONE
+
+
 def test_a_range_that_is_done_is_done_again(
     ranges: Ranges, export: SampleExport, amplitude: AmplitudeExportApi
 ) -> None:
@@ -213,15 +235,20 @@ def test_a_range_that_is_done_is_done_again(
     assert ranges.classes(quiet) == _DONE
 
 
-def _started(project: MeltanoProject, settings: dict[str, str]) -> subprocess.Popen[bytes]:
+def _started(
+    project: MeltanoProject,
+    settings: dict[str, str],
+    *options: str,
+    log: IO[bytes] | int = subprocess.DEVNULL,
+) -> subprocess.Popen[bytes]:
     """Start Meltano in the project."""
     return subprocess.Popen(
-        [str(SCRIPTS / "meltano"), *_RUN],
+        [str(SCRIPTS / "meltano"), *_RUN, *options],
         cwd=project.folder,
         env=project.environment(settings),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=log,
     )
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_posthog.errors import RunAgain
 from target_posthog.identity.process_locks import lock_of
+from target_posthog.progress.summary import STATE_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from target_posthog.identity.ledger import Ledger
 
@@ -25,6 +27,20 @@ logger = logging.getLogger("target-posthog")
 #: needs as long to see that a machine is gone; see `database`.
 _WAIT_SECONDS = 60.0
 _PAUSE_SECONDS = 0.5
+
+
+def range_of_run(config_files: Iterable[str], environment: Mapping[str, str]) -> str:
+    """Return the state id of the range that a run moves; empty when nothing tells it.
+
+    `meltano el` keeps the settings of its plugins in `.meltano/run/elt/<state id>/<run id>/`
+    (meltano.core.project_dirs_service, `job`), without the letters that no file has. It tells the
+    option `--state-id`, too, of which the plugins have no variable, and which has the last word.
+    """
+    for file in config_files:
+        match Path(file).parts:
+            case [*_, "run", "elt", state_id, _, _]:
+                return state_id
+    return environment.get(STATE_ID, "")
 
 
 class RangeLock:
@@ -62,7 +78,7 @@ class RangeLock:
         raise RunAgain(
             f"Another run of the state id {state_id} goes on, with the same ledger.",
             "Wait for its end, or stop it, and run again; or give this range a state id of its own "
-            "(MELTANO_STATE_ID).",
+            "(`--state-id`, MELTANO_STATE_ID).",
         )
 
     def close(self) -> None:

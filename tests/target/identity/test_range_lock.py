@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from target_posthog.errors import RunAgain
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger
-from target_posthog.identity.range_lock import RangeLock
+from target_posthog.identity.range_lock import RangeLock, range_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,6 +106,21 @@ def test_without_a_state_id_nothing_is_locked(ledger_url: str) -> None:
         held = [RangeLock(ledger, "") for _ in range(2)]
         for lock in held:
             lock.close()
+
+
+@pytest.mark.parametrize(
+    ("file", "variable", "state_id"),
+    [
+        ("/x/.meltano/run/elt/january/8f3c/target.1.config.json", "", "january"),
+        ("/x/.meltano/run/elt/january/8f3c/target.1.config.json", "february", "january"),
+        ("/x/.meltano/run/target-posthog/target.1.config.json", "february", "february"),
+        ("config.json", "", ""),
+    ],
+)
+def test_the_range_is_what_meltano_calls_it(file: str, variable: str, state_id: str) -> None:
+    """By the folder of its settings: the option `--state-id` is no variable."""
+    environment = {"MELTANO_STATE_ID": variable} if variable else {}
+    assert range_of_run(["ENV", file], environment) == state_id
 
 
 def test_a_ledger_in_memory_has_no_locks() -> None:
