@@ -11,7 +11,7 @@
         ├── DamagedArchive           a file is cut, corrupt or no archive at all
         ├── HostileArchive           a file would unpack to more than it may
         ├── ForeignArchive           an archive holds what it should not hold
-        ├── ForeignAnswer            an answer holds what was not asked for
+        ├── ForeignAnswer            a response holds what was not asked for
         ├── BadLine                  a line of a file is not a JSON object
         └── TooManyRejects exit 3    rejects passed the limit; look at them before going on
 
@@ -77,7 +77,7 @@ class ForeignArchive(FixSource):
 
 
 class ForeignAnswer(FixSource):
-    """An answer is whole, but is not what was asked for."""
+    """A response is whole, but is not what was asked for."""
 
 
 class BadLine(FixSource):

@@ -1,4 +1,4 @@
-"""The body of an answer, read as it arrives: bounded in bytes, in silence and in slowness.
+"""The body of a response, read as it arrives: bounded in bytes, in silence and in slowness.
 
 `requests` reads a body in blocks of a fixed size and waits until each is full, so that a peer that
 sends one byte a second is waited for without an end. Here a block is whatever has arrived.
@@ -46,7 +46,7 @@ def blocks(
     """Read a body, decompressed, as it arrives.
 
     Args:
-        response: An answer whose body was not read yet (`stream=True`).
+        response: A response whose body was not read yet (`stream=True`).
         patience_seconds: In each stretch of so many seconds, `SLOWEST_BYTES_PER_SECOND` must
             arrive on average.
         what: What is read, for the log: a line a minute says how far it is.

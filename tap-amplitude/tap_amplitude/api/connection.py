@@ -48,7 +48,7 @@ class Connection:
 
     Args:
         base_url: `https://amplitude.com` or another base; each request adds its path.
-        answer_seconds: How long to wait for an answer, and between two blocks of one.
+        answer_seconds: How long to wait for a response, and between two blocks of one.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Connection:
         The caller reads the body, and closes the response.
 
         Raises:
-            requests.RequestException: There is no answer; `failure` says what to do.
+            requests.RequestException: There is no response; `failure` says what to do.
         """
         # Prepared, so that a redirect is compared with the address as it was really asked.
         request = requests.Request("GET", self.base_url + path, params=parameters)
@@ -141,7 +141,7 @@ class Connection:
         return Retryable(reason)
 
     def error_text(self, response: requests.Response) -> str:
-        """Read the message of an error answer: one bounded line without the keys."""
+        """Read the message of an error response: one bounded line without the keys."""
         block = beginning(response, _ERROR_BODY_BYTES, patience_seconds=_ERROR_SECONDS)
         # A good status may come with part of what was asked for, which no log is to show.
         words = error_in if response.ok else message_in
@@ -169,7 +169,7 @@ class _Session(requests.Session):
 
 
 def _redirect_target(response: requests.Response) -> str | None:
-    """Return where an answer redirects to; None when it does not.
+    """Return where a response redirects to; None when it does not.
 
     Raises:
         requests.exceptions.InvalidURL: The address cannot be read.

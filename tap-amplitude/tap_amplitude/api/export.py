@@ -1,8 +1,8 @@
 """Amplitude's Export API: one window → one verified archive on disk.
 
 `GET {api_url}/api/2/export?start=…&end=…` with Basic authentication answers with a .zip of gzip
-files (https://amplitude.com/docs/apis/analytics/export). What each answer means is one table,
-`responses.RULES`; an answer that can get better is asked for again, within a bounded time.
+files (https://amplitude.com/docs/apis/analytics/export). What each response means is one table,
+`responses.RULES`; a response that can get better is asked for again, within a bounded time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_amplitude.api.connection import Connection
-    from tap_amplitude.api.results import Answer, DownloadSlot
+    from tap_amplitude.api.results import DownloadSlot, FetchResult
     from tap_amplitude.windows import Window
 
 logger = logging.getLogger("tap-amplitude.export_api")
@@ -79,7 +79,7 @@ class ExportApi:
         self._spool = spool
         self._max_member_bytes = max_member_bytes
         self._as_stored = raw
-        #: Whether address and keys have brought an answer in this run.
+        #: Whether address and keys have brought a response in this run.
         self._is_proven = False
         self._retries = RetryPolicy(
             retry_seconds,
@@ -87,7 +87,7 @@ class ExportApi:
             sleep=sleep,
         )
 
-    def fetch(self, window: Window, slot: DownloadSlot | None = None) -> Answer:
+    def fetch(self, window: Window, slot: DownloadSlot | None = None) -> FetchResult:
         """Get the events of a window of at most 365 days; without a slot, with whatever it needs.
 
         Returns:
@@ -101,7 +101,7 @@ class ExportApi:
             lambda: self._try_once(window, slot), str(window), slot.sleep if slot else None
         )
 
-    def _try_once(self, window: Window, slot: DownloadSlot | None) -> Answer:
+    def _try_once(self, window: Window, slot: DownloadSlot | None) -> FetchResult:
         try:
             response = self._connection.get(_PATH, window.as_parameters())
         except requests.ReadTimeout as error:
@@ -110,13 +110,13 @@ class ExportApi:
         except requests.RequestException as error:
             raise self._connection.failure(error) from error
         with response:
-            answer = self._handle(window, response, slot)
+            result = self._handle(window, response, slot)
         self._is_proven = True
-        return answer
+        return result
 
     def _handle(
         self, window: Window, response: requests.Response, slot: DownloadSlot | None
-    ) -> Answer:
+    ) -> FetchResult:
         status = response.status_code
         if action_for(status, "") is Action.READ:
             return self._save(window, response, slot)

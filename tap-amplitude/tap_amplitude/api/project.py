@@ -5,7 +5,7 @@
     Dashboard REST API      /api/2/events/list …     https://amplitude.com/docs/apis/analytics/dashboard-rest
     Taxonomy API            /api/2/taxonomy/…        https://amplitude.com/docs/apis/analytics/taxonomy
 
-None of them has pages: one answer is the whole list. What each answer means is one table,
+None of them has pages: one response is the whole list. What each response means is one table,
 `responses.JSON_RULES`.
 """
 
@@ -45,7 +45,7 @@ logger = logging.getLogger("tap-amplitude.project_api")
 
 #: A wait that is worth a line in the log.
 _LONG_SECONDS = 10
-#: The largest answer: a list of 10,000 entries has some megabytes.
+#: The largest response: a list of 10,000 entries has some megabytes.
 _MOST_BYTES = 64 * 1024 * 1024
 
 #: A project has 1,000 points in five minutes, and shares them with everybody who uses its keys

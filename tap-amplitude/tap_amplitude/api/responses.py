@@ -1,4 +1,4 @@
-"""What an answer means: one table from status to action, and what it says in words (pure)."""
+"""What a response means: one table from status to action, and what it says in words (pure)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.I
 
 
 class Action(enum.Enum):
-    """What an answer asks for."""
+    """What a response asks for."""
 
     READ = "what was asked for: read it"
     EMPTY = "no events in these hours: go on"
@@ -45,7 +45,7 @@ _TOO_LARGE = re.compile(
 _NO_DATA = re.compile(r"raw data files were not found|no data available", re.IGNORECASE)
 RULES = (
     Rule(200, 200, Action.READ),
-    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the answer
+    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the response
     Rule(400, 400, Action.SPLIT, says=_TOO_LARGE),
     Rule(401, 401, Action.UNAUTHORIZED),
     Rule(403, 403, Action.UNAUTHORIZED),
@@ -58,7 +58,7 @@ RULES = (
     Rule(500, 599, Action.WAIT),
 )
 
-#: The same once this run has got an answer with these keys from this address: whatever does not
+#: The same once this run has got a response with these keys from this address: whatever does not
 #: speak of the keys, or of data, is then a page of something in between, and passes.
 _NAMES_KEYS = re.compile(r"api.?key|secret.?key|credential", re.IGNORECASE)
 PROVEN_RULES = (
@@ -77,7 +77,7 @@ PROVEN_RULES = (
 _ABOUT_KEYS = re.compile(rf"{_NAMES_KEYS.pattern}|^$", re.IGNORECASE)
 JSON_RULES = (
     Rule(200, 200, Action.READ),
-    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the answer
+    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the response
     Rule(401, 401, Action.UNAUTHORIZED),
     Rule(403, 403, Action.UNAUTHORIZED, says=_ABOUT_KEYS),
     Rule(403, 404, Action.ABSENT),
@@ -100,7 +100,7 @@ def action_for(status: int, body: str, rules: tuple[Rule, ...] = RULES) -> Actio
 
 
 def message_in(body: str) -> str:
-    """Find the message of an error answer.
+    """Find the message of an error response.
 
     Args:
         body: Amplitude's JSON envelope (`{"error": {"message": …, "metadata": {"details": …}}}`,

@@ -42,7 +42,7 @@ class TooLarge:
     reason: str
 
 
-Answer = Downloaded | NoEvents | TooLarge
+FetchResult = Downloaded | NoEvents | TooLarge
 
 
 class DownloadSlot(Protocol):

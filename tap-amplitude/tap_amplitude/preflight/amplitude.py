@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from tap_amplitude.preflight.sampler import Answer
+    from tap_amplitude.preflight.sampler import SampledHour
     from tap_amplitude.preflight.weight import Weight
     from tap_amplitude.settings import Settings
 
@@ -57,16 +57,16 @@ class AmplitudeQuestions:
             "Asking Amplitude for the events of %s; a busy hour takes a while.", hour_text(hour)
         )
         try:
-            answer = self.ask(hour)
+            sampled = self.ask(hour)
         except WrongCredentials as error:
             yield self._elsewhere(hour) or Finding("keys", Level.FIX, error.happened, error.remedy)
         except TapError as error:
             yield finding_of(error, "amplitude")
         else:
             yield Finding("keys", Level.OK, f"{self._place()} knows them.")
-            yield from _of_hour(answer)
+            yield from _of_hour(sampled)
 
-    def ask(self, hour: datetime) -> Answer:
+    def ask(self, hour: datetime) -> SampledHour:
         """Ask for one hour.
 
         Raises:
@@ -123,12 +123,12 @@ def finding_of(error: TapError, area: str) -> Finding:
     return Finding(area, level, error.happened, error.remedy)
 
 
-def _of_hour(answer: Answer) -> Iterator[Finding]:
-    window = str(answer.window)
+def _of_hour(sampled: SampledHour) -> Iterator[Finding]:
+    window = str(sampled.window)
     what = f"{window[:1].upper()}{window[1:]}"
-    how = f" (asked for in {answer.seconds:.1f} s)"
-    if answer.weight.files:
-        yield from weight_findings("amplitude", what, answer.weight, how)
+    how = f" (asked for in {sampled.seconds:.1f} s)"
+    if sampled.weight.files:
+        yield from weight_findings("amplitude", what, sampled.weight, how)
     else:
         yield Finding("amplitude", Level.OK, f"{what}: no events{how}.")
 

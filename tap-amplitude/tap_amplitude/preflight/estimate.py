@@ -81,13 +81,13 @@ def estimate_project(
     samples = []
     with HourSampler(settings, user_agent, settings.retry_seconds) as sampler:
         for number, hour in enumerate(hours, start=1):
-            answer = sampler.ask(hour)
+            sampled = sampler.ask(hour)
             logger.info(
                 "Hour %d of %d, %s: %s events.",
-                *(number, len(hours), hour_text(hour), f"{answer.weight.rows:,}"),
+                *(number, len(hours), hour_text(hour), f"{sampled.weight.rows:,}"),
             )
-            read = answer.weight
-            samples.append(Sample(hour, read.packed_bytes, read, answer.seconds))
+            read = sampled.weight
+            samples.append(Sample(hour, read.packed_bytes, read, sampled.seconds))
     remembered = bookmark.window_hours if bookmark else None
     size = WindowSize.start(settings.max_window_hours, remembered, settings.parallel_downloads)
     mean = sum(sample.packed_bytes for sample in samples) / len(samples)

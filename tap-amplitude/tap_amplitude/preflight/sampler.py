@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SampledHour:
     """What came of one hour.
 
     Attributes:
@@ -66,7 +66,7 @@ class HourSampler:
         """Remove what is left of the downloads."""
         self._spool.close()
 
-    def ask(self, hour: datetime) -> Answer:
+    def ask(self, hour: datetime) -> SampledHour:
         """Ask for one hour.
 
         Raises:
@@ -79,8 +79,8 @@ class HourSampler:
         seconds = time.monotonic() - begun
         assert not isinstance(arrived, TooLarge)  # noqa: S101 - of what can be split only
         if not isinstance(arrived, Downloaded):
-            return Answer(window, Weight(), seconds)
+            return SampledHour(window, Weight(), seconds)
         try:
-            return Answer(window, weigh(arrived.archive.members), seconds)
+            return SampledHour(window, weigh(arrived.archive.members), seconds)
         finally:
             arrived.discard()

@@ -31,21 +31,21 @@ class Download:
     Attributes:
         window: The hours.
         reserved: What it may have on disk, in bytes.
-        answer: What came.
+        result: What came.
         failure: What to raise where the window is due.
         is_cancelled: It is not needed any more.
     """
 
     window: Window
     reserved: int = 0
-    answer: Downloaded | NoEvents | None = None
+    result: Downloaded | NoEvents | None = None
     failure: BaseException | None = None
     is_cancelled: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.answer is not None or self.failure is not None
+        return self.result is not None or self.failure is not None
 
 
 @dataclass(eq=False)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
-    from tap_amplitude.api.results import Answer, Downloaded, DownloadSlot, NoEvents
+    from tap_amplitude.api.results import Downloaded, DownloadSlot, FetchResult, NoEvents
     from tap_amplitude.windows import Window, WindowSize
 
-    Fetch = Callable[[Window, DownloadSlot], Answer]
+    Fetch = Callable[[Window, DownloadSlot], FetchResult]
 
 logger = logging.getLogger("tap-amplitude.downloads")
 
@@ -36,12 +36,12 @@ class Arrival:
     """A window whose events are at hand, or that has none.
 
     Attributes:
-        answer: What came; its file is removed when the next arrival is asked for.
+        result: What came; its file is removed when the next arrival is asked for.
         window_hours: The size of the next window, as learned so far.
     """
 
     window: Window
-    answer: Downloaded | NoEvents
+    result: Downloaded | NoEvents
     window_hours: int
 
 
@@ -138,9 +138,9 @@ class Downloads:
             self._changed.notify_all()
             if first.failure is not None:
                 raise first.failure
-            assert first.answer is not None  # noqa: S101 - it is over and did not fail
+            assert first.result is not None  # noqa: S101 - it is over and did not fail
             self._reading = first
-            return Arrival(first.window, first.answer, self._size.hours)
+            return Arrival(first.window, first.result, self._size.hours)
 
     def _finish_reading(self) -> None:
         with self._changed:
@@ -152,8 +152,8 @@ class Downloads:
         """Remove the files of downloads that arrived, cancel the others."""
         for download in downloads:
             download.is_cancelled = True
-            if download.answer is not None:
-                download.answer.discard()
+            if download.result is not None:
+                download.result.discard()
                 self._disk.reserve(download, 0)
         self._changed.notify_all()
 
@@ -166,7 +166,7 @@ class Downloads:
     def _run(self, download: Download) -> None:
         window = download.window
         try:
-            answer = self._fetch(window, _Slot(self, download))
+            result = self._fetch(window, _Slot(self, download))
         except _SpoolTooSmall:
             if window.can_be_split:
                 self._arrive(download, TooLarge("the archive does not fit into the spool."))
@@ -180,7 +180,7 @@ class Downloads:
         except BaseException as failure:  # noqa: BLE001 - raised again where the window is due
             self._fail(download, failure)
         else:
-            self._arrive(download, answer)
+            self._arrive(download, result)
 
     def _take(self) -> Download | None:
         """Wait until a further window may be asked for."""
@@ -196,19 +196,19 @@ class Downloads:
                 self._changed.wait()
             return None
 
-    def _arrive(self, download: Download, answer: Answer) -> None:
+    def _arrive(self, download: Download, result: FetchResult) -> None:
         with self._changed:
             self._answered = True
-            if isinstance(answer, TooLarge):
+            if isinstance(result, TooLarge):
                 self._disk.reserve(download, 0)
                 if not download.is_cancelled:
-                    logger.debug("Too much at once, %s: %s", download.window, answer.reason)
+                    logger.debug("Too much at once, %s: %s", download.window, result.reason)
                     self._size = self._size.too_large(download.window)
                     self._plan.open_again(download)
             else:
-                self._size = self._size.delivered(download.window, answer.size)
-                self._disk.reserve(download, answer.size)
-                download.answer = answer
+                self._size = self._size.delivered(download.window, result.size)
+                self._disk.reserve(download, result.size)
+                download.result = result
                 if download.is_cancelled or self._stopped:
                     self._drop([download])
             self._changed.notify_all()

@@ -85,8 +85,8 @@ def _verified_hours(
     )
     try:
         for arrival in downloads:
-            if isinstance(arrival.answer, Downloaded):
-                archive = arrival.answer.archive
+            if isinstance(arrival.result, Downloaded):
+                archive = arrival.result.archive
                 left_out.absorb(archive.left_out)
                 for hour, files in archive.hours():
                     state = plan.checked(state, {member.app for member in files})

@@ -89,7 +89,7 @@ class ProjectStream(SdkStream):
 
 
 class ListStream(ProjectStream):
-    """A list that one answer holds as a whole."""
+    """A list that one response holds as a whole."""
 
     replication_method = REPLICATION_FULL_TABLE
     path: ClassVar[str]

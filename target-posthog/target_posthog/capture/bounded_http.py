@@ -1,4 +1,4 @@
-"""Requests to a peer that may not mean well, and answers that end: in time, and in bytes.
+"""Requests to a peer that may not mean well, and responses that end: in time, and in bytes.
 
 No redirect is followed: a POST would arrive as a GET without its body, and the key would go to
 another host. No `.netrc` is read, which would take the place of the key. Proxies and certificates
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _CONNECT_SECONDS = 15
 #: For a whole request to go out.
 _SEND_SECONDS = 120
-#: For a whole answer, its head and its body, from the moment when the request is out. A time-out
+#: For a whole response, its head and its body, from the moment when the request is out. A time-out
 #: of the socket alone would begin anew with every byte.
 _ANSWER_SECONDS = 120
 _PIECE = 64 * 1024
@@ -45,7 +45,7 @@ _ANY_CONTAINER = 47
 
 
 class BadResponse(Exception):
-    """An answer came that is too long, or is not what it says it is; the text says which."""
+    """A response came that is too long, or is not what it says it is; the text says which."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +82,13 @@ class Http:
     def post(
         self, url: str, data: bytes, *, headers: Mapping[str, str] | None = None, max_bytes: int
     ) -> HttpResponse:
-        """Send a request and return the answer to it.
+        """Send a request and return the response to it.
 
         `max_bytes` bounds the response, packed and unpacked.
 
         Raises:
             ValueError: the URL is not one.
-            requests.RequestException: there was no answer, or only a part of one.
+            requests.RequestException: there was no response, or only a part of one.
             BadResponse: it is too long or damaged.
             OSError: the certificates that the environment names cannot be read.
         """
@@ -106,7 +106,7 @@ class Http:
             whole = True
         finally:
             if not whole:
-                # What is left of it must not be taken for the next answer.
+                # What is left of it must not be taken for the next response.
                 response.close()
         return HttpResponse(response.status_code, response.headers, body)
 

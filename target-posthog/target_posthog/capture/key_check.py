@@ -35,7 +35,7 @@ _PATIENCE_SECONDS = 10.0
 
 
 class KeyCheck:
-    """Asks PostHog whether it knows the token, until it has an answer.
+    """Asks PostHog whether it knows the token, until it has a response.
 
     Args:
         host: the ingestion host, as `ingestion_host` returns it.
@@ -173,7 +173,7 @@ class AfterKeyCheck:
 
 
 def _has_flags(body: bytes) -> bool:
-    """Tell whether an answer is that of PostHog's flags, in its second form or the first."""
+    """Tell whether a response is that of PostHog's flags, in its second form or the first."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Why there was no answer, in words that name the host and the cause."""
+"""Why there was no response, in words that name the host and the cause."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _BY_KIND: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 def network_words(error: BaseException, host: str) -> str:
-    """Return what happened to a request that has no answer."""
+    """Return what happened to a request that has no response."""
     causes = list(_causes(error))
     if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
         return f"{host}: {_proxy_words(host, causes)}"

@@ -106,7 +106,7 @@ class BatchWire:
 
 
 class V1Wire:
-    """`POST /i/v1/analytics/events`: the key stands in a header, and each event has its answer.
+    """`POST /i/v1/analytics/events`: the key stands in a header, and each event has its own result.
 
     Args:
         user_agent: `name/version` of this program. PostHog writes them to `$lib` and

@@ -26,7 +26,7 @@ class Accepted:
     again: frozenset[str] = frozenset()
 
     def then(self, later: Accepted) -> Accepted:
-        """Return what is known after a later answer for the events that were sent again."""
+        """Return what is known after a later response for the events that were sent again."""
         return Accepted(
             {**self.dropped, **later.dropped}, {**self.warned, **later.warned}, later.again
         )

@@ -25,7 +25,7 @@ _WEIGHT = 0.2
 
 
 class SilenceWatch:
-    """Tells when requests have no answer for long; a thread of its own looks."""
+    """Tells when requests have no response for long; a thread of its own looks."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -38,7 +38,7 @@ class SilenceWatch:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait for an answer inside; leaving without an exception means that it came."""
+        """Wait for a response inside; leaving without an exception means that it came."""
         with self._lock:
             self._waiting += 1
             if self._since is None:

@@ -1,4 +1,4 @@
-"""Requests under way: threads that wait on sockets, and the answers back in the main thread.
+"""Requests under way: threads that wait on sockets, and the responses back in the main thread.
 
 A batch is compressed in the thread that sends it: compression lets go of the interpreter. Counts,
 ledger and rejects stay in the main thread: two threads of Python do not compute at once.

@@ -190,13 +190,13 @@ class PosthogQuestions:
         return question.said
 
     def _post_no_events(self, token: str, *, judges_token: bool) -> None:
-        """Post a batch without events; return if the answer is that of PostHog's ingestion.
+        """Post a batch without events; return if the response is that of PostHog's ingestion.
 
         Raises:
             FixConfiguration: nobody takes events there, or not with this token.
             RunAgain: PostHog takes no events of this project now.
-            Retryable: there is no answer, or that of a service that is down.
-            BadResponse: the answer is too long or damaged.
+            Retryable: there is no response, or that of a service that is down.
+            BadResponse: the response is too long or damaged.
         """
         wire = wire_of(self._settings.protocol, token, self._program)
         host = ingestion_host(self._settings.host)

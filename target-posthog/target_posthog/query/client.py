@@ -82,7 +82,7 @@ class QueryApi:
         """
         content = {
             "query": {"kind": "HogQLQuery", "query": f"{query}\nLIMIT {MOST_ROWS}"},
-            # Otherwise the answer may be one that PostHog gave before.
+            # Otherwise the response may be one that PostHog gave before.
             "refresh": "force_blocking",
             "name": "target-posthog",
         }

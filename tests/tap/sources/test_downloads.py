@@ -200,7 +200,7 @@ def exported(
     arrivals = iter(downloads)
     try:
         for _, arrival in zip(range(run.stop_after), arrivals, strict=False):
-            assert arrival.answer.size == project.size_of(arrival.window)
+            assert arrival.result.size == project.size_of(arrival.window)
             yield arrival.window
             turns.wait()
     finally:
