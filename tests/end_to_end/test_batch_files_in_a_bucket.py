@@ -12,8 +12,8 @@ from tests.support.buckets import Bucket, s3_bucket
 from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target
 from tests.support.singer import state
-from tests.target.test_batch_messages import GZIP, RUN_FOLDER, lines_of
-from tests.target.test_newest_rows_of_runs import HEAD, answer_late
+from tests.target.identity.test_newest_rows_of_runs import HEAD, answer_late
+from tests.target.input.test_batch_messages import GZIP, RUN_FOLDER, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from target_posthog.identity.ledger import Ledger
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
-from tests.target.test_batch_messages import RUN_FOLDER, batch, put
+from tests.target.input.test_batch_messages import RUN_FOLDER, batch, put
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from tests.support.histories import held_events, keys_of
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, records, schema, state
-from tests.target.test_batch_messages import RUN_FOLDER, hours
+from tests.target.input.test_batch_messages import RUN_FOLDER, hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -30,7 +30,7 @@ from tests.target.books.test_book_of_runs import (
     rows_of,
 )
 from tests.target.commands.test_replay import LONG, RENAME, replay
-from tests.target.test_batch_messages import RUN_FOLDER
+from tests.target.input.test_batch_messages import RUN_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the states of a tap tell of earlier runs; how it ended is in `test_wishes`."""
+"""What the states of a tap tell of earlier runs; how it ended is in `test_effect_of_settings`."""
 
 from __future__ import annotations
 

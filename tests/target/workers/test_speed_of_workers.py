@@ -12,8 +12,8 @@ from tests.support.histories import held_events, identities, keys_of, people
 from tests.support.processes import run_target
 from tests.support.rows import uuid_of
 from tests.support.singer import counts_in
-from tests.target.test_batch_messages import RUN_FOLDER, hours
-from tests.target.test_speed_process import assert_held
+from tests.target.capture.test_speed_process import assert_held
+from tests.target.input.test_batch_messages import RUN_FOLDER, hours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from tests.support.processes import run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, schema, state
 from tests.support.unusual_files import Part, Writer, text_of
-from tests.target.test_batch_messages import RUN_FOLDER, batch, put
+from tests.target.input.test_batch_messages import RUN_FOLDER, batch, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -19,7 +19,7 @@ from tests.fakes.posthog_capture import Fault
 from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target, start
 from tests.support.singer import counts_in, record, schema, state
-from tests.target.test_batch_messages import RUN_FOLDER, batch, children_of, lines_of
+from tests.target.input.test_batch_messages import RUN_FOLDER, batch, children_of, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -23,7 +23,7 @@ from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, schema, state
 from tests.target.books.test_book_of_runs import messages_of, rows_of
-from tests.target.test_newest_rows_of_runs import (
+from tests.target.identity.test_newest_rows_of_runs import (
     HEAD,
     answer_late,
     as_files,

@@ -1,4 +1,4 @@
-"""What the user wants happens, or the run says that it does not: no wish ends in silence."""
+"""Every setting has an effect, or the run says that it has none: nothing is ignored in silence."""
 
 from __future__ import annotations
 
