@@ -131,7 +131,7 @@ class Monitor:
             is_preview=self._is_preview,
             state=self._state,
         )
-        _log_lines(block)
+        log_lines(block)
 
     def close(self) -> None:
         """Take the bar away: what is said now is the end."""
@@ -149,7 +149,7 @@ class Monitor:
         outcome = outcome_in_words(
             self.counts, self._destination, is_preview=self._is_preview, collects=collects
         )
-        _log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=tap_end.doubt))
+        log_lines(block_of(self.counts, seconds=seconds, destination=outcome, early=tap_end.doubt))
         self.next_step = next_step(
             self.counts,
             os.environ,
@@ -195,6 +195,7 @@ def _tell_of_others(preview: PreviewFile) -> None:
         )
 
 
-def _log_lines(block: str) -> None:
+def log_lines(block: str) -> None:
+    """Log a block line by line, each with its head."""
     for line in block.splitlines():
         logger.info(line)

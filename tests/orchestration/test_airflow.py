@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from migration import ranges
 from migration.ranges import HourRange, hour_of, ready_hours
+from tap_amplitude import windows
 from tests.support.fake_meltano import FakeMeltano
 from tests.support.meltano_project import REPOSITORY
 
@@ -114,7 +116,8 @@ def test_a_run_begins_when_its_hours_are_ready(dag: Any, airflow: _Airflow) -> N
     begins = airflow.dag_arguments["start_date"] + timedelta(days=1)
     first, end = hour_of("2023-01-01"), hour_of("2023-01-02")
     assert ready_hours(first, begins, end) == HourRange(first, end)
-    assert timedelta(hours=3) == dag.READY_AFTER
+    # Each has an environment of its own, with no part of the others.
+    assert timedelta(hours=3) == windows.READY_AFTER == ranges.READY_AFTER == dag.READY_AFTER
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ import sqlalchemy as sa
 
 from migration.ranges import HourRange, numbered_range, text_of
 from tests.conftest import postgresql_server
+from tests.end_to_end.conftest import amplitude, posthog
 from tests.fakes.amplitude_archive import upload_hour
-from tests.fakes.amplitude_export_api import AmplitudeExportApi
-from tests.fakes.posthog_capture import PosthogCapture
 from tests.fakes.posthog_faults import Fault
 from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import MeltanoProject
@@ -26,10 +25,13 @@ from .dagster_services import Dagster
 from .killer import FreeKiller, Killer, Victim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["postgresql_server"]
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
+    from tests.fakes.posthog_capture import PosthogCapture
+
+__all__ = ["amplitude", "postgresql_server", "posthog"]
 
 #: Three days of 60 people in twelve ranges.
 _DAYS, _RANGES, _RANGE_HOURS = 3, 12, 6
@@ -76,20 +78,6 @@ def variables(
         "TARGET_POSTHOG_API_KEY": posthog.api_key,
         "TARGET_POSTHOG_MAX_BATCH_EVENTS": "20",
     }
-
-
-@pytest.fixture
-def amplitude(export: SampleExport) -> Iterator[AmplitudeExportApi]:
-    """Amplitude, with that history in it."""
-    with AmplitudeExportApi(export.rows) as api:
-        yield api
-
-
-@pytest.fixture
-def posthog() -> Iterator[PosthogCapture]:
-    """PostHog, with nothing in it."""
-    with PosthogCapture() as capture:
-        yield capture
 
 
 @pytest.mark.timeout(600)

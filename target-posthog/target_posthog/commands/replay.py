@@ -18,6 +18,7 @@ from target_posthog.common.quantities import count
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import RunAgain, TargetPosthogError
+from target_posthog.monitor import log_lines
 from target_posthog.progress.end_of_run import block_of, command_for
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import files_in, places_of
@@ -140,8 +141,7 @@ class Replay:
             destination=destination,
             source="rejected records",
         )
-        for line in block.splitlines():
-            logger.info(line)
+        log_lines(block)
         if counts.rejected or counts.added_rejected:
             logger.info(
                 "Next: see what is left, and why: `%s`.",
