@@ -1,6 +1,6 @@
 """Rejected records once more through stream maps and flattening, as a run puts them.
 
-A rejects file holds a record as it came, and the stream that it came out as. So a map that mends
+A rejects file holds a record as it came, and the stream that it came out as. So a map that fixes
 its cause acts, and no map acts twice.
 """
 

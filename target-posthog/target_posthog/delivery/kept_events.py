@@ -17,7 +17,7 @@ class KeptEvents:
     """A bounded memory of the accepted events, by fingerprints of what PostHog keeps one of.
 
     It only counts. What is sent does not depend on it, so two events of one fingerprint are not
-    lost. It forgets in two generations, as `memory.Recent` does.
+    lost. It forgets in two generations, as `cache.Recent` does.
     """
 
     def __init__(self, size: int = _REMEMBERED) -> None:

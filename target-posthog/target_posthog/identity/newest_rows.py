@@ -40,7 +40,7 @@ _read_value = json.JSONDecoder().raw_decode
 class NewestRows:
     """Knows the newest row of each person and each group that was sent to PostHog.
 
-    It forgets in generations, as `memory.Recent` does, and keeps 64 bits of each name: two people
+    It forgets in generations, as `cache.Recent` does, and keeps 64 bits of each name: two people
     of one hash would take each other's rows for their own.
 
     Args:

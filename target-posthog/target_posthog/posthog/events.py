@@ -58,7 +58,7 @@ class OutgoingEvent(msgspec.Struct, gc=False, array_like=True):
         is_derived: true for an event that we add: an identity or a group event.
         also: further pairs that the record shows.
         joins: the event of the record itself asks PostHog to join the pair of `link`.
-        fingerprint: 64 bits of what PostHog keeps one event of; see `kept`.
+        fingerprint: 64 bits of what PostHog keeps one event of; see `kept_events`.
         index: which line of its block the record is.
         shows: it may show what no event before it in its block has shown of people and groups.
         size: how many bytes the body has, when its worker has measured it; else 0.

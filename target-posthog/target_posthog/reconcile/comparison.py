@@ -5,7 +5,7 @@ Two things only seem to be differences:
 - An event that came in two export hours is kept once, with the hour of its later version. So it is
   missing in one hour and more in another of the same day and name, and the book knows of it as
   `superseded`.
-- A rejected record that was mended and replayed is in PostHog. The book knows of it as accepted,
+- A rejected record that was fixed and replayed is in PostHog. The book knows of it as accepted,
   unless its rejects file does not say where it is counted, or its hour was read again since: then
   the book has it as rejected.
 """

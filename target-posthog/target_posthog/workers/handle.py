@@ -106,7 +106,7 @@ class Worker:
         block = _block_of(decoded(self._slots.beside(slot, message)))
         if not self._is_copy:
             for item in block.items:
-                # Its hashes of texts are others; see `kept`.
+                # Its hashes of texts are others; see `kept_events`.
                 item.fingerprint = 0
         self._free.append(slot)
         return number, block
