@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
-thorough = examples(1500)
+thorough = examples(600)
 GOLDEN = [pair.row for pair in load_all()]
 TIMES = TIME_FIELDS - {"user_creation_time"}
 USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
