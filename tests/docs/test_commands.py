@@ -47,9 +47,9 @@ def amplitude(rows: list[Row]) -> Iterator[AmplitudeExportApi]:
 
 
 @pytest.fixture
-def queries(tmp_path: Path, capture: PosthogCapture) -> Iterator[PosthogQuery]:
+def queries(capture: PosthogCapture) -> Iterator[PosthogQuery]:
     """PostHog's query API, over what was captured."""
-    with PosthogQuery(capture, tmp_path / "clickhouse") as api:
+    with PosthogQuery(capture) as api:
         yield api
 
 

@@ -22,9 +22,9 @@ _STATE = ("state", "get", "prod:tap-amplitude-to-target-posthog")
 
 
 @pytest.fixture
-def queries(posthog: PosthogCapture, tmp_path: Path) -> Iterator[PosthogQuery]:
+def queries(posthog: PosthogCapture) -> Iterator[PosthogQuery]:
     """PostHog's query API over what was captured."""
-    with PosthogQuery(posthog, tmp_path / "clickhouse") as api:
+    with PosthogQuery(posthog) as api:
         yield api
 
 

@@ -21,7 +21,6 @@ from tests.fakes.posthog_warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -47,7 +46,6 @@ class PosthogQuery:
 
     Args:
         capture: the ingestion whose stored events are asked for.
-        folder: where ClickHouse keeps its files.
         key: the personal API key that may read queries.
         project: the project's number.
         timezone: the project's time zone.
@@ -66,7 +64,6 @@ class PosthogQuery:
     def __init__(
         self,
         capture: PosthogCapture,
-        folder: Path,
         *,
         key: str = "phx_reader",
         project: int = 7,
@@ -84,7 +81,6 @@ class PosthogQuery:
         self.most_under_way = 0
         self._under_way = 0
         self._capture = capture
-        self._folder = folder
         self._printer = Printer(project, timezone, dates)
         self._planned: deque[Answer] = deque()
         self._cached: dict[str, Answer] = {}
@@ -109,8 +105,6 @@ class PosthogQuery:
         """Cut all connections; raise what broke in the stand-in itself."""
         assert self._server is not None
         self._server.stop()
-        if self._warehouse is not None:
-            self._warehouse.close()
         if kind is None and self._server.errors:
             raise self._server.errors[0]
 
@@ -189,7 +183,7 @@ class PosthogQuery:
         self.lags_behind //= 2
         content = [*map(id, can_be_found), self.merged]
         if self._warehouse is None:
-            self._warehouse = Warehouse(self._folder, self.project)
+            self._warehouse = Warehouse(self.project)
         if content != self._content:
             self._content = content
             self._warehouse.empty()

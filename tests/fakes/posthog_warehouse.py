@@ -7,6 +7,8 @@ which repeats are one event, and that they are two until parts are merged.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
@@ -15,7 +17,6 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from tests.fakes.posthog_rules import StoredEvent
 
@@ -41,21 +42,29 @@ _TABLES = {"events": _EVENTS, "people": _PEOPLE, "person_distinct_id2": _IDS}
 _SETTINGS = "SETTINGS optimize_on_insert = 0, date_time_input_format = 'best_effort'"
 
 
+#: ClickHouse opens three files for every thread that asks it, and closes none of them.
+_ONE_THREAD = ThreadPoolExecutor(1, "clickhouse")
+
+
+@cache
+def _clickhouse() -> Any:
+    """Return the ClickHouse of this process, which keeps its tables in memory."""
+    from chdb import session  # noqa: PLC0415 - a second of start-up
+
+    # chdb is not typed.
+    return vars(session)["Session"]()
+
+
 class Warehouse:
     """The tables of one project.
 
-    There is one ClickHouse in a process: a second warehouse there needs the first to be closed.
+    There is one ClickHouse in a process: a second warehouse takes the place of the first.
 
     Args:
-        folder: where ClickHouse keeps its files.
         team_id: the project.
     """
 
-    def __init__(self, folder: Path, team_id: int) -> None:
-        from chdb import session  # noqa: PLC0415 - a second of start-up
-
-        # chdb is not typed.
-        self._session: Any = vars(session)["Session"](str(folder))
+    def __init__(self, team_id: int) -> None:
         self._team_id = team_id
         self._arrivals = count(1)
         self._run("CREATE DATABASE IF NOT EXISTS posthog ENGINE = Atomic")
@@ -68,10 +77,6 @@ class Warehouse:
             self._run(f"DROP TABLE IF EXISTS {name}")
             self._run(table)
         self._run("SYSTEM STOP MERGES events")
-
-    def close(self) -> None:
-        """Give the process's ClickHouse back."""
-        self._session.close()
 
     def store(self, events: Iterable[StoredEvent]) -> None:
         """Insert events in their order of arrival, repeats and all; nothing is merged yet."""
@@ -125,8 +130,7 @@ class Warehouse:
             RuntimeError: ClickHouse refuses it.
         """
         settings = "SETTINGS output_format_json_quote_64bit_integers = 0"
-        answer = self._session.query(f"{sql} {settings}", "JSONCompact")
-        found: dict[str, Any] = orjson.loads(str(answer))
+        found: dict[str, Any] = orjson.loads(self._run(f"{sql} {settings}", "JSONCompact"))
         return found
 
     def _insert(self, table: str, rows: list[dict[str, Any]]) -> None:
@@ -134,5 +138,5 @@ class Warehouse:
             text = "\n".join(json.dumps(row) for row in rows)
             self._run(f"INSERT INTO {table} {_SETTINGS} FORMAT JSONEachRow {text}")
 
-    def _run(self, sql: str) -> None:
-        self._session.query(sql)
+    def _run(self, sql: str, form: str = "CSV") -> str:
+        return _ONE_THREAD.submit(lambda: str(_clickhouse().query(sql, form))).result()

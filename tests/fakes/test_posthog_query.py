@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from tests.fakes.posthog_capture import PosthogCapture
 from tests.fakes.posthog_query import PosthogQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from tests.fakes.posthog_capture import PosthogCapture
 
 COUNTS = """
 SELECT intDiv(toUnixTimestamp(timestamp), 86400) AS day, event, count(), uniqExact(uuid) AS kept
@@ -38,16 +38,9 @@ def event(number: int, *, hour: int = 5, **properties: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def capture() -> Iterator[PosthogCapture]:
-    """Return the ingestion."""
-    with PosthogCapture() as running:
-        yield running
-
-
-@pytest.fixture
-def api(capture: PosthogCapture, tmp_path: Path) -> Iterator[PosthogQuery]:
+def api(capture: PosthogCapture) -> Iterator[PosthogQuery]:
     """Return the query API over what the ingestion stored."""
-    with PosthogQuery(capture, tmp_path) as running:
+    with PosthogQuery(capture) as running:
         yield running
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.posthog_query import PosthogQuery
 from tests.support.deliveries import Clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
@@ -33,6 +35,13 @@ def config(capture: PosthogCapture) -> Json:
         "max_retry_seconds": 10,
         "max_reject_ratio": 1,
     }
+
+
+@pytest.fixture
+def api(capture: PosthogCapture) -> Iterator[PosthogQuery]:
+    """The query API over what the ingestion stored."""
+    with PosthogQuery(capture) as running:
+        yield running
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fakes.amplitude_archive import upload_hour
@@ -54,7 +52,6 @@ def services(ports: Sequence[int], people: int = PEOPLE) -> Iterator[Services]:
     world = generate(days=DAYS, people=people, troublesome=True)
     rows = [row for row in world.rows if _has_an_hour(row)]
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sandbox-"))
         amplitude = AmplitudeExportApi(
             rows,
             api_key="sandbox-key",
@@ -63,7 +60,7 @@ def services(ports: Sequence[int], people: int = PEOPLE) -> Iterator[Services]:
         )
         stack.enter_context(amplitude)
         capture = stack.enter_context(PosthogCapture(api_key="phc_sandbox", port=ports[1]))
-        query = PosthogQuery(capture, Path(folder), key="phx_sandbox", project=1, port=ports[2])
+        query = PosthogQuery(capture, key="phx_sandbox", project=1, port=ports[2])
         stack.enter_context(query)
         yield Services(amplitude, capture, query, len(rows))
 

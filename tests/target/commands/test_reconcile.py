@@ -9,28 +9,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.posthog_query import PosthogQuery
 from tests.support.processes import run_target, start
 from tests.support.reconciling import asking, reconcile
 from tests.support.rows import hour_rows, uuid_of
 from tests.support.singer import records, schema, state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.fakes.posthog_query import PosthogQuery
     from tests.support.processes import Finished
     from tests.support.singer import Json
 
 STATE = state({"bookmarks": {"events": {"next_export_hour": "2024-01-01T02:00:00Z"}}})
-
-
-@pytest.fixture
-def api(capture: PosthogCapture, tmp_path: Path) -> Iterator[PosthogQuery]:
-    """The query API over what the ingestion stored."""
-    with PosthogQuery(capture, tmp_path / "clickhouse") as running:
-        yield running
 
 
 @pytest.fixture

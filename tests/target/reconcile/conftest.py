@@ -6,22 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.posthog_query import PosthogQuery
 from tests.support.reconciling import asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
-
-
-@pytest.fixture
-def api(capture: PosthogCapture, tmp_path: Path) -> Iterator[PosthogQuery]:
-    """The query API over what the ingestion stored."""
-    with PosthogQuery(capture, tmp_path / "clickhouse") as running:
-        yield running
 
 
 @pytest.fixture

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +12,6 @@ from target_posthog.reconcile.questions import Page, daily_counts, hourly_counts
 from tests.fakes.posthog_hogql import Printer
 from tests.fakes.posthog_warehouse import Warehouse
 from tests.support.rows import uuid_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PAGE = Page("2023-04-01", "2023-05-01")
 
@@ -29,20 +25,20 @@ def stored(month: int) -> Any:
 
 
 @pytest.mark.parametrize("timezone", ["UTC", "America/Los_Angeles"])
-def test_only_the_months_of_a_page_are_opened(tmp_path: Path, timezone: str) -> None:
+def test_only_the_months_of_a_page_are_opened(timezone: str) -> None:
     """In a project of any time zone; by `toUnixTimestamp` all of them would be."""
     printer = Printer(7, timezone, {"server_upload_time"})
-    with closing(Warehouse(tmp_path, 7)) as warehouse:
-        warehouse.store(stored(month) for month in range(1, 13))
-        for query in (
-            hourly_counts(PAGE, Scope(), "server_upload_time"),
-            daily_counts(PAGE, Scope(), "server_upload_time"),
-        ):
-            sql = printer.print(query)
-            assert opened(warehouse, sql) == 1
-            assert len(warehouse.query(sql)["data"]) <= 1
-        everything = "SELECT count() FROM events WHERE toUnixTimestamp(timestamp) >= 1680307200"
-        assert opened(warehouse, printer.print(everything)) == 12
+    warehouse = Warehouse(7)
+    warehouse.store(stored(month) for month in range(1, 13))
+    for query in (
+        hourly_counts(PAGE, Scope(), "server_upload_time"),
+        daily_counts(PAGE, Scope(), "server_upload_time"),
+    ):
+        sql = printer.print(query)
+        assert opened(warehouse, sql) == 1
+        assert len(warehouse.query(sql)["data"]) <= 1
+    everything = "SELECT count() FROM events WHERE toUnixTimestamp(timestamp) >= 1680307200"
+    assert opened(warehouse, printer.print(everything)) == 12
 
 
 def opened(warehouse: Warehouse, sql: str) -> int:
