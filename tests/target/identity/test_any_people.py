@@ -20,8 +20,6 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from target_posthog.delivery.identity_stage import IdentityStage
-from target_posthog.formats.amplitude.convert import Amplitude
-from target_posthog.formats.options import Options
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Converted
@@ -30,6 +28,7 @@ from target_posthog.progress.counts import Counts
 from tests.fakes.posthog_persons import PersonModel
 from tests.support.deliveries import WIRE
 from tests.support.examples import examples
+from tests.support.reference_delivery import CONVERTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +81,7 @@ def rows_of(hour: int, pairs: Sequence[tuple[str | None, str | None]]) -> list[O
             "uuid": f"00000000-0000-4000-8000-{hour:06}{number:06}",
             "amplitude_id": 7_000 + hour * 100 + number,
         }
-        conversion = Amplitude(Options()).convert(row)
+        conversion = CONVERTER.convert(row)
         assert isinstance(conversion, Converted)
         item = prepare(conversion, row, WIRE.fitted, "2030")
         assert isinstance(item, OutgoingEvent)

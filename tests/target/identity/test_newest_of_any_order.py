@@ -17,12 +17,10 @@ from hypothesis import event as note
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.formats.amplitude.convert import Amplitude
-from target_posthog.formats.options import Options
 from target_posthog.model import Converted
 from tests.support.examples import examples
 from tests.support.person_model import World, old_groups, old_people
-from tests.support.reference_delivery import ReferenceDelivery
+from tests.support.reference_delivery import CONVERTER, ReferenceDelivery
 from tools.sample_export import generate
 
 if TYPE_CHECKING:
@@ -139,7 +137,7 @@ def test_everybody_in_the_sample_export_ends_with_the_newest_row(*, knows_ahead:
     by_hour: dict[str, list[list[Json]]] = defaultdict(lambda: [[] for _ in range(FILES)])
     rng = Random(1)
     for row in generate(days=1, people=200).rows:
-        if isinstance(Amplitude(Options()).convert(row), Converted):
+        if isinstance(CONVERTER.convert(row), Converted):
             by_hour[row["server_upload_time"][:13]][rng.randrange(FILES)].append(row)
     world = World()
     delivery = ReferenceDelivery(world, knows_ahead=knows_ahead)
