@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.books.counts import unit_of
+from target_posthog.books.epochs import ClosedLines, OpenLines
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.read_hours import ReadHours
 from target_posthog.books.samples import joined, with_one_more
@@ -21,14 +22,14 @@ from target_posthog.progress.counts import Hours
 from target_posthog.rejects.book_places import BookPlace, number_of_added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from target_posthog.books.counts import BlockCounts
     from target_posthog.books.samples import Sample
 
 
 class Bookkeeper:
-    """Keeps the open lines of a run. One class, as each fate of a record changes the same lines.
+    """Keeps the lines of a run.
 
     What comes is of the current epoch, which ends with each state that is noted.
 
@@ -36,29 +37,22 @@ class Bookkeeper:
         run: what names the run; empty when nothing of it is written down, as in a preview.
 
     Attributes:
+        is_written: its lines are kept.
         earliest: the first export hour of the records before a state, empty before there is one.
         read: what the last state that was closed says is read, or the one that the run goes on
             from.
     """
 
     def __init__(self, run: str = "") -> None:
+        self.is_written = bool(run)
         self._run = run
         #: How many records were rejected.
         self._rejects = 0
-        #: The lines of each epoch that is not closed, in order; the last is the current one.
-        self._open: deque[dict[Unit, Line]] = deque([{}])
-        #: Which part of the run the first of them is; see `BookPlace`.
-        self._part = 0
+        self._open = OpenLines()
+        self._closed = ClosedLines()
         self._states: deque[Any] = deque()
-        #: What earlier states of this run closed of hours that may go on.
-        self._closed: dict[Unit, Line] = {}
         self.read: ReadHours | None = None
         self.earliest = ""
-
-    @property
-    def is_written(self) -> bool:
-        """Whether its lines are kept."""
-        return bool(self._run)
 
     def take(
         self, stream: str, counts: BlockCounts, samples: Mapping[bytes, Sample] | None = None
@@ -69,29 +63,29 @@ class Bookkeeper:
         `samples_of`.
         """
         for origin, kinds in groupby(counts, itemgetter(0)):
-            events = self._line(unit_of(stream, origin)).events
+            events = self._open.current(unit_of(stream, origin)).events
             for _, day, name, count in kinds:
                 events[Kind(day, name)] += count
         for origin, sample in (samples or {}).items():
-            line = self._line(unit_of(stream, origin))
+            line = self._open.current(unit_of(stream, origin))
             line.sample = joined(line.sample, sample)
 
     def skip(self, unit: Unit, rule: str, check: int) -> None:
         """Note a record that is left out; for `check` see `samples.check_of`."""
-        line = self._line(unit)
+        line = self._open.current(unit)
         line.skipped[rule] += 1
         line.others = with_one_more(line.others, check)
 
     def reject(self, unit: Unit, code: str, check: int) -> BookPlace | None:
         """Note a record that never was an event; return its place for the rejects file."""
-        line = self._line(unit)
+        line = self._open.current(unit)
         line.rejected[code] += 1
         line.others = with_one_more(line.others, check)
-        return self._place(self._part + len(self._open) - 1, line, unit)
+        return self._place(self._open.part, line, unit)
 
     def refuse(self, unit: Unit, kind: Kind, code: str) -> BookPlace | None:
         """Note an event that PostHog refused; return where it is counted."""
-        part, line = self._line_with(unit, kind)
+        part, line = self._open.first_with(unit, kind)
         line.refused[kind] += 1
         line.rejected[code] += 1
         place = self._place(part, line, unit)
@@ -104,27 +98,27 @@ class Bookkeeper:
             unit: that of the record that showed it.
             uuid: the event's.
         """
-        part, line = self._lines_of(unit)[0]
+        part, line = self._open.first(unit)
         return self._place(part, line, unit, number_of_added(uuid))
 
     def repeat(self, unit: Unit, kind: Kind) -> None:
         """Note an event that was left out: the very same was there."""
-        _, line = self._line_with(unit, kind)
+        _, line = self._open.first_with(unit, kind)
         line.events[kind] -= 1
         line.skipped["duplicate"] += 1
 
     def supersede(self, unit: Unit, kind: Kind) -> None:
         """Note an event of which PostHog keeps a later version."""
-        _, line = self._line_with(unit, kind)
+        _, line = self._open.first_with(unit, kind)
         line.superseded[kind] += 1
 
     def add_link(self, unit: Unit) -> None:
         """Note that PostHog took a link that a record showed."""
-        self._lines_of(unit)[0][1].links += 1
+        self._open.first(unit)[1].links += 1
 
     def add_group(self, unit: Unit) -> None:
         """Note that PostHog took a group update that a record showed."""
-        self._lines_of(unit)[0][1].groups += 1
+        self._open.first(unit)[1].groups += 1
 
     def go_on_from(self, state: Any) -> None:
         """Take the state that the run goes on from: what it says is read, earlier runs have."""
@@ -135,7 +129,7 @@ class Bookkeeper:
     def note(self, state: Any) -> None:
         """Take a state behind all that came so far."""
         self._states.append(state)
-        self._open.append({})
+        self._open.begin_epoch()
 
     def close(self) -> list[tuple[Unit, Line]]:
         """Return the lines that the first state that was noted completes: it may be written.
@@ -143,13 +137,12 @@ class Bookkeeper:
         Raises:
             IndexError: no state was noted.
         """
-        state, closed = self._states.popleft(), self._open.popleft()
-        self._part += 1
+        state, closed = self._states.popleft(), self._open.close_first()
         hours = Hours.of_state(state)
         if hours is None:
             stretch = digest_of(state)
             named = {unit._replace(stretch=stretch): line for unit, line in closed.items()}
-            self._go_on(named, stretch)
+            self._closed.go_on(named, stretch)
             return list(named.items())
         self.earliest = min(
             (hour for hour in (self.earliest, *(unit.hour for unit in closed)) if hour), default=""
@@ -158,9 +151,9 @@ class Bookkeeper:
         # A record without an hour, such as a line that is no JSON, belongs to those before it.
         stretch = f"before {next_hour}"
         named = _with_stretch(closed, stretch)
-        self._go_on(named, stretch)
-        read = ReadHours.of_state(state, next_hour)
-        return [*self._empty_hours(read, named), *named.items()]
+        self._closed.go_on(named, stretch)
+        before, self.read = self.read, ReadHours.of_state(state, next_hour)
+        return [*self._closed.empty_hours(before, self.read, named), *named.items()]
 
     def finish(self) -> list[tuple[Unit, Line]]:
         """Return the lines that no state stands behind, at the end of the input.
@@ -168,62 +161,10 @@ class Bookkeeper:
         Taps that write no state end so. Of an hour that a tap did not finish, the line tells what
         came; it gives way to the whole one.
         """
-        closed = self._open.pop()
-        self._open.append({})
-        self._part += 1
         stretch = digest_of(None)
-        named = _with_stretch(closed, stretch)
-        self._go_on(named, stretch)
+        named = _with_stretch(self._open.close_current(), stretch)
+        self._closed.go_on(named, stretch)
         return list(named.items())
-
-    def _go_on(self, closed: dict[Unit, Line], stretch: str) -> None:
-        """Add to units that go on what earlier states completed of them, and keep the sum.
-
-        `stretch` is that of records without an hour: some taps repeat their state.
-        """
-        for unit, line in closed.items():
-            if unit in self._closed:
-                line.add(self._closed[unit])
-                line.goes_on = True
-        kept = {**self._closed, **closed}
-        newest = max((unit.hour for unit in kept if not unit.stretch), default="")
-        self._closed = {
-            unit: line
-            for unit, line in kept.items()
-            if (unit.stretch == stretch if unit.stretch else unit.hour == newest)
-        }
-
-    def _empty_hours(
-        self, read: ReadHours, closed: dict[Unit, Line]
-    ) -> Iterator[tuple[Unit, Line]]:
-        """Yield a line for each hour of an app that was read and had no record."""
-        before, self.read = self.read, read
-        there = {(unit.app, unit.hour) for unit in (*closed, *self._closed)}
-        hours = {hour for _, hour in there}
-        for app, hour in read.since(before):
-            # Records that name no app may be of this one.
-            has_records = (("", hour) in there or (app, hour) in there) if app else hour in hours
-            if not has_records:
-                yield Unit("events", app, hour), Line()
-
-    def _line(self, unit: Unit) -> Line:
-        lines = self._open[-1]
-        line = lines.get(unit)
-        if line is None:
-            line = lines[unit] = Line()
-        return line
-
-    def _line_with(self, unit: Unit, kind: Kind) -> tuple[int, Line]:
-        """Return the first open line that has such an event without a fate, with its part."""
-        lines = self._lines_of(unit)
-        return next((part for part in lines if part[1].accepted_of(kind) > 0), lines[0])
-
-    def _lines_of(self, unit: Unit) -> list[tuple[int, Line]]:
-        """Return the open lines of a unit, the oldest first, each with its part."""
-        parts = enumerate(self._open, self._part)
-        return [(part, lines[unit]) for part, lines in parts if unit in lines] or [
-            (self._part + len(self._open) - 1, self._line(unit))
-        ]
 
     def _place(self, part: int, line: Line, unit: Unit, number: int = 0) -> BookPlace | None:
         """Return where a reject is counted: the next one, unless it has a number of its own."""

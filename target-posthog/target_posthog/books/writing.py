@@ -54,7 +54,7 @@ class _Known(NamedTuple):
 
 
 class Writing:
-    """Writes within one transaction. One class, as all of it is of that transaction.
+    """Writes within one transaction.
 
     Args:
         written_at: the time, RFC 3339.

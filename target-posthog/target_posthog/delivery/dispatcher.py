@@ -36,11 +36,6 @@ def _ignore() -> None:
 class Dispatcher:
     """Sends events in the order of their lanes.
 
-    One class, as lanes, feed and concurrency all change with each response.
-
-    Args:
-        fates: hears what became of events.
-
     Attributes:
         lanes: the events that are not settled.
         on_settled: called after the end of each request.

@@ -31,10 +31,7 @@ _REMEMBERED = 100_000
 
 
 class IdentityResolver:
-    """Decides once which events follow from what a stretch of records shows.
-
-    One class, as links and groups are decided for the same stretch, against the same ledger.
-    """
+    """Decides once which events follow from what a stretch of records shows."""
 
     def __init__(self, ledger: Ledger, kind: IdentityEvents) -> None:
         self._ledger = ledger
