@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.common.summary_file import class_of, put_json, rfc3339
-from tap_amplitude.errors import FixConfiguration, RunAgain
+from tap_amplitude.errors import FixConfiguration, RunAgain, no_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,15 +36,19 @@ class Summary:
 
         Raises:
             FixConfiguration: The file cannot be written.
+            DiskFull: There is no room for it.
         """
         place = config.get("summary_path")
         if not isinstance(place, str) or not place or "\0" in place:
             return
         self._path = Path(place).expanduser()
         if problem := self._write(None, None):
-            self._path = None
+            path, self._path = self._path, None
+            full = OSError(problem.errno, problem.strerror)
+            if error := no_room(full, f"the summary {path}", setting="summary_path"):
+                raise error
             raise FixConfiguration(
-                f"The summary cannot be written: {problem}.",
+                f"The summary cannot be written: {_why_not(path, problem)}.",
                 remedy="Set `summary_path` to a file in a folder that you may write to.",
             )
 
@@ -54,11 +58,11 @@ class Summary:
         if problem is None:
             return None
         return RunAgain(
-            f"The summary cannot be written: {problem}.",
+            f"The summary cannot be written: {_why_not(self._path, problem)}.",
             remedy="Make room or set `summary_path` to another place, and run again.",
         )
 
-    def _write(self, exit_code: int | None, failure: TapError | None) -> str | None:
+    def _write(self, exit_code: int | None, failure: TapError | None) -> OSError | None:
         """Write the file, if one is asked for; return what stands against it."""
         if self._path is None:
             return None
@@ -76,5 +80,9 @@ class Summary:
         try:
             put_json(self._path, content, is_last=exit_code is not None)
         except OSError as error:
-            return f"{self._path} ({error.strerror})"
+            return error
         return None
+
+
+def _why_not(path: Path | None, error: OSError) -> str:
+    return f"{path} ({error.strerror})"

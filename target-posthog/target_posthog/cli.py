@@ -102,6 +102,8 @@ class _Ending:
             place = "\n" + "".join(traceback.format_tb(failure.__traceback__))
         if error.saved == STATE_IS_SAVED and not self._moves_state:
             error.saved = ""
+        if error.saved == STATE_IS_SAVED and self.summary is not None and self.summary.is_preview:
+            error.saved = ""  # the block at the end says so
         logger.error("%s%s", error, place)
         problem = None if self.summary is None else self.summary.end(error.exit_code, error)
         if problem is not None:

@@ -4,6 +4,7 @@ TargetPosthogError
  ├─ FixConfiguration    exit 2: a setting, a key or an address is wrong; nothing was sent with it
  │   └─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
  ├─ RunAgain            exit 1: something outside failed; state is saved, run again
+ │   ├─ NotBegun                 the disk was full before the first record
  │   ├─ StateNotWritten          standard output is closed or full
  │   └─ NotAsked                 PostHog could not be asked what it holds
  │       └─ QueryTooLarge        a query takes PostHog too long, or finds too much
@@ -19,6 +20,8 @@ import sys
 
 from target_posthog.plugin_error import PluginError
 
+#: A disk, a quota or a limit of files is used up.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STATE_IS_SAVED = "All records up to the last state are delivered; the others will be read again."
 
 
@@ -43,6 +46,12 @@ class WrongStreamMap(FixConfiguration):
 
 class RunAgain(TargetPosthogError):
     """PostHog, the network, the disk or the ledger failed; the next run goes on from here."""
+
+
+class NotBegun(RunAgain):
+    """The disk was full before the first record."""
+
+    saved = "Nothing was sent, and the state is as it was."
 
 
 class StateNotWritten(RunAgain):

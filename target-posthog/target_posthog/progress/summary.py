@@ -13,13 +13,13 @@ import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from target_posthog.common.summary_file import class_of, put_json, rfc3339
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.errors import NO_ROOM, FixConfiguration, NotBegun, RunAgain
 from target_posthog.progress.counts import Counts
 from target_posthog.progress.speed import per_second
 
@@ -49,6 +49,16 @@ class RunProgress(Protocol):
         """Say what the run had come to, if it did not come to its end."""
 
 
+class _Problem(NamedTuple):
+    """Why the summary is not written."""
+
+    path: Path
+    error: OSError
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.error.strerror})"
+
+
 class Summary:
     """Writes the summary of this process's run.
 
@@ -73,20 +83,27 @@ class Summary:
         self._clock = clock
         self._started_at = utc_now()
         self._started = clock()
+        #: That it cannot be written is said.
+        self._is_told = False
 
     def begin(self) -> None:
         """Say that the run goes on, in place of what an earlier one had said.
 
         Raises:
             FixConfiguration: the file that the user asked for cannot be written.
+            NotBegun: the disk is full.
         """
         problem = self._write(None)
         # The preview itself tells when its folder cannot be written.
-        if problem and self._setting == "summary_path":
-            raise FixConfiguration(
-                f"The summary cannot be written: {problem}.",
-                "Set `summary_path` to a file in a folder that you may write to.",
-            )
+        if problem is None or self.is_preview or self._setting is None:
+            return
+        self._is_told = True
+        if problem.error.errno in NO_ROOM:
+            raise NotBegun(f"The summary cannot be written: {problem}.", self._elsewhere)
+        raise FixConfiguration(
+            f"The summary cannot be written: {problem}.",
+            "Set `summary_path` to a file in a folder that you may write to.",
+        )
 
     def go_on(self) -> None:
         """Write how far the run is."""
@@ -98,12 +115,23 @@ class Summary:
         """Write how the run ended; return what to report when that cannot be written."""
         problem = self._write(exit_code, failure)
         # A read-only folder stops no run whose user asked for no summary.
-        if problem is None or self._setting is None:
+        if problem is None or self._setting is None or self._is_told:
             return None
-        return RunAgain(
-            f"The summary cannot be written: {problem}.",
-            f"Make room or set `{self._setting}` to another place, and run again.",
-        )
+        if self.is_preview and failure is not None:
+            return None  # one full disk is enough
+        ended = RunAgain(f"The summary cannot be written: {problem}.", self._elsewhere)
+        if self.is_preview:
+            ended.saved = ""
+        return ended
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether the run sends nothing, by its settings."""
+        return self._setting == "preview_path"
+
+    @property
+    def _elsewhere(self) -> str:
+        return f"Make room or set `{self._setting}` to another place, and run again."
 
     @property
     def _setting(self) -> str | None:
@@ -113,7 +141,7 @@ class Summary:
 
     def _write(
         self, exit_code: int | None, failure: TargetPosthogError | None = None
-    ) -> str | None:
+    ) -> _Problem | None:
         """Write the file in one step; return what stands against it."""
         path = None if self.config is None else place_of(self.config, self._state_id)
         if path is None:
@@ -121,7 +149,7 @@ class Summary:
         try:
             put_json(path, self._as_json(exit_code, failure), is_last=exit_code is not None)
         except OSError as error:
-            return f"{path} ({error.strerror})"
+            return _Problem(path, error)
         return None
 
     def _as_json(self, exit_code: int | None, failure: TargetPosthogError | None) -> Json:
