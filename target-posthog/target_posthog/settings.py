@@ -17,6 +17,8 @@ UserProperties = Literal["set", "set_once", "ignore"]
 IdentityEvents = Literal["alias", "identify", "none"]
 FreeOrderMode = Literal["none", "collect", "apply"]
 
+#: Formats whose records say themselves what of them is what: `streams` does not act.
+OWN_FORMATS = frozenset({"amplitude", "posthog"})
 #: Where the documents are: who installs the package has none of them.
 DOCUMENTS = "https://github.com/amplitude-to-posthog/amplitude-to-posthog/blob/main/docs/"
 #: How the names of the SDK's settings begin by which it changes records.

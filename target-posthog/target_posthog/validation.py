@@ -30,7 +30,7 @@ from target_posthog.errors import FixConfiguration
 from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.posthog.names import ACTING_NAMES, MAX_EVENT_NAME_LENGTH, RESERVED_NAMES
 from target_posthog.query.credentials import personal_key_of, project_id_of
-from target_posthog.settings import Settings
+from target_posthog.settings import OWN_FORMATS, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from jsonschema import ValidationError
 
 _PREVIEW_KEY = "phc_preview"
-#: Formats whose records say themselves what of them is what.
-_OWN_FORMATS = frozenset({"amplitude", "posthog"})
 _FLATTENING = ("flattening_max_depth", "flattening_max_key_length", "flattening_separator")
 _MAPPING = ("stream_map_config", "faker_config")
 
@@ -197,7 +195,7 @@ def setting_conflicts(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each setting that cannot act beside the others."""
     source_format = config["source_format"]
     for name in ("streams", "unmapped_streams"):
-        if config.get(name) and source_format in _OWN_FORMATS:
+        if config.get(name) and source_format in OWN_FORMATS:
             yield (
                 f"`{name}` cannot act with `source_format: {source_format}`: take it out, or set "
                 "`source_format` to `auto` or `fields`."

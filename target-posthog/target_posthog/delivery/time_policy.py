@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from target_posthog.posthog.times import RECENT
+
 if TYPE_CHECKING:
     from target_posthog.settings import Historical
 
-#: PostHog bills events that are newer than this as live ones, whatever the flag says
-#: (posthog.com, docs/migrate: "dated at least 48 hours before the time of import").
-RECENT = timedelta(hours=48)
 #: PostHog replaces times that lie further ahead by its own clock.
 FUTURE = timedelta(hours=23)
 

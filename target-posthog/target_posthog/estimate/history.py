@@ -6,8 +6,10 @@ from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from target_posthog.common.summary_file import rfc3339
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.weights import Sample, Weights
+from target_posthog.posthog.times import RECENT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from target_posthog.books.tables import WrittenLine
 
 _HOUR = timedelta(hours=1)
-_YOUNG = timedelta(hours=48)
 #: A shorter run is mostly its start.
 _LEAST_SECONDS = 30
 #: The hours that stand for those to come: whole weeks, as their days differ.
@@ -58,14 +59,10 @@ def rest_of(lines: Sequence[WrittenLine], now: datetime) -> Weights | None:
     hours = (end - first) // _HOUR
     if hours <= 0:
         return None
-    young = (end - max(first, now - _YOUNG)) // _HOUR
+    young = (end - max(first, now - RECENT)) // _HOUR
     samples = tuple(Sample(0, 0, events[hour]) for hour in latest)
-    return Weights("book", "", _text(first), _text(end), hours, young, samples)
+    return Weights("book", "", rfc3339(first), rfc3339(end), hours, young, samples)
 
 
 def _moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-
-
-def _text(hour: datetime) -> str:
-    return f"{hour:%Y-%m-%dT%H:%M:%SZ}"

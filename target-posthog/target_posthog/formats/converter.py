@@ -31,6 +31,7 @@ from target_posthog.formats.stream_entry import (
 )
 from target_posthog.formats.stream_notes import note_settings
 from target_posthog.model import Converted, Skipped, StreamLine, StreamRecord
+from target_posthog.settings import OWN_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 MELTANO_TEST_STREAM = "meltano_test_stream"
 
 _UNMAPPED = Skipped("unmapped_streams")
-#: Formats for which `streams` does not act.
-_OWN_FORMATS = frozenset({"amplitude", "posthog"})
 
 #: What `source_format: auto` knows Amplitude's rows by, in the stream's schema or in the row,
 #: in any spelling that `foreign_rows` reads.
@@ -98,7 +97,7 @@ class Conversions:
         Raises:
             FixConfiguration: see `stream_entry`.
         """
-        if stream == MELTANO_TEST_STREAM or self.source_format in _OWN_FORMATS:
+        if stream == MELTANO_TEST_STREAM or self.source_format in OWN_FORMATS:
             return StreamEntry()
         if has_rows:
             refuse_own_entry(stream, self.mappings)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from target_posthog.common.lenient_json import strict_object
+from target_posthog.common.object_cutter import as_it_is
 from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 
@@ -53,10 +54,5 @@ class FastFields:
         conversion = self._convert(record)
         if not isinstance(conversion, Converted):
             return None
-        event = prepare(conversion, self._known(line, record), _as_it_is, _LATEST)
+        event = prepare(conversion, self._known(line, record), as_it_is, _LATEST)
         return event if isinstance(event, OutgoingEvent) else None
-
-
-def _as_it_is(event: Json) -> Json:
-    """Return an event in the form of `/batch/`, which is its own."""
-    return event

@@ -13,6 +13,9 @@ from decimal import Decimal
 from target_posthog.cache import Memo
 from target_posthog.common.moments import moment_in
 
+#: PostHog bills events that are newer than this as live ones, whatever the flag says
+#: (posthog.com, docs/migrate: "dated at least 48 hours before the time of import").
+RECENT = timedelta(hours=48)
 #: PostHog's database holds no earlier time (clickhouse.com, docs, DateTime64). Programs write
 #: `0001-01-01` for none.
 _FIRST = "1900"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from target_posthog.common.findings import Finding, Level
+from target_posthog.posthog.times import RECENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,13 +13,10 @@ if TYPE_CHECKING:
 
     from target_posthog.settings import Settings
 
-#: Younger events are not historical to PostHog (posthog.com, docs/migrate).
-HISTORICAL_AFTER = timedelta(hours=48)
-
 
 def migration_findings(settings: Settings, now: datetime) -> Iterator[Finding]:
     """Say how events are marked, and how fast they go."""
-    yield _historical(settings.historical_migration, now - HISTORICAL_AFTER)
+    yield _historical(settings.historical_migration, now - RECENT)
     yield _speed(settings.max_events_per_second)
 
 
