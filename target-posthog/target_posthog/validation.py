@@ -1,6 +1,6 @@
 """All that a user gave: the settings checked, each by itself and beside the others.
 
-A wish is never dropped in silence: settings that could not act beside the others are refused. All
+No setting is ignored in silence: those that could not act beside the others are refused. All
 others act in every format, by either protocol, and in a preview: that shows the run that would be,
 and what concerns the sending alone waits for it.
 """

@@ -92,7 +92,7 @@ class Bookkeeper:
         return place and place._replace(day=kind.day, event=kind.event)
 
     def refuse_added(self, unit: Unit, uuid: str) -> BookPlace | None:
-        """Note an added event that PostHog refused; return where it will be counted, once told.
+        """Note an added event that PostHog refused; return where a replay will count it.
 
         Args:
             unit: that of the record that showed it.

@@ -70,7 +70,7 @@ class ReadHours:
         for app, ranges in self.ranges.items():
             known = [] if before is None else before.ranges.get(app, ())
             for begin, end in ranges:
-                # Until a file named the app, its hours were those of nobody.
+                # Until a file named the app, its hours belonged to no known app.
                 after = max(begin, first) if before and not known else begin
                 for piece in _outside((after, end), known):
                     for hour in hours_between(*piece):

@@ -112,7 +112,7 @@ class WrittenLine:
 
     @property
     def open(self) -> int:
-        """Return how many records have no fate, which is none in a sound book."""
+        """Return how many records have no fate, which is 0 in a complete book."""
         return self.exported - self.accepted - self.superseded - self.skipped - self.rejected
 
 

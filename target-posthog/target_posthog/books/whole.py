@@ -30,7 +30,7 @@ class Totals:
 
     @property
     def open(self) -> int:
-        """Return how many records have no fate, which is none in a sound book."""
+        """Return how many records have no fate, which is 0 in a complete book."""
         left_out = self.skipped.total() + self.rejected.total()
         return self.exported - self.accepted - self.superseded - left_out
 

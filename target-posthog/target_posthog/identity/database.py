@@ -37,7 +37,7 @@ _PRAGMAS = (
     # the tree should stay in memory, which 100 million pairs do with far less than this.
     "PRAGMA cache_size=-65536",
 )
-#: How long one worker waits for another's turn to write; sqlite3's own 5 s are short for many.
+#: How long a worker waits while another one writes; sqlite3's own 5 s are short for many.
 _BUSY_SECONDS = 60
 #: What PostgreSQL says while it stops and starts (src/backend/tcop/backend_startup.c).
 _COMES_BACK = (
@@ -83,7 +83,7 @@ class Database:
         self._was_there = False
 
     def make_tables(self, tables: sa.MetaData) -> None:
-        """Make tables that are not there yet, whoever else does it at the same time."""
+        """Create missing tables, even if another worker does so at the same time."""
 
         def make(connection: sa.Connection) -> None:
             _begin_alone(connection)
@@ -306,9 +306,9 @@ def _connect_arguments(url: sa.URL) -> dict[str, Any]:
 
 
 def _watch_peer(connection: Any, _: object) -> None:
-    """Have the server see soon when this machine is gone.
+    """Have the server notice within a minute that this machine is gone.
 
-    It holds locks of rows and of ranges for whoever does not say goodbye: by default for two hours.
+    Otherwise it keeps the locks of a broken connection, by default for two hours.
     """
     cursor = connection.cursor()
     try:

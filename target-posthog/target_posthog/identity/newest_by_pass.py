@@ -101,7 +101,7 @@ class NewestByPass:
         """Do nothing: no event is remembered."""
 
     def _with_own_groups(self, item: OutgoingEvent) -> OutgoingEvent:
-        """Return an event without the group states that a newer row tells just so."""
+        """Return an event without the group states that a newer row repeats."""
         current = []
         for group in item.groups:
             place, newest = group_place(item.order, group), self._newest_of(group)

@@ -99,7 +99,7 @@ class NewestRows:
             yield item
 
     def settle(self) -> None:
-        """Let go of the events of a stretch."""
+        """Forget the events of a stretch."""
         self._devices.settle()
 
     def is_outdated(self, person: str, item: OutgoingEvent, *, is_joined: bool = False) -> bool:
@@ -248,7 +248,7 @@ class _DeviceSets:
             self._old, self._young, self._held = self._young, {}, 0
 
     def settle(self) -> None:
-        """Remember what the events of a stretch set, and let go of them."""
+        """Remember what the events of a stretch set, and forget the events."""
         for device, item in list(self.unsettled.items()):
             self.keep(device, item)
 

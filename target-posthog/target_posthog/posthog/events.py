@@ -172,7 +172,7 @@ def _key_and_user(event: Json, link: Link | None) -> tuple[str, str | None]:
 
 
 def _fits(event: Json, latest_time: str) -> bool:
-    """Return True if an event surely has no misfit; the quick way, for nearly all of them."""
+    """Return True if an event certainly has no misfit; the fast way, for nearly all."""
     get = event.get
     uuid, person, properties = get("uuid"), get("distinct_id"), get("properties")
     name, timestamp = get("event"), get("timestamp")

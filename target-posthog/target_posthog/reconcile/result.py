@@ -28,7 +28,7 @@ class BookFindings:
         first, last: its first and its last export hour; empty when it has none.
         hours: of how many hours it tells.
         streams: the streams whose records have no hour.
-        open: records without a fate, which is none in a sound book.
+        open: records without a fate, which is 0 in a complete book.
         gaps: hours that no line is about.
         overlaps: hours of which both whole hours and another tap's stretches tell.
     """

@@ -188,12 +188,15 @@ class FastRows:
 
 
 def _event_of(
-    line: bytes, told: tuple[bytes, bytes] | None, own: _Own | None, device: DeviceContext | None
+    line: bytes,
+    when: tuple[bytes, bytes] | None,
+    own: _Own | None,
+    device: DeviceContext | None,
 ) -> OutgoingEvent | None:
     """Return the event of a line from its parts, or None when it is not usual."""
-    if told is None or own is None or device is None:
+    if when is None or own is None or device is None:
         return None
-    (times, time), (uuid, head, fields, customer, plan, event_id) = told, own
+    (times, time), (uuid, head, fields, customer, plan, event_id) = when, own
     # Nearly all events were before they were uploaded, which one look at the two texts tells.
     if time > times[UPLOADED] and are_too_late(times, time):
         return None
