@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from target_posthog.books.lines import Kind, Unit
 from target_posthog.books.moves import MoveWriting
+from target_posthog.books.reconciled import Scope
 from target_posthog.books.tables import (
     EVENTS,
     HOURS,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from target_posthog.books.moves import Move
     from target_posthog.books.writing import Before
     from target_posthog.identity.ledger import Ledger
+
+_ALL = Scope()
 
 
 class Book:
@@ -112,8 +115,15 @@ class Book:
         rows = self._ledger.transact(lambda connection: connection.execute(query).all())
         return [line_of(row) for row in rows]
 
-    def kinds(self) -> Iterator[WrittenKind]:
-        """Yield how many events of each kind each line has, by day and name."""
+    def kinds(self, scope: Scope = _ALL) -> Iterator[WrittenKind]:
+        """Yield how many events of each kind each line has, by day and name.
+
+        Args:
+            scope: of which part of the book. Ten years of hours have millions of kinds.
+
+        Raises:
+            RunAgain: the database failed.
+        """
         hours, events = HOURS.c, EVENTS.c
         is_same = sa.and_(hours.project == events.project, hours.unit == events.unit)
         query = (
@@ -123,8 +133,19 @@ class Book:
                 *(events.exported, events.accepted, events.superseded),
             )
             .join(HOURS, is_same)
-            .where(events.project == self.project)
+            .where(events.project == self.project, *_hours_of(scope))
             .order_by(events.day, events.event, hours.hour, hours.app)
         )
-        for row in self._ledger.transact(lambda connection: connection.execute(query).all()):
-            yield WrittenKind(Unit(*row[:4]), Kind(*row[4:6]), *row[6:])
+        for row in self._ledger.stream(query):
+            kind = WrittenKind(Unit(*row[:4]), Kind(*row[4:6]), *row[6:])
+            if scope.holds(kind.unit.hour, kind.kind.event):
+                yield kind
+
+
+def _hours_of(scope: Scope) -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions by which the database finds the hours of a part without the others."""
+    hour = HOURS.c.hour
+    if scope.first:
+        yield hour >= scope.first
+    if scope.end:
+        yield hour < scope.end

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from target_posthog.books.reconciled import Scope
     from target_posthog.books.tables import WrittenKind, WrittenLine
 
 #: ClickHouse's DateTime64 holds no other years (clickhouse.com, DateTime64); PostHog stores such
@@ -54,9 +53,7 @@ class Held:
     is_least: bool = False
 
 
-def booked_cells(
-    kinds: Iterable[WrittenKind], scope: Scope, *, have_hours: bool
-) -> dict[Cell, Booked]:
+def booked_cells(kinds: Iterable[WrittenKind], *, have_hours: bool) -> dict[Cell, Booked]:
     """Return what the book says of a part of it.
 
     Where events do not tell their hour in PostHog (`have_hours`), they are compared by day.
@@ -64,8 +61,6 @@ def booked_cells(
     sums: defaultdict[Cell, list[int]] = defaultdict(lambda: [0, 0])
     for kind in kinds:
         hour, (day, event) = kind.unit.hour, kind.kind
-        if not scope.holds(hour, event):
-            continue
         day = min(max(day, _FIRST_DAY), _LAST_DAY)
         both = sums[Cell(hour if have_hours else "", day, event)]
         both[0] += kind.accepted

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from target_posthog.books.reconciled import Found, Reconciled
+from target_posthog.books.sums import each_line
 from target_posthog.identity.samples import owned_devices
 from target_posthog.reconcile.cells import booked_cells, rejected_by_hour
 from target_posthog.reconcile.comparison import compare
@@ -54,8 +55,8 @@ class Reconciliation:
         self._utc_now = utc_now
         self._sleep = sleep
         have_hours = wanted.uploaded is not None
-        self._booked = booked_cells(book.kinds(), wanted.scope, have_hours=have_hours)
-        lines = self.lines = [line for line in book.lines() if self._is_wanted(line)]
+        self._booked = booked_cells(book.kinds(wanted.scope), have_hours=have_hours)
+        lines = self.lines = [line for line in each_line(ledger) if self._is_wanted(line)]
         self._rejected = rejected_by_hour(lines, have_hours=have_hours)
         self._surveys = surveys_of(api, wanted, self._booked)
         self._links = owned_devices(ledger, wanted.people)

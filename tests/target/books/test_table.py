@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from target_posthog.books.lines import Kind, Line, Unit
+from target_posthog.books.reconciled import Scope
 from target_posthog.books.samples import sample_of
 from target_posthog.books.table import Book
 from target_posthog.identity.ledger import Ledger
@@ -102,6 +103,28 @@ def test_many_lines_are_written_at_once(ledger: Ledger) -> None:
         book.write([*lines, (HOUR, names)])
     assert len(book.lines()) == 5_001
     assert sum(one.exported for one in book.kinds()) == 4_500
+
+
+def test_of_a_part_of_the_book_no_more_is_read(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day of a migration of ten years is compared as fast as that of one of a week."""
+    book = book_of(ledger)
+    hours = [Unit("events", "7", f"{DAY}T{hour:02}") for hour in range(24)]
+    book.write([(unit, line_of(viewed=8, paid=2)) for unit in (*hours, Unit("orders"))])
+    read: list[Any] = []
+    stream = ledger.stream
+
+    def watched(query: Any) -> Iterator[Any]:
+        for row in stream(query):
+            read.append(row)
+            yield row
+
+    monkeypatch.setattr(ledger, "stream", watched)
+    part = list(book.kinds(Scope(f"{DAY}T05", f"{DAY}T06", {"paid"})))
+    assert [(kind.unit, kind.kind.event) for kind in part] == [(HOUR, "paid")]
+    assert len(read) == 2
+    assert {kind.unit for kind in book.kinds(Scope(end=f"{DAY}T01"))} == {hours[0]}
 
 
 def test_a_tap_that_begins_with_its_last_record_leaves_the_stretch_as_it_was(
