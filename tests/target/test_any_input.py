@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from target_posthog.capture.retries import RetryPolicy
 from target_posthog.errors import TargetPosthogError
 from target_posthog.target import TargetPosthog
 from tests.fakes.posthog_capture import Fault, PosthogCapture
+from tests.support.deliveries import Clock
 from tests.support.examples import examples
 from tests.support.processes import encoded, run_target
 from tests.support.rows import uuid_of
 from tests.support.singer import Json, counts_in, records, schema, state
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_posthog.progress.counts import Counts
 
 STATE = {"at": 1}
@@ -157,6 +163,17 @@ def run(config: Json, sent: list[Json], folder: Path) -> End:
     return End(target.delivery.counts, states, rejected, failure)
 
 
+@contextmanager
+def _no_waits() -> Iterator[None]:
+    """Let retries wait by a clock that only their waits move on."""
+    clock = Clock()
+    with (
+        patch("tenacity.time", SimpleNamespace(monotonic=lambda: clock.now)),
+        patch.object(RetryPolicy, "_wait_unless_stopped", lambda _, wait: clock.sleep(wait)),
+    ):
+        yield
+
+
 @examples(150)
 @given(
     sent=RECORDS,
@@ -169,7 +186,7 @@ def test_every_record_has_one_fate_whatever_it_is_and_whatever_posthog_answers(
     sent: list[Json], odd: list[Odd], source_format: str, protocol: str, put_off: float
 ) -> None:
     """The run ends well with all of it accounted for, or names its failure and writes no state."""
-    with PosthogCapture() as capture, TemporaryDirectory() as folder:
+    with PosthogCapture() as capture, TemporaryDirectory() as folder, _no_waits():
         for one in odd:
             capture.fail(one.fault, **one.details)
         capture.retry_v1(share=put_off)
