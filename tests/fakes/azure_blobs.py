@@ -55,7 +55,7 @@ class AzureBlobs:
 
     def __enter__(self) -> Self:
         """Start the server."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
