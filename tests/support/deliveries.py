@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from target_posthog.settings import IdentityEvents
 
 WIRE = BatchWire("phc_test")
+MEMORY = "sqlite://"
 LATEST = "2024-06-02T11:00:00.000000Z"
 NOW = datetime(2024, 6, 1, 12, tzinfo=timezone.utc)
 OLD = "2024-01-01T00:00:00.000000Z"
@@ -163,11 +164,15 @@ def delivery_to(
     in_flight: InFlight | None = None,
     clock: Callable[[], float] = time.monotonic,
     links: Callable[[Ledger, IdentityEvents], IdentityResolver] = IdentityResolver,
+    ledger_url: str | None = None,
     **settings: Any,
 ) -> Iterator[Delivery]:
-    """Give a delivery whose ledger and rejects are kept in a folder."""
+    """Give a delivery whose ledger and rejects are kept in a folder.
+
+    Of many deliveries that begin anew, the ledger is better in memory, at `MEMORY`.
+    """
     decisions = {"historical_migration": "true", "max_reject_ratio": 0.1, **settings}
-    ledger = Ledger(f"sqlite:///{folder}/ledger.db", "phc_test")
+    ledger = Ledger(ledger_url or f"sqlite:///{folder}/ledger.db", "phc_test")
     rejects = Rejects(folder / "rejects", NOW)
     try:
         yield Delivery(

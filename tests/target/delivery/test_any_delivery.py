@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from target_posthog.capture.batches import Limits
 from target_posthog.model import Json, Link
 from tests.support.deliveries import (
+    MEMORY,
     OLD,
     FakeTransport,
     converted,
@@ -58,7 +59,9 @@ def test_every_event_is_accepted_or_rejected_exactly_once(
     with TemporaryDirectory() as name:
         folder = Path(name)
         decisions: Json = {"historical_migration": historical, "max_reject_ratio": 1}
-        with delivery_to(transport, folder, limits=limits, **decisions) as delivery:
+        with delivery_to(
+            transport, folder, limits=limits, ledger_url=MEMORY, **decisions
+        ) as delivery:
             for number, size in enumerate(sizes):
                 when = TOO_LATE if size is None else OLD
                 properties = {"text": "x" * (size or 0)}

@@ -18,6 +18,7 @@ from target_posthog.delivery.lane_keys import _place
 from target_posthog.delivery.lanes import Lanes
 from target_posthog.posthog.events import stored_once
 from tests.support.deliveries import (
+    MEMORY,
     OLD,
     WIRE,
     FakeTransport,
@@ -296,6 +297,7 @@ def test_a_delivery_over_many_lanes_keeps_each_devices_order(
             transport,
             folder,
             limits=limits,
+            ledger_url=MEMORY,
             in_flight=in_flight,
             clock=lambda: in_flight.now,
             max_lanes=max_lanes,

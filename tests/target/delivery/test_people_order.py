@@ -14,7 +14,7 @@ from target_posthog.capture.batches import Limits
 from target_posthog.delivery import lane_keys
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.model import Link
-from tests.support.deliveries import FakeTransport, converted, delivery_to, take
+from tests.support.deliveries import MEMORY, FakeTransport, converted, delivery_to, take
 from tests.support.examples import examples
 from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
@@ -55,7 +55,7 @@ def run_of(
         TemporaryDirectory() as name,
         delivery_to(
             transport, Path(name), limits=limits, in_flight=in_flight, max_lanes=count,
-            max_reject_ratio=1, clock=lambda: in_flight.now,
+            max_reject_ratio=1, clock=lambda: in_flight.now, ledger_url=MEMORY,
         ) as delivery,
     ):  # fmt: skip
         # As after long waits.

@@ -16,7 +16,14 @@ from target_posthog.delivery.state_gate import StateGate
 from target_posthog.errors import RunAgain
 from target_posthog.identity.resolver import IdentityResolver
 from target_posthog.model import Link, Rejected
-from tests.support.deliveries import FakeTransport, converted, delivery_to, rejected_lines, take
+from tests.support.deliveries import (
+    MEMORY,
+    FakeTransport,
+    converted,
+    delivery_to,
+    rejected_lines,
+    take,
+)
 from tests.support.examples import examples
 from tests.support.rows import uuid_of
 from tests.target.delivery.test_any_order import AnyOrder
@@ -122,6 +129,7 @@ def test_no_state_passes_what_is_neither_accepted_nor_rejected(
             transport,
             folder,
             limits=limits,
+            ledger_url=MEMORY,
             in_flight=in_flight,
             max_lanes=count,
             max_reject_ratio=1,

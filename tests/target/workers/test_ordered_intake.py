@@ -23,7 +23,7 @@ from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import BlockStream, ConvertedBlock, Task, decoded, encoded
 from target_posthog.workers.ordered_intake import OrderedIntake
 from target_posthog.workers.pool import InlineWorkers
-from tests.support.deliveries import WIRE, FakeTransport, delivery_to, rejected_lines
+from tests.support.deliveries import MEMORY, WIRE, FakeTransport, delivery_to, rejected_lines
 from tests.support.examples import examples
 from tests.support.target_settings import settings_of
 from tests.support.unusual_files import Part, Writer, text_of
@@ -145,7 +145,9 @@ def by_records(kind: Kind, files: Sequence[Sequence[Part]], limits: Limits) -> O
     sender = FakeTransport()
     with (
         TemporaryDirectory() as name,
-        delivery_to(sender, Path(name), limits=limits, max_reject_ratio=1) as delivery,
+        delivery_to(
+            sender, Path(name), limits=limits, max_reject_ratio=1, ledger_url=MEMORY
+        ) as delivery,
     ):
         intake = kind.intake()
         for part in (part for file in files for part in file):
@@ -175,7 +177,9 @@ def by_files(
     with (
         TemporaryDirectory() as name,
         patch.object(batch_files, "_BLOCK_BYTES", block_bytes),
-        delivery_to(sender, Path(name), limits=limits, max_reject_ratio=1) as delivery,
+        delivery_to(
+            sender, Path(name), limits=limits, max_reject_ratio=1, ledger_url=MEMORY
+        ) as delivery,
     ):
         kind = workers.kind
         batches = intake_by(workers, delivery, lambda _: kind.intake())
