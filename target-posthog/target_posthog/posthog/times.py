@@ -18,7 +18,7 @@ from target_posthog.common.moments import moment_in
 RECENT = timedelta(hours=48)
 #: PostHog's database holds no earlier time (clickhouse.com, docs, DateTime64). Programs write
 #: `0001-01-01` for none.
-_FIRST = "1900"
+FIRST_TIME = "1900"
 
 
 def to_rfc3339(value: object) -> str | None:
@@ -76,7 +76,7 @@ def rfc3339_of(milliseconds: int) -> str | None:
 def storable_time(value: object) -> str | None:
     """Return a time as `any_time` does, or None when PostHog could not store it either."""
     time = (_usual_time(value) if isinstance(value, str) else None) or any_time(value)
-    return None if time is None or time < _FIRST else time
+    return None if time is None or time < FIRST_TIME else time
 
 
 def _usual_time(text: str) -> str | None:

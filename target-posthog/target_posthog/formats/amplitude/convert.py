@@ -38,7 +38,7 @@ from target_posthog.formats.amplitude.person_properties import (
 )
 from target_posthog.formats.amplitude.row_plans import RowPlans
 from target_posthog.formats.amplitude.sessions import session_uuid
-from target_posthog.formats.amplitude.times import event_time, is_too_late
+from target_posthog.formats.amplitude.times import cannot_be, event_time
 from target_posthog.formats.names import NamedEvent, apply_renames
 from target_posthog.json_codec import dumps
 from target_posthog.model import Conversion, Converted, Json, Rejected
@@ -144,7 +144,7 @@ class Amplitude:
     ) -> Conversion:
         own_time, own_uuid = any_time(row.get("event_time")), canonical_uuid(row.get("uuid"))
         timestamp, uploaded = own_time, any_time(row.get("server_upload_time"))
-        if own_time is None or is_too_late(own_time, uploaded):
+        if own_time is None or cannot_be(own_time, uploaded):
             timestamp = event_time(row)
         if timestamp is None:
             return _BAD_TIME

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.common import amplitude_columns
 from target_posthog.model import is_empty
-from target_posthog.posthog.times import any_time, number_time, to_rfc3339, to_text
+from target_posthog.posthog.times import FIRST_TIME, any_time, number_time, to_rfc3339, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ def source_of_time(row: Mapping[str, Any]) -> tuple[str, str] | None:
     uploaded = any_time(row.get("server_upload_time"))
     for source in EVENT_TIME_SOURCES:
         time = any_time(row.get(source))
-        if time is not None and not is_too_late(time, uploaded):
+        if time is not None and not cannot_be(time, uploaded):
             return source, time
     return None
 
@@ -54,11 +54,16 @@ def source_of_time(row: Mapping[str, Any]) -> tuple[str, str] | None:
 _DAY = 10
 
 
-def is_too_late(time: str, uploaded: str | None) -> bool:
-    """Return True if an event cannot have been at this time: over a day after it was uploaded.
+def cannot_be(time: str, uploaded: str | None) -> bool:
+    """Return True if an event cannot have been at this time.
+
+    Either PostHog stores none so early, such as the `0001-01-01` that programs write for none, or
+    it is over a day after the upload.
 
     Both times are as `to_rfc3339` writes them.
     """
+    if time < FIRST_TIME:
+        return True
     # Times of one form are in order as texts. On the same day it is less than a day.
     if uploaded is None or time <= uploaded or time[:_DAY] == uploaded[:_DAY]:
         return False

@@ -159,6 +159,15 @@ def test_a_time_over_a_day_after_the_upload_gives_way_to_the_next(
     assert event_time({**row, **changes}) == expected
 
 
+@pytest.mark.parametrize("early", ["0001-01-01 00:00:00", "1899-12-31 23:59:59.999999"])
+def test_a_time_that_posthog_cannot_store_gives_way_to_the_next(early: str) -> None:
+    """ClickHouse would make 1900 of it; many programs write `0001-01-01` for none."""
+    row = {"event_time": early, "client_event_time": "2023-12-31 23:59:58"}
+    assert event_time(row) == "2023-12-31T23:59:58.000000Z"
+    assert event_time(dict.fromkeys(EVENT_TIME_SOURCES, early)) is None
+    assert event_time({"event_time": "1900-01-01 00:00:00"}) == "1900-01-01T00:00:00.000000Z"
+
+
 @pytest.mark.parametrize("name", sorted(TIME_FIELDS - set(EVENT_TIME_SOURCES)))
 def test_no_other_time_of_the_row_is_the_events(name: str) -> None:
     """When it was uploaded by the client or processed does not say when it happened."""

@@ -18,6 +18,7 @@ from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
 from target_posthog.formats.amplitude.fast.devices import DeviceContexts
 from target_posthog.formats.amplitude.fast.rows import (
     FIELDS,
+    FIRST,
     UPLOADED,
     are_too_late,
     context_keys,
@@ -198,7 +199,7 @@ def _event_of(
         return None
     (times, time), (uuid, head, fields, customer, plan, event_id) = when, own
     # Nearly all events were before they were uploaded, which one look at the two texts tells.
-    if time > times[UPLOADED] and are_too_late(times, time):
+    if time < FIRST or (time > times[UPLOADED] and are_too_late(times, time)):
         return None
     session, timestamp = device.session, time.decode()
     session_id = None if session is None else session.id_at(timestamp)

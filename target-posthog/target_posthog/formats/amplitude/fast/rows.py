@@ -22,8 +22,8 @@ from target_posthog.common.amplitude_columns import (
     OBJECT_FIELDS,
 )
 from target_posthog.formats.amplitude.fast.devices import SHARED_FIELDS, encoded
-from target_posthog.formats.amplitude.times import TIME_FIELDS, is_too_late
-from target_posthog.posthog.times import to_text
+from target_posthog.formats.amplitude.times import TIME_FIELDS, cannot_be
+from target_posthog.posthog.times import FIRST_TIME, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -100,6 +100,8 @@ _ROW_BYTES = 1 + len(orjson.dumps(_ALL_TIMES))
 _LAST = len(f'{_TIME}"}}')
 _BEFORE_LAST = len('"event_time":"')
 _TIMES = Struct(f"2x{_ROW_BYTES - 2 - _BEFORE_LAST - _LAST}s{_BEFORE_LAST}x{len(_TIME)}s2x")
+#: What an event's time begins with at least; see `cannot_be`.
+FIRST = FIRST_TIME.encode()
 #: Where in a row's times but the event's own the time of its upload stands, when it has one: it is
 #: the last.
 UPLOADED = slice(-len(f'{_TIME}",'), None)
@@ -168,14 +170,14 @@ def uploaded_of(others: bytes) -> bytes:
 
 
 def are_too_late(others: bytes, own: bytes) -> bool:
-    """Return True if an event's own time cannot be meant; see `is_too_late`.
+    """Return True if an event's own time cannot be meant; see `cannot_be`.
 
     Args:
         others: a row's times but that, as `times_of` has them.
         own: the event's own time.
     """
     uploaded = _UPLOADED.search(others)
-    return uploaded is not None and is_too_late(own.decode(), uploaded[1].decode())
+    return uploaded is not None and cannot_be(own.decode(), uploaded[1].decode())
 
 
 def context_keys(rows: Sequence[Any]) -> list[bytes]:
