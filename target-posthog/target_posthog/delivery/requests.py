@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -71,6 +72,9 @@ class ThreadedRequests:
         self._wake, self._waker = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._waker, False)
+        # A thread may write to it after `close`, and holds this object for as long.
+        for descriptor in (self._wake, self._waker):
+            weakref.finalize(self, os.close, descriptor).atexit = False
 
     def begin(self, lane: int, batch: Batch) -> None:
         """Hand a request to the thread of its lane."""

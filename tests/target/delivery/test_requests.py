@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -160,6 +161,21 @@ def test_closing_stops_the_sender_and_ends_the_threads(
     transport.gate(one).set()
     thread.join(SECONDS)
     assert not thread.is_alive()
+
+
+def test_a_pipe_is_closed_once_its_threads_are_done(transport: GatedTransport) -> None:
+    """Not at once: what is under way may still tell that it has ended."""
+    requests, one = ThreadedRequests(transport), batch(1)
+    (pipe,) = requests.descriptors()
+    requests.begin(99, one)
+    (lane,) = [thread for thread in threading.enumerate() if thread.name == "lane-99"]
+    requests.close()
+    del requests
+    os.fstat(pipe)
+    transport.gate(one).set()
+    lane.join(SECONDS)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(pipe)
 
 
 def test_one_by_one_sends_while_the_caller_waits(transport: GatedTransport) -> None:
