@@ -2,7 +2,8 @@
 
 TargetPosthogError
  ├─ FixConfiguration    exit 2: a setting, a key or an address is wrong; nothing was sent with it
- │   └─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
+ │   ├─ WrongStreamMap           a stream map or flattening does not fit a schema or a record
+ │   └─ DamagedLedger            the ledger's file is damaged, or is no database
  ├─ RunAgain            exit 1: something outside failed; state is saved, run again
  │   ├─ NotBegun                 the disk was full before the first record
  │   ├─ StateNotWritten          standard output is closed or full
@@ -40,6 +41,12 @@ class FixConfiguration(TargetPosthogError):
 
 class WrongStreamMap(FixConfiguration):
     """A stream map, or flattening, does not fit what the tap sends; earlier records may be out."""
+
+    saved = STATE_IS_SAVED
+
+
+class DamagedLedger(FixConfiguration):
+    """The ledger's file is damaged, or is no database; earlier records may be out."""
 
     saved = STATE_IS_SAVED
 

@@ -317,6 +317,16 @@ def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Js
     assert "`ledger_url` is not a valid URL" in errors_in(finished)[0]
 
 
+def test_a_damaged_ledger_is_exit_code_2(tmp_path: Path, config: Json) -> None:
+    """To run again would not mend it; nothing is read or sent."""
+    (tmp_path / "ledger.db").write_bytes(b"anything else" * 1_000)
+    finished = run_target({**config, "ledger_url": "sqlite:///ledger.db"}, _SOUND, tmp_path)
+    assert (finished.exit_code, finished.stdout) == (2, "")
+    (line,) = errors_in(finished)
+    assert "is damaged, or is not an SQLite file: file is not a database." in line
+    assert "Put a copy of it back" in line
+
+
 _WITH_A_BUG = """
 from target_posthog import __main__
 from target_posthog.formats import converter as converters

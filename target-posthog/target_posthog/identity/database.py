@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.common.peer_words import escaped
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.errors import DamagedLedger, FixConfiguration, RunAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,6 +46,9 @@ _COMES_BACK = (
     "the database system is not yet accepting connections",
     "the database system is in recovery mode",
 )
+#: What SQLite says of a file that no repeat can mend (sqlite.org/rescode.html: SQLITE_CORRUPT,
+#: SQLITE_NOTADB).
+_DAMAGED = frozenset({"database disk image is malformed", "file is not a database"})
 #: SQLAlchemy's errors for a connection that is lost or cannot be made; drivers differ.
 _OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
 #: A peer that says nothing for 20 s is asked four times, every five seconds (PostgreSQL, "TCP
@@ -182,9 +185,15 @@ class Database:
         except sa.exc.DBAPIError as error:
             raise self._failed(error) from error
 
-    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain:
+    def _failed(self, error: sa.exc.DBAPIError) -> RunAgain | DamagedLedger:
         # Only the driver's first line: what follows are people's ids.
         words = escaped(str(error.orig).partition("\n")[0])
+        if words in _DAMAGED:
+            return DamagedLedger(
+                f"The ledger at {self._shown} is damaged, or is not an SQLite file: {words}.",
+                "Put a copy of it back, or set `ledger_url` to the right file. Without a copy, "
+                "move it away: the next run makes a new one, and sends each link again.",
+            )
         return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
 
     def _say_that_it_waits(self, error: Retryable) -> None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from target_posthog.common.signals import StoppedBySignal
-from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.errors import DamagedLedger, FixConfiguration, RunAgain
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import Link
@@ -39,6 +39,20 @@ def opened(url: str, api_key: str = KEY) -> Iterator[Ledger]:
 def links(user: str, count: int) -> list[Link]:
     """Return links of a user's many devices."""
     return [Link(user, f"device-{number}") for number in range(count)]
+
+
+def test_a_ledger_whose_file_is_cut_off_is_told_as_damaged(tmp_path: Path) -> None:
+    """Not as one that another run may find well."""
+    file = tmp_path / "ledger.db"
+    with closing(Ledger(f"sqlite:///{file}", "phc_test")) as whole:
+        whole.claim([Link(f"user {number}", f"device {number}") for number in range(5_000)])
+    with file.open("r+b") as cut:
+        cut.truncate(file.stat().st_size // 2)
+    with (
+        pytest.raises(DamagedLedger, match="is damaged, or is not an SQLite file"),
+        closing(Ledger(f"sqlite:///{file}", "phc_test")) as ledger,
+    ):
+        ledger.owners([f"device {number}" for number in range(5_000)])
 
 
 def test_the_first_claim_of_a_device_wins(ledger_url: str) -> None:
