@@ -1,6 +1,6 @@
 """One run at a time of each range: a lock of its state id, beside the ledger.
 
-`meltano el` is told by `--force` not to ask whether a run of the same state id goes on: it would
+`meltano el --force` does not ask whether a run of the same state id goes on: without it, it would
 take a run that was killed for alive for five minutes (`meltano.core.job.job`,
 HEARTBEAT_VALID_MINUTES). This lock knows better: it is gone with the process that holds it.
 """
