@@ -349,8 +349,8 @@ def test_a_ledger_tells_whose_it_is(ledger_url: str, config: Json) -> None:
     known = of(found(config), "ledger", Level.OK)
     assert "opens, and can be written" in known[0].text
     assert known[1].text == (
-        "It knows this PostHog project: 3 lines in the book of the hours 2024-01-01T00 to "
-        "2024-01-01T02, the last written 2024-01-02T00:00:00Z."
+        "It knows this PostHog project: 3 lines in the book of the hours 2024-01-01T00Z to "
+        "2024-01-01T02Z, the last written 2024-01-02T00:00:00Z."
     )
     other = of(found({**config, "api_key": SECRET}), "ledger", Level.OK)
     assert "It knows 1 other PostHog project, and no run of this one" in other[1].text
