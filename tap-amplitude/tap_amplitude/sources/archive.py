@@ -63,7 +63,8 @@ def hours_of_files(
     notes = [note for note in (*plan.notes, not_listed(source.not_listed())) if note]
     if plan.bookmark is None or not plan.steps:
         return HourRange(None, notes, left_out=source.left_out)
-    window = Window(plan.steps[0].hour, plan.steps[-1].hour + HOUR)
+    first = plan.steps[0]
+    window = Window(first.hour if first.files else first.since, plan.steps[-1].hour + HOUR)
     return HourRange(window, notes, _verified_hours(source, plan, plan.bookmark), source.left_out)
 
 

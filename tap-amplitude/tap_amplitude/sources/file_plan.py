@@ -106,6 +106,8 @@ def plan_files(bookmark: Bookmark | None, reach: Reach, listing: Listing) -> Fil
     steps = tuple(_steps(chosen, covered))
     if steps and (last := _last_step(chosen, reach, steps[-1].hour + HOUR)):
         steps = (*steps, last)
+    if bookmark is None and not steps:
+        steps = tuple(_quiet_range(chosen, reach))
     if bookmark is None and steps:
         begin = min(steps[0].hour, reach.start or steps[0].hour)
         bookmark = Bookmark(begin, export_from=begin)
@@ -268,10 +270,7 @@ def _steps(chosen: _Choice, covered: Coverage) -> Iterator[Step]:
 
 def _last_step(chosen: _Choice, reach: Reach, begin: datetime) -> Step | None:
     """Return the hours without files up to the first that is not read, if there are any."""
-    listing = chosen.listing
-    bounds = [bound for bound in (listing.ready, listing.arriving, reach.end) if bound]
-    until = min(bounds)
-    beyond = {file.app for file in listing.files if file.hour >= until}
+    until, beyond = _next_files(chosen, reach)
     if not beyond or begin >= until:
         return None
     ranges = [
@@ -280,6 +279,22 @@ def _last_step(chosen: _Choice, reach: Reach, begin: datetime) -> Step | None:
         if (last := chosen.covered.last_of(app)) and last.end < until and last in chosen.made
     ]
     return Step(until - HOUR, (), begin, ranges)
+
+
+def _quiet_range(chosen: _Choice, reach: Reach) -> Iterator[Step]:
+    """Yield the hours of a range that has no file at all, if later files tell that it is quiet."""
+    until, beyond = _next_files(chosen, reach)
+    if beyond and reach.start and reach.start < until:
+        span = Covered(reach.start, until, 0, chosen.listing.newest)
+        yield Step(until - HOUR, (), reach.start, [(app, span) for app in sorted(beyond)])
+
+
+def _next_files(chosen: _Choice, reach: Reach) -> tuple[datetime, set[str]]:
+    """Return the first hour that is not read, and the apps that have files from there on."""
+    listing = chosen.listing
+    bounds = [bound for bound in (listing.ready, listing.arriving, reach.end) if bound]
+    until = min(bounds)
+    return until, {file.app for file in listing.files if file.hour >= until}
 
 
 def _range_after(

@@ -247,3 +247,27 @@ def test_no_day_with_an_hour_that_is_wanted_stays_unlisted(
         if not reach.days_of("111").touch(day, day):
             assert not any(reach.wants("111", midnight + n * HOUR) for n in range(24))
         assert reach.days_of("222").cover(day, day)
+
+
+def test_a_range_without_any_file_is_read_if_there_are_later_ones() -> None:
+    """Amplitude writes no file for an hour without events, and the export went on."""
+    world = World(tells_times=True)
+    came = frozenset({("111", 1, 1), ("111", 9, 1)})
+    (step,) = world.run(RunOfTap(came, 10, start=3, end=7, lookback=0)).steps
+    assert (step.since, step.hour, step.files) == (START + 3 * HOUR, START + 6 * HOUR, ())
+    assert world.state is not None
+    bookmark = Bookmark.from_state(world.state)
+    assert bookmark is not None
+    assert (bookmark.export_from, bookmark.next_export_hour) == (START + 3 * HOUR, START + 7 * HOUR)
+    assert world.run(RunOfTap(frozenset(), 10, start=3, end=7, lookback=0)).steps == ()
+    # A file that comes late is not one of an hour that nobody has looked at.
+    late = world.run(RunOfTap(frozenset({("111", 4, 1)}), 10, start=3, end=7, lookback=0))
+    assert [why for why, *_ in late.left_out if why is Why.LATE] == [Why.LATE]
+
+
+def test_a_range_behind_the_last_file_may_lack_one() -> None:
+    """Nothing tells whether the export has come so far."""
+    world = World(tells_times=True)
+    came = frozenset({("111", 1, 1)})
+    assert world.run(RunOfTap(came, 10, start=3, end=7, lookback=0)).steps == ()
+    assert world.state is None
