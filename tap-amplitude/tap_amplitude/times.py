@@ -16,14 +16,7 @@ _fromisoformat = datetime.fromisoformat
 
 
 def parse(text: str) -> datetime | None:
-    """Read a date or a date-time; one without a zone is UTC.
-
-    Args:
-        text: For example `2024-01-31`, `2024-01-31T05:00:00Z`, `2024-01-31 05:00:00.749000`.
-
-    Returns:
-        The moment in UTC, rounded to microseconds, or None when the text is no time.
-    """
+    """Return a time that `moment_in` reads as a moment in UTC; None when the text is no time."""
     moment = moment_in(text)
     return None if moment is None else moment.replace(tzinfo=timezone.utc)
 

@@ -127,8 +127,7 @@ class Runtime:
     def lock_of_rejects(self, remote_name: str) -> ProcessLock | None:
         """Return the lock of the rejects that a run keeps in a bucket, not taken.
 
-        Args:
-            remote_name: what the names of its objects begin with; empty if it keeps none there.
+        `remote_name` is what the names of its objects begin with; empty if it keeps none there.
         """
         return lock_of(self._ledger, remote_name, kind="rejects") if remote_name else None
 

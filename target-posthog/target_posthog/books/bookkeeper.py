@@ -94,9 +94,7 @@ class Bookkeeper:
     def refuse_added(self, unit: Unit, uuid: str) -> BookPlace | None:
         """Note an added event that PostHog refused; return where a replay will count it.
 
-        Args:
-            unit: that of the record that showed it.
-            uuid: the event's.
+        `unit` is that of the record that showed it.
         """
         part, line = self._open.first(unit)
         return self._place(part, line, unit, number_of_added(uuid))

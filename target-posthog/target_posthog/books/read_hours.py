@@ -51,10 +51,8 @@ class ReadHours:
     def has(self, app: str, hour: str, *, is_nobodys: bool) -> bool:
         """Return True if an hour of an app is read.
 
-        Args:
-            app: its number; empty of rows that name none.
-            hour: the hour.
-            is_nobodys: where the state names no app, its hours may be those of this one.
+        Rows may name no app. `is_nobodys`: where the state names no app, its hours may be those of
+        this one.
         """
         if app in self.ranges:
             return any(first <= hour < end for first, end in self.ranges[app])

@@ -29,10 +29,6 @@ _IS_SENT = sa.exists().where(
 def require_sent(ledger: Ledger, read: ReadHours) -> None:
     """Make sure that what a state says is read was sent, as far as the pass has it.
 
-    Args:
-        ledger: has the pass and the book.
-        read: what the state says.
-
     Raises:
         FixConfiguration: it was collected, and not sent.
         RunAgain: the database failed.

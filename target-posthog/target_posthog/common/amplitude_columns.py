@@ -99,9 +99,7 @@ def as_exported(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return a row as Amplitude exports it, and the fields whose text cannot be read.
 
-    Args:
-        row: the row; it is never changed.
-        fields: as `fields_of` tells of its keys.
+    `fields` is what `fields_of` tells of its keys. The row is never changed.
     """
     exported: dict[str, Any] = {}
     unreadable: list[str] = []

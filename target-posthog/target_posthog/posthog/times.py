@@ -24,9 +24,8 @@ FIRST_TIME = "1900"
 def to_rfc3339(value: object) -> str | None:
     """Return a time as `YYYY-MM-DDTHH:MM:SS.ffffffZ`, or None when it cannot be read.
 
-    Args:
-        value: text with or without a zone (none means UTC); rounded to microseconds. Anything else
-            cannot be read.
+    Text may have a zone (none means UTC), and is rounded to microseconds; anything else cannot be
+    read.
     """
     if not isinstance(value, str):
         return None
