@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.meltano_project import REPOSITORY, MeltanoProject, uninstalled
+from tests.support.meltano_project import MELTANO, REPOSITORY, MeltanoProject, uninstalled
 from tests.support.processes import SCRIPTS
 
 if TYPE_CHECKING:
@@ -48,6 +48,18 @@ for message in (
 """
 
 
+#: Forks Meltano from where it is loaded; see `MeltanoProject.run`.
+_MELTANO = f"""\
+import os, socket, sys
+sys.path.insert(0, {str(REPOSITORY)!r})
+from tests.support import forked
+forked.server_of = lambda _: socket.socket(fileno=int(os.environ["FORK_SERVER"]))
+command = [{MELTANO!r}, *sys.argv[1:]]
+run = forked.Forked(command, stdin=0, stdout=1, stderr=2, cwd=os.getcwd(), env=os.environ)
+sys.exit(run.wait())
+"""
+
+
 class DocumentedProject(MeltanoProject):
     """The project as a user has it after `make setup`.
 
@@ -64,7 +76,11 @@ class DocumentedProject(MeltanoProject):
         self._filled_in = filled_in
         shutil.copy(REPOSITORY / ".env.example", own)
         (own / ".venv").symlink_to(SCRIPTS.parent)
-        for name, code in (("target-jsonl", _TARGET_JSONL), ("tap-shop", _TAP_SHOP)):
+        for name, code in (
+            ("target-jsonl", _TARGET_JSONL),
+            ("tap-shop", _TAP_SHOP),
+            ("meltano", _MELTANO),
+        ):
             (commands / name).write_text(f"#!{sys.executable}\n{code}")
             (commands / name).chmod(0o755)
 

@@ -1,4 +1,4 @@
-"""A process that has both plugins loaded and becomes one of them for each run: forks are cheap.
+"""A process that has programs loaded and becomes one of them for each run: forks are cheap.
 
 It is run as a script, imports nothing of the tests, and has one thread, as a fork must. A child
 leaves its loop by returning from `serve`, so that it ends as a command ends that Python started.
@@ -20,12 +20,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What both would load before they read their settings.
-_LOADED = (
-    *("tap_amplitude.cli", "tap_amplitude.preflight.options", "tap_amplitude.summary"),
-    *("tap_amplitude.tap", "target_posthog.cli", "target_posthog.progress.summary"),
-    "target_posthog.target",
-)
 #: What a run with a bucket would load, by the variable that leads it there: half a second each.
 _DRIVERS = {
     "AWS_ENDPOINT_URL": "s3fs",
@@ -108,7 +102,7 @@ def _become(asked: dict[str, Any], files: list[int]) -> Callable[[], Any]:
 
 if __name__ == "__main__":
     gc.disable()
-    for module in _LOADED:
+    for module in sys.argv[2:]:
         import_module(module)
     gc.freeze()
     plugin = serve(socket.socket(fileno=int(sys.argv[1])))

@@ -1,7 +1,8 @@
-"""Runs of the plugins that are forked from a process in which both are loaded.
+"""Runs of the plugins and of Meltano that are forked from a process in which they are loaded.
 
-A start costs 0.6 to 0.8 s of CPU, nearly all of it for loading; a fork costs 0.02 s. It is a
-process all the same, with signals, pipes and an exit code, and nothing of it leaks into the tests.
+A start costs 0.6 to 0.8 s of CPU, Meltano's two, nearly all of it for loading; a fork costs 0.02 s.
+It is a process all the same, with signals, pipes and an exit code, and nothing of it leaks into the
+tests.
 """
 
 from __future__ import annotations
@@ -26,13 +27,24 @@ if TYPE_CHECKING:
 
 _SERVER = Path(__file__).with_name("fork_server.py")
 _LOCK = Lock()
+#: What the programs would load before they read their settings.
+_OF_PLUGINS = (
+    *("tap_amplitude.cli", "tap_amplitude.preflight.options", "tap_amplitude.summary"),
+    *("tap_amplitude.tap", "target_posthog.cli", "target_posthog.progress.summary"),
+    "target_posthog.target",
+)
+_OF_MELTANO = (
+    *("meltano.cli", "alembic.command", "mako.template", "meltano.migrations.utils"),
+    *("anyio._backends._asyncio", "sqlalchemy.dialects.mssql", "sqlalchemy.dialects.sqlite"),
+    *(f"meltano.core.state_store.{cloud}.settings" for cloud in ("azure", "google", "s3")),
+)
 
 
 class Forked:
-    """A plugin at work, with what the tests use of `subprocess.Popen`.
+    """A plugin or Meltano at work, with what the tests use of `subprocess.Popen`.
 
     Args:
-        command: The plugin's path and its arguments.
+        command: The program's path and its arguments.
         stdin: Where its input comes from.
         stdout: Where its output goes.
         stderr: Where its log goes.
@@ -71,7 +83,7 @@ class Forked:
             theirs.enter_context(told)
             files = (request, stdin, stdout, stderr, told)
             with _LOCK:
-                server = _server()
+                server = server_of(Path(command[0]).name)
                 socket.send_fds(server, [b"."], [_number(file) for file in files])
                 self.pid = int.from_bytes(server.recv(8), "big")
         assert self.pid, "the process to fork from has ended"
@@ -119,14 +131,19 @@ def _number(file: int | IO[bytes]) -> int:
     return file if isinstance(file, int) else file.fileno()
 
 
+def server_of(program: str) -> socket.socket:
+    """Return the connection to the process to fork a program from."""
+    return _server(*(_OF_MELTANO if program == "meltano" else _OF_PLUGINS))
+
+
 @cache
-def _server() -> socket.socket:
+def _server(*loads: str) -> socket.socket:
     """The process to fork from, which lives as long as this one."""
     ours, theirs = socket.socketpair()
     with theirs:
         number = theirs.fileno()
         process = subprocess.Popen(
-            [sys.executable, str(_SERVER), str(number)],
+            [sys.executable, str(_SERVER), str(number), *loads],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[number],

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
+from tests.support.forked import Forked, server_of
 from tests.support.processes import SCRIPTS, Finished, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 Json = dict[str, Any]
 
 REPOSITORY = Path(__file__).parents[2]
+MELTANO = str(SCRIPTS / "meltano")
 _SECONDS = 200.0
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -72,21 +76,32 @@ class MeltanoProject:
             arguments: Of its command line.
             settings: Variables of the environment, as `.env` or a scheduler gives them.
         """
-        return self.run([str(SCRIPTS / "meltano"), *arguments], settings)
+        return self.run([MELTANO, *arguments], settings)
 
     def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Finished:
-        """Run a command in the project's folder."""
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment(settings),
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            check=False,
-        )
-        out, err = (_COLOUR.sub("", text.decode()) for text in (done.stdout, done.stderr))
-        return Finished(done.returncode, out, err)
+        """Run a command in the project's folder.
+
+        Meltano is forked, for its own start is nobody's subject; the plugins that it starts are
+        not. Commands may do the same with the connection that `FORK_SERVER` names.
+        """
+        server = server_of("meltano").fileno()
+        popen: Any = partial(subprocess.Popen, pass_fds=[server])
+        begin: Callable[..., Forked | subprocess.Popen[bytes]]
+        begin = Forked if command[0] == MELTANO else popen
+        with TemporaryFile() as out, TemporaryFile() as err:
+            process = begin(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=self.folder,
+                env={**self.environment(settings), "FORK_SERVER": f"{server}"},
+            )
+            try:
+                code = process.wait(_SECONDS)
+            finally:
+                process.kill()
+            return Finished(code, *map(_text, (out, err)))
 
     def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return all variables that a command in the project has."""
@@ -97,3 +112,8 @@ class MeltanoProject:
             "PATH": self._path,
             **(settings or {}),
         }
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return _COLOUR.sub("", file.read().decode())
