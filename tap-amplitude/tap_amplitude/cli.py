@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tap_amplitude.common.any_output import escape_what_output_lacks
 from tap_amplitude.common.lenient_json import RECURSION_LIMIT
 from tap_amplitude.common.log_filters import filter_log
 from tap_amplitude.common.signals import SIGNALS, StoppedBySignal
@@ -34,6 +35,7 @@ def run(command: click.Command, arguments: Sequence[str], summary: Summary | Non
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     filter_log()
+    escape_what_output_lacks()
     ending = _Ending(summary)
     SIGNALS.begin(ending.given_up)
     try:

@@ -16,6 +16,7 @@ from singer_sdk.exceptions import (
     InvalidInputLine,
 )
 
+from target_posthog.common.any_output import escape_what_output_lacks
 from target_posthog.common.lenient_json import RECURSION_LIMIT
 from target_posthog.common.log_filters import filter_log
 from target_posthog.common.signals import SIGNALS, StoppedBySignal
@@ -57,6 +58,7 @@ def run(
     """
     sys.setrecursionlimit(RECURSION_LIMIT)
     filter_log()
+    escape_what_output_lacks()
     ending = _Ending(name, summary, moves_state=reads_a_tap)
     SIGNALS.begin(ending.given_up)
     try:
