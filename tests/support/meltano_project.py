@@ -101,6 +101,7 @@ class MeltanoProject:
                 code = process.wait(_SECONDS)
             finally:
                 process.kill()
+                process.wait()
             return Finished(code, *map(_text, (out, err)))
 
     def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
