@@ -17,7 +17,7 @@ from target_posthog.input import batch_files
 from target_posthog.json_codec import dumps
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import held_events, identities, keys_of, people
-from tests.support.processes import run_target, start
+from tests.support.processes import NEAR_SERVER, run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, records, schema, state
 
@@ -173,7 +173,8 @@ def test_hours_go_out_in_their_order(
     """No event of an hour arrives before the last of the hour before it, with many workers."""
     sent = rows(range(4000), event_properties={"filling": "x" * 2000})
     messages = hours(folder, sent, files=4, each=250)
-    run = run_target(config | {"workers": 4, "max_batch_events": 100}, messages, tmp_path)
+    own = config | {"workers": 4, "max_batch_events": 100}
+    run = run_target(own, messages, tmp_path, environment=NEAR_SERVER)
 
     assert run.exit_code == 0, run.stderr
     arrived = [event["timestamp"] for event in capture.events]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.support.processes import run_target, start
+from tests.support.processes import NEAR_SERVER, run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, schema, state
 from tests.support.unusual_files import Part, Writer, text_of
@@ -106,13 +106,13 @@ def test_files_come_in_the_sequence_of_their_records(
     # Files of several blocks, which several workers have at the same time.
     writer = Writer(random.Random(workers), filling=4_000, devices_of_user=None)
     contents, messages = written_hours(folder, writer, hours=3, files=3, parts=200)
-    # Small batches: a stand-in that takes 50 ms for one, on a busy machine, opens a second lane.
     own = config | SETTINGS | {"protocol": protocol, "workers": workers, "max_batch_events": 50}
-    by_files = run_target(own, messages, tmp_path).checked()
+    by_files = run_target(own, messages, tmp_path, environment=NEAR_SERVER).checked()
     files, rejects = sequence_of(capture), rejects_in(tmp_path)
     assert capture.most_under_way == 1
     start_anew(capture, tmp_path)
-    by_records = run_target(own, as_records(contents, 3), tmp_path).checked()
+    records = as_records(contents, 3)
+    by_records = run_target(own, records, tmp_path, environment=NEAR_SERVER).checked()
 
     assert files == sequence_of(capture)
     assert fates_of(by_files) == fates_of(by_records)
@@ -140,7 +140,8 @@ def test_over_many_lanes_each_person_has_the_sequence_of_the_records(
     writer = Writer(random.Random(10 + workers))
     contents, messages = written_hours(folder, writer, hours=3, files=3, parts=110)
     own = config | SETTINGS | {"protocol": protocol, "workers": workers, "max_batch_events": 20}
-    by_records = run_target(own, as_records(contents, 3), tmp_path).checked()
+    records = as_records(contents, 3)
+    by_records = run_target(own, records, tmp_path, environment=NEAR_SERVER).checked()
     wanted = by_id(capture.events)
     assert capture.most_under_way == 1
     start_anew(capture, tmp_path)
