@@ -57,4 +57,4 @@ def test_without_input_it_says_what_to_give(tmp_path: Path) -> None:
     """An empty input is no error, and is said to be empty."""
     project = MeltanoProject(tmp_path)
     finished = project.run([str(SCRIPTS / "target-posthog-preview")]).checked()
-    assert finished.stdout.startswith("No record is as it was asked for.")
+    assert finished.stdout.startswith("There is no record.")

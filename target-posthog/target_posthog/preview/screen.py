@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from target_posthog.preview.found import Found
     from target_posthog.preview.pairs import Line, Pair
+    from target_posthog.preview.wanted import Wanted
     from target_posthog.progress.counts import Counts
 
 #: How wide it is where nobody says how wide it may be.
@@ -47,11 +48,17 @@ def _print(console: Console, found: Found, counts: Counts) -> None:
     for number, pair in enumerate(found.pairs, 1):
         _show_pair(console, number, pair)
     if not found.pairs:
-        console.print("No record is as it was asked for.\n")
+        console.print(f"{_none_of(found.wanted)}\n")
     table = _table()
     for what, count, why in totals(found, counts):
         table.add_row(Text(what), Text(f"{count:,}", justify="right"), Text(why))
     console.print(table)
+
+
+def _none_of(wanted: Wanted) -> str:
+    if wanted.hour is None and wanted.event is None and wanted.user is None:
+        return "There is no record."
+    return "No record matches --hour, --event and --user. Names and ids must be exact."
 
 
 def _show_pair(console: Console, number: int, pair: Pair) -> None:

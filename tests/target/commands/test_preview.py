@@ -69,6 +69,16 @@ THREE = [
     },
     {"uuid": "00000000-0000-4000-8000-000000000003", "event_type": "viewed", "user_id": "ann"},
 ]
+
+
+def test_a_user_who_is_not_there_is_told(tmp_path: Path) -> None:
+    """With the records that were looked through."""
+    messages = [schema(), *records(row(number) for number in (1, 2, 3))]
+    shown = screen(preview(messages, tmp_path, Wanted(20, user="nobody"))).splitlines()
+    assert shown[0].startswith("No record matches --hour, --event and --user.")
+    assert [line.split() for line in shown if line.startswith("records")] == [["records", "3"]]
+
+
 #: Each line was held by hand to docs/mapping.md.
 GOLDEN = Path(__file__).parents[2] / "fixtures" / "preview.txt"
 
