@@ -41,6 +41,9 @@ _USUAL_RATIO = 10
 #: What is unpacked at a time: small, so that it stays in the processor's cache.
 _BLOCK_BYTES = 256 * 1024
 #: Whoever writes a manifest would choose what is asked, and of whom.
+#: The first bytes of a gzip file. The Meltano SDK's writer compresses without a look at what
+#: `compression` says (singer_sdk/contrib/batch_encoder_jsonl.py).
+_GZIP = b"\x1f\x8b"
 _NOT_READ_FROM = re.compile(r"https?://", re.IGNORECASE)
 
 
@@ -50,7 +53,7 @@ class BatchFile:
 
     Attributes:
         url: where it lies; a path or a URL that fsspec knows.
-        is_gzip: whether it is compressed.
+        is_gzip: its tap says that it is compressed; see `is_packed`.
         source: what its tap calls it, when it says so.
         stops_at_bad_line: a line that is no record stops the run; else it goes to the rejects.
         is_removed: it is removed once it is delivered, wherever it lies.
@@ -70,6 +73,11 @@ class BatchFile:
     def place(self) -> BatchPlace:
         """Where it lies."""
         return BatchPlace(self.url, self.source)
+
+    @cached_property
+    def is_packed(self) -> bool:
+        """Whether it is compressed, whatever its tap says."""
+        return self.is_gzip or self.place.begins_with(_GZIP)
 
     @property
     def name(self) -> str:
@@ -120,7 +128,7 @@ class BatchFile:
         """
         with self.place.errors_in_words():
             lines = Lines(LONG_LINE_BYTES)
-            for block in self._verified() if self.is_gzip else self._unpacked():
+            for block in self._verified() if self.is_packed else self._unpacked():
                 number = lines.number
                 yield number, lines.feed(block)
             yield lines.number, lines.end()
@@ -133,7 +141,7 @@ class BatchFile:
         """
         with self.place.errors_in_words():
             yield from in_blocks(
-                self._verified() if self.is_gzip else self._unpacked(), LONG_LINE_BYTES
+                self._verified() if self.is_packed else self._unpacked(), LONG_LINE_BYTES
             )
 
     def records(self) -> Iterator[Json | Found]:
@@ -149,7 +157,10 @@ class BatchFile:
 
     def _verified(self) -> Iterator[bytes]:
         """Yield the content once its end was seen: a small file from memory, another anew."""
-        is_small = self.size() * _USUAL_RATIO <= _IN_MEMORY_BYTES
+        size = self.size()
+        if not size:
+            raise EOFError  # to igzip it would be a sound file without records
+        is_small = size * _USUAL_RATIO <= _IN_MEMORY_BYTES
         blocks: list[bytes] = []
         left = _IN_MEMORY_BYTES if is_small else 0
         for block in self._unpacked():
@@ -162,35 +173,36 @@ class BatchFile:
 
     def _unpacked(self) -> Iterator[bytes]:
         bound = self.max_bytes
-        if self.is_gzip and bound <= DEFAULT_MAX_GB * GB:
+        if self.is_packed and bound <= DEFAULT_MAX_GB * GB:
             bound = min(bound, max(_RATIO_FREE_BYTES, self.size() * _MAX_RATIO))
         with self._opened() as stream:
             while block := stream.read(_BLOCK_BYTES):
                 bound -= len(block)
                 if bound < 0:
-                    raise self._too_large()
+                    raise _too_large(self)
                 yield block
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
         with self.place.opened() as packed:
-            if self.is_gzip:
+            if self.is_packed:
                 # No buffer around it: blocks are read, not lines.
                 yield cast("BinaryIO", igzip.IGzipFile(fileobj=packed, mode="rb"))  # type: ignore[no-untyped-call]
             else:
                 yield packed
 
-    def _too_large(self) -> BrokenInput:
-        return BrokenInput(
-            f"The batch file {self.name} unpacks to far more than an export does (limits: "
-            f"{self.max_bytes:,} bytes, {_MAX_RATIO} times its size).",
-            "If you trust it, raise `max_member_gb`; otherwise have it exported again.",
-        )
-
     def remove(self) -> None:
         """Remove the file once it is delivered, if it is ours."""
         if not self.is_kept and (self.is_removed or self.place.is_of_a_run):
             self.place.remove()
+
+
+def _too_large(file: BatchFile) -> BrokenInput:
+    return BrokenInput(
+        f"The batch file {file.name} unpacks to far more than an export does (limits: "
+        f"{file.max_bytes:,} bytes, {_MAX_RATIO} times its size).",
+        "If you trust it, raise `max_member_gb`; otherwise have it exported again.",
+    )
 
 
 def files_of(

@@ -104,6 +104,11 @@ class BatchPlace:
             if self.run_folder is not None:
                 path.parent.rmdir()
 
+    def begins_with(self, head: bytes) -> bool:
+        """Return True if these are the file's first bytes."""
+        with self.opened() as file:
+            return file.read(len(head)) == head
+
     @contextmanager
     def errors_in_words(self) -> Iterator[None]:
         """Raise what is wrong with the file in the user's words."""

@@ -262,6 +262,7 @@ def is_alive(pid: int) -> bool:
     ("content", "told", "code"),
     [
         (b"no gzip at all", "is cut off or damaged", 1),
+        (b"", "is cut off or damaged", 1),
         (gzip.compress(lines_of(rows(range(200))))[:-20], "is cut off or damaged", 1),
         (None, "is gone before it was read", 1),
     ],
@@ -279,6 +280,30 @@ def test_a_file_that_cannot_be_read_stops_the_run(
     assert f"The batch file a.json.gz {told}" in run.stderr
     assert run.stdout == ""
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("announced", [{"compression": "none"}, {}])
+@pytest.mark.parametrize("through_sdk", [False, True])
+def test_a_gzip_file_is_read_as_one_whatever_its_tap_says(
+    tmp_path: Path,
+    folder: Path,
+    config: Json,
+    capture: PosthogCapture,
+    through_sdk: bool,  # noqa: FBT001
+    announced: Json,
+) -> None:
+    """The SDK's writer compresses without a look at `compression`; checksums count here, too."""
+    sent = people(20)
+    good, bad = put(folder, "a", sent), put(folder, "b", people(40)[20:])
+    bad.write_bytes(bad.read_bytes()[:-8] + bytes(8))
+    encoding = {"format": "jsonl", **announced}
+    messages = [schema(), batch([good], encoding), state({"at": 1}), batch([bad], encoding)]
+    run = run_target(config | {"add_record_metadata": through_sdk}, messages, tmp_path)
+
+    assert run.exit_code == 1
+    assert "The batch file b.json.gz is cut off or damaged." in run.stderr
+    assert run.stdout == '{"at": 1}\n'
+    assert held_events(capture) == keys_of(sent)
 
 
 @pytest.mark.parametrize("through_sdk", [False, True])
