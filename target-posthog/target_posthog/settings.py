@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from singer_sdk import typing as th
 
+from target_posthog.common.remote_lines import folder_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -401,7 +403,7 @@ class Settings:
             has_own_rejects=has_own_rejects,
             max_reject_ratio=config["max_reject_ratio"],
             summary_path=config.get("summary_path"),
-            preview_path=config.get("preview_path"),
+            preview_path=folder_of(config.get("preview_path") or "") or None,
             remove_batch_files=config["remove_batch_files"],
             max_member_gb=config["max_member_gb"],
             workers=config.get("workers"),

@@ -145,7 +145,10 @@ class ArchiveListing:
         part or beside it. Then it may as well be its checksum.
         """
         for part, member in foreign:
-            if part not in parts or (not member.store.is_remote and _has_events(member)):
+            # Of an hour without events a bucket export may lay down nothing else.
+            if is_marker(member.name) and member.packed_bytes <= len("\n"):
+                self.left_out.add(Why.MARKER, member.place)
+            elif part not in parts or (not member.store.is_remote and _has_events(member)):
                 yield part, member
             else:
                 self.left_out.add(_why_unread(member.name), member.place)

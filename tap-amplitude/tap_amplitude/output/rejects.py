@@ -26,7 +26,7 @@ def rejects_at(place: str, started: datetime) -> Rejects:
     """
     if is_address(place):
         return _RemoteRejects(place, started)
-    return Rejects(Path(folder_of(place)).expanduser(), started)
+    return Rejects(Path(folder_of(place)), started)
 
 
 class Rejects:

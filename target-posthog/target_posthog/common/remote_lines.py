@@ -6,6 +6,7 @@ An object cannot be appended to. So each `save` makes a new one, of the lines si
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,8 +29,13 @@ def is_address(place: str) -> bool:
 
 
 def folder_of(place: str) -> str:
-    """Return a place that is no address as a path, also of `file://…`."""
-    return str(fsspec.core.url_to_fs(place)[1]) if place.startswith(_FILE) else place
+    """Return a place that is no address as a path, also of `file://…` and `~/…`.
+
+    No shell has read what a settings file says.
+    """
+    if place.startswith(_FILE):
+        return str(fsspec.core.url_to_fs(place)[1])
+    return os.path.expanduser(place)  # noqa: PTH111 - Path's raises where there is no such home
 
 
 def begins_as_address(place: str) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from target_posthog.common.remote_lines import folder_of
 from target_posthog.common.summary_file import class_of, put_json, rfc3339
 from target_posthog.errors import NO_ROOM, FixConfiguration, NotBegun, RunAgain
 from target_posthog.progress.counts import Counts
@@ -237,4 +238,4 @@ def _ledger_file(ledger_url: Any) -> Path | None:
 def _file(place: Any, *inside: str) -> Path | None:
     if not isinstance(place, str) or "://" in place or "\0" in place:
         return None
-    return Path(place, *inside)
+    return Path(folder_of(place), *inside)

@@ -195,6 +195,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
         f"{file_name(7)}.part": b"\x1f\x8b",
         "_SUCCESS": b"",
         "123_2024-01-01_9_complete": b"",
+        "123_2024-01-01_9_3.complete": b"",
         ".DS_Store": b"x",
         "Thumbs.db": b"x",
         f"._{file_name(0)}": b"x",
@@ -228,7 +229,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
                 "Left out: 1 file of merged users, which the stream `merged_ids` is for. The "
                 "first: '123_2024-01-01_2.json.gz'."
             ),
-            "Left out: 2 files marking a finished export. The first: '123_2024-01-01_9_complete'.",
+            "Left out: 3 files marking a finished export. The first: '123_2024-01-01_9_complete'.",
             "Left out: 3 files made by a desktop. The first: '.DS_Store'.",
         ]
         assert len(run.lines("WARNING")) == 3
