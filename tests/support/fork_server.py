@@ -92,6 +92,8 @@ def _become(asked: dict[str, Any], files: list[int]) -> Callable[[], Any]:
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    # That of the start takes itself for one that can seek, as the null device can, and a pipe not.
+    sys.stdout = open(1, "w", encoding=sys.stdout.encoding, closefd=False)  # noqa: SIM115 - it stays
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["environment"])
