@@ -60,6 +60,7 @@ OTHER_WORDS = frozenset(
         ),  # PostHog
         *("bad_line", "next_export_hour"),  # what the tap writes
         *("already_told", "mapped_to"),  # a rule of the replay, a part of a line of the rejects
+        "send_rates",  # a table of the ledger
         "sanitize_null_text_characters",  # target-postgres
         *("depends_on_past", "move_hours", "next_hours"),  # Airflow, and ours on Dagster
         *("identified_only", "set_once"),  # values of settings
