@@ -55,12 +55,13 @@ def problem_of(place: str) -> str | None:
         return f"an address looks like {whole}"
     if not is_address(place):
         return None
+    scheme = place.partition("://")[0]
     try:
-        fsspec.get_filesystem_class(place.partition("://")[0])
+        fsspec.get_filesystem_class(scheme)
     except ImportError as error:
         return f"{error}"
     except ValueError:
-        return "no driver knows such addresses"
+        return f"no driver knows {scheme}:// addresses"
     return None
 
 
