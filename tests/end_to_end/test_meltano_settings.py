@@ -70,7 +70,7 @@ _BY_TYPE: dict[str, tuple[str, Any]] = {
 }
 #: Stands in a plugin's place: writes down the settings that the plugin sees, and ends well.
 _RECORDER = """\
-import json, sys
+import click, json, sys
 from {module} import {name}
 class Recorder({name}):
     def __init__(self, **arguments):
@@ -85,7 +85,8 @@ if "--discover" in arguments:
     print('{{"streams": []}}')
 else:
     sys.stdin.read()
-    config = Recorder.cb_config(None, None, (arguments[arguments.index("--config") + 1],))
+    files = (arguments[arguments.index("--config") + 1],)
+    config = Recorder.cb_config(click.Context(click.Command("recorder")), None, files)
     Recorder(config=config.config, parse_env_config=config.parse_env)
 """
 

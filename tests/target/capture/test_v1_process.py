@@ -197,7 +197,7 @@ def test_what_is_put_off_for_too_long_ends_the_run(
     ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
     assert ended.exit_code == 1
     assert ended.stdout == ""
-    assert "did not take a batch for 2 s: it deferred 1 events" in ended.stderr
+    assert "did not take a batch for 2 s: it deferred 1 event." in ended.stderr
     assert "set `protocol`" not in ended.stderr
 
 
