@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.groups import first_groups, fits, group_states
+from target_posthog.formats.amplitude.groups import (
+    first_groups,
+    fits,
+    group_states,
+    wanted_groups,
+)
 from target_posthog.formats.names import PropertyNames
 from target_posthog.model import GroupState
 from target_posthog.posthog.groups import group_event
@@ -89,6 +94,38 @@ def test_the_groups_that_fit_are_told_beside_one_that_does_not() -> None:
 def test_amplitudes_own_shape_fits(shape: Any) -> None:
     """`{type: {key: {name: value}}}`, all the way down."""
     assert _fits(shape)
+
+
+def test_only_a_group_identify_row_has_operations() -> None:
+    """Elsewhere `$set` is a type of groups like any other, and such a row may have none."""
+    sent = {"$set": {"employees": 120}}
+    row = {"event_type": "$groupidentify", "groups": {"company": ["acme"]}}
+    assert group_states(row | {"group_properties": sent}, PropertyNames()) == (ACME,)
+    assert not fits(row | {"group_properties": sent})
+
+    by_type = {"company": {"acme": {"employees": 120}}}
+    assert group_states(row | {"group_properties": by_type}, PropertyNames()) == (ACME,)
+    assert fits(row | {"group_properties": by_type})
+
+    named_so = {"$set": {"acme": {"employees": 120}}}
+    assert _states(named_so) == (GroupState("$set", "acme", {"employees": 120}),)
+    assert _fits(named_so)
+
+
+@pytest.mark.parametrize("properties", [{}, "text", None])
+def test_operations_without_properties_say_nothing_of_the_groups(properties: Any) -> None:
+    """Only what they set can be sent; an empty update would say that the group has nothing."""
+    row = {"event_type": "$groupidentify", "groups": {"company": ["acme"]}}
+    told = {"group_properties": {"$set": properties}}
+    assert group_states(row | told, PropertyNames()) == ()
+
+
+def test_what_the_user_leaves_out_is_in_no_group() -> None:
+    """However deep it stands; what is no object stays as it is."""
+    names = PropertyNames(skipped=["secret"])
+    told = {"company": {"acme": {"employees": 120, "secret": 7}, "secret": {}}, "plan": "pro"}
+    assert wanted_groups(told, names) == {"company": {"acme": {"employees": 120}}, "plan": "pro"}
+    assert wanted_groups("secret", names) == "secret"
 
 
 def test_a_group_event_says_type_key_and_properties() -> None:
