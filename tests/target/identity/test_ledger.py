@@ -264,7 +264,7 @@ def test_a_folder_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_says_so(tmp_path: Path) -> None:
     """And it is left as it is."""
     (tmp_path / "ledger.db").write_text("my shopping list" * 100)
-    with pytest.raises(RunAgain, match="file is not a database"):
+    with pytest.raises(DamagedLedger, match="file is not a database"):
         Ledger(f"sqlite:///{tmp_path}/ledger.db", KEY)
     assert (tmp_path / "ledger.db").read_text().startswith("my shopping list")
 
