@@ -107,12 +107,12 @@ def metadata_of(hours: HourRange, shown: Mapping[str, Any]) -> dict[str, Any]:
 
     `shown` is the summary of its last run, or what the book says of all of them.
     """
-    shown: dict[str, Any] = {"range": str(hours), "hours": len(hours)}
+    metadata: dict[str, Any] = {"range": str(hours), "hours": len(hours)}
     for name in _NUMBERS:
         value = shown.get(name)
         if isinstance(value, dict):
-            shown[name] = sum(value.values())
-            shown |= {f"{name}: {why}": number for why, number in value.items()}
+            metadata[name] = sum(value.values())
+            metadata |= {f"{name}: {why}": number for why, number in value.items()}
         elif value is not None:
-            shown[name] = value
-    return shown
+            metadata[name] = value
+    return metadata
