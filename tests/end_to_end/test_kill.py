@@ -87,7 +87,9 @@ class Killer:
         end = self._pipeline.ends[-1]
         if signum == signal.SIGKILL:
             for victim in victims:
-                assert getattr(end, victim).exit_code == -signal.SIGKILL, end.logs
+                # A tap that has written all may end between the look and the kill.
+                codes = {-signal.SIGKILL, 0} if victim == "tap" else {-signal.SIGKILL}
+                assert getattr(end, victim).exit_code in codes, end.logs
 
 
 @pytest.fixture

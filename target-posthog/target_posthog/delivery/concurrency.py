@@ -6,7 +6,7 @@ from __future__ import annotations
 #: meanwhile. Seconds.
 _SLOW_RESPONSE = 0.05
 #: How much waiting for slow responses doubles the lanes. Seconds.
-_LOST_BEFORE_DOUBLING = 0.2
+_LOST_BEFORE_DOUBLING = 0.1
 
 
 class AdaptiveConcurrency:
@@ -29,7 +29,8 @@ class AdaptiveConcurrency:
             self._lost += min(seconds, response_took)
         if self._lost > _LOST_BEFORE_DOUBLING:
             self._lost = 0.0
-            self.count = min(2 * self.count, self._most)
+            if 2 * self.count <= self._most:
+                self.count *= 2
 
     def note_full(self, now: float, *, is_full: bool) -> None:
         """Note whether events cannot go into a lane before a response comes."""

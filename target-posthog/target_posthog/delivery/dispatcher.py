@@ -55,7 +55,6 @@ class Dispatcher:
         self.on_settled: Callable[[], object] = _ignore
         self.stalls = Stalls()
         self.waited = 0.0
-        self._wire = wire
         self._in_flight = in_flight
         self._fates = fates
         self._clock = clock
@@ -93,14 +92,11 @@ class Dispatcher:
         Raises:
             TargetPosthogError: nothing after the last accepted batch was delivered.
         """
-        if self._concurrency.count != self.lanes.count:
-            # What is in the old lanes goes first: no person may change lanes under way.
-            self.drain()
-            self.lanes = Lanes(self._concurrency.count, self.lanes.limits, self._wire)
+        while self._concurrency.count > self.lanes.count:
+            self.lanes.double()
         self.lanes.keys.forget_moved()
         for first, second in joined:
-            if not self.lanes.keys.join(first, second):
-                self.drain()
+            self.lanes.join(first, second)
         self._feed.put(items, epoch)
         self.fill(policy)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 #: How many keys may be in other lanes than their own before those are forgotten of which nothing
 #: waits.
-_MOST_MOVED = 10_000
+_MOST_MOVED = 1_000
 
 
 class LaneKeys:
@@ -19,10 +19,13 @@ class LaneKeys:
     Args:
         count: how many lanes there are.
         holds: return True if events of a key wait in the lane of a number.
+
+    Attributes:
+        count: as given; when it doubles, a key stays or moves up by the number of lanes before.
     """
 
     def __init__(self, count: int, holds: Callable[[int, str], bool]) -> None:
-        self._count = count
+        self.count = count
         self._holds = holds
         #: The lanes of what follows something into another one than its own.
         self._moved: dict[str, int] = {}
@@ -31,24 +34,25 @@ class LaneKeys:
 
     def number_of(self, key: str) -> int:
         """Return the number of a key's lane."""
-        if self._count == 1:
+        if self.count == 1:
             return 0
         moved = self._moved.get(key)
-        return _place(key, self._count) if moved is None else moved
+        return _place(key, self.count) if moved is None else moved
 
     def join(self, first: str, second: str) -> bool:
         """Let what is still to come of `second` go behind all that waits of `first`.
 
         Returns:
-            False when that needs an empty lane, because events of both wait in different ones.
+            False when it cannot by a lane alone, because events of both wait in different ones.
         """
         behind, own = self.number_of(first), self.number_of(second)
-        if self._count == 1 or not self._holds(behind, first):
+        if self.count == 1 or not self._holds(behind, first):
             return True
         if behind != own:
-            followed = self._followed.pop(second, ())
+            followed = self._followed.get(second, ())
             if any(self._holds(own, key) for key in (second, *followed)):
                 return False
+            self._followed.pop(second, None)
             self._moved[second] = behind
         self._followed.setdefault(second, []).append(first)
         return True

@@ -8,12 +8,9 @@ few requests; more once waiting for responses has cost time. Pure.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from target_posthog.capture.batches import BatchBuilder, size_of
+from target_posthog.delivery.lane import Lane, LaneRun
 from target_posthog.delivery.lane_keys import LaneKeys
 from target_posthog.posthog.events import is_repeat, stored_once
 
@@ -29,94 +26,6 @@ if TYPE_CHECKING:
 Put = Literal["added", "repeats", "replaces"]
 
 
-@dataclass
-class _Lane:
-    """One lane: built batches go before those that still grow, historical ones before live."""
-
-    built: deque[Batch] = field(default_factory=deque)
-    growing: dict[bool, BatchBuilder] = field(default_factory=dict)
-    under_way: Batch | None = None
-
-    @property
-    def can_begin(self) -> bool:
-        return self.under_way is None and bool(self.built or self.growing)
-
-    @property
-    def size(self) -> int:
-        return sum(builder.size for builder in self.growing.values())
-
-    @property
-    def waiting(self) -> Iterator[Batch | BatchBuilder]:
-        """All that is not settled."""
-        under_way = () if self.under_way is None else (self.under_way,)
-        return chain(under_way, self.built, self.growing.values())
-
-    def holds(self, key: str) -> bool:
-        return any(key in batch.keys for batch in self.waiting)
-
-    def builder(
-        self,
-        wire: Wire,
-        historical: bool,  # noqa: FBT001 - a key of the lane's
-        created_at: str,
-        epoch: int,
-    ) -> BatchBuilder:
-        """Return the batch that grows here, or begin one."""
-        builder = self.growing.get(historical)
-        if builder is None:
-            builder = self.growing[historical] = BatchBuilder(
-                wire, historical=historical, created_at=created_at, epoch=epoch
-            )
-        return builder
-
-    def build(self, *, live: bool = True) -> None:
-        """Let the historical events that wait go out, and behind them the live ones."""
-        for historical in (True, False) if live else (True,):
-            builder = self.growing.pop(historical, None)
-            if builder is not None:
-                self.built.append(builder.build())
-
-    def start(self, limits: Limits) -> Batch:
-        """Let the next batch be under way; one that is too large by now goes in parts."""
-        if not self.built:
-            self.build()
-        # The last comma is not sent.
-        while self.built[0].size > limits.max_bytes + 1 and len(self.built[0].items) > 1:
-            self.built.extendleft(reversed(self.built.popleft().split()))
-        self.under_way = self.built.popleft()
-        return self.under_way
-
-
-class _Run:
-    """Events in order that go to one lane.
-
-    Attributes:
-        lane: the lane.
-        events: how many events there are.
-        size: how many bytes they have before compression, with a comma each.
-        by_uuid: the events by uuid; of twins only the last.
-    """
-
-    def __init__(self, lane: _Lane, items: Sequence[OutgoingEvent]) -> None:
-        self.lane = lane
-        self.events = len(items)
-        self.size = size_of(items)
-        self.by_uuid = {item.uuid: item for item in items}
-
-    def fits(self, limits: Limits, *, historical: bool) -> bool:
-        """Return True if the events are new in the batch that grows there, and do not fill it."""
-        growing = self.lane.growing
-        builder = growing.get(historical)
-        events, size = self.events, self.size
-        if builder is not None:
-            events, size = events + len(builder.by_uuid), size + builder.size
-        return (
-            all(builder.by_uuid.keys().isdisjoint(self.by_uuid) for builder in growing.values())
-            and len(self.by_uuid) == self.events
-            and not limits.are_reached(events, size)
-        )
-
-
 class _Room:
     """How much all lanes may hold: at most one batch for each, and one more.
 
@@ -128,6 +37,10 @@ class _Room:
     def __init__(self, limits: Limits, count: int) -> None:
         self._events = limits.max_events * (count + 1)
         self._bytes = limits.max_bytes * (count + 1)
+
+    def add_lanes(self, limits: Limits, count: int) -> None:
+        """Have so many lanes more."""
+        self.take(-limits.max_events * count, -limits.max_bytes * count)
 
     def take(self, events: int, size: int) -> None:
         """Have so much less from now on."""
@@ -158,7 +71,7 @@ class Lanes:
 
     def __init__(self, count: int, limits: Limits, wire: Wire) -> None:
         self.count = count
-        lanes = self._lanes = [_Lane() for _ in range(count)]
+        lanes = self._lanes = [Lane() for _ in range(count)]
         self.keys = LaneKeys(count, lambda number, key: lanes[number].holds(key))
         self.has_full_batch = False
         self.limits = limits
@@ -238,6 +151,25 @@ class Lanes:
         self._room.take(len(items), size)
         return True
 
+    def double(self) -> None:
+        """Have twice as many lanes: each new one takes half of the keys of one that there was.
+
+        It waits for what that one has now.
+        """
+        self._room.add_lanes(self.limits, self.count)
+        for lane in tuple(self._lanes):
+            half = Lane()
+            half.wait_for(lane)
+            # In place: `keys` asks this very list.
+            self._lanes.append(half)
+        self.count = self.keys.count = 2 * self.count
+
+    def join(self, first: str, second: str) -> None:
+        """Let what is still to come of a key go behind all that waits of another one, and of it."""
+        if not self.keys.join(first, second):
+            behind, own = (self._lanes[self.keys.number_of(key)] for key in (first, second))
+            own.wait_for(behind)
+
     def build_all(self) -> None:
         """Let all that waits go out, full or not."""
         for lane in self._lanes:
@@ -245,8 +177,9 @@ class Lanes:
 
     def ready(self) -> Iterator[tuple[int, Batch]]:
         """Start and yield batches, with the numbers of their lanes, at most one for each lane."""
+        self._pass_milestones()
         for number, lane in enumerate(self._lanes):
-            if lane.can_begin and lane.built:
+            if lane.has_built:
                 yield number, lane.start(self.limits)
         if not self._room.is_left():
             idle = [number for number, lane in enumerate(self._lanes) if lane.can_begin]
@@ -255,6 +188,12 @@ class Lanes:
                 fullest = max(idle, key=lambda number: self._lanes[number].size)
                 yield fullest, self._lanes[fullest].start(self.limits)
         self.has_full_batch = False
+
+    def _pass_milestones(self) -> None:
+        """Let go on what waited for another lane that is so far; that may set a third one free."""
+        passed = True
+        while passed:
+            passed = any([lane.pass_milestones() for lane in self._lanes])  # noqa: C419 - of each
 
     def done(self, number: int) -> Batch:
         """Take the batch that was under way off its lane, and return it."""
@@ -271,7 +210,7 @@ class Lanes:
         for batch in batches:
             self._room.take(len(batch.items), batch.size)
 
-    def _put_beside_twin(self, lane: _Lane, item: OutgoingEvent, *, historical: bool) -> Put:
+    def _put_beside_twin(self, lane: Lane, item: OutgoingEvent, *, historical: bool) -> Put:
         """Put an event into a lane where one of its uuid waits, if it needs no batch of its own.
 
         Otherwise all that waits there is built, so that the later one of the two goes later.
@@ -291,12 +230,12 @@ class Lanes:
         self.has_full_batch = True
         return "added"
 
-    def _runs_of(self, items: Sequence[OutgoingEvent]) -> list[_Run]:
+    def _runs_of(self, items: Sequence[OutgoingEvent]) -> list[LaneRun]:
         """Return the lanes of these events, and which go there."""
         if self.count == 1:
-            return [_Run(self._lanes[0], items)]
+            return [LaneRun(self._lanes[0], items)]
         number_of = self.keys.number_of
         of_lanes: dict[int, list[OutgoingEvent]] = {}
         for item in items:
             of_lanes.setdefault(number_of(item.ordering_key), []).append(item)
-        return [_Run(self._lanes[number], of_lane) for number, of_lane in of_lanes.items()]
+        return [LaneRun(self._lanes[number], of_lane) for number, of_lane in of_lanes.items()]
