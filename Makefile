@@ -7,7 +7,8 @@
 #   make test-fast  the tests that start no processes, with a tenth of the made-up examples: a minute
 #   make bench   measure the speed: about 20 minutes, with nothing else running
 #   make bench-memory  the tap's memory with an hour of 2 GB: some minutes
-#   make test-scale  the ranges on a real Dagster, with workers killed: some minutes
+#   make test-dagster  the ranges as an asset of Dagster, in process: half a minute
+#   make test-scale  that, and all services of a real Dagster, with workers killed: some minutes
 #   make bench-ranges  what a range of a migration costs, and an hour in the book: some minutes
 #   make check   format, lint, types, docs, tests: the same as CI
 #   make dist    build both packages into dist/
@@ -33,7 +34,7 @@ export PYTHONUNBUFFERED :=
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 export MELTANO_CLI_DISABLE_VERSION_CHECK := 1
 
-.PHONY: help setup demo sandbox scale test test-fast test-scale check format lint schemas types docs bench bench-growth bench-memory bench-ranges dist upgrade clean
+.PHONY: help setup demo sandbox scale test test-fast test-dagster test-scale check format lint schemas types docs bench bench-growth bench-memory bench-ranges dist upgrade clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -83,15 +84,16 @@ $(SCALE)/ready: $(VENV)/python $(SCALE_PINS) orchestration/pyproject.toml
 		--build-constraint $(PINS) --editable './orchestration[dagster]' --group orchestration/pyproject.toml:dev
 	@touch $@
 
-# In two parts: the asset in process, then all services. Dagster's side alone needs Dagster.
-test-scale: $(SCALE)/ready $(VENV)/ready-to-test
+test-dagster: $(SCALE)/ready
 	$(SCALE)/bin/mypy --config-file orchestration/pyproject.toml
 	$(SCALE)/bin/python -m pytest --config-file=orchestration/pyproject.toml --rootdir=. \
 		orchestration/tests/on_dagster
+
+test-scale: test-dagster $(VENV)/ready-to-test
 	$(BIN)/python -m pytest orchestration/tests/services
 
-check: $(VENV)/ready-to-test lint types docs test
-	@echo "The ranges on Dagster have an environment and tests of their own: make test-scale"
+check: $(VENV)/ready-to-test lint types docs test-dagster test
+	@echo "All services of a real Dagster, with workers killed, have tests of their own: make test-scale"
 
 format: $(VENV)/ready-to-test
 	$(BIN)/ruff format $(CODE)
