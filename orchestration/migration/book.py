@@ -20,8 +20,12 @@ class NoBook(Exception):
     """The book could not be asked; the log of the command says why."""
 
 
-def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
+def whole_migration(
+    hours: HourRange, settings: Settings, *, by_hour: bool = False
+) -> dict[str, Any]:
     """Return whether the book has some hours, each once and with a fate for each record.
+
+    `by_hour` adds the sums of each hour, `2024-01-31T05`.
 
     Raises:
         NoBook: the ledger does not answer, or a setting is wrong.
@@ -30,6 +34,7 @@ def whole_migration(hours: HourRange, settings: Settings) -> dict[str, Any]:
         [
             *(settings.meltano, "invoke", "target-posthog:whole-migration", "--json"),
             *("--start", text_of(hours.first), "--end", text_of(hours.end)),
+            *(["--by-hour"] if by_hour else []),
         ],
         cwd=settings.project,
         stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import dagster as dg
 from migration.book import NoBook, whole_migration
 from migration.on_dagster.keys import hourly_partitions, hours_of, key_of, range_of
 from migration.partition import run_range
-from migration.ranges import HOUR, HourRange
+from migration.ranges import HOUR, HourRange, hour_of
 from migration.settings import RETRIES, Order, Settings
 
 KEY = dg.AssetKey("posthog_events")
@@ -23,6 +23,8 @@ _NUMBERS = (
     *("exported", "accepted", "superseded", "skipped", "rejected", "links"),
     *("seconds", "events_per_second"),
 )
+#: What the book has of each hour of a range.
+_OF_AN_HOUR = ("exported", "accepted", "superseded", "skipped", "rejected", "links")
 
 
 _AFTER_THE_ONE_BEFORE = dg.AssetDep(
@@ -81,8 +83,13 @@ def posthog_events(settings: Settings) -> dg.AssetsDefinition:
                 allow_retries=outcome.is_temporary,
             )
         shown = dict(outcome.summary)
-        if settings.order is not Order.COLLECT and not outcome.is_of_all(hours):
-            shown |= _in_the_book(hours, settings)
+        # The first round of free order sends nothing that a book could count.
+        book = {} if settings.order is Order.COLLECT else _in_the_book(hours, settings)
+        for hour, sums in book.get("by_hour", {}).items():
+            of_hour = {f"{name} (this hour)": sums[name] for name in _OF_AN_HOUR}
+            context.add_asset_metadata(of_hour, partition_key=key_of(hour_of(hour)))
+        if not outcome.is_of_all(hours):
+            shown |= book
         return dg.MaterializeResult(metadata=metadata_of(hours, shown))
 
     return events
@@ -96,7 +103,7 @@ def _done(instance: dg.DagsterInstance) -> set[datetime]:
 def _in_the_book(hours: HourRange, settings: Settings) -> Mapping[str, Any]:
     """Return what all runs of a range came to; nothing if the book does not answer."""
     try:
-        return whole_migration(hours, settings)
+        return whole_migration(hours, settings, by_hour=True)
     except NoBook:
         # The hours are delivered, and the check says that the book did not answer.
         return {}

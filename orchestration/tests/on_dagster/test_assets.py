@@ -44,8 +44,21 @@ def test_after_a_retry_an_hour_shows_what_the_book_says(world: World) -> None:
     world.move("2024-02-28T00", "2024-02-28T03")
     shown = {"exported": 10, "accepted": 8, "superseded": 1, "rejected": 0, "seconds": 2.5}
     assert shown.items() <= world.shown("2024-02-28T03").items()
-    asked = ["--start", "2024-02-28T00", "--end", "2024-02-28T04"]
+    asked = ["--start", "2024-02-28T00", "--end", "2024-02-28T04", "--by-hour"]
     assert world.books_asked[0] == ["invoke", "target-posthog:whole-migration", "--json", *asked]
+
+
+def test_each_hour_shows_its_own_sums_beside_those_of_its_range(world: World) -> None:
+    """As the book has them; Dagster draws them as a line over the partitions."""
+    sums = {"exported": 6, "accepted": 4, "superseded": 0, "skipped": 1, "rejected": 1, "links": 2}
+    hours = {"2024-02-28T00": sums, "2024-02-28T02": {**sums, "exported": 7, "accepted": 5}}
+    world.book({"by_hour": hours})
+    world.move("2024-02-28T00", "2024-02-28T03")
+    own = {f"{name} (this hour)": number for name, number in sums.items()}
+    assert own.items() <= world.shown("2024-02-28T00").items()
+    assert world.shown("2024-02-28T02")["exported (this hour)"] == 7
+    assert world.shown("2024-02-28T02")["exported"] == 9
+    assert "exported (this hour)" not in world.shown("2024-02-28T03")
 
 
 def test_an_hour_is_delivered_though_the_book_does_not_answer(world: World) -> None:

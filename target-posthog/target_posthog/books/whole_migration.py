@@ -86,11 +86,13 @@ class WholeMigration:
         ends: hours that nobody has read and no part tells of: at the ends of the range, or between
             two apps.
         totals: the sums of all parts.
+        by_hour: those of each export hour, `2024-01-31T05`, in order.
     """
 
     parts: tuple[Part, ...]
     ends: tuple[Gap, ...]
     totals: Totals
+    by_hour: Mapping[str, Totals]
 
     @property
     def is_whole(self) -> bool:
@@ -111,6 +113,10 @@ class WholeMigration:
             "gaps": [_gap_as_json(gap) for gap in self.gaps],
             "parts": [part.as_json() for part in self.parts],
         }
+
+    def hours_as_json(self) -> dict[str, dict[str, int]]:
+        """Return the sums of each hour for a program."""
+        return {hour: _sums(totals) for hour, totals in self.by_hour.items()}
 
 
 def whole_migration(
@@ -135,7 +141,7 @@ def whole_migration(
     parts = tuple(_part(*key, of_part[key], hours, overlaps) for key in sorted(of_part))
     known = {hour for part in parts for gap in part.gaps for hour in gap}
     ends = gaps_between(set().union(*hours.values(), known), start, end)
-    return WholeMigration(parts, tuple(ends), totals_of(wanted))
+    return WholeMigration(parts, tuple(ends), totals_of(wanted), _by_hour(wanted))
 
 
 def source_of(unit: Unit) -> str:
@@ -182,6 +188,14 @@ def _hours_by_app(lines: Iterable[WrittenLine]) -> dict[str, set[str]]:
         if line.unit.hour and not line.unit.stretch:
             hours[line.unit.app].add(line.unit.hour)
     return dict(hours)
+
+
+def _by_hour(lines: Iterable[WrittenLine]) -> dict[str, Totals]:
+    found: defaultdict[str, list[WrittenLine]] = defaultdict(list)
+    for line in lines:
+        if line.unit.hour:
+            found[line.unit.hour].append(line)
+    return {hour: totals_of(found[hour]) for hour in sorted(found)}
 
 
 def _is_wanted(unit: Unit, start: str, end: str, app: str | None) -> bool:

@@ -37,7 +37,10 @@ _DIFFERS = 3
 @click.option("--end", callback=hour_of, help="The export hour behind the last one.")
 @click.option("--app", help="Only the Amplitude project of this number.")
 @click.option("--json", "prints_json", is_flag=True, help="Print JSON.")
-def command(config: Any, start: str, end: str, app: str | None, *, prints_json: bool) -> int:
+@click.option("--by-hour", is_flag=True, help="Print JSON with the sums of each export hour, too.")
+def command(
+    config: Any, start: str, end: str, app: str | None, *, prints_json: bool, by_hour: bool
+) -> int:
     """Tell whether the migration is whole, out of the book of all runs.
 
     Whether any hour is missing or came in two ways, and any record is without a fate: exported =
@@ -58,7 +61,9 @@ def command(config: Any, start: str, end: str, app: str | None, *, prints_json: 
         )
     commands = [command_for(stretch, os.environ) for stretch in _to_read(found)]
     shown = found.as_json() | {"commands": commands}
-    click.echo(json.dumps(shown, indent=2) if prints_json else as_text(found, commands))
+    if by_hour:
+        shown["by_hour"] = found.hours_as_json()
+    click.echo(json.dumps(shown, indent=2) if prints_json or by_hour else as_text(found, commands))
     return 0 if found.is_whole else _DIFFERS
 
 

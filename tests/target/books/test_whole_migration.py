@@ -77,6 +77,23 @@ def test_a_migration_is_whole_when_every_hour_was_read() -> None:
     assert found.as_json()["parts"][0] == part.as_json()
 
 
+def test_each_hour_has_its_own_sums() -> None:
+    """Over all apps; records without an hour are in no hour's."""
+    lines = [line(hour, app=app) for hour in at(5, 6) for app in ("7", "8")]
+    found = whole_migration([*lines, line("", stream="orders", stretch="1")])
+    assert list(found.by_hour) == at(5, 6)
+    assert found.hours_as_json()[at(6)[0]] == {
+        "exported": 6,
+        "accepted": 2,
+        "superseded": 0,
+        "skipped": 2,
+        "rejected": 2,
+        "open": 0,
+        "links": 4,
+        "group_updates": 2,
+    }
+
+
 def test_an_hour_that_no_run_has_read_is_a_gap() -> None:
     """Over the end of a day and a leap day, too."""
     assert gaps_of(*map(line, at(3, 6, 7))) == [("04", "05")]

@@ -88,6 +88,15 @@ def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: J
     assert shown["commands"][0] == command
     (part,) = shown["parts"]
     assert (part["hours"], part["gap_hours"], part["open"]) == (6, 2, 0)
+    assert "by_hour" not in shown
+
+
+def test_for_a_program_each_hour_has_its_own_sums(tmp_path: Path, config: Json) -> None:
+    """Quiet ones, too."""
+    move(config, tmp_path, 0, 2)
+    shown = json.loads(whole_migration(config, tmp_path, "--by-hour").checked().stdout)
+    exported = {hour: sums["exported"] for hour, sums in shown["by_hour"].items()}
+    assert exported == {f"{DAY}T00": 0, f"{DAY}T01": 2}
 
 
 def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None:
