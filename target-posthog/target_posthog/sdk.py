@@ -43,7 +43,7 @@ from target_posthog.settings import SETTINGS, Settings
 from target_posthog.validation import checked_config, parts_kept_back
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     from target_posthog.model import Json
@@ -59,7 +59,22 @@ def config_files() -> tuple[str, ...]:
 
 
 class RecordWithoutKey(BrokenInput, MissingKeyPropertiesError):
-    """A record lacks what the tap says its key is."""
+    """A record lacks what the tap says its key is.
+
+    The key is not what makes the event's uuid. But two records that are equal without it, and so
+    have the same uuid, may be two for the tap.
+
+    Args:
+        lacking: the names of the fields.
+        place: where the record stands, if that can be said.
+    """
+
+    def __init__(self, stream: str, lacking: Sequence[str], place: str = "") -> None:
+        which = ", ".join(lacking) + (f"; {place}" if place else "")
+        super().__init__(
+            f"The tap sent a record of the stream {stream} without its key properties ({which}).",
+            "Correct the key of the stream in the tap's catalog, and run again.",
+        )
 
 
 class RecordWithoutSchema(BrokenInput, RecordsWithoutSchemaException):

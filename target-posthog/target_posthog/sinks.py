@@ -89,15 +89,6 @@ class PosthogSink(SingerSink):
 
     @override
     def check_key(self, record: Json) -> None:
-        """Hold other taps to their key; an Amplitude row without a uuid gets one.
-
-        Raises:
-            RecordWithoutKey: the record lacks a field of it.
-        """
-        lacking = [name for name in self.key_properties if name not in record]
-        if lacking and not self.converter.is_amplitude(record):
-            raise RecordWithoutKey(
-                f"The tap sent a record of the stream {self.stream_name} without its key "
-                f"properties ({', '.join(lacking)}).",
-                "Correct the key of the stream in the tap's catalog, and run again.",
-            )
+        lacking = self.converter.lacking_key(record)
+        if lacking:
+            raise RecordWithoutKey(self.stream_name, lacking)

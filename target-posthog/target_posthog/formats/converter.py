@@ -221,13 +221,13 @@ class Converter:
         return StreamLine(line, self._stream, self._fields.key_properties)
 
     def needs_sdk(self, record: Json) -> bool:
-        """Return True if the SDK refuses a RECORD, or removes columns that are not removed here.
+        """Return True if the SDK removes columns of a RECORD that `convert` does not."""
+        return not METADATA.isdisjoint(record) and self.is_amplitude(record)
 
-        See `PosthogSink` and `convert`.
-        """
-        if self.is_amplitude(record):
-            return not METADATA.isdisjoint(record)
-        return not all(name in record for name in self._fields.key_properties)
+    def lacking_key(self, record: Json) -> list[str]:
+        """Return the fields of its key that a record lacks; an Amplitude row needs none."""
+        lacking = [name for name in self._fields.key_properties if name not in record]
+        return [] if lacking and self.is_amplitude(record) else lacking
 
     def is_amplitude(self, record: Json) -> bool:
         """Return True if a record is an Amplitude row."""

@@ -39,9 +39,10 @@ class Intake:
         self._fast = converter.fast if isinstance(wire, BatchWire) else None
 
     def outcomes_of(self, lines: Sequence[bytes], latest_time: str) -> list[Outcome | None]:
-        """Return what becomes of each line; None for one that is not one JSON object.
+        """Return what becomes of each line.
 
-        For `latest_time` see `posthog.events.prepare`.
+        None for one that is not one JSON object, or that the run stops at: it lacks its key. For
+        `latest_time` see `posthog.events.prepare`.
         """
         fast = self.fast_events_of(lines, latest_time)
         if all(fast):
@@ -76,7 +77,9 @@ class Intake:
 
     def _outcome_of_line(self, line: bytes, latest_time: str) -> Outcome | None:
         record = strict_object(line)
-        if record is None or (self.of_records and self.converter.needs_sdk(record)):
+        if record is None or self.converter.lacking_key(record):
+            return None
+        if self.of_records and self.converter.needs_sdk(record):
             return None
         return self.outcome_of(record, latest_time)
 

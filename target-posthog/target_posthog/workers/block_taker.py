@@ -10,6 +10,7 @@ from target_posthog.books.counts import unit_of
 from target_posthog.common.object_cutter import NotUtf8
 from target_posthog.errors import BrokenInput
 from target_posthog.model import Rejected, Skipped
+from target_posthog.sdk import RecordWithoutKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -153,18 +154,22 @@ class BlockTaker:
         """Take what was cut out of unusual lines.
 
         Raises:
-            BrokenInput: one is no record, and its tap wants to stop there.
+            BrokenInput: one is no record, and its tap wants to stop there; or it lacks its key.
         """
+        stream, converter = file.stream.name, file.intake.converter
         for text in found:
             if text.record is None:
-                self._delivery.fates.take_unreadable(*file.file.rejected(text), file.stream.name)
-            else:
-                self._delivery.take(
-                    file.intake.outcome_of(text.record, self._delivery.latest_time),
-                    file.known(text.record),
-                    stream=file.stream.name,
-                    origin=file.intake.converter.origin_of(text.record),
-                )
+                self._delivery.fates.take_unreadable(*file.file.rejected(text), stream)
+                continue
+            lacking = converter.lacking_key(text.record)
+            if lacking:
+                raise RecordWithoutKey(stream, lacking, f"{file.file.name}, {text.place}")
+            self._delivery.take(
+                file.intake.outcome_of(text.record, self._delivery.latest_time),
+                converter.known(text.record),
+                stream=stream,
+                origin=converter.origin_of(text.record),
+            )
 
     @contextmanager
     def _stopping(self, file: FileUnderWay) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from target_posthog.common.object_cutter import ObjectCutter
 from target_posthog.model import BlockOfLines
@@ -39,15 +39,9 @@ class FileUnderWay:
 
     def block_of(self, read: RawBlock) -> FileBlock:
         """Return a block of its lines."""
-        lines = BlockOfLines(
-            read.raw, is_whole=read.is_whole, known=self.known, stream=self.stream.name
-        )
+        known = self.intake.converter.known
+        lines = BlockOfLines(read.raw, is_whole=read.is_whole, known=known, stream=self.stream.name)
         return FileBlock(self, lines)
-
-    def known(self, record: Any) -> Any:
-        """Return a record as the rejects file wants it."""
-        converter = self.intake.converter
-        return record if converter.is_amplitude(record) else converter.known(record)
 
 
 class FileBlock:
