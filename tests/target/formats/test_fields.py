@@ -150,9 +150,24 @@ def test_a_uuid_may_be_made_of_several_fields() -> None:
     assert first != sent(order(id=7, line=2, status="new"), fields)["uuid"]
     assert first != sent(order(id="7", line=1, status="new"), fields)["uuid"]
     assert first != sent(order(id=1, line=7, status="new"), fields)["uuid"]
-    # Nothing is there to make it of.
-    without = [sent(order(id=None, status=status), fields)["uuid"] for status in ("new", "paid")]
-    assert without[0] != without[1]
+    # Null counts as a value, as long as another part holds something.
+    no_line = sent(order(id=7, line=None, status="new"), fields)["uuid"]
+    assert no_line == sent(order(id=7, status="paid"), fields)["uuid"]
+    assert no_line != first
+    assert no_line != sent(order(id=None, line=7), fields)["uuid"]
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_without_any_of_several_fields_the_whole_record_makes_the_uuid(nothing: Any) -> None:
+    """Nothing is there to make it of: rows without an id must not become one event."""
+    fields = mapped(uuid={"fields": ["number", "line"]})
+    empty = [{"number": nothing, "line": nothing}, {"line": nothing}, {}]
+    uuids = {
+        sent(order(status=status, **parts), fields)["uuid"]
+        for status in ("new", "paid")
+        for parts in empty
+    }
+    assert len(uuids) == 6
 
 
 def test_one_field_is_a_uuid_however_it_is_named() -> None:
