@@ -39,11 +39,13 @@ class Lane:
             has reached it.
         growing: the batches that may still grow, by whether they are historical.
         under_way: the batch of the request.
+        half_of: where the lane was, whose keys this one has half of, when it took them.
     """
 
     built: deque[Batch | Milestone] = field(default_factory=deque)
     growing: dict[bool, BatchBuilder] = field(default_factory=dict)
     under_way: Batch | None = None
+    half_of: Milestone | None = None
 
     @property
     def can_begin(self) -> bool:
@@ -69,12 +71,11 @@ class Lane:
         return chain(under_way, built, self.growing.values())
 
     def holds(self, key: str) -> bool:
-        """Return True if something of a key is not settled, here or where this lane waits for."""
-        return any(key in batch.keys for batch in self.waiting) or any(
-            one.lane.holds(key)
-            for one in self.built
-            if isinstance(one, Milestone) and one.lane is not self
-        )
+        """Return True if something of a key is not settled, here or in the lane that it halves."""
+        if any(key in batch.keys for batch in self.waiting):
+            return True
+        half = self.half_of
+        return half is not None and not half.is_reached and half.lane.holds(key)
 
     def builder(
         self,
@@ -98,12 +99,19 @@ class Lane:
             if builder is not None:
                 self.built.append(builder.build())
 
-    def wait_for(self, other: Lane) -> None:
+    def half(self) -> Lane:
+        """Return a new lane for half of the keys; it waits for all that waits here."""
+        lane = Lane()
+        lane.half_of = lane.wait_for(self)
+        return lane
+
+    def wait_for(self, other: Lane) -> Milestone:
         """Let what is still to come here begin once all that waits in another lane is settled."""
         milestone = Milestone(other)
         for lane in (other, self):
             lane.build()
             lane.built.append(milestone)
+        return milestone
 
     def pass_milestones(self) -> bool:
         """Take off the milestones that are reached; return True if there were any."""

@@ -157,11 +157,8 @@ class Lanes:
         It waits for what that one has now.
         """
         self._room.add_lanes(self.limits, self.count)
-        for lane in tuple(self._lanes):
-            half = Lane()
-            half.wait_for(lane)
-            # In place: `keys` asks this very list.
-            self._lanes.append(half)
+        # In place: `keys` asks this very list.
+        self._lanes += [lane.half() for lane in self._lanes]
         self.count = self.keys.count = 2 * self.count
 
     def join(self, first: str, second: str) -> None:

@@ -229,6 +229,53 @@ def test_whatever_happens_each_device_keeps_its_order(
             assert historical or at > last_historical
 
 
+#: What a stretch of events joins, a device and a user each, and whose events it has.
+STRETCHES = st.lists(
+    st.tuples(
+        st.lists(st.tuples(st.integers(0, 7), st.integers(8, 15)), max_size=3),
+        st.lists(st.integers(0, 15), max_size=4),
+    ),
+    max_size=15,
+)
+
+
+@examples(150)
+@given(stretches=STRETCHES, limits=LIMITS, count=st.sampled_from([1, 2, 4]), data=st.data())
+def test_whoever_is_joined_nothing_of_a_user_overtakes_what_waited_of_the_device(
+    stretches: list[tuple[list[tuple[int, int]], list[int]]],
+    limits: Limits,
+    count: int,
+    data: st.DataObject,
+) -> None:
+    """However lanes wait for each other, and however many more there are meanwhile."""
+    run = Run(limits, count, lambda many: data.draw(st.integers(0, many - 1)))
+    added: dict[int, list[OutgoingEvent]] = defaultdict(list)
+    before: list[tuple[OutgoingEvent, OutgoingEvent]] = []
+    number = 0
+    for joined, keys in stretches:
+        what = data.draw(st.integers(0, 9))
+        if what == 0 and run.lanes.count < 8:
+            run.double()
+        elif what < 4 and run.under_way:
+            run.end()
+        run.lanes.keys.forget_moved()
+        for device, user in joined:
+            run.lanes.join(f"k{device}", f"k{user}")
+        ahead = {user: [one for device, of in joined if of == user for one in added[device]]
+                 for _, user in joined}  # fmt: skip
+        for key in [*keys, *(user for _, user in joined)]:
+            one = item(number, event="e")
+            one.ordering_key = f"k{key}"
+            number += 1
+            run.add(one, historical=True)
+            before += [(first, one) for first in [*added[key], *ahead.get(key, ())]]
+            added[key].append(one)
+    run.drain()
+    place = {id(one): at for at, (one, _) in enumerate(run.delivered)}
+    assert len(place) == number
+    assert all(place[id(first)] < place[id(second)] for first, second in before)
+
+
 class AnyOrder:
     """Requests that end in any order, each after a time that makes more lanes worth it.
 

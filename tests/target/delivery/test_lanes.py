@@ -471,6 +471,22 @@ def test_lanes_that_wait_for_each_other_all_end() -> None:
     assert begun(lanes) == [(0, [3])]
 
 
+def test_lanes_that_wait_for_each_other_know_what_they_hold() -> None:
+    """A third one may be joined meanwhile."""
+    lanes = lanes_of(4)
+    for number in range(4):
+        put(lanes, number, key_in(number % 2, "ab"[number // 2]))
+    lanes.join(key_in(0, "a"), key_in(1, "a"))
+    lanes.join(key_in(1, "b"), key_in(0, "b"))
+    lanes.keys.forget_moved()
+    lanes.join(key_in(0, "c"), key_in(1, "c"))
+    put(lanes, 4, key_in(1, "c"))
+    assert sorted(begun(lanes, everything=True)) == [(0, [0, 2]), (1, [1, 3])]
+    lanes.done(0)
+    lanes.done(1)
+    assert begun(lanes) == [(1, [4])]
+
+
 @pytest.mark.parametrize("waits", ["growing", "full", "under way"])
 def test_a_new_lane_begins_behind_what_waits_in_the_one_that_it_halves(waits: str) -> None:
     """Nothing of a person is overtaken, and nobody waits for an empty lane."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: A record: its device, and the user who is signed in, or nobody.
 Record = tuple[int, int | None]
 RECORDS = st.lists(
-    st.tuples(st.integers(0, 4), st.one_of(st.none(), st.integers(0, 2))), max_size=40
+    st.tuples(st.integers(0, 9), st.one_of(st.none(), st.integers(0, 4))), max_size=60
 )
 
 
@@ -127,7 +127,7 @@ def check_order(wanted: Sequence[Seen], got: Sequence[Seen]) -> None:
     records=RECORDS,
     limits=st.builds(Limits, st.integers(1, 4), st.just(10**6)),
     count=st.sampled_from([1, 2, 4]),
-    culprits=st.sets(st.integers(0, 39), max_size=2),
+    culprits=st.sets(st.integers(0, 59), max_size=2),
     is_careful=st.booleans(),
     begins_with=st.sampled_from([1, 2, 4]),
     most_moved=st.sampled_from([1, 2, 10_000]),
