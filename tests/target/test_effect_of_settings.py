@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.field_cases import run_case
+from tests.support.field_cases import batches_of, run_case
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
@@ -131,6 +131,26 @@ def test_an_entry_for_a_stream_of_amplitude_rows_is_refused(tmp_path: Path) -> N
     assert ended.exit_code == 2
     assert "the stream has Amplitude rows" in str(ended.failure)
     assert preview(messages, tmp_path / "b", streams={"*": {}}).exit_code == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sent", [[row(1)], [row(1), {"id": 1, **ORDER}]], ids=["alone", "mixed"])
+@pytest.mark.parametrize(
+    ("entry", "named"), [("events", {}), ("events", {"plan": {}}), ("*", {}), ("*", {"plan": {}})]
+)
+def test_an_entry_for_rows_that_only_their_content_tells_is_said_not_to_act_on_them(
+    tmp_path: Path, way: str, sent: list[Json], entry: str, named: Json
+) -> None:
+    """Whatever the schema names. A field that other records of the stream lack is told beside."""
+    messages: list[Json] = [schema(key=None, x={}, **named), *records(sent)]
+    if way == "batch":
+        messages = batches_of(messages, tmp_path)
+    ended = preview(messages, tmp_path, streams={entry: {"set": ["plan"]}})
+    assert len(ended.events) == len(sent)
+    own = "what is set for events does nothing for its Amplitude rows" in ended.log
+    assert own is (entry == "events")
+    lacks = "no record had a field for events: set (plan)." in ended.log
+    assert lacks is (len(sent) == 2 and not named)
 
 
 @pytest.mark.parametrize("way", WAYS)

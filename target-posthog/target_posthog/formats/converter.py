@@ -16,7 +16,7 @@ from target_posthog.formats.amplitude.compiled_fields import MAX_KEY_LENGTH
 from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fast.convert import FastRows
 from target_posthog.formats.amplitude.origins import origin_of_row
-from target_posthog.formats.entries_met import EntriesMet
+from target_posthog.formats.entries_met import AMPLITUDE_ROWS, OTHER_RECORDS, EntriesMet
 from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
@@ -148,13 +148,16 @@ class Converter:
             aliases=conversions.mappings.aliases,
             declared=frozenset(schema.get("properties") or ()),
         )
-        self._introduced = False
+        self._has_rows = self._introduced = False
 
     def convert(self, record: Json) -> Conversion:
         """Return what becomes of a record."""
         if self._stream == MELTANO_TEST_STREAM:
             return Skipped(MELTANO_TEST_STREAM)
         if self.is_amplitude(record):
+            if not self._has_rows:
+                self._has_rows = True
+                self._entries.meet(AMPLITUDE_ROWS, self._stream)
             return self._amplitude.convert(record)
         if self._entry.is_left_out:
             return _UNMAPPED
@@ -193,6 +196,7 @@ class Converter:
             return conversion
         if not self._introduced:
             self._introduced = True
+            self._entries.meet(OTHER_RECORDS, self._stream)
             for level, text in introduction_of(self._fields, self._schema, record):
                 self._say(level, text)
         if self._entry.unmet:

@@ -21,6 +21,9 @@ _WANTED = {
     "property_names": "no property had the name",
     "skip_properties": "no property had a name like",
 }
+#: Not settings, but which streams had records of the two kinds, where only a record tells which it
+#: is.
+AMPLITUDE_ROWS, OTHER_RECORDS = "Amplitude rows", "other records"
 
 
 class EntriesMet:
@@ -28,11 +31,15 @@ class EntriesMet:
 
     Args:
         options: they note themselves what they met.
+
+    Attributes:
+        mapped: streams with an entry of their own in `streams` that says something.
     """
 
     def __init__(self, wanted: Iterable[Entry], options: Options) -> None:
         self._wanted = set(wanted)
         self._options = options
+        self.mapped: set[str] = set()
         self._met: set[Entry] = set()
 
     @classmethod
@@ -74,15 +81,25 @@ class EntriesMet:
 
     def warnings(self, met_elsewhere: Iterable[Entry]) -> Iterator[str]:
         """Yield a sentence for each setting some entries of which met nothing."""
-        unmet = sorted(self._wanted - self.met() - set(met_elsewhere))
+        met = self.met().union(met_elsewhere)
+        unmet = sorted(self._wanted - met)
         for setting, why in _WANTED.items():
             entries = [entry for name, entry in unmet if name == setting]
             if entries:
                 yield f"`{setting}` did not act everywhere: {why} {', '.join(entries)}."
-        fields = [entry for name, entry in unmet if name == "streams"]
+        of_rows = {stream for name, stream in met if name == AMPLITUDE_ROWS}
+        only_rows = {stream for stream in of_rows if (OTHER_RECORDS, stream) not in met}
+        parts = [entry for name, entry in unmet if name == "streams"]
+        heads = tuple(f"{stream}: " for stream in only_rows)
+        fields = [part for part in parts if not part.startswith(heads)]
         if fields:
             shown = ", ".join(fields)
             yield f"`streams` did not act everywhere: no record had a field for {shown}."
+        for stream in sorted(of_rows & self.mapped):
+            yield (
+                f"`streams` did not act everywhere: what is set for {stream} does nothing for its "
+                "Amplitude rows, which have a mapping of their own."
+            )
 
 
 def unmet_streams(

@@ -68,6 +68,8 @@ def entry_of(
         return StreamEntry(is_left_out=unmapped == "skip")
     name, mapping = entry
     entries.meet("streams", name)
+    if name == stream and mapping != StreamMapping():
+        entries.mapped.add(stream)
     warnings = tuple(_lacking(stream, name, mapping, schema))
     where = f"{stream}: "
     unmet = {f"{where}{part}": source for part, source in mapping.unnamed_in(schema).items()}
