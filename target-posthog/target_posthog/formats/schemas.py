@@ -62,6 +62,18 @@ def _alternatives(schema: Mapping[str, Any]) -> list[Any]:
     return [name for several in found if isinstance(several, list) for name in several]
 
 
+def fields_of(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a schema names, and those of the parts that it is made of."""
+    fields = schema.get("properties")
+    named = dict(fields) if isinstance(fields, dict) else {}
+    several = schema.get("allOf")
+    parts = [*_alternatives(schema), *(several if isinstance(several, list) else ())]
+    for part in parts:
+        if isinstance(part, dict):
+            named = {**fields_of(part), **named}
+    return named
+
+
 def declares(schema: Mapping[str, Any], field: str) -> bool:
     """Return True if a schema names a field, or a field of an object in it.
 
@@ -84,15 +96,15 @@ def _one_declares(schema: Mapping[str, Any], field: str) -> bool:
 def can_have(schema: Mapping[str, Any], field: str) -> bool:
     """Return True if records of a schema can have a field, or an object in them can.
 
-    Only a schema that says `additionalProperties: false` is closed. A text may hold JSON.
+    Only a schema that says `additionalProperties: false` is closed, to all but its own fields and
+    those of its parts. A text may hold JSON.
     """
     several = [
         alternative for alternative in _alternatives(schema) if isinstance(alternative, dict)
     ]
     if several and not any(_can_hold(part, field) for part in several):
         return False
-    fields = schema.get("properties")
-    named: Mapping[str, Any] = fields if isinstance(fields, dict) else {}
+    named = fields_of(schema)
     head, dot, rest = field.partition(".")
     if field in named:
         return named[field] is not False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from target_posthog.errors import FixConfiguration
 from target_posthog.formats.entries_met import EntriesMet, hint
 from target_posthog.formats.mappings import NEEDED_PARTS, StreamMapping
+from target_posthog.formats.schemas import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ def _lacking(stream: str, entry: str, mapping: StreamMapping, schema: Json) -> I
         return
     parts = "; ".join(f"{part} ({fields})" for part, fields in lacking)
     if entry == stream or not NEEDED_PARTS.isdisjoint(part for part, _ in lacking):
-        fields = ", ".join(sorted(schema.get("properties") or {}))
+        fields = ", ".join(sorted(fields_of(schema))) or "no fields at all"
         raise FixConfiguration(
             f"`streams`, {entry}: the stream {stream} has no field for {parts}.",
             f"It has {fields}. A constant is written {{value: …}}.",

@@ -17,20 +17,33 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 
-def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has() -> None:
+@pytest.mark.parametrize(
+    ("fields", "has"),
+    [
+        (
+            {"properties": {"total": {}, "id": {}, "created_at": {}}},
+            "It has created_at, id, total.",
+        ),
+        (
+            {"allOf": [{"properties": {"total": {}}}, {"properties": {"id": {}}}]},
+            "It has id, total.",
+        ),
+        ({"properties": {}}, "It has no fields at all."),
+    ],
+)
+def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has(
+    fields: Json, has: str
+) -> None:
     """Sorted, so that a misspelt name is found."""
     config: Json = {"api_key": "phc_x", "streams": {"orders": {"distinct_id": "buyer"}}}
     checked_config(config, SETTINGS, raise_errors=True)
-    closed: Json = {
-        "properties": {"total": {}, "id": {}, "created_at": {}},
-        "additionalProperties": False,
-    }
+    closed = {**fields, "additionalProperties": False}
     with pytest.raises(FixConfiguration) as caught:
         Converter(Conversions(Settings.read(config)), "orders", closed, ("id",), lambda *_: None)
 
     told = str(caught.value)
     assert "`streams`, orders: the stream orders has no field for distinct_id (buyer)." in told
-    assert "It has created_at, id, total. A constant is written {value: …}." in told
+    assert f"{has} A constant is written {{value: …}}." in told
 
 
 @pytest.mark.parametrize(

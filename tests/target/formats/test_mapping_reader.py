@@ -144,6 +144,15 @@ def test_what_the_schema_lacks_is_found(parts: Any, lacking: list[tuple[str, str
     assert mapping(**parts).lacking_in(SCHEMA) == lacking
 
 
+@pytest.mark.parametrize("word", ["allOf", "anyOf", "oneOf"])
+def test_a_closed_schema_has_the_fields_of_its_parts(word: str) -> None:
+    """Drafts before 2019-09 close it to them, too, which no tap that writes such a schema means."""
+    parts = [{"properties": {"id": {}}}, {word: [{"properties": {"user": {"type": "object"}}}]}]
+    schema = {"properties": {"time": {}}, word: parts, "additionalProperties": False}
+    found = mapping(distinct_id="user.id", timestamp="time", uuid="id", set=["gone"])
+    assert found.lacking_in(schema) == [("set", "gone")]
+
+
 def test_a_schema_that_says_nothing_lacks_nothing() -> None:
     """Some taps describe no field."""
     says: dict[str, Any]
