@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_posthog.common.retry_after import retry_after
+from target_posthog.common.retry_after import retry_after, wait_in_words
 
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc).timestamp()
 TEN_YEARS = 3650 * 86_400
@@ -34,6 +34,22 @@ def test_any_text_is_a_bounded_wait(value: str) -> None:
 def test_seconds_may_have_a_fraction(value: str, seconds: float) -> None:
     """And are bounded."""
     assert retry_after(value, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "1 s"),
+        (119, "119 s"),
+        (3_600, "60 minutes"),
+        (2 * 3_600 + 1, "3 hours"),
+        (365 * 86_400, "365 days"),
+        (73 * 365 * 86_400, "more than a year"),
+    ],
+)
+def test_a_wait_is_said_in_a_unit_that_fits_and_never_in_years(seconds: float, words: str) -> None:
+    """Nobody waits for years, and no server means them."""
+    assert wait_in_words(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ the first failure, as a large download may have been under way before.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
+from tap_amplitude.common.retry_after import wait_in_words
 from tap_amplitude.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ class RetryPolicy:
 
     def _given_up(self, failure: Retryable, seconds: float, what: str) -> RunAgain:
         if failure.at_least > self._seconds:
-            asked = _in_words(failure.at_least)
             return RunAgain(
                 f"Amplitude could not deliver {what}: {failure.reason} It asks to come back in "
-                f"{asked}, later than `max_retry_seconds` ({self._seconds:g}) allows.",
-                remedy=f"Run the same command again in {asked}, or raise `max_retry_seconds`.",
+                f"{wait_in_words(failure.at_least)}, later than `max_retry_seconds` "
+                f"({self._seconds:g}) allows.",
+                remedy="Run the same command again after that time, or raise `max_retry_seconds`.",
             )
         return RunAgain(
             f"Amplitude could not deliver {what}: {failure.reason} Tried for {seconds:,.0f} "
@@ -146,14 +146,6 @@ class _Failures:
             )
             self._told = True
         return False
-
-
-def _in_words(seconds: float) -> str:
-    """Write a length of time in the largest unit of which it has at least two."""
-    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * length:
-            return f"{math.ceil(seconds / length):,} {unit}"
-    return f"{math.ceil(seconds)} seconds"
 
 
 def _last_failure(state: tenacity.RetryCallState) -> Retryable:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from email.utils import mktime_tz, parsedate_tz
 
 _SECONDS = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*", re.ASCII)
-#: Ten years; some servers ask for more than a calendar holds.
-_LONGEST = 10 * 365 * 86_400.0
+_YEAR = 365 * 86_400.0
+#: Some servers ask for more than a calendar holds.
+_LONGEST = 10 * _YEAR
+_UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 
 
 def retry_after(value: str | None, now: float) -> float:
@@ -26,3 +29,16 @@ def retry_after(value: str | None, now: float) -> float:
         # Each Python refuses dates that it cannot read or count in its own way.
         return 0.0
     return min(max(0.0, moment - now), _LONGEST)
+
+
+def wait_in_words(seconds: float) -> str:
+    """Return a time to wait in the largest unit of which it has at least two; of years only that.
+
+    Whoever asks for more than one means none: the header is damaged, or a date that never comes.
+    """
+    if seconds > _YEAR:
+        return "more than a year"
+    for unit, length in _UNITS:
+        if seconds >= 2 * length:
+            return f"{math.ceil(seconds / length)} {unit}"
+    return f"{math.ceil(seconds)} s"

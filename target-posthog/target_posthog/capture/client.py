@@ -16,6 +16,7 @@ from target_posthog.capture.responses import Responses
 from target_posthog.capture.results import Accepted, BatchRefused, SendResult
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.common.quantities import count
+from target_posthog.common.retry_after import wait_in_words
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -161,8 +162,8 @@ class CaptureApi:
         limit, also = self._retries.seconds, self._responses.hint_for(error)
         if error.retry_after >= limit:
             return RunAgain(
-                f"PostHog asks to wait {error.retry_after:,.0f} s, longer than `max_retry_seconds` "
-                f"({limit:.0f}): {error}.",
+                f"PostHog asks to wait {wait_in_words(error.retry_after)}, longer than "
+                f"`max_retry_seconds` ({limit:.0f}): {error}.",
                 f"Run again after that time, or raise `max_retry_seconds`.{also}",
             )
         return RunAgain(

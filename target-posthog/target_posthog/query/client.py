@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.capture.bounded_http import BadResponse
 from target_posthog.capture.hosts import app_host
 from target_posthog.capture.retries import Retryable, RetryPolicy
+from target_posthog.common.retry_after import wait_in_words
 from target_posthog.errors import NotAsked, QueryTooLarge
 from target_posthog.query.credentials import personal_key_of, project_id_of
 from target_posthog.query.peer import AppPeer
@@ -118,8 +119,8 @@ class QueryApi:
         limit = self._retries.seconds
         if error.retry_after >= limit:
             return NotAsked(
-                f"PostHog asks to wait {error.retry_after:,.0f} s before the next query, longer "
-                f"than `max_retry_seconds` ({limit:.0f}): {error}.",
+                f"PostHog asks to wait {wait_in_words(error.retry_after)} before the next query, "
+                f"longer than `max_retry_seconds` ({limit:.0f}): {error}.",
                 "Run again after that time, or raise `max_retry_seconds`.",
             )
         return NotAsked(

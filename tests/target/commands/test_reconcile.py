@@ -123,7 +123,7 @@ def test_it_waits_while_posthog_throttles(tmp_path: Path, own: Json, api: Postho
     assert api.asked[0].status == 429
     api.throttle(3600)
     refused = reconcile(own, tmp_path)
-    assert (refused.exit_code, "asks to wait 3,600 s" in refused.failure) == (1, True)
+    assert (refused.exit_code, "asks to wait 60 minutes" in refused.failure) == (1, True)
 
 
 def test_a_spreadsheet_gets_every_cell(
