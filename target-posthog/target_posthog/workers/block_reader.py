@@ -94,12 +94,12 @@ class BlockReader:
         """Return what comes next; None when it is not there yet."""
         if self._thread is None:
             return None
-        with suppress(BlockingIOError):
-            os.read(self._wake, 4096)
-        try:
-            read = self._read.get(block=False)
-        except queue.Empty:
-            return None
+        read = self._read_ahead()
+        if read is None:
+            # Not before: to read the pipe lets go of the interpreter, which other threads want.
+            with suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+            read = self._read_ahead()
         if isinstance(read, (EndOfFile, Mark)):
             self._open -= 1
         return read
@@ -112,6 +112,12 @@ class BlockReader:
         """Read nothing more."""
         self._is_closed = True
         self._inbox.put(None)
+
+    def _read_ahead(self) -> Read | None:
+        try:
+            return self._read.get(block=False)
+        except queue.Empty:
+            return None
 
     def _work(self) -> None:
         try:
