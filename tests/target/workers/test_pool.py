@@ -142,7 +142,8 @@ def test_large_blocks_go_there_and_back_at_the_same_time(pool_of: Callable[..., 
         for number in range(6)
     }
     # What comes of these is larger than they are, and than the memory for it.
-    rejects = dict.fromkeys(range(6, 12), b"{}\n" * (LARGE // 3))
+    bad = b'{"uuid":0}\n'
+    rejects = dict.fromkeys(range(6, 12), bad * (LARGE // len(bad)))
     pool = pool_of(2)
     results: dict[int, ConvertedBlock] = {}
     left = list({**rows, **rejects}.items())
@@ -155,7 +156,7 @@ def test_large_blocks_go_there_and_back_at_the_same_time(pool_of: Callable[..., 
         connection.wait(list(pool.descriptors()), 1)
         results.update(pool.done())
     assert {len(results[number].items) for number in rows} == {5}
-    assert {len(results[number].left_out) for number in rejects} == {LARGE // 3}
+    assert {len(results[number].left_out) for number in rejects} == {LARGE // len(bad)}
 
 
 def test_a_large_schema_is_told_while_a_worker_writes_a_long_answer(
