@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
 from tests.support.process_state import process_state_kept
-from tests.support.processes import run_tap
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,28 +60,23 @@ def catalog_of(folder: Path, *selected: str, full_table: bool = False) -> Path:
 
 
 def run_with(
-    folder: Path,
     config: dict[str, Any],
     *selected: str,
     state: dict[str, Any] | None = None,
-    environment: dict[str, str] | None = None,
     full_table: bool = False,
 ) -> Finished:
-    """Run the tap with some streams selected.
+    """Run the tap in this process with some streams selected.
 
     Args:
-        folder: Where its files go.
         config: Its settings.
         selected: Names of streams.
         state: The state of the last run.
-        environment: Further environment variables.
         full_table: Whether to force the full table on each.
 
     Returns:
         What it gave.
     """
-    path = catalog_of(folder, *selected, full_table=full_table)
-    return run_tap(folder, config, "--catalog", str(path), state=state, environment=environment)
+    return run_here(config, state=state, catalog=catalog_with(selected, full_table=full_table))
 
 
 def records_of(run: Finished, name: str) -> list[dict[str, Any]]:

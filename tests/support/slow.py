@@ -11,7 +11,6 @@ from tests.support.browser import browser
 from tests.support.documented_project import DocumentedProject
 from tests.support.field_cases import run_case
 from tests.support.meltano_project import MeltanoProject
-from tests.support.selecting import run_with
 from tests.support.third_party import ThirdParty
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ _STARTERS = (
     processes.run_target,
     processes.start,
     run_case,
-    run_with,
     DocumentedProject,
     MeltanoProject,
     ThirdParty,

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = None) -> Finished:
+def run_here(
+    config: Mapping[str, Any],
+    *,
+    state: Mapping[str, Any] | None = None,
+    catalog: Mapping[str, Any] | None = None,
+) -> Finished:
     """Run the tap to its end.
 
     Args:
         config: Its settings.
         state: The state of the last run.
+        catalog: Which streams are selected; by default the events.
 
     Returns:
         What it gave.
@@ -40,7 +46,10 @@ def run_here(config: Mapping[str, Any], *, state: Mapping[str, Any] | None = Non
         writer = MessageWriter()
         writer._out = output
         TapAmplitude(
-            config=dict(config), state=dict(state) if state else None, message_writer=writer
+            config=dict(config),
+            state=dict(state) if state else None,
+            catalog=dict(catalog) if catalog else None,
+            message_writer=writer,
         ).sync_all()
     except TapError as failure:
         logger.error("%s", failure)  # noqa: TRY400 - as `command` does

@@ -29,6 +29,7 @@ from tests.support.processes import (
     with_little_room,
 )
 from tests.support.rows import HOUR, START, hour_rows
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     import click
@@ -84,14 +85,9 @@ def the_error(run: Finished) -> str:
     ],
 )
 def test_a_bad_setting_is_named_with_its_fix(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    changes: dict[str, Any],
-    told: str,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, changes: dict[str, Any], told: str
 ) -> None:
     """Exit code 2, and one line that names the setting and repeats no secret."""
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "notes.txt").write_text("notes")
@@ -123,9 +119,9 @@ def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
     assert done.stdout.count(b'"RECORD"') == 3
 
 
-def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
+def test_all_bad_settings_are_told_at_once() -> None:
     """Nobody has to run the tap once for each mistake."""
-    run = run_tap(tmp_path, {"start_date": "soon", "end_date": "later"})
+    run = run_here({"start_date": "soon", "end_date": "later"})
 
     told = the_error(run)
     for name in ("api_key", "secret_key", "start_date", "end_date"):
@@ -133,9 +129,9 @@ def test_all_bad_settings_are_told_at_once(tmp_path: Path) -> None:
     assert "4 problems" in told
 
 
-def test_a_key_in_the_wrong_setting_is_not_repeated(tmp_path: Path) -> None:
+def test_a_key_in_the_wrong_setting_is_not_repeated() -> None:
     """Pasting the secret twice does not put it into a log."""
-    run = run_tap(tmp_path, VALID | {"region": SECRET})
+    run = run_here(VALID | {"region": SECRET})
 
     assert run.exit_code == 2
     assert SECRET not in run.stderr
@@ -144,7 +140,7 @@ def test_a_key_in_the_wrong_setting_is_not_repeated(tmp_path: Path) -> None:
 def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
     """Its default applies."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_tap(tmp_path, {"archive_path": str(folder), "region": None, "on_bad_line": None})
+    run = run_here({"archive_path": str(folder), "region": None, "on_bad_line": None})
 
     assert run.exit_code == 0
 
@@ -179,7 +175,7 @@ def test_a_setting_that_cannot_act_stops_the_tap(
 ) -> None:
     """A misspelt name, a stream map for nothing, or one that fails, is the user's to correct."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_tap(tmp_path, {"archive_path": str(folder), **settings})
+    run = run_here({"archive_path": str(folder), **settings})
 
     assert run.exit_code == 2
     assert told in the_error(run)
@@ -188,8 +184,7 @@ def test_a_setting_that_cannot_act_stops_the_tap(
 def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> None:
     """`start_date` goes down, `end_date` goes up: nothing that was asked for is left out."""
     folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(5)})
-    run = run_tap(
-        tmp_path,
+    run = run_here(
         {
             "archive_path": str(folder),
             "start_date": "2024-01-01T01:30:00",
@@ -266,7 +261,7 @@ def test_an_unusable_state_ends_the_process_with_2(tmp_path: Path) -> None:
     """Before any message is written."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     state = {"bookmarks": {"events": {"next_export_hour": "soon"}}}
-    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
+    run = run_here({"archive_path": str(folder)}, state=state)
 
     assert run.exit_code == 2
     assert "`next_export_hour`" in the_error(run)
@@ -286,7 +281,7 @@ def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
     """A state that a newer version wrote loses nothing here."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     others = {"cohorts": {"seen": "2024-01-01"}}
-    run = run_tap(tmp_path, {"archive_path": str(folder)}, state={"bookmarks": others})
+    run = run_here({"archive_path": str(folder)}, state={"bookmarks": others})
 
     assert run.last_state["bookmarks"]["cohorts"] == {"seen": "2024-01-01"}
 
@@ -359,12 +354,12 @@ def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_failure_in_a_later_hour_keeps_what_was_done(
-    tmp_path: Path, fault: Fault, details: dict[str, Any], code: int, told: str
+    fault: Fault, details: dict[str, Any], code: int, told: str
 ) -> None:
     """The earlier hour is out and in the STATE, nothing of the failed hour is, and it is said."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, each=4), rows_per_file=4) as api:
         api.fail(fault, times=None, hour=START + HOUR, **details)
-        run = run_tap(tmp_path, failing_settings(api))
+        run = run_here(failing_settings(api))
 
     assert run.exit_code == code
     error = the_error(run)
@@ -373,11 +368,11 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
-def test_nothing_of_an_unverified_archive_comes_out(tmp_path: Path) -> None:
+def test_nothing_of_an_unverified_archive_comes_out() -> None:
     """Damage in the last file of an hour is found before the first file is read."""
     with AmplitudeExportApi(hour_rows(0, each=40), rows_per_file=10) as api:
         api.fail(Fault.CORRUPT_MEMBER, times=None)
-        run = run_tap(tmp_path, failing_settings(api))
+        run = run_here(failing_settings(api))
 
     assert run.exit_code == 1
     assert run.records == []
@@ -489,7 +484,7 @@ def test_a_spool_that_cannot_be_made_is_a_setting_to_fix(tmp_path: Path) -> None
     """A file in the place of the folder is named."""
     (tmp_path / "spool").write_text("a file")
     with AmplitudeExportApi(hour_rows(0)) as api:
-        run = run_tap(tmp_path, failing_settings(api, spool_path="spool/here"))
+        run = run_here(failing_settings(api, spool_path="spool/here"))
 
     assert run.exit_code == 2
     assert "`spool_path`" in the_error(run)
@@ -505,11 +500,11 @@ def test_the_spool_of_a_killed_run_is_removed_by_the_next(tmp_path: Path) -> Non
             tap.wait_for(lambda: api.under_way)
             (left,) = spool.iterdir()
             os.utime(left, (0, 0))
-            run_tap(tmp_path, config)
+            run_here(config)
 
             assert left.exists()
         os.utime(left, (0, 0))
-        run_tap(tmp_path, config)
+        run_here(config)
 
     assert not left.exists()
 
@@ -531,13 +526,11 @@ def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
     assert b"ZeroDivisionError" in done.stderr
 
 
-def test_plain_http_to_another_machine_is_warned_about(tmp_path: Path) -> None:
+def test_plain_http_to_another_machine_is_warned_about() -> None:
     """The keys would travel in clear; to this machine itself they do not travel."""
-    remote = run_tap(
-        tmp_path, VALID | {"api_url": "http://amplitude.invalid", "max_retry_seconds": 0}
-    )
+    remote = run_here(VALID | {"api_url": "http://amplitude.invalid", "max_retry_seconds": 0})
     with AmplitudeExportApi(hour_rows(0)) as api:
-        local = run_tap(tmp_path, failing_settings(api))
+        local = run_here(failing_settings(api))
 
     assert "unencrypted" in remote.stderr
     assert "unencrypted" not in local.stderr
@@ -546,7 +539,7 @@ def test_plain_http_to_another_machine_is_warned_about(tmp_path: Path) -> None:
 def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
     """Keys that stay in the environment do not get in the way of an archive."""
     path = write_zip(tmp_path / "export.zip", {file_name(0): packed(hour_rows(0))})
-    run = run_tap(tmp_path, VALID | {"archive_path": str(path)})
+    run = run_here(VALID | {"archive_path": str(path)})
 
     assert run.exit_code == 0
     assert any("export.zip" in line for line in run.lines("INFO"))

@@ -21,6 +21,7 @@ from tests.support.processes import run_tap, start
 from tests.support.reading import read_row
 from tests.support.rows import START, hour_row, typical_row
 from tests.support.selecting import catalog_of
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -236,7 +237,7 @@ def test_unusual_values_come_out_of_the_tap_as_valid_json(tmp_path: Path) -> Non
     ]
     path = tmp_path / "a"
     write_files(path, {file_name(0).removesuffix(".gz"): b"\n".join(lines)})
-    run = run_tap(tmp_path, {"archive_path": str(path)})
+    run = run_here({"archive_path": str(path)})
 
     assert run.exit_code == 0
     assert run.ids == ["1", "2", "3", "4"]
@@ -256,7 +257,7 @@ def test_a_bad_line_stops_before_its_hour_is_done(tmp_path: Path) -> None:
     path = write_zip(
         tmp_path / "a.zip", {file_name(0): packed([hour_row(START)]), file_name(1): text}
     )
-    run = run_tap(tmp_path, {"archive_path": str(path)})
+    run = run_here({"archive_path": str(path)})
 
     assert run.exit_code == 1
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
@@ -272,8 +273,7 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
     lines = [BAD, good, b"[1]", b'{"a":"\xff"']
     files = {file_name(0).removesuffix(".gz"): b"\n".join(lines)}
     path = write_files(tmp_path / "a", files)
-    run = run_tap(
-        tmp_path,
+    run = run_here(
         {
             "archive_path": str(path),
             "on_bad_line": "reject",
@@ -299,7 +299,7 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
 def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
     """Its files are no export, whatever they are called; the state says that they were read."""
     path = write_files(tmp_path / "a", {file_name(0): gzip.compress(b"no event\n" * 50)})
-    run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+    run = run_here({"archive_path": str(path), "on_bad_line": "reject"})
 
     (error,) = run.lines("ERROR")
     assert run.exit_code == 3
@@ -347,7 +347,7 @@ def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path
 def test_no_rejects_file_is_made_when_nothing_is_rejected(tmp_path: Path) -> None:
     """An empty file would look like a finding."""
     path = write_zip(tmp_path / "a.zip", {file_name(0): packed([hour_row(START)])})
-    run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+    run_here({"archive_path": str(path), "on_bad_line": "reject"})
 
     assert not (tmp_path / "rejects").exists()
 
@@ -356,7 +356,7 @@ def test_rejects_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
     """A line that is neither out nor kept would be lost."""
     (tmp_path / "rejects").write_text("a file")
     path = write_files(tmp_path / "a", {file_name(0).removesuffix(".gz"): BAD})
-    run = run_tap(tmp_path, {"archive_path": str(path), "on_bad_line": "reject"})
+    run = run_here({"archive_path": str(path), "on_bad_line": "reject"})
 
     assert run.exit_code == 2
     assert "`rejects_path`" in run.lines("ERROR")[0]

@@ -20,6 +20,7 @@ from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.processes import TAP_COMMAND, run_tap
 from tests.support.rows import HOUR, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import TAP, catalog_with
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +192,7 @@ def test_stream_maps_and_flattening_are_applied(tmp_path: Path) -> None:
         "flattening_enabled": True,
         "flattening_max_depth": 1,
     }
-    run = run_tap(tmp_path, config)
+    run = run_here(config)
 
     assert [r["user_id"] for r in run.records] == ["user-0", "user-2"]
     assert {r["event_type"] for r in run.records} == {"VIEWED"}
@@ -234,7 +235,7 @@ def test_the_end_is_told_in_one_line(tmp_path: Path) -> None:
     """Hours, events, empty hours and where the state stands."""
     files = {file_name(n): packed(hour_rows(n)) for n in (0, 2)}
     folder = write_files(tmp_path / "files", files)
-    run = run_tap(tmp_path, {"archive_path": str(folder)})
+    run = run_here({"archive_path": str(folder)})
 
     told = [line for line in run.stderr.splitlines() if "Exported" in line]
     assert len(told) == 1

@@ -16,8 +16,8 @@ from tap_amplitude.common.object_cutter import Found, as_it_is
 from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
 from tap_amplitude.files.archive import Archive, open_archive
 from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_rows, ids
+from tests.support.tap_in_process import run_here
 
 BOUND = 1024**3
 
@@ -40,7 +40,7 @@ def test_a_zip_and_a_folder_of_the_same_files_give_the_same(tmp_path: Path) -> N
         write_files(tmp_path / "flat", flat),
     ]
 
-    runs = [run_tap(tmp_path, {"archive_path": str(place)}) for place in places]
+    runs = [run_here({"archive_path": str(place)}) for place in places]
 
     for run in runs:
         assert run.exit_code == 0
@@ -94,7 +94,7 @@ def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None
             "readme.md": b"x",
         },
     )
-    run = run_tap(tmp_path, {"archive_path": str(folder)})
+    run = run_here({"archive_path": str(folder)})
 
     assert run.exit_code == 0
     assert len(run.records) == 3
@@ -131,7 +131,7 @@ def test_a_file_of_a_whole_old_day_counts_as_its_last_hour(tmp_path: Path) -> No
 
 def test_an_archive_without_event_files_is_refused(tmp_path: Path) -> None:
     """Success without a single event would hide a wrong path."""
-    run = run_tap(tmp_path, {"archive_path": str(write_files(tmp_path / "a", {"photo.jpg": b"x"}))})
+    run = run_here({"archive_path": str(write_files(tmp_path / "a", {"photo.jpg": b"x"}))})
 
     assert run.exit_code == 1
     assert "holds no export files" in run.lines("ERROR")[0]
@@ -161,7 +161,7 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
         if kind == "zip"
         else write_files(tmp_path / "a", files)
     )
-    run = run_tap(tmp_path, {"archive_path": str(place)})
+    run = run_here({"archive_path": str(place)})
 
     assert run.exit_code == 1
     assert run.ids == ids(hour_rows(0))
@@ -214,15 +214,18 @@ def test_an_encrypted_zip_is_told_as_unreadable(tmp_path: Path) -> None:
         f"C:\\{file_name(0)}",
     ],
 )
-def test_a_hostile_name_is_never_a_path(tmp_path: Path, name: str) -> None:
+def test_a_hostile_name_is_never_a_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """Events are read from the .zip; nothing is written under a member's name."""
     inner = tmp_path / "one" / "two"
     inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
     path = write_zip(inner / "a.zip", {name: packed(hour_rows(0))})
-    run = run_tap(inner, {"archive_path": str(path)})
+    run = run_here({"archive_path": str(path)})
 
     assert run.ids == ids(hour_rows(0))
-    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"a.zip", "tap-amplitude.json"}
+    assert {p.name for p in tmp_path.rglob("*") if p.is_file()} == {"a.zip"}
     assert not Path("/absolute-by-mistake").exists()
 
 
@@ -293,8 +296,7 @@ def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
 def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
     """`start_date` is inclusive and `end_date` exclusive, by the hours of the names."""
     folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
-    run = run_tap(
-        tmp_path,
+    run = run_here(
         {
             "archive_path": str(folder),
             "start_date": "2024-01-01T02:00:00Z",
@@ -310,8 +312,8 @@ def test_hours_before_the_state_are_skipped(tmp_path: Path) -> None:
     """An archive that overlaps the last one adds only what is new."""
     folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T04:00:00Z"}}}
-    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
-    again = run_tap(tmp_path, {"archive_path": str(folder)}, state=run.last_state)
+    run = run_here({"archive_path": str(folder)}, state=state)
+    again = run_here({"archive_path": str(folder)}, state=run.last_state)
 
     assert run.ids == ids(hour_rows(4, 5))
     assert again.records == []
@@ -325,7 +327,7 @@ def test_hours_between_two_files_are_empty_and_a_gap_after_the_state_is_said(
     """Bucket exports leave no mark for an hour without events."""
     folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (5, 9)})
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T01:00:00Z"}}}
-    run = run_tap(tmp_path, {"archive_path": str(folder)}, state=state)
+    run = run_here({"archive_path": str(folder)}, state=state)
 
     assert run.ids == ids(hour_rows(5, 9))
     assert [s["next_export_hour"][11:13] for s in run.states] == ["01", "06", "10"]
@@ -337,7 +339,7 @@ def test_hours_that_are_not_ready_are_left_for_later(tmp_path: Path) -> None:
     this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     old, new = (this_hour - 5 * HOUR - START) // HOUR, (this_hour - START) // HOUR
     folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (old, new)})
-    run = run_tap(tmp_path, {"archive_path": str(folder)})
+    run = run_here({"archive_path": str(folder)})
 
     assert run.ids == ids(hour_rows(old))
 

@@ -32,7 +32,7 @@ from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
 from tests.support.selecting import catalog_of
-from tests.support.tap_in_process import batch_ids
+from tests.support.tap_in_process import batch_ids, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -395,9 +395,9 @@ def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
         ("gs:///", "names no bucket"),
     ],
 )
-def test_an_address_that_is_none_is_a_wrong_setting(tmp_path: Path, url: str, said: str) -> None:
+def test_an_address_that_is_none_is_a_wrong_setting(url: str, said: str) -> None:
     """It is told before anything is asked."""
-    done = run_tap(tmp_path, {"archive_path": url})
+    done = run_here({"archive_path": url})
 
     assert done.exit_code == 2
     assert said in done.lines("ERROR")[0]

@@ -27,6 +27,7 @@ from tests.support.processes import run_tap
 from tests.support.reading import read_row
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
 from tests.support.selecting import catalog_of
+from tests.support.tap_in_process import run_here
 
 
 @pytest.mark.parametrize("place", ["zip", "deflated", "folder"])
@@ -43,7 +44,7 @@ def test_each_hour_is_one_message_with_its_files_and_then_its_state(
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packing:
             for name, content in FILES.items():
                 packing.writestr(name, content)
-    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+    run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
 
     assert run.exit_code == 0, run.stderr
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE", "BATCH", "STATE"]
@@ -52,7 +53,7 @@ def test_each_hour_is_one_message_with_its_files_and_then_its_state(
     message = run.messages[1]
     assert message["stream"] == "events"
     assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
-    records = run_tap(tmp_path, {"archive_path": str(archive)})
+    records = run_here({"archive_path": str(archive)})
     assert run.states == records.states
     assert len(run.states) == 2
     read = [
@@ -72,10 +73,10 @@ def test_downloads_are_handed_over_and_the_next_run_goes_on(tmp_path: Path) -> N
     spool = tmp_path / "spool"
     with AmplitudeExportApi(made, rows_per_file=10) as api:
         config = api_settings(api, tmp_path / "out", spool_path=str(spool))
-        first = run_tap(tmp_path, config)
+        first = run_here(config)
         found = [line for hour in contents(first) for one in hour for line in lines_in(one)]
         later = {"end_date": (START + 4 * HOUR).isoformat(), **batch(tmp_path / "out2")}
-        second = run_tap(tmp_path, config | later, state=first.last_state)
+        second = run_here(config | later, state=first.last_state)
         found += [line for hour in contents(second) for one in hour for line in lines_in(one)]
 
     assert [first.exit_code, second.exit_code] == [0, 0]
@@ -92,7 +93,7 @@ def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
         f"{'y' * 200}/é {file_name(0, 4)}": packed([hour_row(START, 8)]),
     }
     config = {"archive_path": str(write_zip(tmp_path / "a.zip", evil))} | batch(tmp_path / "out")
-    run = run_tap(tmp_path, config)
+    run = run_here(config)
 
     ((one, two, three),) = manifests(run)
     assert one.parent == two.parent == three.parent
@@ -109,7 +110,7 @@ def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
     archive = write_files(tmp_path / "a", {file_name(0): first})
     hidden = write_files(tmp_path / "b", {"content": second}) / "content"
     (archive / file_name(1)).symlink_to(Path("..") / "b" / "content")
-    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+    run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
 
     assert contents(run) == [[first], [second]]
     for (path,) in manifests(run):
@@ -159,7 +160,7 @@ def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) ->
     files = {file_name(0): packed(hour_rows(0)), "123_2024-01-01_1#1.json": plain}
     files[file_name(2)] = packed(hour_rows(2))
     archive = write_zip(tmp_path / "a.zip", files)
-    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+    run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
 
     assert kinds(run) == ["SCHEMA", *(["BATCH", "STATE"] * 3)]
     (before,), (again,), (after,) = contents(run)
@@ -199,7 +200,7 @@ def _empty(folder: Path) -> Path:
 @pytest.mark.parametrize("damaged", [_damaged_zip, _cut_file, _not_gzip, _empty])
 def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> None:
     """The hour before it is out; the error names the file."""
-    run = run_tap(tmp_path, {"archive_path": str(damaged(tmp_path))} | batch(tmp_path / "out"))
+    run = run_here({"archive_path": str(damaged(tmp_path))} | batch(tmp_path / "out"))
 
     assert run.exit_code == 1
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE"]
@@ -213,7 +214,7 @@ def test_a_damaged_download_is_asked_for_again(tmp_path: Path) -> None:
     """Its checksum is compared before a message names one of its files."""
     with AmplitudeExportApi(hour_rows(0, each=40), rows_per_file=10) as api:
         api.fail(Fault.CORRUPT_MEMBER)
-        run = run_tap(tmp_path, api_settings(api, tmp_path / "out", max_retry_seconds=20))
+        run = run_here(api_settings(api, tmp_path / "out", max_retry_seconds=20))
 
     assert run.exit_code == 0, run.stderr
     found = [line for hour in contents(run) for one in hour for line in lines_in(one)]
@@ -224,7 +225,7 @@ def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
     """For a target that reads none: Meltano cannot take a setting out for one run."""
     archive = write_zip(tmp_path / "a.zip", FILES)
     off = batch(tmp_path / "out", format="records")
-    run = run_tap(tmp_path, {"archive_path": str(archive)} | off)
+    run = run_here({"archive_path": str(archive)} | off)
 
     assert run.exit_code == 0, run.stderr
     assert set(kinds(run)) == {"SCHEMA", "RECORD", "STATE"}

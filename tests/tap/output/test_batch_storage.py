@@ -30,6 +30,7 @@ from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import command_line, run_tap, start, with_little_room
 from tests.support.rows import HOUR, START, hour_row, hour_rows
 from tests.support.selecting import catalog_of
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,7 +84,7 @@ def test_any_folder_can_be_the_root(tmp_path: Path) -> None:
     """Blanks and letters of other alphabets stay; what would cut a URL is escaped."""
     archive = write_zip(tmp_path / "a.zip", FILES)
     root = tmp_path / "a b#c?d%20é"
-    run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(root))
+    run = run_here({"archive_path": str(archive)} | batch(root))
 
     urls = [url for m in run.messages if m["type"] == "BATCH" for url in m["manifest"]]
     paths = [Path(unquote(urlsplit(url).path)) for url in urls]
@@ -107,7 +108,7 @@ def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
     """Exit code 2 and one line before anything is exported."""
     (tmp_path / "a-file").write_text("in the way")
     config = {"archive_path": str(write_zip(tmp_path / "a.zip", FILES))}
-    run = run_tap(tmp_path, config | {"batch_config": {"storage": storage}})
+    run = run_here(config | {"batch_config": {"storage": storage}})
 
     if storage.get("params"):  # fsspec's local driver takes any option
         assert run.exit_code == 0
@@ -159,7 +160,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
 ) -> None:
     """Without its state the next run hands everything over, and nothing else is there."""
     left, config = killed
-    run = run_tap(tmp_path, config)
+    run = run_here(config)
 
     assert run.exit_code == 0, run.stderr
     assert not left.exists()
@@ -169,21 +170,21 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
 
 
 def test_files_that_a_target_still_reads_are_left_alone(
-    tmp_path: Path, killed: tuple[Path, dict[str, Any]]
+    killed: tuple[Path, dict[str, Any]],
 ) -> None:
     """A shared lock on the folder keeps it, however old it is; without it, it goes."""
     left, config = killed
     os.utime(left, (0, 0))
     lock = os.open(left, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_SH)
-    run_tap(tmp_path, config)
+    run_here(config)
     assert left.exists()
 
     os.close(lock)
     # Touched a moment ago: its target may not have begun to read.
     os.utime(left)
     began = time.monotonic()
-    run_tap(tmp_path, config)
+    run_here(config)
     assert not left.exists()
     assert time.monotonic() - began > 4
 
@@ -199,7 +200,7 @@ def test_a_live_taps_files_are_left_alone(tmp_path: Path) -> None:
                 assert tap.process.poll() is None
             (live,) = (tmp_path / "out").iterdir()
             os.utime(live, (0, 0))
-            run = run_tap(tmp_path, {"archive_path": str(archive)} | batch(tmp_path / "out"))
+            run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
             assert run.exit_code == 0
             assert live.exists()
 
@@ -208,12 +209,12 @@ def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
     """A run with nothing to hand over leaves nothing behind."""
     archive = write_zip(tmp_path / "a.zip", FILES)
     config = {"archive_path": str(archive)} | batch(tmp_path / "out")
-    first = run_tap(tmp_path, config)
+    first = run_here(config)
     for paths in manifests(first):
         for path in paths:
             path.unlink()
     manifests(first)[0][0].parent.rmdir()
-    second = run_tap(tmp_path, config, state=first.last_state)
+    second = run_here(config, state=first.last_state)
 
     assert second.exit_code == 0
     assert "Nothing to export" in second.stderr

@@ -11,6 +11,7 @@ from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_rows
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_state_is_read_as_the_tap_and_as_meltano_write_it(tmp_path: Path, form
     """Before or behind `--test`; the next run begins where it says."""
     archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
     config = {"archive_path": str(archive)}
-    state = run_tap(tmp_path, config).last_state
+    state = run_here(config).last_state
     own = state["bookmarks"]["events"]
     first, end = (f"{START + n * HOUR:%Y-%m-%dT%H}:00:00Z" for n in (0, 2))
     own |= {"next_export_hour": end, "apps": f"123 {first}/{end}, 2 files"}

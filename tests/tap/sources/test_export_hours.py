@@ -14,8 +14,9 @@ import pytest
 from tap_amplitude.windows import floor_to_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_settings import export_settings
-from tests.support.processes import read_messages, run_tap, start
+from tests.support.processes import read_messages, start
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,35 +36,33 @@ def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list
     return sorted(hours)
 
 
-def test_every_hour_is_asked_for_exactly_once_and_no_other(tmp_path: Path) -> None:
+def test_every_hour_is_asked_for_exactly_once_and_no_other() -> None:
     """The requests tile [start_date, end_date) although both of Amplitude's ends are inclusive."""
     made = hour_rows(0, 1, 5, 23)
     with AmplitudeExportApi([*made, *hour_rows(24)]) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=24))
+        run = run_here(export_settings(api, hours=24))
 
         assert asked(api) == [START + n * HOUR for n in range(24)]
     assert run.exit_code == 0
     assert Counter(run.ids) == Counter(ids(made))
 
 
-def test_windows_grow_from_one_hour_and_never_beyond_the_bound(tmp_path: Path) -> None:
+def test_windows_grow_from_one_hour_and_never_beyond_the_bound() -> None:
     """A quiet project is soon asked for in windows of `max_window_hours`."""
     with AmplitudeExportApi(hour_rows(*range(30))) as api:
         config = export_settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
-        run_tap(tmp_path, config)
+        run_here(config)
 
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
     assert sizes == [1, 2, 4, 6, 6, 6, 5]
 
 
-def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> None:
+def test_windows_grow_when_several_are_asked_for_at_once_too() -> None:
     """What was asked for before the size grew does not let it grow again."""
     with AmplitudeExportApi(hour_rows(*range(100))) as api:
         # An answer that comes at once can be over before the next request is made.
         api.fail(Fault.SLOW, times=None, seconds=0.2)
-        run = run_tap(
-            tmp_path, export_settings(api, hours=100, max_window_hours=6, parallel_downloads=4)
-        )
+        run = run_here(export_settings(api, hours=100, max_window_hours=6, parallel_downloads=4))
 
         requests = sorted(api.requests, key=lambda request: request.start_hour)
         sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in requests]
@@ -74,11 +73,11 @@ def test_windows_grow_when_several_are_asked_for_at_once_too(tmp_path: Path) -> 
     assert run.ids == ids(hour_rows(*range(100)))
 
 
-def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
+def test_one_state_follows_the_last_record_of_each_hour() -> None:
     """When a STATE names an hour, every record before that hour is already out, and none after."""
     made = hour_rows(0, 1, 2, 7)
     with AmplitudeExportApi(made) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=10))
+        run = run_here(export_settings(api, hours=10))
 
     hours_out: list[str] = []
     for message in run.messages:
@@ -94,10 +93,10 @@ def test_one_state_follows_the_last_record_of_each_hour(tmp_path: Path) -> None:
     assert run.states[-1]["next_export_hour"] == "2024-01-01T10:00:00Z"
 
 
-def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
+def test_state_holds_the_streams_own_keys_only() -> None:
     """No bookkeeping of the SDK for record keys is in any STATE."""
     with AmplitudeExportApi(hour_rows(0, 3)) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=24))
+        run = run_here(export_settings(api, hours=24))
 
     assert run.states
     for state in run.states:
@@ -110,13 +109,13 @@ def test_state_holds_the_streams_own_keys_only(tmp_path: Path) -> None:
         assert state["export_until"] == "2024-01-02T00:00:00Z"
 
 
-def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) -> None:
+def test_the_next_run_starts_exactly_where_the_last_one_stopped() -> None:
     """Two runs ask for each hour once, and the window size is remembered between them."""
     made = hour_rows(*range(48), each=1)
     with AmplitudeExportApi(made) as api:
-        first = run_tap(tmp_path, export_settings(api, hours=31))
+        first = run_here(export_settings(api, hours=31))
         first_requests = len(api.requests)
-        second = run_tap(tmp_path, export_settings(api, hours=48), state=first.last_state)
+        second = run_here(export_settings(api, hours=48), state=first.last_state)
 
         assert asked(api) == [START + n * HOUR for n in range(48)]
         again = api.requests[first_requests]
@@ -128,10 +127,10 @@ def test_the_next_run_starts_exactly_where_the_last_one_stopped(tmp_path: Path) 
     assert Counter(first.ids + second.ids) == Counter(ids(made))
 
 
-def test_empty_hours_move_the_state(tmp_path: Path) -> None:
+def test_empty_hours_move_the_state() -> None:
     """A range without any event ends with the state at its end, and no record."""
     with AmplitudeExportApi([]) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=100))
+        run = run_here(export_settings(api, hours=100))
 
         assert asked(api) == [START + n * HOUR for n in range(100)]
     assert run.exit_code == 0
@@ -139,13 +138,13 @@ def test_empty_hours_move_the_state(tmp_path: Path) -> None:
     assert run.states[-1]["next_export_hour"] == "2024-01-05T04:00:00Z"
 
 
-def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for(tmp_path: Path) -> None:
+def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for() -> None:
     """Without `end_date` the last hour asked for is three hours old, not newer."""
     this_hour = floor_to_hour(datetime.now(timezone.utc))
     with AmplitudeExportApi([hour_row(this_hour - n * HOUR) for n in range(6)]) as api:
         config = export_settings(api, hours=24, start_date=(this_hour - 5 * HOUR).isoformat())
         del config["end_date"]
-        run = run_tap(tmp_path, config)
+        run = run_here(config)
 
         last_asked = max(asked(api))
     # The clock may strike while the test runs.
@@ -154,26 +153,26 @@ def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for(tmp_path: P
     assert len(run.records) in {3, 4}
 
 
-def test_nothing_is_asked_for_when_no_hour_is_ready(tmp_path: Path) -> None:
+def test_nothing_is_asked_for_when_no_hour_is_ready() -> None:
     """A run that comes too early leaves the state as it was and succeeds."""
     later = (datetime.now(timezone.utc) + 10 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
     state = {"bookmarks": {"events": {"next_export_hour": later, "window_hours": 8}}}
     with AmplitudeExportApi(hour_rows(0)) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=24), state=state)
+        run = run_here(export_settings(api, hours=24), state=state)
 
         assert api.requests == []
     assert run.exit_code == 0
     assert run.states == [state["bookmarks"]["events"]]
 
 
-def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: Path) -> None:
+def test_a_window_that_is_too_large_is_halved_and_the_size_remembered() -> None:
     """Every hour arrives once, although windows of more than four hours are refused."""
     made = hour_rows(*range(24), each=20)
     with AmplitudeExportApi(made) as probe:
-        run_tap(tmp_path, export_settings(probe, hours=24, max_window_hours=4))
+        run_here(export_settings(probe, hours=24, max_window_hours=4))
     with AmplitudeExportApi(made, size_limit=4 * 1200) as api:
         # Of several at once, more than one could be too large before the first refusal is known.
-        run = run_tap(tmp_path, export_settings(api, hours=24, parallel_downloads=1))
+        run = run_here(export_settings(api, hours=24, parallel_downloads=1))
 
         assert asked(api) == [START + n * HOUR for n in range(24)]
         refused = [r for r in api.requests if r.status == 400]
@@ -182,11 +181,11 @@ def test_a_window_that_is_too_large_is_halved_and_the_size_remembered(tmp_path: 
     assert run.states[-1]["window_hours"] < 8
 
 
-def test_state_wins_over_start_date_and_says_so_once(tmp_path: Path) -> None:
+def test_state_wins_over_start_date_and_says_so_once() -> None:
     """A changed `start_date` does not re-export history by accident."""
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T20:00:00Z"}}}
     with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_tap(tmp_path, export_settings(api, hours=24), state=state)
+        run = run_here(export_settings(api, hours=24), state=state)
 
         assert min(asked(api)) == START + 20 * HOUR
     said = [line for line in run.stderr.splitlines() if "--full-refresh" in line]
@@ -208,7 +207,7 @@ def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Pa
         state = next(m["value"] for m in reversed(before) if m["type"] == "STATE")
 
         assert state["bookmarks"]["events"]["next_export_hour"] == "2024-01-01T01:00:00Z"
-        after = run_tap(tmp_path, config, state=state)
+        after = run_here(config, state=state)
 
         assert asked(api) == [START, START + HOUR, START + HOUR]
     assert len(after.ids) == 30_000
@@ -260,7 +259,7 @@ def test_an_interrupted_download_stops_the_same_way(tmp_path: Path) -> None:
     assert list(spool.iterdir()) == []
 
 
-def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
+def test_exports_of_whole_days_are_read_day_by_day() -> None:
     """Before 2014-11-12 Amplitude has one file a day: each day comes once, then hours follow."""
     day = datetime(2014, 11, 10, tzinfo=timezone.utc)
     made = [hour_row(day + n * HOUR) for n in range(0, 72, 5)]
@@ -268,7 +267,7 @@ def test_exports_of_whole_days_are_read_day_by_day(tmp_path: Path) -> None:
         config = export_settings(
             api, hours=24, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5
         )
-        run = run_tap(tmp_path, config)
+        run = run_here(config)
 
         assert asked(api) == [day + n * HOUR for n in range(72)]
     assert Counter(run.ids) == Counter(ids(made))

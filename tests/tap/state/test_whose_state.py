@@ -38,10 +38,10 @@ def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_ov
     """Keys of a second project with the first one's state: exit code 2 and the two ways out."""
     more = batch(tmp_path / "out") if handed_over else {}
     with AmplitudeExportApi(hour_rows(0, 1, 2), api_key="first") as api:
-        first = run_tap(tmp_path, export_settings(api, **more))
+        first = run_here(export_settings(api, **more))
         api.api_key, api.secret_key = "second", "second-secret"
         asked = len(api.requests)
-        second = run_tap(tmp_path, export_settings(api, hours=6, **more), state=first.last_state)
+        second = run_here(export_settings(api, hours=6, **more), state=first.last_state)
 
         assert len(api.requests) == asked
     assert first.exit_code == 0
@@ -54,12 +54,12 @@ def test_the_state_of_another_project_stops_the_run(tmp_path: Path, *, handed_ov
     assert not {"first", "second-secret"} & set(the_error(second).replace("`", " ").split())
 
 
-def test_a_new_secret_key_is_the_same_project(tmp_path: Path) -> None:
+def test_a_new_secret_key_is_the_same_project() -> None:
     """Whoever renews the secret goes on where the state is."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        first = run_tap(tmp_path, export_settings(api))
+        first = run_here(export_settings(api))
         api.secret_key = "renewed"
-        second = run_tap(tmp_path, export_settings(api, hours=4), state=first.last_state)
+        second = run_here(export_settings(api, hours=4), state=first.last_state)
 
     assert second.exit_code == 0
     assert second.ids == ids(hour_rows(3))
@@ -67,13 +67,13 @@ def test_a_new_secret_key_is_the_same_project(tmp_path: Path) -> None:
     assert bookmark(second)["project"] == bookmark(first)["project"]
 
 
-def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> None:
+def test_a_project_that_changed_its_key_goes_on_once_told_to() -> None:
     """`meltano state merge` with an empty project is the way that the message names."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        first = run_tap(tmp_path, export_settings(api))
+        first = run_here(export_settings(api))
         api.api_key = "changed"
         state = state_of(**{**bookmark(first), "project": ""})
-        second = run_tap(tmp_path, export_settings(api, hours=4), state=state)
+        second = run_here(export_settings(api, hours=4), state=state)
 
     assert second.exit_code == 0
     assert second.ids == ids(hour_rows(3))
@@ -81,13 +81,13 @@ def test_a_project_that_changed_its_key_goes_on_once_told_to(tmp_path: Path) -> 
     assert "exported files" not in second.stderr
 
 
-def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: Path) -> None:
+def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told() -> None:
     """Older states and those of `meltano state set` go on, with one line."""
     with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
-        first = run_tap(
-            tmp_path, export_settings(api), state=state_of(next_export_hour="2024-01-01T01:00:00Z")
+        first = run_here(
+            export_settings(api), state=state_of(next_export_hour="2024-01-01T01:00:00Z")
         )
-        second = run_tap(tmp_path, export_settings(api, hours=4), state=first.last_state)
+        second = run_here(export_settings(api, hours=4), state=first.last_state)
 
     assert first.ids == ids(hour_rows(1, 2))
     assert first.stderr.count("does not say whose hours it holds") == 1
@@ -95,15 +95,15 @@ def test_a_state_that_does_not_say_whose_it_is_is_taken_over_and_told(tmp_path: 
     assert bookmark(first)["apps"] == "123 2024-01-01T01:00:00Z/2024-01-01T03:00:00Z"
 
 
-def test_the_state_of_another_range_stops_the_run(tmp_path: Path) -> None:
+def test_the_state_of_another_range_stops_the_run() -> None:
     """Two runs in one folder can read each other's state: nothing exported is no success."""
     with AmplitudeExportApi(hour_rows(0, 1, 2, 10, 11)) as api:
         later = export_settings(
             api, start_date=(START + 10 * HOUR).isoformat(), end_date="2024-01-02"
         )
-        other = run_tap(tmp_path, later)
-        wrong = run_tap(tmp_path, export_settings(api), state=other.last_state)
-        again = run_tap(tmp_path, later, state=other.last_state)
+        other = run_here(later)
+        wrong = run_here(export_settings(api), state=other.last_state)
+        again = run_here(later, state=other.last_state)
 
     assert wrong.exit_code == 2
     assert wrong.records == []
@@ -117,9 +117,9 @@ def test_the_state_of_another_range_stops_the_run(tmp_path: Path) -> None:
 def test_the_api_goes_on_where_exported_files_end(tmp_path: Path) -> None:
     """History from an archive, then the API, on one state: no hour twice, and it is told."""
     archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
-    files = run_tap(tmp_path, {"archive_path": str(archive)})
+    files = run_here({"archive_path": str(archive)})
     with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
-        done = run_tap(tmp_path, export_settings(api, hours=4), state=files.last_state)
+        done = run_here(export_settings(api, hours=4), state=files.last_state)
 
     assert done.exit_code == 0
     assert done.ids == ids(hour_rows(2, 3))
@@ -129,9 +129,9 @@ def test_the_api_goes_on_where_exported_files_end(tmp_path: Path) -> None:
 def test_the_api_of_another_app_does_not_go_on_after_exported_files(tmp_path: Path) -> None:
     """The first file that comes tells the app; nothing of it goes out."""
     archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
-    files = run_tap(tmp_path, {"archive_path": str(archive)})
+    files = run_here({"archive_path": str(archive)})
     with AmplitudeExportApi([row | {"app": 456} for row in hour_rows(0, 1, 2, 3)]) as api:
-        done = run_tap(tmp_path, export_settings(api, hours=4), state=files.last_state)
+        done = run_here(export_settings(api, hours=4), state=files.last_state)
 
     assert done.exit_code == 2
     assert done.records == []

@@ -17,7 +17,6 @@ from tests.support.selecting import config_for, records_of, run_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.support.processes import Finished
 
@@ -40,9 +39,9 @@ def _series(of: list[date]) -> dict[str, Any]:
     return {"series": [[1.5] * len(of)], "xValues": [day.isoformat() for day in of]}
 
 
-def test_figures_are_read_day_by_day(tmp_path: Path, service: AmplitudeExportApi) -> None:
+def test_figures_are_read_day_by_day(service: AmplitudeExportApi) -> None:
     """Each complete day once, up to `end_date`, in requests of at most 90 days."""
-    run = run_with(tmp_path, config_for(service), "active_users")
+    run = run_with(config_for(service), "active_users")
 
     assert records_of(run, "active_users") == [
         {"date": day.isoformat(), "active_users": 100 + number, "new_users": number}
@@ -57,14 +56,12 @@ def test_figures_are_read_day_by_day(tmp_path: Path, service: AmplitudeExportApi
     assert bookmark_of(run, "active_users") == "2024-07-18"
 
 
-def test_the_next_run_goes_on_with_the_next_day(
-    tmp_path: Path, service: AmplitudeExportApi
-) -> None:
+def test_the_next_run_goes_on_with_the_next_day(service: AmplitudeExportApi) -> None:
     """No day twice, none left out; nothing new is no failure and keeps the state."""
     name = "average_session_length"
-    half = run_with(tmp_path, config_for(service, end_date="2024-04-10T12:00:00Z"), name)
-    rest = run_with(tmp_path, config_for(service), name, state=half.last_state)
-    done = run_with(tmp_path, config_for(service), name, state=rest.last_state)
+    half = run_with(config_for(service, end_date="2024-04-10T12:00:00Z"), name)
+    rest = run_with(config_for(service), name, state=half.last_state)
+    done = run_with(config_for(service), name, state=rest.last_state)
 
     assert bookmark_of(half, name) == "2024-04-09"  # the 10th is not whole before 12:00
     found = [record["date"] for record in (*records_of(half, name), *records_of(rest, name))]
@@ -78,11 +75,11 @@ def test_the_next_run_goes_on_with_the_next_day(
     ("hours", "first"), [(24, "2024-07-12"), (25, "2024-07-11"), (8000, "2024-01-01")]
 )
 def test_lookback_hours_bring_days_again(
-    tmp_path: Path, service: AmplitudeExportApi, hours: int, first: str
+    service: AmplitudeExportApi, hours: int, first: str
 ) -> None:
     """As many whole days before the bookmark, never before `start_date`; the state moves on."""
     state = {"bookmarks": {"active_users": {"replication_key_value": "2024-07-12"}}}
-    run = run_with(tmp_path, config_for(service, lookback_hours=hours), "active_users", state=state)
+    run = run_with(config_for(service, lookback_hours=hours), "active_users", state=state)
 
     found = [record["date"] for record in records_of(run, "active_users")]
     assert (found[0], found[-1]) == (first, "2024-07-18")
@@ -95,36 +92,32 @@ def test_lookback_hours_bring_days_again(
     assert (days_told[0], days_told[-1]) >= ("2024-07-12", "2024-07-18")
 
 
-def test_full_table_reads_all_days_again(tmp_path: Path, service: AmplitudeExportApi) -> None:
+def test_full_table_reads_all_days_again(service: AmplitudeExportApi) -> None:
     """Late events change days that are over: `--full-refresh` brings the new figures."""
     state = {"bookmarks": {"active_users": {"replication_key_value": "2024-07-18"}}}
-    run = run_with(tmp_path, config_for(service), "active_users", state=state, full_table=True)
+    run = run_with(config_for(service), "active_users", state=state, full_table=True)
 
     assert len(records_of(run, "active_users")) == 200
 
 
-def test_days_that_are_not_over_are_not_asked_for(
-    tmp_path: Path, service: AmplitudeExportApi
-) -> None:
+def test_days_that_are_not_over_are_not_asked_for(service: AmplitudeExportApi) -> None:
     """Without `end_date`, up to the last day that is complete in every time zone."""
     now = datetime.now(timezone.utc)
     start = (now - timedelta(days=5)).date()
-    run = run_with(
-        tmp_path, config_for(service, start_date=start.isoformat(), end_date=None), "active_users"
-    )
+    run = run_with(config_for(service, start_date=start.isoformat(), end_date=None), "active_users")
 
     last = {last_complete_day(now), last_complete_day(datetime.now(timezone.utc))}
     assert date.fromisoformat(records_of(run, "active_users")[-1]["date"]) in last
 
 
-def test_a_failure_keeps_the_days_before_it(tmp_path: Path, service: AmplitudeExportApi) -> None:
+def test_a_failure_keeps_the_days_before_it(service: AmplitudeExportApi) -> None:
     """The state holds every whole answer; the message says up to which day."""
     sound = Answer(200, json.dumps({"data": _series(days(90))}).encode())
     refused = answers.envelope(400, "invalid", "Invalid chart definition", "no")
     service.project.instead.extend([sound, refused])
     name = "average_session_length"
-    run = run_with(tmp_path, config_for(service), name)
-    rest = run_with(tmp_path, config_for(service), name, state=run.last_state)
+    run = run_with(config_for(service), name)
+    rest = run_with(config_for(service), name, state=run.last_state)
 
     assert run.exit_code == 2
     assert bookmark_of(run, name) == "2024-03-30"
@@ -134,19 +127,19 @@ def test_a_failure_keeps_the_days_before_it(tmp_path: Path, service: AmplitudeEx
     assert len(records_of(rest, name)) == 110
 
 
-def test_a_damaged_bookmark_is_told(tmp_path: Path, service: AmplitudeExportApi) -> None:
+def test_a_damaged_bookmark_is_told(service: AmplitudeExportApi) -> None:
     """Starting over by itself would hide it."""
     state = {"bookmarks": {"active_users": {"replication_key_value": "last week"}}}
-    run = run_with(tmp_path, config_for(service), "active_users", state=state)
+    run = run_with(config_for(service), "active_users", state=state)
 
     assert run.exit_code == 2
     assert "is not a date (bookmark of `active_users`)" in run.lines("ERROR")[-1]
 
 
-def test_a_bookmark_that_is_none_is_told(tmp_path: Path, service: AmplitudeExportApi) -> None:
+def test_a_bookmark_that_is_none_is_told(service: AmplitudeExportApi) -> None:
     """Whatever the stream, and without a traceback."""
     state = {"bookmarks": {"active_users": "2024-07-12"}}
-    run = run_with(tmp_path, config_for(service), "active_users", state=state)
+    run = run_with(config_for(service), "active_users", state=state)
 
     assert run.exit_code == 2
     assert "The bookmark of `active_users` is not a JSON object." in run.lines("ERROR")[-1]
