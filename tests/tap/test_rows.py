@@ -324,6 +324,19 @@ def test_rejected_merges_are_told(tmp_path: Path) -> None:
     assert "Exported 1 merged user of 1 hour; 1 line rejected, kept in " in told
 
 
+def test_an_event_far_behind_in_a_list_of_merges_stops_the_run(tmp_path: Path) -> None:
+    """It is no merge; the beginning, by which the kind of a file is told, has none."""
+    merge = {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3, "merge_server_time": 4}
+    lines = [json.dumps(merge)] * 20_000 + [json.dumps({"event_type": "viewed", "uuid": "u"})]
+    lists = {"-9_2024-01-01_5.json.gz": gzip.compress("\n".join(lines).encode())}
+    config = {"archive_path": str(write_files(tmp_path / "a", lists))}
+    run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
+
+    (error,) = run.lines("ERROR")
+    assert "'-9_2024-01-01_5.json.gz' is a list of merged users, and also holds events" in error
+    assert (run.exit_code, len(run.states)) == (1, 0)
+
+
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
     """A kill after the STATE of an hour does not lose the rejected lines of that hour."""
     files = {

@@ -1,4 +1,4 @@
-"""What the rows of a file are, by its first ones: events or merges of users (pure)."""
+"""What the rows of a file are, by its beginning: events or merges of users (pure)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: How much of a file is looked at.
 LOOK_BYTES = 1024 * 1024
@@ -32,17 +32,24 @@ class Rows(enum.Enum):
 def rows_in(beginning: bytes) -> Rows | None:
     """Return what the first readable row of a file is; None when it has no row.
 
-    The beginning is unpacked: JSON lines, an array, or objects on one line.
+    Merges before an event count as events: as a list they would be left out, and the event with
+    them. What is no event is rejected later on. The beginning is unpacked: JSON lines, an array, or objects on one line.
     """
     text = beginning.decode(errors="replace")
     if not text.strip(_BEFORE_A_ROW + "]"):
         return None
     for row in _first_rows(text):
-        keys = {key.lower() for key in row}
-        if keys & _OF_EVENTS:
+        if is_event(row):
             return Rows.EVENTS
-        return Rows.MERGES if keys & _OF_MERGES else Rows.OTHER
+        if _OF_MERGES.isdisjoint(map(str.lower, row)):
+            return Rows.OTHER
+        break
     return _by_words(text.lower())
+
+
+def is_event(row: Mapping[str, Any]) -> bool:
+    """Return True if a row has a field that only events have."""
+    return not _OF_EVENTS.isdisjoint(map(str.lower, row))
 
 
 def _first_rows(text: str) -> Iterator[dict[str, Any]]:
@@ -63,7 +70,7 @@ def _line_starts(text: str) -> Iterator[str]:
 
 
 def _by_words(text: str) -> Rows:
-    """Judge rows that are too long to be read here, or damaged."""
+    """Judge rows by all that is there, also those that are too long to be read here, or damaged."""
     if any(f'"{name}"' in text for name in _OF_EVENTS):
         return Rows.EVENTS
     return Rows.MERGES if any(f'"{name}"' in text for name in _OF_MERGES) else Rows.OTHER

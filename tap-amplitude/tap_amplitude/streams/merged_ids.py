@@ -16,7 +16,9 @@ from tap_amplitude import schemas
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.common.quantities import count
+from tap_amplitude.errors import BadLine
 from tap_amplitude.files.left_out import Why
+from tap_amplitude.files.row_kinds import is_event
 from tap_amplitude.sources.archive import hours_of_files
 from tap_amplitude.streams.base import HourlyStream
 
@@ -61,8 +63,18 @@ class MergedIdsStream(HourlyStream):
         return hours_of_files(bookmark, self.settings, now, merged_ids=True, raw=raw)
 
     def rows(self, member: Member) -> Iterator[Record | Found]:
-        """Read the merges of a list."""
-        return member.take(strict_object, as_it_is)
+        """Read the merges of a list.
+
+        Raises:
+            BadLine: An event is among them.
+        """
+        for row in member.take(strict_object, as_it_is):
+            if isinstance(row, dict) and is_event(row):
+                raise BadLine(
+                    f"The file {member.name!r} is a list of merged users, and also holds events.",
+                    remedy="Put the events into a file of their own.",
+                )
+            yield row
 
     def nothing_new(self) -> str:
         """Return that there are no new lists."""
