@@ -6,6 +6,7 @@ import shutil
 from collections import namedtuple
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import pytest
 import sqlalchemy as sa
@@ -455,6 +456,21 @@ def test_rejects_in_a_bucket_are_tried(config: Json) -> None:
     (finding,) = of(found({**config, "rejects_path": "nodriver://hush@x"}), "rejects", Level.FIX)
     assert "cannot be written" in finding.text
     assert "hush" not in finding.text
+
+
+def test_a_credential_that_the_bucket_of_the_rejects_refuses_is_told(
+    config: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run would see it at its first reject, perhaps after hours."""
+    from fsspec.implementations.memory import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        MemoryFileSystem,
+    )
+
+    refusing = Mock(side_effect=PermissionError("InvalidAccessKeyId"))
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", refusing)
+    (finding,) = of(found({**config, "rejects_path": "memory://b/r"}), "rejects", Level.FIX)
+    assert finding.text == "`rejects_path` cannot be written: InvalidAccessKeyId."
+    assert "the bucket's credentials" in finding.remedy
 
 
 def test_variables_are_read_as_a_command_reads_them() -> None:
