@@ -33,7 +33,8 @@ def rows_in(beginning: bytes) -> Rows | None:
     """Return what the first readable row of a file is; None when it has no row.
 
     Merges before an event count as events: as a list they would be left out, and the event with
-    them. What is no event is rejected later on. The beginning is unpacked: JSON lines, an array, or objects on one line.
+    them. What is no event is rejected later on. The beginning is unpacked: JSON lines, an array,
+    or objects on one line.
     """
     text = beginning.decode(errors="replace")
     if not text.strip(_BEFORE_A_ROW + "]"):
@@ -43,13 +44,19 @@ def rows_in(beginning: bytes) -> Rows | None:
             return Rows.EVENTS
         if _OF_MERGES.isdisjoint(map(str.lower, row)):
             return Rows.OTHER
-        break
+        return Rows.EVENTS if _has_event(text) else Rows.MERGES
     return _by_words(text.lower())
 
 
 def is_event(row: Mapping[str, Any]) -> bool:
     """Return True if a row has a field that only events have."""
     return not _OF_EVENTS.isdisjoint(map(str.lower, row))
+
+
+def _has_event(text: str) -> bool:
+    """Return True if a line of a list is an event; a damaged one is nothing."""
+    lines = text.split("\n") if _by_words(text.lower()) is Rows.EVENTS else ()
+    return any(is_event(row) for line in lines for row in _first_rows(line))
 
 
 def _first_rows(text: str) -> Iterator[dict[str, Any]]:
@@ -70,7 +77,7 @@ def _line_starts(text: str) -> Iterator[str]:
 
 
 def _by_words(text: str) -> Rows:
-    """Judge rows by all that is there, also those that are too long to be read here, or damaged."""
+    """Judge rows that are too long to be read here, or damaged."""
     if any(f'"{name}"' in text for name in _OF_EVENTS):
         return Rows.EVENTS
     return Rows.MERGES if any(f'"{name}"' in text for name in _OF_MERGES) else Rows.OTHER
