@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BUCKET = "amplitude-data"
+_S3_REGION = "us-east-1"
+_S3_KEYS = {
+    "aws_access_key_id": "AKIATESTTESTTESTTEST",
+    "aws_secret_access_key": "a-secret-for-the-bucket",
+}
 #: How many objects the stand-in of S3 lists at once.
 S3_PAGE = 10
 
@@ -71,16 +76,10 @@ class Bucket:
         address = f"{self.server}/storage/v1/b/{BUCKET}/o/{quote(name, safe='')}"
         requests.delete(address, timeout=30).raise_for_status()
 
-    @cached_property
+    @property
     def s3(self) -> Any:
         """A client of Amazon S3."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.server,
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.environment["AWS_DEFAULT_REGION"],
-        )
+        return _s3_client(self.server)
 
 
 def s3_bucket() -> Bucket:
@@ -89,18 +88,21 @@ def s3_bucket() -> Bucket:
     # A test may have let it check keys.
     _post(f"{server}/moto-api/reset-auth", data=b"inf")
     _post(f"{server}/moto-api/reset")
-    bucket = Bucket(
-        f"s3://{BUCKET}",
-        server,
-        {
-            "AWS_ENDPOINT_URL": server,
-            "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-            "AWS_SECRET_ACCESS_KEY": "a-secret-for-the-bucket",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        },
-    )
+    environment = {
+        "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": _S3_KEYS["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": _S3_KEYS["aws_secret_access_key"],
+        "AWS_DEFAULT_REGION": _S3_REGION,
+    }
+    bucket = Bucket(f"s3://{BUCKET}", server, environment)
     bucket.s3.create_bucket(Bucket=BUCKET)
     return bucket
+
+
+@cache
+def _s3_client(server: str) -> Any:
+    """A client, kept because to make one takes longer than most tests."""
+    return boto3.client("s3", endpoint_url=server, region_name=_S3_REGION, **_S3_KEYS)
 
 
 def gcs_bucket() -> Bucket:

@@ -29,9 +29,9 @@ from tests.fakes.google_objects import GoogleObjects
 from tests.support.batches import batch
 from tests.support.buckets import S3_PAGE, Bucket, azure_bucket, gcs_bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_zip
-from tests.support.processes import run_tap
+from tests.support.processes import Finished, run_tap
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
-from tests.support.selecting import catalog_of
+from tests.support.selecting import run_with
 from tests.support.tap_in_process import batch_ids, run_here
 
 if TYPE_CHECKING:
@@ -50,25 +50,50 @@ MERGE = {
 
 
 @pytest.fixture
-def s3() -> Bucket:
-    """A bucket of Amazon S3."""
-    return s3_bucket()
+def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of Amazon S3, which this process finds."""
+    made = s3_bucket()
+    use(made, monkeypatch)
+    return made
+
+
+@pytest.fixture
+def gcs(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of Google Cloud, where the cloud makes no difference: it answers fastest."""
+    made = gcs_bucket()
+    use(made, monkeypatch)
+    return made
 
 
 @pytest.fixture(params=["s3", "gcs", "azure"])
-def bucket(request: pytest.FixtureRequest) -> Iterator[Bucket]:
-    """A bucket of each cloud in turn."""
-    if request.param == "azure":
-        yield from azure_bucket()
-    else:
-        yield {"s3": s3_bucket, "gcs": gcs_bucket}[request.param]()
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket of each cloud in turn, which this process finds."""
+    buckets = {"s3": lambda: iter([s3_bucket()]), "gcs": lambda: iter([gcs_bucket()])}
+    for made in buckets.get(request.param, azure_bucket)():
+        use(made, monkeypatch)
+        yield made
 
 
-def run(folder: Path, bucket: Bucket, path: str = "", **more: Any) -> Any:
+def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process find the bucket."""
+    for name, value in bucket.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def run(bucket: Bucket, path: str = "", **config: Any) -> Finished:
     """Run the tap on a bucket."""
-    config = {"archive_path": bucket.url + path} | more.pop("config", {})
-    environment = dict(bucket.environment) | more.pop("environment", {})
-    return run_tap(folder, config, *more.pop("options", ()), environment=environment, **more)
+    return run_here({"archive_path": bucket.url + path, **config})
+
+
+def go_on(bucket: Bucket, before: Finished) -> Finished:
+    """Run the tap on a bucket with the state of a run before it."""
+    return run_here({"archive_path": bucket.url}, state=before.last_state)
+
+
+def in_a_process(folder: Path, bucket: Bucket, **config: Any) -> Finished:
+    """Run the tap with all that its process logs at any level, whoever logs it."""
+    environment = {**bucket.environment, "TAP_AMPLITUDE_LOGLEVEL": "debug"}
+    return run_tap(folder, {"archive_path": bucket.url, **config}, environment=environment)
 
 
 def source_of(url: str, spool_bytes: int, **config: Any) -> ArchiveSource:
@@ -84,9 +109,7 @@ def hours_of(source: ArchiveSource) -> Iterator[Sequence[Member]]:
     return source.read([list(files) for _, files in hours])
 
 
-def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
-    tmp_path: Path, bucket: Bucket
-) -> None:
+def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(bucket: Bucket) -> None:
     """Several files for an hour, padded hours, markers, lists of merged users, folders by app."""
     bucket.put(
         {
@@ -100,7 +123,7 @@ def test_everything_that_amplitude_lays_into_a_bucket_is_read_in_order(
             f"exports-old/123/{file_name(11)}": packed(hour_rows(11)),
         }
     )
-    done = run(tmp_path, bucket, "/exports")
+    done = run(bucket, "/exports")
 
     assert done.exit_code == 0, done.stderr
     nine = [hour_row(START + 9 * HOUR, 7), hour_row(START + 9 * HOUR, 8)]
@@ -125,8 +148,8 @@ def test_zip_files_and_names_without_a_part_are_read_in_a_bucket(
             "x/._123_2024-01-01_3#1.json.gz": b"x",
         }
     )
-    records = run(tmp_path, bucket, "/x")
-    files = run(tmp_path, bucket, "/x", config=batch(tmp_path / "out"))
+    records = run(bucket, "/x")
+    files = run(bucket, "/x", **batch(tmp_path / "out"))
 
     assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
     assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
@@ -149,16 +172,15 @@ def test_objects_that_google_unpacks_on_their_way_are_read(tmp_path: Path) -> No
     with GoogleObjects(objects) as server:
         environment = {"STORAGE_EMULATOR_HOST": server.url, "NO_GCE_CHECK": "true"}
         bucket = Bucket(f"gs://{ENCODED}", server.url, environment)
-        records = run(tmp_path, bucket)
-        files = run(tmp_path, bucket, config=batch(tmp_path / "out"))
+        # Not in process: the unpacked .zip is a file that is closed when nothing reads it any more.
+        records = in_a_process(tmp_path, bucket)
+        files = in_a_process(tmp_path, bucket, **batch(tmp_path / "out"))
 
     assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
     assert records.ids == batch_ids(files) == ids(hour_rows(0, 1, 2, 3))
 
 
-def test_a_bucket_root_and_the_beginning_of_names_are_addresses_too(
-    tmp_path: Path, bucket: Bucket
-) -> None:
+def test_a_bucket_root_and_the_beginning_of_names_are_addresses_too(bucket: Bucket) -> None:
     """Amplitude puts a prefix before the names as it is, with or without a slash."""
     bucket.put(
         {
@@ -167,21 +189,21 @@ def test_a_bucket_root_and_the_beginning_of_names_are_addresses_too(
         }
     )
 
-    assert run(tmp_path, bucket).ids == ids(hour_rows(0, 1))
-    assert run(tmp_path, bucket, "/daily-").ids == ids(hour_rows(0))
-    assert run(tmp_path, bucket, f"/other-{file_name(1)}").ids == ids(hour_rows(1))
+    assert run(bucket).ids == ids(hour_rows(0, 1))
+    assert run(bucket, "/daily-").ids == ids(hour_rows(0))
+    assert run(bucket, f"/other-{file_name(1)}").ids == ids(hour_rows(1))
 
 
-def test_the_next_run_opens_only_what_is_new(tmp_path: Path, bucket: Bucket) -> None:
+def test_the_next_run_opens_only_what_is_new(bucket: Bucket) -> None:
     """Hours of the state are not opened again: here they could not even be read."""
     bucket.put({file_name(n): packed(hour_rows(n)) for n in (0, 1, 30)})
-    first = run(tmp_path, bucket)
+    first = run(bucket)
     bucket.put({file_name(n): b"garbage" for n in (0, 1, 30)})
-    idle = run(tmp_path, bucket, state=first.last_state)
+    idle = go_on(bucket, first)
     bucket.put(
         {file_name(31): packed(hour_rows(31)), file_name(24 * 40): packed(hour_rows(24 * 40))}
     )
-    second = run(tmp_path, bucket, state=first.last_state)
+    second = go_on(bucket, first)
 
     assert first.ids == ids(hour_rows(0, 1, 30))
     assert (idle.exit_code, idle.records) == (0, [])
@@ -190,12 +212,12 @@ def test_the_next_run_opens_only_what_is_new(tmp_path: Path, bucket: Bucket) -> 
     assert second.lines("WARNING") == []
 
 
-def test_a_file_of_several_hours_is_read_once_and_whole(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_file_of_several_hours_is_read_once_and_whole(gcs: Bucket) -> None:
     """An export that runs every three hours names a file for one of them."""
-    bucket.put({file_name(2): packed(hour_rows(0, 1, 2)), file_name(5): packed(hour_rows(3, 4, 5))})
-    first = run(tmp_path, bucket)
-    bucket.put({file_name(6): packed(hour_rows(6, 7, 8))})  # and one that names its first hour
-    second = run(tmp_path, bucket, state=first.last_state)
+    gcs.put({file_name(2): packed(hour_rows(0, 1, 2)), file_name(5): packed(hour_rows(3, 4, 5))})
+    first = run(gcs)
+    gcs.put({file_name(6): packed(hour_rows(6, 7, 8))})  # and one that names its first hour
+    second = go_on(gcs, first)
 
     assert first.ids == ids(hour_rows(0, 1, 2, 3, 4, 5))
     assert second.ids == ids(hour_rows(6, 7, 8))
@@ -203,14 +225,12 @@ def test_a_file_of_several_hours_is_read_once_and_whole(tmp_path: Path, bucket: 
     assert times[0].startswith("2024-01-01T00:00")
 
 
-def test_hours_that_are_still_being_written_are_left_for_later(
-    tmp_path: Path, bucket: Bucket
-) -> None:
+def test_hours_that_are_still_being_written_are_left_for_later(gcs: Bucket) -> None:
     """A late export writes the files of an hour one by one; half of it would be lost."""
     this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     late = (this_hour - 6 * HOUR - START) // HOUR
-    bucket.put({file_name(0): packed(hour_rows(0)), file_name(late): packed(hour_rows(late))})
-    done = run(tmp_path, bucket)
+    gcs.put({file_name(0): packed(hour_rows(0)), file_name(late): packed(hour_rows(late))})
+    done = run(gcs)
 
     assert done.ids == ids(hour_rows(0))
     assert done.exit_code == 0
@@ -223,28 +243,28 @@ def file_hour(hour: int) -> str:
     return f"{START + hour * HOUR:%Y-%m-%dT%H:00:00Z}"
 
 
-def test_more_than_a_page_of_objects_is_listed(tmp_path: Path, s3: Bucket) -> None:
+def test_more_than_a_page_of_objects_is_listed(s3: Bucket) -> None:
     """S3 lists them page by page."""
     content = packed([])
     s3.put({f"x/{file_name(0, part)}": content for part in range(2 * S3_PAGE + 5)})
     s3.put({f"x/{file_name(1)}": packed(hour_rows(1))})
 
-    assert run(tmp_path, s3, "/x").ids == ids(hour_rows(1))
+    assert run(s3, "/x").ids == ids(hour_rows(1))
 
 
-def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucket: Bucket) -> None:
+def test_merged_users_are_a_stream_with_a_state_of_its_own(gcs: Bucket) -> None:
     """Selected, the lists are read by hour like events; both forms of their names."""
     newer = MERGE | {"amplitude_id": 7}
-    bucket.put(
+    gcs.put(
         {
             file_name(9): packed(hour_rows(9)),
             "-9_2024-01-01_5.json.gz": packed([MERGE]),
             "123_2024-01-01_6.json.gz": packed([newer]),
         }
     )
-    catalog = catalog_of(tmp_path, "merged_ids")
-    first = run(tmp_path, bucket, options=["--catalog", str(catalog)])
-    again = run(tmp_path, bucket, options=["--catalog", str(catalog)], state=first.last_state)
+    config = {"archive_path": gcs.url}
+    first = run_with(config, "merged_ids")
+    again = run_with(config, "merged_ids", state=first.last_state)
 
     assert first.exit_code == 0, first.stderr
     assert first.records == [MERGE, newer]
@@ -263,10 +283,9 @@ def test_merged_users_are_a_stream_with_a_state_of_its_own(tmp_path: Path, bucke
 
 @pytest.mark.parametrize("spool_bytes", [0, 10**9])
 def test_an_hour_is_whole_before_its_first_event_comes_out(
-    s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spool_bytes: int
+    s3: Bucket, tmp_path: Path, spool_bytes: int
 ) -> None:
     """Copied to the disk, or read from the bucket twice when it does not fit."""
-    use(s3, monkeypatch)
     whole = packed(hour_rows(1, each=500))
     s3.put(
         {
@@ -289,10 +308,9 @@ def test_an_hour_is_whole_before_its_first_event_comes_out(
 
 @pytest.mark.parametrize("spool_bytes", [0, 10**9])
 def test_an_object_that_vanishes_or_changes_after_the_listing_is_told(
-    s3: Bucket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spool_bytes: int
+    s3: Bucket, tmp_path: Path, spool_bytes: int
 ) -> None:
     """A lifecycle rule or a second export may touch the bucket while it is read."""
-    use(s3, monkeypatch)
     s3.put({file_name(0): packed(hour_rows(0))})
     source = source_of(s3.url, spool_bytes, spool_path=str(tmp_path))
     s3.delete(file_name(0))
@@ -302,21 +320,22 @@ def test_an_object_that_vanishes_or_changes_after_the_listing_is_told(
     assert file_name(0) in str(caught.value)
 
 
-def test_a_bucket_that_does_not_exist_is_told(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_bucket_that_does_not_exist_is_told(bucket: Bucket) -> None:
     """A typing mistake ends with exit code 2, and with the address."""
     bucket.put({f"exports/{file_name(0)}": packed(hour_rows(0))})
     wrong = Bucket(bucket.url + "-wrong", bucket.server, bucket.environment)
-    done = run(tmp_path, wrong, "/exports")
+    done = run(wrong, "/exports")
 
     assert done.exit_code == 2
     assert f"The bucket of {wrong.url}/exports does not exist" in done.lines("ERROR")[0]
 
 
-def test_a_folder_without_exports_is_told(tmp_path: Path, bucket: Bucket) -> None:
+def test_a_folder_without_exports_is_told(bucket: Bucket) -> None:
     """Success without a single event would hide a wrong path, with a start date and without."""
     bucket.put({file_name(0): packed(hour_rows(0))})
-    for config in ({}, {"start_date": "2024-01-01"}):
-        done = run(tmp_path, bucket, "/wrong", config=config)
+    starts: tuple[dict[str, str], ...] = ({}, {"start_date": "2024-01-01"})
+    for config in starts:
+        done = run(bucket, "/wrong", **config)
 
         assert done.exit_code == 1
         assert "holds no export files" in done.lines("ERROR")[0]
@@ -326,7 +345,7 @@ def test_keys_that_the_bucket_refuses_are_told(tmp_path: Path, s3: Bucket) -> No
     """Exit code 2, with the rights that are needed, and without the key."""
     s3.put({file_name(0): packed(hour_rows(0))})
     requests.post(f"{s3.server}/moto-api/reset-auth", data=b"0", timeout=30).raise_for_status()
-    done = run(tmp_path, s3)
+    done = in_a_process(tmp_path, s3)
 
     assert done.exit_code == 2
     error = done.lines("ERROR")[0]
@@ -335,40 +354,37 @@ def test_keys_that_the_bucket_refuses_are_told(tmp_path: Path, s3: Bucket) -> No
     assert_silent(done.stderr, s3)
 
 
-def test_missing_credentials_are_told(tmp_path: Path, s3: Bucket) -> None:
+def test_missing_credentials_are_told(s3: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is asked for them in a setting."""
-    nothing = {
-        "AWS_ACCESS_KEY_ID": "",
-        "AWS_SECRET_ACCESS_KEY": "",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }
-    done = run(tmp_path, s3, environment=nothing)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "none")
+    done = run(s3)
 
     assert done.exit_code == 2
     assert "There are no usable credentials" in done.lines("ERROR")[0]
     assert "AWS_PROFILE" in done.lines("ERROR")[0]
 
 
-def test_a_network_failure_is_worth_another_run(tmp_path: Path) -> None:
+def test_a_network_failure_is_worth_another_run(
+    s3: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody listens: exit code 1, the state stays."""
-    nowhere = {
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "AWS_ACCESS_KEY_ID": "AKIATESTTESTTESTTEST",
-        "AWS_SECRET_ACCESS_KEY": "a-secret-for-the-bucket",
-    }
-    done = run_tap(tmp_path, {"archive_path": "s3://amplitude-data"}, environment=nowhere)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # of the driver, which waits between them
+    done = run(s3)
 
     assert done.exit_code == 1
-    assert "s3://amplitude-data could not be read" in done.lines("ERROR")[0]
+    assert f"{s3.url} could not be read" in done.lines("ERROR")[0]
     assert "Traceback" not in done.stderr
 
 
 def test_no_key_is_in_the_log_at_any_level(tmp_path: Path, s3: Bucket) -> None:
     """The drivers log signed headers on `debug`; the tap keeps them quiet."""
     s3.put({file_name(0): packed(hour_rows(0))})
-    done = run(tmp_path, s3, environment={"TAP_AMPLITUDE_LOGLEVEL": "debug"})
+    done = in_a_process(tmp_path, s3)
 
     assert done.exit_code == 0
     assert_silent(done.stderr, s3)
@@ -379,12 +395,6 @@ def assert_silent(log: str, bucket: Bucket) -> None:
     """No credential of the bucket is in the log."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         assert bucket.environment[name] not in log
-
-
-def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process find the bucket."""
-    for name, value in bucket.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +434,7 @@ def test_an_account_of_azure_that_refuses_is_told(tmp_path: Path) -> None:
     for azure in azure_bucket():
         assert azure.azure
         azure.azure.refuses = True
-        done = run(tmp_path, azure)
+        done = in_a_process(tmp_path, azure)
 
     assert done.exit_code == 2
     assert "Storage Blob Data Reader" in done.lines("ERROR")[0]
