@@ -63,7 +63,7 @@ class AmplitudeQuestions:
         except TapError as error:
             yield finding_of(error, "amplitude")
         else:
-            yield Finding("keys", Level.OK, f"{self._place()} knows them.")
+            yield Finding("keys", Level.OK, f"Amplitude accepts both keys ({self._place()}).")
             yield from _of_hour(sampled)
 
     def ask(self, hour: datetime) -> SampledHour:

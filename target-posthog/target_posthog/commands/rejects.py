@@ -73,8 +73,11 @@ class RejectsFound:
 @config_option
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.option("--show", is_flag=True, help="Print the record of each example, too.")
+@click.option("--all", "shows_all", is_flag=True, help="List all runs, not only the newest 20.")
 @click.argument("paths", nargs=-1)
-def command(config: Any, paths: tuple[str, ...], *, is_json: bool, show: bool) -> int:
+def command(
+    config: Any, paths: tuple[str, ...], *, is_json: bool, show: bool, shows_all: bool
+) -> int:
     """List rejected records by code, with an example and what to do.
 
     PATHS are rejects files, or folders of them, or addresses such as s3://bucket/rejects; by
@@ -84,11 +87,13 @@ def command(config: Any, paths: tuple[str, ...], *, is_json: bool, show: bool) -
     is_preview = settings.preview_path
     found = RejectsFound(PREVIEW if is_preview else owner_of(api_key_of(settings)))
     found.read(paths or places_of(settings.rejects_place))
-    if is_json:
-        click.echo(json.dumps(as_json(found.ours, found.others, shows_records=show), indent=2))
-    else:
-        click.echo(as_text(found.ours, found.others, shows_records=show))
-    return _SOME if found.ours.total or found.ours.others else 0
+    ours, others = found.ours, found.others
+    click.echo(
+        json.dumps(as_json(ours, others, shows_records=show), indent=2)
+        if is_json
+        else as_text(ours, others, shows_records=show, shows_all=shows_all)
+    )
+    return _SOME if ours.total or ours.others else 0
 
 
 def main() -> NoReturn:

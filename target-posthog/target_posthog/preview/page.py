@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from target_posthog.preview.pairs import NAMELESS
 from target_posthog.preview.texts import totals, value_of, visible
-from target_posthog.report.html import Markup, element, joined
+from target_posthog.report.html import Markup, code, element, joined
 
 if TYPE_CHECKING:
     from target_posthog.preview.found import Found
@@ -51,7 +51,7 @@ def _totals(found: Found, counts: Counts) -> Markup:
                 "tr",
                 element("th", what, scope="row"),
                 element("td", count, class_="number"),
-                element("td", why),
+                element("td", code(why), class_="why"),
             )
         )
         for what, count, why in totals(found, counts)
@@ -65,7 +65,7 @@ def _pair(number: int, pair: Pair) -> Markup:
         element(
             "h2",
             f"{number}. {visible(pair.stream)} ",
-            element("span", pair.head, class_=pair.fate),
+            element("span", code(pair.head), class_=pair.fate),
             id=f"pair-{number}",
         ),
     ]
@@ -96,7 +96,7 @@ def _row(
         "tr",
         element("td", *_both(source, value), data_head="Record"),
         element("td", *_both(name, made), data_head="PostHog"),
-        element("td", visible(why), class_="why", data_head="Why"),
+        element("td", code(visible(why)), class_="why", data_head="Why"),
         class_=kind or ("left" if name is None else ""),
     )
 

@@ -23,6 +23,7 @@ _RUN = re.compile(
     r"(?:target-posthog|tap-amplitude)-\d{8}T\d{6}Z"
     r"(?:-\d+-(?:preview|[0-9a-f]{8}))?(?:-[0-9a-f]{6}(?=[-.]))?"
 )
+_BEGAN = re.compile(r"\d{8}T\d{6}Z")
 _LINKS = "links and group updates"
 _NO_STREAM = "not named"
 #: By what an Amplitude row is known, whose line names no stream.
@@ -100,6 +101,12 @@ class Listing:
                 self.examples[line.code] = Example(
                     file, number, stream, _event_of(record), line.reason, record
                 )
+
+
+def age_of(run: str) -> str:
+    """Return what sorts runs by their beginnings, whichever plugin's they are."""
+    began = _BEGAN.search(run)
+    return began[0] if began else ""
 
 
 def run_of(file: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.common.peer_words import escaped
 from target_posthog.common.quantities import count
 from target_posthog.rejects.codes import CODES, remedy_of
+from target_posthog.rejects.listing import age_of
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,17 +23,19 @@ _INDENT = "    "
 _SHOWN = 4000
 #: Of an event's name on a line.
 _NAME = 80
+#: So many runs, the newest: an hourly schedule makes thousands.
+_MOST_RUNS = 20
 
 
-def as_text(ours: Listing, others: Listing, *, shows_records: bool) -> str:
-    """Return the listing for a person."""
+def as_text(ours: Listing, others: Listing, *, shows_records: bool, shows_all: bool = False) -> str:
+    """Return the listing for a person, with the newest runs or all."""
     parts = [_head(ours), *_codes(ours, shows_records=shows_records)]
     if ours.total:
-        parts += [_table("stream", ours.streams), _table("run", ours.runs)]
+        parts += [_table("stream", ours.streams), _runs(ours, shows_all=shows_all)]
     if ours.others:
         lines = count(ours.others, "line")
         parts.append([f"Not a line of a rejects file, cut off by a crash or edited: {lines}."])
-    parts.append(_of_others(others))
+    parts.append(_of_others(others, shows_all=shows_all))
     if ours.total:
         parts.append(_next())
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
@@ -108,14 +111,28 @@ def _table(kind: str, sums: Mapping[str, Counter[str]]) -> list[str]:
     ]
 
 
-def _of_others(others: Listing) -> list[str]:
+def _runs(listing: Listing, *, shows_all: bool) -> list[str]:
+    """Return how many rejects each run had, in the order of their beginnings."""
+    names = sorted(listing.runs, key=age_of)
+    older = [] if shows_all else names[:-_MOST_RUNS]
+    lines = _table("run", {name: listing.runs[name] for name in names[len(older) :]})
+    if older:
+        rejected = sum(listing.runs[name].total() for name in older)
+        lines.append(
+            f"and {count(len(older), 'older run')} with {count(rejected, 'reject')}: `--all` lists "
+            "them."
+        )
+    return lines
+
+
+def _of_others(others: Listing, *, shows_all: bool) -> list[str]:
     if not others.total:
         return []
     head = (
         f"Apart from these, {count(others.total, 'reject')} in {count(others.files, 'file')} of a "
         "preview or of another PostHog project; a replay leaves them:"
     )
-    return [head, *_table("run", others.runs)]
+    return [head, *_runs(others, shows_all=shows_all)]
 
 
 def _next() -> list[str]:

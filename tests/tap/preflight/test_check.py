@@ -92,7 +92,7 @@ def test_sound_settings_have_nothing_to_fix(
     """One request for one hour; its events are counted and not shown."""
     findings = found(config, api.url)
     assert exit_code_of(findings) == 0
-    assert of(findings, "keys", Level.OK) == ["`region: us` knows them."]
+    assert of(findings, "keys", Level.OK) == ["Amplitude accepts both keys (`region: us`)."]
     (hour,) = of(findings, "amplitude", Level.OK)
     assert hour.startswith("Hour 2024-01-01T00Z: 3 events, 0.00 MB packed")
     (dates,) = of(findings, "dates", Level.OK)

@@ -136,3 +136,26 @@ def test_memory_does_not_grow_with_the_file() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 1_000_000
+
+
+def runs_of(days: range) -> Listing:
+    """Return the rejects of a run on each of some days; the last one wrote two files."""
+    listing = Listing()
+    for day in [*days, days[-1]]:
+        listing.add(f"target-posthog-202401{day:02}T000000Z-7-0123abcd.jsonl", [line()])
+    return listing
+
+
+def test_the_newest_runs_are_listed_and_the_others_counted() -> None:
+    """An hourly schedule makes thousands; how to see them all is said beside."""
+    ours, others = runs_of(range(1, 26)), runs_of(range(1, 22))
+    text = as_text(ours, others, shows_records=False)
+    head = "target-posthog-202401"
+    days = [row[len(head) :][:2] for row in text.splitlines() if row.startswith(head)]
+    assert days == [f"{day:02}" for day in [*range(6, 26), *range(2, 22)]]
+    assert "and 5 older runs with 5 rejects: `--all` lists them." in text
+    assert "and 1 older run with 1 reject: `--all` lists them." in text
+    everything = as_text(ours, others, shows_records=False, shows_all=True)
+    assert everything.count(f"\n{head}") == 46
+    assert "older" not in everything
+    assert len(as_json(ours, others, shows_records=False)["runs"]) == 25
