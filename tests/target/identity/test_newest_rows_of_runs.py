@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import time
 from contextlib import suppress
 from random import Random
 from threading import Thread
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 HEAD = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
-#: How many kills there are before a run may come to its end.
-_KILLS = 3
+#: How many kills there are before a run may come to its end, and before which of its requests each
+#: comes: an hour of 400 rows takes 20 or more, so that no run ends before its kill.
+_KILLS, _KILLED_BEFORE = 3, 40
 #: So many bytes, as sent, hold several rows: a 413 of a request of one event rejects that event.
 _SEVERAL_ROWS = 3000
 
@@ -67,7 +67,7 @@ def answer_late(capture: PosthogCapture, choice: Random, *, troubles: bool) -> N
     for _ in range(2000):
         fault = choice.choice(faults) if troubles and choice.random() < 0.1 else Fault.LATE
         if fault is Fault.LATE:
-            capture.fail(Fault.LATE, seconds=choice.choice([0.02, 0.06, 0.15, 0.3]))
+            capture.fail(Fault.LATE, seconds=choice.choice([0.01, 0.03, 0.08, 0.15]))
         elif isinstance(fault, Fault):
             capture.fail(fault)
         else:
@@ -75,16 +75,16 @@ def answer_late(capture: PosthogCapture, choice: Random, *, troubles: bool) -> N
             capture.fail(Fault.STATUS, status=fault, above_bytes=smallest)
 
 
-@pytest.mark.parametrize("answers", ["at once", "late", "late or never"])
 @pytest.mark.parametrize(
-    ("way", "more"),
+    ("way", "more", "answers"),
     [
-        (as_files, {"workers": 1}),
-        (as_files, {"workers": 2, "identity_events": "identify"}),
-        (as_files, {"workers": 4, "protocol": "v1"}),
-        (as_records, {}),
+        (as_files, {"workers": 1}, "late or never"),
+        (as_files, {"workers": 2, "identity_events": "identify"}, "late or never"),
+        (as_files, {"workers": 4, "protocol": "v1"}, "late or never"),
+        (as_files, {"workers": 2}, "at once"),
+        (as_records, {}, "late or never"),
     ],
-    ids=["1 worker", "2 workers, identify", "4 workers, v1", "records"],
+    ids=["1 worker", "2 workers, identify", "4 workers, v1", "2 workers, at once", "records"],
 )
 def test_everybody_ends_with_the_newest_row(
     tmp_path: Path,
@@ -95,20 +95,20 @@ def test_everybody_ends_with_the_newest_row(
     answers: str,
 ) -> None:
     """Each device with its first user, and every event, however requests end."""
-    lives = Lives.of(1, hours=4, rows=2000)
+    lives = Lives.of(1, hours=3, rows=1200)
     if answers != "at once":
-        answer_late(capture, Random(2), troubles=answers != "late")
-    own = config | {"max_batch_events": 150, "max_retry_seconds": 100} | more
+        answer_late(capture, Random(2), troubles=True)
+    own = config | {"max_batch_events": 80, "max_retry_seconds": 100} | more
     run = run_target(own, way(lives, tmp_path), tmp_path).checked()
 
     world = assert_well_told(capture.events, lives)
     assert capture.most_under_way > 1 or answers == "at once"
-    assert run.messages[-1] == {"at": 4}
+    assert run.messages[-1] == {"at": 3}
     assert counts_in(run.stderr)["accepted"] == len(lives.rows)
     # Else the test would not need the rule.
     properties = [event["properties"] for event in world.events]
-    assert sum("user_properties" in one for one in properties) > 500
-    assert sum("group_properties" in one for one in properties) > 50
+    assert sum("user_properties" in one for one in properties) > 300
+    assert sum("group_properties" in one for one in properties) > 30
     assert any("alias" in one and "$set" in one for one in properties) or "identity_events" in more
 
 
@@ -128,22 +128,20 @@ def test_so_they_do_when_the_run_is_killed_and_repeated(
     """At random moments, with requests under way in several lanes, from the state that is left."""
     choice = Random(f"{victim} {way.__name__}")
     # What was told before a kill is known for sure only by the next row.
-    lives = Lives.of(3, hours=4, rows=800, bare_share=0)
+    lives = Lives.of(3, hours=4, rows=400, bare_share=0)
     answer_late(capture, choice, troubles=True)
-    own = config | {"workers": 2, "max_batch_events": 60, "max_retry_seconds": 100}
+    own = config | {"workers": 2, "max_batch_events": 20, "max_retry_seconds": 100}
     done = kills = 0
     while done < len(lives.hours):
-        goal = len(capture.requests) + choice.randrange(1, 40)
+        goal = len(capture.requests) + choice.randrange(1, _KILLED_BEFORE)
         with start("target-posthog", own, tmp_path) as target:
             writing = Thread(target=write_all, args=(target, way(lives, tmp_path, done)))
             writing.start()
-            while target.process.poll() is None:
-                if kills < _KILLS and len(capture.requests) >= goal:
-                    pid = target.process.pid
-                    pids = [pid] if victim == "target" else children_of(pid)
-                    os.kill(choice.choice(pids), signal.SIGKILL)
-                    break
-                time.sleep(0.003)
+            if kills < _KILLS:
+                target.wait_for(lambda: len(capture.requests) >= goal)  # noqa: B023 - called here
+                pid = target.process.pid
+                pids = [pid] if victim == "target" else children_of(pid)
+                os.kill(choice.choice(pids), signal.SIGKILL)
             target.process.wait(100)
             writing.join()
             assert "Traceback" not in target.stderr
