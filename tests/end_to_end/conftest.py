@@ -8,19 +8,12 @@ import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.support import processes
 from tests.support.pipeline import Migrated, Pipeline
 from tools.sample_export import SampleExport, generate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(autouse=True)
-def _no_forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes are started here as a user starts them."""
-    monkeypatch.setattr(processes, "_can_fork", lambda *_: False)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.meltano_project import MELTANO, REPOSITORY, MeltanoProject, uninstalled
+from tests.support.meltano_project import REPOSITORY, MeltanoProject, uninstalled
 from tests.support.processes import SCRIPTS
 
 if TYPE_CHECKING:
@@ -48,18 +48,6 @@ for message in (
 """
 
 
-#: Forks Meltano from where it is loaded; see `MeltanoProject.run`.
-_MELTANO = f"""\
-import os, socket, sys
-sys.path.insert(0, {str(REPOSITORY)!r})
-from tests.support import forked
-forked.server_of = lambda _: socket.socket(fileno=int(os.environ["FORK_SERVER"]))
-command = [{MELTANO!r}, *sys.argv[1:]]
-run = forked.Forked(command, stdin=0, stdout=1, stderr=2, cwd=os.getcwd(), env=os.environ)
-sys.exit(run.wait())
-"""
-
-
 class DocumentedProject(MeltanoProject):
     """The project as a user has it after `make setup`.
 
@@ -76,11 +64,7 @@ class DocumentedProject(MeltanoProject):
         self._filled_in = filled_in
         shutil.copy(REPOSITORY / ".env.example", own)
         (own / ".venv").symlink_to(SCRIPTS.parent)
-        for name, code in (
-            ("target-jsonl", _TARGET_JSONL),
-            ("tap-shop", _TAP_SHOP),
-            ("meltano", _MELTANO),
-        ):
+        for name, code in (("target-jsonl", _TARGET_JSONL), ("tap-shop", _TAP_SHOP)):
             (commands / name).write_text(f"#!{sys.executable}\n{code}")
             (commands / name).chmod(0o755)
 
@@ -89,17 +73,13 @@ class DocumentedProject(MeltanoProject):
         if block.language == "yaml":
             self._merge(yaml.safe_load(block.text))
         elif block.language == "sh":
-            # Of all hours until now, no sample would meet the two days with events.
-            ends = {"TAP_AMPLITUDE_END_DATE": "2023-01-03"} if "estimate" in block.text else {}
-            self.run_script(block.text, settings=ends)
+            self.run_script(block.text)
         elif block.language == "cron":
             for line in block.text.splitlines():
                 self.run_script(line.split(maxsplit=5)[5], interpreter="sh")
         self._fill_in()
 
-    def run_script(
-        self, script: str, interpreter: str = "bash", settings: Mapping[str, str] | None = None
-    ) -> str:
+    def run_script(self, script: str, interpreter: str = "bash") -> str:
         """Run a script in the project's folder; `make` only says what it would do.
 
         Returns:
@@ -110,7 +90,7 @@ class DocumentedProject(MeltanoProject):
         """
         make = f'make() {{ command make --directory="{REPOSITORY}" --dry-run "$@" >/dev/null; }}'
         command = [interpreter, "-e", "-c", f"exec 2>&1\n{make}\n{script}"]
-        done = self.run(command, {"HOME": str(self.folder.parent), **(settings or {})})
+        done = self.run(command, {"HOME": str(self.folder.parent)})
         assert done.exit_code == 0, f"{script}\n{done.stdout}"
         return done.stdout
 

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import entry_points
 from multiprocessing.connection import wait
@@ -29,51 +30,57 @@ _DRIVERS = {
 #: A run with this variable takes every server for a near one: on a busy machine a stand-in answers
 #: late, which rightly opens a second lane, and a test of one order has but one.
 _IS_NEAR = "TESTS_SERVER_IS_NEAR"
-#: Of a request: what was asked, the run's three standard files, and where its end is told.
-_FILES = 5
+#: Of a request: what was asked, and the run's three standard files.
+_FILES = 4
+#: Standard input, which ends when nobody has use of this process any more.
+_OWNER = 0
 
 
-def serve(control: socket.socket) -> Callable[[], Any] | None:
-    """Fork for each request; return in a child what it is to run, here None at the end."""
+def serve(listener: socket.socket) -> Callable[[], Any] | None:
+    """Fork for each request; return in a child what it is to run, here None at the end.
+
+    A connection is one run: its number goes back at once, and its exit code when it has ended.
+    """
     wakes, awake = os.pipe()
     os.set_blocking(awake, False)
     signal.set_wakeup_fd(awake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    runs: dict[int, int] = {}
+    runs: dict[int, socket.socket] = {}
     while True:
-        ready = wait([control.fileno(), wakes])
+        ready = wait([listener, wakes, _OWNER])
+        if _OWNER in ready:
+            return None
         if wakes in ready:
             os.read(wakes, 4096)
             _tell_of_ends(runs)
-        if control.fileno() not in ready:
+        if listener not in ready:
             continue
-        said, files, _, _ = socket.recv_fds(control, 1, _FILES)
-        if not said:
-            return None
+        run, _ = listener.accept()
+        _, files, _, _ = socket.recv_fds(run, 1, _FILES)
         asked = _asked(files.pop(0))
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            for other in (wakes, awake, *runs.values()):
-                os.close(other)
+            for ours in (listener, run, *runs.values()):
+                ours.close()
+            os.close(wakes)
+            os.close(awake)
             return _become(asked, files)
-        runs[pid] = files.pop()
+        runs[pid] = run
+        run.sendall(pid.to_bytes(8, "big"))
         for file in files:
             os.close(file)
-        control.sendall(pid.to_bytes(8, "big"))
 
 
-def _tell_of_ends(runs: dict[int, int]) -> None:
-    """Write the exit code of each run that has ended to its file."""
+def _tell_of_ends(runs: dict[int, socket.socket]) -> None:
+    """Send the exit code of each run that has ended, to whoever still wants to know it."""
     while runs:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        told = runs.pop(pid)
-        os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
-        os.close(told)
+        with runs.pop(pid) as run, suppress(BrokenPipeError):
+            run.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
 
 
 def _asked(request: int) -> dict[str, Any]:
@@ -87,9 +94,7 @@ def _asked(request: int) -> dict[str, Any]:
 
 
 def _become(asked: dict[str, Any], files: list[int]) -> Callable[[], Any]:
-    *standard, told = files
-    os.close(told)
-    for number, descriptor in enumerate(standard):
+    for number, descriptor in enumerate(files):
         os.dup2(descriptor, number)
         os.close(descriptor)
     # That of the start takes itself for one that can seek, as the null device can, and a pipe not.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from tests.support.forked import Forked, server_of
+from tests.support import forked
+from tests.support.forked import Forked
 from tests.support.processes import SCRIPTS, Finished, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 Json = dict[str, Any]
 
@@ -81,13 +81,12 @@ class MeltanoProject:
     def run(self, command: Sequence[str], settings: Mapping[str, str] | None = None) -> Finished:
         """Run a command in the project's folder.
 
-        Meltano is forked, for its own start is nobody's subject; the plugins that it starts are
-        not. Commands may do the same with the connection that `FORK_SERVER` names.
+        Meltano is forked, and so are the plugins that it or the command finds on the path: their
+        own starts are nobody's subject here.
         """
-        server = server_of("meltano").fileno()
-        popen: Any = partial(subprocess.Popen, pass_fds=[server])
-        begin: Callable[..., Forked | subprocess.Popen[bytes]]
-        begin = Forked if command[0] == MELTANO else popen
+        variables = self.environment(settings)
+        path = os.pathsep.join([str(forked.commands()), variables["PATH"]])
+        begin: Any = Forked if command[0] == MELTANO else subprocess.Popen
         with TemporaryFile() as out, TemporaryFile() as err:
             process = begin(
                 command,
@@ -95,7 +94,7 @@ class MeltanoProject:
                 stdout=out,
                 stderr=err,
                 cwd=self.folder,
-                env={**self.environment(settings), "FORK_SERVER": f"{server}"},
+                env={**variables, **forked.environment(), "PATH": path},
             )
             try:
                 code = process.wait(_SECONDS)
