@@ -130,12 +130,13 @@ def next_step(
     steps = []
     if early is not None:
         steps.append("see the log of the tap.")
-    if counts.rejected or counts.added_rejected:
+    has_rejects = counts.rejected or counts.added_rejected
+    if has_rejects:
         # Without a file, the command takes those of runs that sent.
         is_trial = is_preview or collects
         command = command_for("rejects", environment, *([rejects] if is_trial else []))
-        place = "" if is_trial else f" Their file is {rejects}."
-        steps.append(f"see why records were rejected, and what to do: `{command}`.{place}")
+        place = "" if is_trial else f" (file {rejects})"
+        steps.append(f"see why records were rejected, and what to do: `{command}`{place}.")
     if early is None and collects:
         steps.append(
             "once every hour of the migration is collected, send them with `free_order: apply`, "
@@ -145,15 +146,18 @@ def next_step(
         steps.append("to send, take `preview_path` out. The preview left the state as it was.")
     elif early is not None:
         steps.append("run again if it did not finish." if may_have_ended else "run again.")
+    elif unsent[0]:
+        hours, first = count(unsent[0], "hour"), unsent[1]
+        steps.append(f"send the other {hours} of the people pass, the first is {first}.")
+    elif not counts.accepted:
+        steps.append("run again at any time for what is new.")
     else:
-        if counts.accepted:
-            compare, show = (command_for(name, environment) for name in ("reconcile", "report"))
-            steps.append(f"compare with PostHog: `{compare}`. See it all: `{show}`.")
+        compare, show = (command_for(name, environment) for name in ("reconcile", "report"))
         steps.append(
-            f"send the other {count(unsent[0], 'hour')} of the people pass, the first is "
-            f"{unsent[1]}."
-            if unsent[0]
-            else "run again at any time for what is new."
+            f"then compare with PostHog: `{compare}`."
+            if has_rejects
+            else f"compare with PostHog (`{compare}`), see it all (`{show}`), and run again at any "
+            "time for what is new."
         )
     text = " ".join(f"{step[0].upper()}{step[1:]}" for step in steps)
     return f"{text[0].lower()}{text[1:]}"

@@ -274,10 +274,8 @@ def test_hostile_rows_act_on_nothing(tmp_path: Path) -> None:
 def test_names_of_settings_are_code_in_the_page(tmp_path: Path) -> None:
     """Not words between backticks."""
     named = row(1, event_properties={"plan": "pro"})
-    renames = {"property_names": [{"from": "plan", "to": "Plan"}]}
-    target = preview(
-        [schema(), record(named), record(row(2, event_type=None))], tmp_path, **renames
-    )
+    messages = [schema(), *records([named, row(2, event_type=None)])]
+    target = preview(messages, tmp_path, property_names=[{"from": "plan", "to": "Plan"}])
     page = page_of(target.found, target.delivery.counts)
     assert "<code>property_names</code>" in page
     assert "`" not in page

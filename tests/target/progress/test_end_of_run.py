@@ -143,12 +143,12 @@ def test_a_stop_says_nothing_that_is_not_so(
 
 
 PROOF = (
-    "compare with PostHog: `target-posthog-reconcile`. See it all: `target-posthog-report`. "
-    "Run again at any time for what is new."
+    "compare with PostHog (`target-posthog-reconcile`), see it all (`target-posthog-report`), "
+    "and run again at any time for what is new."
 )
 WHY = (
-    "see why records were rejected, and what to do: `target-posthog-rejects`. Their file is "
-    "rejects/r.jsonl."
+    "see why records were rejected, and what to do: `target-posthog-rejects` (file "
+    "rejects/r.jsonl)."
 )
 
 
@@ -157,7 +157,12 @@ WHY = (
     [
         pytest.param(DELIVERED, None, PROOF, id="good"),
         pytest.param(Counts(), None, "run again at any time for what is new.", id="nothing"),
-        pytest.param(REJECTED, None, f"{WHY} C{PROOF[1:]}", id="rejects"),
+        pytest.param(
+            REJECTED,
+            None,
+            f"{WHY} Then compare with PostHog: `target-posthog-reconcile`.",
+            id="rejects",
+        ),
         pytest.param(DELIVERED, EARLY, "see the log of the tap. Run again.", id="early"),
         pytest.param(
             REJECTED,
@@ -202,10 +207,20 @@ def test_a_run_that_collects_ends_with_how_to_apply() -> None:
 
 def test_a_run_that_applies_ends_with_what_is_still_to_be_sent() -> None:
     """Until all of the pass is sent, people are not what they will be."""
-    told = next_step(DELIVERED, {}, rejects="r.jsonl", unsent=(1200, "2024-01-01T05"))
-    assert told.endswith(
-        "Send the other 1,200 hours of the people pass, the first is 2024-01-01T05."
-    )
+    for counts in (DELIVERED, REJECTED):
+        told = next_step(counts, {}, rejects="r.jsonl", unsent=(1200, "2024-01-01T05"))
+        assert told.endswith(
+            "end the other 1,200 hours of the people pass, the first is 2024-01-01T05."
+        )
+        assert told.count(". ") <= 1
+
+
+def test_the_longest_next_step_is_a_few_words_and_the_commands() -> None:
+    """A line of 400 characters is read by nobody."""
+    variables = {"MELTANO_LOADER_NAME": "target-posthog", "MELTANO_ENVIRONMENT": "production"}
+    name = "rejects/target-posthog-20240101T000000Z-1234-0123abcd-c0ffee.jsonl"
+    for early in (None, EARLY):
+        assert len(next_step(REJECTED, variables, rejects=name, early=early)) < 290
 
 
 def test_with_meltano_the_next_step_is_a_command_of_meltano() -> None:
