@@ -74,7 +74,7 @@ def test_hours_in_any_order_end_as_in_order(
     for left, number in zip(range(_HOURS)[::-1], order, strict=True):
         apply = own | {"free_order": "apply"}
         run = run_target(apply, way(lives.hour(number), tmp_path), tmp_path).checked()
-        told = f"Send the other {count(left, 'hour')} of" if left else "run again at any time"
+        told = f"send the other {count(left, 'hour')} of" if left else "run again at any time"
         assert told in run.log_lines[-1]
     world = assert_well_told(capture.events, lives.in_time)
     # Else the test would not need the pass.
