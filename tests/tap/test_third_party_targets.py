@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-DEMO = str(ROOT / "tests" / "fixtures" / "demo_export.zip")
+DEMO = ROOT / "tests" / "fixtures" / "demo_export.zip"
 DEMO_ROWS = 1507
 
 INTEGERS = {"app", "event_id", "amplitude_id", "session_id", "$schema"}
@@ -39,8 +38,9 @@ OBJECTS = {
 NUMBERS = {"location_lat", "location_lng", "sample_rate"}
 FLAGS = {"paying", "is_attribution_event"}
 FIELDS = set(typical_row(START, 0))
-#: A field that the tap does not know, with an object in it.
+#: A field that the tap does not know, with an object in it; and that of the demo export.
 UNKNOWN = "field_of_tomorrow"
+UNKNOWN_OBJECTS = {UNKNOWN, "column_of_tomorrow"}
 
 FULL = typical_row(START, 0) | {
     "$insert_id": "Property Drop Purchased:2",
@@ -78,6 +78,19 @@ def archive(folder: Path, **changed: Any) -> str:
     return str(write_files(folder, {file_name(0): packed(content(**changed))}))
 
 
+def archive_with_demo(folder: Path) -> str:
+    """Write the hour beside the demo export, whose odd values a target holds against the schema."""
+    write_files(folder, {"demo.zip": DEMO.read_bytes()})
+    return archive(folder)
+
+
+def of_the_hour(rows: list[Json]) -> list[Json]:
+    """The rows of `content` among those of the demo export, each of which is there once."""
+    assert len({row["uuid"] for row in rows}) == len(rows) == DEMO_ROWS + 4
+    wanted = {row["uuid"] for row in content()}
+    return [row for row in rows if row["uuid"] in wanted]
+
+
 @pytest.fixture(scope="session")
 def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ThirdParty:
     """The target that a test names, installed once."""
@@ -106,24 +119,16 @@ def load(target: ThirdParty, settings: Json, source: str, folder: Path, **tap: A
 @named("target-jsonl")
 def test_json_lines_hold_every_row_as_it_came(target: ThirdParty, tmp_path: Path) -> None:
     """All fields, known or not, in their types; the target validates each against the schema."""
-    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
+    load(target, target.snippet.settings, archive_with_demo(tmp_path / "in"), tmp_path)
 
     written = (tmp_path / target.snippet.settings["destination_path"] / "events.jsonl").read_text()
-    first, empty, tomorrow, _ = [json.loads(line) for line in written.split("\n")[:-1]]
+    rows = of_the_hour([json.loads(line) for line in written.split("\n")[:-1]])
+    first, empty, tomorrow, _ = rows
     assert first == FULL | {
         name: f"{FULL[name].replace(' ', 'T')}Z" for name in TIMES - {"user_creation_time"}
     } | {"user_creation_time": first["user_creation_time"]}
     assert set(empty) == FIELDS
     assert tomorrow[UNKNOWN] == {"a": [1, {"b": None}]}
-
-
-@named("target-jsonl")
-def test_json_lines_take_the_whole_demo_export(target: ThirdParty, tmp_path: Path) -> None:
-    """With its odd values, which the target holds against the schema."""
-    load(target, target.snippet.settings, DEMO, tmp_path)
-
-    written = (tmp_path / "output" / "events.jsonl").read_text().split("\n")[:-1]
-    assert len({json.loads(line)["uuid"] for line in written}) == len(written) == DEMO_ROWS
 
 
 # What it holds, asked where DuckDB is: by column, its type; and all rows.
@@ -157,18 +162,22 @@ def kinds(columns: dict[str, str]) -> dict[str, set[str]]:
 
 @named("target-duckdb")
 def test_duckdb_holds_right_types_and_each_row_once(target: ThirdParty, tmp_path: Path) -> None:
-    """An hour that is read again replaces its rows; an unknown object is JSON."""
-    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
+    """An hour that is read again replaces its rows; an unknown object is JSON.
+
+    By the document's statement, Parquet files keep every value: 64 bits and microseconds.
+    """
+    load(target, target.snippet.settings, archive_with_demo(tmp_path / "in"), tmp_path)
     load(target, target.snippet.settings, archive(tmp_path / "again", city="Basel"), tmp_path)
 
-    columns, rows = in_duckdb(target, tmp_path)
+    columns, all_rows = in_duckdb(target, tmp_path)
     assert kinds(columns) == {
         "BIGINT": INTEGERS,
         "TIMESTAMP": TIMES,
-        "JSON": OBJECTS | {UNKNOWN},
+        "JSON": OBJECTS | UNKNOWN_OBJECTS,
         "DOUBLE": NUMBERS,
         "VARCHAR": FIELDS - INTEGERS - TIMES - OBJECTS - NUMBERS,
     }
+    rows = of_the_hour(all_rows)
     assert [row["uuid"] for row in rows] == [FULL["uuid"], *(r["uuid"] for r in by_time(1, 2, 3))]
     first, tomorrow = rows[0], rows[1]
     assert first["city"] == "Basel"
@@ -183,35 +192,19 @@ def test_duckdb_holds_right_types_and_each_row_once(target: ThirdParty, tmp_path
         "server_upload_time",
     }
 
+    blocks = document("docs/other-targets.md").blocks
+    (copy,) = [block.text for block in blocks if block.language == "sql"]
+    copy = copy.replace("events.parquet", f"{tmp_path}/events.parquet")
+    columns, copied = in_duckdb(target, tmp_path, copy, f"'{tmp_path}/events.parquet'")
+    assert kinds(columns)["BIGINT"] == INTEGERS
+    assert kinds(columns)["TIMESTAMP"] == TIMES
+    assert copied == all_rows
+
 
 def by_time(*numbers: int) -> list[Json]:
     """Return rows of `content` in the order of their upload."""
     wanted = [content()[number] for number in numbers]
     return sorted(wanted, key=lambda row: str(row["server_upload_time"]))
-
-
-@named("target-duckdb")
-def test_the_way_by_duckdb_to_parquet_keeps_every_value(target: ThirdParty, tmp_path: Path) -> None:
-    """With 64 bits and microseconds; the statement is the document's."""
-    load(target, target.snippet.settings, archive(tmp_path / "in"), tmp_path)
-    blocks = document("docs/other-targets.md").blocks
-    (copy,) = [block.text for block in blocks if block.language == "sql"]
-    copy = copy.replace("events.parquet", f"{tmp_path}/events.parquet")
-
-    columns, rows = in_duckdb(target, tmp_path, copy, f"'{tmp_path}/events.parquet'")
-    assert kinds(columns)["BIGINT"] == INTEGERS
-    assert kinds(columns)["TIMESTAMP"] == TIMES
-    assert rows == in_duckdb(target, tmp_path)[1]
-
-
-@named("target-duckdb")
-def test_duckdb_takes_the_whole_demo_export(target: ThirdParty, tmp_path: Path) -> None:
-    """Twice, and each row is there once."""
-    for _ in range(2):
-        load(target, target.snippet.settings, DEMO, tmp_path)
-
-    _, rows = in_duckdb(target, tmp_path)
-    assert len(rows) == DEMO_ROWS
 
 
 @pytest.fixture
@@ -259,14 +252,16 @@ def test_postgresql_holds_right_types_and_each_row_once(
 ) -> None:
     """An hour that is read again replaces its rows; an unknown object is jsonb."""
     settings = for_postgresql(target, postgresql_server)
-    load(target, settings, archive(tmp_path / "in"), tmp_path)
+    load(target, settings, archive_with_demo(tmp_path / "in"), tmp_path)
     load(target, settings, archive(tmp_path / "again", city="Ba\0sel"), tmp_path)
 
-    columns, rows = in_postgresql(database)
+    columns, all_rows = in_postgresql(database)
+    assert {"true", "0", "1"} <= {row["paying"] for row in all_rows}
+    rows = of_the_hour(all_rows)
     assert kinds(columns) == {
         "bigint": INTEGERS,
         "timestamp without time zone": TIMES,
-        "jsonb": OBJECTS | {UNKNOWN},
+        "jsonb": OBJECTS | UNKNOWN_OBJECTS,
         "numeric": NUMBERS,
         "text": FIELDS - INTEGERS - TIMES - OBJECTS - NUMBERS,
     }
@@ -278,19 +273,6 @@ def test_postgresql_holds_right_types_and_each_row_once(
     assert {name: float(first[name]) for name in NUMBERS} == {n: FULL[n] for n in NUMBERS}
     assert first["event_time"] == datetime(2024, 1, 1, microsecond=123456)  # noqa: DTZ001 - the column has no zone
     assert tomorrow[UNKNOWN] == {"a": [1, {"b": None}]}
-
-
-@named("target-postgres")
-def test_postgresql_takes_the_whole_demo_export(
-    target: ThirdParty, tmp_path: Path, postgresql_server: sa.URL, database: sa.Connection
-) -> None:
-    """Twice, and each row is there once; texts among numbers become numbers."""
-    for _ in range(2):
-        load(target, for_postgresql(target, postgresql_server), DEMO, tmp_path)
-
-    _, rows = in_postgresql(database)
-    assert len(rows) == DEMO_ROWS
-    assert {"true", "0", "1"} <= {row["paying"] for row in rows}
 
 
 @named("target-postgres")
@@ -324,18 +306,16 @@ def bucket() -> Iterator[Any]:
 
 _PARQUET = """
 import json, pyarrow.parquet, sys
-table = pyarrow.parquet.read_table(sys.argv[1])
-print(json.dumps([{field.name: str(field.type) for field in table.schema}, table.to_pylist()],
-    default=str))
+tables = [pyarrow.parquet.read_table(path) for path in sys.argv[1:]]
+types = {field.name: str(field.type) for table in tables for field in table.schema}
+rows = [row for table in tables for row in table.to_pylist()]
+print(json.dumps([types, rows], default=str))
 """
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the target ends with Python 3.12")
 @named("target-s3")
-@pytest.mark.parametrize("source", ["hour", "demo"])
-def test_parquet_files_hold_right_types(
-    target: ThirdParty, tmp_path: Path, bucket: Any, source: str
-) -> None:
+def test_parquet_files_hold_right_types(target: ThirdParty, tmp_path: Path, bucket: Any) -> None:
     """Integers, times, numbers, and objects as JSON; an unknown field has a column of its own."""
     settings = target.snippet.settings
     keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
@@ -344,31 +324,21 @@ def test_parquet_files_hold_right_types(
     }
     lake = bucket.Bucket(settings["cloud_provider"]["aws"]["aws_bucket"])
     lake.create()
-    load(target, settings, DEMO if source == "demo" else archive(tmp_path / "in"), tmp_path)
+    load(target, settings, archive_with_demo(tmp_path / "in"), tmp_path)
 
-    rows: list[Json] = []
-    types: dict[str, str] = {}
+    paths = []
     for number, written in enumerate(lake.objects.all()):
         assert written.key.startswith("amplitude/events/")
-        path = tmp_path / f"{number}.parquet"
-        lake.download_file(written.key, str(path))
-        columns, more = target.ask(_PARQUET, str(path))
-        types |= columns
-        rows += more
-    unknown = {UNKNOWN} if source == "hour" else {"column_of_tomorrow"}
+        paths.append(str(tmp_path / f"{number}.parquet"))
+        lake.download_file(written.key, paths[-1])
+    types, rows = target.ask(_PARQUET, *paths)
     assert kinds(types) == {
         "int64": INTEGERS,
         "timestamp[ms, tz=utc]": TIMES,
         "double": NUMBERS,
-        "string": FIELDS - INTEGERS - TIMES - NUMBERS | unknown,
+        "string": FIELDS - INTEGERS - TIMES - NUMBERS | UNKNOWN_OBJECTS,
     }
-    if source == "demo":
-        assert set(Counter(row["uuid"] for row in rows).values()) == {1}
-        assert len(rows) == DEMO_ROWS
-        return
-    found = {row["uuid"]: row for row in rows}
-    first = found[FULL["uuid"]]
+    (first,) = [row for row in of_the_hour(rows) if row["uuid"] == FULL["uuid"]]
     assert {name: first[name] for name in INTEGERS} == {name: FULL[name] for name in INTEGERS}
     assert {name: json.loads(first[name]) for name in OBJECTS} == {n: FULL[n] for n in OBJECTS}
     assert datetime.fromisoformat(first["event_time"]) == datetime(2024, 1, 1, tzinfo=timezone.utc)
-    assert len(found) == len(rows) == 4
