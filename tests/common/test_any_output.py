@@ -14,6 +14,8 @@ from tests.support.processes import start
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.fakes.posthog_capture import PosthogCapture
+
 
 @pytest.mark.parametrize("text", ["plain", "caf\u00e9 \u2192 \U0001f600", "\udc80"])
 def test_what_the_coding_lacks_is_written_as_in_json(
@@ -31,11 +33,12 @@ def test_what_the_coding_lacks_is_written_as_in_json(
     ("plugin", "arguments"), [("target-posthog-check", ()), ("tap-amplitude", ("--test",))]
 )
 def test_a_check_ends_well_where_the_terminal_is_not_utf_8(
-    tmp_path: Path, plugin: str, arguments: tuple[str, ...]
+    tmp_path: Path, capture: PosthogCapture, plugin: str, arguments: tuple[str, ...]
 ) -> None:
     """With all of its lines, and the exit code that they mean."""
+    config = {"host": capture.url} if plugin.startswith("target") else {}
     environment = {"PYTHONIOENCODING": "latin-1"}
-    with start(plugin, {}, tmp_path, *arguments, environment=environment) as command:
+    with start(plugin, config, tmp_path, *arguments, environment=environment) as command:
         finished = command.finish()
     assert finished.exit_code == 2
     assert "\\u2192" in finished.stdout

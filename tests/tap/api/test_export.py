@@ -101,7 +101,7 @@ def another_server(status: int, body: bytes, **headers: str) -> Iterator[tuple[s
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", seen

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 START = datetime(2024, 1, 31, 18, tzinfo=timezone.utc)
 READY = START + 400 * HOUR
-CONFIG = {"archive_path": "s3://bucket/x"}
+SETTINGS = Settings.read(TapAmplitude(config={"archive_path": "s3://bucket/x"}).config)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,6 @@ class World:
     def __init__(self, *, tells_times: bool) -> None:
         self._tells_times = tells_times
         self._now = datetime(2024, 6, 1, tzinfo=timezone.utc)
-        self._settings = Settings.read(TapAmplitude(config=CONFIG).config)
         self.files: dict[tuple[str, int, int], File] = {}
         self.state: dict[str, str | int] | None = None
         self.read: Counter[tuple[str, int, int]] = Counter()
@@ -119,7 +118,7 @@ class World:
 
     def _bounds(self, run: RunOfTap) -> Settings:
         start, end = (None if n is None else START + n * HOUR for n in (run.start, run.end))
-        return replace(self._settings, start_date=start, end_date=end, lookback_hours=run.lookback)
+        return replace(SETTINGS, start_date=start, end_date=end, lookback_hours=run.lookback)
 
 
 def late_in(plan: FilePlan) -> set[tuple[str, int, int]]:
@@ -239,8 +238,7 @@ def test_no_day_with_an_hour_that_is_wanted_stays_unlisted(
     bookmark = Bookmark(
         end, export_from=begin, covered=Coverage({"111": (Covered(begin, end, 1),)})
     )
-    bounds = replace(Settings.read(TapAmplitude(config=CONFIG).config), lookback_hours=lookback)
-    reach = Reach.of(bookmark, bounds)
+    reach = Reach.of(bookmark, replace(SETTINGS, lookback_hours=lookback))
 
     for day in (START.date() + n * DAY for n in range(90)):
         midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
