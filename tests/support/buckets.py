@@ -21,6 +21,8 @@ from tests.fakes.azure_blobs import CONTAINER, AzureBlobs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import pytest
+
 BUCKET = "amplitude-data"
 _S3_REGION = "us-east-1"
 _S3_KEYS = {
@@ -46,6 +48,11 @@ class Bucket:
     server: str
     environment: Mapping[str, str] = field(default_factory=dict)
     azure: AzureBlobs | None = None
+
+    def be_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let this process find the server."""
+        for name, value in self.environment.items():
+            monkeypatch.setenv(name, value)
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Write objects."""

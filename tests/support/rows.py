@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,14 @@ def hour_row(hour: datetime, number: int = 0, **changes: Any) -> Json:
 def hour_rows(*hours: int, each: int = 3) -> list[Json]:
     """Return rows of some hours, counted from `START`."""
     return [hour_row(START + hour * HOUR, number) for hour in hours for number in range(each)]
+
+
+def noisy_rows(hour: datetime, count: int, noise_bytes: int = 200) -> list[Json]:
+    """Return rows of an hour that hardly shrink when they are packed: twice the noise each."""
+    return [
+        hour_row(hour, number, event_properties={"noise": os.urandom(noise_bytes).hex()})
+        for number in range(count)
+    ]
 
 
 def ids(of: Iterable[Mapping[str, Any]]) -> list[str]:

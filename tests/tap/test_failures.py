@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -16,6 +15,7 @@ import pytest
 from tap_amplitude import cli as program
 from tap_amplitude.common.signals import Signals
 from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
+from tap_amplitude.streams import events
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_files import file_name, packed, write_files, write_zip
@@ -23,15 +23,18 @@ from tests.support.export_settings import export_settings
 from tests.support.processes import (
     TAP_COMMAND,
     Finished,
+    Running,
     command_line,
     run_tap,
     start,
     with_little_room,
 )
-from tests.support.rows import HOUR, START, hour_rows
+from tests.support.rows import HOUR, START, hour_rows, noisy_rows
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import click
 
 KEY = "amplitude-api-key-0123456789"
@@ -105,18 +108,12 @@ def test_a_bad_setting_is_named_with_its_fix(
 def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
     """`--config <(make-config)` can be read only once; the last file wins."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    first = command_line(
-        "tap-amplitude", tmp_path, {"archive_path": "not-there", "on_bad_line": "reject"}
-    )
-    done = subprocess.run(
-        [*first, "--config", "/dev/stdin"],
-        input=json.dumps({"archive_path": str(folder)}).encode(),
-        capture_output=True,
-        check=False,
-    )
+    first = {"archive_path": "not-there", "on_bad_line": "reject"}
+    with start("tap-amplitude", first, tmp_path, "--config", "/dev/stdin") as tap:
+        tap.write([{"archive_path": str(folder)}])
+        run = tap.finish().checked()
 
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count(b'"RECORD"') == 3
+    assert len(run.records) == 3
 
 
 def test_all_bad_settings_are_told_at_once() -> None:
@@ -289,11 +286,11 @@ def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--about"], ["--discover"]])
 def test_what_needs_no_configuration_works_without(tmp_path: Path, arguments: list[str]) -> None:
     """A catalog and the list of settings can be had before anything is set up."""
-    done = subprocess.run([TAP_COMMAND, *arguments], capture_output=True, check=False, cwd=tmp_path)
+    with Running([TAP_COMMAND, *arguments], tmp_path) as tap:
+        done = tap.finish().checked()
 
-    assert done.returncode == 0
     assert done.stdout
-    assert b"ERROR" not in done.stderr
+    assert done.lines("ERROR") == []
 
 
 def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
@@ -320,22 +317,17 @@ def test_an_object_may_come_as_meltano_writes_it_into_the_environment(tmp_path: 
 
 def test_wrong_environment_values_are_told(tmp_path: Path) -> None:
     """Settings may come from the environment; a number that is none is named."""
-    done = subprocess.run(
-        [TAP_COMMAND, "--config=ENV"],
-        capture_output=True,
-        check=False,
-        cwd=tmp_path,
-        env=os.environ | {"TAP_AMPLITUDE_MAX_WINDOW_HOURS": "many"},
-    )
+    environment = {"TAP_AMPLITUDE_MAX_WINDOW_HOURS": "many"}
+    with Running([TAP_COMMAND, "--config=ENV"], tmp_path, environment) as tap:
+        run = tap.finish()
 
-    assert done.returncode == 2
-    assert b"Traceback" not in done.stderr
-    assert b"`max_window_hours` is not a valid integer." in done.stderr
+    assert run.exit_code == 2
+    assert "`max_window_hours` is not a valid integer." in the_error(run)
 
 
 def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
-    """Settings for three hours that do not wait for long."""
-    return export_settings(api, **{"max_window_hours": 1, "max_retry_seconds": 1, **changes})
+    """Settings for three hours that do not wait."""
+    return export_settings(api, **{"max_window_hours": 1, "max_retry_seconds": 0, **changes})
 
 
 @pytest.mark.parametrize(
@@ -418,7 +410,7 @@ def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
 def test_a_target_that_dies_is_one_clear_line(tmp_path: Path) -> None:
     """No BrokenPipeError, no traceback, no exit code of Python's own; the spool is clean."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(hour_rows(0, 1, 2, each=3000), rows_per_file=3000) as api:
+    with AmplitudeExportApi(hour_rows(0, 1, 2, each=1000), rows_per_file=1000) as api:
         config = failing_settings(api, spool_path=str(spool))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             tap.output.read(1000)
@@ -450,25 +442,22 @@ def test_a_target_that_dies_between_two_states_is_one_clear_line(tmp_path: Path)
 def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None:
     """`tap-amplitude > file` on a full disk stops with exit code 1."""
     folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(
-            command_line("tap-amplitude", tmp_path, {"archive_path": str(folder)}),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            check=False,
-        )
+    config = {"archive_path": str(folder)}
+    with (
+        Path("/dev/full").open("wb") as full,
+        start("tap-amplitude", config, tmp_path, stdout=full.fileno()) as tap,
+    ):
+        run = tap.finish()
 
-    assert done.returncode == 1
-    assert b"no room left on the disk" in done.stderr
-    assert b"spool_path" not in done.stderr  # which would not help
-    assert b"Traceback" not in done.stderr
-    assert done.stderr.count(b"| ERROR") == 1
+    assert run.exit_code == 1
+    assert "no room left on the disk" in the_error(run)
+    assert "spool_path" not in run.stderr  # which would not help
 
 
 def test_a_full_disk_behind_the_spool_is_one_clear_line(tmp_path: Path) -> None:
     """A download that does not fit stops with the setting that moves the spool."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(hour_rows(0, each=20_000), rows_per_file=20_000) as api:
+    with AmplitudeExportApi(noisy_rows(START, 500), rows_per_file=500) as api:
         config = failing_settings(api, spool_path=str(spool))
         limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
         done = subprocess.run(limited, capture_output=True, check=False)
@@ -509,23 +498,6 @@ def test_the_spool_of_a_killed_run_is_removed_by_the_next(tmp_path: Path) -> Non
     assert not left.exists()
 
 
-def test_a_real_bug_says_so_and_shows_where(tmp_path: Path) -> None:
-    """What is not expected comes with a traceback, for the report."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    broken = (
-        "import tap_amplitude.streams.events as s; s.fast_json = lambda *_, **__: 1 / 0;"
-        "from tap_amplitude.__main__ import main; main()"
-    )
-    arguments = command_line("tap-amplitude", tmp_path, {"archive_path": str(folder)})[1:]
-    done = subprocess.run(
-        [sys.executable, "-c", broken, *arguments], capture_output=True, check=False
-    )
-
-    assert done.returncode == 1
-    assert b"This is a bug in tap-amplitude" in done.stderr
-    assert b"ZeroDivisionError" in done.stderr
-
-
 def test_plain_http_to_another_machine_is_warned_about() -> None:
     """The keys would travel in clear; to this machine itself they do not travel."""
     remote = run_here(VALID | {"api_url": "http://amplitude.invalid", "max_retry_seconds": 0})
@@ -546,6 +518,26 @@ def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
     assert len(run.records) == 3
 
 
+def exit_code_of(monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]) -> int:
+    """Run the tap's command in this process, with something in the place of its work."""
+    monkeypatch.setattr(program, "SIGNALS", Signals())
+    command = SimpleNamespace(main=lambda *_, **__: work())
+    return program.run(cast("click.Command", command), [])
+
+
+def test_a_real_bug_says_so_and_shows_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is not expected comes with a traceback, for the report."""
+    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
+    monkeypatch.setattr(events, "fast_json", lambda *_, **__: 1 / 0)
+    config = {"archive_path": str(folder)}
+
+    assert exit_code_of(monkeypatch, lambda: TapAmplitude(config=config).sync_all()) == 1
+    assert "This is a bug in tap-amplitude" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.parametrize(
     "wrapped", [None, DamagedArchive("The file is damaged.", remedy="Export it again.")]
 )
@@ -554,16 +546,12 @@ def test_too_many_open_files_are_told_as_such(
 ) -> None:
     """The limit of the process is no fault of the file that met it, and no bug."""
 
-    def work(*_: Any, **__: Any) -> None:
+    def work() -> None:
         error = OSError(errno.EMFILE, "Too many open files")
         if wrapped is not None:
             raise wrapped from error
         raise error
 
-    monkeypatch.setattr(program, "SIGNALS", Signals())
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    command = cast("click.Command", SimpleNamespace(main=work))
-
-    assert program.run(command, []) == 1
+    assert exit_code_of(monkeypatch, work) == 1
     assert "ulimit -n" in caplog.text
     assert "bug" not in caplog.text

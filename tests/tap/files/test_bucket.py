@@ -53,7 +53,7 @@ MERGE = {
 def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket of Amazon S3, which this process finds."""
     made = s3_bucket()
-    use(made, monkeypatch)
+    made.be_found(monkeypatch)
     return made
 
 
@@ -61,7 +61,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
 def gcs(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket of Google Cloud, where the cloud makes no difference: it answers fastest."""
     made = gcs_bucket()
-    use(made, monkeypatch)
+    made.be_found(monkeypatch)
     return made
 
 
@@ -70,14 +70,8 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """A bucket of each cloud in turn, which this process finds."""
     buckets = {"s3": lambda: iter([s3_bucket()]), "gcs": lambda: iter([gcs_bucket()])}
     for made in buckets.get(request.param, azure_bucket)():
-        use(made, monkeypatch)
+        made.be_found(monkeypatch)
         yield made
-
-
-def use(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process find the bucket."""
-    for name, value in bucket.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 def run(bucket: Bucket, path: str = "", **config: Any) -> Finished:

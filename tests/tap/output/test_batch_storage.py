@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from tap_amplitude.output import batch_storage
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.batches import (
     FILES,
@@ -27,9 +28,9 @@ from tests.support.batches import (
 )
 from tests.support.buckets import Bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_zip
-from tests.support.processes import command_line, run_tap, start, with_little_room
-from tests.support.rows import HOUR, START, hour_row, hour_rows
-from tests.support.selecting import catalog_of
+from tests.support.processes import command_line, start, with_little_room
+from tests.support.rows import HOUR, START, hour_rows, noisy_rows
+from tests.support.selecting import run_with
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def s3() -> Bucket:
-    """A bucket of Amazon S3."""
-    return s3_bucket()
+def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A bucket of Amazon S3, which this process finds."""
+    made = s3_bucket()
+    made.be_found(monkeypatch)
+    return made
 
 
 def test_a_bucket_is_copied_through_and_may_be_the_storage(tmp_path: Path, s3: Bucket) -> None:
@@ -47,16 +50,9 @@ def test_a_bucket_is_copied_through_and_may_be_the_storage(tmp_path: Path, s3: B
     s3.put({f"exports/{name}": content for name, content in FILES.items()})
     s3.put({"exports/-9_2024-01-01_1.json.gz": packed([{"scope": 1, "amplitude_id": 2}])})
     config = {"archive_path": f"{s3.url}/exports"}
-    on_disk = run_tap(tmp_path, config | batch(tmp_path / "out"), environment=s3.environment)
-    in_bucket = run_tap(tmp_path, config | batch(f"{s3.url}/hand"), environment=s3.environment)
-    merged = catalog_of(tmp_path, "merged_ids")
-    others = run_tap(
-        tmp_path,
-        config | batch(tmp_path / "out2"),
-        "--catalog",
-        str(merged),
-        environment=s3.environment,
-    )
+    on_disk = run_here(config | batch(tmp_path / "out"))
+    in_bucket = run_here(config | batch(f"{s3.url}/hand"))
+    others = run_with(config | batch(tmp_path / "out2"), "merged_ids")
 
     first, second, third = FILES.values()
     assert contents(on_disk) == [[first, second], [third]]
@@ -73,7 +69,7 @@ def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
     """A bucket that is not there, told in one line without a secret."""
     archive = write_zip(tmp_path / "a.zip", FILES)
     config = {"archive_path": str(archive)} | batch("s3://not-there/x")
-    run = run_tap(tmp_path, config, environment=s3.environment)
+    run = run_here(config)
 
     assert run.exit_code == 2
     assert "The storage of `batch_config` cannot be used" in the_error(run)
@@ -120,8 +116,7 @@ def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
 
 def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> None:
     """A file that does not fit is not named, and the setting that moves the storage is."""
-    noise = [hour_row(START, n, filler=os.urandom(200).hex()) for n in range(1000)]
-    archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noise)})
+    archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noisy_rows(START, 1000))})
     config = {"archive_path": str(archive)} | batch(tmp_path / "out")
     limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
     done = subprocess.run(limited, capture_output=True, check=False)
@@ -160,6 +155,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
 ) -> None:
     """Without its state the next run hands everything over, and nothing else is there."""
     left, config = killed
+    os.utime(left, (0, 0))
     run = run_here(config)
 
     assert run.exit_code == 0, run.stderr
@@ -170,9 +166,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(
 
 
 def test_files_that_a_target_still_reads_are_left_alone(
-    killed: tuple[Path, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch, killed: tuple[Path, dict[str, Any]]
 ) -> None:
     """A shared lock on the folder keeps it, however old it is; without it, it goes."""
+    monkeypatch.setattr(batch_storage, "_YOUNG_SECONDS", 0.5)
     left, config = killed
     os.utime(left, (0, 0))
     lock = os.open(left, os.O_RDONLY)
@@ -186,7 +183,7 @@ def test_files_that_a_target_still_reads_are_left_alone(
     began = time.monotonic()
     run_here(config)
     assert not left.exists()
-    assert time.monotonic() - began > 4
+    assert time.monotonic() - began > 0.4
 
 
 def test_a_live_taps_files_are_left_alone(tmp_path: Path) -> None:

@@ -15,12 +15,16 @@ from tap_amplitude.windows import floor_to_hour
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
 from tests.support.export_settings import export_settings
 from tests.support.processes import read_messages, start
-from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.rows import HOUR, START, hour_row, hour_rows, ids, noisy_rows
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+
+#: Several megabytes: more than a pipe holds, so that a tap stands still where nobody reads on.
+LARGE_HOUR = noisy_rows(START + HOUR, 1000, noise_bytes=2000)
 
 
 def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list[datetime]:
@@ -196,8 +200,8 @@ def test_state_wins_over_start_date_and_says_so_once() -> None:
 
 def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Path) -> None:
     """After `kill -9` the state is that of the last whole hour; together all events arrive."""
-    made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
-    with AmplitudeExportApi(made, rows_per_file=20_000) as api:
+    made = hour_rows(0, each=2) + LARGE_HOUR
+    with AmplitudeExportApi(made, rows_per_file=700) as api:
         config = export_settings(api, hours=2, spool_path=str(tmp_path / "spool"))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             output = tap.output.read(2_000_000)
@@ -210,7 +214,7 @@ def test_killed_in_the_middle_of_an_hour_the_next_run_loses_nothing(tmp_path: Pa
         after = run_here(config, state=state)
 
         assert asked(api) == [START, START + HOUR, START + HOUR]
-    assert len(after.ids) == 30_000
+    assert sorted(after.ids) == sorted(ids(LARGE_HOUR))
     got = {m["record"]["uuid"] for m in before if m["type"] == "RECORD"} | set(after.ids)
     assert got == set(ids(made))
 
@@ -220,9 +224,9 @@ def test_a_signal_stops_with_whole_hours_whole_lines_and_a_clean_spool(
     tmp_path: Path, name: str
 ) -> None:
     """Exit code 1, one ERROR line, no line cut in two, nothing left in the spool."""
-    made = hour_rows(0, each=2) + hour_rows(1, each=30_000)
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(made, rows_per_file=20_000) as api:
+    made = hour_rows(0, each=2) + LARGE_HOUR
+    with AmplitudeExportApi(made, rows_per_file=700) as api:
         config = export_settings(api, hours=2, spool_path=str(spool))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             output = tap.output.read(300_000)
