@@ -39,8 +39,6 @@ _GROWTH, _LARGEST = (50_000, 500_000), 5_000_000
 _DELAY_MS = 100
 #: How many events one delivery is fed with: what was converted of them is kept in memory.
 _CEILING_EVENTS = 100_000
-#: Enough to compile all bytecode before the clock runs.
-_WARM_UP = 1_000
 _PAGE = REPOSITORY / "docs" / "performance.md"
 _BEGIN, _END = "<!-- begin: make bench -->", "<!-- end: make bench -->"
 
@@ -76,6 +74,7 @@ def _options() -> argparse.ArgumentParser:
     add("--events", type=int, default=500_000, help="how many each way moves")
     add("--slow-events", type=int, default=50_000, help="how many (a) and (b) move")
     add("--records", type=int, default=200_000, help="how many (f) and (g) move")
+    add("--warm-up", type=int, default=1_000, help="to compile all bytecode first; 0 leaves it out")
     add("--rounds", type=int, default=3, help="how often; medians are printed")
     add("--ways", default=_WAYS, help="which letters, such as cd")
     add("--growth", type=int, nargs="*", default=list(_GROWTH), help="numbers of events for (d)")
@@ -98,9 +97,9 @@ def _measured(options: argparse.Namespace, scratch: Path, load: float) -> str:
     exported = exports(options.cache, options.events_of_an_hour)
     ways, project = ready(options.ways, scratch, exported, records(options.cache))
     bench = Bench(ways, _say)
-    for way in ways:
+    for way in ways if options.warm_up else ():
         _say(f"warming up ({way})")
-        bench.measure(Case(way, min(_WARM_UP, options.slow_events)))
+        bench.measure(Case(way, options.warm_up))
     runs = bench.rounds(_cases(options), options.rounds)
 
     def row(case: Case) -> Row:

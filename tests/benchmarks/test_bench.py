@@ -48,30 +48,36 @@ class Elsewhere(Script):
         return super().command(self._export, host, name)
 
 
-def test_our_ways_and_the_limit_deliver_every_row(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All rows arrive once by `meltano run`, both ways the same links, and a table is printed."""
-    assert main([*_SMALL, "--ways=cde", "--events=1500", f"--cache={tmp_path}"]) == 0
+def test_all_ways_deliver_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once: both of our ways with the same links, in a table; those of other taps in their own."""
+    few = ["--events=1000", "--slow-events=500", "--records=1000", "--warm-up=0"]
+    assert main([*_SMALL, *few, f"--cache={tmp_path}"]) == 0
     out, err = capsys.readouterr()
-    heads, rule, *rows = [line.split("|")[1:-1] for line in out.splitlines() if line[:1] == "|"]
-    assert len({len(line) for line in (heads, rule, *rows)}) == 1
-    assert [row[0].strip()[:3] for row in rows] == ["(c)", "(d)", "(e)"]
-    assert heads[-1].strip() == "% of (e)"
-    more = re.findall(r"round 1: \((\w)\) 1,500 events: .* ([\d,]+) more events", err)
-    assert dict(more)["c"] == dict(more)["d"] != "0"
+    for table_, ways in zip(out.split("\n\n"), ("abcde", "fg"), strict=False):
+        heads, _, *rows = lines = [
+            line.split("|")[1:-1] for line in table_.splitlines() if line[0] == "|"
+        ]
+        assert len({len(line) for line in lines}) == 1
+        assert [row[0].strip()[:3] for row in rows] == [f"({way})" for way in ways]
+        assert heads[-1].strip() == {"abcde": "% of (e)", "fg": "times (f)"}[ways]
     assert "with nothing to do" in out
+    more = dict(re.findall(r"round 1: \((\w)\) [1-9][\d,]* events: .* ([\d,]+) more events", err))
+    assert more.keys() == set("abcdefg")
+    assert more["c"] == more["d"]
+    assert {way for way in more if more[way] == "0"} == set("efg")
+    assert len(re.findall(r"round 1: \([abefg]\) 0 events: ", err)) == 5
 
 
-def test_the_ordinary_ways_deliver_every_row(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """All rows arrive once through the stock tap and target, and through PostHog's SDK."""
-    arguments = ["--ways=ab", "--events=1000", "--slow-events=500", f"--cache={tmp_path}"]
-    assert main([*_SMALL, *arguments]) == 0
-    out, err = capsys.readouterr()
-    assert [line[2:5] for line in out.splitlines() if line.startswith("| (")] == ["(a)", "(b)"]
-    assert len(re.findall(r"round 1: \([ab]\) 500 events: .* [1-9]\d* more events", err)) == 2
+def test_a_way_is_warmed_up_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Out of what is measured."""
+    few = ["--ways=e", "--events=60", "--warm-up=30", f"--cache={tmp_path}"]
+    assert main([*_SMALL, *few]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[1] == "warming up (e)"
+    assert [line.partition(" events")[0] for line in said[2:]] == [
+        "round 1: (e) 60",
+        "round 1: (e) 0",
+    ]
 
 
 @pytest.mark.parametrize(("held", "wrong"), [(120, "120 rows arrived"), (240, "of them again")])
@@ -293,18 +299,6 @@ def test_both_targets_send_the_same_events(tmp_path: Path) -> None:
     ]
     assert sent[0] == sent[1]
     assert len(sent[0]) == _FEW
-
-
-def test_other_taps_records_arrive_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Through the plain target and through target-posthog, in a table of their own."""
-    arguments = ["--ways=efg", "--records=3000", "--events=1000", f"--cache={tmp_path}"]
-    assert main([*_SMALL, *arguments]) == 0
-    out, err = capsys.readouterr()
-    first, second = out.split("\n\n")[:2]
-    assert [line[2:5] for line in first.splitlines()[2:]] == ["(e)"]
-    assert [line[2:5] for line in second.splitlines()[2:]] == ["(f)", "(g)"]
-    assert len(re.findall(r"round 1: \([fg]\) 3,000 events: .* 0 more events", err)) == 2
-    assert len(re.findall(r"round 1: \([efg]\) 0 events: ", err)) == 3
 
 
 def test_a_record_that_comes_again_is_no_result(tmp_path: Path) -> None:
