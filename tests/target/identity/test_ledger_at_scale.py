@@ -26,42 +26,50 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 _CLAIMS = """
+import os
 import sys
 from target_posthog.model import Link
 from target_posthog.identity.ledger import Ledger
-url, worker = sys.argv[1], int(sys.argv[2])
+url = sys.argv[1]
+worker = next((number for number in range(4) if os.fork() == 0), None)
+if worker is None:
+    sys.exit(any([os.wait()[1] for _ in range(4)]))
 ledger = Ledger(url, "phc_test")
 order = range(2000) if worker % 2 else range(1999, -1, -1)
 devices = [f"device-{number}" for number in order]
-for start in range(0, 2000, 250):
-    part = devices[start : start + 250]
+for start in range(0, 2000, 125):
+    part = devices[start : start + 125]
     claimed = ledger.claim([Link(f"user-{worker}", device) for device in part])
     ledger.accept(part)
-    for device in part:
-        print(device, claimed[device].user_id)
+    # Few enough for one write that nobody's comes between.
+    lines = (f"{worker} {device} {claimed[device].user_id}\\n" for device in part)
+    os.write(1, "".join(lines).encode())
 """
 
 
 def test_processes_that_claim_and_accept_crosswise_agree(ledger_url: str) -> None:
-    """None waits for ever, none fails, and each device has one owner for all of them."""
+    """None waits for ever, none fails, and each device has one owner for all of them.
+
+    Four, forked once all is loaded, before any has a connection.
+    """
     command = [sys.executable, "-c", _CLAIMS, ledger_url]
-    workers = [
-        subprocess.Popen(
-            [*command, str(number)], stdout=subprocess.PIPE, text=True, env=clean_environment()
-        )
-        for number in range(4)
-    ]
-    answers = [worker.communicate(timeout=100)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * 4
-    owners = [dict(line.split() for line in answer.splitlines()) for answer in answers]
-    assert len(owners[0]) == 2000
-    assert all(one == owners[0] for one in owners)
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, timeout=100, env=clean_environment(), check=True
+    )
+    told = [line.split() for line in ended.stdout.splitlines()]
+    assert len(told) == 4 * 2000
+    owners = {(device, user) for _, device, user in told}
+    assert len(owners) == len(dict(owners)) == 2000
 
 
 _LINKS = {"alias": ("$create_alias", "alias"), "identify": ("$identify", "$anon_distinct_id")}
 
 
-@pytest.mark.parametrize("kind", ["alias", "identify", "none"])
+@pytest.mark.parametrize(
+    ("ledger_url", "kind"),
+    [("sqlite", "alias"), ("postgresql", "identify"), ("postgresql", "none")],
+    indirect=["ledger_url"],
+)
 def test_targets_that_share_a_ledger_never_join_two_users(
     tmp_path: Path, config: Json, capture: PosthogCapture, ledger_url: str, kind: str
 ) -> None:
