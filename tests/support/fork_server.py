@@ -27,9 +27,8 @@ _DRIVERS = {
     "AZURE_STORAGE_CONNECTION_STRING": "adlfs",
     "STORAGE_EMULATOR_HOST": "gcsfs",
 }
-#: A run with this variable takes every server for a near one: on a busy machine a stand-in answers
-#: late, which rightly opens a second lane, and a test of one order has but one.
-_IS_NEAR = "TESTS_SERVER_IS_NEAR"
+#: Numbers that a run is to have in place of its own, by module and name, as JSON.
+_NUMBERS = "TESTS_NUMBERS"
 #: Of a request: what was asked, and the run's three standard files.
 _FILES = 4
 #: Standard input, which ends when nobody has use of this process any more.
@@ -107,10 +106,10 @@ def _become(asked: dict[str, Any], files: list[int]) -> Callable[[], Any]:
     sys.path[0] = os.path.dirname(sys.argv[0])  # noqa: PTH120 - as Python sets it for a script
     (command,) = entry_points(group="console_scripts", name=name)
     main: Callable[[], Any] = command.load()
-    if os.environ.pop(_IS_NEAR, None):
-        concurrency: Any = import_module("target_posthog.delivery.concurrency")
-        assert concurrency._SLOW_RESPONSE > 0
-        concurrency._SLOW_RESPONSE = float("inf")
+    for place, number in json.loads(os.environ.pop(_NUMBERS, "{}")).items():
+        module, _, constant = place.rpartition(".")
+        assert getattr(import_module(module), constant) > 0
+        setattr(import_module(module), constant, number)
     return main
 
 

@@ -32,8 +32,13 @@ _SECONDS = 120.0
 _PREFIXES_OF_SETTINGS = ("TAP_AMPLITUDE_", "TARGET_POSTHOG_", "SINGER_SDK_", "MELTANO_")
 _PLUGINS = ("tap-amplitude", "target-posthog")
 _READ_AT_START = re.compile("PYTHON|LC_|LANG|TZ$")
-#: For a run that has one lane, however late a busy machine answers; see `fork_server.py`.
-NEAR_SERVER = {"TESTS_SERVER_IS_NEAR": "yes"}
+_SLOW_RESPONSE = "target_posthog.delivery.concurrency._SLOW_RESPONSE"
+_STATE_SECONDS = "target_posthog.delivery.state_writer._STATE_SECONDS"
+#: A forked run takes every server for a near one: on a busy machine a stand-in answers late, which
+#: rightly opens a second lane, and a test of one order has but one.
+NEAR_SERVER = {"TESTS_NUMBERS": json.dumps({_SLOW_RESPONSE: float("inf")})}
+#: A forked run writes states ten times as often, so that a test need not wait for the second one.
+FREQUENT_STATES = {"TESTS_NUMBERS": json.dumps({_STATE_SECONDS: 0.2})}
 #: Set by some shells; a plugin must work as a user's shell runs it.
 _NOT_A_USERS = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "LOGLEVEL")
 

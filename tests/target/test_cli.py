@@ -13,9 +13,10 @@ import pytest
 from target_posthog.errors import STATE_IS_SAVED, BrokenInput
 from target_posthog.input.reader import SingerLines
 from tests.fakes.posthog_capture import Fault
-from tests.support.processes import SCRIPTS, Running, run_target, start
+from tests.support.processes import SCRIPTS, Running, start
 from tests.support.rows import row, rows
 from tests.support.singer import record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(
 ) -> None:
     """Everything that is wrong is told at once, and nothing is sent."""
     config = {"api_key": f"phx_{PASSWORD}", "host": "ftp://x", "max_batch_events": 0}
-    finished = run_target(config, [schema(), record(row(1))], tmp_path)
+    finished = run_here(config, [schema(), record(row(1))], tmp_path)
     assert finished.exit_code == 2
     assert finished.stdout == ""
     (line,) = errors_in(finished)
@@ -93,7 +94,7 @@ def test_a_wrong_command_line_is_exit_code_2(
     tmp_path: Path, config: Json, arguments: list[str]
 ) -> None:
     """It is a matter of configuration too."""
-    finished = run_target(config, [], tmp_path, *arguments)
+    finished = run_here(config, [], tmp_path, *arguments)
     assert finished.exit_code == 2
     assert "--help" in errors_in(finished)[0]
 
@@ -108,7 +109,7 @@ def test_settings_may_come_from_the_environment(tmp_path: Path, capture: Posthog
         "TARGET_POSTHOG_MAX_REJECT_RATIO": "0.5",
     }
     messages = [schema(), *records([row(1), row(2, event_type="left")])]
-    finished = run_target({}, messages, tmp_path, "--config", "ENV", environment=environment)
+    finished = run_here({}, messages, tmp_path, "--config", "ENV", environment=environment)
     assert finished.exit_code == 0, finished.stderr
     # As false, the old event would be billed.
     assert [request.historical_migration for request in capture.requests] == [True]
@@ -183,7 +184,7 @@ def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(
 ) -> None:
     """The state before it stands, none after it is written, and its content is not shown."""
     messages = [*_SOUND, broken, state({"at": 2})]
-    finished = run_target(config, messages, tmp_path)
+    finished = run_here(config, messages, tmp_path)
     assert finished.exit_code == 1
     assert finished.messages == [{"at": 1}]
     (line,) = errors_in(finished)
@@ -195,7 +196,7 @@ def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(
 def test_a_last_line_that_is_cut_off_is_not_a_good_end(tmp_path: Path, config: Json) -> None:
     """The tap was killed; its last record is not whole."""
     cut = json.dumps(record(row(2))).encode()[:-20]
-    finished = run_target(config, [*_SOUND, cut], tmp_path)
+    finished = run_here(config, [*_SOUND, cut], tmp_path)
     assert finished.exit_code == 1
     assert finished.messages == [{"at": 1}]
     assert "was cut off" in errors_in(finished)[0]
@@ -206,7 +207,7 @@ def test_a_last_line_without_its_newline_is_whole(
 ) -> None:
     """Some taps end so."""
     last = json.dumps(state({"at": 2})).encode()
-    assert run_target(config, [*_SOUND, last], tmp_path).checked().messages[-1] == {"at": 2}
+    assert run_here(config, [*_SOUND, last], tmp_path).checked().messages[-1] == {"at": 2}
     assert len(capture.events) == 1
 
 
@@ -288,7 +289,7 @@ def test_no_log_level_shows_a_secret_or_a_record(
         record({**row(2, event_time="no", server_upload_time="no"), **PERSONAL}),
         state({"at": 1}),
     ]
-    finished = run_target(
+    finished = run_here(
         {**config, "ledger_url": url},
         messages,
         tmp_path,
@@ -302,7 +303,7 @@ def test_no_log_level_shows_a_secret_or_a_record(
 def test_a_wrong_password_of_the_ledger_is_not_shown(tmp_path: Path, config: Json) -> None:
     """Exit code 1: the database may only be down."""
     url = f"postgresql+psycopg://me:{PASSWORD}@127.0.0.1:1/db"
-    finished = run_target({**config, "ledger_url": url}, _SOUND, tmp_path)
+    finished = run_here({**config, "ledger_url": url}, _SOUND, tmp_path)
     assert finished.exit_code == 1
     assert finished.stdout == ""
     (line,) = errors_in(finished)
@@ -312,7 +313,7 @@ def test_a_wrong_password_of_the_ledger_is_not_shown(tmp_path: Path, config: Jso
 def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Json) -> None:
     """Before anything is read or sent."""
     url = f"postgres://me:{PASSWORD}@127.0.0.1:1/db"
-    finished = run_target({**config, "ledger_url": url}, _SOUND, tmp_path)
+    finished = run_here({**config, "ledger_url": url}, _SOUND, tmp_path)
     assert finished.exit_code == 2
     assert "`ledger_url` is not a valid URL" in errors_in(finished)[0]
 
@@ -320,7 +321,7 @@ def test_a_wrong_address_of_the_ledger_is_exit_code_2(tmp_path: Path, config: Js
 def test_a_damaged_ledger_is_exit_code_2(tmp_path: Path, config: Json) -> None:
     """To run again would not mend it; nothing is read or sent."""
     (tmp_path / "ledger.db").write_bytes(b"anything else" * 1_000)
-    finished = run_target({**config, "ledger_url": "sqlite:///ledger.db"}, _SOUND, tmp_path)
+    finished = run_here({**config, "ledger_url": "sqlite:///ledger.db"}, _SOUND, tmp_path)
     assert (finished.exit_code, finished.stdout) == (2, "")
     (line,) = errors_in(finished)
     assert "is damaged, or is not an SQLite file: file is not a database." in line

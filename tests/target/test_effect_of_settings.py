@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.field_cases import batches_of, run_case
-from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
-from tests.support.target_in_process import preview
+from tests.support.target_in_process import preview, run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -278,7 +277,7 @@ def test_records_that_a_stream_map_leaves_out_are_counted(tmp_path: Path, config
         VISITS,
         record({"id": 3, "user_id": "u", "created_at": "2024-01-01"}, "visits"),
     ]
-    ended = run_target({**config, "stream_maps": maps}, messages, tmp_path).checked()
+    ended = run_here({**config, "stream_maps": maps}, messages, tmp_path).checked()
     counts = counts_in(ended.stderr)
     assert (counts["exported"], counts["accepted"], counts["skipped"]) == (3, 2, 1)
     assert "stream_maps 1" in ended.stderr
@@ -301,7 +300,7 @@ def test_no_mapping_and_no_stream_map_lets_meltanos_test_stream_out(
 def test_a_run_that_delivered_nothing_does_not_say_sent(tmp_path: Path, config: Json) -> None:
     """All was left out, as the user said."""
     messages = [ORDERS, record(ORDER, "orders"), state({"at": 1})]
-    ended = run_target({**config, "skip_events": ["*"]}, messages, tmp_path).checked()
+    ended = run_here({**config, "skip_events": ["*"]}, messages, tmp_path).checked()
     assert ": nothing was delivered." in ended.stderr
     assert "sent to" not in ended.stderr
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import record, schema
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_rejects_and_summary_go_to_the_users_home(tmp_path: Path, home: Path, co
     nobody = row(1, user_id=None, device_id=None, amplitude_id=None)
     own = config | {"rejects_path": "~/rejects", "summary_path": "~/summary.json"}
     messages = [schema(), record(nobody)]
-    run_target(own, messages, tmp_path, environment={"HOME": str(home)}).checked()
+    run_here(own, messages, tmp_path, environment={"HOME": str(home)}).checked()
 
     (path,) = (home / "rejects").iterdir()
     assert json.loads(path.read_text())["record"]["uuid"] == nobody["uuid"]
@@ -44,7 +44,7 @@ def test_a_preview_goes_to_the_users_home(tmp_path: Path, home: Path, config: Js
     own = {name: value for name, value in config.items() if name != "rejects_path"}
     messages = [schema(), record(row(2)), record(nobody)]
     environment = {"HOME": str(home)}
-    run_target(own | {"preview_path": "~/preview"}, messages, tmp_path, environment=environment)
+    run_here(own | {"preview_path": "~/preview"}, messages, tmp_path, environment=environment)
 
     assert {path.name.partition("-")[0] for path in (home / "preview").iterdir()} == {
         "preview",

@@ -20,9 +20,10 @@ from tests.support.histories import (
     people,
     with_states,
 )
-from tests.support.processes import run_target, start
+from tests.support.processes import FREQUENT_STATES, run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +74,13 @@ def test_states_come_in_the_taps_order_and_the_last_one_always(
 ) -> None:
     """Some may be left out, as a later one says the same and more."""
     sent = rows(range(40))
-    capture.fail(Fault.SLOW, times=100, seconds=1.5)
-    ended = run_target({**config, "max_batch_events": 5}, with_states(sent, every=5), tmp_path)
+    capture.fail(Fault.SLOW, times=100, seconds=0.3)
+    ended = run_target(
+        {**config, "max_batch_events": 5},
+        with_states(sent, every=5),
+        tmp_path,
+        environment=FREQUENT_STATES,
+    )
     places = [value["at"] for value in ended.checked().messages]
     assert places == sorted(set(places))
     assert len(places) > 2
@@ -86,7 +92,7 @@ def test_a_state_that_does_not_change_is_written_once(
 ) -> None:
     """And it is passed on as the tap wrote it."""
     value = {"bookmarks": {"é": [1, 2.5, None, 2**70]}, "currently_syncing": None}
-    ended = run_target(config, [schema(), *[state(value)] * 3], tmp_path).checked()
+    ended = run_here(config, [schema(), *[state(value)] * 3], tmp_path).checked()
     assert ended.messages == [value]
     assert capture.requests == []
 
@@ -98,7 +104,7 @@ def test_one_bad_event_is_rejected_alone(
     sent = rows(range(60))
     # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
     sent[33]["event_properties"] = {"text": '"' * 300_000}
-    ended = run_target(config, with_states(sent, every=60), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=60), tmp_path).checked()
     assert ended.messages == [{"at": 60}]
     good = [*sent[:33], *sent[34:]]
     assert [event["uuid"] for event in capture.events] == [one["uuid"] for one in good]
@@ -131,7 +137,7 @@ def test_every_record_has_one_fate(tmp_path: Path, config: Json, capture: Postho
         {},
     ]
     settings = {**config, "skip_events": ["left*"], "source_format": "amplitude"}
-    ended = run_target(settings, [schema(), *records(odd)], tmp_path).checked()
+    ended = run_here(settings, [schema(), *records(odd)], tmp_path).checked()
     counts = counts_in(ended.stderr)
     assert counts["exported"] == len(odd)
     assert counts["accepted"] == len(capture.events) == 1
@@ -148,7 +154,7 @@ def test_too_many_rejects_are_exit_code_3_and_no_state(
     """A wrong mapping must not fill a disk, nor count as done."""
     bad = row(1, event_time="no", server_upload_time="no")
     messages = [schema(), *[record(bad)] * 10_002, state({"at": 1})]
-    ended = run_target({**config, "max_reject_ratio": 0.1}, messages, tmp_path)
+    ended = run_here({**config, "max_reject_ratio": 0.1}, messages, tmp_path)
     assert ended.exit_code == 3
     assert ended.stdout == ""
     assert "10,001 of 10,001 records were rejected" in ended.stderr
@@ -182,7 +188,7 @@ MOMENTS = {
     ),
     "a state is written": Moment(Fault.SLOW, 30, {"seconds": 0.1}, lambda target, _: target.stdout),
     "a second state is written": Moment(
-        Fault.SLOW, 60, {"seconds": 0.4}, lambda target, _: target.stdout.count("\n") > 1
+        Fault.SLOW, 30, {"seconds": 0.1}, lambda target, _: target.stdout.count("\n") > 1
     ),
 }
 
@@ -196,7 +202,7 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
     sent = people(100)
     config["max_batch_events"] = 10
     capture.fail(moment.fault, times=moment.times, **moment.details)
-    with start("target-posthog", config, tmp_path) as target:
+    with start("target-posthog", config, tmp_path, environment=FREQUENT_STATES) as target:
         target.write(with_states(sent, every=10))
         target.wait_for(lambda: moment.seen(target, capture))
         killed = target.stop(signal.SIGKILL)
@@ -208,10 +214,10 @@ def test_a_second_run_sends_the_same_events_and_no_link_again(
 ) -> None:
     """The ledger remembers what PostHog was told; PostHog merges the rest."""
     sent = people(30)
-    first = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    first = run_here(config, with_states(sent, every=10), tmp_path).checked()
     assert counts_in(first.stderr)["links"] == 10
     held, seen = capture.held(), len(capture.events)
-    second = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    second = run_here(config, with_states(sent, every=10), tmp_path).checked()
     assert counts_in(second.stderr)["links"] == 0
     assert capture.held() == held
     again = capture.events[seen:]
@@ -223,11 +229,11 @@ def test_a_run_that_lost_its_ledger_joins_no_device_to_two_users(
 ) -> None:
     """It cannot know whose a device is; PostHog does, and the user learns what is wrong."""
     sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u2"])]
-    first = run_target(config, with_states(sent[:1], every=1), tmp_path).checked()
+    first = run_here(config, with_states(sent[:1], every=1), tmp_path).checked()
     assert "ledger" not in first.stderr
     (tmp_path / "target-posthog.db").unlink()
     for warnings in (1, 0):  # said once: a later run cannot mend it
-        again = run_target(config, with_states(sent, every=3, first=1), tmp_path).checked()
+        again = run_here(config, with_states(sent, every=3, first=1), tmp_path).checked()
         assert again.stderr.count("Keep the ledger between runs") == warnings
     persons = capture.persons()
     assert persons.person_of("tablet") == persons.person_of("u1")
@@ -240,7 +246,7 @@ def test_a_shared_device_stays_with_its_first_user(
 ) -> None:
     """Linking it to both would make one person of them; the further user is counted."""
     sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u1"])]
-    ended = run_target(config, with_states(sent, every=3), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=3), tmp_path).checked()
     counts = counts_in(ended.stderr)
     assert (counts["links"], counts["shared"]) == (1, 1)
     persons = capture.persons()
@@ -258,7 +264,7 @@ def test_identities_are_told_as_the_user_says(
     """The device's anonymous past joins the user either way, or not at all."""
     sent = [row(1, user_id=None, device_id="phone"), row(2, user_id="u1", device_id="phone")]
     settings = {**config, "identity_events": kind}
-    run_target(settings, with_states(sent, every=2), tmp_path).checked()
+    run_here(settings, with_states(sent, every=2), tmp_path).checked()
     assert [event["event"] for event in identities(capture)] == names
     persons = capture.persons()
     joined = persons.person_of("phone") == persons.person_of("u1")
@@ -271,7 +277,7 @@ def test_events_arrive_in_the_taps_order_with_each_link_before_its_record(
     """PostHog applies person properties and merges in order of arrival."""
     sent = people(50)
     settings = {**config, "max_batch_events": 7}
-    run_target(settings, with_states(sent, every=50), tmp_path).checked()
+    run_here(settings, with_states(sent, every=50), tmp_path).checked()
     order = [event["uuid"] for event in capture.events if event["event"] not in IDENTITIES]
     assert order == [one["uuid"] for one in sent]
     places = {event["uuid"]: place for place, event in enumerate(capture.events)}

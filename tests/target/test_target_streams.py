@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.posthog.library import OWN_LIB
-from tests.support.processes import run_target
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def test_auto_sends_old_events_as_history_and_recent_ones_live(
     recent = [row(n, event_time=minutes_ago(n)) for n in (1, 2)]
     messages = [schema(), *records([row(10), recent[0], row(11), recent[1]])]
     settings = {**config, "historical_migration": "auto"}
-    ended = run_target(settings, messages, tmp_path).checked()
+    ended = run_here(settings, messages, tmp_path).checked()
     assert [
         (request.historical_migration, [event["uuid"] for event in request.body["batch"]])
         for request in capture.requests
@@ -56,7 +56,7 @@ def test_recent_events_in_a_migration_are_warned_of_once(
     """PostHog may bill them; they go out all the same."""
     recent = [row(n, event_time=minutes_ago(n)) for n in range(1, 9)]
     settings = {**config, "max_batch_events": 2}
-    ended = run_target(settings, [schema(), *records(recent)], tmp_path).checked()
+    ended = run_here(settings, [schema(), *records(recent)], tmp_path).checked()
     assert ended.stderr.count("newer than 48 hours") == 1
     assert {request.historical_migration for request in capture.requests} == {True}
     assert len(capture.events) == 8
@@ -68,7 +68,7 @@ def test_the_flag_may_be_a_truth_value(
 ) -> None:
     """As YAML reads it."""
     settings = {**config, "historical_migration": value}
-    run_target(settings, [schema(), record(row(1))], tmp_path).checked()
+    run_here(settings, [schema(), record(row(1))], tmp_path).checked()
     assert [request.historical_migration for request in capture.requests] == [value]
 
 
@@ -84,7 +84,7 @@ def test_meltanos_test_stream_is_never_posted(
         state({"done": True}),
     ]
     settings = {**config, "source_format": source_format}
-    ended = run_target(settings, messages, tmp_path).checked()
+    ended = run_here(settings, messages, tmp_path).checked()
     assert capture.requests == []
     assert ended.messages == [{"done": True}]
     assert counts_in(ended.stderr)["skipped"] == 1
@@ -104,7 +104,7 @@ def test_posthog_events_pass_as_they_are(
     bad = {**event, "distinct_id": None}
     settings = {**config, "source_format": "posthog"}
     messages = [schema(key=None), record(event), record(bad)]
-    ended = run_target(settings, messages, tmp_path).checked()
+    ended = run_here(settings, messages, tmp_path).checked()
     (stored,) = capture.events
     assert (stored["uuid"], stored["event"], stored["distinct_id"]) == (
         uuid_of(1),
@@ -129,7 +129,7 @@ def test_rows_of_a_warehouse_are_amplitudes_in_any_spelling(
     ]
     columns: Json = {name: {} for name in rows_of_snowflake[0]} if declared else {"UUID": {}}
     messages = [schema("t", key="UUID", **columns), *records(rows_of_snowflake, "t")]
-    ended = run_target(config, messages, tmp_path).checked()
+    ended = run_here(config, messages, tmp_path).checked()
     (stored,) = capture.events
     assert (stored["uuid"], stored["event"], stored["distinct_id"]) == (
         uuid_of(1),
@@ -150,7 +150,7 @@ def test_streams_of_other_taps_become_events_by_their_usual_names(
         {"id": 2, "created_at": "2024-01-01T10:00:00Z"},
     ]
     messages = [schema("orders", key="id", id={}), *records(orders, "orders")]
-    ended = run_target(config, messages, tmp_path).checked()
+    ended = run_here(config, messages, tmp_path).checked()
     (stored,) = capture.events
     assert (stored["event"], stored["distinct_id"]) == ("orders", "c1")
     assert stored["properties"]["total"] == 9.5
@@ -172,7 +172,7 @@ def test_several_streams_keep_the_taps_order_among_each_other(
         record({"id": 2, "user_id": "u1", "time": day}, "visits"),
         state({"at": 4}),
     ]
-    ended = run_target(config, messages, tmp_path).checked()
+    ended = run_here(config, messages, tmp_path).checked()
     assert ended.messages == [{"at": 4}]
     assert [event["event"] for event in capture.events] == ["viewed", "visits"] * 2
 
@@ -190,7 +190,7 @@ def test_a_schema_that_changes_loses_nothing(
         record(row(3)),
         state({"at": 3}),
     ]
-    ended = run_target(config, messages, tmp_path).checked()
+    ended = run_here(config, messages, tmp_path).checked()
     assert [event["uuid"] for event in capture.events] == [uuid_of(n) for n in (1, 2, 3)]
     assert ended.messages == [{"at": 3}]
 
@@ -202,7 +202,7 @@ def test_an_activate_version_is_passed_over(
     """PostHog keeps every event; there is no older version to remove."""
     version = {"type": "ACTIVATE_VERSION", "stream": stream, "version": 1}
     messages = [schema(), version, record(row(1)), version, state({"at": 1})]
-    ended = run_target(config, messages, tmp_path).checked()
+    ended = run_here(config, messages, tmp_path).checked()
     assert len(capture.events) == 1
     assert "WARNING" not in ended.stderr
 
@@ -220,7 +220,7 @@ def test_singers_columns_are_added_when_asked_for_and_change_no_uuid(
     settings = {**config, "source_format": source_format}
     messages = [schema(key=None), record(content[source_format])]
     for metadata in (True, False):
-        run_target({**settings, "add_record_metadata": metadata}, messages, tmp_path).checked()
+        run_here({**settings, "add_record_metadata": metadata}, messages, tmp_path).checked()
     with_columns, without = (event["properties"] for event in capture.events)
     assert with_columns["_sdc_received_at"]
     assert "_sdc_received_at" not in without
@@ -235,7 +235,7 @@ def test_stream_maps_work_on_the_way(tmp_path: Path, config: Json, capture: Post
             "__filter__": "amplitude_id != 1002",
         }
     }
-    ended = run_target(
+    ended = run_here(
         {**config, "stream_maps": maps},
         [
             schema(uuid={"type": "string"}, event_type={"type": "string"}, amplitude_id={}),
@@ -256,7 +256,7 @@ def test_values_arrive_unbent(tmp_path: Path) -> None:
     values = '{"big":1180591620717411303424,"small":1e-07,"one":1.0,"text":"\\u0000é😀"}'
     line = json.dumps(record(row(1))).replace('{"number": 1}', values)
     assert values in line
-    run_target({"preview_path": "preview"}, [schema(), line], tmp_path).checked()
+    run_here({"preview_path": "preview"}, [schema(), line], tmp_path).checked()
     (path,) = (tmp_path / "preview").glob("*.jsonl")
     text = path.read_text()
     for part in ('"big":1180591620717411303424', '"small":1e-', '"one":1.0', '"\\u0000é😀"'):
@@ -267,6 +267,6 @@ def test_the_input_may_be_a_file(tmp_path: Path, config: Json, capture: PosthogC
     """The SDK's `--input`."""
     path = tmp_path / "input.jsonl"
     path.write_text("\n".join(map(json.dumps, [schema(), record(row(1)), state({"at": 1})])))
-    ended = run_target(config, [], tmp_path, "--input", str(path)).checked()
+    ended = run_here(config, [], tmp_path, "--input", str(path)).checked()
     assert ended.messages == [{"at": 1}]
     assert len(capture.events) == 1

@@ -97,6 +97,7 @@ class Replay:
         """
         lock = self._target.runtime.lock_of_rejects(remote_name_of(name))
         if lock is not None and not lock.take():
+            lock.close()
             self._left += 1
             logger.warning("%s is in use by another run: left as it is.", name)
             return

@@ -14,6 +14,7 @@ from target_posthog.identity.ledger import Ledger
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import run_here
 from tests.target.input.test_batch_messages import RUN_FOLDER, batch, put
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def test_what_posthog_refuses_is_in_the_book_of_its_hour(
     del sent[3:5]
     capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
     messages = [schema(), *records(sent), hour_state(6)]
-    run_target(config | {"protocol": "v1"}, messages, tmp_path).checked()
+    run_here(config | {"protocol": "v1"}, messages, tmp_path).checked()
     (line,) = book_in(tmp_path)
     assert (line.exported, line.accepted, line.rejected) == (28, 26, 2)
     assert line.rejected_by_code == {"refused_by_posthog": 2}
@@ -222,7 +223,7 @@ def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
         if has_states and number % 6 == 5:
             messages.append(state({"bookmarks": {"orders": {"at": number}}}))
     for _ in range(2):
-        run_target(own, messages, tmp_path).checked()
+        run_here(own, messages, tmp_path).checked()
     lines = book_in(tmp_path)
     assert [(one.unit.stream, one.exported, one.accepted) for one in lines] == (
         [("orders", 6, 6)] * 2 if has_states else [("orders", 12, 12)]
@@ -233,5 +234,5 @@ def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
 def test_a_preview_leaves_the_book_as_it_was(tmp_path: Path) -> None:
     """PostHog accepted nothing."""
     config = {"api_key": "phc_test", "preview_path": str(tmp_path / "preview")}
-    run_target(config, [schema(), *records(rows_of(5)[10:20]), hour_state(6)], tmp_path).checked()
+    run_here(config, [schema(), *records(rows_of(5)[10:20]), hour_state(6)], tmp_path).checked()
     assert book_in(tmp_path) == []

@@ -17,6 +17,7 @@ from target_posthog.books.table import Book
 from target_posthog.books.whole import totals_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.rejects.book_places import BookPlace, place_in
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,6 +143,7 @@ def test_what_the_book_does_not_count_changes_nothing(ledger: Ledger) -> None:
         assert (lines_of(ledger)["05"].accepted, lines_of(ledger)["05"].rejected) == (2, 2)
 
 
+@examples(50)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), FATES), max_size=8), max_size=6))
 def test_any_replays_leave_every_record_one_fate(
     replays: list[list[tuple[int, Fate]]],

@@ -20,6 +20,7 @@ from target_posthog.books.whole import Gap
 from target_posthog.books.whole_migration import Part, whole_migration
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger
+from tests.support.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,7 +219,7 @@ UNITS = st.builds(
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(UNITS, st.integers(0, 4), max_size=12))
 def test_the_query_finds_what_the_command_finds(
     ledger: Ledger, ledger_url: str, records: dict[Unit, int]

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 WAYS = pytest.mark.parametrize("way", ["records", "batch files"])
 
 
-@WAYS
-@pytest.mark.parametrize("protocol", ["batch", "v1"])
 @pytest.mark.parametrize(
-    "answer", ['{"status":"error"}', "<html>Maintenance for phc_test\x1b[31m</html>"]
+    ("way", "protocol", "answer"),
+    [
+        ("records", "batch", '{"status":"error"}'),
+        ("records", "v1", "<html>Maintenance for phc_test\x1b[31m</html>"),
+        ("batch files", "batch", "<html>Maintenance for phc_test\x1b[31m</html>"),
+        ("batch files", "v1", '{"status":"error"}'),
+    ],
 )
 def test_a_200_without_posthogs_yes_moves_no_state(
     tmp_path: Path, capture: PosthogCapture, config: Json, way: str, protocol: str, answer: str
@@ -74,6 +78,7 @@ def test_no_more_open_files_end_the_run_in_words(
 ) -> None:
     """In the target and in its workers; a table of Python's own would help nobody."""
     sent = in_stretches(tmp_path, way)
+    config["max_retry_seconds"] = 1
     with start("target-posthog", config, tmp_path, "--version") as written:
         written.finish().checked()
     target = f"{SCRIPTS / 'target-posthog'} --config {tmp_path / 'target-posthog.json'}"

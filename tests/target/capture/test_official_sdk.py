@@ -12,9 +12,9 @@ from tests.fakes.posthog_capture import PosthogCapture
 from tests.fakes.posthog_times import parse_rfc3339
 from tests.support.documents import document
 from tests.support.histories import with_states
-from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.sdk_differences import DIFFERENCES, known
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ def run_ours(
         "identity_events": "identify" if told == "identify" else "alias",
         "person_profiles": "identified_only",
     }
-    run_target(settings, with_states(story(), every=4), folder).checked()
+    run_here(settings, with_states(story(), every=4), folder).checked()
     (request,) = capture.requests
     return request, request.body["batch"]
 

@@ -13,9 +13,9 @@ from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.errors import RunAgain
 from tests.support.deliveries import batch_of, item
-from tests.support.processes import run_target
 from tests.support.rows import row, rows
 from tests.support.singer import record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_body_is_one_line_as_it_would_be_sent(tmp_path: Path) -> None:
 
 def test_a_preview_of_nothing_is_only_a_summary(tmp_path: Path) -> None:
     """No events, no request."""
-    run_target({"preview_path": "preview"}, [schema(), state({})], tmp_path).checked()
+    run_here({"preview_path": "preview"}, [schema(), state({})], tmp_path).checked()
     assert [path.name for path in (tmp_path / "preview").iterdir()] == ["summary.json"]
 
 
@@ -79,9 +79,9 @@ def test_the_preview_and_the_requests_are_the_same(
     ]
     messages = [schema(), *records(told)]
     config["max_batch_events"] = 7
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     preview = {"preview_path": "preview", "max_batch_events": 7}
-    run_target(preview, messages, tmp_path).checked()
+    run_here(preview, messages, tmp_path).checked()
 
     bodies = bodies_in(tmp_path / "preview")
     assert [body.pop("api_key") for body in bodies] == ["phc_preview"] * len(bodies)
@@ -98,7 +98,7 @@ def test_a_preview_needs_no_key_sends_nothing_and_leaves_the_ledger_alone(
     settings = {"preview_path": "preview", "host": capture.url}
     messages = [schema(), *records(rows(range(3), device_id="shared"))]
     for _ in range(2):
-        run_target(settings, messages, tmp_path).checked()
+        run_here(settings, messages, tmp_path).checked()
     summary = json.loads((tmp_path / "preview" / "summary.json").read_text())
     assert capture.requests == []
     assert not (tmp_path / "target-posthog.db").exists()
@@ -116,7 +116,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
         schema(),
         *records([row(1), row(1), row(2, event_type="left out"), bad, row(3)]),
     ]
-    finished = run_target(settings, messages, tmp_path).checked()
+    finished = run_here(settings, messages, tmp_path).checked()
     summary = json.loads((tmp_path / "preview" / "summary.json").read_text())
     counts = {
         "exported": 5,
@@ -138,7 +138,7 @@ def test_the_summary_adds_up(tmp_path: Path) -> None:
 
 def test_a_preview_moves_no_state(tmp_path: Path) -> None:
     """PostHog accepted nothing: a run that sends must begin where the preview began."""
-    finished = run_target(
+    finished = run_here(
         {"preview_path": "preview"}, [schema(), record(row(1)), state({"hour": 1})], tmp_path
     ).checked()
     assert finished.stdout == ""
@@ -149,7 +149,7 @@ def test_previews_of_one_folder_are_told_apart(tmp_path: Path) -> None:
     """Each run has its own file, even in the same second; only the last one's lies flat."""
     settings = {"preview_path": "preview"}
     for number in (1, 2):
-        log = run_target(settings, [schema(), record(row(number))], tmp_path).checked().stderr
+        log = run_here(settings, [schema(), record(row(number))], tmp_path).checked().stderr
         assert ("The preview that was here before is now in " in log) is (number == 2)
         (flat,) = (tmp_path / "preview").glob("*.jsonl")
         assert json.loads(flat.read_text())["batch"][0]["properties"]["number"] == number
@@ -166,6 +166,6 @@ def test_the_rejects_of_a_preview_stay_in_it(
     """A replay would send them, though the run that sends has not come yet; unless told where."""
     bad = record(row(1, event_time="never", server_upload_time="never"))
     given = {"preview_path": "preview", "max_reject_ratio": 1, **settings}
-    run_target(given, [schema(), bad], tmp_path).checked()
+    run_here(given, [schema(), bad], tmp_path).checked()
     assert not (tmp_path / "rejects").exists()
     assert len(list((tmp_path / folder).glob("*.jsonl"))) == 1

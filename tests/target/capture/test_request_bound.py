@@ -48,12 +48,12 @@ def test_a_bound_is_found_once_and_held_for_the_rest_of_the_run(tmp_path: Path, 
     """To send every batch whole first, and its halves then, would cost all of it twice."""
     folder = tmp_path / RUN_FOLDER
     folder.mkdir()
-    sent = large_rows(1800)
-    # Two batches of 8 MB before compression for each of these.
+    sent = large_rows(1200)
+    # A batch of 8 MB before compression for each of these.
     messages = (
         [schema(), *records(sent), state({"at": 3})]
         if way == "records"
-        else hours(folder, sent, files=2, each=300)
+        else hours(folder, sent, files=2, each=200)
     )
     with PosthogCapture(max_wire_bytes=TAKES) as capture:
         config = {
@@ -72,7 +72,7 @@ def test_a_bound_is_found_once_and_held_for_the_rest_of_the_run(tmp_path: Path, 
     # 8 MB, then 4 MB; and what other lanes had under way, of which there is one here.
     assert statuses[:2] == [413, 413]
     assert statuses.count(413) <= 3, statuses
-    assert statuses.count(200) >= 1800 * 20_000 // TAKES
+    assert statuses.count(200) >= 1200 * 20_000 // TAKES
     assert by_person((event["uuid"], event["distinct_id"]) for event in capture.events) == (
         by_person((one["uuid"], one["user_id"]) for one in sent)
     )

@@ -1,23 +1,20 @@
-"""The real process at an agreed speed and over a slow link: never too fast, never out of order."""
+"""The whole target at an agreed speed and over a slow link: never too fast, never out of order."""
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections import defaultdict
-from contextlib import redirect_stdout
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from target_posthog.capture import client
-from target_posthog.target import TargetPosthog
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import IDENTITIES, held_events, keys_of, people, with_states
-from tests.support.processes import encoded, run_target
 from tests.support.rows import rows, uuid_of
 from tests.support.singer import counts_in
+from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
 
-#: A request may be this late at the stand-in, and the one behind it less: two processes share a
-#: processor here, with other tests. Seconds.
+#: A request may be this late at the stand-in, and the one behind it less: they share a processor
+#: with other tests. Seconds.
 _LATE = 0.25
 BOTH = pytest.mark.parametrize("protocol", ["batch", "v1"])
 
@@ -61,54 +58,38 @@ def assert_in_order(capture: PosthogCapture, sent: Sequence[Json]) -> None:
     assert order == wanted
 
 
-@BOTH
-def test_an_agreed_speed_is_held(
-    tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
-) -> None:
-    """From the first request to the last; everything arrives all the same."""
-    sent = rows(range(300))
-    settings = {
-        **config,
-        "protocol": protocol,
-        "max_events_per_second": 100,
-        "max_batch_events": 20,
-    }
-    run_target(settings, with_states(sent, every=300), tmp_path).checked()
-    assert len(capture.requests) == 15
-    assert_held(capture, 100)
-    assert held_events(capture) == keys_of(sent)
-
-
 def test_one_request_holds_no_more_than_a_second_of_the_speed(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """Else the whole of a batch would arrive at once; half an event a second is one in two."""
     settings = {**config, "max_events_per_second": 60}
-    run_target(settings, with_states(rows(range(200)), every=200), tmp_path).checked()
-    assert [len(request.body["batch"]) for request in capture.requests] == [60, 60, 60, 20]
+    run_here(settings, with_states(rows(range(130)), every=130), tmp_path).checked()
+    assert [len(request.body["batch"]) for request in capture.requests] == [60, 60, 10]
     assert_held(capture, 60)
 
-    before = len(capture.requests)
+    capture.requests.clear()
     settings["max_events_per_second"] = 1.5
-    run_target(settings, with_states(rows(range(4)), every=4), tmp_path).checked()
-    assert [len(request.body["batch"]) for request in capture.requests[before:]] == [1] * 4
-    del capture.requests[:before]
+    run_here(settings, with_states(rows(range(3)), every=3), tmp_path).checked()
+    assert [len(request.body["batch"]) for request in capture.requests] == [1] * 3
     assert_held(capture, 1.5)
 
 
 @BOTH
-def test_repeats_count_as_events(
+def test_an_agreed_speed_is_held_and_repeats_count_as_events(
     tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
 ) -> None:
     """PostHog has to read them, too, whether it was down or put them off."""
     sent = rows(range(160))
-    settings = {**config, "protocol": protocol, "max_events_per_second": 80, "max_batch_events": 20}
+    settings = {**config, "protocol": protocol, "max_events_per_second": 160}
     capture.fail(Fault.STATUS, times=2, status=503)
     capture.fail(Fault.LOSE_ANSWER, times=2)
     capture.retry_v1([uuid_of(number) for number in range(100, 120)])
-    ended = run_target(settings, with_states(sent, every=160), tmp_path).checked()
+    with no_waits():
+        ended = run_here(
+            {**settings, "max_batch_events": 20}, with_states(sent, every=160), tmp_path
+        ).checked()
     assert len(capture.requests) == 8 + 4 + (protocol == "v1")
-    assert_held(capture, 80)
+    assert_held(capture, 160)
     assert held_events(capture) == keys_of(sent)
     assert counts_in(ended.stderr)["accepted"] == 160
 
@@ -117,10 +98,10 @@ def test_an_agreed_speed_is_held_over_all_requests_under_way(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """They share it, however many there are."""
-    sent = people(1400)
+    sent = people(800)
     settings = {**config, "max_events_per_second": 400, "max_batch_events": 20}
     capture.fail(Fault.SLOW, times=10_000, seconds=0.3)
-    run_target(settings, with_states(sent, every=1400), tmp_path).checked()
+    run_here(settings, with_states(sent, every=800), tmp_path).checked()
     assert capture.most_under_way > 2
     assert_held(capture, 400)
     assert_in_order(capture, sent)
@@ -132,16 +113,16 @@ def test_over_a_slow_link_several_requests_are_under_way(
     tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
 ) -> None:
     """Each device's events arrive in order all the same, and exactly once."""
-    sent = people(2000)
-    settings = {**config, "protocol": protocol, "max_batch_events": 20}
-    capture.fail(Fault.SLOW, times=10_000, seconds=0.1)
-    ended = run_target(settings, with_states(sent, every=2000), tmp_path).checked()
+    sent = people(1000)
+    settings = {**config, "protocol": protocol, "max_batch_events": 10}
+    capture.fail(Fault.SLOW, times=10_000, seconds=0.05)
+    ended = run_here(settings, with_states(sent, every=1000), tmp_path).checked()
     assert 1 < capture.most_under_way <= 8
     assert_in_order(capture, sent)
-    assert len(capture.events) == len(capture.held()) == 2010
+    assert len(capture.events) == len(capture.held()) == 1010
     assert held_events(capture) == keys_of(sent)
     counts = counts_in(ended.stderr)
-    assert (counts["accepted"], counts["links"]) == (2000, 10)
+    assert (counts["accepted"], counts["links"]) == (1000, 10)
 
 
 @BOTH
@@ -149,22 +130,23 @@ def test_over_a_slow_link_faults_do_not_change_the_order(
     tmp_path: Path, config: Json, capture: PosthogCapture, protocol: str
 ) -> None:
     """A device's later events wait while its request is tried again, halved or put off."""
-    sent = people(2000)
-    settings = {**config, "protocol": protocol, "max_batch_events": 20}
+    sent = people(1000)
+    settings = {**config, "protocol": protocol, "max_batch_events": 10}
     for fault, details in (
         (Fault.LOSE_ANSWER, {}),
         (Fault.STATUS, {"status": 503}),
         (Fault.CUT_BEFORE_STORE, {}),
         (Fault.STATUS, {"status": 413}),
     ):
-        capture.fail(Fault.SLOW, times=20, seconds=0.1)
+        capture.fail(Fault.SLOW, times=20, seconds=0.05)
         capture.fail(fault, **details)
-    capture.fail(Fault.SLOW, times=10_000, seconds=0.1)
-    capture.retry_v1([uuid_of(number) for number in (500, 1111)])
-    ended = run_target(settings, with_states(sent, every=2000), tmp_path).checked()
+    capture.fail(Fault.SLOW, times=10_000, seconds=0.05)
+    capture.retry_v1([uuid_of(number) for number in (500, 911)])
+    with no_waits():
+        ended = run_here(settings, with_states(sent, every=1000), tmp_path).checked()
     assert capture.most_under_way > 1
     assert held_events(capture) == keys_of(sent)
-    assert counts_in(ended.stderr)["accepted"] == 2000
+    assert counts_in(ended.stderr)["accepted"] == 1000
     if protocol == "batch":
         assert_in_order(capture, sent)
 
@@ -188,10 +170,7 @@ def test_a_near_server_has_one_request_at_a_time(
     # Far servers take a while, so that requests overlap.
     capture.fail(Fault.SLOW, times=0 if is_near else 10_000, seconds=0.05)
     sent = people(1000)
-    places = {"ledger_url": f"sqlite:///{tmp_path}/ledger.db", "rejects_path": f"{tmp_path}/no"}
-    target = TargetPosthog(config={**config, **places, "max_batch_events": 20})
-    with redirect_stdout(io.StringIO()):
-        target.listen(io.BytesIO(encoded(with_states(sent, every=1000))))  # type: ignore[arg-type] # our reader takes bytes
+    run_here({**config, "max_batch_events": 20}, with_states(sent, every=1000), tmp_path).checked()
     assert (capture.most_under_way == 1) == is_near
     order = [event["uuid"] for event in capture.events if event["event"] not in IDENTITIES]
     assert sorted(order) == sorted(one["uuid"] for one in sent)

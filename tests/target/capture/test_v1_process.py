@@ -19,9 +19,10 @@ from tests.support.histories import (
     people,
     with_states,
 )
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in
+from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def attempt_of(request: Request) -> int:
 def test_a_history_arrives_as_it_is(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
     """Each event with its own time, its person, its name and its properties."""
     sent = people(60)
-    ended = run_target(config, with_states(sent, every=60), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=60), tmp_path).checked()
     assert ended.messages == [{"at": 60}]
     assert {request.path for request in capture.requests} == {V1_PATH}
     assert held_events(capture) == keys_of(sent)
@@ -82,11 +83,11 @@ def test_both_protocols_leave_the_same_events_in_posthog(
 ) -> None:
     """So they may be changed between two runs; only what v1 writes itself differs."""
     sent = people(30)
-    run_target(config, with_states(sent, every=30), tmp_path).checked()
+    run_here(config, with_states(sent, every=30), tmp_path).checked()
     (tmp_path / "other").mkdir()
     with PosthogCapture() as other:
         settings = {**config, "host": other.url, "protocol": "batch"}
-        run_target(settings, with_states(sent, every=30), tmp_path / "other").checked()
+        run_here(settings, with_states(sent, every=30), tmp_path / "other").checked()
         held, expected = capture.held(), other.held()
     assert held.keys() == expected.keys()
     for key, event in expected.items():
@@ -107,7 +108,7 @@ def test_every_result_is_counted(tmp_path: Path, config: Json, capture: PosthogC
     capture.judge_v1([uuid_of(3), uuid_of(4)], "warning", "person_processing_disabled")
     capture.judge_v1([uuid_of(5)], "drop", "event_restriction_drop")
     capture.judge_v1([uuid_of(6)], "drop")
-    ended = run_target(config, with_states(sent, every=20), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=20), tmp_path).checked()
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["rejected"]) == (18, 2)
     assert "warnings            2  person_processing_disabled 2" in ended.stderr
@@ -130,7 +131,7 @@ def test_one_event_that_is_too_big_costs_no_further_request(
     sent = rows(range(30))
     # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
     sent[7]["event_properties"] = {"text": '"' * 300_000}
-    run_target(config, with_states(sent, every=30), tmp_path).checked()
+    run_here(config, with_states(sent, every=30), tmp_path).checked()
     (line,) = rejected_in(tmp_path)
     assert (line["reason"], line["record"]) == ("PostHog answered event_too_big", sent[7])
     assert held_events(capture) == keys_of([*sent[:7], *sent[8:]])
@@ -144,7 +145,7 @@ def test_only_what_posthog_put_off_is_sent_again(
     sent = rows(range(10))
     capture.retry_v1([uuid_of(2), uuid_of(7)])
     capture.retry_v1([uuid_of(7)])
-    ended = run_target(config, with_states(sent, every=10), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=10), tmp_path).checked()
     assert [uuids_of(request) for request in capture.requests] == [
         [uuid_of(number) for number in range(10)],
         [uuid_of(2), uuid_of(7)],
@@ -167,7 +168,7 @@ def test_each_request_has_an_id_of_its_own(
     tmp_path: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """PostHog tells requests from their repeats by it."""
-    run_target({**config, "max_batch_events": 5}, with_states(rows(range(30)), 30), tmp_path)
+    run_here({**config, "max_batch_events": 5}, with_states(rows(range(30)), 30), tmp_path)
     ids = [request.headers["PostHog-Request-Id"] for request in capture.requests]
     assert len(ids) == len(set(ids)) == 6
     assert {attempt_of(request) for request in capture.requests} == {1}
@@ -181,7 +182,8 @@ def test_a_share_of_all_events_put_off_again_and_again_arrives_once(
     capture.retry_v1(share=0.3, times=2)
     capture.judge_v1([uuid_of(50)], "drop", "event_restriction_drop")
     settings = {**config, "max_batch_events": 40}
-    ended = run_target(settings, with_states(sent, every=100), tmp_path).checked()
+    with no_waits():
+        ended = run_here(settings, with_states(sent, every=100), tmp_path).checked()
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["rejected"], counts["links"]) == (99, 1, 10)
     assert held_events(capture) == keys_of([one for one in sent if one["uuid"] != uuid_of(50)])
@@ -194,7 +196,8 @@ def test_what_is_put_off_for_too_long_ends_the_run(
     """No state is written, as one of its events is not there."""
     capture.retry_v1([uuid_of(1)], times=1000)
     settings = {**config, "max_retry_seconds": 2}
-    ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
+    with no_waits():
+        ended = run_here(settings, with_states(rows(range(3)), every=3), tmp_path)
     assert ended.exit_code == 1
     assert ended.stdout == ""
     assert "did not take a batch for 2 s: it deferred 1 event." in ended.stderr
@@ -207,7 +210,7 @@ def test_a_project_over_its_quota_stops_the_run_at_once(
     """Waiting would not help, and no event is taken for refused."""
     capture.over_quota = True
     settings = {**config, "max_retry_seconds": 600}
-    ended = run_target(settings, with_states(rows(range(5)), every=5), tmp_path)
+    ended = run_here(settings, with_states(rows(range(5)), every=5), tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
     assert "Raise the billing limit" in ended.stderr
@@ -221,7 +224,7 @@ def test_another_status_for_the_quota_means_the_same(
     """PostHog's own clients know 402 for it."""
     body = json.dumps({"error": "billing_limit_exceeded", "error_description": "no"})
     capture.fail(Fault.STATUS, status=402, body=body)
-    ended = run_target(config, with_states(rows(range(5)), every=5), tmp_path)
+    ended = run_here(config, with_states(rows(range(5)), every=5), tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
 
@@ -232,7 +235,7 @@ def test_a_quota_of_one_kind_of_event_stops_the_run_too(
     """All of that kind would end in the rejects; the next run sends the same ids again."""
     sent = rows(range(10))
     capture.judge_v1([uuid_of(4)], "drop", "billing_limit_exceeded")
-    ended = run_target(config, with_states(sent, every=10), tmp_path)
+    ended = run_here(config, with_states(sent, every=10), tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
     assert rejected_in(tmp_path) == []
@@ -240,7 +243,7 @@ def test_a_quota_of_one_kind_of_event_stops_the_run_too(
     with PosthogCapture() as raised:
         raised.events += capture.events
         settings = {**config, "host": raised.url}
-        run_target(settings, with_states(sent, every=10), tmp_path).checked()
+        run_here(settings, with_states(sent, every=10), tmp_path).checked()
         assert held_events(raised) == keys_of(sent)
 
 
@@ -248,11 +251,11 @@ def test_a_posthog_for_imports_wants_the_flag(tmp_path: Path, config: Json) -> N
     """It says so in v1, where batch loses everything with 200s."""
     with PosthogCapture(import_mode=True) as capture:
         settings = {**config, "host": capture.url, "historical_migration": "false"}
-        ended = run_target(settings, with_states(rows(range(3)), every=3), tmp_path)
+        ended = run_here(settings, with_states(rows(range(3)), every=3), tmp_path)
         assert (ended.exit_code, ended.stdout) == (2, "")
         assert "Set `historical_migration` to `true`" in ended.stderr
         settings["historical_migration"] = "true"
-        run_target(settings, with_states(rows(range(3)), every=3), tmp_path).checked()
+        run_here(settings, with_states(rows(range(3)), every=3), tmp_path).checked()
         assert held_events(capture) == keys_of(rows(range(3)))
 
 
@@ -270,12 +273,12 @@ def test_an_installation_without_v1_is_told_as_such(
     sent = rows(range(3))
     with PosthogCapture(v1=v1) as capture:
         settings = {**config, "host": capture.url, "max_retry_seconds": 1}
-        ended = run_target(settings, with_states(sent, every=3), tmp_path)
+        ended = run_here(settings, with_states(sent, every=3), tmp_path)
         assert (ended.exit_code, ended.stdout) == (exit_code, "")
         assert words in ended.stderr
         assert "et `protocol` to `batch`." in ended.stderr
         settings["protocol"] = "batch"
-        run_target(settings, with_states(sent, every=3), tmp_path).checked()
+        run_here(settings, with_states(sent, every=3), tmp_path).checked()
         assert held_events(capture) == keys_of(sent)
 
 
@@ -303,7 +306,7 @@ def test_a_body_that_is_refused_whole_is_halved(
     """Each half is a request of its own, and all of it arrives in order."""
     sent = rows(range(8))
     capture.fail(Fault.STATUS, status=status, body='{"error":"no"}')
-    ended = run_target(config, with_states(sent, every=8), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=8), tmp_path).checked()
     assert [len(request.body["batch"]) for request in capture.requests] == [8, 4, 4]
     assert len({request.headers["PostHog-Request-Id"] for request in capture.requests}) == 3
     assert [attempt_of(request) for request in capture.requests] == [1, 1, 1]
@@ -317,7 +320,7 @@ def test_an_event_that_is_refused_alone_is_rejected(
     """Halved down to it; its reason is PostHog's, and all others arrive."""
     sent = rows(range(16))
     capture.fail(Fault.STATUS, times=5, status=400, body='{"error":"request_parsing_error"}')
-    ended = run_target(config, with_states(sent, every=16), tmp_path).checked()
+    ended = run_here(config, with_states(sent, every=16), tmp_path).checked()
     sizes = [len(request.body["batch"]) for request in capture.requests]
     assert sizes == [16, 8, 4, 2, 1, 1, 2, 4, 8]
     (line,) = rejected_in(tmp_path)
@@ -354,7 +357,8 @@ def test_a_lost_answer_is_asked_for_again(
     """The very body goes again as the next try of its request; PostHog merges the two."""
     sent = people(40)
     capture.fail(fault, times=2)
-    ended = run_target(config, with_states(sent, every=40), tmp_path).checked()
+    with no_waits():
+        ended = run_here(config, with_states(sent, every=40), tmp_path).checked()
     first = capture.requests[:3]
     assert [attempt_of(request) for request in first] == [1, 2, 3]
     assert len({request.headers["PostHog-Request-Id"] for request in first}) == 1
@@ -368,7 +372,7 @@ def test_a_wrong_key_is_told(tmp_path: Path, config: Json) -> None:
     """It is in a header here, and shown nowhere."""
     with PosthogCapture(refuse_unknown_keys=True) as capture:
         settings = {**config, "host": capture.url, "api_key": "phc_wrong_one"}
-        ended = run_target(settings, with_states([row(1)], every=1), tmp_path)
+        ended = run_here(settings, with_states([row(1)], every=1), tmp_path)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "does not know the project token (401" in ended.stderr
     assert "phc_wrong_one" not in ended.stderr

@@ -34,7 +34,7 @@ SETTINGS = st.sampled_from(
 )
 
 
-@examples(40)
+@examples(25)
 @given(st.lists(GOOD_ROWS | ROWS, min_size=1, max_size=5), SETTINGS)
 def test_every_part_of_what_is_sent_is_shown_with_its_reason(
     rows: list[Json], settings: dict[str, Any]

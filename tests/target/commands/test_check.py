@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import start
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +21,9 @@ def check(
     folder: Path, config: Json, *arguments: str, environment: dict[str, str] | None = None
 ) -> Finished:
     """Run the command."""
-    with start(
-        "target-posthog-check", config, folder, *arguments, environment=environment
-    ) as command:
-        return command.finish()
+    return run_here(
+        config, (), folder, *arguments, program="target-posthog-check", environment=environment
+    )
 
 
 def test_a_sound_configuration_ends_with_0(

@@ -13,7 +13,7 @@ from target_posthog.books.table import Book
 from target_posthog.commands.estimate import _USUAL_SPEED
 from target_posthog.identity.ledger import Ledger
 from tests.support.meltano_project import REPOSITORY
-from tests.support.processes import start
+from tests.support.target_in_process import run_here
 from tests.target.estimate.test_weights import SOUND
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ EMPTY = {"packed_bytes": 0, "read": {"rows": 0, "packed_bytes": 0, "unpacked_byt
 
 def estimate(folder: Path, config: Json, *arguments: str, given: str | None = None) -> Finished:
     """Run the command, with a text on standard input."""
-    with start("target-posthog-estimate", config, folder, *arguments) as command:
-        if given is not None:
-            command.write([given])
-        return command.finish()
+    lines = [] if given is None else [given]
+    return run_here(config, lines, folder, *arguments, program="target-posthog-estimate")
 
 
 def test_a_file_and_standard_input_tell_the_same(tmp_path: Path) -> None:

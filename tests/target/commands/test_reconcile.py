@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.reconciling import asking, reconcile
 from tests.support.rows import hour_rows, uuid_of
 from tests.support.singer import records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,14 +30,13 @@ STATE = state({"bookmarks": {"events": {"next_export_hour": "2024-01-01T02:00:00
 def own(config: Json, api: PosthogQuery, tmp_path: Path) -> Json:
     """The settings of a run that sent two hours, and may ask for them."""
     settings = asking(config, api, tmp_path)
-    run_target(settings, [schema(), *records(hour_rows(0, 1)), STATE], tmp_path).checked()
+    run_here(settings, [schema(), *records(hour_rows(0, 1)), STATE], tmp_path).checked()
     return settings
 
 
 def ended(config: Json, folder: Path, *arguments: str) -> Finished:
     """Run the command as its users do."""
-    with start("target-posthog-reconcile", config, folder, *arguments) as command:
-        return command.finish()
+    return run_here(config, (), folder, *arguments, program="target-posthog-reconcile")
 
 
 def test_it_ends_with_0_when_both_sides_agree_and_3_when_they_do_not(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from target_posthog.rejects.codes import CODES
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def test_what_a_run_rejected_is_listed(tmp_path: Path, config: Json) -> None:
     """By code, with an example's place and what to do, and without the record."""
     bad = row(1, event_type=LONG, user_id="hushhush")
     config |= {"source_format": "amplitude"}
-    run_target(config, [schema(), record(bad), record(row(2, event_type=None))], tmp_path)
+    run_here(config, [schema(), record(bad), record(row(2, event_type=None))], tmp_path)
     (file,) = (tmp_path / "rejects").iterdir()
     finished = rejects(config, tmp_path)
     assert finished.exit_code == 3
@@ -66,10 +67,10 @@ def test_previews_and_other_projects_are_apart(tmp_path: Path, config: Json) -> 
     """They share a folder; who names a file has it listed all the same."""
     bad = [schema(), record(row(1, event_type=LONG))]
     shared = config | {"rejects_path": "rejects"}
-    run_target(shared | {"preview_path": "preview"}, bad, tmp_path)
+    run_here(shared | {"preview_path": "preview"}, bad, tmp_path)
     with PosthogCapture(api_key="phc_scratch") as scratch:
         other = shared | {"api_key": scratch.api_key, "host": scratch.url}
-        run_target(other, bad, tmp_path)
+        run_here(other, bad, tmp_path)
     finished = rejects(shared, tmp_path).checked()
     assert finished.stdout.startswith("There are no rejects.")
     assert "2 rejects in 2 files of a preview or of another PostHog project" in finished.stdout
@@ -82,7 +83,7 @@ def test_previews_and_other_projects_are_apart(tmp_path: Path, config: Json) -> 
 def test_a_preview_lists_its_own(tmp_path: Path, config: Json) -> None:
     """They lie in its folder, and need no project."""
     preview = {"preview_path": "preview", "max_reject_ratio": 1}
-    run_target(preview, [schema(), record(row(1, event_type=LONG))], tmp_path)
+    run_here(preview, [schema(), record(row(1, event_type=LONG))], tmp_path)
     assert rejects(preview, tmp_path).exit_code == 3
     assert rejects(config, tmp_path).exit_code == 0
 

@@ -20,9 +20,10 @@ from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.documents import ROOT
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in, record, records, schema
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +39,8 @@ SCHEMA_OF_EVENTS = ROOT / "tap-amplitude/tap_amplitude/schemas/events.json"
 
 
 def replay(config: Json, folder: Path, *arguments: str) -> Finished:
-    """Run the command as its users do, with nothing on its standard input."""
-    with start("target-posthog-replay", config, folder, *arguments) as command:
-        finished = command.finish()
+    """Run the command."""
+    finished = run_here(config, (), folder, *arguments, program="target-posthog-replay")
     assert "Traceback" not in finished.stderr, finished.stderr
     assert finished.stdout == ""
     return finished
@@ -84,7 +84,7 @@ def test_what_a_setting_mends_is_sent_and_leaves_the_rejects(
 ) -> None:
     """A whole round: a run rejects, the user sets `event_names`, and the replay sends."""
     messages = [schema(), *records(rows([1, 2], event_type=LONG)), record(row(3))]
-    assert counts_in(run_target(config, messages, tmp_path).checked().stderr)["rejected"] == 2
+    assert counts_in(run_here(config, messages, tmp_path).checked().stderr)["rejected"] == 2
     (path,) = (tmp_path / "rejects").iterdir()
     before = path.read_bytes()
 
@@ -142,7 +142,7 @@ def test_a_record_shows_its_link_as_in_a_run(
     assert counts_in(replay(config, tmp_path).checked().stderr)["links"] == 1
     assert sent(capture) == ["viewed", "$create_alias"]
     messages = [schema(), record(row(2, user_id="u1", device_id="d1"))]
-    assert counts_in(run_target(config, messages, tmp_path).checked().stderr)["links"] == 0
+    assert counts_in(run_here(config, messages, tmp_path).checked().stderr)["links"] == 0
 
 
 @pytest.mark.parametrize("kind", ["alias", "identify"])
@@ -164,7 +164,7 @@ def test_a_link_that_would_join_two_users_is_left_out(
 ) -> None:
     """The device is somebody else's by now."""
     messages = [schema(), record(row(1, user_id="u2", device_id="d1"))]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     write(tmp_path, refused(identity_event("alias", LINK, TIME)))
     counts = counts_in(replay(config, tmp_path).checked().stderr)
     assert (counts["accepted"], counts["skipped"]) == (0, 1)
@@ -295,7 +295,7 @@ def test_a_replay_that_is_stopped_loses_nothing(
     path = write(tmp_path, reject(bad), *(reject(one) for one in rows(range(10))))
     before = path.read_bytes()
     capture.fail(Fault.SLOW, seconds=0)
-    capture.fail(Fault.SLOW, times=5, seconds=3)
+    capture.fail(Fault.SLOW, seconds=30)
     small = config | {"max_batch_events": 3}
     with start("target-posthog-replay", small, tmp_path) as command:
         command.wait_for(lambda: len(capture.requests) >= 2)
@@ -442,12 +442,12 @@ def test_rejects_of_a_preview_and_of_another_project_stay(
     """They share the folder with the run's; who names a file has it sent all the same."""
     bad, good = row(1, event_type=LONG), row(2, event_type=LONG)
     given = config | {"rejects_path": "rejects", "max_reject_ratio": 1}
-    run_target(given | {"preview_path": "preview"}, [schema(), record(bad)], tmp_path).checked()
+    run_here(given | {"preview_path": "preview"}, [schema(), record(bad)], tmp_path).checked()
     with PosthogCapture(api_key="phc_scratch") as scratch:
         trial = given | {"api_key": scratch.api_key, "host": scratch.url}
-        run_target(trial, [schema(), record(bad)], tmp_path).checked()
+        run_here(trial, [schema(), record(bad)], tmp_path).checked()
     of_others = sorted((tmp_path / "rejects").iterdir())
-    run_target(given, [schema(), record(good)], tmp_path).checked()
+    run_here(given, [schema(), record(good)], tmp_path).checked()
 
     log = replay(config | RENAME, tmp_path).checked().stderr
     assert [event["uuid"] for event in capture.events] == [uuid_of(2)]
@@ -530,7 +530,7 @@ def test_a_map_acts_on_a_reject_as_on_a_record(
     before = {"events": {"user_id": MAPS["events"]["user_id"]}}
     messages = [schema(), record(bad), record(row(2, user_id="u1", device_id=None))]
     given = config | {"max_reject_ratio": 1}
-    run_target(given | {"stream_maps": before}, messages, tmp_path).checked()
+    run_here(given | {"stream_maps": before}, messages, tmp_path).checked()
     (path,) = (tmp_path / "rejects").iterdir()
     (line,) = lines_of(path)
     assert line["record"]["user_id"] == "u1"
@@ -553,7 +553,7 @@ def test_a_map_that_came_after_the_run_acts_too(
     """It is what the documents advise: shorten an id, correct a time."""
     long = row(1, user_id="u" * 300, device_id=None)
     messages = [schema(), record(long), record(row(2))]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     maps = {"events": {"user_id": "user_id[:10]"}}
     replay(config | {"stream_maps": maps}, tmp_path).checked()
     assert capture.events[-1]["distinct_id"] == "u" * 10
@@ -586,7 +586,7 @@ def test_of_two_streams_out_of_one_only_the_rejected_goes_again(
         },
         {"type": "RECORD", "stream": "orders", "record": order},
     ]
-    run_target(mapped, messages, tmp_path).checked()
+    run_here(mapped, messages, tmp_path).checked()
     assert sent(capture) == ["sale"]
     mended = {**maps, "orders": {**maps["orders"], "at": "at[:10]"}}
     replay(mapped | {"stream_maps": mended}, tmp_path).checked()
@@ -619,7 +619,7 @@ def test_a_flattened_stream_is_flattened_once(
         record(row(1, **shared)),
         record(row(2, **shared, event_type=LONG)),
     ]
-    run_target(flat, messages, tmp_path).checked()
+    run_here(flat, messages, tmp_path).checked()
     replay(flat | RENAME, tmp_path).checked()
     usual, replayed = (event["properties"] for event in capture.events)
     differ = {name for name in usual.keys() | replayed if usual.get(name) != replayed.get(name)}

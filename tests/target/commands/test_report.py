@@ -11,9 +11,10 @@ import pytest
 from target_posthog.errors import FixConfiguration
 from target_posthog.report.charts import Chart
 from target_posthog.report.drawing import drawn
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def test_a_run_is_reported(tmp_path: Path, config: Json) -> None:
     """What came of its records, the rejects by place; the file is its owner's alone."""
     config |= {"source_format": "amplitude"}
     rows = [row(1), row(2, event_type=None, user_id="hushhush"), row(3)]
-    run_target(config, [schema(), *map(record, rows)], tmp_path).checked()
+    run_here(config, [schema(), *map(record, rows)], tmp_path).checked()
     finished = report(config, tmp_path).checked()
     path = tmp_path / "migration-report.html"
     assert finished.stdout.startswith("migration-report.html: ")
@@ -60,7 +61,7 @@ def test_an_empty_book_is_a_matter_of_configuration(tmp_path: Path, config: Json
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, config: Json) -> None:
     """Before it nothing is left behind."""
-    run_target(config, [schema(), record(row(1))], tmp_path).checked()
+    run_here(config, [schema(), record(row(1))], tmp_path).checked()
     finished = report(config, tmp_path, "--output=no/such/folder.html")
     assert finished.exit_code == 1
     assert "cannot be written: No such file or directory" in finished.stderr

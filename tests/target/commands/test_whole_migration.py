@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.commands.whole_migration import whole_migration_in
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +45,7 @@ def move(config: Json, folder: Path, first: int, end: int, *, rows: int = 2) -> 
         for number in range(rows)
     ]
     messages = [schema(), *sent, state({"bookmarks": {"events": bookmark}})]
-    run_target(config, messages, folder).checked()
+    run_here(config, messages, folder).checked()
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None
         *(schema(), record(sent)),
         state({"bookmarks": {"events": bookmark | later}}),
     ]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     shown = json.loads(whole_migration(config, tmp_path, "--json", f"--start={DAY}").stdout)
     assert [(gap["first"][-2:], gap["last"][-2:]) for gap in shown["gaps"]] == [("00", "04")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from target_posthog.progress.bar import Bar
 from tests.support.processes import clean_environment, command_line, encoded
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
@@ -70,7 +72,7 @@ def shown_in_a_terminal(
         target.stdin.write(encoded([schema(), record(row(1)), hours_state(6)]))
         target.stdin.flush()
         for number in range(2, 8):
-            time.sleep(0.7)
+            time.sleep(0.35)
             bad = row(number, event_time="never", server_upload_time="never")
             target.stdin.write(encoded([record(bad), hours_state(6 + number)]))
             target.stdin.flush()
@@ -103,26 +105,35 @@ def test_a_terminal_shows_a_bar_that_no_log_line_tears(tmp_path: Path, config: J
 
 
 def test_an_error_comes_behind_the_bar(tmp_path: Path, config: Json) -> None:
-    """Whole, on a line of its own."""
-    shown = shown_in_a_terminal(config, tmp_path, broken=True)
+    """Whole, on a line of its own; without colours, as NO_COLOR asks (no-color.org)."""
+    shown = shown_in_a_terminal(config, tmp_path, {"NO_COLOR": "1"}, broken=True)
     assert _BAR.search(shown)
+    assert not _COLOUR.search(shown)
     (line,) = (line for line in log_in(shown) if "ERROR" in line)
     assert "is not a Singer message" in line
     assert not _BAR.search(shown.partition("ERROR")[2])
 
 
-@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": ""}], ids=["dumb", "none"])
-def test_a_terminal_that_cannot_draw_shows_none(
-    tmp_path: Path, config: Json, variables: dict[str, str]
-) -> None:
+def test_a_terminal_that_cannot_draw_shows_none(tmp_path: Path, config: Json) -> None:
     """Lines alone."""
-    shown = shown_in_a_terminal(config, tmp_path, variables)
+    shown = shown_in_a_terminal(config, tmp_path, {"TERM": "dumb"})
     assert not _BAR.search(shown)
     assert "\x1b" not in shown
 
 
-def test_without_colours_the_bar_has_none(tmp_path: Path, config: Json) -> None:
-    """As NO_COLOR asks (no-color.org)."""
-    shown = shown_in_a_terminal(config, tmp_path, {"NO_COLOR": "1"})
-    assert _BAR.search(shown)
-    assert not _COLOUR.search(shown)
+@pytest.mark.parametrize(("name", "draws"), [("xterm", True), ("dumb", False), ("", False)])
+def test_what_a_terminal_is_called_tells_whether_it_draws(
+    monkeypatch: pytest.MonkeyPatch, name: str, *, draws: bool
+) -> None:
+    """A nameless one is taken for one that cannot."""
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    monkeypatch.setenv("TERM", name)
+    bar = Bar.of_terminal()
+    assert (bar is not None) == draws
+    if bar is not None:
+        bar.close()
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

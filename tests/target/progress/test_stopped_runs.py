@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import run_here
 from tests.target.books.test_book_of_runs import hour_state, rows_of
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def test_an_error_is_told_below_what_the_run_had_come_to(
 ) -> None:
     """A key that is revoked under way; nothing was accepted, and no state written."""
     capture.fail(Fault.STATUS, times=9, status=401, body="no")
-    ended = run_target(config, [schema(), *records(rows_of(5)[10:20])], tmp_path)
+    ended = run_here(config, [schema(), *records(rows_of(5)[10:20])], tmp_path)
     assert ended.exit_code == 2
     lines = said(ended.stderr)
     counts = counts_in(ended.stderr)
@@ -79,7 +80,7 @@ def test_an_error_is_told_below_what_the_run_had_come_to(
 
 def test_a_run_that_took_nothing_says_only_why_it_ends(tmp_path: Path) -> None:
     """There is nothing to tell."""
-    ended = run_target({"api_key": "phx_1"}, [schema(), record(row(1))], tmp_path)
+    ended = run_here({"api_key": "phx_1"}, [schema(), record(row(1))], tmp_path)
     assert ended.exit_code == 2
     assert [line.partition(" | ")[2].split()[0] for line in ended.log_lines] == ["INFO", "ERROR"]
     assert "Stopped after" not in ended.stderr
@@ -110,7 +111,7 @@ def test_too_many_rejects_at_the_end_are_told_below_the_block_of_the_end(
 ) -> None:
     """The run came to its end: it was not stopped."""
     bad = [record(one | {"user_id": "u" * 201}) for one in rows_of(5)[10:20]]
-    ended = run_target(config | {"max_reject_ratio": 0.1}, [schema(), *bad], tmp_path)
+    ended = run_here(config | {"max_reject_ratio": 0.1}, [schema(), *bad], tmp_path)
     assert ended.exit_code == 3
     assert "Done in" in ended.stderr or "The input ended after" in ended.stderr
     assert "Stopped after" not in ended.stderr

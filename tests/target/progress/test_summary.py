@@ -13,9 +13,10 @@ import pytest
 
 from target_posthog.progress.summary import place_of
 from tests.fakes.posthog_capture import Fault
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row, rows
 from tests.support.singer import record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
@@ -91,7 +92,7 @@ def test_a_run_of_a_range_writes_its_own(tmp_path: Path, config: Json) -> None:
     (tmp_path / PLACE).write_text("of another run")
     messages = [schema(), record(row(1)), hours_state(6)]
     environment = {"MELTANO_STATE_ID": "january"}
-    run_target(config, messages, tmp_path, environment=environment).checked()
+    run_here(config, messages, tmp_path, environment=environment).checked()
     summary = summary_in(tmp_path, "target-posthog-summary-january.json")
     assert summary["exit_class"] == "done"
     assert (tmp_path / PLACE).read_text() == "of another run"
@@ -104,7 +105,7 @@ def test_a_good_run_says_that_it_is_done(
     bad = row(9, event_time="never", server_upload_time="never")
     told = [row(number, server_upload_time="2024-01-31 01:30:00.000000") for number in (1, 2)]
     messages = [schema(), *records(told), hours_state(2), record(bad), hours_state(6)]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     summary = summary_in(tmp_path)
     assert (summary["exit_code"], summary["exit_class"], summary["error"]) == (0, "done", None)
     assert summary["exported"] == 3
@@ -130,7 +131,7 @@ def test_a_good_run_says_that_it_is_done(
 def test_a_tap_that_ended_early_is_in_the_summary(tmp_path: Path, config: Json) -> None:
     """Its own exit code is not ours to know."""
     messages = [schema(), record(row(1)), hours_state(2)]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config, messages, tmp_path).checked()
     summary = summary_in(tmp_path)
     assert (summary["exit_code"], summary["exit_class"]) == (0, "retry")
     assert summary["tap_ended"] is False
@@ -173,7 +174,7 @@ def test_a_run_that_failed_says_how_and_what_to_do(
     words: str,
 ) -> None:
     """The line of its log is there, word for word, and its last words alone."""
-    finished = run_target({**config, **settings}, messages, tmp_path)
+    finished = run_here({**config, **settings}, messages, tmp_path)
     assert finished.exit_code == code, finished.stderr
     summary = summary_in(tmp_path)
     assert (summary["exit_code"], summary["exit_class"]) == (code, kind)
@@ -187,7 +188,7 @@ def test_a_tap_that_never_writes_state_is_not_run_again_for_ever(
     tmp_path: Path, config: Json
 ) -> None:
     """Whether it came to its end only Meltano knows, and ends accordingly; doubt is told."""
-    run_target(config, [schema(), record(row(1))], tmp_path).checked()
+    run_here(config, [schema(), record(row(1))], tmp_path).checked()
     summary = summary_in(tmp_path)
     assert (summary["exit_code"], summary["exit_class"]) == (0, "done")
     assert summary["tap_ended"] is None
@@ -196,7 +197,7 @@ def test_a_tap_that_never_writes_state_is_not_run_again_for_ever(
 
 def test_a_tap_that_ended_between_two_states_is_run_again(tmp_path: Path, config: Json) -> None:
     """It does write them."""
-    run_target(config, [schema(), record(row(1)), state({"a": 1}), record(row(2))], tmp_path)
+    run_here(config, [schema(), record(row(1)), state({"a": 1}), record(row(2))], tmp_path)
     summary = summary_in(tmp_path)
     assert (summary["exit_class"], summary["tap_ended"]) == ("retry", False)
 
@@ -226,7 +227,7 @@ def test_the_summary_and_the_book_name_the_run_and_the_project_alike(
     from target_posthog.books.table import Book  # noqa: PLC0415 - only here
     from target_posthog.identity.ledger import Ledger  # noqa: PLC0415 - only here
 
-    run_target(config, [schema(), record(row(1)), state({})], tmp_path).checked()
+    run_here(config, [schema(), record(row(1)), state({})], tmp_path).checked()
     summary = summary_in(tmp_path)
     ledger = Ledger(f"sqlite:///{tmp_path}/target-posthog.db", config["api_key"])
     (line,) = Book(ledger, "", lambda: None).lines()  # type: ignore[arg-type, return-value]
@@ -241,7 +242,7 @@ def test_a_place_that_was_asked_for_and_cannot_be_written_stops_the_run_before_i
     """Somebody waits for that file."""
     (tmp_path / "folder").mkdir()
     for place in ("folder", os.devnull, "target-posthog.json/x"):
-        finished = run_target({**config, "summary_path": place}, [schema()], tmp_path)
+        finished = run_here({**config, "summary_path": place}, [schema()], tmp_path)
         assert finished.exit_code == 2, place
         assert "The summary cannot be written" in finished.stderr
     assert capture.requests == []
@@ -251,12 +252,12 @@ def test_a_place_that_was_asked_for_and_cannot_be_written_stops_the_run_before_i
 def test_a_place_that_nobody_asked_for_stops_no_run(tmp_path: Path, config: Json) -> None:
     """With the ledger on a server the working folder may be read-only."""
     (tmp_path / PLACE).mkdir()
-    run_target(config, [schema(), record(row(1)), state({})], tmp_path).checked()
+    run_here(config, [schema(), record(row(1)), state({})], tmp_path).checked()
 
 
 def test_an_address_is_no_place_for_the_summary(tmp_path: Path, config: Json) -> None:
     """It is refused with the other settings, and nothing of that name is made here."""
-    finished = run_target({**config, "summary_path": "s3://b/s.json"}, [], tmp_path)
+    finished = run_here({**config, "summary_path": "s3://b/s.json"}, [], tmp_path)
     assert finished.exit_code == 2
     assert "`summary_path` is an address" in finished.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"target-posthog.json"}
@@ -266,16 +267,16 @@ def test_a_link_to_the_summary_stays_a_link(tmp_path: Path, config: Json) -> Non
     """Its folder may be another volume."""
     (tmp_path / "other").mkdir()
     (tmp_path / PLACE).symlink_to(tmp_path / "other" / "s.json")
-    run_target(config, [schema(), state({})], tmp_path).checked()
+    run_here(config, [schema(), state({})], tmp_path).checked()
     assert (tmp_path / PLACE).is_symlink()
     assert summary_in(tmp_path / "other", "s.json")["exit_class"] == "done"
 
 
 def test_a_preview_leaves_the_summary_of_the_last_run_alone(tmp_path: Path, config: Json) -> None:
     """It tells of itself in its own folder, when it fails, too."""
-    run_target(config, [schema(), state({})], tmp_path).checked()
+    run_here(config, [schema(), state({})], tmp_path).checked()
     before = (tmp_path / PLACE).read_bytes()
-    finished = run_target({**config, "preview_path": "shown"}, ["{]"], tmp_path)
+    finished = run_here({**config, "preview_path": "shown"}, ["{]"], tmp_path)
     assert finished.exit_code == 1
     assert (tmp_path / PLACE).read_bytes() == before
     assert summary_in(tmp_path / "shown", "summary.json")["exit_class"] == "retry"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.support.processes import run_target
 from tests.support.reconciling import reconcile
 from tests.support.singer import record, schema, state
+from tests.support.target_in_process import run_here
 from tests.target.reconcile.test_real_runs import HOURS, foreign, run
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run_shop(config: Json, folder: Path, *orders: Json) -> None:
     own = config | {"streams": {"orders": {"distinct_id": "customer", "timestamp": "created_at"}}}
     head = schema("orders", key="id", id={}, customer={}, created_at={})
     written = [head, *(record(one, "orders") for one in orders), state({"bookmarks": {"at": 1}})]
-    run_target(own, written, folder).checked()
+    run_here(own, written, folder).checked()
 
 
 def test_other_taps_are_compared_by_day_and_name(
@@ -63,7 +63,7 @@ def test_events_that_name_another_library_are_there_or_missing_and_never_extra(
     own = config | {"source_format": "posthog"}
     head = schema("exported", key="uuid", **{key: {} for key in exported[0]})
     written = [head, *(record(one, "exported") for one in exported)]
-    run_target(own, written, tmp_path).checked()
+    run_here(own, written, tmp_path).checked()
     capture.events.append({**foreign(99, **{"$lib": "web"}), "event": "opened"})
     compared = reconcile(own, tmp_path, "--json")
     assert (compared.exit_code, compared.totals) == (0, (5, 5, 0, 0)), compared.stdout

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.reconciling import reconcile
 from tests.support.rows import row, uuid_of
 from tests.support.singer import records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +54,7 @@ def messages_of(hours: dict[int, list[Json]]) -> list[Json]:
 
 def run(config: Json, folder: Path, hours: dict[int, list[Json]]) -> None:
     """Send hours."""
-    run_target(config, messages_of(hours), folder).checked()
+    run_here(config, messages_of(hours), folder).checked()
 
 
 HOURS = {5: rows_of(5), 6: [], 7: rows_of(7)}
