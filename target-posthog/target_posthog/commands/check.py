@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
-from target_posthog.commands.options import config_option, given_of, leave_with
+from target_posthog.commands.options import given_of, plugin_command, program_of
 from target_posthog.common.findings import as_json, as_text, exit_code_of
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import NotAsked
 from target_posthog.preflight.check import check
-from target_posthog.target import TargetPosthog
-
-NAME = "target-posthog-check"
+from target_posthog.sdk import SingerPlugin
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-check")
 @click.option("--json", "is_json", is_flag=True, help="Print the findings as JSON.")
 def command(config: Any, *, is_json: bool) -> int:
     """Check everything that can be known before the first event is sent.
@@ -28,7 +24,7 @@ def command(config: Any, *, is_json: bool) -> int:
     Nothing is sent to PostHog but the token and a request without events. The exit code is 2 when
     something must be fixed, 1 when something could not be asked, else 0.
     """
-    program = f"{TargetPosthog.name}/{TargetPosthog.plugin_version}"
+    program = f"{SingerPlugin.name}/{SingerPlugin.plugin_version}"
     try:
         findings = check(given_of(config), program)
     except StoppedBySignal as signal:
@@ -40,6 +36,4 @@ def command(config: Any, *, is_json: bool) -> int:
     return exit_code_of(findings)
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    leave_with(command)
+main = program_of(command)

@@ -6,12 +6,12 @@ import json
 import uuid
 from contextlib import closing
 from datetime import datetime, timezone
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from target_posthog.books.table import Book
-from target_posthog.commands.options import config_option, given_of, leave_with
+from target_posthog.commands.options import given_of, plugin_command, program_of
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.arithmetic import estimate
 from target_posthog.estimate.history import rest_of, speed_of
@@ -21,21 +21,18 @@ from target_posthog.estimate.weights import read_weights
 from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger
 from target_posthog.preflight.ledger import file_of
+from target_posthog.sdk import SingerPlugin
 from target_posthog.settings import Settings
-from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
     from target_posthog.books.tables import WrittenLine
 
-NAME = "target-posthog-estimate"
 #: docs/performance.md, on two cores.
 _USUAL_SPEED = 25_000.0
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-estimate")
 @click.option("--json", "is_json", is_flag=True, help="Print the estimate as JSON.")
 @click.argument("file", required=False, type=click.File(encoding="utf-8-sig"))
 def command(config: Any, file: IO[str] | None, *, is_json: bool) -> int:
@@ -61,7 +58,7 @@ def command(config: Any, file: IO[str] | None, *, is_json: bool) -> int:
         )
     speed = speed_of(lines)
     found = estimate(weights, settings, speed or _USUAL_SPEED)
-    program = f"{TargetPosthog.name} {TargetPosthog.plugin_version}"
+    program = f"{SingerPlugin.name} {SingerPlugin.plugin_version}"
     request = support_request(weights, found, settings, program)
     if is_json:
         click.echo(json.dumps(as_json(weights, found, request), indent=2, ensure_ascii=False))
@@ -112,6 +109,4 @@ def _lines_of(settings: Settings) -> list[WrittenLine]:
         return Book(ledger, uuid.uuid4().hex, lambda: datetime.now(timezone.utc)).lines()
 
 
-def main() -> NoReturn:
-    """Run the command."""
-    leave_with(command)
+main = program_of(command)

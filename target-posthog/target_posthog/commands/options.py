@@ -19,6 +19,8 @@ from target_posthog.sdk import SingerPlugin
 from target_posthog.validation import parts_kept_back, problems_with
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_posthog.common.checked_settings import Given
     from target_posthog.settings import Settings
 
@@ -26,14 +28,25 @@ _HOUR = len("2024-01-31T05")
 #: As the commands themselves write hours.
 _BARE_HOUR = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\dZ?", re.ASCII)
 
-#: The option that each command has, as the target has it.
-config_option = click.option(
-    "--config",
-    multiple=True,
-    is_eager=True,
-    callback=SingerPlugin.cb_config,
-    help="The target's configuration file, or 'ENV' for environment variables.",
-)
+
+def plugin_command(name: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Return what makes a command of a function: with `--config` as the target has it.
+
+    The function returns the exit code (see `errors`).
+    """
+
+    def made(function: Callable[..., int]) -> click.Command:
+        with_config = click.option(
+            "--config",
+            multiple=True,
+            is_eager=True,
+            callback=SingerPlugin.cb_config,
+            help="The target's configuration file, or 'ENV' for environment variables.",
+        )(function)
+        with_version = click.version_option(package_name=SingerPlugin.name)(with_config)
+        return click.command(name, context_settings={"help_option_names": ["--help"]})(with_version)
+
+    return made
 
 
 def settings_of(config: Any) -> Settings:
@@ -80,10 +93,14 @@ def hour_of(context: click.Context, option: click.Parameter, value: str | None) 
     return moment[:_HOUR]
 
 
-def leave_with(command: click.Command) -> NoReturn:
-    """Run a command and leave with its exit code (see `errors`)."""
-    os.umask(0o077)  # see `__main__`
-    SIGNALS.listen()
-    # To ask for its own command is how the SDK sets up its log, as for a run.
-    _ = SingerPlugin.cli
-    sys.exit(run(command, SingerPlugin.name, reads_a_tap=False))
+def program_of(command: click.Command) -> Callable[[], NoReturn]:
+    """Return what runs a command as a process, and leaves with its exit code."""
+
+    def main() -> NoReturn:
+        os.umask(0o077)  # see `__main__`
+        SIGNALS.listen()
+        # To ask for its own command is how the SDK sets up its log, as for a run.
+        _ = SingerPlugin.cli
+        sys.exit(run(command, SingerPlugin.name, reads_a_tap=False))
+
+    return main

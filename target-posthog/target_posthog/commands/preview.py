@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 from typing_extensions import override
@@ -18,7 +18,7 @@ from typing_extensions import override
 from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
-from target_posthog.commands.options import config_option, leave_with
+from target_posthog.commands.options import plugin_command, program_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.common.quantities import count
 from target_posthog.common.signals import StoppedBySignal
@@ -37,14 +37,13 @@ from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from target_posthog.capture.batches import Batch
     from target_posthog.model import Json, Rejected
     from target_posthog.rejects.book_places import BookPlace
 
-NAME = "target-posthog-preview"
 #: How much of a time is its hour.
 _HOUR = len("2024-01-31T05")
 
@@ -102,14 +101,8 @@ class _NotKept(Rejects):
 class _PreviewSink(PosthogSink):
     """Shows records to the preview on their way."""
 
-    def __init__(
-        self,
-        target: PreviewTarget,
-        stream_name: str,
-        schema: Json,
-        key_properties: Sequence[str] | None,
-    ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
+    def __init__(self, target: PreviewTarget, **stream: Any) -> None:
+        super().__init__(target, **stream)
         self._look = target.found.look
         self._found = target.found
 
@@ -177,9 +170,7 @@ class PreviewTarget(TargetPosthog):
         return False
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-preview")
 @click.option(
     "--rows", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
@@ -247,6 +238,4 @@ def command(
     return 0
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)

@@ -7,13 +7,13 @@ import uuid
 from contextlib import ExitStack, closing
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from target_posthog.books.reconciled import Scope
 from target_posthog.books.table import Book
-from target_posthog.commands.options import config_option, hour_of, leave_with, settings_of
+from target_posthog.commands.options import hour_of, plugin_command, program_of, settings_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import FixConfiguration, NotAsked
@@ -25,7 +25,7 @@ from target_posthog.reconcile.result import BookFindings, Result
 from target_posthog.reconcile.tables import as_csv, as_json
 from target_posthog.reconcile.texts import as_text
 from target_posthog.reconcile.wanted import Wanted
-from target_posthog.target import TargetPosthog
+from target_posthog.sdk import SingerPlugin
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -33,14 +33,11 @@ if TYPE_CHECKING:
 
     from target_posthog.settings import Settings
 
-NAME = "target-posthog-reconcile"
 _DIFFERS = 3
 _FORMS: Mapping[str, Callable[[Result], str]] = {"text": as_text, "json": as_json, "csv": as_csv}
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-reconcile")
 @click.option("--from", "first", callback=hour_of, help="The first export hour to compare.")
 @click.option("--to", "end", callback=hour_of, help="The export hour to stop before.")
 @click.option("--event", "events", multiple=True, help="Only events of this name; repeatable.")
@@ -97,7 +94,7 @@ def _compared(
             "Compare without --from and --to: by day and event.",
         )
     with ExitStack() as stack:
-        program = f"{TargetPosthog.name}/{TargetPosthog.plugin_version}"
+        program = f"{SingerPlugin.name}/{SingerPlugin.plugin_version}"
         api = stack.enter_context(closing(QueryApi.of(settings, program)))
         ledger = stack.enter_context(closing(Ledger(settings.ledger_url, api_key_of(settings))))
         book = Book(ledger, uuid.uuid4().hex, _utc_now)
@@ -131,6 +128,4 @@ def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)

@@ -5,24 +5,22 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.commands.options import plugin_command, program_of, settings_of
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.rejects.files import files_in, places_of, unreadable
 from target_posthog.rejects.listing import Listing
 from target_posthog.rejects.listing_texts import as_json, as_text
 from target_posthog.rejects.names import PREVIEW, is_of_another, owner_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
-from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-NAME = "target-posthog-rejects"
 #: There are some, and somebody has to look at them (see `errors.TooManyRejects`).
 _SOME = 3
 
@@ -68,9 +66,7 @@ class RejectsFound:
         (self.others if is_others else self.ours).add(name, lines)
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-rejects")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 @click.option("--show", is_flag=True, help="Print the record of each example, too.")
 @click.option("--all", "shows_all", is_flag=True, help="List all runs, not only the newest 20.")
@@ -96,6 +92,4 @@ def command(
     return _SOME if ours.total or ours.others else 0
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)

@@ -7,11 +7,11 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_posthog.commands.options import config_option, leave_with
+from target_posthog.commands.options import plugin_command, program_of
 from target_posthog.commands.replay_file import FileReplay
 from target_posthog.commands.replay_target import ReplayTarget
 from target_posthog.common.quantities import count
@@ -24,14 +24,12 @@ from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.files import files_in, places_of
 from target_posthog.rejects.names import is_of_another, owner_of, remote_name_of
 from target_posthog.rejects.remote_files import RemoteRejectFiles
-from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 logger = logging.getLogger("target-posthog")
 
-NAME = "target-posthog-replay"
 _FILES_ARE_SAFE = "Rejects files that were not done are as they were."
 #: The run is done, and something could not be sent (see `errors.TooManyRejects`).
 _SOMETHING_LEFT = 3
@@ -150,9 +148,7 @@ class Replay:
             )
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-replay")
 @click.option("--stream", help="The stream of records that are no Amplitude rows.")
 @click.option(
     "--code",
@@ -181,6 +177,4 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
         raise _Stopped(error) from error
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)

@@ -21,7 +21,6 @@ from target_posthog.sinks import PosthogSink
 from target_posthog.target import TargetPosthog
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from target_posthog.books.moves import Move
@@ -60,14 +59,8 @@ class Remaining(Rejects):
 class _ReplaySink(PosthogSink):
     """Sends what several runs rejected once."""
 
-    def __init__(
-        self,
-        target: ReplayTarget,
-        stream_name: str,
-        schema: Json,
-        key_properties: Sequence[str] | None,
-    ) -> None:
-        super().__init__(target, stream_name, schema, key_properties)
+    def __init__(self, target: ReplayTarget, **stream: Any) -> None:
+        super().__init__(target, **stream)
         self._is_new = target.is_new
         self._records = target.records
 
@@ -181,5 +174,10 @@ class ReplayTarget(TargetPosthog):
     def _sink(self, stream: str, key: tuple[str, ...], schema: Json) -> PosthogSink:
         known = (stream, key, *schema["properties"])
         if known not in self.sinks:
-            self.sinks[known] = _ReplaySink(self, stream, {"type": "object", **schema}, key)
+            self.sinks[known] = _ReplaySink(
+                self,
+                stream_name=stream,
+                schema={"type": "object", **schema},
+                key_properties=key,
+            )
         return self.sinks[known]

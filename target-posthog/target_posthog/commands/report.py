@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ from target_posthog.books.reconciled import Reconciled
 from target_posthog.books.sums import days_of, each_line, held_by_day, names_of
 from target_posthog.books.table import Book
 from target_posthog.capture.hosts import ingestion_host, without_credentials
-from target_posthog.commands.options import config_option, leave_with, settings_of
+from target_posthog.commands.options import plugin_command, program_of, settings_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.commands.rejects import RejectsFound
 from target_posthog.common.quantities import count
@@ -30,7 +30,6 @@ from target_posthog.rejects.names import owner_of
 from target_posthog.report.drawing import drawn
 from target_posthog.report.figures import MOST_NAMES, Figures, LinesRead, Rejects, days_with
 from target_posthog.report.page import page_of
-from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
@@ -38,14 +37,11 @@ if TYPE_CHECKING:
 
     from target_posthog.settings import Settings
 
-NAME = "target-posthog-report"
 #: The book is not sound (see `errors`).
 _DIFFERS = 3
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-report")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -140,6 +136,4 @@ def _in_short(figures: Figures) -> str:
     )
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)

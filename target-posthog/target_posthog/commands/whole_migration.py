@@ -6,7 +6,7 @@ import json
 import os
 from contextlib import closing
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,25 +14,21 @@ from target_posthog.books.sums import each_line
 from target_posthog.books.table import Book
 from target_posthog.books.whole import hour_after
 from target_posthog.books.whole_migration import whole_migration
-from target_posthog.commands.options import config_option, hour_of, leave_with, settings_of
+from target_posthog.commands.options import hour_of, plugin_command, program_of, settings_of
 from target_posthog.commands.whole_migration_text import as_text
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.ledger import Ledger
 from target_posthog.reconcile.remedies import Stretch, command_for
-from target_posthog.target import TargetPosthog
 from target_posthog.validation import api_key_of
 
 if TYPE_CHECKING:
     from target_posthog.books.whole_migration import WholeMigration
 
-NAME = "target-posthog-whole-migration"
 #: It is not whole (see `errors`).
 _DIFFERS = 3
 
 
-@click.command(NAME, context_settings={"help_option_names": ["--help"]})
-@click.version_option(package_name=TargetPosthog.name)
-@config_option
+@plugin_command("target-posthog-whole-migration")
 @click.option("--start", callback=hour_of, help="The first export hour that has to be there.")
 @click.option("--end", callback=hour_of, help="The export hour behind the last one.")
 @click.option("--app", help="Only the Amplitude project of this number.")
@@ -90,6 +86,4 @@ def _to_read(found: WholeMigration) -> list[Stretch]:
     return [*gaps, *(Stretch(hour, hour_after(hour)) for hour in sorted(hours))]
 
 
-def main() -> NoReturn:
-    """Run the command and leave with its exit code (see `errors`)."""
-    leave_with(command)
+main = program_of(command)
