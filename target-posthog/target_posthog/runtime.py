@@ -54,14 +54,11 @@ class Runtime:
 
     Attributes:
         preview: the file of a preview; None when events are sent.
-        wire: the protocol.
         free_order: what this run has to do with a people pass.
         links: decides which links PostHog must have.
         book: what became of each hour; a preview writes nothing into it.
-        rejects: the rejects file.
         rate_limit: holds requests back to the agreed speed.
         in_flight: carries the requests.
-        delivery: takes the events.
 
     Raises:
         TargetPosthogError: something cannot be opened.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -377,44 +377,22 @@ class Settings:
     @classmethod
     def read(cls, config: Mapping[str, Any], *, has_own_rejects: bool = True) -> Settings:
         """Read a valid configuration."""
-        return cls(
-            api_key=config.get("api_key") or "",
-            check_api_key=config["check_api_key"],
-            host=config["host"],
-            app_host=config.get("app_host"),
-            project_id=str(config.get("project_id") or "").strip(),
-            personal_api_key=config.get("personal_api_key") or "",
-            historical_migration=config["historical_migration"],
-            protocol=config["protocol"],
-            source_format=config["source_format"],
-            streams=config["streams"],
-            unmapped_streams=config.get("unmapped_streams"),
-            identity_events=config["identity_events"],
-            free_order=config["free_order"],
-            event_names=_renames(config["event_names"]),
-            standard_events=config["standard_events"],
-            skip_events=tuple(config["skip_events"]),
-            property_names=_renames(config["property_names"]),
-            skip_properties=tuple(config["skip_properties"]),
-            person_profiles=config["person_profiles"],
-            user_properties=config["user_properties"],
-            ledger_url=config["ledger_url"],
-            rejects_path=config["rejects_path"],
-            has_own_rejects=has_own_rejects,
-            max_reject_ratio=config["max_reject_ratio"],
-            summary_path=config.get("summary_path"),
-            preview_path=folder_of(config.get("preview_path") or "") or None,
-            remove_batch_files=config["remove_batch_files"],
-            max_member_gb=config["max_member_gb"],
-            workers=config.get("workers"),
-            max_batch_bytes=config["max_batch_bytes"],
-            max_batch_events=config["max_batch_events"],
-            max_events_per_second=config.get("max_events_per_second"),
-            max_retry_seconds=config["max_retry_seconds"],
-            changes_records=bool(config.get("stream_maps") or config.get("flattening_enabled")),
-            adds_metadata=bool(config.get("add_record_metadata")),
-            by_sdk={name: config[name] for name in config if name.startswith(_CHANGING_RECORDS)},
-        )
+        as_given = {part.name: config.get(part.name) for part in fields(cls)}
+        in_our_types = {
+            "api_key": config.get("api_key") or "",
+            "project_id": str(config.get("project_id") or "").strip(),
+            "personal_api_key": config.get("personal_api_key") or "",
+            "event_names": _renames(config["event_names"]),
+            "skip_events": tuple(config["skip_events"]),
+            "property_names": _renames(config["property_names"]),
+            "skip_properties": tuple(config["skip_properties"]),
+            "has_own_rejects": has_own_rejects,
+            "preview_path": folder_of(config.get("preview_path") or "") or None,
+            "changes_records": bool(config.get("stream_maps") or config.get("flattening_enabled")),
+            "adds_metadata": bool(config.get("add_record_metadata")),
+            "by_sdk": {name: config[name] for name in config if name.startswith(_CHANGING_RECORDS)},
+        }
+        return cls(**as_given | in_our_types)
 
     @property
     def rejects_place(self) -> str:

@@ -139,7 +139,6 @@ class SdkRecords:
 
     Args:
         target: has the SDK's way for a record.
-        streams: its streams.
         reader: reads lines once more.
     """
 

@@ -1,9 +1,8 @@
 """The book of a PostHog project, in the ledger's database.
 
 A line is replaced when its hour is read again, added to when a part of it came late, and amended
-when a replay sends what was rejected. It is
-written before the state that stands behind it: so the sums are true after any crash, and an hour
-that a run did not finish is not in the book.
+when a replay sends what was rejected. It is written before the state that stands behind it: so the
+sums are true after any crash, and an hour that a run did not finish is not in the book.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import sqlalchemy as sa
 from target_posthog.books.lines import Kind, Unit
 from target_posthog.books.moves import MoveWriting
 from target_posthog.books.reconciled import Scope
+from target_posthog.books.sums import each_line
 from target_posthog.books.tables import (
     EVENTS,
     HOURS,
     METADATA,
     WrittenKind,
     WrittenLine,
-    line_of,
 )
 from target_posthog.books.writing import Writing, id_of
 
@@ -106,14 +105,7 @@ class Book:
 
     def lines(self) -> list[WrittenLine]:
         """Return every line, by hour, app, stream and stretch."""
-        table = HOURS.c
-        query = (
-            sa.select(HOURS)
-            .where(table.project == self.project)
-            .order_by(table.hour, table.app, table.stream, table.written_at, table.stretch)
-        )
-        rows = self._ledger.transact(lambda connection: connection.execute(query).all())
-        return [line_of(row) for row in rows]
+        return list(each_line(self._ledger))
 
     def kinds(self, scope: Scope = _ALL) -> Iterator[WrittenKind]:
         """Yield how many events of each kind each line has, by day and name.

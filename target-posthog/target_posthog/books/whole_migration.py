@@ -41,7 +41,6 @@ class Part:
         gaps: those that were not; other taps have no hours that could be missing.
         overlaps: hours that came from another tap, too: their records are counted twice.
         unsettled: hours with records that have no fate, empty for records without an hour.
-        totals: the sums.
     """
 
     source: str

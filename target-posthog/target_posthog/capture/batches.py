@@ -47,8 +47,6 @@ class Batch:
 
     Attributes:
         items: the events, in order; no uuid twice.
-        wire: the protocol.
-        historical: they go as a historical migration.
         created_at: when the batch was begun, RFC 3339; the same in every try.
         size: how many bytes its events have before compression, with a comma each.
         epoch: see `state_gate`; that of its first event.
@@ -94,8 +92,6 @@ class BatchBuilder:
     """A batch that still grows.
 
     Args:
-        wire: the protocol.
-        historical: its events go as a historical migration.
         created_at: now, RFC 3339.
         epoch: see `state_gate`.
 

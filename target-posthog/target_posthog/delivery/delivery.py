@@ -95,10 +95,8 @@ class Delivery:
         stage_of: makes what completes stretches of events.
 
     Attributes:
-        fates: what became of the records.
         counts: one number per fate of a record.
         gate: holds marks, such as states, until everything before them is settled.
-        dispatcher: sends the events.
         on_completed: called with events as they go out, in their order, with those that are added.
     """
 

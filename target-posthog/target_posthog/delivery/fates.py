@@ -31,7 +31,6 @@ class Fates:
         max_reject_ratio: the share of rejects that a run may have.
 
     Attributes:
-        counts: one number per fate.
         limit: stops the run at too many rejects.
         book: the same counts by hour.
     """

@@ -48,8 +48,6 @@ class StreamFields:
     """How one stream's records become events.
 
     Attributes:
-        mapping: what the user says about the stream.
-        options: the user's decisions about names and person profiles.
         aliases: fields that hold other ids of a person, in any stream.
         declared: the fields that the stream's schema names.
     """

@@ -41,11 +41,7 @@ class StreamMapping:
     """What the user says about the streams of one name or glob; None is the usual way.
 
     Attributes:
-        event: the event's name.
         distinct_id: the person; without any candidate, nobody.
-        timestamp: the event's time.
-        uuid: the event's id.
-        properties: the event's properties.
         set: person properties that replace older values.
         set_once: person properties that keep the first value.
         groups: the groups that the event belongs to.

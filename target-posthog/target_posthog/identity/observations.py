@@ -49,7 +49,6 @@ class DerivedEvent(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         index: which record of the stretch showed it.
-        event: the event.
         link: the pair that it joins.
         groups: the group state that it tells.
     """

@@ -53,7 +53,6 @@ class _ServerLock:
 
     Args:
         ledger: in PostgreSQL.
-        key: of the lock.
     """
 
     def __init__(self, ledger: Ledger, key: int) -> None:
@@ -85,7 +84,6 @@ class _FileLock:
 
     Args:
         path: the file; it stays empty.
-        key: of the lock.
     """
 
     def __init__(self, path: Path, key: int) -> None:

@@ -32,7 +32,6 @@ class RecordBlock:
     """RECORD lines of one stream that follow each other, and the record in each.
 
     Attributes:
-        stream: their stream.
         number: the number of the first line in the input.
         lines: as they came.
         records: the record in each.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from target_posthog.preview.pairs import NAMELESS
 from target_posthog.preview.texts import totals, value_of, visible
-from target_posthog.report.html import Markup, code, element, joined
+from target_posthog.report.html import Markup, code, element, joined, whole_page
 
 if TYPE_CHECKING:
     from target_posthog.preview.found import Found
@@ -22,9 +20,6 @@ _TITLE = "Preview"
 def page_of(found: Found, counts: Counts) -> str:
     """Return the page."""
     style = files("target_posthog.preview").joinpath("page.css").read_text(encoding="utf-8")
-    # The one style is known by its digest, so nothing that a record holds could be another.
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     body = joined(
         [
             element("h1", _TITLE),
@@ -35,13 +30,7 @@ def page_of(found: Found, counts: Counts) -> str:
             Markup("</main>"),
         ]
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{_TITLE}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return whole_page(_TITLE, style, body)
 
 
 def _totals(found: Found, counts: Counts) -> Markup:

@@ -64,9 +64,7 @@ class Result:
     Attributes:
         host, project_id: who was asked.
         asked_at: when, RFC 3339.
-        scope: the part of the book.
         book: what is to be said of the book itself.
-        comparison: the counts.
         people: what became of a sample of links; None when nobody asked.
         environment: the variables, for commands.
     """

@@ -17,7 +17,6 @@ class Wanted:
     """What is to be compared.
 
     Attributes:
-        scope: the part of the book.
         uploaded: the property that tells the export hour; None when no event has it.
         name_us: events of other taps name this target as their library. PostHog's own events keep
             the library that they name.

@@ -44,7 +44,6 @@ class AddedLine:
     """An identity or group event that PostHog refused.
 
     Attributes:
-        event: the event.
         place: of which line of the book it is, when its own line says so.
     """
 

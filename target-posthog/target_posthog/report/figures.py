@@ -115,9 +115,7 @@ class Figures:
         project: what names the PostHog project in the ledger.
         host: where events go.
         made_at: when the report was made.
-        totals: the sums of the book.
         hours: which hours there are.
-        days: events by day.
         asked_at: when PostHog was asked first and last; None when it was not.
         names: the most frequent events.
         other_names: how many names are not among them.

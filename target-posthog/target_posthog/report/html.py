@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
@@ -99,6 +101,22 @@ def behind(summary: str, content: Markup, *, rows: int) -> Markup:
     """Return what is shown on demand."""
     kind = ' class="short"' if rows <= _SHORT else ""
     return Markup(f"<details{kind}><summary>{text(summary)}</summary>\n{content}\n</details>")
+
+
+def whole_page(title: str, style: str, body: Markup) -> str:
+    """Return a page that asks for nothing from anywhere.
+
+    Its one style is known by a digest, so nothing that the body holds could be another.
+    """
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
 
 
 def _cell(tag: str, value: object, kind: str, scope: str) -> str:

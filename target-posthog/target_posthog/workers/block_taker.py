@@ -29,7 +29,6 @@ class BlockTaker:
     One class, as every line of a block takes one of its ways, in the order of the lines.
 
     Args:
-        delivery: takes the events.
         take_line: takes a RECORD line with its number, as the SDK does.
         say: logs what workers have to say, a level and a text, once.
 

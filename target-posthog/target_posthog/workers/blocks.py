@@ -18,14 +18,9 @@ if TYPE_CHECKING:
 class FileUnderWay:
     """A file whose lines are taken.
 
-    Args:
-        start: of the file.
-        intake: converts what workers leave.
-
     Attributes:
-        file: itself.
+        intake: converts what workers leave.
         stream: whose records it holds.
-        intake: as given.
         cutter: takes its unusual lines apart.
         line: the number of the line that comes next.
     """
@@ -46,10 +41,6 @@ class FileUnderWay:
 
 class FileBlock:
     """Lines of a file on their way.
-
-    Args:
-        file: their file.
-        lines: themselves.
 
     Attributes:
         result: what became of them, once they are converted.
@@ -72,7 +63,6 @@ class RecordsUnderWay:
     Args:
         messages: the lines as they came.
         number: the number of the first one in the input.
-        lines: the records.
 
     Attributes:
         result: what became of them, once they are converted.

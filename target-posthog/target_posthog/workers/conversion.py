@@ -26,12 +26,7 @@ if TYPE_CHECKING:
 
 
 class BlockConversion:
-    """Converts blocks of lines, of any stream.
-
-    Args:
-        settings: the target's.
-        wire: the protocol.
-    """
+    """Converts blocks of lines, of any stream."""
 
     def __init__(self, settings: Settings, wire: Wire) -> None:
         self._conversions = Conversions(settings)

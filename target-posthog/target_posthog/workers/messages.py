@@ -26,9 +26,6 @@ class BlockStream:
     """What a worker must know of a stream to convert its records.
 
     Attributes:
-        name: its name.
-        schema: its JSON schema.
-        key_properties: its key.
         of_records: its lines came as RECORD messages; see `intake.Intake`.
     """
 

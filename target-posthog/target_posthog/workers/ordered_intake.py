@@ -51,8 +51,6 @@ class OrderedIntake:
     Args:
         start_workers: starts what converts blocks, once there are some.
         here: converts small ones.
-        delivery: takes the events.
-        taker: hands them to it.
         intake_of: returns what converts a stream's records in this process.
     """
 
@@ -108,10 +106,7 @@ class OrderedIntake:
     def add_records(self, stream: BlockStream, block: RecordBlock, *, are_shared: bool) -> None:
         """Take RECORD lines, when there is room and no file is read.
 
-        Args:
-            stream: theirs.
-            block: the lines.
-            are_shared: workers convert them, if that pays.
+        With `are_shared`, workers convert them, if that pays.
         """
         raw = block.raw()
         known = self._intake_of(stream.name).converter.known

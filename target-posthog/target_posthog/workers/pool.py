@@ -37,13 +37,9 @@ class Workers(Protocol):
         """Whether a block would be taken up soon."""
 
     def give(self, number: int, stream: BlockStream, raw: bytes, latest_time: str) -> None:
-        """Give a block of lines to convert.
+        """Give a block of lines to convert, which comes back by its number.
 
-        Args:
-            number: what it is known by when it comes back.
-            stream: whose records the lines are.
-            raw: the lines.
-            latest_time: see `posthog.events.prepare`.
+        For `latest_time` see `posthog.events.prepare`.
         """
 
     def done(self) -> Iterator[tuple[int, ConvertedBlock]]:
@@ -61,12 +57,7 @@ class Workers(Protocol):
 
 
 class InlineWorkers:
-    """Converts each block at once, here; for a preview.
-
-    Args:
-        settings: the target's.
-        wire: the protocol.
-    """
+    """Converts each block at once, here; for a preview."""
 
     def __init__(self, settings: Settings, wire: Wire) -> None:
         self._conversion = BlockConversion(settings, wire)
@@ -101,12 +92,7 @@ class InlineWorkers:
 
 
 class Pool:
-    """Converts blocks in processes of their own.
-
-    Args:
-        settings: the target's.
-        wire: the protocol.
-    """
+    """Converts blocks in processes of their own."""
 
     def __init__(self, settings: Settings, wire: Wire) -> None:
         can_fork = Pool.can_fork()

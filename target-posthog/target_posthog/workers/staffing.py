@@ -23,8 +23,6 @@ class Staffing:
     """Starts workers, and decides from when on they pay for records.
 
     Args:
-        settings: the target's.
-        wire: the protocol.
         is_preview: nothing is sent, so blocks are converted in this process.
     """
 
@@ -46,11 +44,8 @@ class Staffing:
     def pays_for_records(self, records: int, size: int) -> bool:
         """Return True if records go to workers from now on.
 
-        A short run must not pay for them. Later, the first request has a thread.
-
-        Args:
-            records: how many lines came.
-            size: how many bytes their records have.
+        So many came, of so many bytes: a short run must not pay for them. Later, the first request
+        has a thread.
         """
         if self._is_inline:
             return False

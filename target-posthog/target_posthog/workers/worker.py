@@ -34,13 +34,9 @@ def serve(
 ) -> None:
     """Convert the target's blocks until it ends; the whole life of a worker.
 
-    Args:
-        target: the pipe to the target.
-        memory: what is shared with it; see `shared_slots`.
-        inherited: what a copy of the target's process has open and must not keep open: the target
-            and the other workers would not see each other end.
-        settings: the target's.
-        wire: the protocol.
+    `target` is the pipe to it, `memory` what is shared with it; see `shared_slots`. `inherited` is
+    what a copy of the target's process has open and must not keep open: the target and the other
+    workers would not see each other end.
     """
     begin_worker()
     for connection in inherited:

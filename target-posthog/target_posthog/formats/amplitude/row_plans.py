@@ -71,11 +71,7 @@ class DevicePart(NamedTuple):
 
 
 class RowPlans:
-    """The plans of rows, by their keys.
-
-    Args:
-        fields: the table.
-    """
+    """The plans of rows, by their keys."""
 
     def __init__(self, fields: CompiledFields) -> None:
         self._fields = fields
@@ -106,10 +102,6 @@ class RowPlan:
     """What follows from the keys of a row, and what was worked out for rows of these keys.
 
     One class, as all of it follows from one set of keys.
-
-    Args:
-        fields: the table.
-        keys: the row's keys.
     """
 
     def __init__(self, fields: CompiledFields, keys: tuple[str, ...]) -> None:

@@ -80,11 +80,7 @@ _Own: TypeAlias = "tuple[str, _Head, Json, Json, KeySetPlan, bytes]"
 
 
 class FastRows:
-    """Converts lines of the usual form.
-
-    Args:
-        amplitude: the conversion.
-    """
+    """Converts lines of the usual form."""
 
     def __init__(self, amplitude: Amplitude) -> None:
         self._named = amplitude.named

@@ -82,11 +82,7 @@ class DeviceContext(msgspec.Struct, frozen=True, gc=False):
 
 
 class DeviceContexts:
-    """Builds device contexts.
-
-    Args:
-        amplitude: the conversion.
-    """
+    """Builds device contexts."""
 
     def __init__(self, amplitude: Amplitude) -> None:
         self._fields = fields = amplitude.fields
