@@ -20,6 +20,7 @@ from target_posthog.formats.entries_met import AMPLITUDE_ROWS, OTHER_RECORDS, En
 from target_posthog.formats.fast_fields import FastFields
 from target_posthog.formats.fields import StreamFields
 from target_posthog.formats.mapping_reader import read_mappings
+from target_posthog.formats.mappings import StreamMapping
 from target_posthog.formats.options import Options
 from target_posthog.formats.posthog_notes import note_event
 from target_posthog.formats.property_settings import PropertySettings
@@ -148,6 +149,7 @@ class Converter:
             aliases=conversions.mappings.aliases,
             declared=frozenset(schema.get("properties") or ()),
         )
+        self._is_mapped = self._entry.mapping != StreamMapping()
         self._has_rows = self._introduced = False
 
     def convert(self, record: Json) -> Conversion:
@@ -155,7 +157,7 @@ class Converter:
         if self._stream == MELTANO_TEST_STREAM:
             return Skipped(MELTANO_TEST_STREAM)
         if self.is_amplitude(record):
-            if not self._has_rows:
+            if self._is_mapped and not self._has_rows:
                 self._has_rows = True
                 self._entries.meet(AMPLITUDE_ROWS, self._stream)
             return self._amplitude.convert(record)
@@ -196,7 +198,8 @@ class Converter:
             return conversion
         if not self._introduced:
             self._introduced = True
-            self._entries.meet(OTHER_RECORDS, self._stream)
+            if self._is_mapped:
+                self._entries.meet(OTHER_RECORDS, self._stream)
             for level, text in introduction_of(self._fields, self._schema, record):
                 self._say(level, text)
         if self._entry.unmet:
