@@ -44,10 +44,14 @@ def snapshot(request: pytest.FixtureRequest) -> Snapshot:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test-fast` leaves out."""
+    """Mark what `make test-fast` leaves out, and begin with what takes longest.
+
+    A long test that begins late keeps one worker busy when the others have nothing left to do.
+    """
     for item in items:
         if is_slow(item):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(autouse=True)

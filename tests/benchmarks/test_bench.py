@@ -48,6 +48,7 @@ class Elsewhere(Script):
         return super().command(self._export, host, name)
 
 
+@pytest.mark.long
 def test_all_ways_deliver_every_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Once: both of our ways with the same links, in a table; those of other taps in their own."""
     few = ["--events=1000", "--slow-events=500", "--records=1000", "--warm-up=0"]

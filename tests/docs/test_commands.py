@@ -75,6 +75,7 @@ def project(
     )
 
 
+@pytest.mark.long
 def test_the_readme_leads_from_nothing_to_a_whole_migration(
     project: DocumentedProject, rows: list[Row], capture: PosthogCapture
 ) -> None:
@@ -95,6 +96,7 @@ def test_the_readme_leads_from_nothing_to_a_whole_migration(
     assert written.count("\n") == 1507
 
 
+@pytest.mark.long
 def test_every_command_of_the_migration_guide_runs(
     project: DocumentedProject, rows: list[Row], capture: PosthogCapture
 ) -> None:

@@ -49,6 +49,7 @@ def test_the_check_of_the_tap_sees_what_a_run_sees(
     wrong = project.meltano("invoke", "tap-amplitude:test")
     assert wrong.exit_code == 2
     assert "Amplitude refused the keys" in wrong.stdout
+    assert "of-another-project" not in wrong.stdout + wrong.stderr
     shell = {"TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key}
     state = {"singer_state": {"bookmarks": {"events": {"next_export_hour": "2024-02-29T00:00Z"}}}}
     project.meltano("state", "set", "--force", "one", json.dumps(state)).checked()
@@ -59,6 +60,7 @@ def test_the_check_of_the_tap_sees_what_a_run_sees(
     assert "Its next hour is 2024-02-29T00:00:00Z." in right.stdout
     assert "Hour 2024-02-29T00Z: " in right.stdout
     assert '"uuid"' not in right.stdout
+    assert len(amplitude.requests) == 2
 
 
 def test_an_estimate_goes_from_one_plugin_to_the_other(

@@ -49,6 +49,7 @@ def settings(
     }
 
 
+@pytest.mark.long
 def test_the_state_is_kept_over_failed_and_good_runs(
     project: MeltanoProject,
     settings: dict[str, str],
@@ -112,25 +113,6 @@ def test_a_run_that_rejected_too_much_keeps_its_state(
 
     again = project.meltano(*_RUN, settings=settings).checked()
     assert "max_reject_ratio" not in again.stderr
-
-
-def test_keys_can_be_tried_before_anything_is_moved(
-    project: MeltanoProject,
-    settings: dict[str, str],
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
-) -> None:
-    """`tap-amplitude:test` asks for one hour, and says what is wrong with exit code 2."""
-    project.meltano("invoke", "tap-amplitude:test", settings=settings).checked()
-    assert [request.status for request in amplitude.requests] == [200]
-
-    settings["TAP_AMPLITUDE_SECRET_KEY"] = "not-the-secret"
-    refused = project.meltano("invoke", "tap-amplitude:test", settings=settings)
-    assert refused.exit_code == 2
-    assert "Amplitude refused the keys" in refused.stdout
-    _assert_clear(refused.stderr, settings)
-    assert len(amplitude.requests) == 2
-    assert posthog.requests == []
 
 
 def test_the_own_tests_of_meltano_move_nothing(

@@ -14,28 +14,22 @@ if TYPE_CHECKING:
     from tests.support.pipeline import Pipeline
     from tools.sample_export import SampleExport
 
-_PASSING: dict[str, list[tuple[Fault, dict[str, Any]]]] = {
-    "rate limits": [
-        (Fault.STATUS, {"status": 429}),
-        (Fault.STATUS, {"status": 429, "retry_after": 1}),
-        (Fault.STATUS, {"status": 408}),
-    ],
-    "server errors": [(Fault.STATUS, {"status": status}) for status in (500, 502, 503, 504)],
-    "answer lost after storing": [(Fault.LOSE_ANSWER, {}), (Fault.LOSE_ANSWER, {})],
-    "cut before storing": [(Fault.CUT_BEFORE_STORE, {}), (Fault.CUT_BEFORE_STORE, {})],
-}
+_PASSING: list[tuple[Fault, dict[str, Any]]] = [
+    (Fault.STATUS, {"status": 429}),
+    (Fault.STATUS, {"status": 429, "retry_after": 1}),
+    *((Fault.STATUS, {"status": status}) for status in (408, 500, 502, 503, 504)),
+    (Fault.LOSE_ANSWER, {}),
+    (Fault.CUT_BEFORE_STORE, {}),
+]
 _PAUSE = (Fault.SLOW, {"seconds": 0})
 
 
-@pytest.mark.parametrize("faults", _PASSING.values(), ids=_PASSING.keys())
 def test_what_passes_is_waited_out(
-    faults: list[tuple[Fault, dict[str, Any]]],
-    pipeline: Pipeline,
-    export: SampleExport,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
 ) -> None:
     """The same body is sent again, so that nothing is lost and nothing doubled."""
-    for fault, details in faults:
+    pipeline.target["max_batch_events"] = 25
+    for fault, details in _PASSING:
         # The try after it, and the batch after that, go well.
         for planned, more in ((fault, details), _PAUSE, _PAUSE):
             posthog.fail(planned, **more)
@@ -43,12 +37,11 @@ def test_what_passes_is_waited_out(
     pipeline.run_well()
 
     assert posthog.faults_left == 0
-    for place in range(0, 3 * len(faults), 3):
+    for place in range(0, 3 * len(_PASSING), 3):
         failed, again = posthog.requests[place : place + 2]
         assert failed.status != 200
         assert again.body == failed.body
-    asked = max(details.get("retry_after", 0) for _, details in faults)
-    assert (datetime.now(timezone.utc) - started).total_seconds() > asked
+    assert (datetime.now(timezone.utc) - started).total_seconds() > 1, "of Retry-After"
     assert_migrated(posthog, export.rows, export.truth)
 
 

@@ -67,6 +67,7 @@ def _ask(running: Services, method: str, path: str, query: str = "") -> tuple[in
     return answer.status, orjson.loads(answer.body)
 
 
+@pytest.mark.long
 def test_the_journey_needs_no_account(project: MeltanoProject, sandbox: Services) -> None:
     """As the README shows it, from the check on; no key of a real project wins over its own."""
     # Nothing listens there: a run that went by these would fail.
@@ -96,6 +97,7 @@ def test_the_journey_needs_no_account(project: MeltanoProject, sandbox: Services
     assert len(held) == sandbox.events - 9
 
 
+@pytest.mark.long
 def test_what_posthog_drops_is_found_and_sent_again(
     project: MeltanoProject, sandbox: Services
 ) -> None:
