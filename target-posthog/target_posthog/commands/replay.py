@@ -142,10 +142,8 @@ class Replay:
         )
         log_lines(block)
         if counts.rejected or counts.added_rejected:
-            logger.info(
-                "Next: see what is left, and why: `%s`.",
-                command_for("rejects", os.environ),
-            )
+            rejects = command_for("rejects", os.environ)
+            logger.info("Next: see what is left, and why: `%s`.", rejects)
 
 
 @plugin_command("target-posthog-replay")
@@ -162,8 +160,8 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
     """Send rejected records again.
 
     PATHS are rejects files, or folders of them, or addresses such as s3://bucket/rejects; by
-    default rejects_path. What is
-    accepted leaves its file; the file as it was is kept as NAME.replayed.
+    default rejects_path. What is accepted leaves its file; the file as it was is kept as
+    NAME.replayed.
     """
     try:
         target = ReplayTarget(

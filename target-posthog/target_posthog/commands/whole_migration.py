@@ -73,9 +73,8 @@ def whole_migration_in(
         RunAgain: the database failed.
     """
     with closing(Ledger(ledger_url, api_key)) as ledger:
-        Book(
-            ledger, "", lambda: datetime.now(timezone.utc)
-        )  # makes the tables where there are none
+        # It makes the tables where there are none.
+        Book(ledger, "", lambda: datetime.now(timezone.utc))
         return whole_migration(each_line(ledger), start=start, end=end, app=app)
 
 

@@ -40,10 +40,10 @@ _IN_MEMORY_BYTES = 32 * 1024 * 1024
 _USUAL_RATIO = 10
 #: What is unpacked at a time: small, so that it stays in the processor's cache.
 _BLOCK_BYTES = 256 * 1024
-#: Whoever writes a manifest would choose what is asked, and of whom.
 #: The first bytes of a gzip file. The Meltano SDK's writer compresses without a look at what
 #: `compression` says (singer_sdk/contrib/batch_encoder_jsonl.py).
 _GZIP = b"\x1f\x8b"
+#: Whoever writes a manifest would choose what is asked, and of whom.
 _NOT_READ_FROM = re.compile(r"https?://", re.IGNORECASE)
 
 

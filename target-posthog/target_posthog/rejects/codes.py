@@ -79,7 +79,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
 )
 
 
-def remedy_of(code: str) -> str:
-    """Return what to do about a code; one that is unknown is of another version."""
-    known = CODES.get(code)
-    return "See the reason in the line." if known is None else known.remedy
+_OF_ANOTHER_VERSION = Code("a code of another version", "See the reason in the line.")
+
+
+def described(code: str) -> Code:
+    """Return what a code means and what to do, also of one that is unknown."""
+    return CODES.get(code, _OF_ANOTHER_VERSION)

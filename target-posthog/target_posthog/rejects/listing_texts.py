@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.peer_words import escaped
 from target_posthog.common.quantities import count
-from target_posthog.rejects.codes import CODES, remedy_of
+from target_posthog.rejects.codes import described
 from target_posthog.rejects.listing import age_of
 
 if TYPE_CHECKING:
@@ -51,8 +51,7 @@ def as_json(ours: Listing, others: Listing, *, shows_records: bool) -> dict[str,
             {
                 "code": code,
                 "rejected": count,
-                "meaning": _meaning_of(code),
-                "remedy": remedy_of(code),
+                **described(code)._asdict(),
                 "example": _example_as_json(ours.examples[code], shows_record=shows_records),
             }
             for code, count in ours.codes.most_common()
@@ -76,11 +75,11 @@ def _head(ours: Listing) -> list[str]:
 def _codes(ours: Listing, *, shows_records: bool) -> Iterator[list[str]]:
     width = max((len(f"{rejected:,}") for rejected in ours.codes.values()), default=0)
     for code, rejected in ours.codes.most_common():
-        lines = [f"{rejected:>{width},}  {code}  ({_meaning_of(code)})"]
+        lines = [f"{rejected:>{width},}  {code}  ({described(code).meaning})"]
         example = ours.examples[code]
         lines += _wrapped("example", _place_of(example))
         lines += _wrapped("reason", escaped(example.reason))
-        lines += _wrapped("remedy", remedy_of(code))
+        lines += _wrapped("remedy", described(code).remedy)
         if shows_records:
             lines += _record_of(example)
         yield lines
@@ -94,10 +93,14 @@ def _place_of(example: Example) -> str:
     )
 
 
+def shown_record(record: Any) -> str:
+    """Return a record as JSON to look at; of a long one the beginning."""
+    return _cut(json.dumps(record, ensure_ascii=False, indent=2, default=str), _SHOWN)
+
+
 def _record_of(example: Example) -> Iterator[str]:
-    text = json.dumps(example.record, ensure_ascii=False, indent=2, default=str)
     yield f"{_INDENT}record"
-    for line in _cut(text, _SHOWN).splitlines():
+    for line in shown_record(example.record).splitlines():
         yield f"{_INDENT * 2}{escaped(line)}"
 
 
@@ -157,11 +160,6 @@ def _example_as_json(example: Example, *, shows_record: bool) -> dict[str, Any]:
 
 def _by_code(codes: Counter[str]) -> str:
     return ", ".join(f"{code} {count:,}" for code, count in codes.most_common())
-
-
-def _meaning_of(code: str) -> str:
-    known = CODES.get(code)
-    return "a code of another version" if known is None else known.meaning
 
 
 def _wrapped(label: str, text: str) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.quantities import count
-from target_posthog.rejects.codes import CODES, remedy_of
+from target_posthog.rejects.codes import described
+from target_posthog.rejects.listing_texts import shown_record
 from target_posthog.report.charts import days_chart, main_days, names_chart, pace_chart
 from target_posthog.report.figures import MOST_NAMES, MOST_SHOWN
 from target_posthog.report.html import Column, Markup, behind, code, element, joined, name, table
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 #: A drawing for the desk and for paper, and one for a phone, of which the page shows one.
 _WIDTHS = {"wide": 900, "narrow": 350}
-#: Of a record; a file may hold 900 kB of it.
-_SHOWN = 4000
 _SKIPPED = {
     "skip_events": "the name of the event is in the setting `skip_events`",
     "stream_maps": "a stream map removed the record or its stream",
@@ -163,11 +161,10 @@ def _rejected(figures: Figures) -> Markup:
 
 def _code(reject: str, example: Example | None) -> Markup:
     """Return what a code means, what to do about it, and where one of its records is."""
-    known = CODES.get(reject)
-    why = "a code of another version" if known is None else known.meaning
+    meaning, remedy = described(reject)
     parts = [
-        element("h3", element("code", reject), ": ", code(why)),
-        element("p", element("b", "What to do. "), code(remedy_of(reject))),
+        element("h3", element("code", reject), ": ", code(meaning)),
+        element("p", element("b", "What to do. "), code(remedy)),
     ]
     if example is not None:
         event = [", event ", name(example.event)] if example.event else []
@@ -176,7 +173,7 @@ def _code(reject: str, example: Example | None) -> Markup:
         reason = code(f" {example.reason}" if example.reason else "")
         parts.append(element("p", head, *place, name(example.stream), *event, ".", reason))
         if example.record is not None:
-            parts.append(element("pre", _as_json(example.record)))
+            parts.append(element("pre", shown_record(example.record)))
     return joined(parts)
 
 
@@ -295,8 +292,3 @@ def _times(count: int) -> str:
 
 def _share(count: int, whole: int) -> str:
     return f"{count / whole:.2%}" if whole else "-"
-
-
-def _as_json(record: Any) -> str:
-    shown = json.dumps(record, ensure_ascii=False, indent=2, default=str)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
