@@ -35,79 +35,58 @@ _PARTS: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> MeltanoProject:
-    """A project with one more tap, which needs no installation."""
-    project = MeltanoProject(tmp_path)
-    tap = tmp_path / "tap-shop"
-    tap.write_text(f"#!{sys.executable}\n{_TAP}")
-    tap.chmod(0o755)
-    return project
-
-
-def run(project: MeltanoProject, posthog: PosthogCapture, streams: Any, **more: str) -> str:
-    """Run the tap with a mapping in meltano.yml; return the log."""
-    definition = project.definition
-    definition["plugins"]["extractors"].append(
-        {
-            "name": "tap-shop",
-            "namespace": "tap_shop",
-            "executable": str(project.folder / "tap-shop"),
-        }
-    )
-    (target,) = definition["plugins"]["loaders"]
-    if streams is not None:
-        target["config"] = {"streams": streams}
-    project.define(definition)
-    settings = {
-        "TARGET_POSTHOG_API_KEY": posthog.api_key,
-        "TARGET_POSTHOG_HOST": posthog.url,
-        **more,
-    }
-    return project.meltano("run", "tap-shop", "target-posthog", settings=settings).checked().stderr
-
-
-def sent(posthog: PosthogCapture) -> list[tuple[str, str, Any]]:
-    """Return name, person and properties of what was sent."""
-    return [(event["event"], event["distinct_id"], event["properties"]) for event in posthog.events]
-
-
 _OURS = {
     "$geoip_disable": True,
     "$lib": "target-posthog",
     "$lib_version": version("target-posthog"),
 }
-_PLACED = ("Placed", "ann", {"sum": 2.5, "note": "x", **_OURS})
 
 
-def test_an_object_with_globs_arrives_whole(
-    project: MeltanoProject, posthog: PosthogCapture
+@pytest.mark.parametrize(
+    ("in_file", "variable", "names"),
+    [
+        pytest.param(
+            {"public-*": {**_PARTS, "event": "note.text"}, "public-orders": _PARTS, "*": _PARTS},
+            None,
+            ["Placed", "x", "Placed"],
+            id="an object with globs",
+        ),
+        pytest.param(
+            # Meltano takes names with dots apart where they are keys of an object.
+            [
+                {"stream": "shop.visits", **_PARTS},
+                {"stream": "*", "event": "id", "distinct_id": "buyer", "timestamp": "at"},
+            ],
+            None,
+            ["1", "1", "Placed"],
+            id="a list with names with dots",
+        ),
+        pytest.param(None, {"*": _PARTS}, ["Placed"] * 3, id="JSON in the environment"),
+    ],
+)
+def test_a_mapping_arrives_whole(
+    tmp_path: Path, posthog: PosthogCapture, in_file: Any, variable: Any, names: list[str]
 ) -> None:
     """A list of candidates and a constant come through, too."""
-    streams = {"public-*": {**_PARTS, "event": "note.text"}, "public-orders": _PARTS, "*": _PARTS}
-    log = run(project, posthog, streams)
-    assert "[warning" not in log
-    assert [one[0] for one in sent(posthog)] == ["Placed", "x", "Placed"]
-    assert sent(posthog)[0] == _PLACED
-
-
-def test_a_list_holds_names_with_dots(project: MeltanoProject, posthog: PosthogCapture) -> None:
-    """Which Meltano takes apart as keys of an object."""
-    run(
-        project,
-        posthog,
-        [
-            {"stream": "shop.visits", **_PARTS},
-            {"stream": "*", "event": "id", "distinct_id": "buyer", "timestamp": "at"},
-        ],
+    project = MeltanoProject(tmp_path)
+    tap = tmp_path / "tap-shop"
+    tap.write_text(f"#!{sys.executable}\n{_TAP}")
+    tap.chmod(0o755)
+    definition = project.definition
+    definition["plugins"]["extractors"].append(
+        {"name": "tap-shop", "namespace": "tap_shop", "executable": str(tap)}
     )
-    assert [one[0] for one in sent(posthog)] == ["1", "1", "Placed"]
-    assert sent(posthog)[2] == _PLACED
+    settings = {"TARGET_POSTHOG_API_KEY": posthog.api_key, "TARGET_POSTHOG_HOST": posthog.url}
+    if in_file is not None:
+        definition["plugins"]["loaders"][0]["config"] = {"streams": in_file}
+    if variable is not None:
+        settings["TARGET_POSTHOG_STREAMS"] = json.dumps(variable)
+    project.define(definition)
+    end = project.meltano("run", "tap-shop", "target-posthog", settings=settings).checked()
 
-
-def test_the_mapping_may_stand_in_the_environment(
-    project: MeltanoProject, posthog: PosthogCapture
-) -> None:
-    """As JSON."""
-    run(project, posthog, None, TARGET_POSTHOG_STREAMS=json.dumps({"*": _PARTS}))
-    assert sent(posthog) == [_PLACED] * 3
+    assert "[warning" not in end.stderr
+    assert [event["event"] for event in posthog.events] == names
+    for event in posthog.events:
+        if event["event"] == "Placed":
+            assert event["distinct_id"] == "ann"
+            assert event["properties"] == {"sum": 2.5, "note": "x", **_OURS}

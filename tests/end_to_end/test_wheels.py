@@ -88,20 +88,18 @@ def test_the_wheels_preview_an_archive(clean_scripts: Path, tmp_path: Path) -> N
     assert {row["uuid"] for row in generate().rows} <= uuids
 
 
-@pytest.mark.parametrize("form", ["jsonl", "records"])
 def test_the_wheels_move_a_day(
-    form: str,
     clean_scripts: Path,
     pipeline: Pipeline,
     export: SampleExport,
     posthog: PosthogCapture,
     tmp_path: Path,
 ) -> None:
-    """From API to API, with a ledger and workers, by batch files and by records."""
+    """From API to API by batch files, with a ledger and workers; records: see the preview."""
     pipeline.scripts = clean_scripts
     pipeline.target["workers"] = 1
     pipeline.tap["batch_config"] = {
-        "encoding": {"format": form, "compression": "gzip"},
+        "encoding": {"format": "jsonl", "compression": "gzip"},
         "storage": {"root": f"file://{tmp_path / 'batches'}"},
     }
     pipeline.run_well()
