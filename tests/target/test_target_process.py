@@ -170,6 +170,9 @@ class Moment:
     times: int
     details: dict[str, Any]
     seen: Callable[[Running, PosthogCapture], object]
+    protocol: str = "batch"
+    #: The share of events that PostHog defers.
+    deferred: float = 0
 
 
 MOMENTS = {
@@ -190,6 +193,18 @@ MOMENTS = {
     "a second state is written": Moment(
         Fault.SLOW, 30, {"seconds": 0.1}, lambda target, _: target.stdout.count("\n") > 1
     ),
+    "v1: first batch is stored and not answered": Moment(
+        Fault.SLOW, 1, {"seconds": 30}, lambda _, capture: capture.requests, "v1"
+    ),
+    "v1: an answer is lost": Moment(
+        Fault.LOSE_ANSWER, 2, {}, lambda _, capture: len(capture.requests) > 1, "v1"
+    ),
+    "v1: some of a batch are deferred": Moment(
+        Fault.SLOW, 0, {}, lambda target, _: "Trying again" in target.stderr, "v1", deferred=0.3
+    ),
+    "v1: a state is written": Moment(
+        Fault.SLOW, 30, {"seconds": 0.1}, lambda target, _: target.stdout, "v1"
+    ),
 }
 
 
@@ -200,7 +215,8 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
 ) -> None:
     """From the state on nothing is missing; from the start on nothing is doubled."""
     sent = people(100)
-    config["max_batch_events"] = 10
+    config |= {"max_batch_events": 10, "protocol": moment.protocol}
+    capture.retry_v1(share=moment.deferred)
     capture.fail(moment.fault, times=moment.times, **moment.details)
     with start("target-posthog", config, tmp_path, environment=FREQUENT_STATES) as target:
         target.write(with_states(sent, every=10))

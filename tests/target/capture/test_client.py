@@ -7,8 +7,6 @@ import re
 import socket
 import time
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -208,41 +206,14 @@ def test_waiting_grows_with_jitter(capture: PosthogCapture, clock: Clock) -> Non
     assert max(clock.waits) > 1
 
 
-@pytest.mark.parametrize(("value", "seconds"), [(17, 17.0), ("1.5", 1.5), (" 2 ", 2.0)])
-def test_retry_after_is_a_minimum(
-    capture: PosthogCapture, clock: Clock, value: object, seconds: float
-) -> None:
-    """As seconds; some servers give a fraction."""
-    capture.fail(Fault.STATUS, status=429, retry_after=value)
-    assert send(capture, clock) is None
-    assert clock.waits == [seconds]
-
-
-def test_retry_after_may_be_a_date(capture: PosthogCapture, clock: Clock) -> None:
-    """RFC 9110 allows both."""
-    then = datetime.now(timezone.utc) + timedelta(seconds=40)
-    capture.fail(Fault.STATUS, status=503, retry_after=format_datetime(then, usegmt=True))
-    assert send(capture, clock) is None
-    assert 35 < clock.waits[0] <= 40
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *("soon", "-5", "", "1e3", "inf", "nan", "0x10", "²", "1.5.2", "\u0661"),
-        *("Wed, 99 Nov 2024 99:00:00 GMT", "Wed, 21 Oct 99999 07:28:00 GMT", "0" * 5000),
-        *("Mon, 01 Jan 0001 00:00:00 -2359", "Fri, 31 Dec 1999 23:59:59 GMT"),
-    ],
-)
-def test_a_retry_after_that_cannot_be_read_is_passed_over(
-    capture: PosthogCapture, clock: Clock, value: str
-) -> None:
-    """And the usual wait takes its place."""
-    for status in (429, 503):
-        capture.fail(Fault.STATUS, status=status, retry_after=value.encode().decode("latin-1"))
+def test_retry_after_is_a_minimum(capture: PosthogCapture, clock: Clock) -> None:
+    """Where it can be read; else the usual wait takes its place (forms: tests/common)."""
+    for value in (17, "soon"):
+        capture.fail(Fault.STATUS, status=429, retry_after=value)
         assert send(capture, clock) is None
-    assert len(clock.waits) == 2
-    assert max(clock.waits) <= 0.5
+    asked, usual = clock.waits
+    assert asked == 17
+    assert usual <= 0.5
 
 
 def test_waiting_is_bounded_and_the_last_try_is_made_at_its_end(
@@ -258,13 +229,7 @@ def test_waiting_is_bounded_and_the_last_try_is_made_at_its_end(
 
 @pytest.mark.parametrize(
     ("asked", "words"),
-    [
-        (100, "100 s"),
-        (3600, "60 minutes"),
-        ("9" * 400, "more than a year"),
-        ("Tue, 19 Jan 2100 03:14:07 GMT", "more than a year"),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", "more than a year"),
-    ],
+    [(100, "100 s"), ("Fri, 31 Dec 9999 23:59:59 GMT", "more than a year")],
 )
 def test_a_wait_that_would_pass_the_limit_is_not_begun(
     capture: PosthogCapture, clock: Clock, asked: object, words: str
@@ -318,15 +283,9 @@ def test_several_requests_that_wait_for_the_same_are_told_once(
     assert said == [f"{waits}503", f"{waits}503", f"{waits}429"]
 
 
-NOT_A_YES = [
-    *("<html>Welcome to the hotel's network</html>", "", "[]", '"Ok"', "1", "null", "{}"),
-    *('{"ok": true}', '{"status":"error"}', '{"status":"maintenance"}', '{"status":0}'),
-    *('{"status":null}', '{"status":true}', '{"status":"ok!"}', '{"status":[1]}', '{"status":2}'),
-    *('{"status":"Ok"', '{"error":"Ok"}', "[" * 100_000),
-]
-
-
-@pytest.mark.parametrize("answer", NOT_A_YES, ids=lambda answer: answer[:20])
+@pytest.mark.parametrize(
+    "answer", ["<html>Welcome to the hotel's network</html>", '{"status":"error"}', "[" * 100_000]
+)
 def test_a_200_that_is_not_posthogs_yes_is_no_acceptance(
     capture: PosthogCapture, clock: Clock, answer: str
 ) -> None:
@@ -340,26 +299,6 @@ def test_a_200_that_is_not_posthogs_yes_is_no_acceptance(
     assert f"{capture.url} answered 200, but not as PostHog's ingestion does: " in str(raised.value)
     assert raised.value.saved in str(raised.value)
     assert len(str(raised.value)) < 800
-
-
-@pytest.mark.parametrize(
-    "answer", ['{"status":"Ok"}', '{"status":1}', '{"status":"Ok","quota_limited":[]}']
-)
-def test_posthogs_forms_of_yes_are_accepted(
-    capture: PosthogCapture, clock: Clock, answer: str
-) -> None:
-    """Older servers say 1."""
-    capture.fail(Fault.STATUS, status=200, body=answer)
-    assert send(capture, clock) is None
-
-
-def test_a_200_that_drops_events_for_the_quota_stops_the_run(
-    capture: PosthogCapture, clock: Clock
-) -> None:
-    """Going on would lose all the rest, with 200s."""
-    capture.fail(Fault.STATUS, status=200, body='{"status":"Ok","quota_limited":["events"]}')
-    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
-        send(capture, clock)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])

@@ -145,18 +145,6 @@ def test_a_preview_moves_no_state(tmp_path: Path) -> None:
     assert "The preview left the state as it was." in finished.stderr
 
 
-def test_previews_of_one_folder_are_told_apart(tmp_path: Path) -> None:
-    """Each run has its own file, even in the same second; only the last one's lies flat."""
-    settings = {"preview_path": "preview"}
-    for number in (1, 2):
-        log = run_here(settings, [schema(), record(row(number))], tmp_path).checked().stderr
-        assert ("The preview that was here before is now in " in log) is (number == 2)
-        (flat,) = (tmp_path / "preview").glob("*.jsonl")
-        assert json.loads(flat.read_text())["batch"][0]["properties"]["number"] == number
-    files = list((tmp_path / "preview").rglob("preview-*.jsonl"))
-    assert [len(file.read_text().splitlines()) for file in files] == [1, 1]
-
-
 @pytest.mark.parametrize(
     ("settings", "folder"), [({}, "preview/rejects"), ({"rejects_path": "kept"}, "kept")]
 )

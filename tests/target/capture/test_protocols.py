@@ -203,6 +203,8 @@ def test_what_v1_would_drop_or_bend_is_found_first(changes: Json, code: str | No
     [
         *(b"", b"<html>", b"[]", b"1", b'"results"', b"{}", b"[" * 100_000, b"\xff", b"null"),
         *(b'{"status":"error"}', b'{"status":0}', b'{"status":null}', b'{"status":true}'),
+        *(b'{"ok": true}', b'"Ok"', b'{"status":"ok!"}', b'{"status":[1]}', b'{"status":2}'),
+        *(b'{"status":"Ok"', b'{"error":"Ok"}'),
     ],
 )
 def test_a_200_of_somebody_else_is_not_read_as_an_answer(wire: Wire, told: bytes) -> None:

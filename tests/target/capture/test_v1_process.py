@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.fakes.posthog_v1_envelope import V1_PATH
 from tests.support.histories import (
-    check_the_repeat,
     held_events,
     identities,
     keys_of,
@@ -25,11 +23,9 @@ from tests.support.singer import counts_in
 from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tests.fakes.posthog_capture import Request
-    from tests.support.processes import Running
     from tests.support.singer import Json
 
 
@@ -376,43 +372,3 @@ def test_a_wrong_key_is_told(tmp_path: Path, config: Json) -> None:
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "does not know the project token (401" in ended.stderr
     assert "phc_wrong_one" not in ended.stderr
-
-
-MOMENTS: dict[str, tuple[Fault | None, int, Json, Callable[[Running, PosthogCapture], object]]] = {
-    "a batch is stored and not answered": (
-        *(Fault.SLOW, 1, {"seconds": 30}),
-        lambda _, capture: capture.requests,
-    ),
-    "an answer is lost": (
-        *(Fault.LOSE_ANSWER, 2, {}),
-        lambda _, capture: len(capture.requests) > 1,
-    ),
-    "some of a batch are put off": (
-        *(None, 0, {}),
-        lambda target, _: "Trying again" in target.stderr,
-    ),
-    "a state is written": (
-        *(Fault.SLOW, 30, {"seconds": 0.1}),
-        lambda target, _: target.stdout,
-    ),
-}
-
-
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS.keys())
-@pytest.mark.parametrize("goes_on", ["from the state", "from the start"])
-def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
-    tmp_path: Path, config: Json, capture: PosthogCapture, moment: Any, goes_on: str
-) -> None:
-    """From the state on nothing is missing; from the start on nothing is doubled."""
-    sent = people(100)
-    config["max_batch_events"] = 25
-    fault, times, details, seen = moment
-    if fault is None:
-        capture.retry_v1(share=0.3)
-    else:
-        capture.fail(fault, times=times, **details)
-    with start("target-posthog", config, tmp_path) as target:
-        target.write(with_states(sent, every=10))
-        target.wait_for(lambda: seen(target, capture))
-        killed = target.stop(signal.SIGKILL)
-    check_the_repeat(config, sent, killed, goes_on, tmp_path, capture)
