@@ -18,9 +18,8 @@ from target_posthog.estimate.history import rest_of, speed_of
 from target_posthog.estimate.report import as_json, as_text
 from target_posthog.estimate.request import support_request
 from target_posthog.estimate.weights import read_weights
-from target_posthog.identity.database import open_engine
 from target_posthog.identity.ledger import Ledger
-from target_posthog.preflight.ledger import file_of
+from target_posthog.ledger_url import ledger_file
 from target_posthog.sdk import SingerPlugin
 from target_posthog.settings import Settings
 from target_posthog.validation import api_key_of
@@ -101,8 +100,7 @@ def _lines_of(settings: Settings) -> list[WrittenLine]:
         api_key = api_key_of(settings)
     except FixConfiguration:
         return []
-    url = open_engine(settings.ledger_url).url
-    path = file_of(url) if url.get_backend_name() == "sqlite" else None
+    path = ledger_file(settings.ledger_url)
     if path is not None and not path.exists():
         return []
     with closing(Ledger(settings.ledger_url, api_key)) as ledger:

@@ -6,7 +6,6 @@ import logging
 import sqlite3
 import time
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -14,9 +13,11 @@ import sqlalchemy as sa
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.common.peer_words import escaped
 from target_posthog.errors import DamagedLedger, FixConfiguration, RunAgain
+from target_posthog.ledger_url import ledger_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
 _Result = TypeVar("_Result")
 logger = logging.getLogger("target-posthog")
@@ -102,10 +103,7 @@ class Database:
     @property
     def file(self) -> Path | None:
         """The file of an SQLite database; None of one in memory or on a server."""
-        url = self._engine.url
-        # SQLite's own URIs begin with `file:`, as memory does with `:` (sqlite.org/uri.html).
-        is_file = not self.is_shared and url.database and ":" not in url.database[:6]
-        return Path(url.database) if is_file and url.database else None
+        return ledger_file(self._engine.url)
 
     def close(self) -> None:
         """Close every connection."""

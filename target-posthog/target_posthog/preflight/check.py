@@ -12,8 +12,8 @@ from target_posthog.common.findings import Finding, Level
 from target_posthog.common.places import disk_findings, file_finding, folder_finding, place_finding
 from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
-from target_posthog.identity.database import open_engine
-from target_posthog.preflight.ledger import file_of, ledger_findings
+from target_posthog.ledger_url import ledger_file
+from target_posthog.preflight.ledger import ledger_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import (
     PATIENCE_SECONDS,
@@ -105,14 +105,6 @@ def _place_findings(settings: Settings, summary: Path | None) -> Iterator[Findin
         places.append(("rejects", Path(folder_of(rejects))))
     if not preview and summary is not None:
         yield file_finding("summary", "summary_path", summary)
-    if not preview and (ledger := _ledger_file(settings.ledger_url)) is not None:
+    if not preview and (ledger := ledger_file(settings.ledger_url)) is not None:
         places.append(("the ledger", ledger))
     yield from disk_findings(places)
-
-
-def _ledger_file(url: str) -> Path | None:
-    try:
-        parsed = open_engine(url).url
-    except FixConfiguration:
-        return None
-    return file_of(parsed) if parsed.get_backend_name() == "sqlite" else None

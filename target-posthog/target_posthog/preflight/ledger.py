@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -13,9 +12,11 @@ from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration, TargetPosthogError
 from target_posthog.identity.database import Database, open_engine
 from target_posthog.identity.ledger import project_of
+from target_posthog.ledger_url import ledger_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _AREA = "ledger"
 _BUSY_SECONDS = "10"
@@ -38,7 +39,7 @@ def ledger_findings(url: str, api_key: str | None) -> Iterator[Finding]:
         yield Finding(_AREA, Level.FIX, error.happened, error.remedy)
         return
     if parsed.get_backend_name() == "sqlite":
-        path = file_of(parsed)
+        path = ledger_file(parsed)
         if path is None:
             yield Finding(
                 _AREA,
@@ -48,21 +49,13 @@ def ledger_findings(url: str, api_key: str | None) -> Iterator[Finding]:
             )
             return
         if not path.exists():
-            yield _of_a_new_file(path)
+            yield _of_a_new_file(path.absolute())
             return
         parsed = parsed.update_query_dict({"timeout": _BUSY_SECONDS})
     try:
         yield from _of_a_database(parsed, api_key)
     except TargetPosthogError as error:
         yield Finding(_AREA, Level.FIX, error.happened, "Correct `ledger_url`, or its database.")
-
-
-def file_of(url: sa.URL) -> Path | None:
-    """Return the file of an SQLite database; None for one in memory."""
-    name = url.database
-    if not name or name == ":memory:" or name.startswith("file:"):
-        return None
-    return Path(name).absolute()
 
 
 def _of_a_new_file(path: Path) -> Finding:

@@ -15,12 +15,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
 from target_posthog.common.remote_lines import folder_of
 from target_posthog.common.summary_file import class_of, put_json, rfc3339
 from target_posthog.errors import NO_ROOM, FixConfiguration, NotBegun, RunAgain
+from target_posthog.ledger_url import ledger_file
 from target_posthog.progress.counts import Counts
 from target_posthog.progress.speed import per_second
 
@@ -210,7 +208,7 @@ def place_of(config: Mapping[str, Any], state_id: str = "") -> Path | None:
         return _file(preview, _IN_A_PREVIEW)
     if place:
         return _file(place)
-    ledger = _ledger_file(config.get("ledger_url")) or _USUAL_LEDGER
+    ledger = ledger_file(config.get("ledger_url")) or _USUAL_LEDGER
     of_range = f"-{_file_name(state_id)}" if state_id else ""
     return ledger.with_name(f"{ledger.stem}-summary{of_range}.json")
 
@@ -221,18 +219,6 @@ def _file_name(state_id: str) -> str:
     if plain == state_id:
         return plain
     return f"{plain}-{hashlib.sha256(state_id.encode()).hexdigest()[:8]}"
-
-
-def _ledger_file(ledger_url: Any) -> Path | None:
-    """Return the file of a ledger; None when it is on a server, in memory, or no ledger at all."""
-    try:
-        url = make_url(ledger_url or "")
-    except ArgumentError:
-        return None
-    database = url.database or ""
-    # SQLite's own URIs begin with `file:`, as memory does with `:` (sqlite.org/uri.html).
-    is_file = url.get_backend_name() == "sqlite" and database and ":" not in database[:6]
-    return Path(database) if is_file else None
 
 
 def _file(place: Any, *inside: str) -> Path | None:
