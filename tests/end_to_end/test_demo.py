@@ -58,10 +58,3 @@ def test_the_demo_shows_what_a_real_run_sends(tmp_path: Path, posthog: PosthogCa
         target = {"api_key": live.api_key, "host": live.url}
         Pipeline(tmp_path, {"archive_path": str(DEMO)}, target).run_well()
         assert live.held() == posthog.held()
-
-
-def test_make_demo_runs_what_is_tested_here() -> None:
-    """The Makefile's demo is the command above."""
-    makefile = (REPOSITORY / "Makefile").read_text()
-    assert "MELTANO := $(BIN)/meltano --environment=demo\n" in makefile
-    assert "\n\t$(MELTANO) run tap-amplitude target-posthog\n" in makefile
