@@ -410,7 +410,8 @@ def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
 def test_a_target_that_dies_is_one_clear_line(tmp_path: Path) -> None:
     """No BrokenPipeError, no traceback, no exit code of Python's own; the spool is clean."""
     spool = tmp_path / "spool"
-    with AmplitudeExportApi(hour_rows(0, 1, 2, each=1000), rows_per_file=1000) as api:
+    # More than a pipe holds, which is 1 MiB at the most.
+    with AmplitudeExportApi(noisy_rows(START, 1000, noise_bytes=2000)) as api:
         config = failing_settings(api, spool_path=str(spool))
         with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
             tap.output.read(1000)
