@@ -55,6 +55,12 @@ class RunAgain(TapError):
 class TargetEnded(RunAgain):
     """The process that reads the tap's output has ended."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "The target ended before the tap was done; the cause is in the target's log.",
+            remedy="Fix the cause, then run the same command again.",
+        )
+
 
 class DiskFull(RunAgain):
     """There is no room for a file that the tap has to write."""

@@ -28,6 +28,7 @@ from tap_amplitude.windows import ceil_to_hour, floor_to_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from urllib.parse import SplitResult
 
 
 def problems(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
@@ -89,12 +90,8 @@ def _api_problems(config: Mapping[str, Any]) -> Iterable[str]:
 def _url_problems(url: str | None) -> Iterable[str]:
     if not url:
         return
-    try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_url = False
-    if not is_url:
+    parts = http_parts(url)
+    if parts is None:
         yield "`api_url` is not a valid URL. It looks like https://analytics.eu.amplitude.com."
     elif parts.username or parts.password or parts.query or parts.fragment:
         yield "`api_url` must hold no user, password, query or fragment. Leave them out."
@@ -189,6 +186,16 @@ def rounded_dates(config: Mapping[str, Any]) -> Iterable[str]:
                 f"Amplitude exports whole hours: `{name}` counts as "
                 f"{to_hour(moment):%Y-%m-%dT%H:00Z}."
             )
+
+
+def http_parts(url: str) -> SplitResult | None:
+    """Return the parts of a URL of http or https; None when it is not a valid one."""
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if is_valid else None
 
 
 def sends_keys_in_clear(url: str) -> bool:

@@ -19,7 +19,7 @@ from tap_amplitude.api.responses import error_in, message_in, sentence
 from tap_amplitude.api.retry import Retryable
 from tap_amplitude.common.peer_words import PeerWords
 from tap_amplitude.errors import FixConfiguration, WrongCredentials
-from tap_amplitude.validation import sends_keys_in_clear
+from tap_amplitude.validation import http_parts, sends_keys_in_clear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -191,11 +191,10 @@ def _next_url(url: str, target: str) -> str:
     """
     try:
         followed = urljoin(url, target)
-        parts = urlsplit(followed)
-        is_valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_valid = False
-    if not is_valid:
+        followed = ""
+    parts = http_parts(followed)
+    if parts is None:
         raise requests.exceptions.InvalidURL("it redirects to an invalid address")
     if parts.scheme == "http" and urlsplit(url).scheme == "https":
         raise requests.exceptions.InvalidURL(

@@ -35,6 +35,13 @@ class Rule:
     says: re.Pattern[str] | None = None
 
 
+#: What each endpoint means by these.
+_EVERYWHERE = (
+    Rule(200, 200, Action.READ),
+    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the response
+    Rule(401, 401, Action.UNAUTHORIZED),
+    *(Rule(status, status, Action.WAIT) for status in (408, 425, 429)),
+)
 #: The first rule that fits decides. Amplitude documents: 400 "The file size of the exported data
 #: is too large", 404 "No data available for the time range requested" (in fact "Raw data files
 #: were not found"), 504 "The amount of data is large causing a timeout". The other statuses are
@@ -44,16 +51,11 @@ _TOO_LARGE = re.compile(
 )
 _NO_DATA = re.compile(r"raw data files were not found|no data available", re.IGNORECASE)
 RULES = (
-    Rule(200, 200, Action.READ),
-    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the response
+    *_EVERYWHERE,
     Rule(400, 400, Action.SPLIT, says=_TOO_LARGE),
-    Rule(401, 401, Action.UNAUTHORIZED),
     Rule(403, 403, Action.UNAUTHORIZED),
     Rule(404, 404, Action.EMPTY, says=_NO_DATA),
     Rule(404, 404, Action.CHECK_ADDRESS),
-    Rule(408, 408, Action.WAIT),
-    Rule(425, 425, Action.WAIT),
-    Rule(429, 429, Action.WAIT),
     Rule(504, 504, Action.SPLIT),
     Rule(500, 599, Action.WAIT),
 )
@@ -76,14 +78,9 @@ PROVEN_RULES = (
 #: (observed); any other 403 is about the plan or about rights. No window to split, no archive.
 _ABOUT_KEYS = re.compile(rf"{_NAMES_KEYS.pattern}|^$", re.IGNORECASE)
 JSON_RULES = (
-    Rule(200, 200, Action.READ),
-    Rule(201, 299, Action.WAIT),  # not the whole of it: something in between changed the response
-    Rule(401, 401, Action.UNAUTHORIZED),
+    *_EVERYWHERE,
     Rule(403, 403, Action.UNAUTHORIZED, says=_ABOUT_KEYS),
     Rule(403, 404, Action.ABSENT),
-    Rule(408, 408, Action.WAIT),
-    Rule(425, 425, Action.WAIT),
-    Rule(429, 429, Action.WAIT),
     Rule(500, 599, Action.WAIT),
 )
 

@@ -31,7 +31,6 @@ from tap_amplitude.files.stores import FileStore, Listed, Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_amplitude.files.bucket_listing import Pages
     from tap_amplitude.files.clouds import Cloud
     from tap_amplitude.files.member import Member
     from tap_amplitude.state.reach import Days
@@ -88,20 +87,18 @@ class BucketStore(Store):
         """A folder first; only when there is none, whatever begins with the same letters."""
         prefixes = [f"{self._prefix}/", self._prefix] if self._prefix else [""]
         for prefix in prefixes:
-            for found in self._pages()(prefix, "/"):
-                # Asked for on its own: a bucket of old files only is not a wrong address.
-                self.is_empty = False
-                del found
-                break
+            # Asked for on its own: a bucket of old files only is not a wrong address.
+            self.is_empty = next(self._pages(prefix, "/"), None) is None
             if not self.is_empty:
                 # An object named like a folder is how consoles show an empty folder.
-                for item in list_exports(self._pages(), prefix, self._days_of):
+                for item in list_exports(self._pages, prefix, self._days_of):
                     if not item.name.endswith("/"):
                         yield item
                 return
 
-    def _pages(self) -> Pages:
-        return _KINDS_OF_PAGES.get(self._cloud.scheme, any_pages)(self._fs, self._bucket)
+    def _pages(self, prefix: str, delimiter: str) -> Iterator[Listed | str]:
+        pages = _KINDS_OF_PAGES.get(self._cloud.scheme, any_pages)
+        return pages(self._fs, self._bucket, prefix, delimiter)
 
     @property
     def skips_days(self) -> bool:

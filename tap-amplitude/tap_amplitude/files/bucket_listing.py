@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from tap_amplitude.state.reach import Days
 
 _PROJECT = re.compile(r"-?\d+_", re.ASCII)
-_YEAR = re.compile(r"-?\d+_(\d{4})-", re.ASCII)
-_MONTH = re.compile(r"-?\d+_(\d{4})-(\d{2})-", re.ASCII)
-_DAY = re.compile(r"-?\d+_(\d{4})-(\d{2})-(\d{2})_", re.ASCII)
+#: A name that is cut behind its year, its month or its day, and where it is cut.
+_LEVELS = (
+    (re.compile(r"-?\d+_(\d{4})-", re.ASCII), "-"),
+    (re.compile(r"-?\d+_(\d{4})-(\d{2})-", re.ASCII), "-"),
+    (re.compile(r"-?\d+_(\d{4})-(\d{2})-(\d{2})_", re.ASCII), "_"),
+)
 
 
 class Pages(Protocol):
@@ -42,43 +45,24 @@ def list_exports(pages: Pages, prefix: str, days_of: Callable[[str], Days]) -> I
         if isinstance(found, Listed):
             yield found
         elif _PROJECT.fullmatch(_base(found)):
-            yield from _years(pages, found, days_of(_base(found)[:-1]))
+            yield from _dated(pages, found, days_of(_base(found)[:-1]), 0)
         else:  # a folder with `_` in its name, or a file of another form
             yield from _all(pages, found)
 
 
-def _years(pages: Pages, project: str, days: Days) -> Iterator[Listed]:
-    for found in pages(project, "-"):
-        if isinstance(found, Listed):
+def _dated(pages: Pages, prefix: str, days: Days, level: int) -> Iterator[Listed]:
+    """Cut names at the year, the month or the day, and go on where a day is wanted."""
+    pattern, delimiter = _LEVELS[level]
+    for found in pages(prefix, delimiter):
+        if isinstance(found, Listed):  # a file of another form, or of a whole day
             yield found
-        elif span := _span(_YEAR, found):
-            if days.touch(*span):
-                yield from _months(pages, found, days)
-        else:
+            continue
+        span = _span(pattern, found)
+        # Of a single day, none is wanted or all, so that nothing is cut further.
+        if span is None or days.cover(*span):
             yield from _all(pages, found)
-
-
-def _months(pages: Pages, year: str, days: Days) -> Iterator[Listed]:
-    for found in pages(year, "-"):
-        if isinstance(found, Listed):
-            yield found
-        elif span := _span(_MONTH, found):
-            if days.cover(*span):
-                yield from _all(pages, found)
-            elif days.touch(*span):
-                yield from _days(pages, found, days)
-        else:
-            yield from _all(pages, found)
-
-
-def _days(pages: Pages, month: str, days: Days) -> Iterator[Listed]:
-    for found in pages(month, "_"):
-        if isinstance(found, Listed):  # a file of a whole day
-            yield found
-        else:
-            span = _span(_DAY, found)
-            if span is None or days.touch(*span):
-                yield from _all(pages, found)
+        elif days.touch(*span):
+            yield from _dated(pages, found, days, level + 1)
 
 
 def _all(pages: Pages, prefix: str) -> Iterator[Listed]:
@@ -109,70 +93,58 @@ def _span(pattern: re.Pattern[str], name: str) -> tuple[date, date] | None:
     return first, after - timedelta(days=1)
 
 
-def s3_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket with S3's ListObjectsV2, by an `s3fs.S3FileSystem`."""
-
-    def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
-        more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
-        while True:
-            page = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            for item in page.get("Contents", ()):
-                yield Listed(item["Key"], item["Size"], item.get("LastModified"))
-            yield from (item["Prefix"] for item in page.get("CommonPrefixes", ()))
-            if not page.get("IsTruncated"):
-                return
-            more["ContinuationToken"] = page["NextContinuationToken"]
-
-    return pages
-
-
-def gcs_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket with Google's `objects.list`, by a `gcsfs.GCSFileSystem`."""
-
-    def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
-        more: dict[str, str] = {"delimiter": delimiter} if delimiter else {}
-        while True:
-            page = fs.call("GET", "b/{}/o", bucket, prefix=prefix, json_out=True, **more)
-            for item in page.get("items", ()):
-                yield Listed(
-                    item["name"],
-                    int(item["size"]),
-                    _moment(item.get("updated")),
-                    # Google's servers or the driver unpack such an object on its way.
-                    is_decoded=item.get("contentEncoding") == "gzip",
-                )
-            yield from page.get("prefixes", ())
-            if not page.get("nextPageToken"):
-                return
-            more["pageToken"] = page["nextPageToken"]
-
-    return pages
-
-
-def any_pages(fs: Any, bucket: str) -> Pages:
-    """List a bucket of any kind through fsspec, which cuts names at `/` only."""
-
-    def pages(prefix: str, delimiter: str) -> Iterator[Listed | str]:
-        del delimiter  # every object is given as one: nothing is cut, nothing is missing
-        folder, _, _ = prefix.rpartition("/")
-        root = f"{bucket}/{folder}".rstrip("/")
-        found = fs.find(root, detail=True)
-        if not isinstance(found, dict):  # how adlfs says that this is no folder but a file
+def s3_pages(fs: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[Listed | str]:
+    """List a bucket with S3's ListObjectsV2, by an `s3fs.S3FileSystem`; see `Pages`."""
+    more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
+    while True:
+        page = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+        for item in page.get("Contents", ()):
+            yield Listed(item["Key"], item["Size"], item.get("LastModified"))
+        yield from (item["Prefix"] for item in page.get("CommonPrefixes", ()))
+        if not page.get("IsTruncated"):
             return
-        if not found:
-            fs.ls(bucket)  # raises when there is no such bucket, which is not said before
-        for name, item in found.items():
-            key = name.lstrip("/").partition("/")[2]
-            if key.startswith(prefix):
-                settings = item.get("content_settings") or {}
-                yield Listed(
-                    key,
-                    int(item["size"] or 0),
-                    _moment(item.get("last_modified")),
-                    is_decoded=settings.get("content_encoding") == "gzip",
-                )
+        more["ContinuationToken"] = page["NextContinuationToken"]
 
-    return pages
+
+def gcs_pages(fs: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[Listed | str]:
+    """List a bucket with Google's `objects.list`, by a `gcsfs.GCSFileSystem`; see `Pages`."""
+    more: dict[str, str] = {"delimiter": delimiter} if delimiter else {}
+    while True:
+        page = fs.call("GET", "b/{}/o", bucket, prefix=prefix, json_out=True, **more)
+        for item in page.get("items", ()):
+            yield Listed(
+                item["name"],
+                int(item["size"]),
+                _moment(item.get("updated")),
+                # Google's servers or the driver unpack such an object on its way.
+                is_decoded=item.get("contentEncoding") == "gzip",
+            )
+        yield from page.get("prefixes", ())
+        if not page.get("nextPageToken"):
+            return
+        more["pageToken"] = page["nextPageToken"]
+
+
+def any_pages(fs: Any, bucket: str, prefix: str, delimiter: str) -> Iterator[Listed]:
+    """List a bucket of any kind through fsspec, which cuts names at `/` only; see `Pages`."""
+    del delimiter  # every object is given as one: nothing is cut, nothing is missing
+    folder, _, _ = prefix.rpartition("/")
+    root = f"{bucket}/{folder}".rstrip("/")
+    found = fs.find(root, detail=True)
+    if not isinstance(found, dict):  # how adlfs says that this is no folder but a file
+        return
+    if not found:
+        fs.ls(bucket)  # raises when there is no such bucket, which is not said before
+    for name, item in found.items():
+        key = name.lstrip("/").partition("/")[2]
+        if key.startswith(prefix):
+            settings = item.get("content_settings") or {}
+            yield Listed(
+                key,
+                int(item["size"] or 0),
+                _moment(item.get("last_modified")),
+                is_decoded=settings.get("content_encoding") == "gzip",
+            )
 
 
 def _moment(value: object) -> datetime | None:

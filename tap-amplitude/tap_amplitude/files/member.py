@@ -134,7 +134,12 @@ class Member:
             while block := stream.read(_BUFFER_BYTES):
                 unpacked += len(block)
                 if unpacked > bound:
-                    raise _zip_bomb_error(self, max_bytes)
+                    raise HostileArchive(
+                        f"The file {self.place!r} of {self.store.origin} has "
+                        f"{self.packed_bytes:,} bytes and unpacks to far more than an export does "
+                        f"(limits: {max_bytes:,} bytes, {MAX_RATIO} times its size).",
+                        remedy="If you trust it, raise `max_member_gb`; otherwise export it again.",
+                    )
 
     def take(
         self,
@@ -286,12 +291,3 @@ def _remedy_of(error: Exception) -> str:
     if "password" in str(error):
         return "Unpack the .zip with its password."
     return COPY_AGAIN
-
-
-def _zip_bomb_error(member: Member, max_bytes: int) -> HostileArchive:
-    return HostileArchive(
-        f"The file {member.place!r} of {member.store.origin} has {member.packed_bytes:,} bytes and "
-        f"unpacks to far more than an export does (limits: {max_bytes:,} bytes, {MAX_RATIO} times "
-        "its size).",
-        remedy="If you trust it, raise `max_member_gb`; otherwise export it again.",
-    )

@@ -118,10 +118,7 @@ class BatchFileWriter:
         look, said_at = _LOOK_SECONDS, time.monotonic()
         while self._lacks_room(size):
             if _reader_is_gone():
-                raise TargetEnded(
-                    "The target ended before the tap was done; the cause is in the target's log.",
-                    remedy="Fix the cause, then run the same command again.",
-                )
+                raise TargetEnded
             if time.monotonic() - said_at >= _SAY_SO_SECONDS:
                 said_at = time.monotonic()
                 logger.info(

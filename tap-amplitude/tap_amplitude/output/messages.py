@@ -99,10 +99,7 @@ class MessageWriter(GenericSingerWriter[bytes, Message]):
                 self._out.flush()
                 self._pending.clear()
         except BrokenPipeError as error:
-            raise TargetEnded(
-                "The target ended before the tap was done; the cause is in the target's log.",
-                remedy="Fix the cause, then run the same command again.",
-            ) from error
+            raise TargetEnded from error
         except OSError as error:
             raise no_room(error, "the output", setting=None) or RunAgain(
                 f"The output could not be written ({error}).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -72,7 +73,7 @@ class AmplitudeQuestions:
         Raises:
             TapError: It cannot be had.
         """
-        with HourSampler(self._settings, self._user_agent, self._patience) as sampler:
+        with closing(HourSampler(self._settings, self._user_agent, self._patience)) as sampler:
             return sampler.ask(hour)
 
     def _address(self) -> Iterator[Finding]:

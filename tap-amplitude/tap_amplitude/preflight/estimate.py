@@ -7,6 +7,7 @@ many events that is.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
@@ -79,7 +80,7 @@ def estimate_project(
         raise _nothing()
     hours = sample_hours(window, most)
     samples = []
-    with HourSampler(settings, user_agent, settings.retry_seconds) as sampler:
+    with closing(HourSampler(settings, user_agent, settings.retry_seconds)) as sampler:
         for number, hour in enumerate(hours, start=1):
             sampled = sampler.ask(hour)
             logger.info(

@@ -23,8 +23,6 @@ from tap_amplitude.tap import TapAmplitude
 from tap_amplitude.validation import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tap_amplitude.common.checked_settings import Given
 
 _TEST = "--test"
@@ -59,7 +57,8 @@ def with_checks(command: click.Command) -> click.Command:
         )
     )
     run = command.callback
-    assert run is not None  # noqa: S101 - the SDK has set it
+    assert run is not None  # noqa: S101 - the SDK has set both
+    assert schema_test is not None  # noqa: S101
 
     def invoke(*, test: str, estimate: int | None, **options: Any) -> Any:
         if estimate is not None:
@@ -74,18 +73,11 @@ def with_checks(command: click.Command) -> click.Command:
                 is_json=_CHECKS[test],
             )
         if test == _SCHEMAS:
-            return _as_the_sdk_does(schema_test, option, test)
+            return schema_test(click.get_current_context(), option, test)
         raise click.BadOptionUsage(_TEST, f"{_TEST} takes json or schema, or nothing.")
 
     command.callback = invoke
     return command
-
-
-def _as_the_sdk_does(
-    callback: Callable[..., Any] | None, option: click.Parameter, value: str
-) -> Any:
-    assert callback is not None  # noqa: S101 - the SDK has set it
-    return callback(click.get_current_context(), option, value)
 
 
 def _check(

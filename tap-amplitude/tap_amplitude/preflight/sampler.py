@@ -15,9 +15,6 @@ from tap_amplitude.windows import HOUR, Window, WindowSize
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from types import TracebackType
-
-    from typing_extensions import Self
 
     from tap_amplitude.settings import Settings
 
@@ -38,7 +35,7 @@ class SampledHour:
 
 
 class HourSampler:
-    """Asks for hours; a context manager, whose downloads are gone at its end.
+    """Asks for hours; its downloads are gone when it is closed.
 
     Args:
         retry_seconds: How long to try while Amplitude or the network fails.
@@ -53,16 +50,7 @@ class HourSampler:
             retry_seconds=retry_seconds,
         )
 
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Remove what is left of the downloads."""
         self._spool.close()
 

@@ -94,7 +94,7 @@ def state_is_adopted() -> Note:
 def switch_to_api(app: str, hour: datetime) -> Note:
     """Return the note that the API goes on at an hour, where exported files of an app end."""
     return Note(
-        f"Hours before {hour_text(hour)} came from exported files{f' of app {app}' * bool(app)}; "
+        f"Hours before {hour_text(hour)} came from exported files{_of_app(app)}; "
         "from there on Amplitude's API is asked."
     )
 
@@ -130,10 +130,9 @@ def files_are_adopted(bookmark: Bookmark, apps: Sequence[str]) -> Note:
 
 def switch_to_files(app: str) -> Note:
     """Return the note that files go on where the API was read."""
-    whose = f" of app {app}" if app else ""
     return Note(
-        f"The state has hours{whose} that were read from Amplitude's API; of exported files, those "
-        "of other hours are read."
+        f"The state has hours{_of_app(app)} that were read from Amplitude's API; of exported "
+        "files, those of other hours are read."
     )
 
 
@@ -148,9 +147,8 @@ def apps_are_new(first: Mapping[str, datetime]) -> Note:
 
 def gap_after(app: str, end: datetime, begin: datetime) -> Note:
     """Return a warning that the files of an app begin after the end of what is out."""
-    whose = f" of app {app}" if app else ""
     return Note(
-        f"The files{whose} begin at {hour_text(begin)}, but the next hour in the state is "
+        f"The files{_of_app(app)} begin at {hour_text(begin)}, but the next hour in the state is "
         f"{hour_text(end)}: the hours between are not exported. Files of them are read when they "
         "are there.",
         is_warning=True,
@@ -160,7 +158,7 @@ def gap_after(app: str, end: datetime, begin: datetime) -> Note:
 def all_anew(app: str, files: int) -> Note:
     """Return the note that files are taken for copies of those that were read."""
     return Note(
-        f"{count(files, 'file')}{f' of app {app}' if app else ''} of hours that are in the state "
+        f"{count(files, 'file')}{_of_app(app)} of hours that are in the state "
         "were written after they were read. They are all that there are, and as many as were "
         "read, so they are taken for copies. If not, export them again with `--full-refresh`."
     )
@@ -169,7 +167,7 @@ def all_anew(app: str, files: int) -> Note:
 def more_files(app: str, files: int, covered: Covered) -> Note:
     """Return a warning that an app has more files in a range of hours than were read."""
     return Note(
-        f"Left out: {count(files, 'file')}{f' of app {app}' if app else ''} that came after the "
+        f"Left out: {count(files, 'file')}{_of_app(app)} that came after the "
         f"hours from {hour_text(covered.start)} to {hour_text(covered.end)} were read; nothing "
         "tells which, and they would come after newer hours. "
         f"{_to_bring(covered.start, covered.end)}.",
@@ -206,6 +204,10 @@ def _to_bring(first: datetime, end: datetime) -> str:
         "meltano run --state-id-suffix=<name> tap-amplitude target-posthog`, or everything again "
         "with `--full-refresh`: PostHog keeps an event that comes again once"
     )
+
+
+def _of_app(app: str) -> str:
+    return f" of app {app}" if app else ""
 
 
 def _apps(apps: Sequence[str]) -> str:

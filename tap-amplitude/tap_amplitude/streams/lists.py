@@ -45,10 +45,6 @@ class Project:
         )
 
 
-def _entries(rows: Sequence[object]) -> str:
-    return "1 entry" if len(rows) == 1 else f"{len(rows):,} entries"
-
-
 class ProjectStream(SdkStream):
     """A stream of one of the endpoints that answer with JSON."""
 
@@ -112,7 +108,8 @@ class ListStream(ProjectStream):
 
     def probe(self) -> str:
         """Ask for the list; see `ProjectStream.probe`."""
-        return _entries(self.rows())
+        number = len(self.rows())
+        return "1 entry" if number == 1 else f"{number:,} entries"
 
 
 class CohortsStream(ListStream):
@@ -141,20 +138,15 @@ class EventTypesStream(ListStream):
     path = "/api/2/events/list"
 
 
-class TaxonomyEventsStream(ProjectStream):
+class TaxonomyEventsStream(ListStream):
     """Event types of the tracking plan, without hidden and deleted ones."""
 
     name = "taxonomy_events"
     primary_keys = ("event_type",)
-    replication_method = REPLICATION_FULL_TABLE
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
-        """Return a record for each event type."""
+    def rows(self, **_: str) -> list[dict[str, Any]]:
+        """Ask for the list, unless another stream has."""
         return self.project.planned_events
-
-    def probe(self) -> str:
-        """Ask for the list; see `ProjectStream.probe`."""
-        return _entries(self.project.planned_events)
 
 
 class TaxonomyCategoriesStream(ListStream):

@@ -87,9 +87,10 @@ class RejectLimit:
             else "Amplitude sent these lines so. Report them to its support, and export their "
             "hours again once it sends them well"
         )
+        places = " and ".join(share.place for share in passed)
         failure = TooManyRejects(
             self._too_many_rejects(passed),
-            remedy=f"Look at {_places(passed)}; {next_step}, with a "
+            remedy=f"Look at {places}; {next_step}, with a "
             "state of their own (`--state-id-suffix=<name>`), as the state is past them.",
         )
         failure.saved = "All others are out; the state keeps those that the target has taken."
@@ -103,7 +104,3 @@ class RejectLimit:
             f"{' and '.join(str(share) for share in shares)} were rejected, more than "
             f"`max_reject_ratio` ({self._max_ratio:g}) allows."
         )
-
-
-def _places(shares: Sequence[RejectShare]) -> str:
-    return " and ".join(share.place for share in shares)
