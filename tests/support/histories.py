@@ -90,6 +90,7 @@ def check_the_repeat(
     assert killed.exit_code == -signal.SIGKILL
     places = [json.loads(line)["at"] for line in killed.stdout.splitlines()]
 
+    capture.be_well()
     first = places[-1] if places and goes_on == "from the state" else 0
     ended = run_target(config, with_states(sent, every=10, first=first), folder).checked()
 

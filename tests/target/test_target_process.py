@@ -23,7 +23,7 @@ from tests.support.histories import (
 from tests.support.processes import FREQUENT_STATES, run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, records, schema, state
-from tests.support.target_in_process import run_here
+from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,12 +57,10 @@ def test_no_state_is_written_for_what_posthog_does_not_take(
 ) -> None:
     """The run stops with exit code 1, and the next one goes on from the last state."""
     sent = rows(range(4))
-    with start("target-posthog", {**config, "max_retry_seconds": 1}, tmp_path) as target:
-        target.write(with_states(sent[:2], every=2))
-        target.wait_for(lambda: target.stdout)
-        capture.fail(fault, times=100)
-        target.write(with_states(sent, every=2, first=2))
-        ended = target.finish()
+    capture.fail(Fault.SLOW, seconds=0)
+    capture.fail(fault, times=100)
+    with no_waits():
+        ended = run_here({**config, "max_batch_events": 2}, with_states(sent, every=2), tmp_path)
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 2}]
     assert "max_retry_seconds" in ended.stderr

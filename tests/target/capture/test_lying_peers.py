@@ -11,14 +11,25 @@ from tests.fakes.posthog_capture import Fault
 from tests.support.histories import in_stretches
 from tests.support.processes import SCRIPTS, Running, run_target, start
 from tests.support.rows import uuid_of
+from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.processes import Finished
     from tests.support.singer import Json
 
 WAYS = pytest.mark.parametrize("way", ["records", "batch files"])
+
+
+def run(config: Json, way: str, folder: Path) -> Finished:
+    """Run the target over six hundred rows: records without waits, files by workers."""
+    sent = in_stretches(folder, way)
+    if way == "batch files":
+        return run_target({**config, "workers": 2}, sent, folder)
+    with no_waits():
+        return run_here(config, sent, folder)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +46,8 @@ def test_a_200_without_posthogs_yes_moves_no_state(
 ) -> None:
     """It is tried again as long as the user wants; then the run stops, and says what came."""
     capture.fail(Fault.STATUS, times=10_000, status=200, body=answer)
-    settings = {**config, "protocol": protocol, "max_retry_seconds": 1, "workers": 2}
-    ended = run_target(settings, in_stretches(tmp_path, way), tmp_path)
+    settings = {**config, "protocol": protocol, "max_retry_seconds": 1}
+    ended = run(settings, way, tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert f"{capture.url} answered 200, but not as PostHog's ingestion does: " in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -50,8 +61,8 @@ def test_a_maintenance_that_ends_loses_nothing(
     tmp_path: Path, capture: PosthogCapture, config: Json, way: str
 ) -> None:
     """What got a wrong yes goes again."""
-    capture.fail(Fault.STATUS, times=3, status=200, body='{"status":"maintenance"}')
-    run_target(config, in_stretches(tmp_path, way), tmp_path).checked()
+    capture.fail(Fault.STATUS, times=2, status=200, body='{"status":"maintenance"}')
+    run(config, way, tmp_path).checked()
     assert len(capture.held()) == 600
 
 
@@ -61,8 +72,7 @@ def test_a_limited_event_of_v1_moves_no_state(
 ) -> None:
     """Its quota is used up: to send it again would not help, nor would the rejects."""
     capture.judge_v1([uuid_of(4)], "limited")
-    settings = {**config, "protocol": "v1", "workers": 1}
-    ended = run_target(settings, in_stretches(tmp_path, way), tmp_path)
+    ended = run({**config, "protocol": "v1"}, way, tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
     assert len(capture.requests) < 6

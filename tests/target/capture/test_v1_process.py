@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,6 @@ from tests.support.histories import (
     people,
     with_states,
 )
-from tests.support.processes import start
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in
 from tests.support.target_in_process import no_waits, run_here
@@ -141,7 +139,8 @@ def test_only_what_posthog_put_off_is_sent_again(
     sent = rows(range(10))
     capture.retry_v1([uuid_of(2), uuid_of(7)])
     capture.retry_v1([uuid_of(7)])
-    ended = run_here(config, with_states(sent, every=10), tmp_path).checked()
+    with no_waits() as clock:
+        ended = run_here(config, with_states(sent, every=10), tmp_path).checked()
     assert [uuids_of(request) for request in capture.requests] == [
         [uuid_of(number) for number in range(10)],
         [uuid_of(2), uuid_of(7)],
@@ -153,8 +152,7 @@ def test_only_what_posthog_put_off_is_sent_again(
     clocks = [request.headers["PostHog-Request-Timestamp"] for request in capture.requests]
     assert clocks == sorted(set(clocks))
     # Retry-After is a second.
-    arrived = [request.arrived for request in capture.requests]
-    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(arrived))
+    assert clock.waits == [1, 1]
     assert counts_in(ended.stderr)["accepted"] == 10
     assert len(capture.events) == 10
     assert held_events(capture) == keys_of(sent)
@@ -283,12 +281,10 @@ def test_a_posthog_that_took_events_and_is_down_now_is_no_one_without_v1(
 ) -> None:
     """Another protocol would not help."""
     sent = rows(range(4))
-    with start("target-posthog", {**config, "max_retry_seconds": 1}, tmp_path) as target:
-        target.write(with_states(sent[:2], every=2))
-        target.wait_for(lambda: target.stdout)
-        capture.fail(Fault.STATUS, times=100)
-        target.write(with_states(sent, every=2, first=2))
-        ended = target.finish()
+    capture.fail(Fault.SLOW, seconds=0)
+    capture.fail(Fault.STATUS, times=100)
+    with no_waits():
+        ended = run_here({**config, "max_batch_events": 2}, with_states(sent, every=2), tmp_path)
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 2}]
     assert "it answered 503" in ended.stderr
@@ -331,12 +327,11 @@ def test_a_refusal_after_a_partial_answer_halves_only_what_is_left(
 ) -> None:
     """What PostHog has taken is not sent again."""
     sent = rows(range(8))
-    with start("target-posthog", config, tmp_path) as target:
-        capture.retry_v1([uuid_of(n) for n in (1, 3, 5, 6)])
-        target.write(with_states(sent, every=8))
-        target.wait_for(lambda: capture.requests)
-        capture.fail(Fault.STATUS, status=400, body="no")
-        ended = target.finish().checked()
+    capture.retry_v1([uuid_of(n) for n in (1, 3, 5, 6)])
+    capture.fail(Fault.SLOW, seconds=0)
+    capture.fail(Fault.STATUS, status=400, body="no")
+    with no_waits():
+        ended = run_here(config, with_states(sent, every=8), tmp_path).checked()
     assert [uuids_of(request) for request in capture.requests] == [
         [uuid_of(number) for number in range(8)],
         [uuid_of(number) for number in (1, 3, 5, 6)],

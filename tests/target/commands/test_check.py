@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.target_in_process import run_here
+from tests.support.target_in_process import no_waits, run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,9 +21,10 @@ def check(
     folder: Path, config: Json, *arguments: str, environment: dict[str, str] | None = None
 ) -> Finished:
     """Run the command."""
-    return run_here(
-        config, (), folder, *arguments, program="target-posthog-check", environment=environment
-    )
+    with no_waits():
+        return run_here(
+            config, (), folder, *arguments, program="target-posthog-check", environment=environment
+        )
 
 
 def test_a_sound_configuration_ends_with_0(

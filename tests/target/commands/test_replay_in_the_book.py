@@ -164,7 +164,7 @@ def test_what_two_runs_rejected_counts_as_often_as_the_book_has_it(
     with start("target-posthog", config, tmp_path) as target:
         target.write(messages)
         target.wait_for(lambda: capture.requests)
-        target.stop(signal.SIGTERM)
+        target.stop(signal.SIGKILL)
     capture.be_well()
     (stopped,) = (tmp_path / "rejects").iterdir()
     run_here(config, messages, tmp_path).checked()
