@@ -53,6 +53,22 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> 
     return Migrated(pipeline, amplitude, posthog)
 
 
+@pytest.fixture
+def settings(
+    export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
+) -> dict[str, str]:
+    """The same for Meltano: what a user writes into `.env`."""
+    return {
+        "TAP_AMPLITUDE_API_URL": amplitude.url,
+        "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
+        "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
+        "TAP_AMPLITUDE_START_DATE": f"{export.start:%Y-%m-%d}",
+        "TAP_AMPLITUDE_END_DATE": f"{export.end:%Y-%m-%d}",
+        "TARGET_POSTHOG_API_KEY": posthog.api_key,
+        "TARGET_POSTHOG_HOST": posthog.url,
+    }
+
+
 def _pipeline(
     folder: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> Pipeline:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
-    from tools.sample_export import SampleExport
 
 _STATE = ("state", "get", "prod:tap-amplitude-to-target-posthog")
 
@@ -28,32 +26,15 @@ def queries(posthog: PosthogCapture) -> Iterator[PosthogQuery]:
         yield api
 
 
-@pytest.fixture
-def settings(
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
-    queries: PosthogQuery,
-) -> dict[str, str]:
-    """What a user writes into `.env`."""
-    return {
-        "TAP_AMPLITUDE_API_URL": amplitude.url,
-        "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
-        "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
-        "TAP_AMPLITUDE_START_DATE": f"{export.start:%Y-%m-%d}",
-        "TAP_AMPLITUDE_END_DATE": f"{export.end:%Y-%m-%d}",
-        "TARGET_POSTHOG_API_KEY": posthog.api_key,
-        "TARGET_POSTHOG_HOST": posthog.url,
+def test_the_commands_that_it_shows_mend_what_it_found(
+    tmp_path: Path, settings: dict[str, str], posthog: PosthogCapture, queries: PosthogQuery
+) -> None:
+    """Every odd value there is; events of two hours lost behind the ingestion; the state stays."""
+    settings |= {
         "TARGET_POSTHOG_APP_HOST": queries.url,
         "TARGET_POSTHOG_PROJECT_ID": f"{queries.project}",
         "TARGET_POSTHOG_PERSONAL_API_KEY": queries.key,
     }
-
-
-def test_the_commands_that_it_shows_mend_what_it_found(
-    tmp_path: Path, settings: dict[str, str], posthog: PosthogCapture
-) -> None:
-    """Every odd value there is; events of two hours lost behind the ingestion; the state stays."""
     folder = tmp_path / "project"
     folder.mkdir()
     project = MeltanoProject(folder)

@@ -32,23 +32,6 @@ def project(tmp_path: Path) -> MeltanoProject:
     return MeltanoProject(tmp_path)
 
 
-@pytest.fixture
-def settings(
-    export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
-) -> dict[str, str]:
-    """What a user writes into `.env`."""
-    return {
-        "TAP_AMPLITUDE_API_URL": amplitude.url,
-        "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
-        "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
-        "TAP_AMPLITUDE_START_DATE": f"{export.start:%Y-%m-%d}",
-        "TAP_AMPLITUDE_END_DATE": f"{export.end:%Y-%m-%d}",
-        "TARGET_POSTHOG_API_KEY": posthog.api_key,
-        "TARGET_POSTHOG_HOST": posthog.url,
-        "TARGET_POSTHOG_MAX_BATCH_EVENTS": "100",
-    }
-
-
 @pytest.mark.long
 def test_the_state_is_kept_over_failed_and_good_runs(
     project: MeltanoProject,
@@ -59,6 +42,7 @@ def test_the_state_is_kept_over_failed_and_good_runs(
 ) -> None:
     """A run that fails half way, one that mends it, and one for new hours: all arrives, once."""
     middle = export.hours[5]
+    settings["TARGET_POSTHOG_MAX_BATCH_EVENTS"] = "100"
     settings["TAP_AMPLITUDE_END_DATE"] = f"{middle:%Y-%m-%dT%H:%M:%SZ}"
     posthog.fail(Fault.SLOW, 4, seconds=0)
     posthog.fail(Fault.STATUS, status=401, body="API key is not valid")

@@ -83,25 +83,13 @@ class Ranges:
 
 
 @pytest.fixture
-def ranges(
-    tmp_path: Path,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
-    postgresql_url: str,
-) -> Ranges:
+def ranges(tmp_path: Path, settings: dict[str, str], postgresql_url: str) -> Ranges:
     """The ranges of a project that has never run."""
-    return Ranges(
-        MeltanoProject(tmp_path),
-        {
-            "TAP_AMPLITUDE_API_URL": amplitude.url,
-            "TAP_AMPLITUDE_API_KEY": amplitude.api_key,
-            "TAP_AMPLITUDE_SECRET_KEY": amplitude.secret_key,
-            "TARGET_POSTHOG_API_KEY": posthog.api_key,
-            "TARGET_POSTHOG_HOST": posthog.url,
-            "TARGET_POSTHOG_LEDGER_URL": postgresql_url,
-            "TARGET_POSTHOG_MAX_BATCH_EVENTS": "40",
-        },
-    )
+    more = {
+        "TARGET_POSTHOG_LEDGER_URL": postgresql_url,
+        "TARGET_POSTHOG_MAX_BATCH_EVENTS": "40",
+    }
+    return Ranges(MeltanoProject(tmp_path), settings | more)
 
 
 def thirds_of(export: SampleExport) -> Iterator[tuple[datetime, datetime]]:
