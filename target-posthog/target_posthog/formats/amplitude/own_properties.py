@@ -60,7 +60,9 @@ def add_customer(
     fields = row_plan.fields_of(row)
     both = sorted(misplaced.keys() & fields.keys())
     covered = [_Moved(name, misplaced[name], MISPLACED[name]) for name in both]
-    why = {} if trace is None else {**MISPLACED, **reasons_of_renames(row_plan.renames)}
+    # A column that is empty has nothing that stands under its name.
+    added = {name: MISPLACED[name] for name in misplaced.keys() - fields.keys()}
+    why = {} if trace is None else reasons_of_renames(row_plan.renames) | added
     fields = {**misplaced, **fields}
     properties.update({**fields, **sent})
     if trace is not None:

@@ -44,7 +44,7 @@ SOUND: Json = {"event_type": "a", "user_id": "u-1", "event_time": "2024-01-01 00
 RECORDS = ANY_OBJECT | ROWS | GOOD_ROWS | GOLDEN_ROWS
 
 # The rows are large, and how long one takes says nothing: the machine is shared.
-thorough = examples(200)
+thorough = examples(100)
 
 
 def _event(row: Json, options: Options) -> Json:
@@ -55,7 +55,7 @@ def _event(row: Json, options: Options) -> Json:
 
 
 # All of it of the same rows: to make one takes ten times as long as what is done with it.
-@examples(400)
+@examples(300)
 @given(RECORDS, OPTIONS)
 @example(SOUND, Options())
 def test_every_object_is_a_skip_a_rejection_or_a_sound_event(row: Json, options: Options) -> None:
@@ -337,7 +337,9 @@ def test_no_wish_changes_name_person_time_or_id(
             assert wanted.event[part] == plain.event[part]
         assert wanted.link == plain.link
         properties = wanted.event["properties"]
-        for name in (*_MARKS, *IDENTITY_NAMES):
+        own = _exported(row).get("event_properties")
+        # What the customer's own property of such a name says is theirs to leave out.
+        for name in {*_MARKS, *IDENTITY_NAMES} - set(own if isinstance(own, dict) else ()):
             assert as_json(properties.get(name)) == as_json(plain.event["properties"].get(name))
 
 

@@ -13,7 +13,7 @@ from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS
 from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.amplitude.times import TIME_FIELDS
-from target_posthog.formats.names import PropertyNames
+from target_posthog.formats.names import EventNames, PropertyNames
 from target_posthog.formats.options import Options
 from target_posthog.formats.trace import OWN_NAME, Trace
 from target_posthog.model import Conversion, Converted, Json, is_empty
@@ -65,7 +65,7 @@ def value_at(one: Json, path: str) -> Any:
     return one[head][rest]
 
 
-@examples(300)
+@examples(150)
 @given(GOOD_ROWS | ROWS | GOLDEN | COLLIDING, ANY_OPTIONS)
 @example({**row(1), "country": "x", "event_properties": {"country": "y", "$set": 1}}, Options())
 def test_notes_change_nothing_and_explain_everything(one: Json, options: Options) -> None:
@@ -116,8 +116,9 @@ def _paths(one: Json, trace: Trace) -> list[str]:
     return paths
 
 
-@examples(300)
+@examples(150)
 @given(GOOD_ROWS | GOLDEN | COLLIDING, ANY_OPTIONS)
+@example({**row(1), "$amplitude_event_type": None}, Options(EventNames({"viewed": "seen"})))
 def test_a_reason_applied_to_its_field_gives_the_property(one: Json, options: Options) -> None:
     """No reason is invented: by the row of the table, or as it is, the field makes the value."""
     converted, trace = traced(one, options)
