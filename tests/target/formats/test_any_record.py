@@ -75,7 +75,7 @@ def check(conversion: Conversion) -> None:
         assert conversion.link.user_id == event["distinct_id"] != conversion.link.device_id
 
 
-@examples(400)
+@examples(250)
 @given(parts=MAPPINGS, record=RECORDS, key=KEYS)
 def test_a_mapped_record_has_one_fate(parts: Any, record: Json, key: tuple[str, ...]) -> None:
     """Its fate is the same twice, and the record is as it was."""
@@ -90,7 +90,7 @@ def test_a_mapped_record_has_one_fate(parts: Any, record: Json, key: tuple[str, 
     assert record == before
 
 
-@examples(200)
+@examples(100)
 @given(streams=VALUES, parts=st.dictionaries(st.sampled_from(["event", "set", "groups"]), VALUES))
 def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) -> None:
     """Whatever stands there, nobody sees a traceback."""
@@ -100,7 +100,7 @@ def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) 
         check(StreamFields("s", (), mappings.of("s") or StreamMapping()).convert(dict(USUAL)))
 
 
-@examples(300)
+@examples(150)
 @given(some=st.dictionaries(st.sampled_from(sorted(COLUMNS)), VALUES))
 def test_any_posthog_event_has_one_fate(some: Json) -> None:
     """Also with parts of any type."""
@@ -118,7 +118,7 @@ def test_any_value_is_a_time_or_none(value: Any) -> None:
     assert time is None or storable_time(time) == time
 
 
-@examples(500)
+@examples(200)
 @given(
     moment=st.datetimes(min_value=datetime(1900, 1, 1)),  # noqa: DTZ001 - the zone is below
     between=st.sampled_from("T t"),

@@ -79,7 +79,7 @@ def parts_of(item: OutgoingEvent | None) -> Any:
     )
 
 
-@examples(600)
+@examples(400)
 @given(source_format=FORMATS, parts=MAPPINGS, key=KEYS, lines=st.lists(LINES, max_size=3))
 def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
     source_format: str, parts: Any, key: tuple[str, ...], lines: list[bytes]
@@ -98,7 +98,7 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
         assert isinstance(record, StreamRecord) == isinstance(known, StreamRecord)
 
 
-@examples(300)
+@examples(150)
 @given(parts=MAPPINGS, line=LINES)
 def test_what_is_json_by_the_letter_and_an_event_is_usual(parts: Any, line: bytes) -> None:
     """Else the fast way would be right and of no use."""

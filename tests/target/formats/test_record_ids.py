@@ -44,14 +44,14 @@ def reordered(value: Any, write: Any) -> Any:
     return write(value) if isinstance(value, (int, float)) and value is not True else value
 
 
-@examples(500)
+@examples(250)
 @given(one=SMALL, other=SMALL)
 def test_only_equal_values_have_one_form(one: Any, other: Any) -> None:
     """A text is no number, and a truth is none; null is not nothing."""
     assert (canonical(one) == canonical(other)) == (strictly(one) == strictly(other))
 
 
-@examples(300)
+@examples(150)
 @given(record=st.dictionaries(st.text(max_size=3), VALUES, max_size=5))
 def test_the_order_of_keys_and_the_form_of_numbers_do_not_count(record: Any) -> None:
     """Two taps, or two versions of one, write one record in two ways."""

@@ -107,7 +107,7 @@ def hold(record: Json, converted: Conversion, trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("mapping", MAPPINGS, ids=range(len(MAPPINGS)))
-@examples(100)
+@examples(60)
 @given(RECORDS, st.sampled_from(WISHES))
 def test_every_record_of_a_stream_is_explained(mapping: Json, record: Json, wishes: Json) -> None:
     """By the mapping's parts, by usual names, or as made by this target."""
@@ -115,7 +115,7 @@ def test_every_record_of_a_stream_is_explained(mapping: Json, record: Json, wish
     hold(record, converted, trace)
 
 
-@examples(200)
+@examples(100)
 @given(COLUMNS, st.sampled_from(WISHES))
 def test_every_event_of_posthogs_own_is_explained(record: Json, wishes: Json) -> None:
     """Whichever export it is of."""

@@ -347,9 +347,9 @@ def test_a_file_is_seen_to_its_end_before_its_first_line(
 @pytest.mark.parametrize(
     ("text", "told", "code"),
     [
-        (b"\n" * 300_000_000, "unpacks to far more than an export does", 1),
-        (b" " * 60_000_000, None, 0),
-        (b"\0" * 60_000_000, None, 0),
+        (b"\n", "unpacks to far more than an export does", 1),
+        (b" ", None, 0),
+        (b"\0", None, 0),
     ],
     ids=["line ends beyond the ratio", "blanks", "NULs"],
 )
@@ -358,7 +358,8 @@ def test_a_bomb_ends_soon_and_takes_no_memory(
 ) -> None:
     """A few kilobytes that unpack to hundreds of megabytes stop the run, or are nothing."""
     path = folder / "a.json.gz"
-    path.write_bytes(gzip.compress(text, 9))
+    # A part is packed once: packing takes longer than what is tested.
+    path.write_bytes(gzip.compress(text * 10_000_000, 9) * (30 if code else 3))
     run = run_target(config, [schema(), batch([path]), state({"at": 1})], tmp_path)
     assert run.exit_code == code, run.stderr
     assert told is None or f"The batch file a.json.gz {told}" in run.stderr
@@ -367,7 +368,7 @@ def test_a_bomb_ends_soon_and_takes_no_memory(
 def test_a_long_line_is_kept_by_its_beginning(tmp_path: Path, folder: Path, config: Json) -> None:
     """The reject says how long it is and where it stands; what follows is read."""
     path = folder / "a.json.gz"
-    path.write_bytes(gzip.compress(b"x" * 50_000_000 + b"\n" + dumps(row(1))))
+    path.write_bytes(gzip.compress(b"x" * 5_000_000 + b"\n" + dumps(row(1))))
     messages = [schema(), batch([path]), state({"at": 1})]
     run = run_target(config | {"max_reject_ratio": 1}, messages, tmp_path).checked()
 
@@ -376,7 +377,7 @@ def test_a_long_line_is_kept_by_its_beginning(tmp_path: Path, folder: Path, conf
     kept = json.loads(rejects.read_text())
     assert kept["record"] == "x" * 1024 * 1024
     assert "a.json.gz, line 1: not JSON" in kept["reason"]
-    assert "50,000,000 bytes" in kept["reason"]
+    assert "5,000,000 bytes" in kept["reason"]
 
 
 @pytest.mark.parametrize(

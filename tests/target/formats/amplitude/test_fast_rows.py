@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
-thorough = examples(600)
 GOLDEN = [pair.row for pair in load_all()]
 TIMES = TIME_FIELDS - {"user_creation_time"}
 USUAL = [row for row in GOLDEN if row.get("event_type") not in {"$identify", "$groupidentify"}]
@@ -82,7 +81,7 @@ def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool
     return True
 
 
-@thorough
+@examples(400)
 @given(st.lists(st.one_of(CHANGED, GOOD_ROWS, ROWS), min_size=1, max_size=4), OPTIONS)
 @example(
     [{**USUAL[0], "user_properties": {"plan": 1}}, {**USUAL[0], "user_properties": {"plan": True}}],
@@ -98,7 +97,7 @@ def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Opt
         check(row, amplitude, fast)
 
 
-@examples(300)
+@examples(150)
 @given(
     st.lists(
         st.one_of(
@@ -278,7 +277,7 @@ TIME_TEXTS = st.one_of(
 )
 
 
-@thorough
+@examples(200)
 @given(st.fixed_dictionaries(dict.fromkeys(sorted(TIMES), TIME_TEXTS)))
 def test_both_ways_read_the_same_times(times: Json) -> None:
     """Two readers of times are at work; an event must not depend on which one it met."""
