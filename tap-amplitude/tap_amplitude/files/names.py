@@ -38,32 +38,18 @@ _COPY = re.compile(
 
 _LITTER_FOLDERS = frozenset(
     {
-        "__macosx",
-        ".appledouble",
-        ".spotlight-v100",
-        ".trash",
-        ".trashes",
-        ".fseventsd",
-        ".documentrevisions-v100",
-        ".temporaryitems",
-        "$recycle.bin",
-        "system volume information",
-        "@eadir",
+        *("__macosx", ".appledouble", ".spotlight-v100", ".trash", ".trashes"),  # macOS
+        *(".fseventsd", ".documentrevisions-v100", ".temporaryitems"),
+        *("$recycle.bin", "system volume information"),  # Windows
+        "@eadir",  # Synology
     }
 )
 _LITTER_NAMES = frozenset(
     {
-        ".ds_store",
-        "thumbs.db",
-        "ehthumbs.db",
-        "ehthumbs_vista.db",
-        "desktop.ini",
-        "icon\r",
-        ".localized",
-        ".directory",
-        ".gitkeep",
-        ".gitignore",
-        ".keep",
+        *(".ds_store", "icon\r", ".localized"),  # macOS
+        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),  # Windows
+        ".directory",  # KDE
+        *(".gitkeep", ".gitignore", ".keep"),
     }
 )
 _PACKED = re.compile(
@@ -71,17 +57,9 @@ _PACKED = re.compile(
     re.IGNORECASE,
 )
 _PARTIAL_ENDINGS = (
-    ".part",
-    ".partial",
-    ".crdownload",
-    ".download",
-    ".opdownload",
-    ".filepart",
-    ".gstmp",
-    ".tmp",
-    ".temp",
-    ".swp",
-    "~",
+    *(".part", ".partial", ".crdownload", ".download", ".opdownload"),  # browsers
+    *(".filepart", ".gstmp"),  # WinSCP, gsutil
+    *(".tmp", ".temp", ".swp", "~"),
 )
 _MARKERS = re.compile(r"_success.*|_(?:committed|started|metadata)_.*|_(?:done|committed)")
 

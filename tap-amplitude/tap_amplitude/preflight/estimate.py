@@ -21,7 +21,6 @@ from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.archive import ArchiveSource
 from tap_amplitude.sources.download_plan import LARGEST_ARCHIVE_BYTES
 from tap_amplitude.sources.file_plan import plan_files
-from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.state.reach import Reach
 from tap_amplitude.windows import HOUR, Window, WindowSize, hour_text
 
@@ -74,8 +73,7 @@ def estimate_project(
     Raises:
         TapError: An hour cannot be had, or there is none.
     """
-    digest = project_digest(settings.region, settings.base_url, settings.api_key)
-    window = plan_project(bookmark, settings, now, project=digest).window
+    window = plan_project(bookmark, settings, now).window
     if window.hours <= 0:
         raise _nothing()
     hours = sample_hours(window, most)

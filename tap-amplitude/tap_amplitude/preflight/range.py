@@ -9,7 +9,6 @@ from tap_amplitude.common.findings import Finding, Level
 from tap_amplitude.common.quantities import count
 from tap_amplitude.errors import FixConfiguration
 from tap_amplitude.sources.api_plan import plan_project
-from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.state.coverage import NAMELESS_PROJECT
 from tap_amplitude.state.notes import end_is_ahead, nothing_to_do
 from tap_amplitude.validation import rounded_dates
@@ -47,9 +46,8 @@ def api_plan(
 
     There is no plan when the state does not allow one. The settings have a first hour.
     """
-    digest = project_digest(settings.region, settings.base_url, settings.api_key)
     try:
-        plan = plan_project(bookmark, settings, now, project=digest)
+        plan = plan_project(bookmark, settings, now)
     except FixConfiguration as error:
         return None, [Finding("state", Level.FIX, error.happened, error.remedy)]
     ready = ready_until(now)

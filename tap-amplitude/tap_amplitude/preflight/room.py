@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tap_amplitude.common.findings import Finding, Level
-from tap_amplitude.common.places import existing, folder_finding, place_finding
+from tap_amplitude.common.places import disks_of, folder_finding, place_finding
 from tap_amplitude.common.remote_lines import folder_of, is_address
 
 if TYPE_CHECKING:
@@ -34,20 +32,12 @@ def room_findings(settings: Settings) -> Iterator[Finding]:
         yield place_finding("batch", "batch_config.storage.root", root, **batch.storage.params)
         if not is_address(root):
             wanted.append(("batch files", Path(folder_of(root))))
-    yield from _disks(wanted, settings.max_spool_bytes)
+    for there, kinds, free in disks_of(wanted):
+        yield disk_finding(kinds, there, free, settings.max_spool_bytes)
     if settings.rejects_path is None:
         yield Finding("rejects", Level.OK, "A bad line stops the run (`on_bad_line: fail`).")
     else:
         yield place_finding("rejects", "rejects_path", settings.rejects_path)
-
-
-def _disks(wanted: list[tuple[str, Path]], most: int) -> Iterator[Finding]:
-    disks: dict[int, tuple[Path, list[str]]] = {}
-    for what, path in wanted:
-        there = existing(path.expanduser())
-        disks.setdefault(os.stat(there).st_dev, (there, []))[1].append(what)  # noqa: PTH116 - an int
-    for there, kinds in disks.values():
-        yield disk_finding(kinds, there, shutil.disk_usage(there).free, most)
 
 
 def disk_finding(kinds: list[str], place: Path, free: int, most: int) -> Finding:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import FixConfiguration
-from tap_amplitude.state.bookmark import Bookmark
+from tap_amplitude.state.bookmark import Bookmark, project_digest
 from tap_amplitude.state.coverage import NAMELESS_PROJECT, Coverage
 from tap_amplitude.state.notes import (
     Note,
@@ -82,17 +82,14 @@ class ProjectPlan:
         return replace(moved, covered=covered)
 
 
-def plan_project(
-    bookmark: Bookmark | None, settings: Settings, now: datetime, *, project: str
-) -> ProjectPlan:
+def plan_project(bookmark: Bookmark | None, settings: Settings, now: datetime) -> ProjectPlan:
     """Decide which hours to ask Amplitude's API for; none when there is nothing to do.
-
-    `project` is the digest of the project.
 
     Raises:
         FixConfiguration: The state is another project's, or another range's.
     """
     assert settings.start is not None  # noqa: S101 - the configuration was checked
+    project = project_digest(settings.region, settings.base_url, settings.api_key)
     ready = ready_until(now)
     until = min(ready, settings.end or ready)
     notes = [end_is_ahead(settings.end, ready)]

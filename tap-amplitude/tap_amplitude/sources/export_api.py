@@ -12,7 +12,6 @@ from tap_amplitude.files.spool import Spool
 from tap_amplitude.sources.api_plan import plan_project
 from tap_amplitude.sources.downloads import Downloads
 from tap_amplitude.sources.hour_range import HourRange, VerifiedHours
-from tap_amplitude.state.bookmark import project_digest
 from tap_amplitude.windows import HOUR, WindowSize
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ def hours_of_project(
     Raises:
         FixConfiguration: The state is another project's, or another range's.
     """
-    digest = project_digest(settings.region, settings.base_url, settings.api_key)
-    plan = plan_project(bookmark, settings, now, project=digest)
+    plan = plan_project(bookmark, settings, now)
     if plan.window.hours <= 0:
         return HourRange(None, plan.notes)
     left_out = LeftOut()

@@ -90,12 +90,18 @@ def existing(folder: Path) -> Path:
 
 def disk_findings(places: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
     """Yield how much room each disk has; what is written to one disk is reported together."""
+    for there, kinds, free in disks_of(places):
+        yield disk_finding(" and ".join(kinds), there, free)
+
+
+def disks_of(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[Path, list[str], int]]:
+    """Yield of each disk a folder, what is written there, and how many bytes are free."""
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, path in places:
         there = existing(path)
         disks.setdefault(os.stat(there).st_dev, (there, []))[1].append(what)  # noqa: PTH116 - an int
     for there, kinds in disks.values():
-        yield disk_finding(" and ".join(kinds), there, shutil.disk_usage(there).free)
+        yield there, kinds, shutil.disk_usage(there).free
 
 
 def disk_finding(what: str, place: Path, free: int) -> Finding:
