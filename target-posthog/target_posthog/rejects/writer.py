@@ -117,7 +117,11 @@ class Rejects:
 
 
 class RemoteRejects(Rejects):
-    """The same in a bucket: an object each time that they are saved."""
+    """The same in a bucket: an object each time that they are saved.
+
+    Nothing is asked of the bucket before: drivers start threads, and a process that has some makes
+    no copies of itself for workers. `target-posthog-check` tries the bucket.
+    """
 
     def __init__(self, place: str, started: datetime, owner: str) -> None:
         super().__init__(Path(), started, owner)
