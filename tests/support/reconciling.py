@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_posthog.commands.reconcile import command
 from target_posthog.errors import TargetPosthogError
+from tests.support.target_in_process import no_waits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +64,7 @@ def reconcile(config: Json, folder: Path, *arguments: str) -> Reconciled:
     options = ["--config", str(path), "--wait", "0", *arguments]
     printed = io.StringIO()
     try:
-        with redirect_stdout(printed):
+        with redirect_stdout(printed), no_waits():
             code = command.main(args=options, standalone_mode=False)
     except TargetPosthogError as error:
         return Reconciled(error.exit_code, printed.getvalue(), str(error))
