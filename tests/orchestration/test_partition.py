@@ -21,7 +21,7 @@ from migration.partition import EXIT_CODES, Outcome, outcome_of, run_range
 from migration.ranges import HourRange, hour_of
 from migration.settings import Order, Settings
 from target_posthog.outcome import outcome_of as outcome_by_the_target
-from tests.support.fake_meltano import FakeMeltano, is_alive, wait_until
+from tests.support.fake_meltano import FakeMeltano, is_alive
 from tests.support.meltano_project import REPOSITORY
 
 if TYPE_CHECKING:
@@ -144,26 +144,21 @@ def test_the_classes_are_those_of_the_summary() -> None:
     assert not outcome_of(0, {"exit_class": "unknown"}, {"exit_class": "done"}).is_done
 
 
-def test_plugins_that_a_killed_meltano_leaves_are_ended(tmp_path: Path, folder: Path) -> None:
-    """They would deliver beside the next attempt."""
-    body = 'plugin("tap"); plugin("target"); os.kill(os.getpid(), signal.SIGKILL)'
-    outcome, meltano = _run(tmp_path, folder, body)
-    assert outcome.is_temporary
-    assert not is_alive(meltano.started("tap"))
-    assert not is_alive(meltano.started("target"))
-
-
-def test_keys_that_a_killed_meltano_leaves_are_removed(tmp_path: Path, folder: Path) -> None:
-    """It writes the settings of both plugins for each run, and removes them at a good end only."""
+def test_what_a_killed_meltano_leaves_is_ended_and_removed(tmp_path: Path, folder: Path) -> None:
+    """Plugins would deliver beside the next attempt; their settings hold the keys."""
     body = """
 left = pathlib.Path(".meltano/run/elt") / variables["MELTANO_STATE_ID"] / "a-run"
 left.mkdir(parents=True)
 (left / "tap.config.json").write_text("{}")
 (left.parents[1] / "another-range").mkdir()
+plugin("tap")
+plugin("target")
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    outcome, _ = _run(tmp_path, folder, body)
+    outcome, meltano = _run(tmp_path, folder, body)
     assert outcome.is_temporary
+    assert not is_alive(meltano.started("tap"))
+    assert not is_alive(meltano.started("target"))
     runs = tmp_path / "project/.meltano/run/elt"
     assert [path.name for path in runs.iterdir()] == ["another-range"]
 
@@ -308,19 +303,21 @@ _NUMBERED = {
 
 
 @pytest.mark.parametrize(
-    ("number", "state_id"),
+    ("arguments", "state_id"),
     [
-        ("0", "hours-20240228T00-20240228T04"),
-        ("2", "hours-20240228T08-20240228T10"),
-        ("3", None),
+        (("0",), "hours-20240228T00-20240228T04"),
+        (("2",), "hours-20240228T08-20240228T10"),
+        (("3",), None),
+        # There is none before it to be waited for.
+        (("0", "--in-order"), "hours-20240228T00-20240228T04"),
     ],
 )
 def test_a_number_names_a_range(
-    number: str, state_id: str | None, tmp_path: Path, folder: Path
+    arguments: tuple[str, ...], state_id: str | None, tmp_path: Path, folder: Path
 ) -> None:
     """As an Indexed Job of Kubernetes has it; there is nothing to do behind the last one."""
     meltano = FakeMeltano(folder, "finish()")
-    with _worker(tmp_path, meltano, "--number", number, **_NUMBERED) as worker:
+    with _worker(tmp_path, meltano, "--number", *arguments, **_NUMBERED) as worker:
         assert worker.wait(60) == 0
     assert [call["variables"]["MELTANO_STATE_ID"] for call in meltano.calls] == (
         [state_id] if state_id else []
@@ -343,14 +340,6 @@ def test_in_order_a_range_waits_for_the_one_before(
     asked = ["state", "get", "hours-20240228T00-20240228T04"]
     assert meltano.calls[0]["arguments"] == asked
     assert len(meltano.calls) == (1 if exit_code else 2)
-
-
-def test_in_order_the_first_range_waits_for_nothing(tmp_path: Path, folder: Path) -> None:
-    """There is none before it."""
-    meltano = FakeMeltano(folder, "finish()")
-    with _worker(tmp_path, meltano, "--number", "0", "--in-order", **_NUMBERED) as worker:
-        assert worker.wait(60) == 0
-    wait_until(lambda: len(meltano.calls) == 1)
 
 
 @given(
