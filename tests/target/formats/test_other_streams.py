@@ -9,9 +9,10 @@ import pytest
 
 from target_posthog.posthog.library import OWN_LIB
 from tests.support.field_cases import batches_of
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
     orders = [order(1), order(2), order(3, buyer=None)]
     messages = [ORDERS, *records(orders, "shop-orders"), state({"at": 3})]
     for _ in range(2):
-        ended = run_target(settings, messages, tmp_path).checked()
+        ended = run_here(settings, messages, tmp_path).checked()
         assert ended.messages == [{"at": 3}]
         assert "WARNING" not in ended.stderr
     assert ended.stderr.count("by default uuid is made of the whole record.") == 1
@@ -104,7 +105,7 @@ def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(
     """With every part that lacks a field, and the fields that there are."""
     streams = {"shop-orders": {"event": "Order placed", "distinct_id": ["customer", "client"]}}
     messages = [closed(ORDERS), record(order(1), "shop-orders")]
-    ended = run_target({**config, "streams": streams}, messages, tmp_path)
+    ended = run_here({**config, "streams": streams}, messages, tmp_path)
     assert ended.exit_code == 2
     assert (
         "`streams`, shop-orders: the stream shop-orders has no field for event (Order placed); "
@@ -119,7 +120,7 @@ def test_a_mistake_in_a_mapping_is_told_before_the_tap_is_read(
 ) -> None:
     """All mistakes at once."""
     streams = {"a": {"who": "x"}, "b": {"uuid": {"value": "y"}}}
-    ended = run_target({**config, "streams": streams}, [], tmp_path)
+    ended = run_here({**config, "streams": streams}, [], tmp_path)
     assert ended.exit_code == 2
     assert "`streams`, a, who: there is no such part" in ended.stderr
     assert "`streams`, b, uuid must be a field" in ended.stderr
@@ -133,7 +134,7 @@ def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) ->
     visit = record({"id": 1, "user_id": "u", "date": "2024-01-01"}, "visits")
     wider = schema("visits", key="id", id={}, user_id={}, date={}, more={})
     messages = [sound, visit, visit, wider, visit, bad, *[record({"title": "x"}, "pages")] * 2]
-    log = run_target({**config, "preview_path": "out"}, messages, tmp_path).checked().stderr
+    log = run_here({**config, "preview_path": "out"}, messages, tmp_path).checked().stderr
     assert log.count("Stream visits:") == 1
     assert (
         "Stream visits: by default event is the stream's name, distinct_id is user_id, "
@@ -150,7 +151,7 @@ def test_an_amplitude_stream_is_not_mapped_by_a_glob(
     fields: Json = {name: {} for name in ("uuid", "event_type", "amplitude_id")}
     streams = {"*": {"distinct_id": "buyer"}}
     messages = [schema(**fields), record(row(1))]
-    run_target({**config, "streams": streams}, messages, tmp_path).checked()
+    run_here({**config, "streams": streams}, messages, tmp_path).checked()
     assert [event["event"] for event in capture.events] == ["viewed"]
 
 
@@ -169,7 +170,7 @@ def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(
     }
     content = {"id": 1, "customer": {"id": "c1"}, "at": "2024-01-01T00:00:00Z"}
     messages = [schema("orders", key="id", **fields), record(content, "orders"), state({"at": 1})]
-    ended = run_target(settings, messages, tmp_path).checked()
+    ended = run_here(settings, messages, tmp_path).checked()
     (event,) = capture.events
     assert (event["event"], event["distinct_id"]) == ("sales", "c1")
     assert ended.messages == [{"at": 1}]
@@ -201,7 +202,7 @@ def test_a_version_of_a_mapped_stream_is_passed_over(
     """Full-table taps send one before and after the records."""
     version = {"type": "ACTIVATE_VERSION", "stream": "shop-orders", "version": 1}
     messages = [ORDERS, version, record(order(1), "shop-orders"), version, state({"at": 1})]
-    ended = run_target({**config, "streams": STREAMS}, messages, tmp_path).checked()
+    ended = run_here({**config, "streams": STREAMS}, messages, tmp_path).checked()
     assert ended.messages == [{"at": 1}]
     assert len(events_named(capture, "Order placed")) == 1
 
@@ -213,7 +214,7 @@ def test_a_rejected_record_goes_again_as_the_same_event(
     good, bad = order(1), order(2, ordered_at="soon")
     settings = {**config, "streams": STREAMS, "source_format": "fields"}
     messages = [ORDERS, *records([good, bad], "shop-orders")]
-    counts = counts_in(run_target(settings, messages, tmp_path).checked().stderr)
+    counts = counts_in(run_here(settings, messages, tmp_path).checked().stderr)
     assert (counts["accepted"], counts["rejected"]) == (1, 1)
     (path,) = (tmp_path / "rejects").iterdir()
     line = json.loads(path.read_text())
@@ -232,7 +233,7 @@ def test_a_rejected_record_goes_again_as_the_same_event(
     with start("target-posthog-replay", mended, tmp_path) as command:
         assert counts_in(command.finish().checked().stderr)["accepted"] == 1
     sent = events_named(capture, "Order placed")[-1]
-    run_target(mended, [ORDERS, record(bad, "shop-orders")], tmp_path).checked()
+    run_here(mended, [ORDERS, record(bad, "shop-orders")], tmp_path).checked()
     assert events_named(capture, "Order placed")[-1]["uuid"] == sent["uuid"]
     assert path.with_name(f"{path.name}.replayed").exists()
 
@@ -247,7 +248,7 @@ def test_a_record_that_is_refused_later_names_its_stream_too(
         schema(event_type={}, amplitude_id={}),
         record(row(1, event_properties={"x": "x" * 10**6})),
     ]
-    run_target(settings, messages, tmp_path).checked()
+    run_here(settings, messages, tmp_path).checked()
     (path,) = (tmp_path / "rejects").iterdir()
     ours, theirs = (json.loads(line) for line in path.read_text().splitlines())
     assert (ours["stage"], ours["stream"]) == ("check", "shop-orders")
@@ -264,7 +265,7 @@ def test_the_uuid_of_a_record_is_its_streams_and_its_own(
     for stream in ("a", "b"):
         messages += [schema(stream, key="id", id={}, user_id={}, date={}), record(content, stream)]
     for _ in range(2):
-        run_target(config, messages, tmp_path).checked()
+        run_here(config, messages, tmp_path).checked()
     assert len(capture.events) == 4
     assert len({event["uuid"] for event in capture.events}) == 2
     assert uuid_of(1) not in {event["uuid"] for event in capture.events}
@@ -280,6 +281,6 @@ def test_columns_that_the_sdk_takes_out_are_no_properties(
     if way == "batch":
         messages = batches_of(messages, tmp_path)
     streams: Json = {"shop-*": {"distinct_id": "buyer", "timestamp": "ordered_at"}}
-    run_target({**config, "streams": streams}, [*messages, state({"at": 1})], tmp_path).checked()
+    run_here({**config, "streams": streams}, [*messages, state({"at": 1})], tmp_path).checked()
     (event,) = events_named(capture, "shop-orders")
     assert event["properties"] == order(1) | {"_sdc_source_row": 7} | OURS

@@ -22,6 +22,7 @@ from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, schema, state
+from tests.support.target_in_process import run_here
 from tests.target.books.test_book_of_runs import messages_of, rows_of
 from tests.target.identity.test_newest_rows_of_runs import (
     HEAD,
@@ -132,12 +133,12 @@ def test_an_hour_without_its_state_is_not_whole(
     collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
     messages = as_records(lives, tmp_path)
     without_a_state = messages[: messages.index(state({"at": 1}))]
-    run_target(collect, without_a_state, tmp_path).checked()
-    run = run_target(apply, messages, tmp_path)
+    run_here(collect, without_a_state, tmp_path).checked()
+    run = run_here(apply, messages, tmp_path)
     assert run.exit_code == 2
     assert "1 hours were begun and not finished, the first is 2024-01-01T00" in run.stderr
-    run_target(collect, messages, tmp_path).checked()
-    run_target(apply, messages, tmp_path).checked()
+    run_here(collect, messages, tmp_path).checked()
+    run_here(apply, messages, tmp_path).checked()
     assert_well_told(capture.events, lives.in_time)
 
 
@@ -147,11 +148,11 @@ def test_an_hour_that_was_not_collected_is_refused_with_what_came_before_deliver
     """The state stands behind the hours of the pass."""
     lives = Lives.of(7, hours=2, rows=40)
     collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
-    run_target(collect, as_records(lives.hour(0), tmp_path), tmp_path).checked()
+    run_here(collect, as_records(lives.hour(0), tmp_path), tmp_path).checked()
     first, both = as_records(lives.hour(0), tmp_path), as_records(lives, tmp_path)
-    run_target(apply, first, tmp_path).checked()
+    run_here(apply, first, tmp_path).checked()
     sent = len(capture.events)
-    run = run_target(apply, [first[0], *both[len(first) :]], tmp_path)
+    run = run_here(apply, [first[0], *both[len(first) :]], tmp_path)
     assert run.exit_code == 2
     assert "The people pass has not read the hour 2024-01-01T01." in run.stderr
     assert len(capture.events) == sent
@@ -213,16 +214,14 @@ def test_what_a_run_that_collects_rejects_is_not_replayed(
     bad = row(1, user_id="u" * 201)
     collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
     for own in (collect, apply):
-        run = run_target(own, [HEAD, record(bad), state({"at": 1})], tmp_path).checked()
+        run = run_here(own, [HEAD, record(bad), state({"at": 1})], tmp_path).checked()
         assert counts_in(run.stderr)["rejected"] == 1
     (trial,) = (tmp_path / "rejects").glob("*-preview-*.jsonl")
     left = trial.read_bytes()
-    with start("target-posthog-replay", collect, tmp_path) as command:
-        refused = command.finish()
+    refused = run_here(collect, [], tmp_path, program="target-posthog-replay")
     assert refused.exit_code == 2
     assert "a replay only sends" in refused.stderr
-    with start("target-posthog-replay", apply, tmp_path) as command:
-        again = command.finish()
+    again = run_here(apply, [], tmp_path, program="target-posthog-replay")
     assert again.exit_code == 0
     assert counts_in(again.stderr)["exported"] == 1
     assert trial.read_bytes() == left

@@ -19,6 +19,7 @@ from tests.support.histories import held_events, identities, keys_of, people
 from tests.support.processes import NEAR_SERVER, run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, records, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 GZIP = {"format": "jsonl", "compression": "gzip"}
+#: Where no other process is needed.
+ALONE = {"workers": 1}
 RUN_FOLDER = "tap-amplitude-20240101T000000-0123abcd"
 
 
@@ -137,7 +140,7 @@ def test_lines_that_are_no_records_go_to_the_rejects(
     path = folder / "a.json.gz"
     lines = [dumps(row(1)), b"", b"{", b"[1]", b"\xff", dumps(row(2))]
     path.write_bytes(gzip.compress(b"\n".join(lines)))
-    run = run_target(config, [schema(), batch([path]), state({"at": 1})], tmp_path).checked()
+    run = run_here(config | ALONE, [schema(), batch([path]), state({"at": 1})], tmp_path).checked()
 
     assert held_events(capture) == keys_of(rows([1, 2]))
     assert counts_in(run.stderr)["rejected"] == 3
@@ -158,7 +161,7 @@ def test_lines_that_are_no_records_are_never_said_to_be_sendable(
     """The replay is named for rejected records alone, and for lines the files they came from."""
     path = folder / "a.json.gz"
     path.write_bytes(gzip.compress(dumps(other) + b"\n{\n[1]"))
-    run = run_target(config | {"max_reject_ratio": 0.1}, [schema(), batch([path])], tmp_path)
+    run = run_here(config | ALONE | {"max_reject_ratio": 0.1}, [schema(), batch([path])], tmp_path)
 
     assert run.exit_code == 3, run.stderr
     assert ("send the records with `target-posthog-replay`" in run.stderr) == is_replay_named
@@ -273,7 +276,7 @@ def test_a_file_that_cannot_be_read_stops_the_run(
     path = folder / "a.json.gz"
     if content is not None:
         path.write_bytes(content)
-    run = run_target(config, [schema(), batch([path]), state({"at": 1})], tmp_path)
+    run = run_here(config | ALONE, [schema(), batch([path]), state({"at": 1})], tmp_path)
 
     assert run.exit_code == code
     assert f"The batch file a.json.gz {told}" in run.stderr
@@ -297,7 +300,7 @@ def test_a_gzip_file_is_read_as_one_whatever_its_tap_says(
     bad.write_bytes(bad.read_bytes()[:-8] + bytes(8))
     encoding = {"format": "jsonl", **announced}
     messages = [schema(), batch([good], encoding), state({"at": 1}), batch([bad], encoding)]
-    run = run_target(config | {"add_record_metadata": through_sdk}, messages, tmp_path)
+    run = run_here(config | ALONE | {"add_record_metadata": through_sdk}, messages, tmp_path)
 
     assert run.exit_code == 1
     assert "The batch file b.json.gz is cut off or damaged." in run.stderr
@@ -319,7 +322,7 @@ def test_nothing_is_sent_of_a_file_whose_checksum_is_wrong(
     content[-8] ^= 1  # the checksum itself
     bad.write_bytes(content)
     messages = [schema(), batch([good]), state({"at": 1}), batch([bad]), state({"at": 2})]
-    run = run_target(config | {"add_record_metadata": through_sdk}, messages, tmp_path)
+    run = run_here(config | ALONE | {"add_record_metadata": through_sdk}, messages, tmp_path)
 
     assert run.exit_code == 1
     assert "The batch file b.json.gz is cut off or damaged." in run.stderr
@@ -360,7 +363,7 @@ def test_a_bomb_ends_soon_and_takes_no_memory(
     path = folder / "a.json.gz"
     # A part is packed once: packing takes longer than what is tested.
     path.write_bytes(gzip.compress(text * 10_000_000, 9) * (30 if code else 3))
-    run = run_target(config, [schema(), batch([path]), state({"at": 1})], tmp_path)
+    run = run_here(config | ALONE, [schema(), batch([path]), state({"at": 1})], tmp_path)
     assert run.exit_code == code, run.stderr
     assert told is None or f"The batch file a.json.gz {told}" in run.stderr
 
@@ -370,7 +373,7 @@ def test_a_long_line_is_kept_by_its_beginning(tmp_path: Path, folder: Path, conf
     path = folder / "a.json.gz"
     path.write_bytes(gzip.compress(b"x" * 5_000_000 + b"\n" + dumps(row(1))))
     messages = [schema(), batch([path]), state({"at": 1})]
-    run = run_target(config | {"max_reject_ratio": 1}, messages, tmp_path).checked()
+    run = run_here(config | ALONE | {"max_reject_ratio": 1}, messages, tmp_path).checked()
 
     assert counts_in(run.stderr)["accepted"] == counts_in(run.stderr)["rejected"] == 1
     (rejects,) = (tmp_path / "rejects").iterdir()
@@ -406,7 +409,7 @@ def test_an_address_that_is_none_is_refused_in_words(
     if isinstance(address, str):
         address = address.replace("{folder}", str(folder))
     message = {"type": "BATCH", "stream": "events", "encoding": GZIP, "manifest": [address]}
-    run = run_target(config, [schema(), message, state({"at": 1})], tmp_path)
+    run = run_here(config | ALONE, [schema(), message, state({"at": 1})], tmp_path)
     assert run.exit_code == code, run.stderr
     assert told in run.stderr
     assert "Traceback" not in run.stderr
@@ -427,7 +430,7 @@ def test_a_message_that_cannot_be_understood_stops_the_run(
 ) -> None:
     """In words, and with what to do."""
     broken = {"type": "BATCH", "stream": "events", **message}
-    run = run_target(config, [schema(), broken, state({"at": 1})], tmp_path)
+    run = run_here(config | ALONE, [schema(), broken, state({"at": 1})], tmp_path)
     assert run.exit_code in {1, 2}
     assert told in run.stderr
     assert run.stdout == ""
@@ -450,13 +453,15 @@ def test_what_changes_records_works_on_files_too(
     sent = people(300)
     shape: Json = {"uuid": {"type": "string"}, "event_properties": {"type": ["object", "null"]}}
     head = schema(**shape)
-    run_target(config | setting, [head, *records(sent), state({"at": 1})], tmp_path).checked()
+    run_here(config | setting, [head, *records(sent), state({"at": 1})], tmp_path).checked()
     by_record, previews = events_of(capture), previews_in(tmp_path)
     capture.events.clear()
     for path in tmp_path.glob("*.db"):
         path.unlink()
-    run = run_target(
-        config | setting, [head, batch([put(folder, "a", sent)]), state({"at": 1})], tmp_path
+    run = run_here(
+        config | ALONE | setting,
+        [head, batch([put(folder, "a", sent)]), state({"at": 1})],
+        tmp_path,
     ).checked()
 
     assert counts_in(run.stderr)["accepted"] == 300
@@ -485,11 +490,11 @@ def test_plain_files_of_other_taps_are_read(
     path.write_bytes(lines_of(rows(range(10))))
     plain = {"format": "jsonl", "compression": "none"}
     messages = [schema(), batch([path], plain), state({"at": 1})]
-    run_target(config, messages, tmp_path).checked()
+    run_here(config | ALONE, messages, tmp_path).checked()
     assert held_events(capture) == keys_of(rows(range(10)))
     assert list(folder.iterdir()) == [path]
 
-    run_target(config | {"remove_batch_files": True}, messages, tmp_path).checked()
+    run_here(config | ALONE | {"remove_batch_files": True}, messages, tmp_path).checked()
     assert list(folder.iterdir()) == []
 
 

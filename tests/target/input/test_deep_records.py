@@ -11,9 +11,9 @@ import pytest
 from target_posthog.common.lenient_json import TOO_DEEP
 from target_posthog.common.object_cutter import Found
 from target_posthog.input.deep_records import deep_record_message
-from tests.support.processes import run_target
 from tests.support.rows import START, row, typical_row
 from tests.support.singer import counts_in, record, schema, state
+from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def run_way(way: str, tmp_path: Path, config: Json, lines: Sequence[bytes]) -> F
     own = config | {"source_format": "amplitude", "workers": 1}
     if way.endswith("SDK"):
         own["add_record_metadata"] = True
-    return run_target(own, [schema(), *messages, state({"at": 1})], tmp_path)
+    return run_here(own, [schema(), *messages, state({"at": 1})], tmp_path)
 
 
 def rejects_in(tmp_path: Path) -> list[Json]:
@@ -136,7 +136,7 @@ def test_another_message_that_nests_too_deep_stops_the_run(
 ) -> None:
     """What it means cannot be known, so nothing after it can be taken."""
     text = in_message(nested(600).encode(), message)
-    run = run_target(config, [schema(), record(row(1)), state({"at": 1}), text], tmp_path)
+    run = run_here(config, [schema(), record(row(1)), state({"at": 1}), text], tmp_path)
     assert run.exit_code == 1
     assert "Line 4 of the input nests deeper than 500 levels. " in run.stderr
     assert "Traceback" not in run.stderr
@@ -148,7 +148,7 @@ def test_a_record_of_a_stream_without_schema_stops_the_run_however_deep_it_is(
 ) -> None:
     """Such a tap is broken, whatever its records are."""
     text = in_message(deep(600), record("<content>", "none"))
-    run = run_target(config, [schema(), text], tmp_path)
+    run = run_here(config, [schema(), text], tmp_path)
     assert run.exit_code == 1
     assert "of the stream none before its schema" in run.stderr
 
