@@ -33,12 +33,15 @@ def config_for(service: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
     }
 
 
-def catalog_with(selected: Collection[str], *, full_table: bool = False) -> dict[str, Any]:
+def catalog_with(
+    selected: Collection[str], *, full_table: bool = False, without: Collection[str] = ()
+) -> dict[str, Any]:
     """A catalog in which some streams are selected, and no other.
 
     Args:
         selected: Their names.
         full_table: Whether to force the full table on each.
+        without: Fields that are not selected.
 
     Returns:
         The catalog.
@@ -48,14 +51,15 @@ def catalog_with(selected: Collection[str], *, full_table: bool = False) -> dict
         if full_table:
             entry["replication_method"] = "FULL_TABLE"
         for part in entry["metadata"]:
-            part["metadata"]["selected"] = entry["tap_stream_id"] in selected
+            is_out = part["breadcrumb"] and part["breadcrumb"][-1] in without
+            part["metadata"]["selected"] = entry["tap_stream_id"] in selected and not is_out
     return catalog
 
 
-def catalog_of(folder: Path, *selected: str, full_table: bool = False) -> Path:
+def catalog_of(folder: Path, *selected: str) -> Path:
     """Write such a catalog."""
     path = folder / "catalog.json"
-    path.write_text(json.dumps(catalog_with(selected, full_table=full_table)))
+    path.write_text(json.dumps(catalog_with(selected)))
     return path
 
 

@@ -29,7 +29,7 @@ from tests.support.processes import (
     start,
     with_little_room,
 )
-from tests.support.rows import HOUR, START, hour_rows, noisy_rows
+from tests.support.rows import HOUR, START, hour_rows, ids, noisy_rows
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def the_error(run: Finished) -> str:
         ({"secret_key": f"{SECRET}\n"}, "`secret_key` has blanks"),
         ({"secret_key": 12345678987654321}, "`secret_key` must be text"),
         ({"region": "de"}, "`region`"),
+        ({"region": SECRET}, "`region`"),  # pasted into the wrong setting
         ({"start_date": "last year"}, "`start_date` is 'last year', which is not a valid date"),
         ({"start_date": "2024-02-30"}, "which is not a valid date"),
         ({"start_date": 20240101}, "`start_date`"),
@@ -124,14 +125,6 @@ def test_all_bad_settings_are_told_at_once() -> None:
     for name in ("api_key", "secret_key", "start_date", "end_date"):
         assert f"`{name}`" in told
     assert "4 problems" in told
-
-
-def test_a_key_in_the_wrong_setting_is_not_repeated() -> None:
-    """Pasting the secret twice does not put it into a log."""
-    run = run_here(VALID | {"region": SECRET})
-
-    assert run.exit_code == 2
-    assert SECRET not in run.stderr
 
 
 def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
@@ -254,17 +247,6 @@ def test_a_state_that_cannot_be_meant_is_refused(
     assert "meltano state" in str(caught.value)
 
 
-def test_an_unusable_state_ends_the_process_with_2(tmp_path: Path) -> None:
-    """Before any message is written."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    state = {"bookmarks": {"events": {"next_export_hour": "soon"}}}
-    run = run_here({"archive_path": str(folder)}, state=state)
-
-    assert run.exit_code == 2
-    assert "`next_export_hour`" in the_error(run)
-    assert run.messages == []
-
-
 @pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"bookmarks": {"events": {}}}])
 def test_an_empty_state_starts_at_the_beginning(tmp_path: Path, state: dict[str, Any]) -> None:
     """What Meltano gives to a first run, or to one with `--full-refresh`."""
@@ -331,26 +313,26 @@ def failing_settings(api: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "details", "code", "told"),
+    ("fault", "code", "told"),
     [
-        (Fault.FORBIDDEN_403, {}, 2, "region"),
-        (Fault.UNAUTHORIZED_401, {}, 2, "region"),
-        (Fault.OTHER_400, {}, 2, "Invalid user property country"),
-        (Fault.NOT_FOUND_ODD, {}, 1, "earlier in this run"),
-        (Fault.FORBIDDEN_PAGE, {}, 1, "earlier in this run"),
-        (Fault.SIZE_400, {}, 1, "archive_path"),
-        (Fault.GATEWAY_TIMEOUT_504, {}, 1, "504"),
-        (Fault.SERVER_5XX, {}, 1, "503"),
-        (Fault.TRUNCATED_ZIP, {}, 1, "Run the same command again"),
-        (Fault.CORRUPT_LINE, {}, 1, "line 2"),
+        (Fault.FORBIDDEN_403, 2, "region"),
+        (Fault.UNAUTHORIZED_401, 2, "region"),
+        (Fault.OTHER_400, 2, "Invalid user property country"),
+        (Fault.NOT_FOUND_ODD, 1, "earlier in this run"),
+        (Fault.FORBIDDEN_PAGE, 1, "earlier in this run"),
+        (Fault.SIZE_400, 1, "archive_path"),
+        (Fault.GATEWAY_TIMEOUT_504, 1, "504"),
+        (Fault.SERVER_5XX, 1, "503"),
+        (Fault.TRUNCATED_ZIP, 1, "Run the same command again"),
+        # In the last file of an hour, found before its first one is read.
+        (Fault.CORRUPT_MEMBER, 1, "Run the same command again"),
+        (Fault.CORRUPT_LINE, 1, "line 2"),
     ],
 )
-def test_a_failure_in_a_later_hour_keeps_what_was_done(
-    fault: Fault, details: dict[str, Any], code: int, told: str
-) -> None:
+def test_a_failure_in_a_later_hour_keeps_what_was_done(fault: Fault, code: int, told: str) -> None:
     """The earlier hour is out and in the STATE, nothing of the failed hour is, and it is said."""
-    with AmplitudeExportApi(hour_rows(0, 1, 2, each=4), rows_per_file=4) as api:
-        api.fail(fault, times=None, hour=START + HOUR, **details)
+    with AmplitudeExportApi(hour_rows(0, 1, 2, each=4), rows_per_file=2) as api:
+        api.fail(fault, times=None, hour=START + HOUR)
         run = run_here(failing_settings(api))
 
     assert run.exit_code == code
@@ -358,17 +340,7 @@ def test_a_failure_in_a_later_hour_keeps_what_was_done(
     assert told in error
     assert "All hours before 2024-01-01T01:00:00Z are out" in error
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
-
-
-def test_nothing_of_an_unverified_archive_comes_out() -> None:
-    """Damage in the last file of an hour is found before the first file is read."""
-    with AmplitudeExportApi(hour_rows(0, each=40), rows_per_file=10) as api:
-        api.fail(Fault.CORRUPT_MEMBER, times=None)
-        run = run_here(failing_settings(api))
-
-    assert run.exit_code == 1
-    assert run.records == []
-    assert run.states == []
+    assert sorted(run.ids) == sorted(ids(hour_rows(0, each=4)))
 
 
 def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:

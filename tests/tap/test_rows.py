@@ -17,10 +17,10 @@ from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.options import Options
 from target_posthog.model import Converted
 from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.processes import run_tap, start
+from tests.support.processes import start
 from tests.support.reading import read_row
 from tests.support.rows import START, hour_row, typical_row
-from tests.support.selecting import catalog_of
+from tests.support.selecting import run_with
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ def test_rejected_merges_are_told(tmp_path: Path) -> None:
         "on_bad_line": "reject",
         "max_reject_ratio": 0.5,
     }
-    run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
+    run = run_with(config, "merged_ids")
 
     assert (run.exit_code, len(run.records)) == (0, 1)
     (told,) = run.lines("WARNING")
@@ -330,7 +330,7 @@ def test_an_event_far_behind_in_a_list_of_merges_stops_the_run(tmp_path: Path) -
     lines = [json.dumps(merge)] * 20_000 + [json.dumps({"event_type": "viewed", "uuid": "u"})]
     lists = {"-9_2024-01-01_5.json.gz": gzip.compress("\n".join(lines).encode())}
     config = {"archive_path": str(write_files(tmp_path / "a", lists))}
-    run = run_tap(tmp_path, config, "--catalog", str(catalog_of(tmp_path, "merged_ids")))
+    run = run_with(config, "merged_ids")
 
     (error,) = run.lines("ERROR")
     assert "'-9_2024-01-01_5.json.gz' is a list of merged users, and also holds events" in error

@@ -73,18 +73,6 @@ TestTapAmplitude = get_tap_test_class(
 )
 
 
-def catalog_of(folder: Path) -> dict[str, Any]:
-    """What `--discover` gives."""
-    done = subprocess.run([TAP_COMMAND, "--discover"], capture_output=True, check=True, cwd=folder)
-    catalog: dict[str, Any] = json.loads(done.stdout)
-    return catalog
-
-
-def events_of(catalog: dict[str, Any]) -> dict[str, Any]:
-    """The entry of `events` in a catalog."""
-    return next(entry for entry in catalog["streams"] if entry["tap_stream_id"] == "events")
-
-
 def archive_of(folder: Path, content: list[dict[str, Any]]) -> dict[str, Any]:
     """Settings that read rows of hour 0 from an archive."""
     path = write_zip(folder / "a.zip", {file_name(0): packed(content)})
@@ -98,11 +86,12 @@ def test_the_typical_row_has_all_fields_of_the_schema() -> None:
     assert set(typical_row(START, 0)) == set(schema["properties"])
 
 
-def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) -> None:
+def test_the_stream_is_incremental_by_upload_time_with_key_uuid() -> None:
     """The catalog tells it the Singer way."""
-    stream = events_of(catalog_of(tmp_path))
+    streams = TAP.catalog_dict["streams"]
+    stream = next(entry for entry in streams if entry["tap_stream_id"] == "events")
 
-    assert stream["key_properties"] == ["uuid"]
+    assert list(stream["key_properties"]) == ["uuid"]
     assert stream["replication_key"] == "server_upload_time"
     assert stream["replication_method"] == "INCREMENTAL"
     assert len(stream["schema"]["properties"]) == 55
@@ -112,31 +101,16 @@ def test_the_stream_is_incremental_by_upload_time_with_key_uuid(tmp_path: Path) 
 
 def test_a_passed_catalog_changes_nothing(tmp_path: Path) -> None:
     """Meltano always passes one; fields that it does not know are not dropped."""
-    catalog = catalog_of(tmp_path)
-    for entry in events_of(catalog)["metadata"]:
-        if entry["breadcrumb"] == []:
-            entry["metadata"]["selected"] = True
-    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
-    content = [hour_row(START, field_of_tomorrow={"a": 1})]
-    run = run_tap(
-        tmp_path, archive_of(tmp_path, content), "--catalog", str(tmp_path / "catalog.json")
-    )
+    config = archive_of(tmp_path, [hour_row(START, field_of_tomorrow={"a": 1})])
+    run = run_here(config, catalog=catalog_with(["events"]))
 
     assert run.records[0]["field_of_tomorrow"] == {"a": 1}
 
 
 def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
     """Selection works, although records otherwise pass by the SDK's slow way."""
-    catalog = catalog_of(tmp_path)
-    for entry in events_of(catalog)["metadata"]:
-        entry["metadata"]["selected"] = entry["breadcrumb"] != ["properties", "user_id"]
-    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
-    run = run_tap(
-        tmp_path,
-        archive_of(tmp_path, [hour_row(START, field_of_tomorrow=1)]),
-        "--catalog",
-        str(tmp_path / "catalog.json"),
-    )
+    config = archive_of(tmp_path, [hour_row(START, field_of_tomorrow=1)])
+    run = run_here(config, catalog=catalog_with(["events"], without=["user_id"]))
 
     assert "user_id" not in run.records[0]
     assert run.records[0]["field_of_tomorrow"] == 1
@@ -144,16 +118,7 @@ def test_a_deselected_field_stays_out(tmp_path: Path) -> None:
 
 def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
     """No record and no state."""
-    catalog = catalog_of(tmp_path)
-    for entry in events_of(catalog)["metadata"]:
-        entry["metadata"]["selected"] = False
-    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
-    run = run_tap(
-        tmp_path,
-        archive_of(tmp_path, hour_rows(0)),
-        "--catalog",
-        str(tmp_path / "catalog.json"),
-    )
+    run = run_here(archive_of(tmp_path, hour_rows(0)), catalog=catalog_with([]))
 
     assert run.exit_code == 0
     assert run.messages == []
@@ -161,20 +126,9 @@ def test_a_deselected_stream_is_not_read(tmp_path: Path) -> None:
 
 def test_full_table_in_the_catalog_starts_over(tmp_path: Path) -> None:
     """Who forces the full table does not want the bookmark."""
-    catalog = catalog_of(tmp_path)
-    events_of(catalog)["replication_method"] = "FULL_TABLE"
-    for entry in events_of(catalog)["metadata"]:
-        if entry["breadcrumb"] == []:
-            entry["metadata"]["selected"] = True
-    (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     state = {"bookmarks": {"events": {"next_export_hour": "2025-01-01T00:00:00Z"}}}
-    run = run_tap(
-        tmp_path,
-        archive_of(tmp_path, hour_rows(0)),
-        "--catalog",
-        str(tmp_path / "catalog.json"),
-        state=state,
-    )
+    catalog = catalog_with(["events"], full_table=True)
+    run = run_here(archive_of(tmp_path, hour_rows(0)), catalog=catalog, state=state)
 
     assert len(run.records) == 3
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"

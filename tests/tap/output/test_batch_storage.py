@@ -218,55 +218,54 @@ def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def _started_with_little_room(folder: Path, config: Mapping[str, Any]) -> subprocess.Popen[bytes]:
-    """Start a tap to which a gigabyte is a byte: its spool is full with the first file."""
+@pytest.fixture
+def crowded(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A tap to which a gigabyte is a byte: its spool is full with the first of three files."""
+    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
+    big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
+    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
     program = (
         "import sys; from tap_amplitude import settings; settings._GIB = 1; "
         "from tap_amplitude.__main__ import main; main()"
     )
-    arguments = command_line("tap-amplitude", folder, config)[1:]
-    start = [sys.executable, "-c", program, *arguments]
-    return subprocess.Popen(start, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", program]
+    command += command_line("tap-amplitude", tmp_path, config)[1:]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        yield process
 
 
-def test_the_tap_waits_until_the_target_has_taken_files(tmp_path: Path) -> None:
+def test_the_tap_waits_until_the_target_has_taken_files(
+    tmp_path: Path, crowded: subprocess.Popen[bytes]
+) -> None:
     """With a full storage no further hour is named; each file that goes makes room."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
-    big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
-    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
-    with _started_with_little_room(tmp_path, config) as process:
-        assert process.stdout is not None
-        messages = []
-        for _ in range(3):
-            while b'"BATCH"' not in (line := process.stdout.readline()):
-                assert line, process.communicate()
-            messages.append(json.loads(line))
-            time.sleep(0.5)
-            (folder,) = (tmp_path / "out").iterdir()
-            (file,) = folder.glob("*.gz")
-            assert messages[-1]["manifest"] == [f"file://{file}"]
-            file.unlink()
-            # As a target tidies up: the tap keeps its folder as long as it runs.
-            with suppress(OSError):
-                folder.rmdir()
-        assert process.wait(20) == 0
+    assert crowded.stdout is not None
+    for _ in range(3):
+        while b'"BATCH"' not in (line := crowded.stdout.readline()):
+            assert line, crowded.communicate()
+        time.sleep(0.5)
+        (folder,) = (tmp_path / "out").iterdir()
+        (file,) = folder.glob("*.gz")
+        assert json.loads(line)["manifest"] == [f"file://{file}"]
+        file.unlink()
+        # As a target tidies up: the tap keeps its folder as long as it runs.
+        with suppress(OSError):
+            folder.rmdir()
+    assert crowded.wait(20) == 0
     assert not folder.exists()
 
 
-def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(tmp_path: Path) -> None:
+def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(
+    crowded: subprocess.Popen[bytes],
+) -> None:
     """The tap does not wait for ever for somebody who is gone."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
-    big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
-    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
-    with _started_with_little_room(tmp_path, config) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        while b'"STATE"' not in process.stdout.readline():
-            assert process.poll() is None
-        process.stdout.close()
-        log = process.stderr.read().decode()
-        assert process.wait(20) == 1
+    assert crowded.stdout is not None
+    assert crowded.stderr is not None
+    while b'"STATE"' not in crowded.stdout.readline():
+        assert crowded.poll() is None
+    crowded.stdout.close()
+    log = crowded.stderr.read().decode()
 
+    assert crowded.wait(20) == 1
     (error,) = [line for line in log.splitlines() if "| ERROR" in line]
     assert "The target ended" in error
     assert "Traceback" not in log

@@ -9,20 +9,20 @@ import pytest
 
 from tap_amplitude.streams.schema_drift import SchemaDrift
 from tests.support.export_files import file_name, packed, write_files
-from tests.support.processes import Finished, run_tap
-from tests.support.rows import START, hour_row
-from tests.support.selecting import catalog_of
+from tests.support.rows import START, Json, hour_row
+from tests.support.selecting import catalog_with
+from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.processes import Finished
 
-def run(
-    folder: Path, *rows: dict[str, Any], options: tuple[str, ...] = (), **config: Any
-) -> Finished:
+
+def run(folder: Path, *rows: Json, catalog: Json | None = None, **config: Any) -> Finished:
     """Run the tap over rows of one hour."""
     write_files(folder / "in", {file_name(0): packed(rows)})
-    return run_tap(folder, {"archive_path": str(folder / "in"), **config}, *options)
+    return run_here({"archive_path": str(folder / "in"), **config}, catalog=catalog)
 
 
 def schemas(done: Finished) -> list[tuple[int, dict[str, Any]]]:
@@ -78,17 +78,12 @@ def test_the_schema_is_written_again_right_before_the_first_record(tmp_path: Pat
 
 def test_a_deselected_field_stays_deselected(tmp_path: Path) -> None:
     """Neither the new SCHEMA nor the record has it, nor a new field that is deselected."""
-    path = catalog_of(tmp_path, "events")
-    catalog = json.loads(path.read_text())
-    for entry in catalog["streams"][0]["metadata"]:
-        if entry["breadcrumb"] == ["properties", "city"]:
-            entry["metadata"]["selected"] = False
+    catalog = catalog_with(["events"], without=["city"])
     catalog["streams"][0]["metadata"].append(
         {"breadcrumb": ["properties", "secret"], "metadata": {"selected": False}}
     )
-    path.write_text(json.dumps(catalog))
     fields = {"city": "Bern", "secret": 1, "new": 2}
-    done = run(tmp_path, hour_row(START, 0, **fields), options=("--catalog", str(path)))
+    done = run(tmp_path, hour_row(START, 0, **fields), catalog=catalog)
 
     assert not {"city", "secret"} & set(schemas(done)[-1][1])
     assert schemas(done)[-1][1]["new"]["type"] == ["integer", "null"]
@@ -98,11 +93,9 @@ def test_a_deselected_field_stays_deselected(tmp_path: Path) -> None:
 
 def test_a_field_that_the_catalog_declares_is_not_new(tmp_path: Path) -> None:
     """Its declared type stays."""
-    path = catalog_of(tmp_path, "events")
-    catalog = json.loads(path.read_text())
+    catalog = catalog_with(["events"])
     catalog["streams"][0]["schema"]["properties"]["new"] = {"type": ["number", "null"]}
-    path.write_text(json.dumps(catalog))
-    done = run(tmp_path, hour_row(START, 0, new=1), options=("--catalog", str(path)))
+    done = run(tmp_path, hour_row(START, 0, new=1), catalog=catalog)
 
     ((_, properties),) = schemas(done)
     assert properties["new"] == {"type": ["number", "null"]}
