@@ -346,7 +346,7 @@ def test_a_restart_of_the_server_is_waited_out(
     with opened(postgresql_url) as ledger:
         ledger.claim([Link("u1", "d")])
         _stop(server)
-        starting = Timer(2.0, server.ensure_postgres_running)
+        starting = Timer(0.5, server.ensure_postgres_running)
         starting.start()
         try:
             ledger.accept(["d"])
