@@ -1,4 +1,4 @@
-"""The real process with other streams, other formats, and the SDK's own features."""
+"""The whole target with other streams, other formats, and the SDK's own features."""
 
 from __future__ import annotations
 
@@ -60,16 +60,6 @@ def test_recent_events_in_a_migration_are_warned_of_once(
     assert ended.stderr.count("newer than 48 hours") == 1
     assert {request.historical_migration for request in capture.requests} == {True}
     assert len(capture.events) == 8
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_the_flag_may_be_a_truth_value(
-    tmp_path: Path, config: Json, capture: PosthogCapture, value: object
-) -> None:
-    """As YAML reads it."""
-    settings = {**config, "historical_migration": value}
-    run_here(settings, [schema(), record(row(1))], tmp_path).checked()
-    assert [request.historical_migration for request in capture.requests] == [value]
 
 
 @pytest.mark.parametrize("source_format", ["auto", "amplitude", "posthog", "fields"])

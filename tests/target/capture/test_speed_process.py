@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 #: with other tests. Seconds.
 _LATE = 0.25
 BOTH = pytest.mark.parametrize("protocol", ["batch", "v1"])
+#: They wait for the speed itself, in real time.
+pytestmark = pytest.mark.slow
 
 
 def assert_held(capture: PosthogCapture, rate: float) -> None:

@@ -128,15 +128,33 @@ def test_a_good_run_says_that_it_is_done(
     assert stat.S_IMODE((tmp_path / PLACE).stat().st_mode) == 0o600
 
 
-def test_a_tap_that_ended_early_is_in_the_summary(tmp_path: Path, config: Json) -> None:
-    """Its own exit code is not ours to know."""
-    messages = [schema(), record(row(1)), hours_state(2)]
-    run_here(config, messages, tmp_path).checked()
+@pytest.mark.parametrize(
+    ("behind", "kind", "tap_ended", "words"),
+    [
+        ([hours_state(2)], "retry", False, "2024-01-31T02Z"),
+        # It does write states.
+        ([state({"a": 1}), record(row(2))], "retry", False, ""),
+        # Whether it came to its end only Meltano knows; to run it again for ever would not help.
+        ([], "done", None, "wrote no STATE"),
+    ],
+    ids=["early", "between two states", "without a state"],
+)
+def test_a_tap_that_ended_early_is_in_the_summary(
+    tmp_path: Path,
+    config: Json,
+    behind: list[Json],
+    kind: str,
+    words: str,
+    *,
+    tap_ended: bool | None,
+) -> None:
+    """Its own exit code is not ours to know; doubt is told."""
+    run_here(config, [schema(), record(row(1)), *behind], tmp_path).checked()
     summary = summary_in(tmp_path)
-    assert (summary["exit_code"], summary["exit_class"]) == (0, "retry")
-    assert summary["tap_ended"] is False
-    assert "2024-01-31T02Z" in summary["tap_end"]
-    assert summary["next"] == "see the log of the tap. Run again."
+    assert (summary["exit_code"], summary["exit_class"]) == (0, kind)
+    assert summary["tap_ended"] is tap_ended
+    assert words in summary["tap_end"]
+    assert tap_ended is None or summary["next"] == "see the log of the tap. Run again."
 
 
 @pytest.mark.parametrize(
@@ -184,24 +202,6 @@ def test_a_run_that_failed_says_how_and_what_to_do(
     assert "hush" not in (tmp_path / PLACE).read_text()
 
 
-def test_a_tap_that_never_writes_state_is_not_run_again_for_ever(
-    tmp_path: Path, config: Json
-) -> None:
-    """Whether it came to its end only Meltano knows, and ends accordingly; doubt is told."""
-    run_here(config, [schema(), record(row(1))], tmp_path).checked()
-    summary = summary_in(tmp_path)
-    assert (summary["exit_code"], summary["exit_class"]) == (0, "done")
-    assert summary["tap_ended"] is None
-    assert "wrote no STATE" in summary["tap_end"]
-
-
-def test_a_tap_that_ended_between_two_states_is_run_again(tmp_path: Path, config: Json) -> None:
-    """It does write them."""
-    run_here(config, [schema(), record(row(1)), state({"a": 1}), record(row(2))], tmp_path)
-    summary = summary_in(tmp_path)
-    assert (summary["exit_class"], summary["tap_ended"]) == ("retry", False)
-
-
 def test_a_signal_is_in_the_summary(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
     """While the run goes on, it says so: what an earlier run left there no longer holds."""
     (tmp_path / PLACE).write_text('{"exit_class": "done"}')
@@ -213,7 +213,9 @@ def test_a_signal_is_in_the_summary(tmp_path: Path, config: Json, capture: Posth
         finished = target.stop(signal.SIGTERM)
     assert (running["exit_class"], running["exit_code"]) == ("running", None)
     assert running["ended_at"] is None
-    assert finished.exit_code == 1
+    assert (finished.exit_code, finished.stdout) == (1, "")
+    (error,) = finished.lines("ERROR")
+    assert "Stopped by SIGTERM" in error
     summary = summary_in(tmp_path)
     assert (summary["exit_class"], summary["run"]) == ("retry", running["run"])
     assert summary["error"].startswith("Stopped by SIGTERM.")
@@ -283,8 +285,12 @@ def test_a_preview_leaves_the_summary_of_the_last_run_alone(tmp_path: Path, conf
 
 
 def test_what_is_no_run_leaves_no_summary(tmp_path: Path) -> None:
-    """To ask for the version says nothing of a migration."""
-    for arguments in (["--version"], ["--about"], ["--no-such-option"]):
+    """To ask for the version says nothing of a migration, and needs no settings."""
+    for arguments, words in (
+        (["--version"], "v0"),
+        (["--about", "--format", "json"], '"api_key"'),
+        (["--no-such-option"], ""),
+    ):
         with start("target-posthog", {}, tmp_path, *arguments) as target:
-            target.finish()
+            assert words in target.finish().stdout
     assert {path.name for path in tmp_path.iterdir()} == {"target-posthog.json"}
