@@ -45,9 +45,7 @@ class Summary:
         if problem := self._write(None, None):
             path, self._path = self._path, None
             full = OSError(problem.errno, problem.strerror)
-            if error := no_room(full, f"the summary {path}", setting="summary_path"):
-                raise error
-            raise FixConfiguration(
+            raise no_room(full, f"the summary {path}", setting="summary_path") or FixConfiguration(
                 f"The summary cannot be written: {_why_not(path, problem)}.",
                 remedy="Set `summary_path` to a file in a folder that you may write to.",
             )

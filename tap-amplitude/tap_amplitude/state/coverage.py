@@ -154,10 +154,9 @@ class Coverage:
         found = cls()
         for entry in filter(None, (part.strip() for part in text.split(";"))):
             match = _ENTRY.fullmatch(entry)
-            moments = [parse(match[name]) for name in ("start", "end")] if match else []
-            if match is None or None in moments or moments[0] >= moments[1]:  # type: ignore[operator]
+            start, end = (parse(match[name]) if match else None for name in ("start", "end"))
+            if match is None or start is None or end is None or start >= end:
                 raise ValueError(f"`apps` has {entry!r}, which is not an app and its hours")
-            start, end = (moment for moment in moments if moment)
             new = Covered(
                 start,
                 end,
