@@ -221,29 +221,27 @@ def test_a_signal_ends_the_run_with_exit_code_1_and_no_further_state(
     assert "Run again" in line
 
 
-def test_when_nobody_reads_the_states_the_run_stops(tmp_path: Path, config: Json) -> None:
+@pytest.mark.parametrize(
+    ("is_full", "words"),
+    [(False, "Standard output was closed by its reader"), (True, "No space left on device")],
+    ids=["closed", "full disk"],
+)
+def test_a_state_that_cannot_be_written_stops_the_run(
+    tmp_path: Path, config: Json, words: str, *, is_full: bool
+) -> None:
     """It could go on and on without ever saving how far it came."""
     reading, writing = os.pipe()
     os.close(reading)
+    if is_full:
+        os.close(writing)
+        writing = os.open("/dev/full", os.O_WRONLY)
     with start("target-posthog", config, tmp_path, stdout=writing) as target:
         os.close(writing)
         target.write(_SOUND)
         finished = target.finish()
     assert finished.exit_code == 1
     (line,) = errors_in(finished)
-    assert "Standard output was closed by its reader" in line
-
-
-def test_a_full_disk_below_the_states_stops_the_run(tmp_path: Path, config: Json) -> None:
-    """A state that is not written is not saved."""
-    full = os.open("/dev/full", os.O_WRONLY)
-    with start("target-posthog", config, tmp_path, stdout=full) as target:
-        os.close(full)
-        target.write(_SOUND)
-        finished = target.finish()
-    assert finished.exit_code == 1
-    (line,) = errors_in(finished)
-    assert "No space left on device" in line
+    assert words in line
 
 
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
