@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
+from tests.support.deliveries import rejected_lines
 from tests.support.histories import (
     IDENTITIES,
     check_the_repeat,
@@ -108,7 +108,7 @@ def test_one_bad_event_is_rejected_alone(
     assert [event["uuid"] for event in capture.events] == [one["uuid"] for one in good]
     assert counts_in(ended.stderr)["rejected"] == 1
     (path,) = (tmp_path / "rejects").iterdir()
-    (line,) = map(json.loads, path.read_text().splitlines())
+    (line,) = rejected_lines(tmp_path)
     assert (line["code"], line["stage"], line["record"]) == (
         "refused_by_posthog",
         "send",
@@ -140,8 +140,7 @@ def test_every_record_has_one_fate(tmp_path: Path, config: Json, capture: Postho
     assert counts["exported"] == len(odd)
     assert counts["accepted"] == len(capture.events) == 1
     assert counts["skipped"] == 2
-    (path,) = (tmp_path / "rejects").iterdir()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines = rejected_lines(tmp_path)
     assert counts["rejected"] == len(lines)
     assert [line["record"] for line in lines] == odd[3:]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.posthog.library import OWN_LIB
+from tests.support.deliveries import rejected_lines
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
 from tests.support.target_in_process import run_here
@@ -28,11 +29,7 @@ def minutes_ago(minutes: float) -> str:
 
 def rejected_codes(folder: Path) -> list[str]:
     """Return the code of every line of the rejects."""
-    return [
-        json.loads(line)["code"]
-        for path in (folder / "rejects").glob("*.jsonl")
-        for line in path.read_text().splitlines()
-    ]
+    return [line["code"] for line in rejected_lines(folder)]
 
 
 def test_auto_sends_old_events_as_history_and_recent_ones_live(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.fakes.posthog_v1_envelope import V1_PATH
+from tests.support.deliveries import rejected_lines
 from tests.support.histories import (
     held_events,
     identities,
@@ -36,15 +37,6 @@ def config(config: Json) -> Json:
 def uuids_of(request: Request) -> list[str]:
     """Return the uuids of the events of a request."""
     return [event["uuid"] for event in request.body["batch"]]
-
-
-def rejected_in(folder: Path) -> list[Json]:
-    """Return every line of the rejects of a run."""
-    return [
-        json.loads(line)
-        for path in sorted((folder / "rejects").glob("*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
 
 
 def attempt_of(request: Request) -> int:
@@ -91,7 +83,7 @@ def test_every_result_is_counted(tmp_path: Path, config: Json, capture: PosthogC
     assert "refused_by_posthog 2" in ended.stderr
     assert [
         (line["code"], line["stage"], line["reason"], line["record"])
-        for line in rejected_in(tmp_path)
+        for line in rejected_lines(tmp_path)
     ] == [
         ("refused_by_posthog", "send", "PostHog answered event_restriction_drop", sent[5]),
         ("refused_by_posthog", "send", "PostHog answered no reason given", sent[6]),
@@ -108,7 +100,7 @@ def test_one_event_that_is_too_big_costs_no_further_request(
     # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
     sent[7]["event_properties"] = {"text": '"' * 300_000}
     run_here(config, with_states(sent, every=30), tmp_path).checked()
-    (line,) = rejected_in(tmp_path)
+    (line,) = rejected_lines(tmp_path)
     assert (line["reason"], line["record"]) == ("PostHog answered event_too_big", sent[7])
     assert held_events(capture) == keys_of([*sent[:7], *sent[8:]])
     assert len(capture.requests) == 1
@@ -185,7 +177,7 @@ def test_a_project_over_its_quota_stops_the_run_at_once(
     assert "its quota is used up" in ended.stderr
     assert "Raise the billing limit" in ended.stderr
     assert len(capture.requests) == 1
-    assert rejected_in(tmp_path) == []
+    assert rejected_lines(tmp_path) == []
 
 
 def test_a_quota_of_one_kind_of_event_stops_the_run_too(
@@ -197,7 +189,7 @@ def test_a_quota_of_one_kind_of_event_stops_the_run_too(
     ended = run_here(config, with_states(sent, every=10), tmp_path)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
-    assert rejected_in(tmp_path) == []
+    assert rejected_lines(tmp_path) == []
 
     with PosthogCapture() as raised:
         raised.events += capture.events
@@ -280,7 +272,7 @@ def test_an_event_that_is_refused_alone_is_rejected(
     ended = run_here(config, with_states(sent, every=16), tmp_path).checked()
     sizes = [len(request.body["batch"]) for request in capture.requests]
     assert sizes == [16, 8, 4, 2, 1, 1, 2, 4, 8]
-    (line,) = rejected_in(tmp_path)
+    (line,) = rejected_lines(tmp_path)
     assert (line["code"], line["record"]) == ("refused_by_posthog", sent[0])
     assert line["reason"] == 'PostHog answered 400: {"error":"request_parsing_error"}'
     assert counts_in(ended.stderr)["accepted"] == 15
