@@ -23,6 +23,7 @@ from tap_amplitude.windows import (
     floor_to_hour,
     ready_until,
 )
+from tests.support.examples import examples
 
 UTC = timezone.utc
 MOMENTS = st.datetimes(
@@ -134,6 +135,7 @@ def test_a_window_is_never_longer_than_allowed(
     assert window.start == start
 
 
+@examples(50)
 @given(sizes=SIZES, limit=st.integers(1, 200), start=HOURS)
 def test_few_requests_are_wasted_on_sizes_that_are_refused(
     sizes: list[int], limit: int, start: datetime
