@@ -91,7 +91,7 @@ def applied(
     return sent
 
 
-@examples(120)
+@examples(80)
 @given(HOURS, st.sampled_from(["alias", "identify", "none"]), SEEDS)
 def test_any_order_of_parts_runs_and_arrivals_ends_as_in_order(
     hours: list[list[Step]], kind: Any, seed: int

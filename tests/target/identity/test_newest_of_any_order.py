@@ -93,7 +93,7 @@ def rows_of(hours: Sequence[Sequence[Step]]) -> list[list[list[Json]]]:
     return export
 
 
-@examples(1000)
+@examples(700)
 @given(
     HOURS,
     CRASHES,
@@ -135,7 +135,7 @@ def test_everybody_in_the_sample_export_ends_with_the_newest_row() -> None:
     """Its rows lie in several files an hour, as Amplitude's do, and hold every odd value."""
     by_hour: dict[str, list[list[Json]]] = defaultdict(lambda: [[] for _ in range(FILES)])
     rng = Random(1)
-    for row in generate(days=1, people=200).rows:
+    for row in generate(days=1, people=80).rows:
         if isinstance(CONVERTER.convert(row), Converted):
             by_hour[row["server_upload_time"][:13]][rng.randrange(FILES)].append(row)
     rows = [row for files in by_hour.values() for file in files for row in file]

@@ -55,7 +55,7 @@ def _event(row: Json, options: Options) -> Json:
 
 
 # All of it of the same rows: to make one takes ten times as long as what is done with it.
-@examples(300)
+@examples(200)
 @given(RECORDS, OPTIONS)
 @example(SOUND, Options())
 def test_every_object_is_a_skip_a_rejection_or_a_sound_event(row: Json, options: Options) -> None:

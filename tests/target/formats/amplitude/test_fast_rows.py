@@ -81,7 +81,7 @@ def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool
     return True
 
 
-@examples(400)
+@examples(300)
 @given(st.lists(st.one_of(CHANGED, GOOD_ROWS, ROWS), min_size=1, max_size=4), OPTIONS)
 @example(
     [{**USUAL[0], "user_properties": {"plan": 1}}, {**USUAL[0], "user_properties": {"plan": True}}],
