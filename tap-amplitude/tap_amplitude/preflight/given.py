@@ -21,5 +21,5 @@ def has_keys(given: Given) -> bool:
 
 def has_dates(given: Given) -> bool:
     """Return True if the range is known; exported files need no dates."""
-    needs_start = not given.config.get("archive_path")
-    return not given.is_wrong(*_DATES) and bool(given.config.get("start_date") or not needs_start)
+    begins = given.config.get("start_date") or given.config.get("archive_path")
+    return bool(begins) and not given.is_wrong(*_DATES)

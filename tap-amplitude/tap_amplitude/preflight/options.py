@@ -130,7 +130,7 @@ def _user_agent() -> str:
     return f"{TapAmplitude.name}/{TapAmplitude.plugin_version}"
 
 
-def _bookmarks_in(file: IO[str] | None) -> dict[str, Bookmark]:
+def _bookmarks_in(file: IO[str] | None) -> dict[str, Bookmark | None]:
     """Return what a state remembers of each stream with hours.
 
     The state is one of the tap's, or as `meltano state get` writes it.
@@ -140,11 +140,8 @@ def _bookmarks_in(file: IO[str] | None) -> dict[str, Bookmark]:
         return {}
     content = json.load(text)
     known = checked_state(content.get("singer_state", content)).get("bookmarks", {})
-    read = {
-        name: Bookmark.from_state(known.get(name, {}))
-        for name in (EventsStream.name, MergedIdsStream.name)
-    }
-    return {name: bookmark for name, bookmark in read.items() if bookmark is not None}
+    names = (EventsStream.name, MergedIdsStream.name)
+    return {name: Bookmark.from_state(known.get(name, {})) for name in names}
 
 
 def _selected_in(file: IO[str] | None) -> frozenset[str]:

@@ -44,9 +44,8 @@ def _patterns_in(text: str) -> Sequence[str]:
         read = json.loads(text)
     except ValueError:
         return ()
-    return (
-        [pattern for pattern in read if isinstance(pattern, str)] if isinstance(read, list) else ()
-    )
+    patterns = read if isinstance(read, list) else []
+    return [pattern for pattern in patterns if isinstance(pattern, str)]
 
 
 def _is_selected(name: str, patterns: Sequence[str]) -> bool:
