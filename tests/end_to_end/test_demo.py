@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
 import requests
 
 from tests.fakes.posthog_capture import PosthogCapture
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.long
 def test_the_demo_shows_what_a_real_run_sends(tmp_path: Path, posthog: PosthogCapture) -> None:
     """Each line is a body that PostHog takes, and all together are what a real run sends.
 

@@ -26,6 +26,7 @@ def queries(posthog: PosthogCapture) -> Iterator[PosthogQuery]:
         yield api
 
 
+@pytest.mark.long
 def test_the_commands_that_it_shows_mend_what_it_found(
     tmp_path: Path, settings: dict[str, str], posthog: PosthogCapture, queries: PosthogQuery
 ) -> None:

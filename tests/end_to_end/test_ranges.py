@@ -131,6 +131,7 @@ def test_ranges_side_by_side_leave_each_other_alone(
     assert ranges.whole_migration(later).exit_code == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("victims", ["all", "all but the target"])
 def test_a_killed_range_is_tried_again_at_once(
     ranges: Ranges,

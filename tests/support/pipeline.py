@@ -61,9 +61,11 @@ class PipeEnd:
 class Pipe:
     """A tap whose output is a target's input, both at work; leaves no process behind."""
 
-    def __init__(self, folder: Path, commands: dict[Plugin, list[str]]) -> None:
+    def __init__(
+        self, folder: Path, commands: dict[Plugin, list[str]], environment: dict[str, str]
+    ) -> None:
         tap = Running(commands["tap"], folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        target = Running(commands["target"], folder, stdin=tap.output)
+        target = Running(commands["target"], folder, environment, stdin=tap.output)
         self._processes: dict[Plugin, Running] = {"tap": tap, "target": target}
         # The target alone must hold the reading end, so that the tap learns of its death.
         tap.output.close()
@@ -117,6 +119,7 @@ class Pipeline:
         target: The target's settings.
         state: The last state that a target wrote: all that a runner keeps.
         scripts: Where the commands of both lie.
+        environment: Variables of the target besides those of the shell.
     """
 
     folder: Path
@@ -124,12 +127,14 @@ class Pipeline:
     target: Json
     state: Json | None = None
     scripts: Path = SCRIPTS
+    environment: dict[str, str] = field(default_factory=dict)
     ends: list[PipeEnd] = field(default_factory=list)
 
     @contextmanager
     def started(self) -> Iterator[Pipe]:
         """Run in the background; at the end of the block it must have finished."""
-        pipe = Pipe(self.folder, {"tap": self._command("tap"), "target": self._command("target")})
+        commands: dict[Plugin, list[str]] = {one: self._command(one) for one in BOTH}
+        pipe = Pipe(self.folder, commands, self.environment)
         try:
             yield pipe
             self._keep(pipe.finish())
