@@ -230,7 +230,7 @@ def test_a_bad_file_stops_behind_what_came_before_it(
         bad.write_bytes(gzip.compress(text.encode("utf-16")))
     if damage == "gone":
         bad.unlink()
-    run = run_target(own, messages, tmp_path)
+    run = run_target(own, messages, tmp_path, environment=NEAR_SERVER)
 
     assert run.exit_code == 1, run.stderr
     assert "The batch file 3.json.gz" in run.stderr
