@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import uuid
 from pathlib import Path
@@ -34,6 +35,12 @@ choose_profile()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take how to renew the snapshots."""
     parser.addoption("--update-snapshots", action="store_true", help="write the snapshots anew")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return three workers for two processors: tests wait for a third of their time."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture
