@@ -85,18 +85,27 @@ class WholeMigration:
         ends: hours that nobody has read and no part tells of: at the ends of the range, or between
             two apps.
         totals: the sums of all parts.
-        by_hour: those of each export hour, `2024-01-31T05`, in order.
+        lines: those that it is about.
     """
 
     parts: tuple[Part, ...]
     ends: tuple[Gap, ...]
     totals: Totals
-    by_hour: Mapping[str, Totals]
+    lines: Sequence[WrittenLine]
 
     @property
     def is_whole(self) -> bool:
         """Whether there is something, and nothing is missing, double or without a fate."""
         return bool(self.parts) and not self.ends and all(part.is_whole for part in self.parts)
+
+    @property
+    def by_hour(self) -> Mapping[str, Totals]:
+        """The sums of each export hour, `2024-01-31T05`, in order."""
+        found: defaultdict[str, list[WrittenLine]] = defaultdict(list)
+        for line in self.lines:
+            if line.unit.hour:
+                found[line.unit.hour].append(line)
+        return {hour: totals_of(found[hour]) for hour in sorted(found)}
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -140,7 +149,7 @@ def whole_migration(
     parts = tuple(_part(*key, of_part[key], hours, overlaps) for key in sorted(of_part))
     known = {hour for part in parts for gap in part.gaps for hour in gap}
     ends = gaps_between(set().union(*hours.values(), known), start, end)
-    return WholeMigration(parts, tuple(ends), totals_of(wanted), _by_hour(wanted))
+    return WholeMigration(parts, tuple(ends), totals_of(wanted), wanted)
 
 
 def source_of(unit: Unit) -> str:
@@ -187,14 +196,6 @@ def _hours_by_app(lines: Iterable[WrittenLine]) -> dict[str, set[str]]:
         if line.unit.hour and not line.unit.stretch:
             hours[line.unit.app].add(line.unit.hour)
     return dict(hours)
-
-
-def _by_hour(lines: Iterable[WrittenLine]) -> dict[str, Totals]:
-    found: defaultdict[str, list[WrittenLine]] = defaultdict(list)
-    for line in lines:
-        if line.unit.hour:
-            found[line.unit.hour].append(line)
-    return {hour: totals_of(found[hour]) for hour in sorted(found)}
 
 
 def _is_wanted(unit: Unit, start: str, end: str, app: str | None) -> bool:

@@ -49,13 +49,13 @@ class Lane:
 
     @property
     def can_begin(self) -> bool:
-        """Something waits, and for nothing else."""
+        """Whether a batch may begin: one waits, and for nothing in this or another lane."""
         is_free = not self.built or isinstance(self.built[0], Batch)
         return self.under_way is None and is_free and bool(self.built or self.growing)
 
     @property
     def has_built(self) -> bool:
-        """A batch that does not grow any more may begin."""
+        """Whether a batch may begin that does not grow any more."""
         return self.can_begin and bool(self.built)
 
     @property
@@ -114,7 +114,7 @@ class Lane:
         return milestone
 
     def pass_milestones(self) -> bool:
-        """Take off the milestones that are reached; return True if there were any."""
+        """Remove the milestones at the head that are reached; return True if there were any."""
         passed = False
         while self.under_way is None and self.built:
             first = self.built[0]

@@ -145,7 +145,8 @@ class Lanes:
         for run in runs:
             builder = run.lane.builder(self._wire, historical, created_at, epoch)
             builder.add_all(run.by_uuid, run.size)
-            # In a lane that is the only one, nobody looks for what waits of a key.
+            # Nobody looks for what waits of a key in a lane that is the only one: all lanes that
+            # come later wait for it.
             if self.count > 1:
                 builder.keys.update([item.ordering_key for item in run.by_uuid.values()])
         self._room.take(len(items), size)
@@ -162,7 +163,7 @@ class Lanes:
         self.count = self.keys.count = 2 * self.count
 
     def join(self, first: str, second: str) -> None:
-        """Let what is still to come of a key go behind all that waits of another one, and of it."""
+        """Put what is still to come of `second` behind all that waits of both keys."""
         if not self.keys.join(first, second):
             behind, own = (self._lanes[self.keys.number_of(key)] for key in (first, second))
             own.wait_for(behind)
@@ -187,7 +188,7 @@ class Lanes:
         self.has_full_batch = False
 
     def _pass_milestones(self) -> None:
-        """Let go on what waited for another lane that is so far; that may set a third one free."""
+        """Remove milestones that are reached; one may let another lane reach its own."""
         passed = True
         while passed:
             passed = any([lane.pass_milestones() for lane in self._lanes])  # noqa: C419 - of each
