@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from target_posthog.common.retry_after import retry_after, wait_in_words
+from target_posthog.common.retry_after import remedy_of_wait, retry_after, wait_in_words
 
 NOW = datetime(2026, 11, 28, tzinfo=timezone.utc).timestamp()
 TEN_YEARS = 3650 * 86_400
@@ -50,6 +50,7 @@ def test_seconds_may_have_a_fraction(value: str, seconds: float) -> None:
 def test_a_wait_is_said_in_a_unit_that_fits_and_never_in_years(seconds: float, words: str) -> None:
     """Nobody waits for years, and no server means them."""
     assert wait_in_words(seconds) == words
+    assert ("Run again after that time" in remedy_of_wait(seconds)) is (words != "more than a year")
 
 
 @pytest.mark.parametrize(

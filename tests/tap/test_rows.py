@@ -324,17 +324,23 @@ def test_rejected_merges_are_told(tmp_path: Path) -> None:
     assert "Exported 1 merged user of 1 hour; 1 line rejected, kept in " in told
 
 
-def test_an_event_far_behind_in_a_list_of_merges_stops_the_run(tmp_path: Path) -> None:
-    """It is no merge; the beginning, by which the kind of a file is told, has none."""
+@pytest.mark.parametrize("merges", [1, 30, 20_000])
+@pytest.mark.parametrize(("start", "between", "end"), [("", "\n", "\n"), ("[", ",", "]")])
+def test_an_event_in_a_list_of_merges_is_never_left_out_with_it(
+    tmp_path: Path, merges: int, start: str, between: str, end: str
+) -> None:
+    """However far behind it stands: `events` reads it, and for `merged_ids` it is no merge."""
     merge = {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3, "merge_server_time": 4}
-    lines = [json.dumps(merge)] * 20_000 + [json.dumps({"event_type": "viewed", "uuid": "u"})]
-    lists = {"-9_2024-01-01_5.json.gz": gzip.compress("\n".join(lines).encode())}
+    rows = [*[merge] * merges, {"event_type": "viewed", "uuid": "u"}]
+    content = f"{start}{between.join(map(json.dumps, rows))}{end}".encode()
+    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(content)}
     config = {"archive_path": str(write_files(tmp_path / "a", lists))}
-    run = run_with(config, "merged_ids")
+    events, stopped = run_here(config), run_with(config, "merged_ids")
 
-    (error,) = run.lines("ERROR")
+    assert [row["uuid"] for row in events.records if "event_type" in row] == ["u"]
+    (error,) = stopped.lines("ERROR")
     assert "'-9_2024-01-01_5.json.gz' is a list of merged users, and also holds events" in error
-    assert (run.exit_code, len(run.states)) == (1, 0)
+    assert (stopped.exit_code, len(stopped.states)) == (1, 0)
 
 
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:

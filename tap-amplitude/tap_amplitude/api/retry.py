@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tenacity
 
-from tap_amplitude.common.retry_after import wait_in_words
+from tap_amplitude.common.retry_after import remedy_of_wait, wait_in_words
 from tap_amplitude.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class RetryPolicy:
                 f"Amplitude could not deliver {what}: {failure.reason} It asks to come back in "
                 f"{wait_in_words(failure.at_least)}, later than `max_retry_seconds` "
                 f"({self._seconds:g}) allows.",
-                remedy="Run the same command again after that time, or raise `max_retry_seconds`.",
+                remedy=remedy_of_wait(failure.at_least),
             )
         return RunAgain(
             f"Amplitude could not deliver {what}: {failure.reason} Tried for {seconds:,.0f} "

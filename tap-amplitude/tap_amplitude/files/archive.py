@@ -156,7 +156,8 @@ class Archive:
         is_list = kind is Rows.MERGES or (kind is Rows.OTHER and is_named_list)
         if rows is Rows.EVENTS and is_list:
             self.left_out.add(Why.MERGES, member.place)
-        return is_list is (rows is Rows.MERGES)
+        # A file of both is read for each: whoever reads it says what does not belong there.
+        return kind is Rows.BOTH or is_list is (rows is Rows.MERGES)
 
     @staticmethod
     def _certain(member: Member) -> bool:

@@ -11,6 +11,8 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from tap_amplitude.common.lenient_json import strict_object
+from tap_amplitude.common.object_cutter import as_it_is
 from tap_amplitude.errors import DamagedArchive, ForeignArchive
 from tap_amplitude.files.copies import without_copies
 from tap_amplitude.files.forms import COPY_AGAIN, HEAD_BYTES, READ_AS_FILES, Form, form_of
@@ -24,7 +26,7 @@ from tap_amplitude.files.names import (
     is_packed,
     read_name,
 )
-from tap_amplitude.files.row_kinds import LOOK_BYTES, Rows, rows_in
+from tap_amplitude.files.row_kinds import LOOK_BYTES, Rows, is_event, rows_in
 from tap_amplitude.files.zip_stores import ZipStore
 
 if TYPE_CHECKING:
@@ -175,12 +177,19 @@ class ArchiveListing:
 
 
 def look_at_rows(member: Member) -> Rows | None:
-    """Return what the first rows of a file are; None when it has none.
+    """Return what the rows of a file are, by the first ones; None when it has none.
+
+    A list of merges is read to its end: an event among them would be left out with it.
 
     Raises:
         DamagedArchive: It cannot be read.
     """
-    return rows_in(member.beginning(LOOK_BYTES))
+    rows = rows_in(member.beginning(LOOK_BYTES))
+    if rows is not Rows.MERGES:
+        return rows
+    found = member.take(strict_object, as_it_is)
+    has_events = any(isinstance(row, dict) and is_event(row) for row in found)
+    return Rows.BOTH if has_events else rows
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -235,7 +244,7 @@ def _is_worth_a_look(member: Member) -> bool:
 def _has_events(member: Member) -> bool:
     """Return True if a file of any name holds events; one that cannot be read does not."""
     try:
-        return look_at_rows(member) is Rows.EVENTS
+        return look_at_rows(member) in (Rows.EVENTS, Rows.BOTH)
     except DamagedArchive:
         return False
 

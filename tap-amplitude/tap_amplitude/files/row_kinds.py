@@ -1,4 +1,4 @@
-"""What the rows of a file are, by its beginning: events or merges of users (pure)."""
+"""What the rows of a file are: events or merges of users (pure)."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Rows(enum.Enum):
 
     EVENTS = enum.auto()
     MERGES = enum.auto()
+    #: Merges first, and events.
+    BOTH = enum.auto()
     OTHER = enum.auto()
 
 
 def rows_in(beginning: bytes) -> Rows | None:
     """Return what the first readable row of a file is; None when it has no row.
 
-    Merges before an event count as events: as a list they would be left out, and the event with
-    them. What is no event is rejected later on. The beginning is unpacked: JSON lines, an array,
-    or objects on one line.
+    The beginning is unpacked: JSON lines, an array, or objects on one line.
     """
     text = beginning.decode(errors="replace")
     if not text.strip(_BEFORE_A_ROW + "]"):
@@ -42,21 +42,13 @@ def rows_in(beginning: bytes) -> Rows | None:
     for row in _first_rows(text):
         if is_event(row):
             return Rows.EVENTS
-        if _OF_MERGES.isdisjoint(map(str.lower, row)):
-            return Rows.OTHER
-        return Rows.EVENTS if _has_event(text) else Rows.MERGES
+        return Rows.OTHER if _OF_MERGES.isdisjoint(map(str.lower, row)) else Rows.MERGES
     return _by_words(text.lower())
 
 
 def is_event(row: Mapping[str, Any]) -> bool:
     """Return True if a row has a field that only events have."""
     return not _OF_EVENTS.isdisjoint(map(str.lower, row))
-
-
-def _has_event(text: str) -> bool:
-    """Return True if a line of a list is an event; a damaged one is nothing."""
-    lines = text.split("\n") if _by_words(text.lower()) is Rows.EVENTS else ()
-    return any(is_event(row) for line in lines for row in _first_rows(line))
 
 
 def _first_rows(text: str) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ from target_posthog.capture.responses import Responses
 from target_posthog.capture.results import Accepted, BatchRefused, SendResult
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.common.quantities import count
-from target_posthog.common.retry_after import wait_in_words
+from target_posthog.common.retry_after import remedy_of_wait, wait_in_words
 from target_posthog.errors import RunAgain
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class CaptureApi:
             return RunAgain(
                 f"PostHog asks to wait {wait_in_words(error.retry_after)}, longer than "
                 f"`max_retry_seconds` ({limit:.0f}): {error}.",
-                f"Run again after that time, or raise `max_retry_seconds`.{also}",
+                f"{remedy_of_wait(error.retry_after)}{also}",
             )
         return RunAgain(
             f"PostHog did not take a batch for {limit:.0f} s: {error}.",

@@ -42,3 +42,13 @@ def wait_in_words(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{math.ceil(seconds / length)} {unit}"
     return f"{math.ceil(seconds)} s"
+
+
+def remedy_of_wait(seconds: float) -> str:
+    """Return what helps against a time to wait that is longer than `max_retry_seconds`."""
+    if seconds > _YEAR:
+        return (
+            "Nobody means such a time: run again in some minutes, and look at what stands in front "
+            "of the service (a proxy, a firewall) if it is asked for again."
+        )
+    return "Run again after that time, or raise `max_retry_seconds`."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from target_posthog.capture.bounded_http import BadResponse
 from target_posthog.capture.hosts import app_host
 from target_posthog.capture.retries import Retryable, RetryPolicy
-from target_posthog.common.retry_after import wait_in_words
+from target_posthog.common.retry_after import remedy_of_wait, wait_in_words
 from target_posthog.errors import NotAsked, QueryTooLarge
 from target_posthog.query.credentials import personal_key_of, project_id_of
 from target_posthog.query.peer import AppPeer
@@ -121,7 +121,7 @@ class QueryApi:
             return NotAsked(
                 f"PostHog asks to wait {wait_in_words(error.retry_after)} before the next query, "
                 f"longer than `max_retry_seconds` ({limit:.0f}): {error}.",
-                "Run again after that time, or raise `max_retry_seconds`.",
+                remedy_of_wait(error.retry_after),
             )
         return NotAsked(
             f"PostHog did not answer a query for {limit:.0f} s: {error}.",

@@ -413,7 +413,7 @@ def test_a_retry_after_beyond_the_limit_stops_at_once(tmp_path: Path) -> None:
             client.api.fetch(ONE_HOUR)
 
         assert client.waits == []
-    assert "Run the same command again after that time" in str(caught.value)
+    assert "Run again after that time" in str(caught.value)
     assert "Tried for" not in str(caught.value)
 
 

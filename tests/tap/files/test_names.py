@@ -6,7 +6,6 @@ import gzip
 import json
 from datetime import datetime, timedelta, timezone
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,11 +74,3 @@ def test_rows_are_told_apart_however_they_are_laid_out(
 
     assert rows_in(text.encode()) is (Rows.EVENTS if row is EVENT else Rows.MERGES)
     assert rows_in(text.encode()[:-3]) is (Rows.EVENTS if row is EVENT else Rows.MERGES)
-
-
-@pytest.mark.parametrize("rows", [[MERGE, EVENT], [EVENT, MERGE], [*[MERGE] * 30, EVENT]])
-def test_a_file_that_begins_as_a_list_of_merges_and_holds_events_is_one_of_events(
-    rows: list[dict[str, object]],
-) -> None:
-    """As a list it would be left out, and its events with it; what is no event is rejected."""
-    assert rows_in("\n".join(map(json.dumps, rows)).encode()) is Rows.EVENTS
