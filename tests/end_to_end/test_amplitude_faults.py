@@ -78,10 +78,7 @@ def test_too_much_at_once_is_split_until_it_fits(
 
 
 def test_a_gateway_that_times_out_gets_shorter_windows(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """A 504 halves a window of several hours, and is waited out for a single hour."""
     amplitude.fail(Fault.GATEWAY_TIMEOUT_504, hour=export.hours[0])  # one hour: the first window
@@ -98,10 +95,7 @@ def test_a_gateway_that_times_out_gets_shorter_windows(
 
 
 def test_an_answer_that_does_not_come_counts_as_too_much(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """A read time-out halves the window as a 504 does; a stall in the middle is asked for again."""
     pipeline.tap["request_timeout_seconds"] = 1
@@ -114,10 +108,7 @@ def test_an_answer_that_does_not_come_counts_as_too_much(
 
 
 def test_a_service_that_stays_down_stops_the_run_and_loses_nothing(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """The tap gives up in bounded time, says what is saved, and the next run goes on from there."""
     pipeline.tap |= {"max_retry_seconds": 1, "max_window_hours": 1}
@@ -136,10 +127,7 @@ def test_a_service_that_stays_down_stops_the_run_and_loses_nothing(
 
 
 def test_what_does_not_pass_stops_at_once(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """Keys revoked half way and refused requests are not tried again; the next run goes on."""
     pipeline.tap |= {"max_window_hours": 1, "parallel_downloads": 1}

@@ -51,10 +51,7 @@ def test_a_link_goes_out_just_before_the_record_that_showed_it(
 
 
 def test_a_second_run_asks_for_new_hours_only(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """Over all runs together every hour is asked for and delivered once; the last has no work."""
     middle = export.start + timedelta(hours=11)
@@ -108,10 +105,7 @@ def test_rows_in_many_files_of_an_hour_arrive_whole(
 
 
 def test_a_run_whose_state_was_lost_doubles_nothing(
-    pipeline: Pipeline,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    pipeline: Pipeline, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
 ) -> None:
     """Everything is exported again, in another order, and PostHog holds what it held."""
     pipeline.run_well()

@@ -100,11 +100,7 @@ def killer(pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCa
 
 @pytest.mark.parametrize("seed", range(2))
 def test_six_kills_in_a_row_lose_and_double_nothing(
-    seed: int,
-    killer: Killer,
-    pipeline: Pipeline,
-    export: SampleExport,
-    posthog: PosthogCapture,
+    seed: int, killer: Killer, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
 ) -> None:
     """Every run starts from what the killed one before it left; the last one may finish."""
     hours = [""]

@@ -332,10 +332,7 @@ def test_a_replay_sees_what_a_run_sees(tmp_path: Path, posthog: PosthogCapture) 
     (tmp_path / "of_dotenv/a.jsonl").write_text(f"{line}\n")
 
     with PosthogCapture(api_key="phc_scratch") as scratch:
-        shell = {
-            "TARGET_POSTHOG_API_KEY": scratch.api_key,
-            "TARGET_POSTHOG_HOST": scratch.url,
-        }
+        shell = {"TARGET_POSTHOG_API_KEY": scratch.api_key, "TARGET_POSTHOG_HOST": scratch.url}
         project.meltano("invoke", "target-posthog:replay", settings=shell).checked()
         assert posthog.requests == []
         assert [(one["event"], one["distinct_id"]) for one in scratch.events] == [("Placed", "ann")]

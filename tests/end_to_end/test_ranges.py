@@ -85,10 +85,7 @@ class Ranges:
 @pytest.fixture
 def ranges(tmp_path: Path, settings: dict[str, str], postgresql_url: str) -> Ranges:
     """The ranges of a project that has never run."""
-    more = {
-        "TARGET_POSTHOG_LEDGER_URL": postgresql_url,
-        "TARGET_POSTHOG_MAX_BATCH_EVENTS": "40",
-    }
+    more = {"TARGET_POSTHOG_LEDGER_URL": postgresql_url, "TARGET_POSTHOG_MAX_BATCH_EVENTS": "40"}
     return Ranges(MeltanoProject(tmp_path), settings | more)
 
 

@@ -138,10 +138,7 @@ def test_an_address_with_a_slip_is_refused_and_makes_no_folder(
     for name in ("rejects_path", "summary_path", "spool_path"):
         with pytest.raises(FixTapsConfiguration, match=f"`{name}` .*({whole}|is an address)"):
             TapAmplitude(config={"archive_path": "export", name: slip})
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": slip},
-    }
+    batch = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": slip}}
     with pytest.raises(FixTapsConfiguration, match=f"`batch_config.storage.root` .*{whole}"):
         TapAmplitude(config={"archive_path": "export", "batch_config": batch})
     assert [path.name for path in tmp_path.iterdir()] == ["export"]

@@ -88,12 +88,7 @@ def test_a_stream_without_an_entry_stops_at_its_schema(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("unmapped", "skipped"), [("skip", 1), ("guess", 0)])
 def test_a_stream_without_an_entry_is_skipped_or_guessed_when_the_user_says_so(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    way: str,
-    unmapped: Any,
-    skipped: int,
+    tmp_path: Path, config: Json, capture: PosthogCapture, way: str, unmapped: Any, skipped: int
 ) -> None:
     """And the entry that met no stream is named, with the streams that came."""
     case = "f13-mapping-of-no-stream"
@@ -104,9 +99,7 @@ def test_a_stream_without_an_entry_is_skipped_or_guessed_when_the_user_says_so(
     assert "no stream came for order. There were: orders." in ended.stderr
 
 
-def test_the_default_for_a_stream_without_an_entry_follows_from_the_entries(
-    tmp_path: Path,
-) -> None:
+def test_the_default_for_a_stream_without_an_entry_follows_from_the_entries(tmp_path: Path) -> None:
     """Amplitude rows and Meltano's test stream need none."""
     amplitude = schema(event_type={}, amplitude_id={})
     test = schema("meltano_test_stream", key="id", id={})

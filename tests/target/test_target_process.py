@@ -109,11 +109,7 @@ def test_one_bad_event_is_rejected_alone(
     assert counts_in(ended.stderr)["rejected"] == 1
     (path,) = (tmp_path / "rejects").iterdir()
     (line,) = rejected_lines(tmp_path)
-    assert (line["code"], line["stage"], line["record"]) == (
-        "refused_by_posthog",
-        "send",
-        sent[33],
-    )
+    assert (line["code"], line["stage"], line["record"]) == ("refused_by_posthog", "send", sent[33])
     assert "target-posthog-rejects" in ended.stderr
     assert str(path.relative_to(tmp_path)) in ended.stderr
 

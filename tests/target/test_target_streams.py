@@ -216,12 +216,7 @@ def test_singers_columns_are_added_when_asked_for_and_change_no_uuid(
 
 def test_stream_maps_work_on_the_way(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
     """The SDK's own way of changing and filtering records."""
-    maps = {
-        "events": {
-            "event_type": "event_type.upper()",
-            "__filter__": "amplitude_id != 1002",
-        }
-    }
+    maps = {"events": {"event_type": "event_type.upper()", "__filter__": "amplitude_id != 1002"}}
     ended = run_here(
         {**config, "stream_maps": maps},
         [

@@ -145,9 +145,7 @@ def test_what_the_book_does_not_count_changes_nothing(ledger: Ledger) -> None:
 
 @examples(50)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), FATES), max_size=8), max_size=6))
-def test_any_replays_leave_every_record_one_fate(
-    replays: list[list[tuple[int, Fate]]],
-) -> None:
+def test_any_replays_leave_every_record_one_fate(replays: list[list[tuple[int, Fate]]]) -> None:
     """The last that was made of it, but what PostHog has stays."""
     with closing(Ledger("sqlite://", "phc_test")) as ledger:
         places = run_with_rejects(ledger, [5, 6, 7])

@@ -167,8 +167,7 @@ def test_a_machine_reads_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"),
-    [(0, 0), (7, 7), (999, 999), (1234, 1230), (98_765_432, 98_800_000)],
+    ("number", "shown"), [(0, 0), (7, 7), (999, 999), (1234, 1230), (98_765_432, 98_800_000)]
 )
 def test_a_guess_has_three_digits(number: int, shown: int) -> None:
     """More would promise too much."""

@@ -194,11 +194,7 @@ def test_properties_are_picked_by_name_glob_and_new_name() -> None:
         **OURS,
     }
     as_object = mapped(properties={"street": "address.street", "sum": ["net", "total"]})
-    assert sent(record, as_object)["properties"] == {
-        "street": "s",
-        "sum": 3,
-        **OURS,
-    }
+    assert sent(record, as_object)["properties"] == {"street": "s", "sum": 3, **OURS}
     inside = mapped(properties=["address.*", "address.street"])
     assert sent(record, inside)["properties"] == {"street": "s", **OURS}
     assert sent(record, mapped(properties=[]))["properties"] == {**OURS}

@@ -77,11 +77,7 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
     assert len(capture.held()) == 5
 
     (alias,) = events_named(capture, "$create_alias")
-    assert alias["properties"] | {"alias": 0} == {
-        "distinct_id": "ann",
-        "alias": 0,
-        **OURS,
-    }
+    assert alias["properties"] | {"alias": 0} == {"distinct_id": "ann", "alias": 0, **OURS}
     assert alias["properties"]["alias"] == "v1"
     (group,) = events_named(capture, "$groupidentify")
     assert group["properties"]["$group_set"] == {"name": "Acme"}

@@ -170,11 +170,7 @@ def test_a_path_leaves_out_a_part_of_an_object(customer: Any) -> None:
     record = {"user_id": "ann", "time": DAY, "customer": customer, "text": "{no JSON"}
     names = [{"from": "customer", "to": "client"}]
     found = properties(
-        "fields",
-        record,
-        streams={},
-        skip_properties=["customer.email"],
-        property_names=names,
+        "fields", record, streams={}, skip_properties=["customer.email"], property_names=names
     )
     assert "email" not in repr(found)
     assert "name" in repr(found["client"])

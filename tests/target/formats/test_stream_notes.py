@@ -15,10 +15,7 @@ from tests.support.any_amplitude_rows import ANY_OBJECT, JSON, TEXT
 from tests.support.examples import examples
 from tests.support.target_settings import settings_of
 
-SETTINGS: Json = {
-    "event_names": [{"from": "orders", "to": "Ordered"}],
-    "source_format": "fields",
-}
+SETTINGS: Json = {"event_names": [{"from": "orders", "to": "Ordered"}], "source_format": "fields"}
 MAPPINGS: list[Json] = [
     {},
     {"event": {"value": "Order"}, "distinct_id": "buyer", "set": ["plan"], "set_once": ["*"]},

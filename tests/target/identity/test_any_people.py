@@ -155,11 +155,7 @@ def users_by_device(hours: list[list[tuple[str | None, str | None]]]) -> dict[st
 
 @examples(120)
 @given(
-    hours=HOURS,
-    kind=KINDS,
-    crashes=CRASHES,
-    workers=st.integers(1, 3),
-    seed=st.integers(0, 1000),
+    hours=HOURS, kind=KINDS, crashes=CRASHES, workers=st.integers(1, 3), seed=st.integers(0, 1000)
 )
 def test_no_two_users_become_one_and_each_device_joins_its_first_user(
     hours: list[list[tuple[str | None, str | None]]],

@@ -316,9 +316,7 @@ def test_what_fails_shows_no_ids(tmp_path: Path) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_a_connection_that_was_cut_while_nothing_was_said_is_made_anew(
-    postgresql_url: str,
-) -> None:
+def test_a_connection_that_was_cut_while_nothing_was_said_is_made_anew(postgresql_url: str) -> None:
     """PostHog may be away for half an hour, in which a firewall ends silent connections."""
     with opened(postgresql_url) as ledger:
         ledger.claim([Link("u1", "d")])

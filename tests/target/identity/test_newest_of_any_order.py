@@ -94,13 +94,7 @@ def rows_of(hours: Sequence[Sequence[Step]]) -> list[list[list[Json]]]:
 
 
 @examples(700)
-@given(
-    HOURS,
-    CRASHES,
-    st.sampled_from(["alias", "identify", "none"]),
-    st.booleans(),
-    st.booleans(),
-)
+@given(HOURS, CRASHES, st.sampled_from(["alias", "identify", "none"]), st.booleans(), st.booleans())
 def test_everybody_ends_with_the_newest_row(
     hours: list[list[Step]],
     crashes: list[tuple[int, bool]],

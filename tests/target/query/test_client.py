@@ -31,12 +31,7 @@ def opened(clock: Clock) -> Iterator[Callable[..., QueryApi]]:
 
     def opening(host: str, project: str = "7", key: str = KEY, seconds: float = 100.0) -> QueryApi:
         one = QueryApi(
-            host,
-            project,
-            key,
-            user_agent="test/1",
-            max_retry_seconds=seconds,
-            sleep=clock.sleep,
+            host, project, key, user_agent="test/1", max_retry_seconds=seconds, sleep=clock.sleep
         )
         clients.append(one)
         return one
@@ -127,10 +122,7 @@ def test_it_does_not_wait_longer_than_the_user_wants(
     ("change", "words"),
     [
         ({"key": "phx_other"}, "refused the personal API key (401: Personal API key found in"),
-        (
-            {"key": "phx_reader_of_another_scope"},
-            "may not query project 7 at",
-        ),
+        ({"key": "phx_reader_of_another_scope"}, "may not query project 7 at"),
         ({"project": "8"}, "shows this key no project 8 (404: Project not found.)"),
     ],
 )
@@ -188,11 +180,7 @@ def test_each_status_has_its_meaning(
     ],
 )
 def test_another_server_is_not_taken_for_posthog(
-    opened: Callable[..., QueryApi],
-    status: int,
-    headers: dict[str, str],
-    body: bytes,
-    words: str,
+    opened: Callable[..., QueryApi], status: int, headers: dict[str, str], body: bytes, words: str
 ) -> None:
     """No key is wrong because of it."""
     answer = answering(status, headers, body)

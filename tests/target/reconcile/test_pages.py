@@ -98,9 +98,7 @@ def test_what_is_too_much_is_asked_for_in_parts(cells: set[Cell], most: int) -> 
         assert posthog.asked - asked <= len({cell for cell in known if cell.day == day})
 
 
-def test_years_of_others_are_looked_through_day_by_day(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_years_of_others_are_looked_through_day_by_day(caplog: pytest.LogCaptureFixture) -> None:
     """And a day that is too much holds nothing that could be missing."""
     booked = Cell("", "2020-01-01", "viewed")
     extra = [Cell("", f"20{year}-06-01", "viewed") for year in range(21, 30)]

@@ -13,13 +13,7 @@ from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
 from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.names import STANDARD_EVENTS
 from target_posthog.rejects.codes import CODES
-from tests.support.golden_pairs import (
-    GoldenPair,
-    as_json,
-    load_all,
-    options_of,
-    outcome_of,
-)
+from tests.support.golden_pairs import GoldenPair, as_json, load_all, options_of, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

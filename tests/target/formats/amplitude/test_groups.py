@@ -6,12 +6,7 @@ from typing import Any
 
 import pytest
 
-from target_posthog.formats.amplitude.groups import (
-    first_groups,
-    fits,
-    group_states,
-    wanted_groups,
-)
+from target_posthog.formats.amplitude.groups import first_groups, fits, group_states, wanted_groups
 from target_posthog.formats.names import PropertyNames
 from target_posthog.model import GroupState
 from target_posthog.posthog.groups import group_event
@@ -61,10 +56,7 @@ def test_an_event_has_the_first_key_of_each_type(groups: Any, expected: dict[str
 
 def test_every_key_of_group_properties_is_a_group() -> None:
     """Also a key without properties: PostHog knows a group only after `$groupidentify`."""
-    groups = {
-        "company": {"acme": {"employees": 120}, "globex": {}},
-        "plan": {"pro": {"seats": 5}},
-    }
+    groups = {"company": {"acme": {"employees": 120}, "globex": {}}, "plan": {"pro": {"seats": 5}}}
     assert _states(groups) == (
         ACME,
         GroupState("company", "globex", {}),

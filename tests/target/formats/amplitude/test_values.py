@@ -71,11 +71,7 @@ def test_a_coordinate_is_a_number(value: Any, expected: Any) -> None:
         ("amplitude-flutter/unknown_@amplitude/browser/2.1", "amplitude-flutter", "unknown"),
         ("a/1_b/2_c/3", "a", "1"),
         ("amplitude-react-native-ts/1.4.4", "amplitude-react-native-ts", "1.4.4"),
-        (
-            "@amplitude/analytics-react-native/1.0",
-            "@amplitude/analytics-react-native",
-            "1.0",
-        ),
+        ("@amplitude/analytics-react-native/1.0", "@amplitude/analytics-react-native", "1.0"),
         ("@amplitude/analytics-browser", "@amplitude/analytics-browser", None),
         ("@", "@", None),
         ("our_sdk/1.0_beta", "our_sdk", "1.0_beta"),
