@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from target_posthog.identity.ledger import Ledger
 from tests.fakes.posthog_query import PosthogQuery
 from tests.support.deliveries import Clock
 
@@ -51,3 +53,10 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/ledger.db"
     url: str = request.getfixturevalue("postgresql_url")
     return url
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """An empty ledger in a database of either kind."""
+    with closing(Ledger(ledger_url, "phc_test")) as opened:
+        yield opened

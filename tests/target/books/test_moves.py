@@ -6,27 +6,21 @@ from contextlib import closing
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.books.bookkeeper import Bookkeeper
-from target_posthog.books.lines import Kind, Unit
 from target_posthog.books.moves import Fate, Move
 from target_posthog.books.table import Book
 from target_posthog.books.whole import totals_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.rejects.book_places import BookPlace, place_in
 from tests.support.examples import examples
+from tests.target.books.test_bookkeeper import DAY, VIEWED, hours_state, origin, unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from target_posthog.books.tables import WrittenLine
-    from target_posthog.model import Json
 
-DAY = "2024-01-31"
-VIEWED = Kind(DAY, "viewed")
 ACCEPTED = Fate("accepted", "", *VIEWED)
 FATES = st.sampled_from(
     [
@@ -41,27 +35,9 @@ FATES = st.sampled_from(
 )
 
 
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """Return an empty ledger."""
-    with closing(Ledger(ledger_url, "phc_test")) as opened:
-        yield opened
-
-
 def book_of(ledger: Ledger, run: str = "one") -> Book:
     """Return the book as a run has it."""
     return Book(ledger, run, lambda: datetime(2024, 2, 1, tzinfo=timezone.utc))
-
-
-def unit(hour: int) -> Unit:
-    """Return the unit of an hour."""
-    return Unit("events", "7", f"{DAY}T{hour:02}")
-
-
-def state(hour: int) -> Json:
-    """Return a state of `tap-amplitude`: every hour before this one is out."""
-    times = {"next_export_hour": f"{DAY}T{hour:02}:00:00Z", "export_until": f"{DAY}T23:00:00Z"}
-    return {"bookmarks": {"events": times}}
 
 
 def run_with_rejects(ledger: Ledger, hours: list[int], run: str = "one") -> list[BookPlace]:
@@ -70,11 +46,10 @@ def run_with_rejects(ledger: Ledger, hours: list[int], run: str = "one") -> list
     places: list[BookPlace | None] = []
     for number, hour in enumerate(hours):
         of_hour = unit(hour)
-        origin = f"{of_hour.app}/{of_hour.hour}".encode()
-        keeper.take("events", [(origin, *VIEWED, 3)])
+        keeper.take("events", [(origin(hour), *VIEWED, 3)])
         places.append(keeper.reject(of_hour, "bad_time", 2 * number))
         places.append(keeper.refuse(of_hour, VIEWED, "refused_by_posthog"))
-        keeper.note(state(hour + 1))
+        keeper.note(hours_state(hour + 1))
         book.write(keeper.close())
     return [place for place in places if place is not None]
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 
 from target_posthog.books.reconciled import Found, Reconciled, Scope
 from target_posthog.identity.ledger import Ledger
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST, SECOND = "2024-02-01T00:00:00Z", "2024-02-02T00:00:00Z"
 
@@ -20,13 +16,6 @@ def found(hour: str, event: str, events: int = 5, asked_at: str = FIRST) -> Foun
     """Return what PostHog holds of an event of one hour of 1 January 2024."""
     at = f"2024-01-01T{hour}" if hour else ""
     return Found(at, "2024-01-01", event, events, events, asked_at)
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """The database."""
-    with closing(Ledger(ledger_url, "phc_test")) as opened:
-        yield opened
 
 
 BEFORE = [found("", "bought"), found("05", "paid"), found("05", "viewed"), found("06", "viewed")]

@@ -6,8 +6,6 @@ from collections import Counter
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.reconciled import Scope
 from target_posthog.books.samples import sample_of
@@ -17,16 +15,10 @@ from target_posthog.identity.ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pytest
+
 DAY = "2024-01-31"
 HOUR = Unit("events", "7", f"{DAY}T05")
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """Return an empty ledger."""
-    opened = Ledger(ledger_url, "phc_test")
-    yield opened
-    opened.close()
 
 
 def book_of(ledger: Ledger, run: str = "one") -> Book:

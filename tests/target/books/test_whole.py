@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from target_posthog.books.lines import Unit
-from target_posthog.books.tables import WrittenLine
 from target_posthog.books.whole import Gap, gaps_of, overlaps_of, totals_of
-
-
-def line(
-    hour: str, *, app: str = "7", stretch: str = "", exported: int = 3, accepted: int = 1
-) -> WrittenLine:
-    """Return a line of which one record was skipped and one rejected."""
-    return WrittenLine(
-        Unit("events", app, hour, stretch),
-        *(exported, accepted, 0, 1, 1),
-        Counter(skip_events=1),
-        Counter(bad_time=1),
-        *(2, 0, "run", 1, "2024-02-01T00:00:00Z"),
-    )
+from tests.support.book_lines import book_line as line
 
 
 def test_totals_are_the_sums_of_all_lines() -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.books.lines import Unit
 from target_posthog.books.tables import WrittenLine
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.history import rest_of, speed_of
+from tests.support.book_lines import book_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,18 +22,8 @@ def line(
     hour: str, exported: int, written: str = "", run: str = "one", app: str = "1"
 ) -> WrittenLine:
     """Return a line of the book."""
-    return WrittenLine(
-        Unit("events", app, hour),
-        exported,
-        exported,
-        *(0, 0, 0),
-        Counter(),
-        Counter(),
-        *(0, 0),
-        run,
-        1,
-        written or "2024-01-02T00:00:00Z",
-    )
+    sums = {"exported": exported, "accepted": exported, "skipped": 0, "rejected": 0}
+    return book_line(hour, app=app, run=run, written_at=written, **sums)
 
 
 def at(seconds: int) -> str:

@@ -21,7 +21,7 @@ from tests.support.rows import row
 from tests.target.identity.test_newest_of_any_order import HOURS, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from target_posthog.model import Json
     from tests.target.identity.test_newest_of_any_order import Step
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 #: In memory, without a file for each example.
 MEMORY = "sqlite://"
 SEEDS = st.integers(0, 2**32)
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """A ledger of either kind."""
-    made = Ledger(ledger_url, "phc_test")
-    yield made
-    made.close()
 
 
 def people_of(world: World) -> dict[str, tuple[frozenset[str], Any]]:

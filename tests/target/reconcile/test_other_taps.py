@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.support.reconciling import reconcile
 from tests.support.singer import record, schema, state
 from tests.support.target_in_process import run_here
+from tests.target.books.test_book_of_runs import order
 from tests.target.reconcile.test_real_runs import HOURS, foreign, run
 
 if TYPE_CHECKING:
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
-
-
-def order(number: int, **changes: Any) -> Json:
-    """Return a record of a shop's tap."""
-    made = {
-        "id": number,
-        "customer": f"c{number % 3}",
-        "created_at": f"2024-01-02T00:00:{number:02}Z",
-    }
-    return {**made, **changes}
 
 
 def run_shop(config: Json, folder: Path, *orders: Json) -> None:

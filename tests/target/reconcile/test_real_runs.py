@@ -9,8 +9,8 @@ import pytest
 from tests.support.processes import start
 from tests.support.reconciling import reconcile
 from tests.support.rows import row, uuid_of
-from tests.support.singer import records, schema, state
 from tests.support.target_in_process import run_here
+from tests.target.books.test_book_of_runs import DAY, messages_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,14 +18,6 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
-
-DAY = "2024-01-01"
-
-
-def hour_state(hour: int) -> Json:
-    """Return a state of `tap-amplitude`: every hour before this one is out."""
-    times = {"next_export_hour": f"{DAY}T{hour:02}:00:00Z", "export_until": f"{DAY}T23:00:00Z"}
-    return state({"bookmarks": {"events": times}})
 
 
 def rows_of(hour: int, count: int = 12) -> list[Json]:
@@ -44,17 +36,9 @@ def rows_of(hour: int, count: int = 12) -> list[Json]:
     ]
 
 
-def messages_of(hours: dict[int, list[Json]]) -> list[Json]:
-    """Return what a tap writes of these hours."""
-    messages = [hour_state(min(hours)), schema()]
-    for hour, sent in hours.items():
-        messages += [*records(sent), hour_state(hour + 1)]
-    return messages
-
-
 def run(config: Json, folder: Path, hours: dict[int, list[Json]]) -> None:
     """Send hours."""
-    run_here(config, messages_of(hours), folder).checked()
+    run_here(config, messages_of("records", folder, hours), folder).checked()
 
 
 HOURS = {5: rows_of(5), 6: [], 7: rows_of(7)}

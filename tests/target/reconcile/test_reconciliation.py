@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +11,13 @@ import pytest
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.reconciled import Found, Reconciled, Scope
 from target_posthog.books.table import Book
-from target_posthog.identity.ledger import Ledger
 from target_posthog.model import Link
 from target_posthog.reconcile.people import People
 from target_posthog.reconcile.reconciliation import Reconciliation
 from target_posthog.reconcile.wanted import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from target_posthog.identity.ledger import Ledger
 
 DAY, HOUR = "2024-01-01", "2024-01-01T05"
 LINKS = [Link("ann", "phone"), Link("ann", "tablet"), Link("bob", "laptop")]
@@ -59,12 +57,11 @@ class Ingestion:
 
 
 @pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
+def ledger(ledger: Ledger) -> Ledger:
     """A ledger with three joined devices."""
-    with closing(Ledger(ledger_url, "phc_test")) as opened:
-        opened.claim(LINKS)
-        opened.accept([link.device_id for link in LINKS])
-        yield opened
+    ledger.claim(LINKS)
+    ledger.accept([link.device_id for link in LINKS])
+    return ledger
 
 
 def reconciliation(

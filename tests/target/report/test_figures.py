@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from target_posthog.books.lines import Unit
 from target_posthog.books.reconciled import Found, Reconciled, Scope
 from target_posthog.books.sums import Held, KindSum, days_of, each_line, held_by_day, names_of
 from target_posthog.books.table import Book
-from target_posthog.books.tables import WrittenLine
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import PeopleSums, people_of
 from target_posthog.report.figures import Day, LinesRead, days_with, paces_of
+from tests.support.book_lines import book_line as line
 from tests.support.reports import FIRST, USUAL, compare_book, write_book
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-def line(hour: str, *, attempt: int = 1, stretch: str = "", app: str = "7") -> WrittenLine:
-    """Return a line of ten events."""
-    unit = Unit("events", app, hour, stretch)
-    none: Counter[str] = Counter()
-    return WrittenLine(
-        unit, 10, 10, 0, 0, 0, none, none, 0, 0, "run", attempt, "2024-06-01T12:00:00Z"
-    )
 
 
 @pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    """Return a ledger with the book of two days; SQLite and PostgreSQL."""
+def ledger(ledger: Ledger, ledger_url: str) -> Ledger:
+    """Return a ledger with the book of two days."""
     write_book(ledger_url, hours=48)
-    with closing(Ledger(ledger_url, "phc_test")) as opened:
-        yield opened
+    return ledger
 
 
 def test_the_sums_are_those_of_the_lines(ledger: Ledger) -> None:
@@ -83,11 +67,8 @@ def test_what_is_more_of_one_event_makes_up_for_no_other(ledger: Ledger) -> None
     book = Book(ledger, "", lambda: FIRST)
     kinds = list(book.kinds())
     first = kinds[0]
-    second = next(
-        kind
-        for kind in kinds
-        if kind.kind.day == first.kind.day and kind.kind.event != first.kind.event
-    )
+    day, event = first.kind
+    second = next(one for one in kinds if one.kind.day == day and one.kind.event != event)
     more = {first: 2, second: -2}
     Reconciled(ledger).replace(
         Scope(),
