@@ -11,6 +11,7 @@ import pytest
 from target_posthog.identity.ledger import Ledger
 from tests.fakes.posthog_query import PosthogQuery
 from tests.support.deliveries import Clock
+from tests.support.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,6 +38,12 @@ def config(capture: PosthogCapture) -> Json:
         "max_retry_seconds": 10,
         "max_reject_ratio": 1,
     }
+
+
+@pytest.fixture
+def target(config: Json, tmp_path: Path, capture: PosthogCapture) -> Target:
+    """A target with these settings, in a folder of its own."""
+    return Target(config, tmp_path, capture)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
@@ -21,7 +21,6 @@ from tests.fakes.posthog_capture import Fault
 from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import records, schema, state
-from tests.support.target_in_process import run_here
 from tests.target.books.test_book_of_runs import (
     DAY,
     book_in,
@@ -36,8 +35,8 @@ from tests.target.input.test_batch_messages import RUN_FOLDER
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 #: Exported, accepted, skipped by rule, rejected by code.
 Sums: TypeAlias = "tuple[int, int, Json, Json]"
@@ -51,9 +50,21 @@ def hour_with_long_names(hour: int = 5) -> list[Json]:
     return [made[0], *long, never | {"user_id": "u" * 201}]
 
 
-def sums(folder: Path) -> dict[str, Sums]:
+def the_hour(rows: list[Json]) -> list[Json]:
+    """Return the messages of an hour of these rows."""
+    return [hour_state(5), schema(), *records(rows), hour_state(6)]
+
+
+def rejecting_run(target: Target) -> Path:
+    """Run over an hour with long names, and return the rejects file."""
+    target.run(the_hour(hour_with_long_names())).checked()
+    (path,) = (target.folder / "rejects").iterdir()
+    return path
+
+
+def sums(target: Target) -> dict[str, Sums]:
     """Return what the book says of each hour, or stretch; every record has a fate."""
-    lines = book_in(folder)
+    lines = book_in(target.folder)
     assert totals_of(lines).open == 0
     return {
         line.unit.hour[-2:]: (
@@ -71,185 +82,166 @@ AFTER: Sums = (4, 3, {}, {"distinct_id_too_long": 1})
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_what_is_sent_moves_from_rejected_to_accepted(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_what_is_sent_moves_from_rejected_to_accepted(target: Target, way: str) -> None:
     """In the line of its hour; the file of before, replayed once more, changes nothing."""
-    folder = tmp_path / RUN_FOLDER
+    folder = target.folder / RUN_FOLDER
     folder.mkdir()
-    run_target(
-        config | {"workers": 2},
-        messages_of(way, folder, {5: hour_with_long_names(), 6: rows_of(6)[:3]}),
-        tmp_path,
-    ).checked()
-    assert sums(tmp_path) == {"05": BEFORE, "06": (3, 3, {}, {})}
+    messages = messages_of(way, folder, {5: hour_with_long_names(), 6: rows_of(6)[:3]})
+    run_target(target.config | {"workers": 2}, messages, target.folder).checked()
+    assert sums(target) == {"05": BEFORE, "06": (3, 3, {}, {})}
     for _ in range(2):
-        replay(config | RENAME, tmp_path).checked()
-        assert sums(tmp_path) == {"05": AFTER, "06": (3, 3, {}, {})}
-    (was,) = (tmp_path / "rejects").glob("*.replayed")
-    replay(config | RENAME, tmp_path, str(was)).checked()
-    replay(config, tmp_path, str(was)).checked()
-    assert sums(tmp_path)["05"] == AFTER
-    assert len({event["uuid"] for event in capture.events if event["event"] == "short"}) == 2
+        replay(target, **RENAME).checked()
+        assert sums(target) == {"05": AFTER, "06": (3, 3, {}, {})}
+    (was,) = (target.folder / "rejects").glob("*.replayed")
+    replay(target, str(was), **RENAME).checked()
+    replay(target, str(was)).checked()
+    assert sums(target)["05"] == AFTER
+    assert len({event["uuid"] for event in target.capture.events if event["event"] == "short"}) == 2
 
 
-def test_a_replay_that_is_killed_behind_the_book_counts_once(tmp_path: Path, config: Json) -> None:
+def test_a_replay_that_is_killed_behind_the_book_counts_once(target: Target) -> None:
     """The file is still as it was: the same records come again."""
-    run_here(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
-    (path,) = (tmp_path / "rejects").iterdir()
-    kept = tmp_path / "kept"
-    shutil.copy(path, kept)
-    replay(config | RENAME, tmp_path).checked()
-    for left in (tmp_path / "rejects").iterdir():
+    path = rejecting_run(target)
+    was = path.read_bytes()
+    replay(target, **RENAME).checked()
+    for left in path.parent.iterdir():
         left.unlink()
-    shutil.copy(kept, path)
-    replay(config | RENAME, tmp_path).checked()
-    assert sums(tmp_path)["05"] == AFTER
+    path.write_bytes(was)
+    replay(target, **RENAME).checked()
+    assert sums(target)["05"] == AFTER
 
 
-def test_a_replay_that_is_stopped_says_nothing_that_is_not_so(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_replay_that_is_stopped_says_nothing_that_is_not_so(target: Target) -> None:
     """Of what has no answer the book goes on to say that it was rejected."""
-    run_here(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
-    asked = len(capture.requests)
-    capture.fail(Fault.SLOW, seconds=30)
-    with start("target-posthog-replay", config | RENAME, tmp_path) as command:
-        command.wait_for(lambda: len(capture.requests) > asked)
+    rejecting_run(target)
+    asked = len(target.capture.requests)
+    target.capture.fail(Fault.SLOW, seconds=30)
+    with start("target-posthog-replay", target.config | RENAME, target.folder) as command:
+        command.wait_for(lambda: len(target.capture.requests) > asked)
         command.stop(signal.SIGTERM)
-    assert sums(tmp_path)["05"] == BEFORE
-    replay(config | RENAME, tmp_path).checked()
-    assert sums(tmp_path)["05"] == AFTER
+    assert sums(target)["05"] == BEFORE
+    replay(target, **RENAME).checked()
+    assert sums(target)["05"] == AFTER
 
 
-def test_another_code_or_rule_is_said_too(tmp_path: Path, config: Json) -> None:
+def test_another_code_or_rule_is_said_too(target: Target) -> None:
     """A remedy may lead to the next problem, and a map may leave a record out."""
-    run_here(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
-    (path,) = (tmp_path / "rejects").iterdir()
+    path = rejecting_run(target)
     was = path.read_text()
     path.write_text(was.replace(LONG, "short").replace('"user_id":"u', f'"user_id":"{"u" * 201}'))
-    replay(config, tmp_path)
-    assert sums(tmp_path)["05"] == (4, 1, {}, {"distinct_id_too_long": 3})
+    replay(target)
+    assert sums(target)["05"] == (4, 1, {}, {"distinct_id_too_long": 3})
     path.write_text(was)
-    replay(config, tmp_path)
-    assert sums(tmp_path)["05"] == BEFORE
-    replay(config | {"skip_events": [LONG]}, tmp_path)
-    assert sums(tmp_path)["05"] == (4, 1, {"skip_events": 2}, {"distinct_id_too_long": 1})
+    replay(target)
+    assert sums(target)["05"] == BEFORE
+    replay(target, skip_events=[LONG])
+    assert sums(target)["05"] == (4, 1, {"skip_events": 2}, {"distinct_id_too_long": 1})
 
 
-def test_what_posthog_refused_and_takes_later_moves_too(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_what_posthog_refused_and_takes_later_moves_too(target: Target) -> None:
     """Its event was in the book already, as rejected; and refused again, it stays so."""
     sent = rows_of(5, count=8)[5:8]
-    own = config | {"protocol": "v1"}
-    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
-    run_here(own, messages_of("records", tmp_path, {5: sent}), tmp_path).checked()
+    target.config["protocol"] = "v1"
+    target.capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
+    target.run(the_hour(sent)).checked()
     refused: Sums = (3, 1, {}, {"refused_by_posthog": 2})
-    assert sums(tmp_path)["05"] == refused
-    replay(own, tmp_path)
-    assert sums(tmp_path)["05"] == refused
-    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "warning", "none of them is wrong")
-    replay(own, tmp_path).checked()
-    assert sums(tmp_path)["05"] == (3, 3, {}, {})
+    assert sums(target)["05"] == refused
+    replay(target)
+    assert sums(target)["05"] == refused
+    target.capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "warning", "none of them is wrong")
+    replay(target).checked()
+    assert sums(target)["05"] == (3, 3, {}, {})
 
 
 @pytest.mark.parametrize("stopped_first", [True, False])
 def test_what_two_runs_rejected_counts_as_often_as_the_book_has_it(
-    tmp_path: Path, config: Json, capture: PosthogCapture, *, stopped_first: bool
+    target: Target, *, stopped_first: bool
 ) -> None:
     """The first was killed before its state, so the book has only the second."""
-    messages = messages_of("records", tmp_path, {5: hour_with_long_names()})
-    capture.fail(Fault.SLOW, times=2, seconds=60)
-    with start("target-posthog", config, tmp_path) as target:
-        target.write(messages)
-        target.wait_for(lambda: capture.requests)
-        target.stop(signal.SIGKILL)
-    capture.be_well()
-    (stopped,) = (tmp_path / "rejects").iterdir()
-    run_here(config, messages, tmp_path).checked()
-    assert sums(tmp_path)["05"] == BEFORE
-    (whole,) = set((tmp_path / "rejects").iterdir()) - {stopped}
+    messages = the_hour(hour_with_long_names())
+    target.capture.fail(Fault.SLOW, times=2, seconds=60)
+    with start("target-posthog", target.config, target.folder) as running:
+        running.write(messages)
+        running.wait_for(lambda: target.capture.requests)
+        running.stop(signal.SIGKILL)
+    target.capture.be_well()
+    (stopped,) = (target.folder / "rejects").iterdir()
+    target.run(messages).checked()
+    assert sums(target)["05"] == BEFORE
+    (whole,) = set(stopped.parent.iterdir()) - {stopped}
     order_of = [stopped, whole] if stopped_first else [whole, stopped]
-    replay(config | RENAME, tmp_path, *map(str, order_of))
-    assert sums(tmp_path)["05"] == AFTER
+    replay(target, *map(str, order_of), **RENAME)
+    assert sums(target)["05"] == AFTER
 
 
-def test_an_hour_that_is_read_again_forgets_what_a_replay_made_of_it(
-    tmp_path: Path, config: Json
-) -> None:
+def test_an_hour_that_is_read_again_forgets_what_a_replay_made_of_it(target: Target) -> None:
     """Its rejects are those of the new run, which another replay may send."""
-    messages = messages_of("records", tmp_path, {5: hour_with_long_names()})
+    messages = the_hour(hour_with_long_names())
     for _ in range(2):
-        run_here(config, messages, tmp_path).checked()
-        assert sums(tmp_path)["05"] == BEFORE
-        replay(config | RENAME, tmp_path).checked()
-        assert sums(tmp_path)["05"] == AFTER
-    run_here(config | RENAME, messages, tmp_path).checked()
-    assert sums(tmp_path)["05"] == AFTER
-    for was in (tmp_path / "rejects").glob("*.replayed*"):
-        replay(config | RENAME, tmp_path, str(was)).checked()
-    assert sums(tmp_path)["05"] == AFTER
+        target.run(messages).checked()
+        assert sums(target)["05"] == BEFORE
+        replay(target, **RENAME).checked()
+        assert sums(target)["05"] == AFTER
+    target.run(messages, **RENAME).checked()
+    assert sums(target)["05"] == AFTER
+    for was in (target.folder / "rejects").glob("*.replayed*"):
+        replay(target, str(was), **RENAME).checked()
+    assert sums(target)["05"] == AFTER
 
 
-def test_a_late_part_and_its_hour_are_replayed_apart(tmp_path: Path, config: Json) -> None:
+def test_a_late_part_and_its_hour_are_replayed_apart(target: Target) -> None:
     """Two runs share the line, and each has rejects."""
     whole = [*hour_with_long_names(), *rows_of(5, count=40)[10:]]
     late = rows_of(5, count=60)[50:54]
     late[2]["event_type"] = late[3]["event_type"] = LONG
     for sent in (whole, late):
-        run_here(config, messages_of("records", tmp_path, {5: sent}), tmp_path).checked()
-    exported, accepted, _, rejected = sums(tmp_path)["05"]
+        target.run(the_hour(sent)).checked()
+    exported, accepted, _, rejected = sums(target)["05"]
     assert rejected["event_name_too_long"] == 4
-    replay(config | RENAME, tmp_path).checked()
-    assert sums(tmp_path)["05"] == (exported, accepted + 4, {}, {"distinct_id_too_long": 1})
+    replay(target, **RENAME).checked()
+    assert sums(target)["05"] == (exported, accepted + 4, {}, {"distinct_id_too_long": 1})
 
 
-def test_a_tap_that_goes_back_to_an_hour_has_all_of_its_rejects_moved(
-    tmp_path: Path, config: Json
-) -> None:
+def test_a_tap_that_goes_back_to_an_hour_has_all_of_its_rejects_moved(target: Target) -> None:
     """They were rejected in two parts of one run, and stand in one line."""
     rows = rows_of(5, count=30)[10:30]
     rows[1]["event_type"] = rows[15]["event_type"] = LONG
     messages = [schema()]
     for hour, sent in ((5, rows[:10]), (6, rows_of(6)[10:13]), (5, rows[10:])):
         messages += [*records(sent), hour_state(hour + 1)]
-    run_here(config, messages, tmp_path).checked()
-    assert sums(tmp_path)["05"] == (20, 18, {}, {"event_name_too_long": 2})
-    replay(config | RENAME, tmp_path).checked()
-    assert sums(tmp_path)["05"] == (20, 20, {}, {})
+    target.run(messages).checked()
+    assert sums(target)["05"] == (20, 18, {}, {"event_name_too_long": 2})
+    replay(target, **RENAME).checked()
+    assert sums(target)["05"] == (20, 20, {}, {})
 
 
-def test_records_of_other_taps_are_found_by_their_part(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_records_of_other_taps_are_found_by_their_part(target: Target) -> None:
     """Their line is named by a state that came later than they were rejected."""
     streams = {"orders": {"distinct_id": "customer", "timestamp": "created_at", "event": "name"}}
-    own = config | {"streams": streams}
+    target.config["streams"] = streams
     messages = [schema("orders", key="id", id={}, customer={}, created_at={}, name={})]
     for part in range(2):
         sent = [order(10 * part + n) | {"name": LONG if n < part + 1 else "paid"} for n in range(4)]
         messages += [*records(sent, "orders"), state({"bookmarks": {"orders": {"at": part}}})]
-    run_here(own, messages, tmp_path).checked()
-    assert {(one.exported, one.accepted) for one in book_in(tmp_path)} == {(4, 3), (4, 2)}
-    replay(own | RENAME, tmp_path).checked()
-    lines = book_in(tmp_path)
+    target.run(messages).checked()
+    assert {(one.exported, one.accepted) for one in book_in(target.folder)} == {(4, 3), (4, 2)}
+    replay(target, **RENAME).checked()
+    lines = book_in(target.folder)
     assert sorted((one.exported, one.accepted, one.rejected) for one in lines) == [(4, 4, 0)] * 2
-    assert len(capture.held()) == 8
+    assert len(target.capture.held()) == 8
 
 
 def test_a_rejects_file_of_an_earlier_version_is_sent_and_left_out_of_the_book(
-    tmp_path: Path, config: Json, capture: PosthogCapture
+    target: Target,
 ) -> None:
     """It does not say where its records are counted; a comparison explains them as replayed."""
-    run_here(config, messages_of("records", tmp_path, {5: hour_with_long_names()}), tmp_path)
-    (path,) = (tmp_path / "rejects").iterdir()
+    path = rejecting_run(target)
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert all(line.pop("counted")["part"] == 1 for line in lines)
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    replay(config | RENAME, tmp_path).checked()
-    assert sums(tmp_path)["05"] == BEFORE
-    assert sum(event["event"] == "short" for event in capture.events) == 2
+    replay(target, **RENAME).checked()
+    assert sums(target)["05"] == BEFORE
+    assert sum(event["event"] == "short" for event in target.capture.events) == 2
 
 
 LINK = Link("user-0", "device-0")
@@ -265,67 +257,64 @@ def hour_that_adds(hour: int = 5) -> list[Json]:
     return [first | groups, *others]
 
 
-def refuse(capture: PosthogCapture, kind: str, verdict: str = "drop") -> None:
+def refuse(target: Target, kind: str, verdict: str = "drop") -> None:
     """Have PostHog refuse what the first of these rows adds, or take it again."""
     time = f"{DAY}T05:10:12.000000Z"
     event = {
         "link": identity_event("alias", LINK, time),
         "group": group_event(GROUP, LINK.user_id, time),
     }[kind]
-    capture.judge_v1([event["uuid"]], verdict, "as it was asked to")
+    target.capture.judge_v1([event["uuid"]], verdict, "as it was asked to")
 
 
-def added(folder: Path) -> tuple[int, int]:
+def added(target: Target) -> tuple[int, int]:
     """Return how many links and group updates the book has."""
-    lines = book_in(folder)
+    lines = book_in(target.folder)
     return sum(line.links for line in lines), sum(line.groups for line in lines)
 
 
 @pytest.mark.parametrize(("way", "kind"), [("records", "link"), ("files", "group")])
 def test_a_link_or_group_update_that_a_replay_told_is_in_the_book(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str, kind: str
+    target: Target, way: str, kind: str
 ) -> None:
     """In the line of its hour; refused again it is not, and counted once however often it comes."""
-    folder = tmp_path / RUN_FOLDER
+    folder = target.folder / RUN_FOLDER
     folder.mkdir()
-    own = config | {"protocol": "v1", "workers": 2}
-    refuse(capture, kind)
-    run_target(own, messages_of(way, folder, {5: hour_that_adds(), 6: rows_of(6)[:3]}), tmp_path)
+    target.config.update(protocol="v1", workers=2)
+    refuse(target, kind)
+    messages = messages_of(way, folder, {5: hour_that_adds(), 6: rows_of(6)[:3]})
+    run_target(target.config, messages, target.folder)
     without = (2, 1) if kind == "link" else (3, 0)
-    assert added(tmp_path) == without
-    replay(own, tmp_path)
-    assert added(tmp_path) == without
-    refuse(capture, kind, "warning")
-    replay(own, tmp_path).checked()
-    assert added(tmp_path) == (3, 1)
-    assert {line.unit.hour[-2:]: line.links for line in book_in(tmp_path)} == {"05": 3, "06": 0}
-    was = [str(path) for path in (tmp_path / "rejects").glob("*.replayed*")]
-    replay(own, tmp_path, *was).checked()
-    assert added(tmp_path) == (3, 1)
+    assert added(target) == without
+    replay(target)
+    assert added(target) == without
+    refuse(target, kind, "warning")
+    replay(target).checked()
+    assert added(target) == (3, 1)
+    links_of = {line.unit.hour[-2:]: line.links for line in book_in(target.folder)}
+    assert links_of == {"05": 3, "06": 0}
+    was = [str(path) for path in (target.folder / "rejects").glob("*.replayed*")]
+    replay(target, *was).checked()
+    assert added(target) == (3, 1)
 
 
 @pytest.mark.parametrize("kind", ADDED)
 def test_a_replay_that_is_killed_before_the_ledger_knows_what_it_told_counts_it_once(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    monkeypatch: pytest.MonkeyPatch,
-    kind: str,
+    target: Target, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """The book comes first, so the same event goes again and changes nothing there."""
-    own = config | {"protocol": "v1"}
-    refuse(capture, kind)
-    run_here(own, messages_of("records", tmp_path, {5: hour_that_adds()}), tmp_path)
-    refuse(capture, kind, "warning")
-    rejects = [str(tmp_path / "rejects")]
-    monkeypatch.chdir(tmp_path)
+    target.config["protocol"] = "v1"
+    refuse(target, kind)
+    target.run(the_hour(hour_that_adds()))
+    refuse(target, kind, "warning")
+    monkeypatch.chdir(target.folder)
     with monkeypatch.context() as patch:
         patch.setattr(IdentityResolver, "accept", killed)
-        with pytest.raises(Killed), closing(ReplayTarget(config=own)) as target:
-            Replay(target).run(rejects)
-    assert added(tmp_path) == (3, 1)
-    replay(own, tmp_path).checked()
-    assert added(tmp_path) == (3, 1)
+        with pytest.raises(Killed), closing(ReplayTarget(config=target.config)) as plugin:
+            Replay(plugin).run([str(target.folder / "rejects")])
+    assert added(target) == (3, 1)
+    replay(target).checked()
+    assert added(target) == (3, 1)
 
 
 class Killed(Exception):
@@ -339,38 +328,37 @@ def killed(*_: object) -> None:
 
 @pytest.mark.parametrize(("kind", "stopped_first"), [("link", True), ("group", False)])
 def test_what_two_runs_were_refused_to_add_counts_once(
-    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str, *, stopped_first: bool
+    target: Target, kind: str, *, stopped_first: bool
 ) -> None:
     """The first was killed before its state: the book does not have it, as if of another ledger."""
-    own = config | {"protocol": "v1"}
-    refuse(capture, kind)
-    messages = messages_of("records", tmp_path, {5: hour_that_adds()})
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    run_here(own, messages, elsewhere).checked()
-    (stopped,) = (elsewhere / "rejects").iterdir()
-    run_here(own, messages, tmp_path).checked()
-    (whole,) = (tmp_path / "rejects").iterdir()
-    refuse(capture, kind, "warning")
-    replay(own, tmp_path, *map(str, [stopped, whole] if stopped_first else [whole, stopped]))
-    assert added(tmp_path) == (3, 1)
+    target.config["protocol"] = "v1"
+    refuse(target, kind)
+    elsewhere = replace(target, folder=target.folder / "elsewhere")
+    elsewhere.folder.mkdir()
+    files: list[Path] = []
+    for one in (elsewhere, target):
+        one.run(the_hour(hour_that_adds())).checked()
+        files += (one.folder / "rejects").iterdir()
+    refuse(target, kind, "warning")
+    replay(target, *map(str, files if stopped_first else reversed(files)))
+    assert added(target) == (3, 1)
 
 
 @pytest.mark.parametrize("kind", ADDED)
 def test_what_the_record_of_a_replay_adds_and_posthog_refuses_may_be_told_later(
-    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str
+    target: Target, kind: str
 ) -> None:
     """It belongs to the line of the record that showed it, and moves none of the records."""
-    own = config | {"protocol": "v1"}
+    target.config["protocol"] = "v1"
     rows = hour_that_adds()[:1]
     rows[0]["event_type"] = LONG
-    run_here(own, messages_of("records", tmp_path, {5: rows}), tmp_path).checked()
-    assert added(tmp_path) == (0, 0)
-    refuse(capture, kind)
-    replay(own | RENAME, tmp_path)
-    assert added(tmp_path) == ((0, 1) if kind == "link" else (1, 0))
-    assert sums(tmp_path)["05"] == (1, 1, {}, {})
-    refuse(capture, kind, "warning")
-    replay(own, tmp_path).checked()
-    assert added(tmp_path) == (1, 1)
-    assert sums(tmp_path)["05"] == (1, 1, {}, {})
+    target.run(the_hour(rows)).checked()
+    assert added(target) == (0, 0)
+    refuse(target, kind)
+    replay(target, **RENAME)
+    assert added(target) == ((0, 1) if kind == "link" else (1, 0))
+    assert sums(target)["05"] == (1, 1, {}, {})
+    refuse(target, kind, "warning")
+    replay(target).checked()
+    assert added(target) == (1, 1)
+    assert sums(target)["05"] == (1, 1, {}, {})
