@@ -21,7 +21,7 @@ from target_posthog.formats.names import EventNames, PropertyNames
 from target_posthog.formats.options import Options
 from target_posthog.identity.newest_rows import demoted
 from target_posthog.json_codec import loads
-from target_posthog.model import Conversion, Converted, Json
+from target_posthog.model import Converted, Json
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from tests.support.any_amplitude_rows import ANY_OBJECT, GOOD_ROWS, ROWS
 from tests.support.examples import examples
@@ -29,7 +29,7 @@ from tests.support.golden_pairs import as_json, load_all
 from tests.support.rows import typical_row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 GOLDEN = [pair.row for pair in load_all()]
@@ -56,29 +56,40 @@ def each_name_once(pairs: list[tuple[str, Any]]) -> None:
     assert len(dict(pairs)) == len(pairs)
 
 
-def check(row: Json, amplitude: Amplitude, rows: FastRows) -> bool:
-    """Fail unless both ways agree; tell whether the fast way was taken."""
-    line = json.dumps(row).encode()
-    outcome = amplitude.convert(loads(line))
-    (fast,) = rows.events_of([line])
-    return agrees(fast, line, outcome)
+class BothWays:
+    """The fast way and `convert`, with what they remember of the rows that came."""
 
+    def __init__(self, options: Options | None = None) -> None:
+        self._amplitude = Amplitude(options or Options())
+        self.fast = FastRows(self._amplitude)
 
-def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool:
-    """Fail unless an event is the one that `convert` makes of its line; tell whether it is one."""
-    if fast is None:
-        return False
-    assert isinstance(outcome, Converted)
-    json.loads(fast.body, object_pairs_hook=each_name_once)
-    assert as_json(loads(fast.body)) == as_json(outcome.event)
-    expected = prepare(outcome, line, BATCH.fitted, FAR_AHEAD)
-    assert isinstance(expected, OutgoingEvent)
-    assert bool(fast.sets) == bool(expected.sets)
-    if fast.sets:
-        assert as_json(loads(demoted(fast).body)) == as_json(loads(demoted(expected).body))
-    fast.body, fast.sets = expected.body, expected.sets
-    assert fast == expected
-    return True
+    def events_of(self, rows: Sequence[Json]) -> list[OutgoingEvent | None]:
+        """Return the events that the fast way makes of rows in one go, if both ways agree."""
+        lines = [json.dumps(row).encode() for row in rows]
+        events = self.fast.events_of(lines)
+        for event, line in zip(events, lines, strict=True):
+            self.compare(event, line)
+        return events
+
+    def taken(self, rows: Iterable[Json]) -> list[bool]:
+        """Return which of some rows take the fast way, each by itself, if both ways agree."""
+        return [event is not None for row in rows for event in self.events_of([row])]
+
+    def compare(self, fast: OutgoingEvent | None, line: bytes) -> None:
+        """Fail unless an event is the one that `convert` makes of its line."""
+        if fast is None:
+            return
+        outcome = self._amplitude.convert(loads(line))
+        assert isinstance(outcome, Converted)
+        json.loads(fast.body, object_pairs_hook=each_name_once)
+        assert as_json(loads(fast.body)) == as_json(outcome.event)
+        expected = prepare(outcome, line, BATCH.fitted, FAR_AHEAD)
+        assert isinstance(expected, OutgoingEvent)
+        assert bool(fast.sets) == bool(expected.sets)
+        if fast.sets:
+            assert as_json(loads(demoted(fast).body)) == as_json(loads(demoted(expected).body))
+        fast.body, fast.sets = expected.body, expected.sets
+        assert fast == expected
 
 
 @examples(300)
@@ -91,10 +102,7 @@ def agrees(fast: OutgoingEvent | None, line: bytes, outcome: Conversion) -> bool
 @example([{**USUAL[0], "event_properties": {"$session_id": "x", "city": "y"}}], Options())
 def test_both_ways_make_the_same_event_of_any_row(rows: list[Json], options: Options) -> None:
     """Twice, because what was worked out for a row is remembered for the next."""
-    amplitude = Amplitude(options)
-    fast = FastRows(amplitude)
-    for row in [*rows, *rows]:
-        check(row, amplitude, fast)
+    BothWays(options).taken(rows * 2)
 
 
 @examples(150)
@@ -114,22 +122,11 @@ def test_lines_together_are_the_events_that_they_are_alone(
 ) -> None:
     """One that is not fast, or not even JSON, keeps none of its neighbours from being taken."""
     lines = [text.encode() for text in texts]
-    amplitude = Amplitude(options)
-    together = FastRows(amplitude).events_of(lines)
-    alone = FastRows(amplitude)
+    ways, alone = BothWays(options), FastRows(Amplitude(options))
+    together = ways.fast.events_of(lines)
     assert together == [event for line in lines for event in alone.events_of([line])]
     for event, line in zip(together, lines, strict=True):
-        if event is not None:
-            agrees(event, line, amplitude.convert(loads(line)))
-
-
-def _events_together(rows: Sequence[Json]) -> list[OutgoingEvent | None]:
-    """Return the events of rows, checked against `convert`, that are converted in one go."""
-    amplitude, lines = Amplitude(Options()), [json.dumps(row).encode() for row in rows]
-    events = FastRows(amplitude).events_of(lines)
-    for event, line in zip(events, lines, strict=True):
-        agrees(event, line, amplitude.convert(loads(line)))
-    return events
+        ways.compare(event, line)
 
 
 SHORT, LONG = "2023-12-31 12:34:56", "2023-12-31 12:34:56.5+05:00"
@@ -150,7 +147,7 @@ def test_times_that_are_as_long_together_as_usual_ones_are_told_apart(changes: l
     """All rows' times are written in one go and cut by their length."""
     rows = [{**typical_row(START, 1), **change} for change in changes]
     for order in (rows, rows[::-1]):
-        events = _events_together(order)
+        events = BothWays().events_of(order)
         assert [event is None for event in events] == [row["event_time"] is None for row in order]
 
 
@@ -182,7 +179,7 @@ UUID = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
 )
 def test_uuids_are_not_mistaken_for_each_others_ends(uuids: list[Any], taken: list[bool]) -> None:
     """All rows' uuids are looked at in one go."""
-    events = _events_together([{**typical_row(START, 1), "uuid": uuid} for uuid in uuids])
+    events = BothWays().events_of([{**typical_row(START, 1), "uuid": uuid} for uuid in uuids])
     assert [event is not None for event in events] == taken
     assert {event.uuid for event in events if event is not None} <= {UUID}
 
@@ -200,18 +197,16 @@ def test_events_of_one_name_have_properties_of_their_own() -> None:
         {str(number): number for number in range(300)},
     ]
     rows = [{**typical_row(START, 1), "event_properties": one} for one in properties * 2]
-    events = _events_together(rows)
+    events = BothWays().events_of(rows)
     assert [event is None for event in events] == ["city" in one for one in properties * 2]
 
 
 @pytest.mark.parametrize("user_properties", ["set", "set_once"])
 def test_the_usual_row_takes_the_fast_way(user_properties: Any) -> None:
     """Else the way would be fast for nobody."""
-    amplitude = Amplitude(Options(user_properties=user_properties))
-    fast = FastRows(amplitude)
     rows = [typical_row(START + timedelta(hours=number), number) for number in range(200)]
-    taken = sum(check(row, amplitude, fast) for row in rows)
-    assert taken > 0.9 * len(rows)
+    taken = BothWays(Options(user_properties=user_properties)).taken(rows)
+    assert sum(taken) > 0.9 * len(rows)
 
 
 @pytest.mark.parametrize(
@@ -250,17 +245,8 @@ def test_the_usual_row_takes_the_fast_way(user_properties: Any) -> None:
 )
 def test_gaps_and_names_that_meet_take_the_fast_way_too(changes: Json) -> None:
     """Twice, because the second time the device is known."""
-    amplitude = Amplitude(Options())
-    fast = FastRows(amplitude)
-    row = {
-        **typical_row(START, 1),
-        "platform": "Web",
-        "os_name": "Chrome",
-        "user_properties": {"utm_source": "a"},
-        **changes,
-    }
-    assert check(row, amplitude, fast)
-    assert check(row, amplitude, fast)
+    usual = {"platform": "Web", "os_name": "Chrome", "user_properties": {"utm_source": "a"}}
+    assert all(BothWays().taken([{**typical_row(START, 1), **usual, **changes}] * 2))
 
 
 ZONES = st.sampled_from(["", "Z", "z", "+00:00", "-0530", "+14:00", " UTC"])
@@ -281,10 +267,8 @@ TIME_TEXTS = st.one_of(
 @given(st.fixed_dictionaries(dict.fromkeys(sorted(TIMES), TIME_TEXTS)))
 def test_both_ways_read_the_same_times(times: Json) -> None:
     """Two readers of times are at work; an event must not depend on which one it met."""
-    amplitude, row = Amplitude(Options()), typical_row(START, 1)
-    fast = FastRows(amplitude)
-    check(row, amplitude, fast)
-    check({**row, **times}, amplitude, fast)
+    row = typical_row(START, 1)
+    BothWays().taken([row, {**row, **times}])
 
 
 @pytest.mark.parametrize(
@@ -308,42 +292,34 @@ def test_a_time_that_cannot_be_meant_is_left_to_the_other_way(
     """Up to a day after its upload an event is as fast as any."""
     row = {**typical_row(START, 1), "event_time": event_time, "server_upload_time": uploaded}
     for order in ([row, typical_row(START, 2)], [row] * 3):
-        assert (_events_together(order)[0] is not None) == taken
+        assert (BothWays().events_of(order)[0] is not None) == taken
 
 
 @pytest.mark.parametrize("times", [5, 6])
 def test_an_event_of_each_insert_key_has_the_same_device(times: int) -> None:
     """Exports of 2022 have one for each event; what is known of the device must still serve."""
-    amplitude = Amplitude(Options())
-    fast = FastRows(amplitude)
-    rows = [{**typical_row(START, 1), "$insert_key": f"0079#{number}"} for number in range(times)]
-    for row in rows:
-        check(row, amplitude, fast)
-    assert len(fast._contexts) == 1
+    ways = BothWays()
+    ways.taken({**typical_row(START, 1), "$insert_key": f"0079#{n}"} for n in range(times))
+    assert len(ways.fast._contexts) == 1
 
 
 def test_equal_numbers_of_other_types_are_other_contexts() -> None:
     """To Python 1, 1.0 and True are one key."""
-    amplitude = Amplitude(Options())
-    fast = FastRows(amplitude)
+    ways = BothWays()
     rows = [{**typical_row(START, 1), "location_lat": one} for one in (1, 1.0, True, "1")]
-    for row in [*rows, *rows]:
-        check(row, amplitude, fast)
-    assert all(check(row, amplitude, fast) for row in rows)
+    ways.taken(rows * 2)
+    assert all(ways.taken(rows))
 
 
 @pytest.mark.parametrize("others", [{}, {"user_properties": {"plan": "b"}}])
 def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
     """What is known of the device is taken over, but not its session."""
-    amplitude = Amplitude(Options())
-    fast = FastRows(amplitude)
+    ways = BothWays()
     starts = (1704067200000, 1704067200001, 0, -1, None, True, False, 1.0, "1704067200000", "")
     rows = [{**typical_row(START, 1), **others, "session_id": start} for start in starts]
-    for row in [*rows, *reversed(rows)]:
-        check(row, amplitude, fast)
+    ways.taken([*rows, *reversed(rows)])
     # Of another form than an export's is what a warehouse wrote; that is left to the other way.
-    taken = [start for start, row in zip(starts, rows, strict=True) if check(row, amplitude, fast)]
-    assert taken == [start for start in starts if start is None or type(start) is int]
+    assert ways.taken(rows) == [start is None or type(start) is int for start in starts]
 
 
 @pytest.mark.parametrize(
@@ -359,20 +335,19 @@ def test_each_session_of_a_known_device_is_its_own(others: Json) -> None:
 def test_what_a_warehouse_wrote_is_left_to_the_other_way(changes: Json) -> None:
     """The fast way knows only an export's own forms, so it never reads one for another."""
     row = {**typical_row(START, 1), **changes}
-    assert _events_together([row, typical_row(START, 2)])[0] is None
+    assert BothWays().events_of([row, typical_row(START, 2)])[0] is None
 
 
 def test_what_is_remembered_of_devices_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A memory that is full starts anew, and goes on right."""
     monkeypatch.setattr(fast_convert, "_MOST", 3)
     monkeypatch.setattr(senders, "_MOST", 2)
-    amplitude = Amplitude(Options())
-    fast = FastRows(amplitude)
+    ways = BothWays()
     rows = [{**typical_row(START, 1), "device_id": f"d-{number}"} for number in range(10)]
-    for row in [*rows, *rows]:
-        check(row, amplitude, fast)
-        assert len(fast._contexts) <= 3
-        assert len(fast._build.__self__._devices) <= 2  # type: ignore[attr-defined]
+    for row in rows * 2:
+        ways.taken([row])
+        assert len(ways.fast._contexts) <= 3
+        assert len(ways.fast._build.__self__._devices) <= 2  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -38,31 +38,27 @@ def test_ids_on_the_illegal_lists_name_nobody(text: str, form: str) -> None:
         assert legal_id(form.format(spelling)) is None
 
 
-@pytest.mark.parametrize("value", [None, "", " ", "\t\n", "''", '""', "' '", True, False, [], {}])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", "\t\n", "''", '""', "' '", True, False, [], {}, 0, -1]
+)
 def test_what_is_blank_or_no_text_names_nobody(value: Any) -> None:
-    """Everybody without an id would become one person."""
+    """Everybody without an id would become one person; a number can be one, but for 0 and -1."""
     assert legal_id(value) is None
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["a", "'", "anonymous2", "user-1", "null@example.com", " padded ", "Zoë", "00", "'a", "1.0"],
+    ("value", "text"),
+    [
+        *((text, text) for text in ("a", "'", "anonymous2", "user-1", "null@example.com")),
+        *((text, text) for text in (" padded ", "Zoë", "00", "'a", "1.0")),
+        # As PostHog writes a number, and what it stores of a NUL.
+        (155683, "155683"),
+        ("a\0b", "a\ufffdb"),
+    ],
 )
-def test_other_ids_stay_exactly_what_they_are(text: str) -> None:
+def test_other_ids_stay_exactly_what_they_are(value: Any, text: str) -> None:
     """Ids are case-sensitive in Amplitude and in PostHog; blanks belong to them."""
-    assert legal_id(text) == text
-
-
-def test_a_number_is_an_id_as_text() -> None:
-    """PostHog writes numbers as text too; 0 and -1 name nobody."""
-    assert legal_id(155683) == "155683"
-    assert legal_id(0) is None
-    assert legal_id(-1) is None
-
-
-def test_nul_in_an_id_is_what_posthog_makes_of_it() -> None:
-    """PostHog stores U+FFFD, so the person is found again only under that."""
-    assert legal_id("a\0b") == "a\ufffdb"
+    assert legal_id(value) == text
 
 
 @pytest.mark.parametrize(
@@ -89,56 +85,42 @@ def test_the_person_is_the_user_else_the_device_else_the_amplitude_id(
 
 
 @pytest.mark.parametrize(
-    ("user", "device"),
+    ("user", "device", "are_a_pair"),
     [
-        (None, "d-1"),
-        ("u-1", None),
-        ("null", "d-1"),
-        ("u-1", "undefined"),
-        ("same", "same"),
-        ("u" * 201, "d-1"),
-        ("u-1", "d" * 201),
+        ("u" * 200, "d" * 200, True),
+        (None, "d-1", False),
+        ("u-1", None, False),
+        ("null", "d-1", False),
+        ("u-1", "undefined", False),
+        ("same", "same", False),
+        ("u" * 201, "d-1", False),
+        ("u-1", "d" * 201, False),
     ],
 )
-def test_only_two_legal_and_different_ids_are_a_pair(user: str | None, device: str | None) -> None:
-    """PostHog would refuse the merge, or cut an id that is too long."""
-    assert person_of({"user_id": user, "device_id": device}).link is None
+def test_only_two_legal_and_different_ids_are_a_pair(
+    user: Any, device: Any, *, are_a_pair: bool
+) -> None:
+    """PostHog would refuse the merge, or cut an id of more than 200 characters."""
+    link = Link(user_id=user, device_id=device) if are_a_pair else None
+    assert person_of({"user_id": user, "device_id": device}).link == link
 
 
-def test_two_legal_ids_are_a_pair() -> None:
-    """Up to PostHog's 200 characters."""
-    row = {"user_id": "u" * 200, "device_id": "d" * 200}
-    assert person_of(row).link == Link(user_id="u" * 200, device_id="d" * 200)
-
-
-def test_an_alias_merges_the_device_into_the_user() -> None:
-    """The user is distinct_id: PostHog merges `alias` into it, never the other way round."""
-    event = identity_event("alias", Link("u-1", "d-1"), TIME)
-    assert {key: event[key] for key in ("event", "distinct_id", "timestamp")} == {
-        "event": "$create_alias",
-        "distinct_id": "u-1",
-        "timestamp": TIME,
-    }
-    assert event["properties"] == {
-        "distinct_id": "u-1",
-        "alias": "d-1",
-        "$geoip_disable": True,
-        "analytics_source": "amplitude",
-        "historical_migration": True,
-    }
-
-
-def test_an_identify_merges_the_device_into_the_user() -> None:
-    """`$anon_distinct_id` is merged into distinct_id."""
-    event = identity_event("identify", Link("u-1", "d-1"), TIME)
-    assert event["event"] == "$identify"
-    assert event["distinct_id"] == "u-1"
-    assert event["properties"] == {
-        "$anon_distinct_id": "d-1",
-        "$geoip_disable": True,
-        "analytics_source": "amplitude",
-        "historical_migration": True,
-    }
+@pytest.mark.parametrize(
+    ("kind", "name", "told"),
+    [
+        # PostHog merges `alias` into distinct_id, never the other way round.
+        ("alias", "$create_alias", {"distinct_id": "u-1", "alias": "d-1"}),
+        ("identify", "$identify", {"$anon_distinct_id": "d-1"}),
+    ],
+)
+def test_a_link_merges_the_device_into_the_user(
+    kind: IdentityEvents, name: str, told: dict[str, str]
+) -> None:
+    """The user is distinct_id."""
+    event = identity_event(kind, Link("u-1", "d-1"), TIME)
+    assert (event["event"], event["distinct_id"], event["timestamp"]) == (name, "u-1", TIME)
+    marks = {"analytics_source": "amplitude", "historical_migration": True}
+    assert event["properties"] == {**told, "$geoip_disable": True, **marks}
 
 
 @pytest.mark.parametrize("kind", ["alias", "identify"])
