@@ -13,7 +13,7 @@ import orjson
 import pytest
 import yaml
 
-from tests.fakes.posthog_requests import Incoming
+from tests.fakes.local_server import Incoming
 from tests.support.documents import document
 from tests.support.meltano_project import REPOSITORY, MeltanoProject, own_definition
 from tools.sandbox.__main__ import PORTS, main

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tests.fakes import local_server
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -22,41 +24,19 @@ TOO_LARGE_TEXT = (
     " Shorten the time ranges and try again. The limit size is 4GB."
 )
 
-NotFoundForm = Literal["alternate", "plain", "json"]
-
 
 @dataclass(frozen=True)
-class Answer:
-    """One HTTP answer, and how its bytes travel.
+class Answer(local_server.Answer):
+    """One answer of Amplitude.
 
     Attributes:
-        status: The HTTP status.
-        body: The whole body.
-        content_type: The Content-Type header.
-        headers: Further headers.
         hours: The hours that the reader holds once it has the whole body.
         from_archive: Whether the body is an export archive, sound or damaged.
-        declare_length: Whether Content-Length is sent; without it the connection's end
-            is the body's end.
-        stop_after: Bytes of the body after which the connection ends, short of its length.
-        say_nothing: End the connection before the status line.
-        reset: End the connection with a TCP reset, not in order.
-        stall: Seconds without a byte.
-        stall_after: Bytes of the body before the stall; `None` = before the status line.
     """
 
-    status: int
-    body: bytes = b""
     content_type: str = JSON
-    headers: tuple[tuple[str, str], ...] = ()
     hours: frozenset[datetime] = frozenset()
     from_archive: bool = False
-    declare_length: bool = True
-    stop_after: int | None = None
-    say_nothing: bool = False
-    reset: bool = False
-    stall: float = 0.0
-    stall_after: int | None = None
 
 
 def envelope(status: int, kind: str, message: str, details: str) -> Answer:
@@ -79,7 +59,7 @@ def page(status: int, text: str) -> Answer:
 def no_credentials() -> Answer:
     """401. Observed on the US and the EU host without credentials; no body was recorded."""
     # RFC 9110, 11.6.1: a 401 has to name a scheme.
-    return Answer(401, b"", TEXT, (("WWW-Authenticate", 'Basic realm="Amplitude"'),))
+    return Answer(401, b"", TEXT, {"WWW-Authenticate": 'Basic realm="Amplitude"'})
 
 
 def wrong_keys() -> Answer:
@@ -92,7 +72,7 @@ def no_data(form: Literal["plain", "json"]) -> Answer:
 
     Amplitude docs, Export API: 404 if there is no data. Observed: the text. Its wrapping was
     not recorded, so a reader has to know it plain and in the envelope (whose type and message
-    are a guess).
+    are a guess); it gets both by turns.
     """
     if form == "plain":
         return Answer(404, NO_DATA_TEXT.encode(), TEXT)
@@ -104,7 +84,7 @@ def odd_not_found() -> Answer:
     return page(404, "404: Not Found")
 
 
-def too_large(text: str, form: Literal["json", "plain"] = "json") -> Answer:
+def too_large(text: str = TOO_LARGE_TEXT, form: Literal["json", "plain"] = "json") -> Answer:
     """400 for more than the size limit. The real body is not known; `text` stands for it."""
     if form == "plain":
         return Answer(400, text.encode(), TEXT)
@@ -124,5 +104,5 @@ def too_many_requests(retry_after: str | None) -> Answer:
     """
     details = "Exceeded concurrent limit with query of cost 415"
     answer = envelope(429, "too_many_requests", "Too Many Requests", details)
-    headers = () if retry_after is None else (("Retry-After", retry_after),)
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
     return Answer(429, answer.body, JSON, headers)

@@ -129,10 +129,6 @@ class EventStore:
         self._periods: defaultdict[datetime, list[tuple[datetime, bytes]]] = defaultdict(list)
         self._sent: Counter[datetime] = Counter()
         self._orders: dict[frozenset[str], list[str]] = {}
-        self.add(rows)
-
-    def add(self, rows: Iterable[Row]) -> None:
-        """Take further rows in, as if they had been uploaded since."""
         for row in rows:
             hour = upload_hour(row)
             # One key pair is one project, and the project's number names the files.

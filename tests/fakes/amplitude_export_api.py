@@ -11,23 +11,22 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tests.fakes import amplitude_answers as answers
-from tests.fakes.amplitude_answers import Answer, NotFoundForm
+from tests.fakes import local_server
+from tests.fakes.amplitude_answers import Answer
 from tests.fakes.amplitude_archive import EventStore, Member, Row, zip_of
 from tests.fakes.amplitude_faults import Fault, FaultPlan
 from tests.fakes.amplitude_project import PROJECT_PATHS, AmplitudeProject
 from tests.fakes.amplitude_request import hours_of, keys_of, range_refusal
-from tests.fakes.amplitude_server import ExportServer
+from tests.fakes.local_server import StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
-    from typing_extensions import Self
+    from tests.fakes.local_server import Incoming
 
-__all__ = ["AmplitudeExportApi", "Fault", "Request", "Row", "StrayRequest"]
+__all__ = ["AmplitudeExportApi", "Fault", "Request", "Row"]
 
 API_KEY = "test-amplitude-key"
 SECRET_KEY = "test-amplitude-secret"
@@ -57,16 +56,7 @@ class Request:
     sent_keys: bool = True
 
 
-@dataclass(frozen=True)
-class StrayRequest:
-    """One request that asked for no readable range, or at a wrong path."""
-
-    target: str
-    status: int
-    sent_keys: bool
-
-
-class AmplitudeExportApi:
+class AmplitudeExportApi(StandIn):
     """Serves rows as Amplitude would, from a thread, while the context is open.
 
     Args:
@@ -77,15 +67,11 @@ class AmplitudeExportApi:
         size_limit: Bytes of an archive above which the answer is 400; `None` = no limit.
         rows_per_file: The most rows of one file of an hour.
         seed: Decides the order of rows and files in repeated downloads.
-        size_text: What the 400 for size says.
-        not_found_form: How "no data" is wrapped: in plain text, in the JSON envelope, or
-            (`alternate`) in turns.
         project: What the other endpoints tell about the project.
         port: Where it serves; 0 takes a free one.
 
     Attributes:
         size_limit: As above; can be set again at any time.
-        most_under_way: The highest number of requests that were under way at once.
     """
 
     def __init__(
@@ -98,53 +84,21 @@ class AmplitudeExportApi:
         size_limit: int | None = None,
         rows_per_file: int = 200,
         seed: int = 0,
-        size_text: str = answers.TOO_LARGE_TEXT,
-        not_found_form: NotFoundForm = "alternate",
         project: AmplitudeProject | None = None,
         port: int = 0,
     ) -> None:
-        self._port = port
+        super().__init__(port)
         self.project = project or AmplitudeProject()
         self.api_key = api_key
         self.secret_key = secret_key
         self.size_limit = size_limit
-        self.most_under_way = 0
         self.now = now
-        self._size_text = size_text
-        self._not_found_form = not_found_form
         self._store = EventStore(rows, rows_per_file=rows_per_file, seed=seed)
         self._plan = FaultPlan()
         self._requests: list[Request] = []
-        self._strays: list[StrayRequest] = []
         self._hours_served: Counter[datetime] = Counter()
-        self._under_way = 0
         self._empty_answers = 0
         self._lock = threading.Lock()
-        self._server: ExportServer | None = None
-
-    def __enter__(self) -> Self:
-        """Start to serve."""
-        self._server = ExportServer(self, self._port)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop to serve; raise what went wrong in the stand-in itself."""
-        server = self._running()
-        self._server = None
-        server.stop()
-        if exc is None and server.failures:
-            raise server.failures[0]
-
-    @property
-    def url(self) -> str:
-        """The base address, to be given to the tap as `api_url`."""
-        return f"http://127.0.0.1:{self._running().server_port}"
 
     @property
     def now(self) -> datetime | None:
@@ -163,27 +117,10 @@ class AmplitudeExportApi:
         with self._lock:
             return list(self._requests)
 
-    @property
-    def stray_requests(self) -> list[StrayRequest]:
-        """Every other request so far, in order of arrival."""
-        with self._lock:
-            return list(self._strays)
-
-    @property
-    def under_way(self) -> int:
-        """How many requests are being answered now."""
-        with self._lock:
-            return self._under_way
-
     def hours_served(self) -> Counter[datetime]:
         """Count how often each hour that has rows was delivered, whole and undamaged."""
         with self._lock:
             return Counter(self._hours_served)
-
-    def add_rows(self, rows: Iterable[Row]) -> None:
-        """Take further rows in, as if they had been uploaded since."""
-        with self._lock:
-            self._store.add(rows)
 
     def fail(
         self, fault: Fault, times: int | None = 1, hour: datetime | None = None, **details: Any
@@ -217,43 +154,37 @@ class AmplitudeExportApi:
         with self._lock:
             return self._plan.pending()
 
-    def receive(self, target: str, authorization: str | None) -> Answer:
-        """Answer a GET request; for the server."""
+    def respond(self, incoming: Incoming) -> Answer:
+        """Answer a request."""
         with self._lock:
-            self._under_way += 1
-            self.most_under_way = max(self.most_under_way, self._under_way)
-            sent_keys = authorization is not None
-            url = urlsplit(target)
-            if url.path in PROJECT_PATHS:
-                refusal = self._refusal(authorization)
-                return self.project.answer(url.path, url.query, refusal)
-            hours = hours_of(url.query)
-            if url.path != EXPORT_PATH:
-                answer = answers.odd_not_found()
-            else:
-                answer = self._refusal(authorization) or (
-                    hours if isinstance(hours, Answer) else self._export(*hours)
-                )
-            if url.path != EXPORT_PATH or isinstance(hours, Answer):
-                self._strays.append(StrayRequest(target, answer.status, sent_keys))
-            else:
-                self._requests.append(Request(*hours, answer.status, sent_keys))
+            if incoming.method != "GET":
+                return Answer(405)
+            refusal = self._refusal(incoming)
+            if incoming.path in PROJECT_PATHS:
+                return self.project.answer(incoming.path, incoming.query, refusal)
+            if incoming.path != EXPORT_PATH:
+                return answers.odd_not_found()
+            hours = hours_of(incoming.query)
+            if isinstance(hours, Answer):
+                return refusal or hours
+            answer = refusal or self._export(*hours)
+            sent_keys = "Authorization" in incoming.headers
+            self._requests.append(Request(*hours, answer.status, sent_keys))
             return answer
 
-    def finish(self, answer: Answer, *, delivered: bool) -> None:
-        """Note that a request is no longer under way; for the server."""
-        with self._lock:
-            self._under_way -= 1
-            if delivered:
+    def delivered(self, answer: local_server.Answer) -> None:
+        """Count the hours that a reader has whole."""
+        if isinstance(answer, Answer):
+            with self._lock:
                 self._hours_served.update(answer.hours)
 
-    def _refusal(self, authorization: str | None) -> Answer | None:
-        keys = keys_of(authorization)
+    def _refusal(self, incoming: Incoming) -> Answer | None:
+        keys = keys_of(incoming.headers.get("Authorization"))
         if keys is None:
             return answers.no_credentials()
         if keys != f"{self.api_key}:{self.secret_key}":
             return answers.wrong_keys()
-        if self._under_way > _MOST_AT_ONCE:
+        if incoming.under_way > _MOST_AT_ONCE:
             return answers.too_many_requests(None)
         return None
 
@@ -277,23 +208,16 @@ class AmplitudeExportApi:
         # Amplitude docs, Export API: above the size limit the request returns a 400. Whether
         # its 4 GB are those of the zip or of the rows is nowhere said; here, of the zip.
         if self.size_limit is not None and len(body) > self.size_limit:
-            return answers.too_large(self._size_text)
+            return answers.too_large()
         hours = frozenset(hour for member in members for hour in member.hours)
         # Observed: the Content-Type, and a Content-Length that clients relied on.
         return Answer(200, body, answers.ZIP, hours=hours, from_archive=True)
 
     def _no_data(self) -> Answer:
         self._empty_answers += 1
-        if self._not_found_form != "alternate":
-            return answers.no_data(self._not_found_form)
         return answers.no_data("plain" if self._empty_answers % 2 else "json")
 
     def _last_ready_hour(self) -> datetime:
         # Later hours are left out without a word, as if they held nothing.
         now = self.now or datetime.now(timezone.utc)
         return now.astimezone(timezone.utc) - _READY_AFTER
-
-    def _running(self) -> ExportServer:
-        if self._server is None:
-            raise RuntimeError("the stand-in runs only inside its `with` block")
-        return self._server

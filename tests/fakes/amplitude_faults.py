@@ -211,7 +211,7 @@ def slow(ordinary: Ordinary, *, seconds: float, after_bytes: int | None = None) 
 
 def redirect(_: Ordinary, *, to: str, status: int = 302) -> Answer:
     """Send the reader to another address, which must not get the keys."""
-    return Answer(status, b"", answers.TEXT, (("Location", to),))
+    return Answer(status, b"", answers.TEXT, {"Location": to})
 
 
 _ANSWER_TO: Mapping[Fault, Callable[..., Answer]] = {

@@ -8,72 +8,46 @@ a list is that of the stored bytes. Only what a reader needs.
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
+
+from tests.fakes.local_server import Answer, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from typing_extensions import Self
+    from tests.fakes.local_server import Incoming
 
 BUCKET = "encoded"
+_JSON = "application/json"
 
 
-class GoogleObjects:
-    """A server with one bucket, all of whose objects have the encoding gzip, for a `with`.
+class GoogleObjects(StandIn):
+    """A server with one bucket, all of whose objects have the encoding gzip.
 
     Args:
         objects: The stored bytes by name.
     """
 
     def __init__(self, objects: Mapping[str, bytes]) -> None:
+        super().__init__()
         self.objects = dict(objects)
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.store = self
 
-    @property
-    def url(self) -> str:
-        """What `STORAGE_EMULATOR_HOST` is to be."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        """Start the server."""
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop it."""
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    store: GoogleObjects
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: _Server
-
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        query = parse_qs(parts.query)
-        _, _, place = parts.path.partition(f"/b/{BUCKET}/o")
+    def respond(self, incoming: Incoming) -> Answer:
+        """List the bucket, or give an object or its content."""
+        query = parse_qs(incoming.query)
+        _, _, place = incoming.path.partition(f"/b/{BUCKET}/o")
         name = unquote(place.removeprefix("/"))
         if not name:
-            self._listed(query.get("prefix", [""])[0], query.get("delimiter", [""])[0])
-        elif name not in self.server.store.objects:
-            self._answer(404, b"{}")
-        elif query.get("alt") == ["media"]:
-            self._content(self.server.store.objects[name])
-        else:
-            self._answer(200, json.dumps(self._entry(name)).encode())
+            return self._listed(query.get("prefix", [""])[0], query.get("delimiter", [""])[0])
+        if name not in self.objects:
+            return Answer(404, b"{}", _JSON)
+        if query.get("alt") == ["media"]:
+            return _content(incoming, self.objects[name])
+        return Answer(200, json.dumps(self._entry(name)).encode(), _JSON)
 
-    def _listed(self, prefix: str, delimiter: str) -> None:
-        names = [name for name in self.server.store.objects if name.startswith(prefix)]
+    def _listed(self, prefix: str, delimiter: str) -> Answer:
+        names = [name for name in self.objects if name.startswith(prefix)]
         cut, whole = set(), []
         for name in names:
             rest = name[len(prefix) :]
@@ -81,33 +55,25 @@ class _Handler(BaseHTTPRequestHandler):
                 cut.add(prefix + rest.partition(delimiter)[0] + delimiter)
             else:
                 whole.append(self._entry(name))
-        self._answer(200, json.dumps({"items": whole, "prefixes": sorted(cut)}).encode())
+        listed = {"items": whole, "prefixes": sorted(cut)}
+        return Answer(200, json.dumps(listed).encode(), _JSON)
 
     def _entry(self, name: str) -> dict[str, str]:
         return {
             "name": name,
             "bucket": BUCKET,
-            "size": str(len(self.server.store.objects[name])),
+            "size": str(len(self.objects[name])),
             "updated": "2024-01-02T00:00:00Z",
             "contentEncoding": "gzip",
             "generation": "1",
         }
 
-    def _content(self, content: bytes) -> None:
-        assert "gzip" in self.headers.get("Accept-Encoding", "")
-        asked = self.headers.get("Range")
-        if asked:  # of the stored bytes, which no client can unpack
-            first, _, last = asked.removeprefix("bytes=").partition("-")
-            content = content[int(first) : int(last or len(content)) + 1]
-        self._answer(206 if asked else 200, content, {"Content-Encoding": "gzip"})
 
-    def _answer(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {"Content-Type": "application/json"}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name in the base
-        """Say nothing."""
+def _content(incoming: Incoming, content: bytes) -> Answer:
+    assert "gzip" in incoming.headers.get("Accept-Encoding", "")
+    asked = incoming.headers.get("Range")
+    if asked:  # of the stored bytes, which no client can unpack
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        content = content[int(first) : int(last or len(content)) + 1]
+    headers = {"Content-Encoding": "gzip"}
+    return Answer(206 if asked else 200, content, "application/octet-stream", headers)

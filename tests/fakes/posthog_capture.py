@@ -8,7 +8,7 @@ sources, in `posthog_v0`, `posthog_v1_envelope` and `posthog_v1_events`.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
@@ -18,18 +18,17 @@ from tests.fakes import posthog_flags
 from tests.fakes import posthog_v0 as v0
 from tests.fakes import posthog_v1_envelope as v1_envelope
 from tests.fakes import posthog_v1_events as v1_events
+from tests.fakes.local_server import StandIn
 from tests.fakes.posthog_faults import Fault, FaultPlan, RetryPlan, Verdict
 from tests.fakes.posthog_persons import PersonModel
-from tests.fakes.posthog_requests import Answer, Incoming, Request
+from tests.fakes.posthog_requests import Answer, Request
 from tests.fakes.posthog_rules import RefusedError, StoredEvent
-from tests.fakes.posthog_server import LocalServer
 from tests.fakes.posthog_times import parse_rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
 
-    from typing_extensions import Self
+    from tests.fakes.local_server import Incoming
 
 __all__ = ["Dropped", "Fault", "PosthogCapture", "Request"]
 
@@ -46,7 +45,7 @@ class Dropped:
     event: Mapping[str, Any]
 
 
-class PosthogCapture:
+class PosthogCapture(StandIn):
     """PostHog's ingestion on a port of its own; a context manager.
 
     Args:
@@ -77,8 +76,9 @@ class PosthogCapture:
             as `_historical`.
         vanished: Events under a wrong key.
         dropped: Events thrown away behind the sender's back, with the reason.
-        most_under_way: How many requests were there at the same time at most, without an answer.
     """
+
+    max_body_bytes = v0.MAX_WIRE_BYTES
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class PosthogCapture:
         flags: Literal["ready", "plain", "absent"] = "ready",
         port: int = 0,
     ) -> None:
-        self._port = port
+        super().__init__(port)
         self.api_key = api_key
         self.known_tokens = {api_key}
         self.key_checks: list[Request] = []
@@ -112,37 +112,12 @@ class PosthogCapture:
         self.events: list[StoredEvent] = []
         self.vanished: list[StoredEvent] = []
         self.dropped: list[Dropped] = []
-        self.most_under_way = 0
         self._v1 = v1
-        self._under_way = 0
         self._verdicts: dict[str, Verdict] = {}
         self._now = now
         self._faults = FaultPlan()
         self._retries = RetryPlan()
         self._lock = threading.Lock()
-        self._server: LocalServer | None = None
-
-    def __enter__(self) -> Self:
-        """Open the port and begin to serve."""
-        self._server = LocalServer(self._respond, v0.MAX_WIRE_BYTES, self._port)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Cut all connections; raises what broke in the stand-in itself, if anything did."""
-        self._running.stop()
-        if kind is None and self._running.errors:
-            raise self._running.errors[0]
-
-    @property
-    def url(self) -> str:
-        """The host to give to a client, without a slash at the end."""
-        return self._running.url
 
     def fail(self, fault: Fault, times: int = 1, **details: Any) -> None:
         """Let the next `times` requests meet a fault; see `Fault` for the details of each.
@@ -201,40 +176,28 @@ class PosthogCapture:
             model.process(event)
         return model
 
-    @property
-    def _running(self) -> LocalServer:
-        if self._server is None:
-            raise RuntimeError("PosthogCapture serves only inside `with`")
-        return self._server
-
-    def _respond(self, incoming: Incoming) -> Answer | None:
+    def respond(self, incoming: Incoming) -> Answer:
+        """Check a key, or take a batch in, unless a fault is planned."""
         if incoming.path.removesuffix("/") == posthog_flags.PATH:
             return self._check_key(incoming)
-        with self._lock:
-            self._under_way += 1
-            self.most_under_way = max(self.most_under_way, self._under_way)
-            planned = self._faults.take() if _is_capture(incoming) else None
+        planned = self._faults.take() if _is_capture(incoming) else None
         if planned is not None:
-            self._running.closing.wait(planned.delay_before)
+            self.wait(planned.delay_before)
         # One request at a time: the order of the records is the order of the effects.
         with self._lock:
-            size = len(incoming.wire_bytes)
-            instead = None if planned is None else planned.instead(size)
+            instead = None if planned is None else planned.instead(len(incoming.wire_bytes))
             answer = instead or self._handle(incoming)
-            is_cut = planned is not None and planned.cuts
-            self.requests.append(Request.record(incoming, answer, is_cut=is_cut))
-        if planned is not None:
-            self._running.closing.wait(planned.delay)
-        with self._lock:
-            self._under_way -= 1
-        return None if is_cut else answer
+            if planned is not None:
+                answer = replace(answer, say_nothing=planned.cuts, stall=planned.delay)
+            self.requests.append(Request.record(incoming, answer))
+        return answer
 
     def _check_key(self, incoming: Incoming) -> Answer:
         answer = Answer(404, b"")
         if self._flags != "absent":
             says_json = self._flags == "ready"
             answer = posthog_flags.answer(incoming, self.known_tokens, says_json=says_json)
-        self.key_checks.append(Request.record(incoming, answer, is_cut=False))
+        self.key_checks.append(Request.record(incoming, answer))
         return answer
 
     def _handle(self, incoming: Incoming) -> Answer:

@@ -17,7 +17,7 @@ from tests.fakes.posthog_requests import Answer
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from tests.fakes.posthog_requests import Incoming
+    from tests.fakes.local_server import Incoming
 
 PATH = "/flags"
 _JSON = "application/json"

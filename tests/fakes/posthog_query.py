@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tests.fakes.local_server import Answer, StandIn
 from tests.fakes.posthog_hogql import DEFAULT_ROWS, MOST_ROWS, HogQLError, Printer
-from tests.fakes.posthog_requests import Answer, Incoming
-from tests.fakes.posthog_server import LocalServer
 from tests.fakes.posthog_warehouse import Warehouse
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from types import TracebackType
 
-    from typing_extensions import Self
-
+    from tests.fakes.local_server import Incoming
     from tests.fakes.posthog_capture import PosthogCapture
 
 _PATH = re.compile(r"/api/(?:projects|environments)/([^/]+)/query/?$")
 _LIMIT = re.compile(r"\bLIMIT\s+(\d+)", re.IGNORECASE)
-_MAX_BODY = 1 << 20
 _JSON = "application/json"
 
 
@@ -41,7 +37,7 @@ class Asked:
     status: int
 
 
-class PosthogQuery:
+class PosthogQuery(StandIn):
     """PostHog's query API on a port of its own; a context manager.
 
     Args:
@@ -58,7 +54,6 @@ class PosthogQuery:
         loses: uuids of events that are never found.
         merged: whether repeats have been merged by now.
         asked: every request, in order.
-        most_under_way: how many requests were under way at once at most.
     """
 
     def __init__(
@@ -71,15 +66,13 @@ class PosthogQuery:
         dates: frozenset[str] = frozenset({"server_upload_time", "event_time"}),
         port: int = 0,
     ) -> None:
-        self._port = port
+        super().__init__(port)
         self.key = key
         self.project = project
         self.lags_behind = 0
         self.loses: set[str] = set()
         self.merged = True
         self.asked: list[Asked] = []
-        self.most_under_way = 0
-        self._under_way = 0
         self._capture = capture
         self._printer = Printer(project, timezone, dates)
         self._planned: deque[Answer] = deque()
@@ -87,32 +80,6 @@ class PosthogQuery:
         self._warehouse: Warehouse | None = None
         self._content: object = None
         self._lock = threading.Lock()
-        self._counting = threading.Lock()
-        self._server: LocalServer | None = None
-
-    def __enter__(self) -> Self:
-        """Open the port and begin to serve."""
-        self._server = LocalServer(self._respond, _MAX_BODY, self._port)
-        self._server.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Cut all connections; raise what broke in the stand-in itself."""
-        assert self._server is not None
-        self._server.stop()
-        if kind is None and self._server.errors:
-            raise self._server.errors[0]
-
-    @property
-    def url(self) -> str:
-        """The host to give to a client, without a slash at the end."""
-        assert self._server is not None
-        return self._server.url
 
     def answer_next(self, status: int, body: object, **headers: str) -> None:
         """Give the next request this answer, whatever it asks for."""
@@ -126,20 +93,14 @@ class PosthogQuery:
             429, _error("throttled_error", "throttled", detail), Retry_After=f"{seconds}"
         )
 
-    def _respond(self, incoming: Incoming) -> Answer:
-        with self._counting:
-            self._under_way += 1
-            self.most_under_way = max(self.most_under_way, self._under_way)
-        try:
-            with self._lock:
-                query, refresh = _query_of(incoming), _refresh_of(incoming)
-                answer = self._planned.popleft() if self._planned else None
-                answer = answer or self._handle(incoming, query, refresh)
-                self.asked.append(Asked(query or "", answer.status))
-                return answer
-        finally:
-            with self._counting:
-                self._under_way -= 1
+    def respond(self, incoming: Incoming) -> Answer:
+        """Answer a query, one after the other."""
+        with self._lock:
+            query, refresh = _query_of(incoming), _refresh_of(incoming)
+            answer = self._planned.popleft() if self._planned else None
+            answer = answer or self._handle(incoming, query, refresh)
+            self.asked.append(Asked(query or "", answer.status))
+            return answer
 
     def _handle(self, incoming: Incoming, query: str | None, refresh: object) -> Answer:
         refusal = _refusal(incoming, self.key, {str(self.project), "@current"})

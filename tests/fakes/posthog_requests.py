@@ -1,83 +1,53 @@
-"""What comes in at the PostHog stand-in, what goes out, and the record of both."""
+"""What goes out of the PostHog stand-in, and the record of what came in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tests.fakes import local_server
 from tests.fakes import posthog_body as body_rules
-
-if TYPE_CHECKING:
-    from email.message import Message
 
 # Unpacks whatever a test may have sent; the protocols' own limits are checked elsewhere.
 _RECORD_LIMIT = 1 << 30
 
 
 @dataclass(frozen=True)
-class Incoming:
-    """A request as the server read it, and when: seconds of `time.monotonic`."""
+class Answer(local_server.Answer):
+    """What goes back over the wire, and what was done.
 
-    method: str
-    path: str
-    query: str
-    headers: Message[str, str]
-    wire_bytes: bytes
-    arrived: float
+    Attributes:
+        stored: How many events of the request were stored.
+        historical_migration: The flag of the envelope; None when the request was refused.
+    """
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What goes back over the wire, and what was done."""
-
-    status: int
-    body: bytes
-    content_type: str = "text/plain; charset=utf-8"
-    headers: dict[str, str] = field(default_factory=dict)
     stored: int = 0
     historical_migration: bool | None = None
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(local_server.Incoming):
     """One request the stand-in received whole.
 
     Attributes:
-        method: HTTP method.
-        path: Without the query.
-        query: What stood behind the question mark.
         status: Of the answer; None when the connection was cut instead.
-        headers: As received; looked up without regard to case.
-        wire_bytes: The body as it came over the wire.
         stored: How many events of it were stored.
         historical_migration: The flag of the envelope; None when the request was refused.
-        arrived: When it was there whole, in seconds of `time.monotonic`.
     """
 
-    method: str
-    path: str
-    query: str
-    status: int | None
-    headers: Message[str, str] = field(repr=False)
-    wire_bytes: bytes = field(repr=False)
+    status: int | None = None
     stored: int = 0
     historical_migration: bool | None = None
-    arrived: float = 0.0
 
     @classmethod
-    def record(cls, incoming: Incoming, answer: Answer, *, is_cut: bool) -> Request:
+    def record(cls, incoming: local_server.Incoming, answer: Answer) -> Request:
         """Put a request and what became of it together."""
         return cls(
-            method=incoming.method,
-            path=incoming.path,
-            query=incoming.query,
-            status=None if is_cut else answer.status,
-            headers=incoming.headers,
-            wire_bytes=incoming.wire_bytes,
+            **vars(incoming),
+            status=None if answer.say_nothing else answer.status,
             stored=answer.stored,
             historical_migration=answer.historical_migration,
-            arrived=incoming.arrived,
         )
 
     @cached_property

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import threading
 import time
 from collections import Counter
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import urlsplit
 
 import posthog
 import pytest
@@ -198,69 +195,6 @@ def test_senders_at_the_same_time_lose_nothing() -> None:
     assert [names[at : at + 20] for at in range(0, 800, 20)] == [
         [name] * 20 for name in names[::20]
     ]
-
-
-def test_one_connection_carries_many_requests() -> None:
-    """Also after a refusal and with a body in chunks, so that a sender's pool is of use."""
-    body = batch(event())
-    with (
-        PosthogCapture() as capture,
-        closing(http.client.HTTPConnection(urlsplit(capture.url).netloc)) as connection,
-    ):
-        sockets = set()
-        bodies: list[Any] = [body, b"{}", iter([body[:9], body[9:]])]
-        for sent, status in zip(bodies, (200, 400, 200), strict=True):
-            connection.request("POST", "/batch/", sent, encode_chunked=not isinstance(sent, bytes))
-            sockets.add(connection.sock)
-            response = connection.getresponse()
-            assert (response.status, bool(response.read())) == (status, True)
-        assert (len(sockets), len(capture.events)) == (1, 2)
-
-
-def test_a_body_that_ends_too_early_is_no_request() -> None:
-    """The sender died; nothing is recorded and nothing breaks."""
-    head = b"POST /batch/ HTTP/1.1\r\nHost: x\r\n"
-    with PosthogCapture() as capture:
-        port = urlsplit(capture.url).port or 0
-        chunked = b"Transfer-Encoding: chunked\r\n\r\n"
-        for rest in (b"Content-Length: 99\r\n\r\n{", chunked, chunked + b"5\r\nab"):
-            with socket.create_connection(("127.0.0.1", port)) as connection:
-                connection.sendall(head + rest)
-                connection.shutdown(socket.SHUT_WR)
-                assert connection.recv(1) == b""
-        assert capture.requests == []
-
-
-def test_the_end_waits_for_no_idle_or_slow_connection() -> None:
-    """Neither a pool that stays open nor a slow answer holds a test up."""
-    with PosthogCapture() as capture:
-        port = urlsplit(capture.url).port or 0
-        idle = socket.create_connection(("127.0.0.1", port))
-        capture.fail(Fault.SLOW, seconds=60)
-        waiting = socket.create_connection(("127.0.0.1", port))
-        body = batch(event())
-        waiting.sendall(
-            b"POST /batch/ HTTP/1.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-        )
-        while not capture.requests:
-            time.sleep(0.01)
-        began = time.monotonic()
-    idle.close()
-    waiting.close()
-
-    assert time.monotonic() - began < 5
-    assert not [t for t in threading.enumerate() if t.name == "posthog-stand-in"]
-
-
-def test_a_fault_of_the_stand_in_itself_fails_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must not look like a cut connection."""
-
-    def broken(*_: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(PosthogCapture, "_capture_v0", broken)
-    with pytest.raises(ZeroDivisionError), PosthogCapture() as capture, pytest.raises(CUT):
-        post(capture, batch(event()))
 
 
 @pytest.mark.parametrize("mode", ["v0", "v1"])

@@ -12,7 +12,6 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fakes.posthog_server import LocalServer
 from tools.sandbox.control import Control
 from tools.sandbox.faults import FAULTS
 from tools.sandbox.services import DAYS, services
@@ -48,14 +47,9 @@ def serve(ports: Sequence[int] = PORTS) -> None:
     """
     # Before any thread begins: the signals are for `sigwait` alone.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
-    with services(ports) as running:
-        control = LocalServer(Control(running).respond, 1024, ports[3])
-        control.start()
-        try:
-            _say(_welcome(running, control.url))
-            signal.sigwait(_ENDS)
-        finally:
-            control.stop()
+    with services(ports) as running, Control(running, ports[3]) as control:
+        _say(_welcome(running, control.url))
+        signal.sigwait(_ENDS)
 
 
 def _welcome(running: Services, control: str) -> str:

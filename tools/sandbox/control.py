@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from tests.fakes.posthog_requests import Answer, Incoming
+from tests.fakes.local_server import Answer, Incoming, StandIn
 from tools.sandbox.faults import FAULTS, recover
 
 if TYPE_CHECKING:
@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from tools.sandbox.services import Services
 
 
-class Control:
+class Control(StandIn):
     """Answers `GET /` and `POST /faults/<name>?times=3`; `recover` is the name that ends all.
 
     Args:
         services: what it reports of, and what it disturbs.
+        port: where it answers; 0 takes any.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, port: int = 0) -> None:
+        super().__init__(port)
         self._services = services
 
     def respond(self, incoming: Incoming) -> Answer:
