@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.fakes import posthog_capture as posthog_api
+from tests.support.batches import batch
 from tests.support.faithful import assert_people_known, differences, matched
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
 def batches_(pipeline: Pipeline, tmp_path: Path) -> Path:
     """The root of the storage, set in the tap."""
     root = tmp_path / "batches"
-    pipeline.tap["batch_config"] = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{root}"},
-    }
-    pipeline.tap["max_window_hours"] = 2
+    pipeline.tap |= {"max_window_hours": 2, **batch(root)}
     pipeline.target["max_batch_events"] = 40
     return root
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,11 @@ from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.faithful import GROUP, LINK, assert_migrated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.support.pipeline import Migrated
     from tools.sample_export import SampleExport
 
 Events = list[dict[str, Any]]
+Spoil = Callable[[Events], object]
 
 
 def _first(events: Events, name: str = "", having: str = "") -> dict[str, Any]:
@@ -29,24 +29,20 @@ def _first(events: Events, name: str = "", having: str = "") -> dict[str, Any]:
     )
 
 
-def _lose_one(events: Events) -> None:
-    events.remove(_first(events))
+def _losing(name: str = "") -> Spoil:
+    return lambda events: events.remove(_first(events, name))
 
 
-def _double_one_under_another_uuid(events: Events) -> None:
-    events.append(_first(events) | {"uuid": "0badf00d-0000-4000-8000-000000000000"})
+def _doubling(**changes: str) -> Spoil:
+    return lambda events: events.append(_first(events) | changes)
 
 
-def _double_one_on_another_day(events: Events) -> None:
-    events.append(_first(events) | {"timestamp": "2024-02-27T00:00:00.000000Z"})
+def _changing(**changes: Any) -> Spoil:
+    return lambda events: _first(events).update(changes)
 
 
-def _drop_a_column(events: Events) -> None:
-    del _first(events, having="city")["properties"]["city"]
-
-
-def _drop_a_property_of_the_customer(events: Events) -> None:
-    del _first(events, having="[Amplitude] Page URL")["properties"]["[Amplitude] Page URL"]
+def _without(name: str) -> Spoil:
+    return lambda events: _first(events, having=name)["properties"].pop(name)
 
 
 def _turn_a_number_into_text(events: Events) -> None:
@@ -56,18 +52,6 @@ def _turn_a_number_into_text(events: Events) -> None:
 
 def _drop_a_user_property(events: Events) -> None:
     _first(events, having="$set")["properties"]["$set"].popitem()
-
-
-def _send_as_live(events: Events) -> None:
-    _first(events)["_historical"] = False
-
-
-def _shift_a_time(events: Events) -> None:
-    _first(events)["timestamp"] = "2024-02-28T00:00:00.000000Z"
-
-
-def _lose_a_link(events: Events) -> None:
-    events.remove(_first(events, LINK))
 
 
 def _turn_a_link_round(events: Events) -> None:
@@ -82,31 +66,27 @@ def _glue_two_users(events: Events) -> None:
     one["properties"]["alias"] = other["distinct_id"]
 
 
-def _forget_a_group(events: Events) -> None:
-    events.remove(_first(events, GROUP))
+_SPOILT: dict[str, Spoil] = {
+    "an event is lost": _losing(),
+    "a link is lost": _losing(LINK),
+    "a group is lost": _losing(GROUP),
+    "an event comes under another uuid, too": _doubling(
+        uuid="0badf00d-0000-4000-8000-000000000000"
+    ),
+    "an event comes on another day, too": _doubling(timestamp="2024-02-27T00:00:00.000000Z"),
+    "an event is sent as live": _changing(_historical=False),
+    "a time is another": _changing(timestamp="2024-02-28T00:00:00.000000Z"),
+    "a column is lost": _without("city"),
+    "a property of the customer is lost": _without("[Amplitude] Page URL"),
+    "a user property is lost": _drop_a_user_property,
+    "a number is a text": _turn_a_number_into_text,
+    "a link is turned round": _turn_a_link_round,
+    "two users are one": _glue_two_users,
+}
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        _lose_one,
-        _double_one_under_another_uuid,
-        _double_one_on_another_day,
-        _drop_a_column,
-        _drop_a_property_of_the_customer,
-        _turn_a_number_into_text,
-        _drop_a_user_property,
-        _send_as_live,
-        _shift_a_time,
-        _lose_a_link,
-        _turn_a_link_round,
-        _glue_two_users,
-        _forget_a_group,
-    ],
-)
-def test_a_spoilt_migration_is_seen(
-    spoil: Callable[[Events], None], migrated: Migrated, export: SampleExport
-) -> None:
+@pytest.mark.parametrize("spoil", _SPOILT.values(), ids=_SPOILT.keys())
+def test_a_spoilt_migration_is_seen(spoil: Spoil, migrated: Migrated, export: SampleExport) -> None:
     """Whatever is lost, doubled, bent or glued together; as it came, it passes `test_happy_day`."""
     posthog = PosthogCapture()
     posthog.events = deepcopy(migrated.posthog.events)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap, run_target, start
 from tests.support.rows import hour_rows, ids, rows
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 LONG = "n" * 201
 FULL = "No space left on device"
-GZIP = {"format": "jsonl", "compression": "gzip"}
 
 
 @pytest.fixture
@@ -167,10 +167,9 @@ def test_a_full_disk_for_what_the_tap_writes(
     tmp_path: Path, disk: Path, setting: str, what: str
 ) -> None:
     """The state has the hours before it, and only those."""
-    storage = {"root": f"file://{disk}/batch"}
     places: dict[str, dict[str, Any]] = {
         "rejects_path": {"rejects_path": str(disk / "rejects")},
-        "batch_config.storage.root": {"batch_config": {"encoding": GZIP, "storage": storage}},
+        "batch_config.storage.root": batch(disk / "batch"),
     }
     config = {"archive_path": exported(tmp_path), "on_bad_line": "reject", "max_reject_ratio": 1}
     run = run_tap(tmp_path, {"rejects_path": str(tmp_path / "rejects")} | config | places[setting])

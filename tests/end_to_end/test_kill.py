@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,16 +53,14 @@ class Killer:
         self, request: int, *victims: Plugin, signum: int = signal.SIGKILL
     ) -> None:
         """Kill when PostHog has stored the n-th batch and the target does not know it yet."""
-        if request > 1:
-            self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
+        self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
         self._posthog.fail(posthog_api.Fault.SLOW, seconds=_FOREVER)
         goal = len(self._posthog.requests) + request
         self._kill(lambda _: len(self._posthog.requests) >= goal, victims, signum)
 
     def when_posthog_is_down(self, request: int, *victims: Plugin) -> None:
         """Kill while the n-th batch is waiting to be tried again, and PostHog has none of it."""
-        if request > 1:
-            self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
+        self._posthog.fail(posthog_api.Fault.SLOW, request - 1, seconds=0)
         self._posthog.fail(posthog_api.Fault.STATUS, status=503, retry_after=_FOREVER)
         goal = len(self._posthog.requests) + request
         self._kill(lambda _: len(self._posthog.requests) >= goal, victims, signal.SIGKILL)
@@ -181,29 +180,14 @@ def assert_state_not_ahead(
 
 def _kills(rng: random.Random) -> list[Callable[[Killer], None]]:
     """Draw six kills: two in a download, two around a batch, two after the state has moved."""
-    kills = [
-        _stalled(rng.randint(1, 3), ("tap",)),
-        _stalled(rng.randint(1, 3), BOTH),
-        _unanswered(rng.randint(1, 4), rng.choice([("target",), BOTH])),
-        _down(rng.randint(1, 12), rng.choice([("target",), BOTH])),
-        _stated(rng.choice(_VICTIMS)),
-        _stated(rng.choice(_VICTIMS)),
+    target_or_both: list[tuple[Plugin, ...]] = [("target",), BOTH]
+    kills: list[Callable[[Killer], None]] = [
+        methodcaller("when_a_download_stalls", rng.randint(1, 3), "tap"),
+        methodcaller("when_a_download_stalls", rng.randint(1, 3), *BOTH),
+        methodcaller("when_an_answer_waits", rng.randint(1, 4), *rng.choice(target_or_both)),
+        methodcaller("when_posthog_is_down", rng.randint(1, 12), *rng.choice(target_or_both)),
+        methodcaller("when_a_state_is_written", *rng.choice(_VICTIMS)),
+        methodcaller("when_a_state_is_written", *rng.choice(_VICTIMS)),
     ]
     rng.shuffle(kills)
     return kills
-
-
-def _stalled(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
-    return lambda killer: killer.when_a_download_stalls(request, *victims)
-
-
-def _unanswered(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
-    return lambda killer: killer.when_an_answer_waits(request, *victims)
-
-
-def _down(request: int, victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
-    return lambda killer: killer.when_posthog_is_down(request, *victims)
-
-
-def _stated(victims: tuple[Plugin, ...]) -> Callable[[Killer], None]:
-    return lambda killer: killer.when_a_state_is_written(*victims)

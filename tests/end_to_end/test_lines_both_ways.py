@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.rows import START, typical_row
 
@@ -68,14 +69,6 @@ def archive_(tmp_path: Path) -> Path:
     return write_files(tmp_path / "archive", files)
 
 
-def by_batch(root: Path) -> Json:
-    """Return the setting that hands files over."""
-    storage = {"root": f"file://{root}"}
-    return {
-        "batch_config": {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": storage}
-    }
-
-
 def place_of(reject: Json) -> str:
     """Return what the reason of a reject says behind the name of the file."""
     found = re.search(r"#70\.json\.gz'?, (line [\d, item]+): ", reject["reason"])
@@ -89,7 +82,7 @@ def set_up(pipeline: Pipeline, way: str, archive: Path, *, max_reject_ratio: flo
     for plugin in (pipeline.tap, pipeline.target):
         plugin["max_reject_ratio"] = max_reject_ratio
     if way != "records":
-        pipeline.tap |= by_batch(pipeline.folder / "batches")
+        pipeline.tap |= batch(pipeline.folder / "batches")
     if way.endswith("SDK"):
         pipeline.target["add_record_metadata"] = True
 
@@ -166,7 +159,7 @@ def test_a_bad_line_of_a_batch_file_stops_before_its_hour(
     bad = gzip.compress(line(5) + b"\n" + b'{"event_type":"cut\n')
     files = {file_name(hour): text for hour, text in enumerate([*good[:3], bad, good[3]])}
     archive = write_files(tmp_path / "archive", files)
-    pipeline.tap = {"archive_path": str(archive), **by_batch(tmp_path / "batches")}
+    pipeline.tap = {"archive_path": str(archive), **batch(tmp_path / "batches")}
     if through_sdk:
         pipeline.target["add_record_metadata"] = True
     end = pipeline.run()
@@ -187,7 +180,7 @@ def test_a_row_that_nests_deeper_than_posthog_takes_is_rejected(
     text = gzip.compress(deep(1, 500) + b"\n" + line(2))
     pipeline.tap = {"archive_path": str(write_files(tmp_path / "a", {file_name(0): text}))}
     if "batch" in way:
-        pipeline.tap |= by_batch(tmp_path / "batches")
+        pipeline.tap |= batch(tmp_path / "batches")
     if "sdk" in way:
         pipeline.target["add_record_metadata"] = True
     pipeline.target["max_reject_ratio"] = 1

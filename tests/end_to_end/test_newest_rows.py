@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.batches import batch
 from tests.support.lives import Lives, assert_well_told
 from tests.support.pipeline import Pipeline
 from tests.target.identity.test_newest_rows_of_runs import answer_late
@@ -40,10 +41,7 @@ def test_everybody_in_an_archive_ends_with_the_newest_row(
         "end_date": f"2024-01-01T{HOURS:02}:00:00Z",
     }
     if way == "batch files":
-        tap["batch_config"] = {
-            "encoding": {"format": "jsonl", "compression": "gzip"},
-            "storage": {"root": (tmp_path / "batches").as_uri()},
-        }
+        tap |= batch(tmp_path / "batches")
     target = {"api_key": posthog.api_key, "host": posthog.url, "max_batch_events": 120}
     answer_late(posthog, Random(4), troubles=True)
     Pipeline(tmp_path, tap, target).run_well()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import run_tap, run_target
 from tests.support.rows import hour_rows, row
@@ -43,11 +44,7 @@ def test_what_the_tap_writes_is_private(tmp_path: Path) -> None:
     """The folder of batch files, and the files in it."""
     export = write_zip(tmp_path / "export.zip", {file_name(0): packed(hour_rows(0))})
     made = tmp_path / "made"
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{made}/batches"},
-    }
-    run_tap(tmp_path, {"archive_path": str(export), "batch_config": batch}).checked()
+    run_tap(tmp_path, {"archive_path": str(export), **batch(made / "batches")}).checked()
 
     assert len(modes(made)) > 2
     assert set(modes(made).values()) == {0}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from target_posthog.commands.whole_migration import whole_migration_in
+from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap, run_target
 from tests.support.rows import hour_rows
@@ -17,15 +18,9 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
 
 DAY = "2024-01-01"
-BATCH = {
-    "batch_config": {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": "file://batches"},
-    }
-}
 
 
-@pytest.mark.parametrize("more", [{}, BATCH], ids=["records", "files"])
+@pytest.mark.parametrize("more", [{}, batch("file://batches")], ids=["records", "files"])
 def test_three_ranges_of_which_one_is_quiet_are_whole(
     tmp_path: Path, posthog: PosthogCapture, more: dict[str, Any]
 ) -> None:

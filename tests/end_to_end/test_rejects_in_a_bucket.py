@@ -15,6 +15,7 @@ from tap_amplitude.errors import FixConfiguration as FixTapsConfiguration
 from tap_amplitude.tap import TapAmplitude
 from target_posthog.errors import FixConfiguration
 from target_posthog.target import TargetPosthog
+from tests.support.batches import batch
 from tests.support.buckets import BUCKET, Bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap, run_target, start
@@ -138,9 +139,8 @@ def test_an_address_with_a_slip_is_refused_and_makes_no_folder(
     for name in ("rejects_path", "summary_path", "spool_path"):
         with pytest.raises(FixTapsConfiguration, match=f"`{name}` .*({whole}|is an address)"):
             TapAmplitude(config={"archive_path": "export", name: slip})
-    batch = {"encoding": {"format": "jsonl", "compression": "gzip"}, "storage": {"root": slip}}
     with pytest.raises(FixTapsConfiguration, match=f"`batch_config.storage.root` .*{whole}"):
-        TapAmplitude(config={"archive_path": "export", "batch_config": batch})
+        TapAmplitude(config={"archive_path": "export", **batch(slip)})
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.batches import batch
 from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import SCRIPTS, clean_environment
@@ -98,10 +99,7 @@ def test_the_wheels_move_a_day(
     """From API to API by batch files, with a ledger and workers; records: see the preview."""
     pipeline.scripts = clean_scripts
     pipeline.target["workers"] = 1
-    pipeline.tap["batch_config"] = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": f"file://{tmp_path / 'batches'}"},
-    }
+    pipeline.tap |= batch(tmp_path / "batches")
     pipeline.run_well()
     assert_migrated(posthog, export.rows, export.truth)
 

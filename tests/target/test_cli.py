@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 PASSWORD = "hushhush"
 SECRET_KEYS = ("phx_hush", "phc_test")
@@ -67,11 +68,8 @@ def test_a_wrong_configuration_is_one_line_and_exit_code_2(
     ("content", "words"),
     [
         (None, "there is no such file"),
-        ("", "it is not a JSON object"),
+        *((text, "it is not a JSON object") for text in ("", "5", "\x00\xff", '["hushhush", 5]')),
         ("{'api_key': 'hushhush'}", "it is not a JSON object"),
-        ('["hushhush", 5]', "it is not a JSON object"),
-        ("5", "it is not a JSON object"),
-        ("\x00\xff", "it is not a JSON object"),
     ],
 )
 def test_a_configuration_that_cannot_be_read_is_named(
@@ -134,36 +132,25 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
     [
         ("Traceback: the tap is broken for jane@example.com", "Line 4 of the input is not a"),
         ('{"type": "RECORD", "stream": "events", "record": {"user_id": "jane@exa', "Line 4 of"),
-        ("[1, 2]", "Line 4 of the input is not a Singer message"),
-        ("5", "Line 4 of the input is not a Singer message"),
-        ('{"stream": "events"}', "Line 4 of the input is not a Singer message"),
+        *(
+            (line, "Line 4 of the input is not a Singer message")
+            for line in ("[1, 2]", "5", '{"stream": "events"}', b"\xff\xfe\n")
+        ),
         ("[" * 100_000, "Line 4 of the input nests deeper than 500 levels"),
-        (b"\xff\xfe\n", "Line 4 of the input is not a Singer message"),
         ({"type": "EVENT", "user": PERSONAL}, "Line 4 of the input is a message of an unknown"),
         ({"type": "RECORD", "record": PERSONAL}, "not a valid RECORD message: `stream` is missing"),
-        ({"type": "RECORD", "stream": ["events"], "record": {}}, "message: `stream` is missing or"),
-        ({"type": "RECORD", "stream": "events", "record": None}, "message: `record` is missing or"),
-        (
-            {"type": "RECORD", "stream": "events", "record": [PERSONAL]},
-            "message: `record` is missing or",
-        ),
-        (
-            {"type": "RECORD", "stream": "none", "record": PERSONAL},
-            "of the stream none before its schema",
-        ),
-        (
-            {"type": "RECORD", "stream": "events", "record": PERSONAL},
-            "without its key properties (uuid)",
-        ),
+        ({**record({}), "stream": ["events"]}, "message: `stream` is missing or"),
+        *((record(one), "message: `record` is missing or") for one in (None, [PERSONAL])),
+        (record(PERSONAL, "none"), "of the stream none before its schema"),
+        (record(PERSONAL), "without its key properties (uuid)"),
         ({"type": "SCHEMA", "stream": "events", "schema": None}, "message: `schema` is missing or"),
         ({"type": "STATE", "state": 5}, "not a valid STATE message: `value` is missing"),
-        (
-            {**schema(), "key_properties": "uuid"},
-            "not a valid SCHEMA message: `key_properties` is missing",
-        ),
-        (
-            {**schema(), "key_properties": [["uuid"]]},
-            "not a valid SCHEMA message: `key_properties` is missing",
+        *(
+            (
+                {**schema(), "key_properties": key},
+                "a valid SCHEMA message: `key_properties` is missing",
+            )
+            for key in ("uuid", [["uuid"]])
         ),
         (
             {"type": "BATCH", "stream": "events", "manifest": []},
@@ -172,11 +159,11 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
     ],
 )
 def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(
-    tmp_path: Path, config: Json, broken: Json | str | bytes, words: str
+    target: Target, broken: Json | str | bytes, words: str
 ) -> None:
     """The state before it stands, none after it is written, and its content is not shown."""
     messages = [*_SOUND, broken, state({"at": 2})]
-    finished = run_here(config, messages, tmp_path)
+    finished = target.run(messages)
     assert finished.exit_code == 1
     assert finished.messages == [{"at": 1}]
     (line,) = errors_in(finished)
@@ -185,22 +172,20 @@ def test_input_that_is_not_singer_stops_the_run_with_exit_code_1(
     assert "run again" in line
 
 
-def test_a_last_line_that_is_cut_off_is_not_a_good_end(tmp_path: Path, config: Json) -> None:
+def test_a_last_line_that_is_cut_off_is_not_a_good_end(target: Target) -> None:
     """The tap was killed; its last record is not whole."""
     cut = json.dumps(record(row(2))).encode()[:-20]
-    finished = run_here(config, [*_SOUND, cut], tmp_path)
+    finished = target.run([*_SOUND, cut])
     assert finished.exit_code == 1
     assert finished.messages == [{"at": 1}]
     assert "was cut off" in errors_in(finished)[0]
 
 
-def test_a_last_line_without_its_newline_is_whole(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_last_line_without_its_newline_is_whole(target: Target) -> None:
     """Some taps end so."""
     last = json.dumps(state({"at": 2})).encode()
-    assert run_here(config, [*_SOUND, last], tmp_path).checked().messages[-1] == {"at": 2}
-    assert len(capture.events) == 1
+    assert target.run([*_SOUND, last]).checked().messages[-1] == {"at": 2}
+    assert len(target.capture.events) == 1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
@@ -276,30 +261,29 @@ def test_no_log_level_shows_a_secret_or_a_record(
     assert "jane" not in finished.stdout
 
 
+#: The database may only be down.
+DOWN = "postgresql+psycopg://me:{}@127.0.0.1:1/db"
+
+
 @pytest.mark.parametrize(
     ("url", "exit_code", "words"),
     [
-        # The database may only be down.
-        (
-            "postgresql+psycopg://me:{}@127.0.0.1:1/db",
-            1,
-            r"postgresql\+psycopg://me:\*\*\*@127.0.0.1:1/db",
-        ),
+        (DOWN, 1, re.escape(DOWN.format("***"))),
         ("postgres://me:{}@127.0.0.1:1/db", 2, "`ledger_url` is not a valid URL"),
         ("sqlite:///damaged.db", 2, "is not an SQLite file.*Put a copy of it back"),
     ],
     ids=["down", "no address", "damaged"],
 )
 def test_a_ledger_that_cannot_be_used_is_told_before_anything_is_sent(
-    tmp_path: Path, config: Json, capture: PosthogCapture, url: str, exit_code: int, words: str
+    target: Target, url: str, exit_code: int, words: str
 ) -> None:
     """Without its password; exit code 1 only where to run again may help."""
-    (tmp_path / "damaged.db").write_bytes(b"anything else" * 1_000)
-    finished = run_here({**config, "ledger_url": url.format(PASSWORD)}, _SOUND, tmp_path)
+    (target.folder / "damaged.db").write_bytes(b"anything else" * 1_000)
+    finished = target.run(_SOUND, ledger_url=url.format(PASSWORD))
     assert (finished.exit_code, finished.stdout) == (exit_code, "")
     (line,) = errors_in(finished)
     assert re.search(words, line)
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
 _WITH_A_BUG = """
@@ -316,12 +300,9 @@ __main__.main()
 
 def test_a_bug_of_ours_shows_where_and_not_what(tmp_path: Path, config: Json) -> None:
     """Whatever an exception says may be a person's data."""
-    command = [
-        *(str(SCRIPTS / "python"), "-c"),
-        _WITH_A_BUG,
-        *("--config", str(tmp_path / "c.json")),
-    ]
-    (tmp_path / "c.json").write_text(json.dumps(config))
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(config))
+    command = [str(SCRIPTS / "python"), "-c", _WITH_A_BUG, "--config", str(path)]
     with Running(command, tmp_path) as target:
         target.write(_SOUND)
         finished = target.finish()

@@ -105,11 +105,6 @@ def test_a_key_that_is_no_project_token_is_told_at_once(key: str, words: str) ->
     assert "hush" not in told.lower()
 
 
-def test_a_key_that_is_a_number_is_told_at_once() -> None:
-    """A file of settings can hold one, such as the project's id."""
-    assert "`api_key` must be text." in complaint(api_key=12345)
-
-
 @pytest.mark.parametrize("key", ["phc_" + "x" * 60, "phc_aZ09_-", "phc_x"])
 def test_a_project_token_is_taken(key: str) -> None:
     """PostHog takes 64 characters."""
@@ -129,55 +124,76 @@ def test_historical_migration_is_a_truth_value_or_auto(value: object) -> None:
     assert checked(historical_migration=value)["historical_migration"] == str(value).lower()
 
 
+def a_to(*names: str) -> list[Json]:
+    """Return renames of `a`."""
+    return [{"from": "a", "to": name} for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        # A file of settings can hold a number, such as the project's id.
+        ("api_key", 12345, "must be text."),
+        ("source_format", "mixpanel", "must be `auto`, `amplitude`, `posthog` or `fields`."),
+        ("identity_events", "merge", "must be `alias`, "),
+        ("historical_migration", "yes", "must be `true`, `false` or `auto`."),
+        ("max_batch_events", "many", "is not a valid integer."),
+        ("skip_events", "one", 'is not a valid JSON array, such as ["a", "b"].'),
+        ("property_names", a_to("$set"), "cannot make $set: PostHog acts upon that name"),
+        (
+            "event_names",
+            a_to("$create_alias"),
+            "cannot make $create_alias: PostHog acts upon that name",
+        ),
+        ("event_names", a_to(" "), "leaves a without a name"),
+        ("event_names", a_to("b", "c"), "has two names for a, of which only one could act"),
+        ("property_names", a_to("b", "c"), "has two names for a, of which only one could act"),
+        ("host", "ftp://x", "is not a valid URL"),
+        ("app_host", "ftp://x", "is not a valid URL"),
+        ("project_id", "phc_hush", "is not the number of a project"),
+        ("personal_api_key", "phc_hush", "is the project token"),
+        ("max_batch_events", 0, "must be at least 1"),
+        ("max_batch_bytes", -1, "must be at least 1"),
+        ("max_batch_bytes", 99_000_000, "can be at most 19922944 with `proto"),
+        ("max_retry_seconds", 0, "must be at least 1"),
+        ("max_reject_ratio", 1.5, "must be from 0 to 1"),
+        ("max_reject_ratio", -0.1, "must be from 0 to 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_it_may_be(name: str, value: object, words: str) -> None:
+    """The user mends it without looking it up."""
+    assert f"`{name}` {words}" in complaint(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        (
-            {"source_format": "mixpanel"},
-            "`source_format` must be `auto`, `amplitude`, `posthog` or `fields`.",
-        ),
-        ({"identity_events": "merge"}, "`identity_events` must be `alias`, "),
-        (
-            {"historical_migration": "yes"},
-            "`historical_migration` must be `true`, `false` or `auto`.",
-        ),
-        ({"max_batch_events": "many"}, "`max_batch_events` is not a valid integer."),
-        ({"skip_events": "one"}, '`skip_events` is not a valid JSON array, such as ["a", "b"].'),
         ({"event_names": [{"from": "a"}]}, "`event_names.0` must have `from` and `to`."),
+        ({"event_names": a_to("b" * 201)}, "`event_names`: PostHog keeps 200 letters of a name"),
+        ({"project_api_key": "x"}, "no setting `project_api_key`. Did you mean `api_key`?"),
+        ({"skip_property": ["a"]}, "no setting `skip_property`. Did you mean `skip_properties`?"),
+        ({"something_else": 1}, "There is no setting `something_else`."),
         (
-            {"property_names": [{"from": "a", "to": "$set"}]},
-            "`property_names` cannot make $set: PostHog acts upon that name",
+            {"event_names": [{"from": "a", "to": "b", "too": "c"}]},
+            "There is no setting `event_names.0.too`. Did you mean `to`?",
+        ),
+        ({"streams": {"s": {"distinct": "a"}}}, "`streams`, s, distinct: there is no such part"),
+        (
+            {"free_order": "collect", "user_properties": "set_once"},
+            "`free_order` cannot act with `user_properties: set_once`",
         ),
         (
-            {"event_names": [{"from": "a", "to": "$create_alias"}]},
-            "`event_names` cannot make $create_alias: PostHog acts upon that name",
-        ),
-        ({"event_names": [{"from": "a", "to": " "}]}, "`event_names` leaves a without a name"),
-        (
-            {"event_names": [{"from": "a", "to": "b" * 201}]},
-            "`event_names`: PostHog keeps 200 letters of a name",
+            {"free_order": "collect", "remove_batch_files": True},
+            "`remove_batch_files` cannot act with `free_order: collect`",
         ),
         (
-            {"event_names": [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}]},
-            "`event_names` has two names for a, of which only one could act",
+            {"max_batch_bytes": 19_000_000, "protocol": "v1"},
+            "`max_batch_bytes` can be at most 9437184 with `protocol: v1`",
         ),
-        (
-            {"property_names": [{"from": "a", "to": "b"}, {"from": "a", "to": "c"}]},
-            "`property_names` has two names for a, of which only one could act",
-        ),
-        ({"host": "ftp://x"}, "`host` is not a valid URL"),
-        ({"app_host": "ftp://x"}, "`app_host` is not a valid URL"),
-        ({"project_id": "phc_hush"}, "`project_id` is not the number of a project"),
-        ({"personal_api_key": "phc_hush"}, "`personal_api_key` is the project token"),
-        ({"max_batch_events": 0}, "`max_batch_events` must be at least 1"),
-        ({"max_batch_bytes": -1}, "`max_batch_bytes` must be at least 1"),
-        ({"max_retry_seconds": 0}, "`max_retry_seconds` must be at least 1"),
-        ({"max_reject_ratio": 1.5}, "`max_reject_ratio` must be from 0 to 1"),
-        ({"max_reject_ratio": -0.1}, "`max_reject_ratio` must be from 0 to 1"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_it_may_be(settings: Json, words: str) -> None:
-    """The user mends it without looking it up."""
+def test_what_is_unknown_or_cannot_act_is_refused(settings: Json, words: str) -> None:
+    """With the nearest name that there is."""
     assert words in complaint(**settings)
 
 
@@ -241,37 +257,6 @@ def test_every_setting_is_a_wish_or_says_what_wishes_are_about() -> None:
 
 
 _OF_THE_SDK = ("stream_map", "faker_config", "flattening_", "add_record_metadata")
-
-
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
-        ({"project_api_key": "x"}, "no setting `project_api_key`. Did you mean `api_key`?"),
-        ({"skip_property": ["a"]}, "no setting `skip_property`. Did you mean `skip_properties`?"),
-        ({"something_else": 1}, "There is no setting `something_else`."),
-        (
-            {"event_names": [{"from": "a", "to": "b", "too": "c"}]},
-            "There is no setting `event_names.0.too`. Did you mean `to`?",
-        ),
-        ({"streams": {"s": {"distinct": "a"}}}, "`streams`, s, distinct: there is no such part"),
-        (
-            {"free_order": "collect", "user_properties": "set_once"},
-            "`free_order` cannot act with `user_properties: set_once`",
-        ),
-        (
-            {"free_order": "collect", "remove_batch_files": True},
-            "`remove_batch_files` cannot act with `free_order: collect`",
-        ),
-        ({"max_batch_bytes": 99_000_000}, "`max_batch_bytes` can be at most 19922944 with `proto"),
-        (
-            {"max_batch_bytes": 19_000_000, "protocol": "v1"},
-            "`max_batch_bytes` can be at most 9437184 with `protocol: v1`",
-        ),
-    ],
-)
-def test_an_unknown_setting_or_one_beyond_its_bounds_is_refused(settings: Json, words: str) -> None:
-    """With the nearest name that there is."""
-    assert words in complaint(**settings)
 
 
 def test_several_problems_are_told_at_once() -> None:

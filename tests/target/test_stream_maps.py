@@ -22,13 +22,8 @@ ORDERS = schema(
     place={"type": "object", "properties": {"city": {"type": "string"}}},
 )
 SECRET = "4111-1111"
-ORDER = {
-    "id": 1,
-    "user_id": "ann",
-    "created_at": "2024-01-01",
-    "total": SECRET,
-    "place": {"city": "Ulm"},
-}
+PLACE = {"city": "Ulm"}
+ORDER = {"id": 1, "user_id": "ann", "created_at": "2024-01-01", "total": SECRET, "place": PLACE}
 
 
 def orders(**definition: Any) -> Json:
@@ -41,76 +36,53 @@ def flattened(**more: Any) -> Json:
     return {"flattening_enabled": True, "flattening_max_depth": 2, **more}
 
 
-MISTAKES: dict[str, tuple[Json, str]] = {
-    "unknown function": (
-        orders(x="upper(total)"),
-        "`stream_maps`, orders, x: there is no function",
-    ),
-    "misspelt function": (orders(x="flaot(total)"), "Did you mean `float`?"),
-    "no expression": (orders(x="1 +"), "`stream_maps`, orders, x is not a valid expression"),
-    "two expressions": (orders(x="1; 2"), "`stream_maps`, orders, x is not a valid expression"),
-    "a number": (orders(x=5), "`stream_maps`, orders, x must be an expression in quotes"),
-    "a list": (orders(x=["total"]), "`stream_maps`, orders, x must be an expression in quotes"),
-    "filter fails": (
-        orders(__filter__="int(total) > 1"),
-        "stream orders, __filter__: a value cannot",
-    ),
-    "filter is no expression": (orders(__filter__="=="), "orders, `__filter__` is not a valid"),
-    "value cannot be converted": (orders(x="float(total)"), "stream orders, x: a value cannot"),
-    "no such field": (orders(x="totl"), "stream orders, x: a record has no field `totl`"),
-    "no such method": (orders(x="total.nope()"), "stream orders, x: a value has no `nope`"),
-    "not for stream maps": (orders(x="(lambda: 1)()"), "stream orders, x: the expression uses"),
-    "no JSON": (orders(x="{'a'}"), "stream orders, x: it gives a set, which JSON does not have"),
-    "no number": (
-        orders(x="float('nan')"),
-        "stream orders, x: it gives a float, which JSON does not",
-    ),
-    "key removed": (orders(id=None), "stream orders: Removing key property 'id' is not permitted"),
-    "new key removed": (
+MISTAKES: list[tuple[Json, str]] = [
+    (orders(x="upper(total)"), "`stream_maps`, orders, x: there is no function"),
+    (orders(x="flaot(total)"), "Did you mean `float`?"),
+    (orders(x="1 +"), "`stream_maps`, orders, x is not a valid expression"),
+    (orders(x="1; 2"), "`stream_maps`, orders, x is not a valid expression"),
+    (orders(x=5), "`stream_maps`, orders, x must be an expression in quotes"),
+    (orders(x=["total"]), "`stream_maps`, orders, x must be an expression in quotes"),
+    (orders(__filter__="int(total) > 1"), "stream orders, __filter__: a value cannot"),
+    (orders(__filter__="=="), "orders, `__filter__` is not a valid"),
+    (orders(x="float(total)"), "stream orders, x: a value cannot"),
+    (orders(x="totl"), "stream orders, x: a record has no field `totl`"),
+    (orders(x="total.nope()"), "stream orders, x: a value has no `nope`"),
+    (orders(x="(lambda: 1)()"), "stream orders, x: the expression uses"),
+    (orders(x="{'a'}"), "stream orders, x: it gives a set, which JSON does not have"),
+    (orders(x="float('nan')"), "stream orders, x: it gives a float, which JSON does not"),
+    (orders(id=None), "stream orders: Removing key property 'id' is not permitted"),
+    (
         orders(__key_properties__=["total"], total=None),
         "orders: `__key_properties__` names total, which the same map removes",
     ),
-    "no such key": (orders(__key_properties__=["x"]), "Property 'x' was not detected in schema"),
-    "key is text": (
-        orders(__key_properties__="id"),
-        "`__key_properties__` must be a list of names",
-    ),
-    "else": (orders(__else__="drop"), "orders, `__else__` can only be __NULL__"),
-    "else above": ({"stream_maps": {"__else__": "drop"}}, "__else__ can only be __NULL__"),
-    "misspelt option": (orders(__fliter__="1"), "Did you mean `__filter__`?"),
-    "map is text": ({"stream_maps": {"orders": "drop"}}, "orders must be an object of properties"),
-    "alias and source": (orders(__alias__="a", __source__="b"), "cannot have both"),
-    "alias of two words": (
-        orders(__alias__="my orders"),
-        "stream orders: `__alias__` is not a valid",
-    ),
-    "alias is a number": (orders(__alias__="5"), "__alias__: it gives no name of a stream"),
-    "config is text": (
-        {**orders(x="total"), "stream_map_config": "a"},
+    (orders(__key_properties__=["x"]), "Property 'x' was not detected in schema"),
+    (orders(__key_properties__="id"), "`__key_properties__` must be a list of names"),
+    (orders(__else__="drop"), "orders, `__else__` can only be __NULL__"),
+    ({"stream_maps": {"__else__": "drop"}}, "__else__ can only be __NULL__"),
+    (orders(__fliter__="1"), "Did you mean `__filter__`?"),
+    ({"stream_maps": {"orders": "drop"}}, "orders must be an object of properties"),
+    (orders(__alias__="a", __source__="b"), "cannot have both"),
+    (orders(__alias__="my orders"), "stream orders: `__alias__` is not a valid"),
+    (orders(__alias__="5"), "__alias__: it gives no name of a stream"),
+    (
+        orders(x="total") | {"stream_map_config": "a"},
         "`stream_map_config` is not a valid JSON object",
     ),
-    "config lacks a key": (
-        orders(x="config['a']"),
-        "orders, x: a key that it looks up is not there",
-    ),
-    "config alone": ({"stream_map_config": {"a": 1}}, "`stream_map_config` cannot act without"),
-    "no depth": ({"flattening_enabled": True}, "needs `flattening_max_depth`"),
-    "negative depth": (
-        flattened(flattening_max_depth=-1),
-        "`flattening_max_depth` must be at least 1",
-    ),
-    "depth is text": (
-        flattened(flattening_max_depth="deep"),
-        "`flattening_max_depth` is not a valid",
-    ),
-    "depth alone": ({"flattening_max_depth": 2}, "cannot act without `flattening_enabled`"),
-}
+    (orders(x="config['a']"), "orders, x: a key that it looks up is not there"),
+    ({"stream_map_config": {"a": 1}}, "`stream_map_config` cannot act without"),
+    ({"flattening_enabled": True}, "needs `flattening_max_depth`"),
+    (flattened(flattening_max_depth=-1), "`flattening_max_depth` must be at least 1"),
+    (flattened(flattening_max_depth="deep"), "`flattening_max_depth` is not a valid"),
+    ({"flattening_max_depth": 2}, "cannot act without `flattening_enabled`"),
+]
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_with_its_place_and_reason(tmp_path: Path, mistake: str) -> None:
+@pytest.mark.parametrize(("settings", "told"), MISTAKES, ids=[told for _, told in MISTAKES])
+def test_a_mistake_is_told_with_its_place_and_reason(
+    tmp_path: Path, settings: Json, told: str
+) -> None:
     """Without the record's content; nothing after it goes out."""
-    settings, told = MISTAKES[mistake]
     ended = preview([ORDERS, record(ORDER, "orders")], tmp_path, **settings)
     assert ended.exit_code == 2
     assert told in str(ended.failure)
@@ -139,10 +111,7 @@ def test_flattening_that_makes_two_fields_one_loses_neither(tmp_path: Path, wher
     other = flattened(flattening_separator="_")
     ended = preview([message, record(content, "orders")], tmp_path / "b", **other)
     (event,) = ended.events
-    assert (event["properties"]["place_city"], event["properties"]["place__city"]) == (
-        "Ulm",
-        "Bonn",
-    )
+    assert event["properties"].items() >= {"place_city": "Ulm", "place__city": "Bonn"}.items()
 
 
 @pytest.mark.parametrize("keys", [["id"], ["user_id"]])

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.posthog_capture import Fault
-from tests.support.deliveries import rejected_lines
 from tests.support.histories import (
     IDENTITIES,
     check_the_repeat,
@@ -22,8 +21,8 @@ from tests.support.histories import (
 )
 from tests.support.processes import FREQUENT_STATES, run_target, start
 from tests.support.rows import row, rows
-from tests.support.singer import counts_in, record, records, schema, state
-from tests.support.target_in_process import no_waits, run_here
+from tests.support.singer import counts_in, record, schema, state
+from tests.support.target_in_process import no_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Running
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 
 def test_no_state_is_written_before_posthog_has_answered(
@@ -52,19 +52,17 @@ def test_no_state_is_written_before_posthog_has_answered(
 
 
 @pytest.mark.parametrize("fault", [Fault.STATUS, Fault.CUT_BEFORE_STORE])
-def test_no_state_is_written_for_what_posthog_does_not_take(
-    tmp_path: Path, config: Json, capture: PosthogCapture, fault: Fault
-) -> None:
+def test_no_state_is_written_for_what_posthog_does_not_take(target: Target, fault: Fault) -> None:
     """The run stops with exit code 1, and the next one goes on from the last state."""
     sent = rows(range(4))
-    capture.fail(Fault.SLOW, seconds=0)
-    capture.fail(fault, times=100)
+    target.capture.fail(Fault.SLOW, seconds=0)
+    target.capture.fail(fault, times=100)
     with no_waits():
-        ended = run_here({**config, "max_batch_events": 2}, with_states(sent, every=2), tmp_path)
+        ended = target.run(with_states(sent, every=2), max_batch_events=2)
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 2}]
     assert "max_retry_seconds" in ended.stderr
-    assert held_events(capture) == keys_of(sent[:2])
+    assert held_events(target.capture) == keys_of(sent[:2])
 
 
 def test_states_come_in_the_taps_order_and_the_last_one_always(
@@ -85,36 +83,32 @@ def test_states_come_in_the_taps_order_and_the_last_one_always(
     assert (places[0], places[-1]) == (5, 40)
 
 
-def test_a_state_that_does_not_change_is_written_once(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_state_that_does_not_change_is_written_once(target: Target) -> None:
     """And it is passed on as the tap wrote it."""
     value = {"bookmarks": {"é": [1, 2.5, None, 2**70]}, "currently_syncing": None}
-    ended = run_here(config, [schema(), *[state(value)] * 3], tmp_path).checked()
+    ended = target.run([schema(), *[state(value)] * 3]).checked()
     assert ended.messages == [value]
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
-def test_one_bad_event_is_rejected_alone(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_one_bad_event_is_rejected_alone(target: Target) -> None:
     """PostHog refuses the whole request that holds it; all others arrive, in order."""
     sent = rows(range(60))
     # Small enough as JSON, and too large once PostHog has escaped it for Kafka.
     sent[33]["event_properties"] = {"text": '"' * 300_000}
-    ended = run_here(config, with_states(sent, every=60), tmp_path).checked()
+    ended = target.send(sent).checked()
     assert ended.messages == [{"at": 60}]
     good = [*sent[:33], *sent[34:]]
-    assert [event["uuid"] for event in capture.events] == [one["uuid"] for one in good]
+    assert [event["uuid"] for event in target.capture.events] == [one["uuid"] for one in good]
     assert counts_in(ended.stderr)["rejected"] == 1
-    (path,) = (tmp_path / "rejects").iterdir()
-    (line,) = rejected_lines(tmp_path)
+    (path,) = (target.folder / "rejects").iterdir()
+    (line,) = target.rejects
     assert (line["code"], line["stage"], line["record"]) == ("refused_by_posthog", "send", sent[33])
     assert "target-posthog-rejects" in ended.stderr
-    assert str(path.relative_to(tmp_path)) in ended.stderr
+    assert str(path.relative_to(target.folder)) in ended.stderr
 
 
-def test_every_record_has_one_fate(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+def test_every_record_has_one_fate(target: Target) -> None:
     """Exported = accepted + skipped + rejected, whatever the records are."""
     odd: list[Json] = [
         row(1),
@@ -130,29 +124,23 @@ def test_every_record_has_one_fate(tmp_path: Path, config: Json, capture: Postho
         {"uuid": 5},
         {},
     ]
-    settings = {**config, "skip_events": ["left*"], "source_format": "amplitude"}
-    ended = run_here(settings, [schema(), *records(odd)], tmp_path).checked()
+    ended = target.send(odd, skip_events=["left*"], source_format="amplitude").checked()
     counts = counts_in(ended.stderr)
-    assert counts["exported"] == len(odd)
-    assert counts["accepted"] == len(capture.events) == 1
-    assert counts["skipped"] == 2
-    lines = rejected_lines(tmp_path)
-    assert counts["rejected"] == len(lines)
-    assert [line["record"] for line in lines] == odd[3:]
+    assert (counts["exported"], counts["skipped"], counts["rejected"]) == (len(odd), 2, 9)
+    assert counts["accepted"] == len(target.capture.events) == 1
+    assert [line["record"] for line in target.rejects] == odd[3:]
 
 
-def test_too_many_rejects_are_exit_code_3_and_no_state(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_too_many_rejects_are_exit_code_3_and_no_state(target: Target) -> None:
     """A wrong mapping must not fill a disk, nor count as done."""
     bad = row(1, event_time="no", server_upload_time="no")
     messages = [schema(), *[record(bad)] * 10_002, state({"at": 1})]
-    ended = run_here({**config, "max_reject_ratio": 0.1}, messages, tmp_path)
+    ended = target.run(messages, max_reject_ratio=0.1)
     assert ended.exit_code == 3
     assert ended.stdout == ""
     assert "10,001 of 10,001 records were rejected" in ended.stderr
     assert "max_reject_ratio" in ended.stderr
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
 @dataclass(frozen=True)
@@ -218,47 +206,41 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
     check_the_repeat(config, sent, killed, goes_on, tmp_path, capture)
 
 
-def test_a_second_run_sends_the_same_events_and_no_link_again(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_second_run_sends_the_same_events_and_no_link_again(target: Target) -> None:
     """The ledger remembers what PostHog was told; PostHog merges the rest."""
     sent = people(30)
-    first = run_here(config, with_states(sent, every=10), tmp_path).checked()
+    first = target.run(with_states(sent, every=10)).checked()
     assert counts_in(first.stderr)["links"] == 10
-    held, seen = capture.held(), len(capture.events)
-    second = run_here(config, with_states(sent, every=10), tmp_path).checked()
+    held, seen = target.capture.held(), len(target.capture.events)
+    second = target.run(with_states(sent, every=10)).checked()
     assert counts_in(second.stderr)["links"] == 0
-    assert capture.held() == held
-    again = capture.events[seen:]
+    assert target.capture.held() == held
+    again = target.capture.events[seen:]
     assert [event["uuid"] for event in again] == [one["uuid"] for one in sent]
 
 
-def test_a_run_that_lost_its_ledger_joins_no_device_to_two_users(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_run_that_lost_its_ledger_joins_no_device_to_two_users(target: Target) -> None:
     """It cannot know whose a device is; PostHog does, and the user learns what is wrong."""
     sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u2"])]
-    first = run_here(config, with_states(sent[:1], every=1), tmp_path).checked()
+    first = target.send(sent[:1]).checked()
     assert "ledger" not in first.stderr
-    (tmp_path / "target-posthog.db").unlink()
+    (target.folder / "target-posthog.db").unlink()
     for warnings in (1, 0):  # said once: a later run cannot mend it
-        again = run_here(config, with_states(sent, every=3, first=1), tmp_path).checked()
+        again = target.run(with_states(sent, every=3, first=1)).checked()
         assert again.stderr.count("Keep the ledger between runs") == warnings
-    persons = capture.persons()
+    persons = target.capture.persons()
     assert persons.person_of("tablet") == persons.person_of("u1")
     assert persons.person_of("u2") != persons.person_of("u1")
-    assert held_events(capture) == keys_of(sent)
+    assert held_events(target.capture) == keys_of(sent)
 
 
-def test_a_shared_device_stays_with_its_first_user(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_shared_device_stays_with_its_first_user(target: Target) -> None:
     """Linking it to both would make one person of them; the further user is counted."""
     sent = [row(n, user_id=user, device_id="tablet") for n, user in enumerate(["u1", "u2", "u1"])]
-    ended = run_here(config, with_states(sent, every=3), tmp_path).checked()
+    ended = target.send(sent).checked()
     counts = counts_in(ended.stderr)
     assert (counts["links"], counts["shared"]) == (1, 1)
-    persons = capture.persons()
+    persons = target.capture.persons()
     assert persons.person_of("tablet") == persons.person_of("u1")
     assert persons.person_of("u2") != persons.person_of("u1")
     assert persons.warnings == []
@@ -267,30 +249,24 @@ def test_a_shared_device_stays_with_its_first_user(
 @pytest.mark.parametrize(
     ("kind", "names"), [("alias", ["$create_alias"]), ("identify", ["$identify"]), ("none", [])]
 )
-def test_identities_are_told_as_the_user_says(
-    tmp_path: Path, config: Json, capture: PosthogCapture, kind: str, names: list[str]
-) -> None:
+def test_identities_are_told_as_the_user_says(target: Target, kind: str, names: list[str]) -> None:
     """The device's anonymous past joins the user either way, or not at all."""
     sent = [row(1, user_id=None, device_id="phone"), row(2, user_id="u1", device_id="phone")]
-    settings = {**config, "identity_events": kind}
-    run_here(settings, with_states(sent, every=2), tmp_path).checked()
-    assert [event["event"] for event in identities(capture)] == names
-    persons = capture.persons()
+    target.send(sent, identity_events=kind).checked()
+    assert [event["event"] for event in identities(target.capture)] == names
+    persons = target.capture.persons()
     joined = persons.person_of("phone") == persons.person_of("u1")
     assert joined is (kind != "none")
 
 
-def test_events_arrive_in_the_taps_order_with_each_link_before_its_record(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_events_arrive_in_the_taps_order_with_each_link_before_its_record(target: Target) -> None:
     """PostHog applies person properties and merges in order of arrival."""
     sent = people(50)
-    settings = {**config, "max_batch_events": 7}
-    run_here(settings, with_states(sent, every=50), tmp_path).checked()
-    order = [event["uuid"] for event in capture.events if event["event"] not in IDENTITIES]
+    target.send(sent, max_batch_events=7).checked()
+    order = [event["uuid"] for event in target.capture.events if event["event"] not in IDENTITIES]
     assert order == [one["uuid"] for one in sent]
-    places = {event["uuid"]: place for place, event in enumerate(capture.events)}
+    places = {event["uuid"]: place for place, event in enumerate(target.capture.events)}
     for number in range(10):
         shown = places[sent[10 + number]["uuid"]]
-        added = capture.events[shown - 1]
+        added = target.capture.events[shown - 1]
         assert (added["event"], added["distinct_id"]) == ("$create_alias", f"user-{number}")

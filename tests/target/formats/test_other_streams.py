@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,13 +11,13 @@ from tests.support.field_cases import batches_of
 from tests.support.processes import start
 from tests.support.rows import row, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
-from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 #: What each event says of us.
 OURS = {"$geoip_disable": True, **OWN_LIB}
@@ -63,27 +62,25 @@ def events_named(capture: PosthogCapture, name: str) -> list[Json]:
 
 @pytest.mark.parametrize("source_format", ["auto", "fields"])
 def test_a_mapped_stream_becomes_events_links_and_groups(
-    tmp_path: Path, config: Json, capture: PosthogCapture, source_format: str
+    target: Target, source_format: str
 ) -> None:
     """The link and the group are told once, before the record, and nothing says Amplitude."""
-    settings = {**config, "source_format": source_format, "streams": STREAMS}
     orders = [order(1), order(2), order(3, buyer=None)]
     messages = [ORDERS, *records(orders, "shop-orders"), state({"at": 3})]
     for _ in range(2):
-        ended = run_here(settings, messages, tmp_path).checked()
+        ended = target.run(messages, source_format=source_format, streams=STREAMS).checked()
         assert ended.messages == [{"at": 3}]
         assert "WARNING" not in ended.stderr
     assert ended.stderr.count("by default uuid is made of the whole record.") == 1
-    assert len(capture.held()) == 5
+    assert len(target.capture.held()) == 5
 
-    (alias,) = events_named(capture, "$create_alias")
-    assert alias["properties"] | {"alias": 0} == {"distinct_id": "ann", "alias": 0, **OURS}
-    assert alias["properties"]["alias"] == "v1"
-    (group,) = events_named(capture, "$groupidentify")
+    (alias,) = events_named(target.capture, "$create_alias")
+    assert alias["properties"] == {"distinct_id": "ann", "alias": "v1", **OURS}
+    (group,) = events_named(target.capture, "$groupidentify")
     assert group["properties"]["$group_set"] == {"name": "Acme"}
     assert "analytics_source" not in group["properties"]
-    first, _, third = events_named(capture, "Order placed")[:3]
-    assert capture.events.index(alias) < capture.events.index(first)
+    first, _, third = events_named(target.capture, "Order placed")[:3]
+    assert target.capture.events.index(alias) < target.capture.events.index(first)
     assert (first["distinct_id"], third["distinct_id"]) == ("ann", "v1")
     assert first["timestamp"] == "2024-01-01T00:00:00.000000Z"
     assert first["properties"] == {
@@ -95,42 +92,38 @@ def test_a_mapped_stream_becomes_events_links_and_groups(
     }
 
 
-def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_what_the_schema_lacks_stops_the_run_before_anything_is_sent(target: Target) -> None:
     """With every part that lacks a field, and the fields that there are."""
     streams = {"shop-orders": {"event": "Order placed", "distinct_id": ["customer", "client"]}}
     messages = [closed(ORDERS), record(order(1), "shop-orders")]
-    ended = run_here({**config, "streams": streams}, messages, tmp_path)
+    ended = target.run(messages, streams=streams)
     assert ended.exit_code == 2
     assert (
         "`streams`, shop-orders: the stream shop-orders has no field for event (Order placed); "
         "distinct_id (customer, client). It has buyer, company, email"
     ) in ended.stderr
     assert "A constant is written {value: …}." in ended.stderr
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
-def test_a_mistake_in_a_mapping_is_told_before_the_tap_is_read(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_mistake_in_a_mapping_is_told_before_the_tap_is_read(target: Target) -> None:
     """All mistakes at once."""
     streams = {"a": {"who": "x"}, "b": {"uuid": {"value": "y"}}}
-    ended = run_here({**config, "streams": streams}, [], tmp_path)
+    ended = target.run([], streams=streams)
     assert ended.exit_code == 2
     assert "`streams`, a, who: there is no such part" in ended.stderr
     assert "`streams`, b, uuid must be a field" in ended.stderr
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
-def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) -> None:
+def test_the_defaults_of_a_stream_are_said_once(target: Target) -> None:
     """Not again after a new schema; a part that no record has is a warning."""
     sound = schema("visits", key="id", id={}, user_id={}, date={})
     bad = schema("pages", key=None, title={})
     visit = record({"id": 1, "user_id": "u", "date": "2024-01-01"}, "visits")
     wider = schema("visits", key="id", id={}, user_id={}, date={}, more={})
     messages = [sound, visit, visit, wider, visit, bad, *[record({"title": "x"}, "pages")] * 2]
-    log = run_here({**config, "preview_path": "out"}, messages, tmp_path).checked().stderr
+    log = target.run(messages, preview_path="out").checked().stderr
     assert log.count("Stream visits:") == 1
     assert (
         "Stream visits: by default event is the stream's name, distinct_id is user_id, "
@@ -140,34 +133,29 @@ def test_the_defaults_of_a_stream_are_said_once(tmp_path: Path, config: Json) ->
     assert log.count("no field of a usual name for distinct_id and timestamp") == 1
 
 
-def test_an_amplitude_stream_is_not_mapped_by_a_glob(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_an_amplitude_stream_is_not_mapped_by_a_glob(target: Target) -> None:
     """With `auto`, it is known by its schema."""
     fields: Json = {name: {} for name in ("uuid", "event_type", "amplitude_id")}
     streams = {"*": {"distinct_id": "buyer"}}
     messages = [schema(**fields), record(row(1))]
-    run_here({**config, "streams": streams}, messages, tmp_path).checked()
-    assert [event["event"] for event in capture.events] == ["viewed"]
+    target.run(messages, streams=streams).checked()
+    assert [event["event"] for event in target.capture.events] == ["viewed"]
 
 
-def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(target: Target) -> None:
     """Fields have their last names; `__alias__` names the stream."""
     customer = {"type": "object", "properties": {"id": {"type": "string"}}}
     fields = {"id": {"type": "integer"}, "customer": customer, "at": {"type": "string"}}
-    settings = {
-        **config,
-        "flattening_enabled": True,
-        "flattening_max_depth": 3,
-        "stream_maps": {"orders": {"__alias__": "sales", "when": "at"}},
-        "streams": {"sales": {"distinct_id": "customer__id", "timestamp": "when"}},
-    }
     content = {"id": 1, "customer": {"id": "c1"}, "at": "2024-01-01T00:00:00Z"}
     messages = [schema("orders", key="id", **fields), record(content, "orders"), state({"at": 1})]
-    ended = run_here(settings, messages, tmp_path).checked()
-    (event,) = capture.events
+    ended = target.run(
+        messages,
+        flattening_enabled=True,
+        flattening_max_depth=3,
+        stream_maps={"orders": {"__alias__": "sales", "when": "at"}},
+        streams={"sales": {"distinct_id": "customer__id", "timestamp": "when"}},
+    ).checked()
+    (event,) = target.capture.events
     assert (event["event"], event["distinct_id"]) == ("sales", "c1")
     assert ended.messages == [{"at": 1}]
 
@@ -192,91 +180,76 @@ def test_a_closed_schema_that_loses_a_mapped_field_stops_the_run_there(
     assert len(events_named(capture, "Order placed")) == 2
 
 
-def test_a_version_of_a_mapped_stream_is_passed_over(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_version_of_a_mapped_stream_is_passed_over(target: Target) -> None:
     """Full-table taps send one before and after the records."""
     version = {"type": "ACTIVATE_VERSION", "stream": "shop-orders", "version": 1}
     messages = [ORDERS, version, record(order(1), "shop-orders"), version, state({"at": 1})]
-    ended = run_here({**config, "streams": STREAMS}, messages, tmp_path).checked()
+    ended = target.run(messages, streams=STREAMS).checked()
     assert ended.messages == [{"at": 1}]
-    assert len(events_named(capture, "Order placed")) == 1
+    assert len(events_named(target.capture, "Order placed")) == 1
 
 
-def test_a_rejected_record_goes_again_as_the_same_event(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_rejected_record_goes_again_as_the_same_event(target: Target) -> None:
     """The line holds stream and key: no option is needed, and the uuid is that of a good run."""
     good, bad = order(1), order(2, ordered_at="soon")
-    settings = {**config, "streams": STREAMS, "source_format": "fields"}
-    messages = [ORDERS, *records([good, bad], "shop-orders")]
-    counts = counts_in(run_here(settings, messages, tmp_path).checked().stderr)
+    target.config.update(streams=STREAMS, source_format="fields")
+    ended = target.run([ORDERS, *records([good, bad], "shop-orders")]).checked()
+    counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["rejected"]) == (1, 1)
-    (path,) = (tmp_path / "rejects").iterdir()
-    line = json.loads(path.read_text())
-    assert line.pop("reason") == "`ordered_at` is not a time that can be read, or lies before 1900."
+    (line,) = target.rejects
     assert line.pop("counted").keys() == {"run", "number", "part", "stream"}
     assert line == {
         "code": "bad_time",
         "stage": "convert",
+        "reason": "`ordered_at` is not a time that can be read, or lies before 1900.",
         "record": bad,
         "stream": "shop-orders",
         "key_properties": ["number"],
     }
 
-    streams = {"shop-*": {**STREAMS["shop-*"], "timestamp": {"value": "2024-01-02"}}}
-    mended = {**settings, "streams": streams}
-    with start("target-posthog-replay", mended, tmp_path) as command:
-        assert counts_in(command.finish().checked().stderr)["accepted"] == 1
-    sent = events_named(capture, "Order placed")[-1]
-    run_here(mended, [ORDERS, record(bad, "shop-orders")], tmp_path).checked()
-    assert events_named(capture, "Order placed")[-1]["uuid"] == sent["uuid"]
-    assert path.with_name(f"{path.name}.replayed").exists()
+    mended = STREAMS["shop-*"] | {"timestamp": {"value": "2024-01-02"}}
+    target.config["streams"] = {"shop-*": mended}
+    replayed = target.command("replay").checked()
+    assert counts_in(replayed.stderr)["accepted"] == 1
+    sent = events_named(target.capture, "Order placed")[-1]
+    target.run([ORDERS, record(bad, "shop-orders")]).checked()
+    assert events_named(target.capture, "Order placed")[-1]["uuid"] == sent["uuid"]
+    assert list((target.folder / "rejects").glob("*.jsonl.replayed"))
 
 
-def test_a_record_that_is_refused_later_names_its_stream_too(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_record_that_is_refused_later_names_its_stream_too(target: Target) -> None:
     """By the check before sending; rows of Amplitude and PostHog events need no stream."""
-    settings = {**config, "streams": STREAMS}
     messages = [ORDERS, record(order(1, total="x" * 10**6), "shop-orders")]
-    messages += [
-        schema(event_type={}, amplitude_id={}),
-        record(row(1, event_properties={"x": "x" * 10**6})),
-    ]
-    run_here(settings, messages, tmp_path).checked()
-    (path,) = (tmp_path / "rejects").iterdir()
-    ours, theirs = (json.loads(line) for line in path.read_text().splitlines())
+    messages.append(schema(event_type={}, amplitude_id={}))
+    messages.append(record(row(1, event_properties={"x": "x" * 10**6})))
+    target.run(messages, streams=STREAMS).checked()
+    ours, theirs = target.rejects
     assert (ours["stage"], ours["stream"]) == ("check", "shop-orders")
     assert theirs.keys() == {"code", "stage", "reason", "record", "counted"}
-    assert capture.events == []
+    assert target.capture.events == []
 
 
-def test_the_uuid_of_a_record_is_its_streams_and_its_own(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_the_uuid_of_a_record_is_its_streams_and_its_own(target: Target) -> None:
     """The same in every run; one record in two streams is two events."""
     content = {"id": 1, "user_id": "u", "date": "2024-01-01"}
     messages = []
     for stream in ("a", "b"):
         messages += [schema(stream, key="id", id={}, user_id={}, date={}), record(content, stream)]
     for _ in range(2):
-        run_here(config, messages, tmp_path).checked()
-    assert len(capture.events) == 4
-    assert len({event["uuid"] for event in capture.events}) == 2
-    assert uuid_of(1) not in {event["uuid"] for event in capture.events}
+        target.run(messages).checked()
+    assert len(target.capture.events) == 4
+    assert len({event["uuid"] for event in target.capture.events}) == 2
+    assert uuid_of(1) not in {event["uuid"] for event in target.capture.events}
 
 
 @pytest.mark.parametrize("way", ["records", "batch"])
-def test_columns_that_the_sdk_takes_out_are_no_properties(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_columns_that_the_sdk_takes_out_are_no_properties(target: Target, way: str) -> None:
     """By files as by records; the tap's own columns of Singer stay."""
     more = {"_sdc_batched_at": "2024-01-02", "_sdc_deleted_at": None, "_sdc_source_row": 7}
     messages = [ORDERS, *records([order(1, **more)], "shop-orders")]
     if way == "batch":
-        messages = batches_of(messages, tmp_path)
+        messages = batches_of(messages, target.folder)
     streams: Json = {"shop-*": {"distinct_id": "buyer", "timestamp": "ordered_at"}}
-    run_here({**config, "streams": streams}, [*messages, state({"at": 1})], tmp_path).checked()
-    (event,) = events_named(capture, "shop-orders")
+    target.run([*messages, state({"at": 1})], streams=streams).checked()
+    (event,) = events_named(target.capture, "shop-orders")
     assert event["properties"] == order(1) | {"_sdc_source_row": 7} | OURS
