@@ -24,33 +24,9 @@ PACKAGES = {
     "target-posthog": ROOT / "target-posthog/target_posthog",
 }
 #: Functions that list what is wrong with the settings, each problem as a text of its own.
-_LISTS_OF_PROBLEMS = frozenset(
-    {
-        "_api_problems",
-        "_archive_problems",
-        "bucket_problems",
-        "_batch_problems",
-        "_date_problems",
-        "_free_order_problems",
-        "_in_words",
-        "misspelt_variables",
-        "not_passed_on",
-        "parts_kept_back",
-        "_url_problems",
-        "problems_of",
-        "typed",
-        "_rename_problems",
-        "setting_conflicts",
-        "stream_map_problems",
-        "unknown_settings",
-        "_expression_problems",
-        "_file_problems",
-        "_flattening_problems",
-        "_map_problems",
-        "_option_problems",
-        "_too_many_rejects",
-        "__str__",
-    }
+_LISTS_OF_PROBLEMS = re.compile(
+    ".*_problems|problems_of|_in_words|misspelt_variables|not_passed_on|parts_kept_back|typed"
+    "|setting_conflicts|unknown_settings|_too_many_rejects|__str__"
 )
 #: What follows a message: what to do.
 _REMEDY = re.compile(r"(?:Run|Set|See) ")
@@ -95,7 +71,7 @@ def _messages(tree: ast.Module) -> Iterator[str]:
 
 def _is_list_of_texts(node: ast.AST) -> bool:
     if isinstance(node, ast.FunctionDef):
-        return node.name in _LISTS_OF_PROBLEMS
+        return _LISTS_OF_PROBLEMS.fullmatch(node.name) is not None
     return isinstance(node, (ast.Assign, ast.AnnAssign)) and _target(node) in _TABLES_OF_MESSAGES
 
 
