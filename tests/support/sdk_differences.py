@@ -34,143 +34,61 @@ class Find:
     told: tuple[Told, ...] = _ALL_TOLD
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A row of the table in docs/decisions/0001-own-http-client.md, and how it shows."""
-
-    what: str
-    ours: str
-    theirs: str
-    why: str
-    finds: tuple[Find, ...]
-
-
 _HEADER, _ENVELOPE = ("header",), ("envelope",)
 _SYSTEM = ("properties $python_runtime", "properties $python_version")
 _DISTRIBUTION = ("properties $os_distro",) if sys.platform == "linux" else ()
 _OWN_NAME = ("properties $lib", "properties $lib_version")
 
-#: Every difference that may be. What is not here fails, and so does what is here and is not there.
-DIFFERENCES = (
-    Difference(
-        "`sent_at`; in v1 `options.disable_skew_correction`",
-        "no `sent_at`; `true`",
-        "`sent_at` is now; no option",
-        "PostHog would move every time by the difference of two clocks.",
-        (
-            Find(("sent_at",), "theirs", _BATCH, _ENVELOPE),
-            Find(("options disable_skew_correction",), "ours", _V1),
+#: Every difference that may be, under its name in docs/decisions/0001-own-http-client.md, and how
+#: it shows. What is not here fails, and so does what is here and is not there.
+DIFFERENCES: dict[str, tuple[Find, ...]] = {
+    "`sent_at`; in v1 `options.disable_skew_correction`": (
+        Find(("sent_at",), "theirs", _BATCH, _ENVELOPE),
+        Find(("options disable_skew_correction",), "ours", _V1),
+    ),
+    "`uuid`": (Find(("uuid",), "value"),),
+    "`timestamp`": (Find(("timestamp",), "form"),),
+    "`$create_alias`: `distinct_id` and `alias`, when it is called as in PostHog's guide": (
+        Find(
+            ("distinct_id", "properties distinct_id", "properties alias"),
+            *("value", _BOTH, ("$create_alias",), ("guide",)),
         ),
     ),
-    Difference(
-        "`uuid`",
-        "made of the record",
-        "random, unless the caller gives one",
-        "PostHog merges repeats by it.",
-        (Find(("uuid",), "value"),),
+    "`$os`, `$os_version`, `$os_distro`, `$python_runtime`, `$python_version`": (
+        Find((*_SYSTEM, *_DISTRIBUTION), "theirs", of=_CAPTURED),
+        Find(("properties $os", "properties $os_version"), "value", of=("event",)),
+        Find(("properties $os_version",), "theirs", of=("event",)),
+        Find(("properties $os", "properties $os_version"), "theirs", of=("$identify",)),
     ),
-    Difference(
-        "`timestamp`",
-        "`2024-01-01T00:00:00.000000Z`",
-        "`2024-01-01T00:00:00+00:00`",
-        "The same moment.",
-        (Find(("timestamp",), "form"),),
-    ),
-    Difference(
-        "`$create_alias`: `distinct_id` and `alias`, when it is called as in PostHog's guide",
-        "the user is `distinct_id`",
-        "the device is `distinct_id`",
-        "The device has to be merged into the user: [identity](../identity.md).",
-        (
-            Find(
-                ("distinct_id", "properties distinct_id", "properties alias"),
-                *("value", _BOTH, ("$create_alias",), ("guide",)),
-            ),
+    "`$lib`, `$lib_version`; in v1 `source_lib`, `source_lib_version`": (
+        Find(_OWN_NAME, "value", _BATCH, ("event",)),
+        Find(_OWN_NAME, "theirs", _BATCH, ("$create_alias", "$identify", "$groupidentify")),
+        Find(
+            ("properties source_lib", "properties source_lib_version"),
+            *("ours", _V1, ("event",)),
         ),
     ),
-    Difference(
-        "`$os`, `$os_version`, `$os_distro`, `$python_runtime`, `$python_version`",
-        "those of the record, if any",
-        "those of the machine that imports",
-        "The event did not happen there.",
-        (
-            Find((*_SYSTEM, *_DISTRIBUTION), "theirs", of=_CAPTURED),
-            Find(("properties $os", "properties $os_version"), "value", of=("event",)),
-            Find(("properties $os_version",), "theirs", of=("event",)),
-            Find(("properties $os", "properties $os_version"), "theirs", of=("$identify",)),
+    "`$is_server`": (Find(("properties $is_server",), "theirs"),),
+    "`analytics_source`, `historical_migration` as properties of added events": (
+        Find(
+            ("properties analytics_source", "properties historical_migration"),
+            *("ours", _BOTH, _OF_OTHERS),
         ),
     ),
-    Difference(
-        "`$lib`, `$lib_version`; in v1 `source_lib`, `source_lib_version`",
-        "those of the record; in v1, where PostHog writes the sender's, under the other names",
-        "`posthog-python`; the record's are lost",
-        "It tells which app sent the event.",
-        (
-            Find(_OWN_NAME, "value", _BATCH, ("event",)),
-            Find(_OWN_NAME, "theirs", _BATCH, ("$create_alias", "$identify", "$groupidentify")),
-            Find(
-                ("properties source_lib", "properties source_lib_version"),
-                *("ours", _V1, ("event",)),
-            ),
-        ),
+    "`$session_id` in v1": (
+        Find(("properties $session_id",), "ours", _V1, ("event",)),
+        Find(("session_id",), "theirs", _V1, ("event",)),
     ),
-    Difference(
-        "`$is_server`",
-        "not there",
-        "`true`",
-        "PostHog would not copy `$os` to the person.",
-        (Find(("properties $is_server",), "theirs"),),
+    "`Content-Encoding`": (Find(("content-encoding",), "ours", of=_HEADER),),
+    "`User-Agent`, in v1 `PostHog-Sdk-Info`": (
+        Find(("user-agent",), "value", of=_HEADER),
+        Find(("posthog-sdk-info",), "value", _V1, _HEADER),
     ),
-    Difference(
-        "`analytics_source`, `historical_migration` as properties of added events",
-        "there",
-        "not there",
-        "They tell imported events from live ones.",
-        (
-            Find(
-                ("properties analytics_source", "properties historical_migration"),
-                *("ours", _BOTH, _OF_OTHERS),
-            ),
-        ),
+    "`PostHog-Request-Id`, `PostHog-Request-Timestamp`, `created_at` in v1": (
+        Find(("posthog-request-id", "posthog-request-timestamp"), "value", _V1, _HEADER),
+        Find(("created_at",), "value", _V1, _ENVELOPE),
     ),
-    Difference(
-        "`$session_id` in v1",
-        "a property",
-        "beside the properties",
-        "PostHog makes it a property again.",
-        (
-            Find(("properties $session_id",), "ours", _V1, ("event",)),
-            Find(("session_id",), "theirs", _V1, ("event",)),
-        ),
-    ),
-    Difference(
-        "`Content-Encoding`",
-        "gzip",
-        "none, unless the caller asks for it",
-        "Less to send.",
-        (Find(("content-encoding",), "ours", of=_HEADER),),
-    ),
-    Difference(
-        "`User-Agent`, in v1 `PostHog-Sdk-Info`",
-        "`target-posthog/…`",
-        "`posthog-python/…`",
-        "Each has its own name.",
-        (
-            Find(("user-agent",), "value", of=_HEADER),
-            Find(("posthog-sdk-info",), "value", _V1, _HEADER),
-        ),
-    ),
-    Difference(
-        "`PostHog-Request-Id`, `PostHog-Request-Timestamp`, `created_at` in v1",
-        "random; now",
-        "random; now",
-        "They are each request's own.",
-        (
-            Find(("posthog-request-id", "posthog-request-timestamp"), "value", _V1, _HEADER),
-            Find(("created_at",), "value", _V1, _ENVELOPE),
-        ),
-    ),
-)
+}
 
 
 def known(protocol: str, told: Told) -> set[tuple[str, str]]:
@@ -178,8 +96,8 @@ def known(protocol: str, told: Told) -> set[tuple[str, str]]:
     absent = "$create_alias" if told == "identify" else "$identify"
     return {
         (f"{kind} {where}", find.how)
-        for difference in DIFFERENCES
-        for find in difference.finds
+        for finds in DIFFERENCES.values()
+        for find in finds
         if protocol in find.protocols and told in find.told
         for kind in find.of
         if kind != absent
