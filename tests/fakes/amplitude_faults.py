@@ -22,29 +22,6 @@ _GZIP_HEADER = 10
 _ZIP_LOCAL_HEADER = 30
 
 
-class Fault(enum.Enum):
-    """One way in which a request fails. The functions below tell each one's details."""
-
-    SIZE_400 = enum.auto()
-    OTHER_400 = enum.auto()
-    UNAUTHORIZED_401 = enum.auto()
-    FORBIDDEN_403 = enum.auto()
-    FORBIDDEN_PAGE = enum.auto()
-    NOT_FOUND_ODD = enum.auto()
-    RATE_LIMIT_429 = enum.auto()
-    SERVER_5XX = enum.auto()
-    GATEWAY_TIMEOUT_504 = enum.auto()
-    NOT_A_ZIP_200 = enum.auto()
-    EMPTY_BODY_200 = enum.auto()
-    TRUNCATED_ZIP = enum.auto()
-    CORRUPT_MEMBER = enum.auto()
-    TRUNCATED_GZIP = enum.auto()
-    CORRUPT_LINE = enum.auto()
-    CUT_CONNECTION = enum.auto()
-    SLOW = enum.auto()
-    REDIRECT = enum.auto()
-
-
 @dataclass(frozen=True)
 class Ordinary:
     """What the request would have got without the fault.
@@ -88,26 +65,6 @@ def other_400(_: Ordinary, *, details: str = "Invalid user property country") ->
     return answers.envelope(400, "invalid", "Invalid chart definition", details)
 
 
-def unauthorized_401(_: Ordinary) -> Answer:
-    """Answer as to a request without credentials."""
-    return answers.no_credentials()
-
-
-def forbidden_403(_: Ordinary) -> Answer:
-    """Answer as to wrong keys, for example keys that were revoked half way."""
-    return answers.wrong_keys()
-
-
-def forbidden_page(_: Ordinary) -> Answer:
-    """Answer 403 with a page of something in front of the service, a firewall's for example."""
-    return answers.page(403, "403 Forbidden")
-
-
-def not_found_odd(_: Ordinary) -> Answer:
-    """Answer 404 with a page that does not say that there is no data."""
-    return answers.odd_not_found()
-
-
 def rate_limit_429(_: Ordinary, *, retry_after: float | str | None = None) -> Answer:
     """Refuse for the rate; `retry_after` is seconds or an HTTP date, `None` sends none."""
     return answers.too_many_requests(None if retry_after is None else str(retry_after))
@@ -116,14 +73,6 @@ def rate_limit_429(_: Ordinary, *, retry_after: float | str | None = None) -> An
 def server_5xx(_: Ordinary, *, status: int = 503, body: str = "Service Unavailable") -> Answer:
     """Fail on the server's side. 500, 502 and 503 are seen by clients of the live service."""
     return Answer(status, body.encode(), answers.TEXT)
-
-
-def gateway_timeout_504(_: Ordinary) -> Answer:
-    """Time out at the gateway.
-
-    Amplitude docs, Export API, "Status codes": 504 if the amount of data is large.
-    """
-    return answers.page(504, "504 Gateway Time-out")
 
 
 def not_a_zip_200(_: Ordinary, *, form: Literal["html", "json", "zip-typed"] = "html") -> Answer:
@@ -135,11 +84,6 @@ def not_a_zip_200(_: Ordinary, *, form: Literal["html", "json", "zip-typed"] = "
         return replace(answers.too_many_requests(None), status=200)
     answer = answers.page(200, "Access Denied")
     return answer if form == "html" else replace(answer, content_type=answers.ZIP)
-
-
-def empty_body_200(_: Ordinary) -> Answer:
-    """Answer 200 with no byte (a case of PostHog's mock of this API)."""
-    return Answer(200, b"", answers.ZIP)
 
 
 def truncated_zip(
@@ -214,26 +158,39 @@ def redirect(_: Ordinary, *, to: str, status: int = 302) -> Answer:
     return Answer(status, b"", answers.TEXT, {"Location": to})
 
 
-_ANSWER_TO: Mapping[Fault, Callable[..., Answer]] = {
-    Fault.SIZE_400: size_400,
-    Fault.OTHER_400: other_400,
-    Fault.UNAUTHORIZED_401: unauthorized_401,
-    Fault.FORBIDDEN_403: forbidden_403,
-    Fault.FORBIDDEN_PAGE: forbidden_page,
-    Fault.NOT_FOUND_ODD: not_found_odd,
-    Fault.RATE_LIMIT_429: rate_limit_429,
-    Fault.SERVER_5XX: server_5xx,
-    Fault.GATEWAY_TIMEOUT_504: gateway_timeout_504,
-    Fault.NOT_A_ZIP_200: not_a_zip_200,
-    Fault.EMPTY_BODY_200: empty_body_200,
-    Fault.TRUNCATED_ZIP: truncated_zip,
-    Fault.CORRUPT_MEMBER: corrupt_member,
-    Fault.TRUNCATED_GZIP: truncated_gzip,
-    Fault.CORRUPT_LINE: corrupt_line,
-    Fault.CUT_CONNECTION: cut_connection,
-    Fault.SLOW: slow,
-    Fault.REDIRECT: redirect,
-}
+def _always(answer: Answer) -> Callable[[Ordinary], Answer]:
+    return lambda _: answer
+
+
+class Fault(enum.Enum):
+    """One way in which a request fails. The functions above tell each one's details."""
+
+    SIZE_400 = (size_400,)
+    OTHER_400 = (other_400,)
+    UNAUTHORIZED_401 = (_always(answers.no_credentials()),)
+    # For example keys that were revoked half way.
+    FORBIDDEN_403 = (_always(answers.wrong_keys()),)
+    # Of something in front of the service, a firewall's for example.
+    FORBIDDEN_PAGE = (_always(answers.page(403, "403 Forbidden")),)
+    NOT_FOUND_ODD = (_always(answers.odd_not_found()),)
+    RATE_LIMIT_429 = (rate_limit_429,)
+    SERVER_5XX = (server_5xx,)
+    # Amplitude docs, Export API, "Status codes": 504 if the amount of data is large.
+    GATEWAY_TIMEOUT_504 = (_always(answers.page(504, "504 Gateway Time-out")),)
+    NOT_A_ZIP_200 = (not_a_zip_200,)
+    # A case of PostHog's mock of this API.
+    EMPTY_BODY_200 = (_always(Answer(200, b"", answers.ZIP)),)
+    TRUNCATED_ZIP = (truncated_zip,)
+    CORRUPT_MEMBER = (corrupt_member,)
+    TRUNCATED_GZIP = (truncated_gzip,)
+    CORRUPT_LINE = (corrupt_line,)
+    CUT_CONNECTION = (cut_connection,)
+    SLOW = (slow,)
+    REDIRECT = (redirect,)
+
+    def __init__(self, answer_to: Callable[..., Answer]) -> None:
+        self.answer_to = answer_to
+
 
 # These wait for a request that has an archive to damage.
 _DAMAGE = {Fault.TRUNCATED_ZIP, Fault.CORRUPT_MEMBER, Fault.TRUNCATED_GZIP, Fault.CORRUPT_LINE}
@@ -269,7 +226,7 @@ class FaultPlan:
             TypeError: The fault knows no such detail, or lacks one.
             ValueError: `times` or `hour` could never be met.
         """
-        inspect.signature(_ANSWER_TO[fault]).bind(None, **details)
+        inspect.signature(fault.answer_to).bind(None, **details)
         if times is not None and times < 1:
             raise ValueError("times must be at least 1, or None for always")
         if hour is not None and (hour.tzinfo is None or hour.minute or hour.second):
@@ -284,7 +241,7 @@ class FaultPlan:
             if programmed.fits(first, last, members):
                 self._use(programmed)
                 ordinary = Ordinary(answer, members, programmed.hour)
-                return _ANSWER_TO[programmed.fault](ordinary, **programmed.details)
+                return programmed.fault.answer_to(ordinary, **programmed.details)
         return answer
 
     def pending(self) -> list[Fault]:

@@ -8,7 +8,7 @@ sources, in `posthog_v0`, `posthog_v1_envelope` and `posthog_v1_events`.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
@@ -60,7 +60,6 @@ class PosthogCapture(StandIn):
         import_mode: `CAPTURE_MODE=import`: a batch without `historical_migration` is thrown away.
         refuse_unknown_keys: Newer capture can be set to look keys up and answer 401.
         drop_events_older_than: The project's setting `drop_events_older_than_seconds`.
-        sender_ip: When set, an event without `$ip` gets this one, as PostHog takes the sender's.
         v1: An older installation does not know v1 (`absent`); a newer one may be without a place
             to write its events to (`unconfigured`, process.rs: "v1 sink router not configured").
         flags: An installation may be without the service behind `/flags/` (`absent`), or one from
@@ -91,7 +90,6 @@ class PosthogCapture(StandIn):
         import_mode: bool = False,
         refuse_unknown_keys: bool = False,
         drop_events_older_than: timedelta | None = None,
-        sender_ip: str | None = None,
         v1: Literal["ready", "unconfigured", "absent"] = "ready",
         flags: Literal["ready", "plain", "absent"] = "ready",
         port: int = 0,
@@ -107,7 +105,6 @@ class PosthogCapture(StandIn):
         self.import_mode = import_mode
         self.refuse_unknown_keys = refuse_unknown_keys
         self.drop_events_older_than = drop_events_older_than
-        self.sender_ip = sender_ip
         self.requests: list[Request] = []
         self.events: list[StoredEvent] = []
         self.vanished: list[StoredEvent] = []
@@ -187,8 +184,8 @@ class PosthogCapture(StandIn):
         with self._lock:
             instead = None if planned is None else planned.instead(len(incoming.wire_bytes))
             answer = instead or self._handle(incoming)
-            if planned is not None:
-                answer = replace(answer, say_nothing=planned.cuts, stall=planned.delay)
+            if planned is not None and instead is None:
+                answer = planned.on_the_way(answer)
             self.requests.append(Request.record(incoming, answer))
         return answer
 
@@ -313,8 +310,6 @@ class PosthogCapture(StandIn):
                 self.dropped.append(Dropped("event_dropped_too_old", event))
             else:
                 fresh.append(event)
-                if self.sender_ip is not None and not event["properties"].get("$ip"):
-                    event["properties"]["$ip"] = self.sender_ip
         self.events += fresh
         return len(fresh)
 

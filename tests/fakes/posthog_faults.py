@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import threading
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -67,7 +67,7 @@ class Planned:
             size: Its bytes as sent.
         """
         if self.fault is Fault.CUT_BEFORE_STORE:
-            return Answer(0, b"")
+            return Answer(0, say_nothing=True)
         if size <= self.details.get("above_bytes", 0):
             return None
         if self.fault not in (Fault.STATUS, Fault.REDIRECT):
@@ -80,15 +80,11 @@ class Planned:
         body = str(self.details.get("body", "")).encode()
         return Answer(self.details["status"], body, headers=headers)
 
-    @property
-    def cuts(self) -> bool:
-        """Whether the connection ends without an answer."""
-        return self.fault in (Fault.LOSE_ANSWER, Fault.CUT_BEFORE_STORE)
-
-    @property
-    def delay(self) -> float:
-        """Seconds the answer waits."""
-        return float(self.details["seconds"]) if self.fault is Fault.SLOW else 0.0
+    def on_the_way(self, answer: Answer) -> Answer:
+        """Return what becomes of the answer to a request that was handled."""
+        if self.fault is Fault.LOSE_ANSWER:
+            return replace(answer, say_nothing=True)
+        return replace(answer, stall=self.details["seconds"] if self.fault is Fault.SLOW else 0.0)
 
     @property
     def delay_before(self) -> float:

@@ -49,8 +49,6 @@ class PosthogQuery(StandIn):
         port: where it serves; 0 takes a free one.
 
     Attributes:
-        lags_behind: how many of the events that arrived last cannot be found yet; it halves with
-            each request, as ingestion catches up.
         loses: uuids of events that are never found.
         merged: whether repeats have been merged by now.
         asked: every request, in order.
@@ -69,7 +67,6 @@ class PosthogQuery(StandIn):
         super().__init__(port)
         self.key = key
         self.project = project
-        self.lags_behind = 0
         self.loses: set[str] = set()
         self.merged = True
         self.asked: list[Asked] = []
@@ -96,7 +93,7 @@ class PosthogQuery(StandIn):
     def respond(self, incoming: Incoming) -> Answer:
         """Answer a query, one after the other."""
         with self._lock:
-            query, refresh = _query_of(incoming), _refresh_of(incoming)
+            query, refresh = _asked_of(incoming)
             answer = self._planned.popleft() if self._planned else None
             answer = answer or self._handle(incoming, query, refresh)
             self.asked.append(Asked(query or "", answer.status))
@@ -139,9 +136,7 @@ class PosthogQuery(StandIn):
 
     def _filled(self) -> Warehouse:
         """Return the warehouse with what can be found by now; it is filled when that changes."""
-        came = [one for one in self._capture.events if one["uuid"] not in self.loses]
-        can_be_found = came[: len(came) - self.lags_behind]
-        self.lags_behind //= 2
+        can_be_found = [one for one in self._capture.events if one["uuid"] not in self.loses]
         content = [*map(id, can_be_found), self.merged]
         if self._warehouse is None:
             self._warehouse = Warehouse(self.project)
@@ -190,22 +185,15 @@ def _refusal_of_key(given: str, key: str) -> Answer | None:
     return None
 
 
-def _query_of(incoming: Incoming) -> str | None:
-    """Return the HogQL of a request, None when it has none."""
+def _asked_of(incoming: Incoming) -> tuple[str | None, object]:
+    """Return the HogQL of a request, None when it has none, and how new its answer is to be."""
     try:
-        query = orjson.loads(incoming.wire_bytes)["query"]
+        asked = orjson.loads(incoming.wire_bytes)
+        query = asked["query"]
         text = query["query"] if query["kind"] == "HogQLQuery" else None
     except (ValueError, KeyError, TypeError):
-        return None
-    return text if isinstance(text, str) else None
-
-
-def _refresh_of(incoming: Incoming) -> object:
-    """Return how new a request wants its answer to be."""
-    try:
-        return orjson.loads(incoming.wire_bytes).get("refresh")
-    except (ValueError, AttributeError):
-        return None
+        return None, None
+    return text if isinstance(text, str) else None, asked.get("refresh")
 
 
 def _error(kind: str, code: str, detail: str) -> dict[str, Any]:

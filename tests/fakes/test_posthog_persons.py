@@ -9,24 +9,53 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes.posthog_person_events import (
-    DAY_1,
-    DAY_2,
-    LINKS,
-    after,
-    alias,
-    event,
-    identify,
-    seen,
-)
 from tests.fakes.posthog_persons import PersonModel, is_illegal_for_merging
 
+DAY_1 = "2024-01-01T10:00:00.000000Z"
+DAY_2 = "2024-01-02T10:00:00.000000Z"
 REFUSED = "cannot_merge_already_identified"
 PERSONLESS = {"_process_person_profile": False}
 SAFARI = {"$browser": "Safari", "$initial_browser": "Safari"}
 
 
-@LINKS
+def seen(distinct_id: str, timestamp: str = DAY_1, /, **properties: Any) -> dict[str, Any]:
+    """Make an ordinary event."""
+    return event("viewed", distinct_id, timestamp, **properties)
+
+
+def event(
+    name: str, distinct_id: str, timestamp: str = DAY_1, /, **properties: Any
+) -> dict[str, Any]:
+    """Make an event; a property `_set` stands for `$set`."""
+    named = {key.replace("_", "$", 1): value for key, value in properties.items() if key[0] == "_"}
+    plain = {key: value for key, value in properties.items() if key[0] != "_"}
+    return {
+        "event": name,
+        "distinct_id": distinct_id,
+        "timestamp": timestamp,
+        "properties": {**plain, **named},
+    }
+
+
+def identify(user: str, device: str, timestamp: str = DAY_1, **properties: Any) -> dict[str, Any]:
+    """Make the `$identify` by which a PostHog SDK links a device to a user."""
+    return event("$identify", user, timestamp, _anon_distinct_id=device, **properties)
+
+
+def alias(into: str, other: str, timestamp: str = DAY_1, **properties: Any) -> dict[str, Any]:
+    """Make a `$create_alias`: `other` is merged into `into`."""
+    return event("$create_alias", into, timestamp, distinct_id=into, alias=other, **properties)
+
+
+def after(*events: dict[str, Any]) -> PersonModel:
+    """Feed a model."""
+    model = PersonModel()
+    for one in events:
+        model.process(one)
+    return model
+
+
+@pytest.mark.parametrize("link", [identify, alias])
 @pytest.mark.parametrize(
     ("course", "people", "refused"),
     [

@@ -116,14 +116,6 @@ def test_without_a_limit_a_hundred_rows_come(capture: PosthogCapture, api: Posth
     assert rest["results"][0] == [uuid_of(100)]
 
 
-def test_what_arrived_last_is_found_later(capture: PosthogCapture, api: PosthogQuery) -> None:
-    """Ingestion catches up from request to request."""
-    send(capture, *(event(number) for number in range(10)))
-    api.lags_behind = 4
-    counts = [ask(api, "SELECT count() FROM events").json()["results"][0][0] for _ in range(4)]
-    assert counts == [6, 8, 9, 10]
-
-
 def test_an_answer_may_be_an_old_one(capture: PosthogCapture, api: PosthogQuery) -> None:
     """Unless the request wants a new one."""
     query = "SELECT count() FROM events"

@@ -94,11 +94,6 @@ def matched(posthog: PosthogCapture, rows: Iterable[Row]) -> Iterator[tuple[Row,
     assert list(by_number.values()) == [], "events that no row asked for"
 
 
-def keys_held(posthog: PosthogCapture) -> set[str]:
-    """Give the uuids of all events that PostHog holds now."""
-    return {uuid for uuid, *_ in posthog.held()}
-
-
 def differences(row: Row, event: Json, truth: Truth) -> list[str]:
     """Name everything in which a stored event is not what its row asks for.
 

@@ -14,6 +14,12 @@ Json = dict[str, Any]
 
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+#: Of a row of a web visit.
+_EMPTY_FIELDS = (
+    *("$insert_key", "adid", "amplitude_attribution_ids", "amplitude_event_type", "device_brand"),
+    *("device_carrier", "device_manufacturer", "device_model", "dma", "idfa", "partner_id"),
+    *("source_id", "start_version", "version_name"),
+)
 
 
 def uuid_of(number: int) -> str:
@@ -75,13 +81,10 @@ def typical_row(hour: datetime, number: int) -> Json:
     uploaded = hour + timedelta(minutes=number % 60, milliseconds=266)
     happened = uploaded - timedelta(seconds=5)
     start = int(happened.timestamp() * 1000)
-    return {
+    made = {
+        **dict.fromkeys(_EMPTY_FIELDS),
         "$insert_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"insert {hour} {number}")),
-        "$insert_key": None,
         "$schema": 13,
-        "adid": None,
-        "amplitude_attribution_ids": None,
-        "amplitude_event_type": None,
         "amplitude_id": 538001826014 + number,
         "app": 409857,
         "city": "Utrecht",
@@ -90,14 +93,9 @@ def typical_row(hour: datetime, number: int) -> Json:
         "country": "Netherlands",
         "data": {"path": "/2/httpapi", "group_ids": {}, "group_first_event": {}},
         "data_type": "event",
-        "device_brand": None,
-        "device_carrier": None,
         "device_family": "Mac",
         "device_id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"device {number % 7}")),
-        "device_manufacturer": None,
-        "device_model": None,
         "device_type": "Mac",
-        "dma": None,
         "event_id": number,
         "event_properties": {"page": "/pricing", "items": [{"sku": "a", "price": 9.5}]},
         "event_time": stamp(happened),
@@ -105,7 +103,6 @@ def typical_row(hour: datetime, number: int) -> Json:
         "global_user_properties": {},
         "group_properties": {},
         "groups": {"team": ["red"]},
-        "idfa": None,
         "ip_address": "192.0.2.64",
         "is_attribution_event": False,
         "language": "Dutch",
@@ -114,7 +111,6 @@ def typical_row(hour: datetime, number: int) -> Json:
         "location_lng": 5.12,
         "os_name": "Chrome",
         "os_version": "121",
-        "partner_id": None,
         "paying": number % 4 == 0,
         "plan": {},
         "platform": "Web",
@@ -124,14 +120,12 @@ def typical_row(hour: datetime, number: int) -> Json:
         "server_received_time": stamp(uploaded - timedelta(milliseconds=4)),
         "server_upload_time": stamp(uploaded),
         "session_id": start,
-        "source_id": None,
-        "start_version": None,
         "user_creation_time": stamp(happened),
         "user_id": f"person-{number % 5}" if number % 3 else None,
         "user_properties": {"plan": "free", "initial_utm_source": "EMPTY"},
         "uuid": str(uuid.uuid5(uuid.NAMESPACE_OID, f"row {hour} {number}")),
-        "version_name": None,
     }
+    return dict(sorted(made.items()))
 
 
 def stamp(moment: datetime) -> str:
