@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,7 +22,7 @@ def line(
     hour: str, exported: int, written: str = "", run: str = "one", app: str = "1"
 ) -> WrittenLine:
     """Return a line of the book."""
-    sums = {"exported": exported, "accepted": exported, "skipped": 0, "rejected": 0}
+    sums: dict[str, Any] = {"exported": exported, "accepted": exported, "skipped": 0, "rejected": 0}
     return book_line(hour, app=app, run=run, written_at=written, **sums)
 
 

@@ -432,7 +432,7 @@ def test_who_gets_a_person_profile(profiles: Any, record: Json, personal: object
 
 def test_what_a_mapping_leaves_open_is_told_in_words() -> None:
     """Only fields that the stream has; the key or the whole record makes the uuid."""
-    schema = {"properties": {key: {} for key in ("id", "buyer", "customer_id", "created_at")}}
+    schema: Json = {"properties": {key: {} for key in ("id", "buyer", "customer_id", "created_at")}}
     assert ORDERS.left_open(schema) == {
         "event": "the stream's name",
         "distinct_id": "customer_id",

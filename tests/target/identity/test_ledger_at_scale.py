@@ -112,11 +112,10 @@ def test_targets_that_share_a_ledger_never_join_two_users(
 
 
 @pytest.mark.parametrize("count", [10, 5000])
-def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count: int) -> None:
+def test_a_flush_takes_a_few_statements_whatever_its_size(ledger: Ledger, count: int) -> None:
     """A look-up for each pair would be the slowest part of a migration."""
     pairs = [Link(f"user-{number}", f"device-{number}") for number in range(count)]
     seen = observations_of([item(number, link=pair) for number, pair in enumerate(pairs)])
-    ledger = Ledger(ledger_url, "phc_test")
     links = IdentityResolver(ledger, "alias")
     statements: list[str] = []
     sa.event.listen(
@@ -137,7 +136,6 @@ def test_a_flush_takes_a_few_statements_whatever_its_size(ledger_url: str, count
     fresh = IdentityResolver(ledger, "alias")
     fresh.resolve(seen)
     assert 1 <= len(statements) <= 2
-    ledger.close()
 
 
 def test_sqlite_keeps_a_claim_over_a_power_cut(tmp_path: Path) -> None:
@@ -156,13 +154,11 @@ def test_sqlite_keeps_a_claim_over_a_power_cut(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_an_id_seen_as_a_user_joins_nobody_else(ledger_url: str) -> None:
+def test_an_id_seen_as_a_user_joins_nobody_else(ledger: Ledger) -> None:
     """Apps that set the device id to the user id leave it on the phone after the logout."""
-    ledger = Ledger(ledger_url, "phc_test")
     links = IdentityResolver(ledger, "alias")
     alice = item(1, distinct_id="alice", properties={"$amplitude_user_id": "alice"})
     bob = item(2, link=Link("bob", "alice"), distinct_id="bob")
     derived = links.resolve(observations_of([bob, alice]))
     assert (derived.events, derived.newly_shared) == ([], 1)
     assert ledger.owners(["alice"]) == {"alice": Owner("alice", accepted=False)}
-    ledger.close()

@@ -63,75 +63,49 @@ def properties_of(item: OutgoingEvent) -> Json:
     return properties
 
 
-def test_a_row_that_is_older_than_a_told_one_is_outdated() -> None:
-    """A row is measured by the newest told one, not by the last."""
-    rows = NewestRows()
-    outdated = [rows.is_outdated("d1", event(minute)) for minute in (10, 30, 20, 40, 35)]
-    assert outdated == [False, False, True, False, True]
+def as_placed(row: int, **place: Any) -> OutgoingEvent:
+    """Make the event of a row that sets its number, at a place in the order of rows."""
+    return event(user_properties={"row": row}, **place)
 
 
-def test_people_do_not_take_each_others_rows_for_their_own() -> None:
-    """Each person has a newest row of their own."""
-    rows = NewestRows()
-    assert not rows.is_outdated("u1", event(10, "u1"))
-    assert not rows.is_outdated("u2", event(5, "u2"))
-
-
-def test_an_older_row_that_sets_the_same_is_not_outdated() -> None:
-    """It can stay as it is: PostHog keeps what it has."""
-    rows = NewestRows()
-    same: Json = {"user_properties": {"plan": "free"}}
-    assert not rows.is_outdated("d1", event(30, **same))
-    assert not rows.is_outdated("d1", event(20, **same))
-    assert rows.is_outdated("d1", event(25, user_properties={"plan": "paid"}))
+FREE: Json = {"user_properties": {"plan": "free"}}
+PAID: Json = {"user_properties": {"plan": "paid"}}
+UPLOAD = {"server_upload_time": "2024-01-01 10:00:00.000000", "event_time": "2024-01-01 09:59:59"}
+LATER = {"server_upload_time": "2024-01-01 10:00:00.001000", "event_time": "2020-01-01 00:00:00"}
+FIRST: Json = {"event_time": "2024-01-01 09:00:00.001000", "event_id": 9}
+SECOND: Json = {"event_time": "2024-01-01 09:00:00.002000", "event_id": 1}
+ONCE, IGNORE = Options(user_properties="set_once"), Options(user_properties="ignore")
 
 
 @pytest.mark.parametrize(
-    ("older", "newer"),
+    ("rows", "outdated"),
     [
+        # A row is measured by the newest told one, not by the last.
+        ([event(minute) for minute in (10, 30, 20, 40, 35)], [2, 4]),
+        # Each person has a newest row of their own.
+        ([event(10, "u1"), event(5, "u2")], []),
+        # What sets the same can stay as it is: PostHog keeps what it has.
+        ([event(30, **FREE), event(20, **FREE), event(25, **PAID)], [2]),
         # The hour of an export is that of its upload; an event may be of any time.
-        (
-            {
-                "server_upload_time": "2024-01-01 10:00:00.000000",
-                "event_time": "2024-01-01 09:59:59",
-            },
-            {
-                "server_upload_time": "2024-01-01 10:00:00.001000",
-                "event_time": "2020-01-01 00:00:00",
-            },
-        ),
-        # Of one upload.
-        (
-            {"event_time": "2024-01-01 09:00:00.001000", "event_id": 9},
-            {"event_time": "2024-01-01 09:00:00.002000", "event_id": 1},
-        ),
-        ({"event_id": 9}, {"event_id": 10}),
-        ({"event_id": None}, {"event_id": 1}),
+        ([as_placed(1, **LATER), as_placed(0, **UPLOAD)], [1]),
+        # Of one upload the time of the event decides, then its number.
+        ([as_placed(1, **SECOND), as_placed(0, **FIRST)], [1]),
+        ([as_placed(1, event_id=10), as_placed(0, event_id=9)], [1]),
+        ([as_placed(1, event_id=1), as_placed(0, event_id=None)], [1]),
+        # Without a place or a state it neither counts as old nor makes another one old.
+        ([event(30), event(10, server_upload_time=None), event(20)], [2]),
+        ([event(30), event(10, user_properties={}), event(20)], [2]),
+        # These settings send no `$set`, so the order does not matter.
+        *(([event(minute, options=one) for minute in (30, 10)], []) for one in (ONCE, IGNORE)),
     ],
 )
-def test_upload_then_event_time_then_event_id_decide(older: Json, newer: Json) -> None:
-    """In this order, whatever the others say."""
-    first, second = ({**one, "user_properties": {"row": n}} for n, one in enumerate((older, newer)))
-    rows = NewestRows()
-    assert not rows.is_outdated("d1", event(**second))
-    assert rows.is_outdated("d1", event(**first))
-
-
-@pytest.mark.parametrize("fields", [{"server_upload_time": None}, {"user_properties": {}}])
-def test_a_row_without_a_place_or_a_state_is_never_outdated(fields: Json) -> None:
-    """It neither counts as old nor makes another one old."""
-    rows = NewestRows()
-    assert not rows.is_outdated("d1", event(30))
-    assert not rows.is_outdated("d1", event(10, **fields))
-    assert rows.is_outdated("d1", event(20))
-
-
-@pytest.mark.parametrize("user_properties", ["set_once", "ignore"])
-def test_what_overwrites_nothing_is_never_outdated(user_properties: Any) -> None:
-    """These settings send no `$set`, so the order does not matter."""
-    rows, options = NewestRows(), Options(user_properties=user_properties)
-    outdated = [rows.is_outdated("d1", event(minute, options=options)) for minute in (30, 10)]
-    assert outdated == [False, False]
+def test_a_row_that_is_older_than_a_told_one_is_outdated(
+    rows: list[OutgoingEvent], outdated: list[int]
+) -> None:
+    """By upload, then event time, then event id, whatever the others say."""
+    newest = NewestRows()
+    found = [newest.is_outdated(one.user or "d1", one) for one in rows]
+    assert [number for number, is_old in enumerate(found) if is_old] == outdated
 
 
 def test_memory_is_bounded_and_keeps_those_of_late() -> None:
@@ -219,42 +193,55 @@ def test_the_newest_row_of_a_device_wins_over_its_users_older_one(way: str) -> N
     assert rows.is_outdated("u1", late)
 
 
-def test_a_link_sets_nothing_when_the_user_or_the_row_is_newer() -> None:
-    """PostHog then ends right by itself."""
+NEW, OLD = False, True
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        # The user or the row is newer: PostHog then ends right by itself.
+        [
+            ("d1", event(10), NEW),
+            ("u1", event(20, "u1", device_id="d2"), NEW),
+            (LINK, event(5, "u1"), None),
+            ("d3", event(30, device_id="d3"), NEW),
+            (Link("u1", "d3"), event(40, "u1", device_id="d3"), None),
+            ("u1", event(40, "u1", device_id="d3"), NEW),
+        ],
+        # Nothing is known of the device: the user's rows stay as new as they are.
+        [("u1", event(20, "u1"), NEW), (LINK, event(30, "u1"), None), ("u1", event(10, "u1"), OLD)],
+        # PostHog may have joined them before the link is told: an earlier try may have told it.
+        [
+            ("u1", event(20, "u1", device_id="d2"), NEW),
+            ("u1", event(10), OLD),
+            ("u1", event(59), NEW),
+            ("u1", event(30, "u1", device_id="d2"), OLD),
+            (LINK, event(40, "u1"), {"minute": 59}),
+        ],
+        # The user's place is not yet that of a device which it claims.
+        [("d1", event(59), NEW), ("u1", event(10), OLD), (LINK, event(20, "u1"), {"minute": 59})],
+        # The row's own `$set` is the same.
+        [
+            ("d1", event(59, **FREE), NEW),
+            (LINK, event(30, "u1", **FREE), None),
+            ("u1", event(30, "u1", **FREE), NEW),
+        ],
+        # What it sets is on the user's person already.
+        [("u1", event(59, "u1"), NEW), (LINK, event(30, "u1"), None)],
+    ],
+    ids=[
+        *("the user is newer", "nothing is known", "claimed", "claimed later", "alike"),
+        "of both",
+    ],
+)
+def test_a_link_sets_what_is_known_of_its_device_alone(
+    steps: list[tuple[str | Link, OutgoingEvent, Any]],
+) -> None:
+    """If that is newer than what the user has, and than its row."""
     rows = NewestRows()
-    rows.is_outdated("d1", event(10))
-    rows.is_outdated("u1", event(20, "u1", device_id="d2"))
-    assert rows.join(LINK, event(5, "u1")) is None
-    rows.is_outdated("d3", event(30, device_id="d3"))
-    newest = event(40, "u1", device_id="d3")
-    assert rows.join(Link("u1", "d3"), newest) is None
-    assert not rows.is_outdated("u1", newest)
-
-
-def test_a_device_of_which_nothing_is_known_changes_nothing() -> None:
-    """The user's rows stay as new as they are."""
-    rows = NewestRows()
-    rows.is_outdated("u1", event(20, "u1"))
-    assert rows.join(LINK, event(30, "u1")) is None
-    assert rows.is_outdated("u1", event(10, "u1"))
-
-
-def test_a_claimed_device_counts_under_its_user_before_the_link_is_told() -> None:
-    """PostHog may have joined them already: an earlier try may have told the link."""
-    rows = NewestRows()
-    assert not rows.is_outdated("u1", event(20, "u1", device_id="d2"))
-    assert rows.is_outdated("u1", event(10))
-    assert not rows.is_outdated("u1", event(59))
-    assert rows.is_outdated("u1", event(30, "u1", device_id="d2"))
-    assert rows.join(LINK, event(40, "u1")) == {"minute": 59}
-
-
-def test_what_a_device_told_before_it_was_claimed_still_counts() -> None:
-    """The user's place is not that of its device yet."""
-    rows = NewestRows()
-    assert not rows.is_outdated("d1", event(59))
-    assert rows.is_outdated("u1", event(10))
-    assert rows.join(LINK, event(20, "u1")) == {"minute": 59}
+    for who, one, answer in steps:
+        found = rows.join(who, one) if isinstance(who, Link) else rows.is_outdated(who, one)
+        assert found == answer
 
 
 def test_nothing_is_kept_of_a_device_that_is_joined() -> None:
@@ -262,23 +249,6 @@ def test_nothing_is_kept_of_a_device_that_is_joined() -> None:
     rows = NewestRows()
     assert not rows.is_outdated("u1", event(59), is_joined=True)
     assert rows.join(LINK, event(20, "u1")) is None
-
-
-def test_a_link_says_nothing_that_its_row_says_anyway() -> None:
-    """The row's own `$set` is the same."""
-    rows = NewestRows()
-    same: Json = {"user_properties": {"plan": "free"}}
-    rows.is_outdated("d1", event(59, **same))
-    late = event(30, "u1", **same)
-    assert rows.join(LINK, late) is None
-    assert not rows.is_outdated("u1", late)
-
-
-def test_a_row_of_a_device_and_its_user_is_the_users() -> None:
-    """What it sets is on the user's person already; no link needs to carry it."""
-    rows = NewestRows()
-    rows.is_outdated("u1", event(59, "u1"))
-    assert rows.join(LINK, event(30, "u1")) is None
 
 
 @WAYS
@@ -360,28 +330,29 @@ def with_group(minute: int, **properties: Any) -> OutgoingEvent:
     return event(minute, group_properties=groups, **properties)
 
 
-def test_a_group_state_that_is_older_than_a_told_one_is_outdated() -> None:
-    """As it is with people."""
-    rows = NewestRows()
-    items = [with_group(minute) for minute in (10, 30, 20)]
-    outdated = [rows.outdated_groups(item) for item in items]
-    assert outdated == [[], [], [GroupState("org", "acme", {"minute": 20})]]
+ACME: Json = {"group_properties": {"org": {"acme": {"plan": "free"}}}}
 
 
-def test_an_older_state_of_a_group_that_says_the_same_is_not_outdated() -> None:
-    """PostHog knows it; it need not stand on the event."""
-    rows = NewestRows()
-    same = {"org": {"acme": {"plan": "free"}}}
-    assert rows.outdated_groups(event(30, group_properties=same)) == []
-    assert rows.outdated_groups(event(20, group_properties=same)) == []
-    assert rows.outdated_groups(with_group(25)) != []
-
-
-def test_groups_of_other_types_are_other_groups() -> None:
-    """A key alone names no group."""
-    rows = NewestRows()
-    assert rows.outdated_groups(with_group(30)) == []
-    assert rows.outdated_groups(event(20, group_properties={"team": {"acme": {"a": 1}}})) == []
+@pytest.mark.parametrize(
+    ("rows", "outdated"),
+    [
+        # As it is with people.
+        ([with_group(minute) for minute in (10, 30, 20)], {2: {"minute": 20}}),
+        # PostHog knows a state that says the same; it need not stand on the event.
+        ([event(30, **ACME), event(20, **ACME), with_group(25)], {2: {"minute": 25}}),
+        # A key alone names no group.
+        ([with_group(30), event(20, group_properties={"team": {"acme": {"a": 1}}})], {}),
+    ],
+    ids=["older", "the same", "other types"],
+)
+def test_a_group_state_that_is_older_than_a_told_one_is_outdated(
+    rows: list[OutgoingEvent], outdated: dict[int, Json]
+) -> None:
+    """Of the group that it is of."""
+    newest = NewestRows()
+    found = {number: newest.outdated_groups(one) for number, one in enumerate(rows)}
+    states = {number: [GroupState("org", "acme", state)] for number, state in outdated.items()}
+    assert {number: one for number, one in found.items() if one} == states
 
 
 @WAYS

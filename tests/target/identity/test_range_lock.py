@@ -93,19 +93,17 @@ def test_a_killed_run_lets_go_at_once(ledger_url: str, holder: subprocess.Popen[
     assert 0 < waits.slept <= 5
 
 
-def test_a_range_can_be_run_again_when_it_is_over(ledger_url: str) -> None:
+def test_a_range_can_be_run_again_when_it_is_over(ledger: Ledger) -> None:
     """In the same process, too."""
-    with closing(Ledger(ledger_url, KEY)) as ledger:
-        for _ in range(3):
-            RangeLock(ledger, "january").close()
+    for _ in range(3):
+        RangeLock(ledger, "january").close()
 
 
-def test_without_a_state_id_nothing_is_locked(ledger_url: str) -> None:
+def test_without_a_state_id_nothing_is_locked(ledger: Ledger) -> None:
     """Nobody said which range it is."""
-    with closing(Ledger(ledger_url, KEY)) as ledger:
-        held = [RangeLock(ledger, "") for _ in range(2)]
-        for lock in held:
-            lock.close()
+    held = [RangeLock(ledger, "") for _ in range(2)]
+    for lock in held:
+        lock.close()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pickle
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from target_posthog.delivery.identity_stage import IdentityStage
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.observations import observations_of
@@ -19,8 +21,6 @@ from tests.support.deliveries import OLD, WIRE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
-
-    import pytest
 
     from target_posthog.model import Json
     from target_posthog.posthog.events import OutgoingEvent
@@ -37,6 +37,13 @@ def opened(folder: Path, kind: IdentityEvents = "alias") -> Iterator[IdentityRes
         yield IdentityResolver(ledger, kind)
     finally:
         ledger.close()
+
+
+@pytest.fixture
+def links(tmp_path: Path) -> Iterator[IdentityResolver]:
+    """The links of the first run."""
+    with opened(tmp_path) as found:
+        yield found
 
 
 def item(number: int, link: Link | None = None, **groups: Any) -> OutgoingEvent:
@@ -80,29 +87,25 @@ def names(items: Sequence[OutgoingEvent]) -> list[str]:
     return [sent.name for sent in items]
 
 
-def test_a_link_goes_out_once_just_before_the_record_that_shows_it(tmp_path: Path) -> None:
+def test_a_link_goes_out_once_just_before_the_record_that_shows_it(links: IdentityResolver) -> None:
     """At the record's time, and with the record as its origin."""
-    with opened(tmp_path) as links:
-        items = [item(1), item(2, D1), item(3, D1)]
-        result = sent(links, *items)
-        assert [result[0], result[2], result[3]] == items
-        added = result[1]
-        assert added.is_derived
-        assert (added.link, added.record) == (D1, event_of(added))
-        assert (added.name, added.person, added.timestamp) == ("$create_alias", "u1", OLD)
-        assert event_of(added)["properties"]["alias"] == "d"
-        assert names(sent(links, item(4, D1))) == ["viewed"]
+    items = [item(1), item(2, D1), item(3, D1)]
+    result = sent(links, *items)
+    assert [result[0], result[2], result[3]] == items
+    added = result[1]
+    assert added.is_derived
+    assert (added.link, added.record) == (D1, event_of(added))
+    assert (added.name, added.person, added.timestamp) == ("$create_alias", "u1", OLD)
+    assert event_of(added)["properties"]["alias"] == "d"
+    assert names(sent(links, item(4, D1))) == ["viewed"]
 
 
-def test_a_careful_run_tells_a_link_just_after_the_record(tmp_path: Path) -> None:
+def test_a_careful_run_tells_a_link_just_after_the_record(links: IdentityResolver) -> None:
     """PostHog then knows the user already, and refuses to give it another user's device."""
-    with opened(tmp_path) as links:
-        links.defer_links()
-        result = sent(links, item(1), item(2, D1), item(3, D1))
-        assert names(result) == ["viewed", "viewed", "$create_alias", "viewed"]
-        assert [one.record for one in result if not one.is_derived] == [
-            {"row": n} for n in (1, 2, 3)
-        ]
+    links.defer_links()
+    result = sent(links, item(1), item(2, D1), item(3, D1))
+    assert names(result) == ["viewed", "viewed", "$create_alias", "viewed"]
+    assert [one.record for one in result if not one.is_derived] == [{"row": n} for n in (1, 2, 3)]
 
 
 def test_the_next_run_does_not_tell_it_again(tmp_path: Path) -> None:
@@ -131,12 +134,11 @@ def test_a_link_on_its_way_is_not_told_again_in_the_same_run(tmp_path: Path) -> 
         assert names(added_to(links, item(3, D1))[0]) == ["$create_alias", "viewed"]
 
 
-def test_what_links_take_and_give_can_go_to_another_process(tmp_path: Path) -> None:
+def test_what_links_take_and_give_can_go_to_another_process(links: IdentityResolver) -> None:
     """Workers ask their parent, which keeps the ledger."""
-    with opened(tmp_path) as links:
-        seen = observations_of([item(1, D1, acme={"plan": "a"})])
-        assert copied(seen) == seen
-        derived = links.resolve(seen)
+    seen = observations_of([item(1, D1, acme={"plan": "a"})])
+    assert copied(seen) == seen
+    derived = links.resolve(seen)
     assert len(derived.events) == 2
     assert copied(derived) == derived
 
@@ -158,21 +160,19 @@ def test_a_further_user_of_a_device_is_counted_once_and_not_linked(tmp_path: Pat
         assert added_to(links, item(6, Link("u3", "d")))[1] == 1
 
 
-def test_the_first_user_of_a_stretch_owns_the_device(tmp_path: Path) -> None:
+def test_the_first_user_of_a_stretch_owns_the_device(links: IdentityResolver) -> None:
     """Whatever the order in which devices are claimed."""
-    with opened(tmp_path) as links:
-        result = sent(links, item(1, Link("u9", "b")), item(2, Link("u1", "a")), item(3, D1))
-        users = [added.person for added in result if added.is_derived]
-        assert users == ["u9", "u1", "u1"]
-        assert names(sent(links, item(4, Link("u1", "b")))) == ["viewed"]
+    result = sent(links, item(1, Link("u9", "b")), item(2, Link("u1", "a")), item(3, D1))
+    users = [added.person for added in result if added.is_derived]
+    assert users == ["u9", "u1", "u1"]
+    assert names(sent(links, item(4, Link("u1", "b")))) == ["viewed"]
 
 
-def test_several_devices_of_a_user_are_all_linked(tmp_path: Path) -> None:
+def test_several_devices_of_a_user_are_all_linked(links: IdentityResolver) -> None:
     """Each with an event of its own."""
-    with opened(tmp_path) as links:
-        result = sent(links, item(1, D1), item(2, Link("u1", "e")))
-        devices = [event_of(added)["properties"]["alias"] for added in result if added.is_derived]
-        assert devices == ["d", "e"]
+    result = sent(links, item(1, D1), item(2, Link("u1", "e")))
+    devices = [event_of(added)["properties"]["alias"] for added in result if added.is_derived]
+    assert devices == ["d", "e"]
 
 
 def test_a_refused_link_is_not_tried_again_before_the_next_run(tmp_path: Path) -> None:

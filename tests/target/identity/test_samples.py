@@ -18,30 +18,30 @@ def links(count: int) -> list[Link]:
     return [Link(f"user {number}", one) for number, one in enumerate(ids)]
 
 
-def test_a_sample_is_spread_and_the_same_again(ledger_url: str) -> None:
+def test_a_sample_is_spread_and_the_same_again(ledger: Ledger) -> None:
     """Not the first ones in the order of the ids."""
     made = links(600)
-    with closing(Ledger(ledger_url, "phc_test")) as ledger:
-        ledger.claim(made)
-        ledger.accept([link.device_id for link in made])
-        sample = owned_devices(ledger, 20)
-        assert owned_devices(ledger, 20) == sample
+    ledger.claim(made)
+    ledger.accept([link.device_id for link in made])
+    sample = owned_devices(ledger, 20)
+    assert owned_devices(ledger, 20) == sample
     assert len(set(sample)) == 20
     assert set(sample) <= set(made)
     assert len({link.device_id[0] for link in sample}) > 5
 
 
 @pytest.mark.parametrize(("number", "expected"), [(0, 0), (2, 2), (5, 5), (5000, 5)])
-def test_a_sample_is_of_this_project(ledger_url: str, number: int, expected: int) -> None:
+def test_a_sample_is_of_this_project(
+    ledger: Ledger, ledger_url: str, number: int, expected: int
+) -> None:
     """However many are wanted, whatever the ids look like, whether PostHog was told or not."""
     with closing(Ledger(ledger_url, "phc_other")) as other:
         other.claim([Link("u", "elsewhere")])
-    with closing(Ledger(ledger_url, "phc_test")) as ledger:
-        made = [Link("u", one) for one in ("Zoë's phone", "zz", "Ω", "open")]
-        ledger.claim([*made, Link("u", "u"), Link("zz", "zzz")])
-        ledger.claim([Link("zzzz", "zzzz")])
-        made.append(Link("zz", "zzz"))
-        ledger.accept([link.device_id for link in made[:3]])
-        sample = owned_devices(ledger, number)
+    made = [Link("u", one) for one in ("Zoë's phone", "zz", "Ω", "open")]
+    made.append(Link("zz", "zzz"))
+    ledger.claim([*made, Link("u", "u")])
+    ledger.claim([Link("zzzz", "zzzz")])
+    ledger.accept([link.device_id for link in made[:3]])
+    sample = owned_devices(ledger, number)
     assert len(sample) == expected
     assert set(sample) <= set(made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,20 +13,22 @@ from target_posthog.errors import FixConfiguration, NotAsked, QueryTooLarge
 from target_posthog.query import client as query_client
 from target_posthog.query.client import QueryApi
 from tests.support.peers import answering
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.deliveries import Clock
 
 KEY = "phx_reader"
+Open = Callable[..., QueryApi]
 NUMBERS = "SELECT number FROM (SELECT 1 AS number FROM events) ORDER BY number"
 
 
 @pytest.fixture
-def opened(clock: Clock) -> Iterator[Callable[..., QueryApi]]:
+def opened(clock: Clock) -> Iterator[Open]:
     """Return what opens clients; no test waits for real."""
     clients: list[QueryApi] = []
 
@@ -48,23 +51,13 @@ def refusal(code: str, detail: str) -> bytes:
 
 def send(capture: PosthogCapture, count: int) -> None:
     """Have the ingestion hold events."""
+    sent = {"event": "viewed", "distinct_id": "ann", "timestamp": "2024-01-01T05:00:00Z"}
     capture.events.extend(
-        [
-            {
-                "uuid": f"00000000-0000-4000-8000-{number:012x}",
-                "event": "viewed",
-                "distinct_id": "ann",
-                "timestamp": "2024-01-01T05:00:00Z",
-                "properties": {},
-            }
-            for number in range(count)
-        ]
+        {**sent, "uuid": uuid_of(number), "properties": {}} for number in range(count)
     )
 
 
-def test_all_rows_come(
-    capture: PosthogCapture, api: PosthogQuery, opened: Callable[..., QueryApi]
-) -> None:
+def test_all_rows_come(capture: PosthogCapture, api: PosthogQuery, opened: Open) -> None:
     """Not only the hundred that PostHog gives by itself."""
     send(capture, 120)
     assert opened(api.url).rows("SELECT count(), 'é' FROM events") == [[120, "é"]]
@@ -72,7 +65,7 @@ def test_all_rows_come(
 
 
 def test_an_answer_is_never_an_old_one(
-    capture: PosthogCapture, api: PosthogQuery, opened: Callable[..., QueryApi]
+    capture: PosthogCapture, api: PosthogQuery, opened: Open
 ) -> None:
     """PostHog keeps answers for a while."""
     client = opened(api.url)
@@ -83,10 +76,7 @@ def test_an_answer_is_never_an_old_one(
 
 
 def test_more_rows_than_posthog_gives_are_told(
-    capture: PosthogCapture,
-    api: PosthogQuery,
-    opened: Callable[..., QueryApi],
-    monkeypatch: pytest.MonkeyPatch,
+    capture: PosthogCapture, api: PosthogQuery, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """None is missing in silence."""
     monkeypatch.setattr(query_client, "MOST_ROWS", 10)
@@ -97,9 +87,7 @@ def test_more_rows_than_posthog_gives_are_told(
     assert len(opened(api.url).rows("SELECT uuid FROM events")) == 10
 
 
-def test_it_waits_as_long_as_posthog_wants(
-    api: PosthogQuery, opened: Callable[..., QueryApi], clock: Clock
-) -> None:
+def test_it_waits_as_long_as_posthog_wants(api: PosthogQuery, opened: Open, clock: Clock) -> None:
     """Then the same query gets its answer."""
     api.throttle(30)
     api.answer_next(503, {"type": "server_error", "code": "error", "detail": "A little too busy."})
@@ -109,7 +97,7 @@ def test_it_waits_as_long_as_posthog_wants(
 
 
 def test_it_does_not_wait_longer_than_the_user_wants(
-    api: PosthogQuery, opened: Callable[..., QueryApi], clock: Clock
+    api: PosthogQuery, opened: Open, clock: Clock
 ) -> None:
     """It says when to come again."""
     api.throttle(1800)
@@ -128,7 +116,7 @@ def test_it_does_not_wait_longer_than_the_user_wants(
 )
 def test_who_may_not_ask_is_told_what_to_change(
     api: PosthogQuery,
-    opened: Callable[..., QueryApi],
+    opened: Open,
     change: dict[str, str],
     words: str,
     caplog: pytest.LogCaptureFixture,
@@ -156,12 +144,7 @@ def test_who_may_not_ask_is_told_what_to_change(
     ],
 )
 def test_each_status_has_its_meaning(
-    opened: Callable[..., QueryApi],
-    status: int,
-    code: str,
-    detail: str,
-    error: type[Exception],
-    words: str,
+    opened: Open, status: int, code: str, detail: str, error: type[Exception], words: str
 ) -> None:
     """Too much at once is told from what is down, and both from what is wrong."""
     answer = answering(status, {}, refusal(code, detail))
@@ -180,7 +163,7 @@ def test_each_status_has_its_meaning(
     ],
 )
 def test_another_server_is_not_taken_for_posthog(
-    opened: Callable[..., QueryApi], status: int, headers: dict[str, str], body: bytes, words: str
+    opened: Open, status: int, headers: dict[str, str], body: bytes, words: str
 ) -> None:
     """No key is wrong because of it."""
     answer = answering(status, headers, body)
@@ -194,7 +177,7 @@ def test_another_server_is_not_taken_for_posthog(
 
 @pytest.mark.parametrize("body", [b"<html>phx_reader</html>", b"[]", b'{"results": null}', b"\xff"])
 def test_a_200_that_holds_no_rows_is_tried_again(
-    opened: Callable[..., QueryApi], body: bytes, caplog: pytest.LogCaptureFixture
+    opened: Open, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A maintenance page, a login page, an answer that was given to somebody else."""
     answer, refused = answering(200, {}, body), pytest.raises(NotAsked, match="not as PostHog's")
@@ -205,7 +188,7 @@ def test_a_200_that_holds_no_rows_is_tried_again(
     assert KEY not in caplog.text
 
 
-def test_the_key_goes_in_the_header_alone(opened: Callable[..., QueryApi]) -> None:
+def test_the_key_goes_in_the_header_alone(opened: Open) -> None:
     """To the address of the project, with the name of this program."""
     with answering(200, {}, b'{"results": [[1]]}') as (url, requests):
         assert opened(url).rows("SELECT 1") == [[1]]

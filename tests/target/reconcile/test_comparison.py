@@ -25,6 +25,15 @@ def sums(comparison: Comparison) -> dict[str, int]:
     return {name: total for name in names if (total := comparison.total(name))}
 
 
+def held_later(event: str = "viewed") -> dict[Cell, Held]:
+    """Return four events, three of them in the later hour."""
+    return {cell(): Held(1, 1), cell(SIX, event): Held(3, 3)}
+
+
+NONE = {cell(): Booked(0), cell(event="paid"): Booked(0)}
+MISSING_AND_EXTRA = {"missing": 1, "extra": 1}
+
+
 @pytest.mark.parametrize(
     ("booked", "held", "rejected", "expected"),
     [
@@ -36,32 +45,17 @@ def sums(comparison: Comparison) -> dict[str, int]:
         # Rejects of the same hour explain what is more, as many as there are.
         ({cell(): Booked(3)}, {cell(): Held(6, 6)}, {FIVE: 2}, {"extra": 1, "replayed": 2}),
         ({cell(): Booked(3)}, {cell(): Held(4, 4)}, {SIX: 2}, {"extra": 1}),
-        (
-            {cell(): Booked(0), cell(event="paid"): Booked(0)},
-            {cell(): Held(1, 1), cell(event="paid"): Held(1, 1)},
-            {FIVE: 1},
-            {"extra": 1, "replayed": 1},
-        ),
+        (NONE, {one: Held(1, 1) for one in NONE}, {FIVE: 1}, {"extra": 1, "replayed": 1}),
         # An older version went to the hour of the newer.
-        (
-            {cell(): Booked(2), cell(SIX): Booked(2, 1)},
-            {cell(): Held(1, 1), cell(SIX): Held(3, 3)},
-            {},
-            {"moved": 2},
-        ),
+        ({cell(): Booked(2), cell(SIX): Booked(2, 1)}, held_later(), {}, {"moved": 2}),
         # The book knows of none.
-        (
-            {cell(): Booked(2), cell(SIX): Booked(2)},
-            {cell(): Held(1, 1), cell(SIX): Held(3, 3)},
-            {},
-            {"missing": 1, "extra": 1},
-        ),
+        ({cell(): Booked(2), cell(SIX): Booked(2)}, held_later(), {}, MISSING_AND_EXTRA),
         # Of another day or name there is nothing to be moved.
         (
             {cell(): Booked(2), cell(SIX, "paid"): Booked(2, 1)},
-            {cell(): Held(1, 1), cell(SIX, "paid"): Held(3, 3)},
+            held_later("paid"),
             {},
-            {"missing": 1, "extra": 1},
+            MISSING_AND_EXTRA,
         ),
     ],
 )
