@@ -116,19 +116,16 @@ class EventStore:
     Args:
         rows: The events.
         rows_per_file: The most rows of one file.
-        seed: Decides the order of repeats.
     """
 
-    def __init__(self, rows: Iterable[Row], *, rows_per_file: int, seed: int) -> None:
+    def __init__(self, rows: Iterable[Row], *, rows_per_file: int) -> None:
         if rows_per_file < 1:
             raise ValueError("rows_per_file must be at least 1")
         self._rows_per_file = rows_per_file
-        self._seed = seed
         self._app = 0
         # Period (an hour, or a day before 2014-11-12) -> its rows, each with its hour.
         self._periods: defaultdict[datetime, list[tuple[datetime, bytes]]] = defaultdict(list)
         self._sent: Counter[datetime] = Counter()
-        self._orders: dict[frozenset[str], list[str]] = {}
         for row in rows:
             hour = upload_hour(row)
             # One key pair is one project, and the project's number names the files.
@@ -144,13 +141,10 @@ class EventStore:
         """
         periods = [p for p in sorted(self._periods) if _period_of(first) <= p <= last]
         members = [member for period in periods for member in self._files(period)]
-        # Observed order of a first download: hours in time, partitions within as text.
-        names = frozenset(member.name for member in members)
-        if names not in self._orders:
-            return members
-        rank = {name: place for place, name in enumerate(self._orders[names])}
-        previous = sorted(members, key=lambda member: rank[member.name])
-        return reordered(previous, self._chance(first, sum(self._sent[p] for p in periods)))
+        # Observed order of a first download: hours in time, partitions within as text. Each repeat
+        # begins with another file.
+        begin = max((self._sent[period] for period in periods), default=0) % max(len(members), 1)
+        return [*members[begin:], *members[:begin]]
 
     def sent(self, members: Sequence[Member]) -> None:
         """Note that these files went out, so that the next time they come in another order.
@@ -159,15 +153,14 @@ class EventStore:
         shown not to be stable between two downloads of one range; neither service promises
         an order. A reader that resumes by byte or line number must fail here.
         """
-        self._orders[frozenset(m.name for m in members)] = [m.name for m in members]
         for period in {_period_of(hour) for member in members for hour in member.hours}:
             self._sent[period] += 1
-            if self._sent[period] > 1:
-                rows = self._periods[period]
-                rows[:] = self._order(period, self._sent[period] - 1)
+            # The same in every run.
+            chance = random.Random(f"{period.isoformat()} {self._sent[period]}")
+            self._periods[period] = reordered(self._periods[period], chance)
 
     def _files(self, period: datetime) -> list[Member]:
-        rows = self._order(period, self._sent[period])
+        rows = self._periods[period]
         # Amplitude docs, Export API: "there can be several files per hour"; two even of a
         # small hour, so that no test sees the easy case only.
         count = max(min(2, len(rows)), -(-len(rows) // self._rows_per_file))
@@ -178,13 +171,6 @@ class EventStore:
             hours = frozenset(hour for hour, _ in part)
             files.append(Member(name, hours, tuple(line for _, line in part)))
         return sorted(files, key=lambda member: member.name)
-
-    def _order(self, period: datetime, times_sent: int) -> list[tuple[datetime, bytes]]:
-        rows = self._periods[period]
-        return reordered(rows, self._chance(period, times_sent)) if times_sent else rows
-
-    def _chance(self, period: datetime, number: int) -> random.Random:
-        return random.Random(f"{self._seed} {period.isoformat()} {number}")
 
 
 def _period_of(hour: datetime) -> datetime:

@@ -66,7 +66,6 @@ class AmplitudeExportApi(StandIn):
         now: The service's clock; `None` follows the real one. Can be set again at any time.
         size_limit: Bytes of an archive above which the answer is 400; `None` = no limit.
         rows_per_file: The most rows of one file of an hour.
-        seed: Decides the order of rows and files in repeated downloads.
         project: What the other endpoints tell about the project.
         port: Where it serves; 0 takes a free one.
 
@@ -83,7 +82,6 @@ class AmplitudeExportApi(StandIn):
         now: datetime | None = None,
         size_limit: int | None = None,
         rows_per_file: int = 200,
-        seed: int = 0,
         project: AmplitudeProject | None = None,
         port: int = 0,
     ) -> None:
@@ -93,7 +91,7 @@ class AmplitudeExportApi(StandIn):
         self.secret_key = secret_key
         self.size_limit = size_limit
         self.now = now
-        self._store = EventStore(rows, rows_per_file=rows_per_file, seed=seed)
+        self._store = EventStore(rows, rows_per_file=rows_per_file)
         self._plan = FaultPlan()
         self._requests: list[Request] = []
         self._hours_served: Counter[datetime] = Counter()

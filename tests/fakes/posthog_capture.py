@@ -276,15 +276,11 @@ class PosthogCapture(StandIn):
         verdict = self._verdicts.get(outcome.uuid)
         if reason is not None:
             self.dropped.append(Dropped(reason, outcome.sent))
-            outcome.drop(reason)
-        elif verdict is not None and verdict.result == "drop":
-            outcome.drop(verdict.details)
-        elif verdict is not None and verdict.result == "limited":
-            outcome.limit()
-        elif self._retries.take(outcome.uuid):
-            outcome.retry()
+            outcome.become("drop", reason)
+        elif (verdict is None or verdict.result == "warning") and self._retries.take(outcome.uuid):
+            outcome.become("retry", "not_persisted")
         elif verdict is not None:
-            outcome.warn(verdict.details)
+            outcome.become(verdict.result, verdict.details)
 
     def _clock(self) -> datetime:
         return self._now or datetime.now(timezone.utc)

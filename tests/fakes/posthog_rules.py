@@ -53,19 +53,16 @@ def check_token(token: str) -> str:
         RefusedError: 401. Whether a project has this key is not looked up.
     """
     trimmed = token.strip()
-    reason = None
-    if not trimmed:
-        reason = "empty"
-    elif len(trimmed.encode()) > MAX_TOKEN_BYTES:
-        reason = "too_long"
-    elif not trimmed.isascii():
-        reason = "not_ascii"
-    elif trimmed.startswith("phx_"):
-        reason = "personal_api_key"
-    elif "\0" in trimmed:
-        reason = "null_byte"
-    if reason is not None:
-        raise RefusedError(401, f"API key is not valid: {reason}")
+    faults = {
+        "empty": not trimmed,
+        "too_long": len(trimmed.encode()) > MAX_TOKEN_BYTES,
+        "not_ascii": not trimmed.isascii(),
+        "personal_api_key": trimmed.startswith("phx_"),
+        "null_byte": "\0" in trimmed,
+    }
+    for reason, holds in faults.items():
+        if holds:
+            raise RefusedError(401, f"API key is not valid: {reason}")
     return trimmed
 
 

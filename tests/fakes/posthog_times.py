@@ -1,4 +1,4 @@
-"""How PostHog reads an event's time: every accepted form, and where the time ends up.
+"""How PostHog reads an event's time, and where the time ends up.
 
 The rules are those of PostHog's `rust/common/types/src/timestamp.rs` (`parse_date`,
 `parse_event_timestamp`) and, for the strict form, of its use of RFC 3339 in
@@ -9,8 +9,7 @@ microseconds are cut, as ClickHouse's `DateTime64(6)` does.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta, timezone
 
 UTC = timezone.utc
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,12 +18,7 @@ _FUTURE_CUTOFF = timedelta(hours=23)
 
 _DAY_AND_CLOCK = r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?"
 _RFC_3339 = re.compile(_DAY_AND_CLOCK + r"(?:[Zz]|([+-])(\d{2}):(\d{2}))")
-# timestamp.rs adds ":00" to an offset that holds the hour only.
-_HOUR_OFFSET = re.compile(_DAY_AND_CLOCK.replace("Tt ", "T") + r"[+-]\d{2}")
 _WITHOUT_ZONE = re.compile(_DAY_AND_CLOCK)
-_DATE_ONLY = re.compile(r"(\d{4})-(\d{2})-(\d{2})")
-# How many units one second has, by the number of digits of an epoch string.
-_EPOCH_UNITS = {10: 1, 13: 1_000, 16: 1_000_000, 19: 1_000_000_000}
 
 
 def canonical(moment: datetime) -> str:
@@ -44,24 +38,15 @@ def parse_rfc3339(text: str) -> datetime | None:
     return _assemble(match, offset)
 
 
-def parse_date(text: str, now: datetime) -> datetime | None:
-    """Read any of the forms `/batch/` accepts; None when PostHog would not understand it.
+def parse_date(text: str) -> datetime | None:
+    """Read a time with or without an offset; anything else is None.
 
-    Args:
-        text: The `timestamp` of an event as sent.
-        now: The server's clock; a date without a time gets its time of day.
+    Further forms that PostHog understands are not known here: nobody is to send them.
     """
-    moment = parse_rfc3339(text + ":00" if _HOUR_OFFSET.fullmatch(text) else text)
-    if moment is not None:
-        return moment
-    if text.isascii() and text.isdigit():
-        return _from_epoch(text)
     without_zone = _WITHOUT_ZONE.fullmatch(text)
     if without_zone is not None:
         return _assemble(without_zone, timedelta())
-    if _DATE_ONLY.fullmatch(text):
-        return _on_day(text, now)
-    return _from_rfc2822(text)
+    return parse_rfc3339(text)
 
 
 def place_event(
@@ -79,7 +64,7 @@ def place_event(
         sent_at: The sender's clock. When given, the event moves by the difference of the clocks.
         offset: Milliseconds before now; overrides `timestamp`.
     """
-    read = None if timestamp is None else parse_date(timestamp, now)
+    read = None if timestamp is None else parse_date(timestamp)
     placed = now if read is None else shift(read, sent_at, now)
     if offset is not None:
         placed = _or_epoch(now, -timedelta(milliseconds=offset))
@@ -112,25 +97,3 @@ def _assemble(match: re.Match[str], offset: timedelta) -> datetime | None:
         return local - offset
     except (ValueError, OverflowError):
         return None
-
-
-def _from_epoch(digits: str) -> datetime | None:
-    units = _EPOCH_UNITS.get(len(digits))
-    if units is None:
-        return None
-    return _EPOCH + timedelta(microseconds=int(digits) * 1_000_000 // units)
-
-
-def _on_day(text: str, now: datetime) -> datetime | None:
-    try:
-        return datetime.combine(date.fromisoformat(text), now.timetz())
-    except ValueError:
-        return None
-
-
-def _from_rfc2822(text: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -62,19 +62,17 @@ def read_submission(wire: bytes, *, gzip: bool) -> Submission | None:
         RefusedError: With the status and text of PostHog.
     """
     document = _read_document(wire, gzip=gzip)
-    token, events, envelope = _fit_shape(document)
+    envelope = _envelope(document)
+    events = envelope["batch"]
     if not events:
         raise RefusedError(400, "request holds no event")
     kept = [event for event in events if event["event"] != "$performance_event"]
     if not kept:
         return None
-    if token is None:
-        token = _token_of_events(kept)
-    # rust/capture/src/v0_request.rs: a bare array or single event is never historical, and a
-    # sent_at that cannot be read counts as none.
+    # rust/capture/src/v0_request.rs: a sent_at that cannot be read counts as none.
     sent_at = envelope.get("sent_at")
     return Submission(
-        token=check_token(token),
+        token=check_token(envelope["api_key"] if "api_key" in envelope else envelope["token"]),
         events=kept,
         historical_migration=envelope.get("historical_migration") is True,
         sent_at=None if sent_at is None else parse_rfc3339(sent_at),
@@ -120,23 +118,16 @@ def _read_document(wire: bytes, *, gzip: bool) -> Any:
     return document
 
 
-def _fit_shape(
-    document: Any,
-) -> tuple[str | None, list[dict[str, Any]], Mapping[str, Any]]:
-    """Try the arms of the untagged enum `RawRequest` (`rust/capture/src/v0_request.rs`) in order.
+def _envelope(document: Any) -> Mapping[str, Any]:
+    """Fit a document to the arms of the untagged enum `RawRequest` (`v0_request.rs`), in order.
 
     An envelope with one event of a wrong type fits neither `Batch` nor `One`, but it does fit
-    `Engage`, where every field is optional; on `/batch/` that is refused for want of a name.
+    `Engage`, where every field is optional; on `/batch/` that is refused for want of a name. The
+    arms of a bare list and of a single event are not known here: nobody is to send them.
     """
-    if isinstance(document, list):
-        if all(_is_raw_event(event) for event in document):
-            return None, document, {}
-    elif isinstance(document, dict):
+    if isinstance(document, dict):
         if _is_envelope(document):
-            token = document["api_key"] if "api_key" in document else document["token"]
-            return token, document["batch"], document
-        if _is_raw_event(document):
-            return None, [document], {}
+            return document
         if _is_raw_event({"event": "", **document}):
             raise RefusedError(
                 400,
@@ -188,23 +179,6 @@ def _one_optional(event: Mapping[str, Any], aliases: tuple[str, ...], kind: type
     return not present or (
         len(present) == 1 and (present[0] is None or isinstance(present[0], kind))
     )
-
-
-def _token_of_events(events: list[dict[str, Any]]) -> str:
-    tokens = {token for event in events if (token := _own_token(event)) is not None}
-    if not tokens:
-        raise RefusedError(401, "event submitted without an api_key")
-    if len(tokens) > 1:
-        raise RefusedError(401, "batch submitted with inconsistent api_key values")
-    return tokens.pop()
-
-
-def _own_token(event: Mapping[str, Any]) -> str | None:
-    for alias in ("token", "$token", "api_key"):
-        if event.get(alias) is not None:
-            return str(event[alias])
-    token = event.get("properties", {}).get("token")
-    return token if isinstance(token, str) else None
 
 
 def _store_one(

@@ -42,24 +42,11 @@ class Outcome:
     event: StoredEvent | None = None
     sent: Mapping[str, Any] = field(default_factory=dict)
 
-    def warn(self, details: str | None) -> Outcome:
-        """Say that the event is kept, with a remark."""
-        self.result, self.details = "warning", details
-        return self
-
-    def drop(self, details: str | None) -> Outcome:
-        """Say that the event is refused for good."""
-        self.result, self.details, self.event = "drop", details, None
-        return self
-
-    def limit(self) -> Outcome:
-        """Say that the event was not kept, as its quota is used up (posthog-sdk-test-harness)."""
-        self.result, self.details, self.event = "limited", None, None
-        return self
-
-    def retry(self) -> Outcome:
-        """Say that the event was not kept and may be sent again."""
-        self.result, self.details, self.event = "retry", "not_persisted", None
+    def become(self, result: str, details: str | None = None) -> Outcome:
+        """Say `warning` of the event, which is kept, or another result, with which it is not."""
+        self.result, self.details = result, details
+        if result != "warning":
+            self.event = None
         return self
 
 
@@ -115,15 +102,15 @@ def _judge_one(
     distinct_id = event["distinct_id"].strip()
     fault = _fault(event, distinct_id)
     if fault is not None:
-        return outcome.drop(fault)
+        return outcome.become("drop", fault)
     options = _options(event.get("options"))
     if options is None:
-        return outcome.drop("invalid_options")
+        return outcome.become("drop", "invalid_options")
     properties = event.get("properties", {}) | _injected(event, options, envelope)
     data = {"event": event["event"], "distinct_id": distinct_id, "uuid": uuid}
     data |= {"properties": properties, "timestamp": event["timestamp"]}
     if not message_fits(data, distinct_id, envelope.token, max_event_bytes):
-        return outcome.drop("event_too_big")
+        return outcome.become("drop", "event_too_big")
     moment = parse_rfc3339(event["timestamp"]) or now
     if not options.get("$ignore_sent_at"):
         moment = clamp(shift(moment, envelope.client_clock, now), now)
