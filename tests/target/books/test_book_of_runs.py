@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from target_posthog.books.tables import WrittenLine
     from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.processes import Finished
     from tests.support.singer import Json
 
 DAY = "2024-01-01"
@@ -73,16 +74,23 @@ def messages_of(way: str, folder: Path, hours: dict[int, list[Json]]) -> list[Js
     return messages
 
 
+def run_hours(
+    config: Json, folder: Path, way: str, hours: dict[int, list[Json]], **more: Any
+) -> Finished:
+    """Run the target with two workers over hours."""
+    files = folder / RUN_FOLDER
+    files.mkdir(exist_ok=True)
+    own = config | {"workers": 2} | more
+    return run_target(own, messages_of(way, files, hours), folder).checked()
+
+
 @pytest.mark.parametrize("way", ["records", "files"])
 def test_every_record_of_an_hour_has_its_fate_in_the_book(
     tmp_path: Path, config: Json, capture: PosthogCapture, way: str
 ) -> None:
     """The sums are those of the run's last words, and of what PostHog holds."""
-    folder = tmp_path / RUN_FOLDER
-    folder.mkdir()
-    own = config | {"workers": 2, "skip_events": ["ping"]}
-    run = run_target(own, messages_of(way, folder, {5: rows_of(5), 6: rows_of(6)}), tmp_path)
-    counts = counts_in(run.checked().stderr)
+    hours = {5: rows_of(5), 6: rows_of(6)}
+    counts = counts_in(run_hours(config, tmp_path, way, hours, skip_events=["ping"]).stderr)
     lines = book_in(tmp_path)
     by_hour = {line.unit: line for line in lines if line.unit.hour}
     assert set(by_hour) == {Unit("events", "7", f"{DAY}T0{hour}") for hour in (5, 6)}
@@ -103,11 +111,8 @@ def test_hours_that_are_read_again_count_once(
     tmp_path: Path, config: Json, capture: PosthogCapture, way: str
 ) -> None:
     """A second run over the same hours, and an hour that had no record."""
-    folder = tmp_path / RUN_FOLDER
-    hours = {5: rows_of(5), 6: [], 7: rows_of(7)}
     for _ in range(2):
-        folder.mkdir(exist_ok=True)
-        run_target(config | {"workers": 2}, messages_of(way, folder, hours), tmp_path).checked()
+        run_hours(config, tmp_path, way, {5: rows_of(5), 6: [], 7: rows_of(7)})
     lines = book_in(tmp_path)
     assert gaps_of(lines) == []
     assert [line.attempt for line in lines if line.unit.hour] == [2, 2, 2]
@@ -122,14 +127,11 @@ def test_a_part_of_an_hour_that_came_late_is_added_to_its_line(
     tmp_path: Path, config: Json, capture: PosthogCapture, way: str
 ) -> None:
     """Read once more, after a crash, it counts once; so does the whole hour, read again."""
-    folder = tmp_path / RUN_FOLDER
     whole = rows_of(5, count=60)[:60]
     early, late = whole[:40], whole[40:]
     sums = []
     for sent in (early, late, late, whole, early):
-        folder.mkdir(exist_ok=True)
-        messages = messages_of(way, folder, {5: sent})
-        run_target(config | {"workers": 2}, messages, tmp_path).checked()
+        run_hours(config, tmp_path, way, {5: sent})
         (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
         totals = totals_of([line])
         assert totals.open == 0
@@ -145,8 +147,6 @@ def test_a_late_part_of_which_nothing_is_sent_counts_once(
     tmp_path: Path, config: Json, way: str
 ) -> None:
     """Skips and rejects, read once more after a crash; and a second such part."""
-    folder = tmp_path / RUN_FOLDER
-    own = config | {"workers": 2, "skip_events": ["ping"]}
     hour = rows_of(5, count=60)[:60]
     skipped = [one for one in hour[40:] if one["event_type"] == "ping"]
     sound = [one for one in hour[50:] if one["event_type"] != "ping"]
@@ -154,8 +154,7 @@ def test_a_late_part_of_which_nothing_is_sent_counts_once(
     parts = [hour[:40], skipped, skipped, rejected, rejected, skipped]
     sums = []
     for sent in parts:
-        folder.mkdir(exist_ok=True)
-        run_target(own, messages_of(way, folder, {5: sent}), tmp_path).checked()
+        run_hours(config, tmp_path, way, {5: sent}, skip_events=["ping"])
         (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
         assert totals_of([line]).open == 0
         sums.append((line.exported, line.skipped, line.rejected))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,17 +17,21 @@ if TYPE_CHECKING:
     from tests.support.singer import Json
 
 
+def converter_of(
+    stream: str = "orders", schema: Json | None = None, key: tuple[str, ...] = (), **config: Any
+) -> Converter:
+    """Return the converter of a stream, by settings that are checked as those of a run are."""
+    config = {"api_key": "phc_x", **config}
+    checked_config(config, SETTINGS, raise_errors=True)
+    conversions = Conversions(Settings.read(config))
+    return Converter(conversions, stream, schema or {}, key, lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("fields", "has"),
     [
-        (
-            {"properties": {"total": {}, "id": {}, "created_at": {}}},
-            "It has created_at, id, total.",
-        ),
-        (
-            {"allOf": [{"properties": {"total": {}}}, {"properties": {"id": {}}}]},
-            "It has id, total.",
-        ),
+        ({"properties": {key: {} for key in ("total", "id", "at")}}, "It has at, id, total."),
+        ({"allOf": [{"properties": {one: {}}} for one in ("total", "id")]}, "It has id, total."),
         ({"properties": {}}, "It has no fields at all."),
     ],
 )
@@ -35,11 +39,9 @@ def test_a_part_that_the_schema_cannot_have_is_told_with_the_fields_that_it_has(
     fields: Json, has: str
 ) -> None:
     """Sorted, so that a misspelt name is found."""
-    config: Json = {"api_key": "phc_x", "streams": {"orders": {"distinct_id": "buyer"}}}
-    checked_config(config, SETTINGS, raise_errors=True)
     closed = {**fields, "additionalProperties": False}
     with pytest.raises(FixConfiguration) as caught:
-        Converter(Conversions(Settings.read(config)), "orders", closed, ("id",), lambda *_: None)
+        converter_of(schema=closed, streams={"orders": {"distinct_id": "buyer"}})
 
     told = str(caught.value)
     assert "`streams`, orders: the stream orders has no field for distinct_id (buyer)." in told

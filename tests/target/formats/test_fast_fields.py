@@ -15,10 +15,10 @@ from target_posthog.formats.mapping_reader import read_mappings
 from target_posthog.json_codec import loads
 from target_posthog.model import Converted, Json, StreamRecord, whole_record
 from target_posthog.posthog.events import OutgoingEvent, prepare
-from target_posthog.settings import SETTINGS, Settings
-from target_posthog.validation import checked_config
 from tests.support.examples import examples
+from tests.support.target_settings import settings_of
 from tests.target.formats.test_any_record import KEYS, LATEST, MAPPINGS, NAMES, USUAL, WIRE
+from tests.target.formats.test_converter import converter_of
 from tests.target.test_any_input import VALUES
 
 #: Values as they are written: how a number looks, what no number is, and what is no JSON by the
@@ -49,14 +49,11 @@ LINES = st.builds(
 FORMATS = st.sampled_from(["fields", "posthog", "auto"])
 
 
-def converter_of(source_format: str, parts: Any, key: tuple[str, ...], **more: Any) -> Converter:
-    """Return the converter of a stream `s`."""
-    config: Json = {"api_key": "phc_x", "source_format": source_format, **more}
+def mapped(source_format: str, parts: Any, key: tuple[str, ...]) -> Converter:
+    """Return the converter of a stream `s`, with a mapping if it can have that one."""
     _, problems = read_mappings({"s": parts})
-    if source_format != "posthog" and not problems:
-        config["streams"] = {"s": parts}
-    checked_config(config, SETTINGS, raise_errors=True)
-    return Converter(Conversions(Settings.read(config)), "s", {}, key, lambda *_: None)
+    streams = {} if source_format == "posthog" or problems else {"streams": {"s": parts}}
+    return converter_of("s", key=key, source_format=source_format, **streams)
 
 
 def by_the_sdk(converter: Converter, line: bytes) -> OutgoingEvent | None:
@@ -74,9 +71,7 @@ def by_the_sdk(converter: Converter, line: bytes) -> OutgoingEvent | None:
 
 def parts_of(item: OutgoingEvent | None) -> Any:
     """Return all that an event is, but its record."""
-    return (
-        None if item is None else msgspec.structs.astuple(msgspec.structs.replace(item, record={}))
-    )
+    return item and msgspec.structs.astuple(msgspec.structs.replace(item, record={}))
 
 
 @examples(400)
@@ -85,7 +80,7 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
     source_format: str, parts: Any, key: tuple[str, ...], lines: list[bytes]
 ) -> None:
     """To the byte; and the rejects would hold the same record, with its stream."""
-    converter = converter_of(source_format, parts, key)
+    converter = mapped(source_format, parts, key)
     assert converter.fast is not None
     items = converter.fast.events_of(lines)
     assert len(items) == len(lines)
@@ -102,7 +97,7 @@ def test_a_usual_line_has_the_event_that_the_sdks_way_gives_it(
 @given(parts=MAPPINGS, line=LINES)
 def test_what_is_json_by_the_letter_and_an_event_is_usual(parts: Any, line: bytes) -> None:
     """Else the fast way would be right and of no use."""
-    converter = converter_of("fields", parts, ())
+    converter = mapped("fields", parts, ())
     assert converter.fast is not None
     (item,) = converter.fast.events_of([line])
     try:
@@ -117,7 +112,7 @@ def test_what_is_json_by_the_letter_and_an_event_is_usual(parts: Any, line: byte
 def test_a_record_without_its_key_is_left_to_the_sdk_which_stops(source_format: str) -> None:
     """A null is there."""
     sound = {"event": "e", "distinct_id": "u", "timestamp": "2024-01-01"}
-    converter = converter_of(source_format, {}, ("number",))
+    converter = mapped(source_format, {}, ("number",))
     assert converter.fast is not None
     lines = [json.dumps(sound | more).encode() for more in ({}, {"number": None})]
     without, with_null = converter.fast.events_of(lines)
@@ -127,19 +122,14 @@ def test_a_record_without_its_key_is_left_to_the_sdk_which_stops(source_format: 
 
 def test_nothing_is_usual_where_all_is_left_out() -> None:
     """Nor is Meltano's own test stream, which is never sent."""
-    config: Json = {"api_key": "phc_x", "unmapped_streams": "skip"}
-    checked_config(config, SETTINGS, raise_errors=True)
     for stream in ("s", "meltano_test_stream"):
-        converter = Converter(Conversions(Settings.read(config)), stream, {}, (), lambda *_: None)
-        assert converter.fast is None
+        assert converter_of(stream, unmapped_streams="skip").fast is None
 
 
 def test_the_fast_way_says_and_notes_what_the_other_does() -> None:
     """What stands for the parts that are left open, once; and which fields of the mapping came."""
-    config: Json = {"api_key": "phc_x", "source_format": "fields"}
-    config["streams"] = {"s": {"event": "kind"}}
-    checked_config(config, SETTINGS, raise_errors=True)
-    conversions, said = Conversions(Settings.read(config)), []
+    settings = settings_of(source_format="fields", streams={"s": {"event": "kind"}})
+    conversions, said = Conversions(settings), []
     schema: Json = {"properties": {"user_id": {}, "time": {}}}
     converter = Converter(conversions, "s", schema, (), lambda _, text: said.append(text))
     assert converter.fast is not None

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.model import Conversion, Converted, Rejected
-from target_posthog.settings import SETTINGS, Settings
-from target_posthog.validation import checked_config
+from tests.target.formats.test_converter import converter_of
 
 if TYPE_CHECKING:
     from tests.support.singer import Json
@@ -49,12 +47,8 @@ STREAMS: Json = {
 
 def convert(source_format: str, record: Json, **settings: Any) -> Conversion:
     """Convert a record of a stream `orders`."""
-    config: Json = {"api_key": "phc_x", "source_format": source_format, **settings}
-    if source_format == "fields":
-        config = {"streams": STREAMS, **config}
-    checked_config(config, SETTINGS, raise_errors=True)
-    converter = Converter(Conversions(Settings.read(config)), "orders", {}, (), lambda *_: None)
-    return converter.convert(record)
+    streams = {"streams": STREAMS} if source_format == "fields" else {}
+    return converter_of(source_format=source_format, **{**streams, **settings}).convert(record)
 
 
 def converted(source_format: str, record: Json | None = None, **settings: Any) -> Converted:

@@ -22,10 +22,8 @@ from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, schema, state
-from tests.support.target_in_process import run_here
 from tests.target.books.test_book_of_runs import messages_of, rows_of
 from tests.target.identity.test_newest_rows_of_runs import (
-    HEAD,
     answer_late,
     as_files,
     as_records,
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Running
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 _HOURS = 4
 #: How many kills there are in each of the two rounds.
@@ -125,37 +124,33 @@ def test_a_device_is_that_of_the_oldest_row_wherever_it_stands_in_its_file(
     ]
 
 
-def test_an_hour_without_its_state_is_not_whole(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_an_hour_without_its_state_is_not_whole(target: Target) -> None:
     """The tap did not come to its end: what applies the pass waits for the rest of the hour."""
     lives = Lives.of(7, hours=2, rows=40)
-    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
-    messages = as_records(lives, tmp_path)
+    messages = as_records(lives, target.folder)
     without_a_state = messages[: messages.index(state({"at": 1}))]
-    run_here(collect, without_a_state, tmp_path).checked()
-    run = run_here(apply, messages, tmp_path)
+    target.run(without_a_state, free_order="collect").checked()
+    run = target.run(messages, free_order="apply")
     assert run.exit_code == 2
     assert "1 hours were begun and not finished, the first is 2024-01-01T00" in run.stderr
-    run_here(collect, messages, tmp_path).checked()
-    run_here(apply, messages, tmp_path).checked()
-    assert_well_told(capture.events, lives.in_time)
+    for mode in ("collect", "apply"):
+        target.run(messages, free_order=mode).checked()
+    assert_well_told(target.capture.events, lives.in_time)
 
 
 def test_an_hour_that_was_not_collected_is_refused_with_what_came_before_delivered(
-    tmp_path: Path, config: Json, capture: PosthogCapture
+    target: Target,
 ) -> None:
     """The state stands behind the hours of the pass."""
     lives = Lives.of(7, hours=2, rows=40)
-    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
-    run_here(collect, as_records(lives.hour(0), tmp_path), tmp_path).checked()
-    first, both = as_records(lives.hour(0), tmp_path), as_records(lives, tmp_path)
-    run_here(apply, first, tmp_path).checked()
-    sent = len(capture.events)
-    run = run_here(apply, [first[0], *both[len(first) :]], tmp_path)
+    first, both = as_records(lives.hour(0), target.folder), as_records(lives, target.folder)
+    for mode in ("collect", "apply"):
+        target.run(first, free_order=mode).checked()
+    sent = len(target.capture.events)
+    run = target.run([first[0], *both[len(first) :]], free_order="apply")
     assert run.exit_code == 2
     assert "The people pass has not read the hour 2024-01-01T01." in run.stderr
-    assert len(capture.events) == sent
+    assert len(target.capture.events) == sent
     assert run.messages == []
 
 
@@ -207,25 +202,20 @@ def test_records_that_tell_of_people_in_no_order_are_refused(
     assert capture.events == []
 
 
-def test_what_a_run_that_collects_rejects_is_not_replayed(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_what_a_run_that_collects_rejects_is_not_replayed(target: Target) -> None:
     """The run that applies rejects it, too; a replay with the settings of the first is refused."""
-    bad = row(1, user_id="u" * 201)
-    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
-    for own in (collect, apply):
-        run = run_here(own, [HEAD, record(bad), state({"at": 1})], tmp_path).checked()
+    for mode in ("collect", "apply"):
+        run = target.send([row(1, user_id="u" * 201)], free_order=mode).checked()
         assert counts_in(run.stderr)["rejected"] == 1
-    (trial,) = (tmp_path / "rejects").glob("*-preview-*.jsonl")
+    (trial,) = (target.folder / "rejects").glob("*-preview-*.jsonl")
     left = trial.read_bytes()
-    refused = run_here(collect, [], tmp_path, program="target-posthog-replay")
+    refused = target.command("replay", free_order="collect")
     assert refused.exit_code == 2
     assert "a replay only sends" in refused.stderr
-    again = run_here(apply, [], tmp_path, program="target-posthog-replay")
-    assert again.exit_code == 0
+    again = target.command("replay", free_order="apply").checked()
     assert counts_in(again.stderr)["exported"] == 1
     assert trial.read_bytes() == left
-    assert capture.events == []
+    assert target.capture.events == []
 
 
 def write_without_end(target: Running, messages: Sequence[Json]) -> None:
