@@ -38,12 +38,10 @@ def lock_folder(path: Path, *, alone: bool = False) -> int | None:
         OSError: The folder is gone, or there are no such locks here.
     """
     folder = os.open(path, os.O_RDONLY)
+    is_ours = False
     try:
         is_ours = try_lock(folder, alone=alone)
-    except OSError:
-        os.close(folder)
-        raise
-    if is_ours:
-        return folder
-    os.close(folder)
-    return None
+    finally:
+        if not is_ours:
+            os.close(folder)
+    return folder if is_ours else None

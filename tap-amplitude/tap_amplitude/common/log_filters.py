@@ -38,15 +38,12 @@ def filter_log() -> None:
 
 def is_no_chatter(record: logging.LogRecord) -> bool:
     """Return True if a record says something to the user; at level DEBUG everything does."""
-    return record.levelno != logging.INFO or _is_verbose() or not _begins(record, _CHATTER)
+    is_chatter = record.levelno == logging.INFO and str(record.msg).startswith(_CHATTER)
+    return not is_chatter or _is_verbose()
 
 
 def _is_no_metric(record: logging.LogRecord) -> bool:
-    return _is_verbose() or not _begins(record, "METRIC")
-
-
-def _begins(record: logging.LogRecord, words: str | tuple[str, ...]) -> bool:
-    return str(record.msg).startswith(words)
+    return not str(record.msg).startswith("METRIC") or _is_verbose()
 
 
 def _is_verbose() -> bool:

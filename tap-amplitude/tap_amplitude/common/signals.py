@@ -47,10 +47,6 @@ class StoppedBySignal(BaseException):
         self.saved = ""
 
 
-def _ignore_name(_: str) -> None:
-    """Do nothing."""
-
-
 class _Phase(Enum):
     #: Somebody else's program, such as a test, who sees to its signals.
     OTHERS = auto()
@@ -71,7 +67,7 @@ class Signals:
         self._times_left = _TIMES
         self._is_deferring = False
         self._deferred: StoppedBySignal | None = None
-        self._give_up: Callable[[str], object] = _ignore_name
+        self._give_up: Callable[[str], object] = lambda _: None
 
     def listen(self) -> None:
         """Begin with the start of the program."""
@@ -130,7 +126,7 @@ class Signals:
             StoppedBySignal: it is the first, and the run goes on.
         """
         if self._phase is _Phase.STARTING:
-            _leave(_EARLY, signum, _STOPPED)
+            _leave(_EARLY, signum)
         if self._phase is _Phase.ENDED:
             os._exit(self._exit_code)
         waits = self._deferred is not None
@@ -156,7 +152,7 @@ class Signals:
             if self._times_left < 0 and not self._is_deferring:
                 with suppress(Exception):
                     self._give_up(signal.Signals(signum).name)
-                _leave(_LATE, signum, _STOPPED)
+                _leave(_LATE, signum)
             _set_timer(_AGAIN_SECONDS)
             self._stop(signum)
 
@@ -206,7 +202,7 @@ def _set_timer(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
-def _leave(words: str, signum: int, exit_code: int) -> None:
+def _leave(words: str, signum: int) -> None:
     # Not by a log or a stream: the signal may have come while one of them was at work.
     os.write(2, words.format(name=signal.Signals(signum).name).encode())
-    os._exit(exit_code)
+    os._exit(_STOPPED)

@@ -251,7 +251,8 @@ class ObjectCutter:
                 if wrong := self._nest(at):
                     return self._break_off(wrong, last=last)
                 if not self._brackets:
-                    self._hold(begin, end)
+                    self._held, self._at = (begin, end), end
+                    self._count_lines(begin, end)
                     return True
             elif end - at == 1:
                 self._scanned = at
@@ -305,11 +306,6 @@ class ObjectCutter:
         self._hopeless = set(self._brackets)
         self._brackets = []
         return self._leave_line(begin, begin, reason, last=last)
-
-    def _hold(self, begin: int, end: int) -> None:
-        self._held = begin, end
-        self._at = end
-        self._count_lines(begin, end)
 
     def _confirm(self) -> None:
         """Take the object that was whole: what follows can follow."""

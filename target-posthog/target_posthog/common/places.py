@@ -16,10 +16,6 @@ from target_posthog.common.remote_lines import folder_of, is_address, keep_drive
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_GB = 1_000_000_000
-#: With less the next rejects, or the next pages of the ledger, may find no room.
-_FULL_GB = 0.1
-_TIGHT_GB = 2
 #: What is written to a bucket and removed at once.
 _PROBE = ".check-of-a-singer-plugin"
 
@@ -48,14 +44,6 @@ def folder_finding(area: str, setting: str, folder: Path) -> Finding:
         return Finding(area, Level.FIX, f"{there} cannot be written: {error.strerror}.", remedy)
     made = "" if there == folder else " (made when it is needed)"
     return Finding(area, Level.OK, f"{folder} can be written{made}.")
-
-
-def file_finding(area: str, setting: str, file: Path) -> Finding:
-    """Return whether a file can be written, whose folder is made when needed."""
-    if file.is_dir():
-        remedy = f"Set `{setting}` to a file."
-        return Finding(area, Level.FIX, f"{file} is a folder, not a file.", remedy)
-    return folder_finding(area, setting, file.parent)
 
 
 def _address_finding(area: str, setting: str, place: str, options: dict[str, Any]) -> Finding:
@@ -88,12 +76,6 @@ def existing(folder: Path) -> Path:
     return path
 
 
-def disk_findings(places: Iterable[tuple[str, Path]]) -> Iterator[Finding]:
-    """Yield how much room each disk has; what is written to one disk is reported together."""
-    for there, kinds, free in disks_of(places):
-        yield disk_finding(" and ".join(kinds), there, free)
-
-
 def disks_of(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[Path, list[str], int]]:
     """Yield of each disk a folder, what is written there, and how many bytes are free."""
     disks: dict[int, tuple[Path, list[str]]] = {}
@@ -102,15 +84,3 @@ def disks_of(places: Iterable[tuple[str, Path]]) -> Iterator[tuple[Path, list[st
         disks.setdefault(os.stat(there).st_dev, (there, []))[1].append(what)  # noqa: PTH116 - an int
     for there, kinds in disks.values():
         yield there, kinds, shutil.disk_usage(there).free
-
-
-def disk_finding(what: str, place: Path, free: int) -> Finding:
-    """Return whether there is room for what grows slowly. Pure."""
-    room = f"{free / _GB:,.1f} GB free for {what} ({place})."
-    if free < _FULL_GB * _GB:
-        return Finding("disk", Level.FIX, f"The disk is full: {room}", "Make room.")
-    if free < _TIGHT_GB * _GB:
-        return Finding(
-            "disk", Level.NOTE, f"Only {room}", "Make room before a migration of many users."
-        )
-    return Finding("disk", Level.OK, room)

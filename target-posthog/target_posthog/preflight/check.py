@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from target_posthog.capture.hosts import REGIONS, app_host
 from target_posthog.common.checked_settings import settings_findings
 from target_posthog.common.findings import Finding, Level
-from target_posthog.common.places import disk_findings, file_finding, folder_finding, place_finding
-from target_posthog.common.remote_lines import folder_of, is_address
 from target_posthog.errors import FixConfiguration
-from target_posthog.ledger_url import ledger_file
 from target_posthog.preflight.ledger import ledger_findings
 from target_posthog.preflight.migration import migration_findings
 from target_posthog.preflight.peers import (
@@ -22,6 +18,7 @@ from target_posthog.preflight.peers import (
     token_form_finding,
 )
 from target_posthog.preflight.project import project_findings
+from target_posthog.preflight.room import room_findings
 from target_posthog.progress.summary import place_of
 from target_posthog.settings import Settings
 from target_posthog.validation import api_key_of
@@ -46,7 +43,7 @@ def check(given: Given, program: str, *, regions: Mapping[str, str] = REGIONS) -
         *_project_findings(settings, program, now),
         *migration_findings(settings, now),
         *_ledger_findings(settings),
-        *_place_findings(settings, place_of(given.config)),
+        *room_findings(settings, place_of(given.config)),
     ]
 
 
@@ -91,20 +88,3 @@ def _ledger_findings(settings: Settings) -> Iterator[Finding]:
     except FixConfiguration:
         api_key = None
     yield from ledger_findings(settings.ledger_url, api_key)
-
-
-def _place_findings(settings: Settings, summary: Path | None) -> Iterator[Finding]:
-    preview = settings.preview_path
-    places: list[tuple[str, Path]] = []
-    if preview and "://" not in preview:
-        yield folder_finding("preview", "preview_path", Path(preview))
-        places.append(("the preview", Path(preview)))
-    rejects = settings.rejects_place
-    yield place_finding("rejects", "rejects_path", rejects)
-    if not is_address(rejects):
-        places.append(("rejects", Path(folder_of(rejects))))
-    if not preview and summary is not None:
-        yield file_finding("summary", "summary_path", summary)
-    if not preview and (ledger := ledger_file(settings.ledger_url)) is not None:
-        places.append(("the ledger", ledger))
-    yield from disk_findings(places)
