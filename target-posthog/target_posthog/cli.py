@@ -12,9 +12,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import click
-from singer_sdk.exceptions import (
-    InvalidInputLine,
-)
+from singer_sdk.exceptions import InvalidInputLine
 
 from target_posthog.common.any_output import escape_what_output_lacks
 from target_posthog.common.lenient_json import RECURSION_LIMIT
@@ -34,12 +32,6 @@ if TYPE_CHECKING:
 
 #: After a failure: how long to take what the tap still writes, and how long a silence ends that.
 _READ_ON_SECONDS, _SILENCE_SECONDS = 10.0, 1.0
-
-
-#: How the SDK says that the tap broke the Singer protocol, and how we do: without the record.
-_IN_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (InvalidInputLine, "The tap sent a message without a required part."),
-)
 
 
 def run(
@@ -159,10 +151,10 @@ def _known(failure: BaseException) -> TargetPosthogError | None:
         return FixConfiguration(failure.format_message(), "See --help.")
     if isinstance(failure, (StoppedBySignal, KeyboardInterrupt, click.Abort)):
         return RunAgain(f"Stopped by {str(failure) or 'the user'}.", "Run again to go on.")
-    exhausted = exhausted_system(failure)
-    if exhausted is not None:
-        return exhausted
-    happened = next((words for kind, words in _IN_WORDS if isinstance(failure, kind)), None)
-    if happened is None:
-        return None
-    return BrokenInput(happened, "Fix the tap or its catalog, and run again.")
+    if isinstance(failure, InvalidInputLine):
+        # Its own words hold the record.
+        return BrokenInput(
+            "The tap sent a message without a required part.",
+            "Fix the tap or its catalog, and run again.",
+        )
+    return exhausted_system(failure)

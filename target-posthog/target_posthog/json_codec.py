@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -26,6 +27,15 @@ def loads(line: bytes | str) -> Any:
         ValueError: it is not JSON.
     """
     return lenient_json.loads(line, deepest=_DEEPEST)
+
+
+def json_object(text: bytes | str) -> dict[str, Any]:
+    """Return the object that a peer's JSON is; an empty one for any other text."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def dumps(value: Any) -> bytes:

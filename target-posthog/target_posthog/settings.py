@@ -28,6 +28,12 @@ _CHANGING_RECORDS = ("stream_map", "flattening_", "faker_config", "add_record_me
 #: In gigabytes; as in tap-amplitude. Who raises it trusts the files: see `input.batch_files`.
 DEFAULT_MAX_GB = 20
 
+_RENAMES = th.ArrayType(
+    th.ObjectType(
+        th.Property("from", th.StringType, required=True),
+        th.Property("to", th.StringType, required=True),
+    )
+)
 #: The texts are documentation: `--about`, the Hub and docs/settings.md show them.
 SETTINGS = th.PropertiesList(
     th.Property(
@@ -153,12 +159,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "event_names",
-        th.ArrayType(
-            th.ObjectType(
-                th.Property("from", th.StringType, required=True),
-                th.Property("to", th.StringType, required=True),
-            )
-        ),
+        _RENAMES,
         default=[],
         title="Event names",
         description="Renames: a list of `{from, to}`.",
@@ -181,12 +182,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "property_names",
-        th.ArrayType(
-            th.ObjectType(
-                th.Property("from", th.StringType, required=True),
-                th.Property("to", th.StringType, required=True),
-            )
-        ),
+        _RENAMES,
         default=[],
         title="Property names",
         description="Renames of properties, of event, user and group, and of Amplitude's fields: a "

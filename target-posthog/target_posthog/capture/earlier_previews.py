@@ -7,13 +7,13 @@ knowing its name. So that two never mix, a preview moves what the one before it 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from target_posthog.common.file_locks import try_lock
+from target_posthog.json_codec import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def _is_in_use(path: Path) -> bool:
 
 def _tells_of(summary: Path, process: str) -> bool:
     try:
-        content = json.loads(summary.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json_object(summary.read_bytes())
+    except OSError:
         return False
-    return isinstance(content, dict) and str(content.get("process")) == process
+    return str(content.get("process")) == process

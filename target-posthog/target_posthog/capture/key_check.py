@@ -17,6 +17,7 @@ from target_posthog.capture.hosts import ingestion_host
 from target_posthog.capture.peer import Peer
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.errors import FixConfiguration, RunAgain
+from target_posthog.json_codec import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,8 +175,4 @@ class AfterKeyCheck:
 
 def _has_flags(body: bytes) -> bool:
     """Tell whether a response is that of PostHog's flags, in its second form or the first."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(parsed, dict) and not parsed.keys().isdisjoint({"flags", "featureFlags"})
+    return not json_object(body).keys().isdisjoint({"flags", "featureFlags"})

@@ -6,13 +6,12 @@ Pure. `batch` is `POST /batch/`, which takes or refuses a request whole. `v1` is
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from target_posthog.capture.results import Accepted
 from target_posthog.common.peer_words import PeerWords
 from target_posthog.errors import FixConfiguration, RunAgain
-from target_posthog.json_codec import dumps
+from target_posthog.json_codec import dumps, json_object
 from target_posthog.model import Json, Rejected
 from target_posthog.posthog import library as lib
 
@@ -96,9 +95,7 @@ class BatchWire:
 
     def accepted(self, body: bytes, items: Sequence[OutgoingEvent]) -> Accepted | None:  # noqa: ARG002 - see Wire
         """See that the 200 is PostHog's own, and not one that means a refusal."""
-        parsed = _object(body)
-        if parsed is None:
-            return None
+        parsed = json_object(body)
         if parsed.get("quota_limited"):
             # Over quota PostHog answers 200 and drops the events (rust/capture v0_endpoint.rs).
             raise quota_used_up()
@@ -158,8 +155,7 @@ class V1Wire:
 
     def accepted(self, body: bytes, items: Sequence[OutgoingEvent]) -> Accepted | None:
         """Read the result of each event; one without a result that we know is sent again."""
-        parsed = _object(body)
-        results = None if parsed is None else parsed.get("results")
+        results = json_object(body).get("results")
         if not isinstance(results, dict):
             return None
         by_uuid = {uuid.lower(): result for uuid, result in results.items()}
@@ -252,14 +248,6 @@ def quota_used_up() -> RunAgain:
 def _is_yes(status: object) -> bool:
     """Tell whether PostHog says that it took all: `"Ok"` (rust/capture api.rs), older ones 1."""
     return status == "Ok" or (type(status) is int and status == 1)
-
-
-def _object(body: bytes) -> Json | None:
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _utf8(text: str) -> bytes:

@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from target_posthog.model import Json, Rejected
     from target_posthog.rejects.book_places import BookPlace
 
-#: How much of a time is its hour.
-_HOUR = len("2024-01-31T05")
-
 
 class _EnoughError(Exception):
     """As many pairs were found as are to be shown."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -24,6 +23,7 @@ from target_posthog.common.quantities import count
 from target_posthog.errors import FixConfiguration
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.sums import people_of
+from target_posthog.json_codec import json_object
 from target_posthog.progress.summary import STATE_ID, place_of
 from target_posthog.rejects.files import places_of
 from target_posthog.rejects.names import owner_of
@@ -122,11 +122,12 @@ def _summary_of(settings: Settings, project: str) -> Mapping[str, Any] | None:
     )
     if place is None:
         return None
-    with suppress(OSError, ValueError):
-        summary = json.loads(place.read_text(encoding="utf-8"))
-        is_ours = isinstance(summary, dict) and summary.get("project") == project
-        return summary if is_ours and not summary.get("is_preview") else None
-    return None
+    try:
+        summary = json_object(place.read_bytes())
+    except OSError:
+        return None
+    is_ours = summary.get("project") == project and not summary.get("is_preview")
+    return summary if is_ours else None
 
 
 def _in_short(figures: Figures) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, TypeVar
 
 from target_posthog.errors import FixConfiguration
 
 _VERSION = 1
 #: Of hours, bytes and events.
 _MOST = 2**63
+_Kind = TypeVar("_Kind")
 _REMEDY = "Give the file that `tap-amplitude --estimate` wrote."
 
 
@@ -98,13 +99,13 @@ def read_weights(text: str) -> Weights:
 def _weights(content: dict[str, Any]) -> Weights:
     listed = content.get("listed")
     weights = Weights(
-        source=_text(content, "source"),
-        place=_text(content, "place"),
+        source=_part(content, "source", str),
+        place=_part(content, "place", str),
         first=_hour(content, "first_hour"),
         end=_hour(content, "end_hour"),
         hours=_number(content, "hours", least=1),
         young_hours=_number(content, "hours_under_48_h"),
-        samples=tuple(map(_sample, _list(content, "samples"))),
+        samples=tuple(map(_sample, _part(content, "samples", list))),
         packed_bytes=_number(listed, "packed_bytes") if isinstance(listed, dict) else None,
         requests=_number(content, "requests"),
         parallel=_number(content, "parallel", least=1),
@@ -141,24 +142,17 @@ def _is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _text(content: dict[str, Any], name: str) -> str:
+def _part(content: dict[str, Any], name: str, kind: type[_Kind]) -> _Kind:
     value = content.get(name)
-    if not isinstance(value, str):
+    if not isinstance(value, kind):
         raise _Unreadable(name)
     return value
 
 
 def _hour(content: dict[str, Any], name: str) -> str:
-    text = _text(content, name)
+    text = _part(content, name, str)
     try:
         datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - only looked at
     except ValueError:
         raise _Unreadable(name) from None
     return text
-
-
-def _list(content: dict[str, Any], name: str) -> list[Any]:
-    value = content.get(name)
-    if not isinstance(value, list):
-        raise _Unreadable(name)
-    return value

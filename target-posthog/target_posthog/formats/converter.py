@@ -173,7 +173,7 @@ class Converter:
     def traced(self, record: Json, trace: Trace) -> Conversion:
         """Return what becomes of a record, and note which rules made it."""
         if self.is_amplitude(record) and self._stream != MELTANO_TEST_STREAM:
-            return self._amplitude.traced(record, trace)
+            return self._amplitude.convert(record, trace)
         conversion = self.convert(record)
         if isinstance(conversion, Converted):
             if not self._adds_metadata:

@@ -82,10 +82,6 @@ class Source:
             if value or not is_empty(value):
                 yield candidate, value
 
-    def values(self, record: Mapping[str, Any]) -> Iterator[Any]:
-        """Yield what the candidates hold, in their order, without null and empty values."""
-        return (value for _, value in self.found(record))
-
     @cached_property
     def first(self) -> Reader:
         """Gives the first value that a record has, or None."""
@@ -109,7 +105,7 @@ class Source:
     @property
     def fields(self) -> tuple[str, ...]:
         """The names of fields among the candidates."""
-        return tuple(name for candidate in self.candidates for name in _names_of(candidate))
+        return tuple(name for candidate in self.candidates for name in names_of(candidate))
 
     def found_in(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the fields that a schema names."""
@@ -119,14 +115,14 @@ class Source:
         """Return the fields when a schema's records can have none of them, and no constant is."""
         # A constant needs no field, fields together need each.
         is_found = any(
-            all(can_have(schema, name) for name in _names_of(candidate))
+            all(can_have(schema, name) for name in names_of(candidate))
             for candidate in self.candidates
         )
         return () if is_found else self.fields
 
     def unnamed_in(self, schema: Mapping[str, Any]) -> bool:
         """Return True if only an open schema, which names none of the fields, lets them come."""
-        is_field = bool(self.fields) and all(map(_names_of, self.candidates))
+        is_field = bool(self.fields) and all(map(names_of, self.candidates))
         is_named = bool(schema.get("properties")) and bool(self.found_in(schema))
         return is_field and not is_named and not self.lacking_in(schema)
 
@@ -223,7 +219,8 @@ def _picker_of_names(picks: Sequence[Pick]) -> Picker:
     return picked
 
 
-def _names_of(candidate: Candidate) -> tuple[str, ...]:
+def names_of(candidate: Candidate) -> tuple[str, ...]:
+    """Return the names of the fields that a candidate is made of; none of a constant."""
     if isinstance(candidate, str):
         return (candidate,)
     return candidate.names if isinstance(candidate, Together) else ()

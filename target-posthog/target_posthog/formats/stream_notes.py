@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.formats.ids import first_id
-from target_posthog.formats.selectors import Pick, PickAll, Together, picker
+from target_posthog.formats.selectors import Pick, PickAll, names_of, picker
 from target_posthog.formats.trace import NO_FIELD, OWN_NAME, SKIPPED, Reason, Reasons
 from target_posthog.model import is_empty
 from target_posthog.posthog.library import OWN_LIB
@@ -57,7 +57,7 @@ def note_parts(
         if found is not None:
             is_named = getattr(mapping, part) is not None
             rule = f"`streams`: {part}" if is_named else "found by its usual name"
-            trace.parts[part] = Reason(_names(found), rule)
+            trace.parts[part] = Reason(names_of(found), rule)
 
 
 def note_properties(
@@ -68,10 +68,7 @@ def note_properties(
     groups: Sequence[Group],
 ) -> None:
     """Note why an event has its properties."""
-    picks = mapping.properties
-    why = {name: Reason((name,), OWN_NAME) for name in record}
-    if picks is not None:
-        why = _picked(picks, record, "properties")
+    picks, why = mapping.properties, _own(mapping, record)
     inside: dict[str, Reasons] = {
         "$set": _picked(mapping.set, record, "set"),
         "$set_once": _picked(mapping.set_once, record, "set_once"),
@@ -107,19 +104,13 @@ def note_group_event(
 ) -> None:
     """Note why a `$groupidentify` that stands for a record has its properties; as above."""
     first, *others = groups
-    picked = _picked(first.mapped.properties, record, "groups")
-    if not picked:
-        own = {name: Reason((name,), OWN_NAME) for name in record}
-        picked = (
-            own if mapping.properties is None else _picked(mapping.properties, record, "properties")
-        )
+    picked = _picked(first.mapped.properties, record, "groups") or _own(mapping, record)
     trace.inside = {("$group_set", name): picked[name] for name in properties["$group_set"]}
-    why = dict.fromkeys(properties, Reason(NO_FIELD, _EVERY)) | {
+    trace.properties = dict.fromkeys(properties, Reason(NO_FIELD, _EVERY)) | {
         "$group_type": Reason(NO_FIELD, "`streams`: groups"),
         "$group_key": Reason(_fields_of(first.mapped.key, record), "`streams`: groups"),
         "$group_set": Reason(NO_FIELD, "set on the group"),
     }
-    trace.properties = why
     note_groups(trace, record, others)
 
 
@@ -192,6 +183,13 @@ _OF_PERSON = ("$set", "$set_once", "$unset")
 _HOLDERS = frozenset({"$set", "$set_once", "$groups", "$group_set"})
 
 
+def _own(mapping: StreamMapping, record: Mapping[str, Any]) -> Reasons:
+    """Return why an event has the properties that it takes of its record."""
+    if mapping.properties is None:
+        return {name: Reason((name,), OWN_NAME) for name in record}
+    return _picked(mapping.properties, record, "properties")
+
+
 def _picked(picks: Picks, record: Mapping[str, Any], part: str) -> Reasons:
     """Return why there are picked properties; of two of one name the first counts."""
     reasons: Reasons = {}
@@ -213,13 +211,7 @@ def _of_pick(pick: Pick | PickAll, name: str, record: Mapping[str, Any]) -> Iter
 
 def _fields_of(source: Source, record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the fields of the candidate that counts; none of a constant."""
-    return next((_names(candidate) for candidate, _ in source.found(record)), NO_FIELD)
-
-
-def _names(candidate: Candidate) -> tuple[str, ...]:
-    if isinstance(candidate, str):
-        return (candidate,)
-    return candidate.names if isinstance(candidate, Together) else NO_FIELD
+    return next((names_of(candidate) for candidate, _ in source.found(record)), NO_FIELD)
 
 
 def _person(source: Source, record: Mapping[str, Any]) -> Candidate | None:

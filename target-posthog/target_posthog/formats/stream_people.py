@@ -164,7 +164,8 @@ class People:
             return True
         if person.startswith(_MIXPANELS_DEVICE):
             return False
-        return person not in {*others, *map(stored_id, _ANONYMOUS.values(record))}
+        devices = {stored_id(value) for _, value in _ANONYMOUS.found(record)}
+        return person not in devices.union(others)
 
     @cached_property
     def _met(self) -> Memo[str, Who]:

@@ -64,16 +64,11 @@ class Trace:
         return self.columns.get(source) or f"{self.columns.get(field, field)}{dot}{rest}"
 
 
-def reasons_of_renames(
-    renames: Iterable[tuple[str, str]], prefix: str = "", rule: str = OWN_NAME
-) -> Reasons:
-    """Return why properties have the names that they have.
-
-    `prefix` stands before the old name in the record's path; `rule` is of those that keep their
-    name.
-    """
+def reasons_of_renames(renames: Iterable[tuple[str, str]], prefix: str = "") -> Reasons:
+    """Return why properties have their names; `prefix` stands before the old in a path."""
+    renamed = "renamed by `property_names` ({})"
     return {
-        new: Reason((prefix + old,), rule if old == new else f"renamed by `property_names` ({old})")
+        new: Reason((prefix + old,), OWN_NAME if old == new else renamed.format(old))
         for old, new in renames
     }
 

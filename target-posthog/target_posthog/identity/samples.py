@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from itertools import count
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -12,8 +11,6 @@ from target_posthog.identity.ledger import DEVICES
 from target_posthog.model import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from target_posthog.identity.ledger import Ledger
 
 #: Who wants more wants all of them, or nearly so.
@@ -30,9 +27,12 @@ def owned_devices(ledger: Ledger, number: int) -> list[Link]:
         RunAgain: the database failed.
     """
     found: dict[str, Link] = {}
+    # Texts spread as hexadecimal ids are, which most device ids begin as.
+    numbers = range(min(number, _MOST_PLACES))
+    places = [hashlib.sha256(str(place).encode()).hexdigest()[:8] for place in numbers]
 
     def find(connection: sa.Connection) -> None:
-        for place in (*_places(min(number, _MOST_PLACES)), ""):
+        for place in (*places, ""):
             wanted = 1 if place else number
             for device, user in connection.execute(_behind(ledger, place, wanted)):
                 if len(found) < number:
@@ -56,11 +56,3 @@ def _behind(ledger: Ledger, place: str, wanted: int) -> sa.Select[tuple[str, str
         .order_by(table.device_id)
         .limit(wanted)
     )
-
-
-def _places(number: int) -> Iterator[str]:
-    """Yield texts spread as hexadecimal ids are, which most device ids begin as."""
-    for place in count():
-        if place == number:
-            return
-        yield hashlib.sha256(str(place).encode()).hexdigest()[:8]

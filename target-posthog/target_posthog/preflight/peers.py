@@ -127,12 +127,10 @@ class PosthogQuestions:
         protocol = self._settings.protocol
         try:
             self._post_no_events(token, judges_token=is_known_form)
-        except FixConfiguration as error:
+        except (FixConfiguration, RunAgain) as error:
             return Finding("ingestion", Level.FIX, error.happened, error.remedy)
         except (Retryable, BadResponse) as error:
             return Finding("ingestion", Level.UNKNOWN, f"No usable answer: {error}.", _AGAIN)
-        except RunAgain as error:
-            return Finding("ingestion", Level.FIX, error.happened, error.remedy)
         return Finding(
             "ingestion",
             Level.OK,

@@ -35,13 +35,11 @@ def page_of(found: Found, counts: Counts) -> str:
 
 def _totals(found: Found, counts: Counts) -> Markup:
     rows = [
-        Markup(
-            element(
-                "tr",
-                element("th", what, scope="row"),
-                element("td", count, class_="number"),
-                element("td", code(why), class_="why"),
-            )
+        element(
+            "tr",
+            element("th", what, scope="row"),
+            element("td", count, class_="number"),
+            element("td", code(why), class_="why"),
         )
         for what, count, why in totals(found, counts)
     ]

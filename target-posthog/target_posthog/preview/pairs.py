@@ -116,12 +116,8 @@ class Pair:
         """What becomes of the record, in words."""
         if self.fate == "kept":
             return "kept" if self.is_sent else "not sent again: another of the same uuid is"
-        why = f": {self.reason}" if self.reason else ""
-        return (
-            f"{self.fate} by `{self.rule}`{why}"
-            if self.fate == "skipped"
-            else (f"rejected as `{self.rule}`{why}")
-        )
+        how = "skipped by" if self.fate == "skipped" else "rejected as"
+        return f"{how} `{self.rule}`" + (f": {self.reason}" if self.reason else "")
 
     @property
     def empty(self) -> list[str]:

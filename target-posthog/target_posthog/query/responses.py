@@ -6,12 +6,12 @@ Facts from PostHog/posthog posthog/exceptions.py and posthog/api/query.py, whose
 
 from __future__ import annotations
 
-import json
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.retries import Retryable
 from target_posthog.errors import FixConfiguration, NotAsked, QueryTooLarge
+from target_posthog.json_codec import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ def content_of(response: HttpResponse, peer: AppPeer, project_id: str) -> Mappin
         NotAsked: PostHog does not understand the query.
         FixConfiguration: nobody may ask this way before a setting is changed.
     """
-    status, content = response.status, _object_in(response.body)
+    status, content = response.status, json_object(response.body)
     action = ACTIONS.get(status, _Action.RETRY if status >= _SERVER_ERROR else _Action.WRONG_HOST)
     if action is _Action.READ:
         if not isinstance(content.get("results"), list):
@@ -116,14 +116,6 @@ def _refusal(action: _Action, said: str, peer: AppPeer, project_id: str) -> FixC
             "Look at its billing page.",
         )
     return peer.wrong_host(f"it answered {said}")
-
-
-def _object_in(body: bytes) -> Mapping[str, Any]:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _words_of_another(response: HttpResponse, peer: AppPeer) -> str:

@@ -65,11 +65,8 @@ class OtherLine:
 
 def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
     """Return what a line is; any bytes will do."""
-    try:
-        line = loads(raw)
-    except ValueError:
-        return OtherLine(is_bad_line=False)
-    if not isinstance(line, dict) or not isinstance(line.get("code"), str):
+    line = read_line(raw)
+    if line is None:
         return OtherLine(is_bad_line=False)
     record, stream = line.get("record"), line.get("stream")
     if not isinstance(record, dict):
@@ -92,12 +89,17 @@ def line_of(raw: bytes) -> RecordLine | AddedLine | OtherLine:
 
 def code_of(raw: bytes) -> str | None:
     """Return the code of a line; None when it is not a line of a rejects file."""
+    line = read_line(raw)
+    return None if line is None else line["code"]
+
+
+def read_line(raw: bytes) -> Json | None:
+    """Return a line as it is, with its `code`; None when it is not a line of a rejects file."""
     try:
         line = loads(raw)
     except ValueError:
         return None
-    code = line.get("code") if isinstance(line, dict) else None
-    return code if isinstance(code, str) else None
+    return line if isinstance(line, dict) and isinstance(line.get("code"), str) else None
 
 
 def _key(line: Mapping[str, Any]) -> tuple[str, ...]:

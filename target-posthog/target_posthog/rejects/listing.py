@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from target_posthog.json_codec import UNREADABLE, loads
+from target_posthog.rejects.lines import read_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,11 +130,8 @@ def _line_of(raw: bytes) -> _Line | None:
 
 def _unusual_line(raw: bytes) -> _Line | None:
     """Return the same of a line that msgspec does not read, such as one with NaN."""
-    try:
-        line = loads(raw)
-    except ValueError:
-        return None
-    if not isinstance(line, dict) or not isinstance(line.get("code"), str):
+    line = read_line(raw)
+    if line is None:
         return None
     texts = {name: line[name] for name in ("reason", "stream") if isinstance(line.get(name), str)}
     record = json.dumps(line.get("record")).encode()

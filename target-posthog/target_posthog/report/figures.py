@@ -6,7 +6,7 @@ Only sums stay: six years of hours and hundreds of names end in a few thousand n
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,9 @@ class Day:
     """
 
     day: str
-    exported: int
-    accepted: int
-    superseded: int
+    exported: int = 0
+    accepted: int = 0
+    superseded: int = 0
     held: int | None = None
     compared: int = 0
     missing: int = 0
@@ -188,27 +188,16 @@ class LinesRead:
 
 def days_with(days: Iterable[KindSum], held: Mapping[str, Held]) -> list[Day]:
     """Return the days of the book and of PostHog, in order."""
-    booked = {
-        counted.name: Day(
-            counted.name,
-            counted.exported,
-            counted.accepted,
-            counted.superseded,
-            *_held_in(held.get(counted.name)),
-        )
-        for counted in days
-    }
-    others = {
-        day: Day(day, 0, 0, 0, *_held_in(found)) for day, found in held.items() if day not in booked
-    }
-    return [day for _, day in sorted({**booked, **others}.items())]
+    booked = {day.name: day for day in days}
+    return [_day(name, booked.get(name), held.get(name)) for name in sorted({*booked, *held})]
 
 
-def _held_in(found: Held | None) -> tuple[int | None, int, int, int]:
-    return (
-        (None, 0, 0, 0)
-        if found is None
-        else (found.events, found.compared, found.missing, found.extra)
+def _day(name: str, booked: KindSum | None, held: Held | None) -> Day:
+    day = Day(name, booked.exported, booked.accepted, booked.superseded) if booked else Day(name)
+    if held is None:
+        return day
+    return replace(
+        day, held=held.events, compared=held.compared, missing=held.missing, extra=held.extra
     )
 
 

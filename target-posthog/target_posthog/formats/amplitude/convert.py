@@ -94,8 +94,8 @@ class Amplitude:
         self._read = RowPlans(self.fields).read
         self._known = options.names.known
 
-    def convert(self, row: Mapping[str, Any]) -> Conversion:
-        """Convert one row of an Amplitude export.
+    def convert(self, row: Mapping[str, Any], trace: Trace | None = None) -> Conversion:
+        """Convert one row of an Amplitude export; a trace notes which rule made what of it.
 
         It may be as exported, as `tap-amplitude` emits it, or as a warehouse or another tap has it.
         It is never changed.
@@ -103,13 +103,6 @@ class Amplitude:
         Returns:
             An event, a skip with its rule, or a rejection with its code; for any JSON object.
         """
-        return self._converted(row, None)
-
-    def traced(self, row: Mapping[str, Any], trace: Trace) -> Conversion:
-        """Convert one row likewise, and note which rule made what of it."""
-        return self._converted(row, trace)
-
-    def _converted(self, row: Mapping[str, Any], trace: Trace | None) -> Conversion:
         plan, found = self._read(row)
         kept, origin, problem = row, row, None
         if plan.misspelt or not FOREIGN_TYPES.isdisjoint(map(type, plan.formed(row))):

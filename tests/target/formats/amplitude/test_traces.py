@@ -54,7 +54,7 @@ COLLIDING = st.builds(
 def traced(one: Json, options: Options) -> tuple[Conversion, Trace]:
     """Return the event of a row, and the notes on it."""
     trace = Trace()
-    return Amplitude(options).traced(one, trace), trace
+    return Amplitude(options).convert(one, trace), trace
 
 
 def value_at(one: Json, path: str) -> Any:
