@@ -6,12 +6,12 @@ import gzip
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.support.batch_messages import GZIP, RUN_FOLDER, lines_of
 from tests.support.buckets import s3_bucket
 from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target
 from tests.support.singer import state
 from tests.target.identity.test_newest_rows_of_runs import HEAD, answer_late
-from tests.target.input.test_batch_messages import GZIP, RUN_FOLDER, lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.batch_messages import lines_of
 from tests.support.batches import batch
 from tests.support.lives import Lives, assert_well_told
 from tests.support.pipeline import Pipeline
 from tests.target.identity.test_newest_rows_of_runs import answer_late
-from tests.target.input.test_batch_messages import lines_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -163,6 +163,12 @@ class Running:
         assert self.process.stdout is not None
         return self.process.stdout
 
+    @property
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        pid = self.process.pid
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
     def write(self, messages: Iterable[Json | str | bytes]) -> None:
         """Write lines to its standard input, and let them go at once."""
         assert self.process.stdin is not None

@@ -11,6 +11,7 @@ from tests.support.browser import browser
 from tests.support.documented_project import DocumentedProject
 from tests.support.field_cases import run_case
 from tests.support.meltano_project import MeltanoProject
+from tests.support.target import run_apart, started
 from tests.support.third_party import ThirdParty
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ _STARTERS = (
     processes.run_tap,
     processes.run_target,
     processes.start,
+    run_apart,
     run_case,
+    started,
     DocumentedProject,
     MeltanoProject,
     ThirdParty,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.support.batch_messages import RUN_FOLDER
 from tests.support.deliveries import rejected_lines
+from tests.support.processes import run_target, start
 from tests.support.singer import records, schema, state
 from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.processes import Finished
+    from tests.support.processes import Finished, Running
     from tests.support.singer import Json
 
 
@@ -32,9 +35,15 @@ class Target:
     folder: Path
     capture: PosthogCapture
 
-    def run(self, messages: Iterable[Json | str | bytes], **settings: Any) -> Finished:
-        """Run it over a tap's messages."""
-        return run_here(self.config | settings, messages, self.folder)
+    def run(
+        self,
+        messages: Iterable[Json | str | bytes],
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Finished:
+        """Run it over a tap's messages, without workers unless it is told otherwise."""
+        config = {"workers": 1} | self.config | settings
+        return run_here(config, messages, self.folder, environment=environment)
 
     def send(self, rows: Sequence[Json], **settings: Any) -> Finished:
         """Run it over rows, and a state behind the last one."""
@@ -46,6 +55,23 @@ class Target:
         return run_here(self.config | settings, (), self.folder, *arguments, program=program)
 
     @property
+    def batches(self) -> Path:
+        """A folder as tap-amplitude makes it for the files of a run."""
+        made = self.folder / "batches" / RUN_FOLDER
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    @property
+    def uuids(self) -> list[str]:
+        """Those of the events that PostHog stored, in order, repeats included."""
+        return [event["uuid"] for event in self.capture.events]
+
+    @property
+    def texts(self) -> list[str]:
+        """These events, whole."""
+        return [json.dumps(event, sort_keys=True) for event in self.capture.events]
+
+    @property
     def rejects(self) -> list[Json]:
         """Every line of its rejects files."""
         return rejected_lines(self.folder)
@@ -54,4 +80,19 @@ class Target:
         """Forget what came before, here and at PostHog."""
         self.capture.events.clear()
         self.capture.requests.clear()
-        (self.folder / "target-posthog.db").unlink()
+        (self.folder / "target-posthog.db").unlink(missing_ok=True)
+
+
+def run_apart(
+    target: Target,
+    messages: Iterable[Json | str | bytes],
+    environment: Mapping[str, str] | None = None,
+    **settings: Any,
+) -> Finished:
+    """Run it as a process of its own, as it needs for more than one worker."""
+    return run_target(target.config | settings, messages, target.folder, environment=environment)
+
+
+def started(target: Target, program: str = "target-posthog", **settings: Any) -> Running:
+    """Start it, or one of its commands, as a process."""
+    return start(program, target.config | settings, target.folder)

@@ -11,11 +11,11 @@ from target_posthog.books.lines import Unit
 from target_posthog.books.table import Book
 from target_posthog.books.whole import gaps_of, totals_of
 from target_posthog.identity.ledger import Ledger
+from tests.support.batch_messages import RUN_FOLDER, batch, put
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
 from tests.support.target_in_process import run_here
-from tests.target.input.test_batch_messages import RUN_FOLDER, batch, put
 
 if TYPE_CHECKING:
     from pathlib import Path

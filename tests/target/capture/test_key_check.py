@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import socket
@@ -13,16 +12,16 @@ import pytest
 from target_posthog.capture.key_check import KeyCheck
 from target_posthog.errors import FixConfiguration, RunAgain
 from tests.fakes.posthog_capture import PosthogCapture
+from tests.support.batch_messages import batch, put
 from tests.support.peers import answering
-from tests.support.processes import run_target
 from tests.support.rows import row, rows
-from tests.support.singer import record, schema, state
+from tests.support.singer import record, records, schema, state
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.support.deliveries import Clock
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 KEY = "phc_test"
 UNKNOWN = "phc_of_nobody"
@@ -43,13 +42,11 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.message for one in caplog.records if one.levelno >= logging.WARNING]
 
 
-def batch_of(folder: Path, contents: list[Json]) -> list[Json]:
-    """Return the messages of a batch file with these records."""
-    path = folder / "events.jsonl"
-    path.write_text("".join(f"{json.dumps(one)}\n" for one in contents))
-    encoding = {"format": "jsonl"}
-    batch = {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": [str(path)]}
-    return [schema(), batch]
+def rows_by(way: str, target: Target, count: int) -> list[Json]:
+    """Return the messages of so many rows, as records or as a batch file."""
+    sent = rows(range(count))
+    messages = records(sent) if way == "records" else [batch([put(target.folder, "a", sent)])]
+    return [schema(), *messages, state({"at": 1})]
 
 
 def test_a_token_that_posthog_knows_is_asked_for_once(
@@ -138,36 +135,25 @@ def test_a_network_that_fails_is_waited_for_as_ever(
 @pytest.mark.parametrize("protocol", ["batch", "v1"])
 @pytest.mark.parametrize("way", ["records", "batch files"])
 def test_nothing_of_a_run_with_an_unknown_token_is_sent(
-    tmp_path: Path, capture: PosthogCapture, config: Json, protocol: str, way: str
+    target: Target, protocol: str, way: str
 ) -> None:
     """Neither as records nor by workers; the state stays."""
-    contents = rows(range(30))
-    messages = (
-        [schema(), *map(record, contents)] if way == "records" else batch_of(tmp_path, contents)
-    )
-    settings = {**config, "api_key": UNKNOWN, "protocol": protocol}
-    ended = run_target(settings, [*messages, state({"at": 1})], tmp_path)
+    messages = rows_by(way, target, 30)
+    ended = run_apart(target, messages, api_key=UNKNOWN, protocol=protocol)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert "does not know the project token" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert UNKNOWN not in ended.stderr
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
 @pytest.mark.parametrize("way", ["records", "batch files"])
-def test_a_run_asks_once_however_many_requests_and_workers_it_has(
-    tmp_path: Path, capture: PosthogCapture, config: Json, way: str
-) -> None:
+def test_a_run_asks_once_however_many_requests_and_workers_it_has(target: Target, way: str) -> None:
     """Before the first of them."""
-    contents = rows(range(40))
-    messages = (
-        [schema(), *map(record, contents)] if way == "records" else batch_of(tmp_path, contents)
-    )
-    settings = {**config, "max_batch_events": 5, "workers": 3}
-    run_target(settings, [*messages, state({"at": 1})], tmp_path).checked()
-    assert len(capture.requests) >= 8
-    (asked,) = capture.key_checks
-    assert asked.arrived < min(request.arrived for request in capture.requests)
+    run_apart(target, rows_by(way, target, 40), max_batch_events=5, workers=3).checked()
+    assert len(target.capture.requests) >= 8
+    (asked,) = target.capture.key_checks
+    assert asked.arrived < min(request.arrived for request in target.capture.requests)
 
 
 @pytest.mark.parametrize(
@@ -181,9 +167,8 @@ def test_a_run_asks_once_however_many_requests_and_workers_it_has(
     ids=["no events", "rejects only", "not wanted", "preview"],
 )
 def test_nobody_is_asked_where_no_event_is_sent_or_nobody_wants_it(
-    tmp_path: Path, capture: PosthogCapture, config: Json, settings: Json, messages: list[Json]
+    target: Target, settings: Json, messages: list[Json]
 ) -> None:
     """A run without events needs no token."""
-    wanted = {**config, "max_reject_ratio": 1, **settings}
-    run_target(wanted, messages, tmp_path).checked()
-    assert capture.key_checks == []
+    run_apart(target, messages, **settings).checked()
+    assert target.capture.key_checks == []

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import in_stretches
-from tests.support.processes import SCRIPTS, Running, run_target, start
+from tests.support.processes import Running, command_line
 from tests.support.rows import uuid_of
-from tests.support.target_in_process import no_waits, run_here
+from tests.support.target import run_apart
+from tests.support.target_in_process import no_waits
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
-    from tests.support.singer import Json
+    from tests.support.target import Target
 
 WAYS = pytest.mark.parametrize("way", ["records", "batch files"])
 
 
-def run(config: Json, way: str, folder: Path) -> Finished:
+def run(target: Target, way: str, **settings: Any) -> Finished:
     """Run the target over six hundred rows: records without waits, files by workers."""
-    sent = in_stretches(folder, way)
+    sent = in_stretches(target.folder, way)
     if way == "batch files":
-        return run_target({**config, "workers": 2}, sent, folder)
+        return run_apart(target, sent, workers=2, **settings)
     with no_waits():
-        return run_here(config, sent, folder)
+        return target.run(sent, **settings)
 
 
 @pytest.mark.parametrize(
@@ -42,58 +41,50 @@ def run(config: Json, way: str, folder: Path) -> Finished:
     ],
 )
 def test_a_200_without_posthogs_yes_moves_no_state(
-    tmp_path: Path, capture: PosthogCapture, config: Json, way: str, protocol: str, answer: str
+    target: Target, way: str, protocol: str, answer: str
 ) -> None:
     """It is tried again as long as the user wants; then the run stops, and says what came."""
-    capture.fail(Fault.STATUS, times=10_000, status=200, body=answer)
-    settings = {**config, "protocol": protocol, "max_retry_seconds": 1}
-    ended = run(settings, way, tmp_path)
+    target.capture.fail(Fault.STATUS, times=10_000, status=200, body=answer)
+    ended = run(target, way, protocol=protocol, max_retry_seconds=1)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert f"{capture.url} answered 200, but not as PostHog's ingestion does: " in ended.stderr
+    host = target.capture.url
+    assert f"{host} answered 200, but not as PostHog's ingestion does: " in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "\x1b" not in ended.stderr
     assert "phc_test" not in ended.stderr
-    assert len(capture.requests) > 1
+    assert len(target.capture.requests) > 1
 
 
 @WAYS
-def test_a_maintenance_that_ends_loses_nothing(
-    tmp_path: Path, capture: PosthogCapture, config: Json, way: str
-) -> None:
+def test_a_maintenance_that_ends_loses_nothing(target: Target, way: str) -> None:
     """What got a wrong yes goes again."""
-    capture.fail(Fault.STATUS, times=2, status=200, body='{"status":"maintenance"}')
-    run(config, way, tmp_path).checked()
-    assert len(capture.held()) == 600
+    target.capture.fail(Fault.STATUS, times=2, status=200, body='{"status":"maintenance"}')
+    run(target, way).checked()
+    assert len(target.capture.held()) == 600
 
 
 @WAYS
-def test_a_limited_event_of_v1_moves_no_state(
-    tmp_path: Path, capture: PosthogCapture, config: Json, way: str
-) -> None:
+def test_a_limited_event_of_v1_moves_no_state(target: Target, way: str) -> None:
     """Its quota is used up: to send it again would not help, nor would the rejects."""
-    capture.judge_v1([uuid_of(4)], "limited")
-    ended = run({**config, "protocol": "v1"}, way, tmp_path)
+    target.capture.judge_v1([uuid_of(4)], "limited")
+    ended = run(target, way, protocol="v1")
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "its quota is used up" in ended.stderr
-    assert len(capture.requests) < 6
-    assert not list((tmp_path / "rejects").glob("*"))
+    assert len(target.capture.requests) < 6
+    assert not list((target.folder / "rejects").glob("*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 @pytest.mark.parametrize(
     ("way", "files"), [("records", 7), ("batch files", 8), ("batch files", 14)]
 )
-def test_no_more_open_files_end_the_run_in_words(
-    tmp_path: Path, config: Json, way: str, files: int
-) -> None:
+def test_no_more_open_files_end_the_run_in_words(target: Target, way: str, files: int) -> None:
     """In the target and in its workers; a table of Python's own would help nobody."""
-    sent = in_stretches(tmp_path, way)
-    config["max_retry_seconds"] = 1
-    with start("target-posthog", config, tmp_path, "--version") as written:
-        written.finish().checked()
-    target = f"{SCRIPTS / 'target-posthog'} --config {tmp_path / 'target-posthog.json'}"
-    limited = ["sh", "-c", f"ulimit -n {files}; exec {target}"]
-    with Running(limited, tmp_path) as running:
+    sent = in_stretches(target.folder, way)
+    target.config["max_retry_seconds"] = 1
+    command = shlex.join(command_line("target-posthog", target.folder, target.config))
+    limited = ["sh", "-c", f"ulimit -n {files}; exec {command}"]
+    with Running(limited, target.folder) as running:
         running.write(sent)
         ended = running.finish()
     assert ended.exit_code == 1

@@ -27,13 +27,6 @@ IDS = [one.uuid for one in ITEMS]
 CREATED_AT = f"{NOW:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
-def fitted(**changes: Any) -> Json:
-    """Return an event as v1 wants it."""
-    shaped = V1.fitted(converted(1, **changes).event)
-    assert not isinstance(shaped, Rejected)
-    return shaped
-
-
 def code_of(**changes: Any) -> str | None:
     """Return the code under which v1 would not take an event."""
     shaped = V1.fitted(converted(1, **changes).event)
@@ -91,10 +84,10 @@ def test_v1_has_the_key_in_the_headers_and_nowhere_else() -> None:
 
 
 @BOTH
-def test_the_flag_of_a_migration_is_the_envelopes(wire: Wire) -> None:
+@pytest.mark.parametrize("historical", [True, False])
+def test_the_flag_of_a_migration_is_the_envelopes(wire: Wire, *, historical: bool) -> None:
     """PostHog reads it nowhere else."""
-    assert envelope_of(wire, historical=True)["historical_migration"] is True
-    assert envelope_of(wire, historical=False)["historical_migration"] is False
+    assert envelope_of(wire, historical=historical)["historical_migration"] is historical
 
 
 @BOTH
@@ -115,62 +108,49 @@ def test_an_event_arrives_with_all_that_it_says(wire: Wire) -> None:
     assert sent.keys() - event.keys() == ({"options"} if wire is V1 else set())
 
 
-def test_v1_is_asked_not_to_move_any_time() -> None:
-    """It would, by the difference of the two clocks."""
-    assert fitted()["options"] == {"disable_skew_correction": True}
-
-
-@pytest.mark.parametrize("value", [True, False])
 @pytest.mark.parametrize(
-    ("name", "option"),
+    ("given", "options", "left"),
     [
-        ("$process_person_profile", "process_person_profile"),
-        ("$cookieless_mode", "cookieless_mode"),
+        pytest.param({"a": 1}, {}, {"a": 1}, id="nothing of its own"),
+        *(
+            pytest.param({f"${name}": value, "a": 1}, {name: value}, {"a": 1}, id=f"{name} {value}")
+            for name in ("process_person_profile", "cookieless_mode")
+            for value in (True, False)
+        ),
+        # PostHog itself acts on booleans alone; as an option v1 might drop the event for it.
+        *(
+            pytest.param(of_another_type, {}, of_another_type, id="another type")
+            for of_another_type in ({"$process_person_profile": one} for one in ("yes", 1, None))
+        ),
+        # It says itself that it moves no time, and what the event says would be written over.
+        pytest.param({"$ignore_sent_at": True, "a": 1}, {}, {"a": 1}, id="time not moved"),
+        pytest.param({"$ignore_sent_at": False, "a": 1}, {}, {"a": 1}, id="time moved"),
+        # It writes our name over the source's library, which nobody could tell any more.
+        pytest.param(
+            {"$lib": "web", "$lib_version": "1.2"},
+            {},
+            {"source_lib": "web", "source_lib_version": "1.2"},
+            id="library",
+        ),
+        pytest.param(
+            {"$lib": "web", "source_lib": "mine", "_source_lib": "too"},
+            {},
+            {"source_lib": "mine", "_source_lib": "too", "__source_lib": "web"},
+            id="library with names that are taken",
+        ),
     ],
 )
-def test_what_v1_reads_beside_the_properties_goes_there(
-    name: str, option: str, value: object
+def test_what_v1_reads_or_writes_itself_stands_where_it_does_so(
+    given: Json, options: Json, left: Json
 ) -> None:
-    """It writes the property itself."""
-    event = converted(1, properties={name: value, "a": 1}).event
+    """Beside the properties; it is always asked not to move a time by the two clocks."""
+    event = converted(1, properties=given).event
     before = copy.deepcopy(event)
     shaped = V1.fitted(event)
     assert not isinstance(shaped, Rejected)
-    assert shaped["options"] == {"disable_skew_correction": True, option: value}
-    assert shaped["properties"] == {"a": 1}
+    assert shaped["options"] == {"disable_skew_correction": True, **options}
+    assert shaped["properties"] == left
     assert event == before
-
-
-@pytest.mark.parametrize("value", ["yes", 1, None])
-def test_an_option_of_another_type_stays_data(value: object) -> None:
-    """PostHog itself acts on booleans alone; as an option v1 might drop the event for it."""
-    shaped = fitted(properties={"$process_person_profile": value})
-    assert shaped["options"] == {"disable_skew_correction": True}
-    assert shaped["properties"] == {"$process_person_profile": value}
-
-
-def test_v1_writes_our_name_over_the_sources_so_that_one_moves() -> None:
-    """Else nobody could tell any more which of the source's libraries sent the event."""
-    shaped = fitted(properties={"$lib": "web", "$lib_version": "1.2"})
-    assert shaped["properties"] == {"source_lib": "web", "source_lib_version": "1.2"}
-
-
-def test_a_name_that_is_taken_is_not_written_over() -> None:
-    """Both values arrive."""
-    shaped = fitted(properties={"$lib": "web", "source_lib": "mine", "_source_lib": "too"})
-    assert shaped["properties"] == {
-        "source_lib": "mine",
-        "_source_lib": "too",
-        "__source_lib": "web",
-    }
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_v1_says_itself_that_a_time_is_not_moved(value: object) -> None:
-    """What the event says of it would be written over."""
-    shaped = fitted(properties={"$ignore_sent_at": value, "a": 1})
-    assert shaped["properties"] == {"a": 1}
-    assert shaped["options"] == {"disable_skew_correction": True}
 
 
 @pytest.mark.parametrize(
@@ -232,25 +212,34 @@ def test_a_200_of_batch_that_drops_is_no_acceptance() -> None:
         BATCH.accepted(b'{"status":"Ok","quota_limited":["events"]}', ITEMS)
 
 
-def test_v1_answers_for_each_event() -> None:
-    """Taken, taken with a remark, or refused for good with the reason."""
-    assert taken(
-        {"result": "ok"},
-        {"result": "warning", "details": "person_processing_disabled"},
-        {"result": "drop", "details": "event_restriction_drop"},
-    ) == Accepted(
-        dropped={IDS[2]: "event_restriction_drop"},
-        warned={IDS[1]: "person_processing_disabled"},
-    )
-
-
-def test_a_remark_beside_ok_is_counted_too() -> None:
-    """PostHog tells in this way that an event makes no person."""
-    assert taken(
-        {"result": "ok", "details": "person_processing_disabled"},
-        {"result": "ok"},
-        {"result": "ok"},
-    ) == Accepted(warned={IDS[0]: "person_processing_disabled"})
+@pytest.mark.parametrize(
+    ("results", "told"),
+    [
+        pytest.param(
+            [
+                {"result": "ok"},
+                {"result": "warning", "details": "person_processing_disabled"},
+                {"result": "drop", "details": "event_restriction_drop"},
+            ],
+            Accepted({IDS[2]: "event_restriction_drop"}, {IDS[1]: "person_processing_disabled"}),
+            id="taken, with a remark, refused",
+        ),
+        # PostHog tells in this way that an event makes no person.
+        pytest.param(
+            [{"result": "ok", "details": "person_processing_disabled"}, *[{"result": "ok"}] * 2],
+            Accepted({}, {IDS[0]: "person_processing_disabled"}),
+            id="a remark beside ok",
+        ),
+        pytest.param(
+            [{"result": "drop"}, {"result": "warning", "details": None}, {"result": "ok"}],
+            Accepted({IDS[0]: "no reason given"}, {IDS[1]: "no details given"}),
+            id="without details",
+        ),
+    ],
+)
+def test_v1_answers_for_each_event(results: list[Json], told: Accepted) -> None:
+    """Taken, taken with a remark that is counted, or refused for good with the reason."""
+    assert taken(*results) == told
 
 
 @pytest.mark.parametrize(
@@ -271,13 +260,6 @@ def test_an_event_without_a_word_that_we_know_is_sent_again(result: object) -> N
     assert taken({"result": "ok"}, result, {"result": "ok"}) == Accepted(again=frozenset({IDS[1]}))
 
 
-def test_a_drop_or_a_warning_may_have_no_details() -> None:
-    """It is refused or counted all the same."""
-    assert taken({"result": "drop"}, {"result": "warning", "details": None}, {"result": "ok"}) == (
-        Accepted(dropped={IDS[0]: "no reason given"}, warned={IDS[1]: "no details given"})
-    )
-
-
 def test_an_answer_may_write_a_uuid_in_capitals() -> None:
     """A uuid is a number; both forms are the same one."""
     told = {one.uuid.upper(): {"result": "ok"} for one in ITEMS}
@@ -292,17 +274,32 @@ def test_an_answer_about_other_events_is_none_about_ours() -> None:
     )
 
 
-def test_a_drop_for_the_quota_stops_the_run() -> None:
-    """It has nothing to do with the event; the rejects would hold the whole history."""
-    drop = {"result": "drop", "details": "billing_limit_exceeded"}
-    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
-        taken({"result": "ok"}, drop, {"result": "ok"})
-
-
-def test_a_limited_event_stops_the_run() -> None:
-    """It must not be sent again, and its quota is used up for those behind it, too."""
-    with pytest.raises(RunAgain, match=r"quota.*billing limit"):
-        taken({"result": "ok"}, {"result": "ok"}, {"result": "limited"})
+@pytest.mark.parametrize(
+    ("result", "error", "words"),
+    [
+        # It has nothing to do with the event; the rejects would hold the whole history.
+        (
+            {"result": "drop", "details": "billing_limit_exceeded"},
+            RunAgain,
+            r"quota.*billing limit",
+        ),
+        # It must not be sent again, and its quota is used up for those behind it, too.
+        ({"result": "limited"}, RunAgain, r"quota.*billing limit"),
+        # A setting would mend it for all events.
+        (
+            {"result": "drop", "details": "non_historical_import_drop"},
+            FixConfiguration,
+            "Set `historical_migration` to `true`",
+        ),
+    ],
+    ids=["dropped for the quota", "limited", "for want of the flag"],
+)
+def test_a_result_that_all_others_would_have_stops_the_run(
+    result: Json, error: type[Exception], words: str
+) -> None:
+    """One of it is enough."""
+    with pytest.raises(error, match=words):
+        taken({"result": "ok"}, {"result": "ok"}, result)
 
 
 def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
@@ -314,13 +311,6 @@ def test_what_posthog_says_of_an_event_is_fit_for_a_log() -> None:
     assert found.dropped[IDS[0]].startswith(r"for *** \x1b[31mxxx")
     assert len(found.dropped[IDS[0]]) < 400
     assert found.warned == {IDS[2]: "[1]"}
-
-
-def test_a_drop_for_want_of_the_flag_stops_the_run() -> None:
-    """A setting would mend it for all events."""
-    drop = {"result": "drop", "details": "non_historical_import_drop"}
-    with pytest.raises(FixConfiguration, match="Set `historical_migration` to `true`"):
-        taken(drop, drop, drop)
 
 
 def test_what_is_known_of_a_request_grows_with_each_try() -> None:

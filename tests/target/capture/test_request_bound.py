@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import PosthogCapture
+from tests.support.batch_messages import RUN_FOLDER, hours
 from tests.support.histories import held_events, keys_of
 from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.singer import counts_in, records, schema, state
-from tests.target.input.test_batch_messages import RUN_FOLDER, hours
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -24,6 +24,7 @@ from tests.support.documents import ROOT
 from tests.support.processes import start
 from tests.support.rows import row, rows, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,11 +82,6 @@ def sent(target: Target) -> list[str]:
     return [event["event"] for event in target.capture.events]
 
 
-def uuids(target: Target) -> list[str]:
-    """Return the uuids of these events."""
-    return [event["uuid"] for event in target.capture.events]
-
-
 def owner(target: Target, device: str) -> Owner:
     """Return whose a device is, as the ledger of the runs knows."""
     ledger = Ledger(f"sqlite:///{target.folder}/target-posthog.db", "phc_test")
@@ -105,7 +101,7 @@ def test_what_a_setting_mends_is_sent_and_leaves_the_rejects(target: Target) -> 
     none = dict.fromkeys(("superseded", "skipped", "rejected", "links"), 0)
     assert none | counts_in(finished.stderr) == none | {"exported": 2, "accepted": 2}
     assert sent(target) == ["viewed", "short", "short"]
-    assert uuids(target)[1:] == [uuid_of(1), uuid_of(2)]
+    assert target.uuids[1:] == [uuid_of(1), uuid_of(2)]
     assert names_in(target) == [f"{path.name}.replayed"]
     assert (path.parent / f"{path.name}.replayed").read_bytes() == before
 
@@ -145,7 +141,7 @@ def test_a_refused_link_is_told_and_remembered(target: Target, kind: Any, more: 
     write(target, refused(event, **more), refused(event, **more))
     counts = counts_in(replay(target).checked().stderr)
     assert (counts["accepted"], counts["skipped"]) == (1, 1)
-    assert uuids(target) == [event["uuid"]]
+    assert target.uuids == [event["uuid"]]
     assert owner(target, "d1") == Owner("u1", accepted=True)
 
 
@@ -269,8 +265,7 @@ def test_a_replay_that_is_stopped_loses_nothing(target: Target, signum: signal.S
     before = path.read_bytes()
     target.capture.fail(Fault.SLOW, seconds=0)
     target.capture.fail(Fault.SLOW, seconds=30)
-    small = target.config | {"max_batch_events": 3}
-    with start("target-posthog-replay", small, target.folder) as command:
+    with started(target, "target-posthog-replay", max_batch_events=3) as command:
         command.wait_for(lambda: len(target.capture.requests) >= 2)
         assert command.stop(signum).exit_code in {1, -signal.SIGKILL}
     assert path.read_bytes() == before
@@ -287,7 +282,7 @@ def test_the_file_of_a_run_that_goes_on_is_left_alone(target: Target) -> None:
     second = replace(target, folder=target.folder / "second")
     second.folder.mkdir()
     second.config["rejects_path"] = str(target.folder / "rejects")
-    with start("target-posthog", target.config, target.folder) as running:
+    with started(target) as running:
         running.write(TWO_BAD_ROWS)
         running.wait_for(lambda: running.stdout)
         finished = replay(second)
@@ -304,7 +299,7 @@ def test_the_objects_of_a_run_that_goes_on_are_left_alone(target: Target, ledger
     """What a replay sent of an hour that is not over, the book would call rejected for ever."""
     bucket = target.folder / "bucket"
     target.config.update(ledger_url=ledger_url, rejects_path=f"local://{bucket}")
-    with start("target-posthog", target.config, target.folder) as running:
+    with started(target) as running:
         running.write(TWO_BAD_ROWS)
         running.wait_for(lambda: running.stdout)
         (lines,) = [path.read_bytes() for path in bucket.iterdir()]
@@ -325,7 +320,7 @@ def test_of_two_replays_of_a_bucket_the_second_leaves_what_the_first_is_at(targe
     before = path.read_bytes()
     target.config["rejects_path"] = f"local://{path.parent}"
     target.capture.fail(Fault.SLOW, seconds=5)
-    with start("target-posthog-replay", target.config, target.folder) as first:
+    with started(target, "target-posthog-replay") as first:
         first.wait_for(lambda: target.capture.requests)
         second = replay(target)
         assert second.exit_code == 3
@@ -403,7 +398,7 @@ def test_files_and_folders_are_read_once_each(target: Target) -> None:
     write(target, reject(row(3)), name="c.jsonl.replayed")
     write(target, reject(row(4)), name="d.jsonl.part")
     replay(target, str(first), "rejects", "./rejects/b.jsonl").checked()
-    assert uuids(target) == [uuid_of(1), uuid_of(2)]
+    assert target.uuids == [uuid_of(1), uuid_of(2)]
 
 
 def test_rejects_of_a_preview_and_of_another_project_stay(target: Target) -> None:
@@ -416,11 +411,11 @@ def test_rejects_of_a_preview_and_of_another_project_stay(target: Target) -> Non
     target.run(good).checked()
 
     log = replay(target, **RENAME).checked().stderr
-    assert uuids(target) == [uuid_of(2)]
+    assert target.uuids == [uuid_of(2)]
     assert "Rejects files of a preview or of another PostHog project: 2, left" in log
     assert set(of_others) < set((target.folder / "rejects").iterdir())
     replay(target, *map(str, of_others), **RENAME).checked()
-    assert set(uuids(target)) == {uuid_of(1), uuid_of(2)}
+    assert set(target.uuids) == {uuid_of(1), uuid_of(2)}
 
 
 def test_settings_come_from_the_environment_too(target: Target) -> None:
@@ -442,7 +437,7 @@ def test_only_the_codes_that_are_named_are_sent(target: Target) -> None:
     path = write(target, reject(row(1)), *others, reject(row(3), "bad_object"))
     finished = replay(target, "--code", "bad_time", "--code=bad_object").checked()
     assert counts_in(finished.stderr)["exported"] == 2
-    assert uuids(target) == [uuid_of(1), uuid_of(3)]
+    assert target.uuids == [uuid_of(1), uuid_of(3)]
     assert path.read_text().splitlines() == others
     assert "nothing to do" not in replay(target, "--code=bad_time").checked().stderr
 
@@ -454,7 +449,7 @@ def test_what_two_runs_rejected_goes_once(target: Target) -> None:
     write(target, reject(row(2)), reject(row(1)), reject(later), name="target-posthog-2.jsonl")
     counts = counts_in(replay(target, max_batch_events=1).checked().stderr)
     assert (counts["accepted"], counts["skipped"], counts["superseded"]) == (2, 2, 1)
-    assert uuids(target) == [uuid_of(1), uuid_of(2), uuid_of(1)]
+    assert target.uuids == [uuid_of(1), uuid_of(2), uuid_of(1)]
     assert names_in(target) == [f"target-posthog-{n}.jsonl.replayed" for n in (1, 2)]
 
 

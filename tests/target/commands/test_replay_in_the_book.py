@@ -18,9 +18,9 @@ from target_posthog.model import GroupState, Link
 from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault
-from tests.support.processes import run_target, start
 from tests.support.rows import row
 from tests.support.singer import records, schema, state
+from tests.support.target import run_apart, started
 from tests.target.books.test_book_of_runs import (
     DAY,
     book_in,
@@ -30,7 +30,6 @@ from tests.target.books.test_book_of_runs import (
     rows_of,
 )
 from tests.target.commands.test_replay import LONG, RENAME, replay
-from tests.target.input.test_batch_messages import RUN_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,10 +83,8 @@ AFTER: Sums = (4, 3, {}, {"distinct_id_too_long": 1})
 @pytest.mark.parametrize("way", ["records", "files"])
 def test_what_is_sent_moves_from_rejected_to_accepted(target: Target, way: str) -> None:
     """In the line of its hour; the file of before, replayed once more, changes nothing."""
-    folder = target.folder / RUN_FOLDER
-    folder.mkdir()
-    messages = messages_of(way, folder, {5: hour_with_long_names(), 6: rows_of(6)[:3]})
-    run_target(target.config | {"workers": 2}, messages, target.folder).checked()
+    messages = messages_of(way, target.batches, {5: hour_with_long_names(), 6: rows_of(6)[:3]})
+    run_apart(target, messages, workers=2).checked()
     assert sums(target) == {"05": BEFORE, "06": (3, 3, {}, {})}
     for _ in range(2):
         replay(target, **RENAME).checked()
@@ -116,7 +113,7 @@ def test_a_replay_that_is_stopped_says_nothing_that_is_not_so(target: Target) ->
     rejecting_run(target)
     asked = len(target.capture.requests)
     target.capture.fail(Fault.SLOW, seconds=30)
-    with start("target-posthog-replay", target.config | RENAME, target.folder) as command:
+    with started(target, "target-posthog-replay", **RENAME) as command:
         command.wait_for(lambda: len(target.capture.requests) > asked)
         command.stop(signal.SIGTERM)
     assert sums(target)["05"] == BEFORE
@@ -160,7 +157,7 @@ def test_what_two_runs_rejected_counts_as_often_as_the_book_has_it(
     """The first was killed before its state, so the book has only the second."""
     messages = the_hour(hour_with_long_names())
     target.capture.fail(Fault.SLOW, times=2, seconds=60)
-    with start("target-posthog", target.config, target.folder) as running:
+    with started(target) as running:
         running.write(messages)
         running.wait_for(lambda: target.capture.requests)
         running.stop(signal.SIGKILL)
@@ -278,12 +275,10 @@ def test_a_link_or_group_update_that_a_replay_told_is_in_the_book(
     target: Target, way: str, kind: str
 ) -> None:
     """In the line of its hour; refused again it is not, and counted once however often it comes."""
-    folder = target.folder / RUN_FOLDER
-    folder.mkdir()
     target.config.update(protocol="v1", workers=2)
     refuse(target, kind)
-    messages = messages_of(way, folder, {5: hour_that_adds(), 6: rows_of(6)[:3]})
-    run_target(target.config, messages, target.folder)
+    messages = messages_of(way, target.batches, {5: hour_that_adds(), 6: rows_of(6)[:3]})
+    run_apart(target, messages)
     without = (2, 1) if kind == "link" else (3, 0)
     assert added(target) == without
     replay(target)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.posthog_capture import Fault
+from tests.support.batch_messages import RUN_FOLDER, batch, lines_of
 from tests.support.lives import Lives, assert_well_told
 from tests.support.processes import run_target, start
 from tests.support.singer import counts_in, record, schema, state
-from tests.target.input.test_batch_messages import RUN_FOLDER, batch, children_of, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -139,8 +139,7 @@ def test_so_they_do_when_the_run_is_killed_and_repeated(
             writing.start()
             if kills < _KILLS:
                 target.wait_for(lambda: len(capture.requests) >= goal)  # noqa: B023 - called here
-                pid = target.process.pid
-                pids = [pid] if victim == "target" else children_of(pid)
+                pids = [target.process.pid] if victim == "target" else target.children
                 os.kill(choice.choice(pids), signal.SIGKILL)
             target.process.wait(100)
             writing.join()

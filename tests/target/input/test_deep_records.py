@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from target_posthog.common.lenient_json import TOO_DEEP
 from target_posthog.common.object_cutter import Found
 from target_posthog.input.deep_records import deep_record_message
+from tests.support.batch_messages import batch
 from tests.support.rows import START, row, typical_row
 from tests.support.singer import counts_in, record, schema, state
-from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 WAYS = ["records", "records through the SDK", "batch files", "batch files through the SDK"]
 #: Rows whose names and senders are known before the last one comes are taken the quick way.
@@ -45,41 +44,31 @@ def in_message(content: bytes, message: Json | None = None) -> bytes:
     return text.encode().replace(b'"<content>"', content) + b"\n"
 
 
-def run_way(way: str, tmp_path: Path, config: Json, lines: Sequence[bytes]) -> Finished:
+def run_way(way: str, target: Target, lines: Sequence[bytes], **settings: Any) -> Finished:
     """Have the target take rows as records or out of a batch file, between schema and state."""
     messages: list[Json | bytes] = [in_message(line) for line in lines]
     if way.startswith("batch"):
-        path = tmp_path / "rows.json.gz"
+        path = target.folder / "rows.json.gz"
         path.write_bytes(gzip.compress(b"\n".join(lines)))
-        encoding = {"format": "jsonl", "compression": "gzip"}
-        manifest = [path.as_uri()]
-        messages = [
-            {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": manifest}
-        ]
-    own = config | {"source_format": "amplitude", "workers": 1}
+        messages = [batch([path])]
     if way.endswith("SDK"):
-        own["add_record_metadata"] = True
-    return run_here(own, [schema(), *messages, state({"at": 1})], tmp_path)
-
-
-def rejects_in(tmp_path: Path) -> list[Json]:
-    """Return the lines of the rejects file."""
-    (path,) = (tmp_path / "rejects").iterdir()
-    return [json.loads(line) for line in path.read_text().splitlines()]
+        settings["add_record_metadata"] = True
+    messages = [schema(), *messages, state({"at": 1})]
+    return target.run(messages, source_format="amplitude", **settings)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("levels", [501, 5000])
 def test_a_record_that_nests_too_deep_goes_to_the_rejects(
-    way: str, levels: int, tmp_path: Path, config: Json, capture: PosthogCapture
+    way: str, levels: int, target: Target
 ) -> None:
     """By a message as by a batch file: with its text, and the run goes on."""
     text = deep(levels)
     lines = [json.dumps(row(1)).encode(), text, json.dumps(row(3)).encode()]
-    run = run_way(way, tmp_path, config, lines).checked()
+    run = run_way(way, target, lines).checked()
 
     number = 3 if way.startswith("records") else 2  # there the schema is a line, too
-    (reject,) = rejects_in(tmp_path)
+    (reject,) = target.rejects
     place, _, reason = reject.pop("reason").partition(": ")
     assert reject.pop("counted")["stream"] == "events"
     assert reject == {"code": "bad_line", "stage": "read", "record": text.decode()}
@@ -87,36 +76,34 @@ def test_a_record_that_nests_too_deep_goes_to_the_rejects(
     assert run.messages[-1] == {"at": 1}
     counts = counts_in(run.stderr)
     assert (counts["exported"], counts["accepted"], counts["rejected"]) == (3, 2, 1)
-    assert [event["properties"]["number"] for event in capture.events] == [1, 3]
+    assert [event["properties"]["number"] for event in target.capture.events] == [1, 3]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_record_as_deep_as_it_may_be_is_read(way: str, tmp_path: Path, config: Json) -> None:
+def test_a_record_as_deep_as_it_may_be_is_read(way: str, target: Target) -> None:
     """It is PostHog that refuses it, which takes 125 levels."""
-    run_way(way, tmp_path, config, [deep(500)]).checked()
-    (reject,) = rejects_in(tmp_path)
+    run_way(way, target, [deep(500)]).checked()
+    (reject,) = target.rejects
     assert (reject["code"], reject["record"]["uuid"]) == ("refused_by_posthog", row(2)["uuid"])
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("field", ["user_properties", "data"])
-def test_a_known_sender_is_held_to_the_same_depth(
-    way: str, field: str, tmp_path: Path, config: Json
-) -> None:
+def test_a_known_sender_is_held_to_the_same_depth(way: str, field: str, target: Target) -> None:
     """Its rows are converted without a look at each value, and were sent however deep they are."""
     text = deep(600, field, typical_row(START, 400))
-    run = run_way(way, tmp_path, config, [*BEFORE, text]).checked()
+    run = run_way(way, target, [*BEFORE, text]).checked()
 
-    (reject,) = rejects_in(tmp_path)
+    (reject,) = target.rejects
     assert (reject["code"], reject["record"]) == ("bad_line", text.decode())
     counts = counts_in(run.stderr)
     assert (counts["exported"], counts["rejected"]) == (len(BEFORE) + 1, 1)
 
 
-def test_records_that_nest_too_deep_are_judged_at_the_end(tmp_path: Path, config: Json) -> None:
+def test_records_that_nest_too_deep_are_judged_at_the_end(target: Target) -> None:
     """A run with too large a share of them does not end well, though its state is written."""
     lines = [json.dumps(row(1)).encode(), deep(600)]
-    run = run_way("records", tmp_path, config | {"max_reject_ratio": 0.4}, lines)
+    run = run_way("records", target, lines, max_reject_ratio=0.4)
     assert run.exit_code == 3
     assert "1 of 2 records were rejected" in run.stderr
     assert run.messages[-1] == {"at": 1}
@@ -131,12 +118,10 @@ def test_records_that_nest_too_deep_are_judged_at_the_end(tmp_path: Path, config
     ],
     ids=["SCHEMA", "STATE", "BATCH"],
 )
-def test_another_message_that_nests_too_deep_stops_the_run(
-    message: Json, tmp_path: Path, config: Json
-) -> None:
+def test_another_message_that_nests_too_deep_stops_the_run(message: Json, target: Target) -> None:
     """What it means cannot be known, so nothing after it can be taken."""
     text = in_message(nested(600).encode(), message)
-    run = run_here(config, [schema(), record(row(1)), state({"at": 1}), text], tmp_path)
+    run = target.run([schema(), record(row(1)), state({"at": 1}), text])
     assert run.exit_code == 1
     assert "Line 4 of the input nests deeper than 500 levels. " in run.stderr
     assert "Traceback" not in run.stderr
@@ -144,11 +129,11 @@ def test_another_message_that_nests_too_deep_stops_the_run(
 
 
 def test_a_record_of_a_stream_without_schema_stops_the_run_however_deep_it_is(
-    tmp_path: Path, config: Json
+    target: Target,
 ) -> None:
     """Such a tap is broken, whatever its records are."""
     text = in_message(deep(600), record("<content>", "none"))
-    run = run_here(config, [schema(), text], tmp_path)
+    run = target.run([schema(), text])
     assert run.exit_code == 1
     assert "of the stream none before its schema" in run.stderr
 

@@ -12,9 +12,9 @@ import pytest
 
 from target_posthog.input.record_blocks import RecordBlocks
 from tests.support.field_cases import batches_of
-from tests.support.processes import run_target
 from tests.support.rows import row, typical_row
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target import run_apart
 from tests.support.target_in_process import preview
 
 if TYPE_CHECKING:
@@ -22,67 +22,53 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.input.record_blocks import RecordBlock
-    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.target import Target
 from tests.support.singer import Json
 
 #: A schema by which the target knows Amplitude's rows.
 AMPLITUDE = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
 
 
-def events(capture: PosthogCapture) -> list[str]:
-    """Return the events in the order in which they came, as text."""
-    return [json.dumps(event, sort_keys=True) for event in capture.events]
-
-
-def test_usual_and_other_rows_keep_their_order_and_their_form(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_usual_and_other_rows_keep_their_order_and_their_form(target: Target) -> None:
     """A field that is not Amplitude's makes a row go the long way; nothing else differs."""
     sent = [row(number, device_id=f"d-{number % 7}") for number in range(400)]
     mixed = [one | {"new_field": 1} if number % 3 == 0 else one for number, one in enumerate(sent)]
     messages = [AMPLITUDE, *map(record, mixed), state({"at": 1})]
-    run = run_target(config, messages, tmp_path).checked()
+    run = run_apart(target, messages).checked()
 
     assert counts_in(run.stderr)["accepted"] == 400
-    own = [event for event in capture.events if event["event"] == "viewed"]
+    own = [event for event in target.capture.events if event["event"] == "viewed"]
     assert [event["uuid"] for event in own] == [one["uuid"] for one in sent]
     new = [event["properties"].pop("new_field", None) for event in own]
     assert new == [one.get("new_field") for one in mixed]
-    by_both_ways = events(capture)
-    capture.events.clear()
-    (tmp_path / "target-posthog.db").unlink()
+    by_both_ways = target.texts
+    target.begin_anew()
 
-    run_target(config, [AMPLITUDE, *map(record, sent), state({"at": 1})], tmp_path).checked()
-    assert events(capture) == by_both_ways
+    run_apart(target, [AMPLITUDE, *map(record, sent), state({"at": 1})]).checked()
+    assert target.texts == by_both_ways
 
 
-def test_a_usual_row_that_posthog_refuses_is_in_the_rejects_as_it_came(
-    tmp_path: Path, config: Json
-) -> None:
+def test_a_usual_row_that_posthog_refuses_is_in_the_rejects_as_it_came(target: Target) -> None:
     """The record stands there as the tap wrote it, to be sent again."""
     sent = [row(number) for number in range(20)]
     late = row(20, event_time="2999-01-01 00:00:00.000000")
-    run = run_target(
-        config, [AMPLITUDE, *map(record, [*sent, late]), state({"at": 1})], tmp_path
-    ).checked()
+    messages = [AMPLITUDE, *records([*sent, late]), state({"at": 1})]
+    run = run_apart(target, messages).checked()
 
     assert counts_in(run.stderr)["rejected"] == 1
-    (path,) = (tmp_path / "rejects").iterdir()
-    (line,) = map(json.loads, path.read_text().splitlines())
+    (line,) = target.rejects
     assert (line["code"], line["record"]) == ("future_time", late)
 
 
-def test_records_of_two_streams_in_turn_are_all_taken_in_their_order(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_records_of_two_streams_in_turn_are_all_taken_in_their_order(target: Target) -> None:
     """What stands around a record is looked at again when it changes."""
     streams: list[Json] = [{} if number % 3 else {"stream": "other"} for number in range(40)]
     records = [record(row(number)) | stream for number, stream in enumerate(streams)]
     messages = [AMPLITUDE, {**AMPLITUDE, "stream": "other"}, *records]
-    run = run_target(config, [*messages, state({"at": 1})], tmp_path).checked()
+    run = run_apart(target, [*messages, state({"at": 1})]).checked()
 
     assert counts_in(run.stderr)["accepted"] == 40
-    own = [event["uuid"] for event in capture.events if event["event"] == "viewed"]
+    own = [event["uuid"] for event in target.capture.events if event["event"] == "viewed"]
     assert own == [row(number)["uuid"] for number in range(40)]
 
 
@@ -195,9 +181,7 @@ TEXT = {"type": "string"}
 ORDERS = schema("orders", key="id", id={"type": "integer"}, user_id=TEXT, time=TEXT)
 
 
-def test_records_of_streams_in_turn_are_the_same_events_by_both_ways(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_records_of_streams_in_turn_are_the_same_events_by_both_ways(target: Target) -> None:
     """In the tap's order. A stream map that changes nothing has every record go the SDK's way."""
     messages: list[Json | str] = [ORDERS, {**ORDERS, "stream": "refunds"}]
     for number in range(60):
@@ -205,11 +189,11 @@ def test_records_of_streams_in_turn_are_the_same_events_by_both_ways(
         made = order(number, total=number / 4, _sdc_batched_at=f"{number}", _sdc_source_row=number)
         messages.append(record(made, stream) | {"time_extracted": f"{number}"})
     sent = []
-    for more in ({}, {"stream_maps": {"orders": {"x": None}, "refunds": {"x": None}}}):
-        run_target({**config, **more}, [*messages, state({"at": 1})], tmp_path).checked()
-        sent.append(events(capture))
-        capture.events.clear()
-        (tmp_path / "target-posthog.db").unlink()
+    maps: Json = {"stream_maps": {"orders": {"x": None}, "refunds": {"x": None}}}
+    for more in ({}, maps):
+        run_apart(target, [*messages, state({"at": 1})], **more).checked()
+        sent.append(target.texts)
+        target.begin_anew()
     assert len(sent[0]) == 60
     assert "_sdc_batched_at" not in sent[0][0]
     assert "_sdc_source_row" in sent[0][0]
@@ -249,7 +233,7 @@ def test_a_record_without_its_key_stops_the_run_behind_usual_ones(
 
 @pytest.mark.parametrize("way", ["records", "batch"])
 def test_an_event_that_is_refused_late_is_in_the_rejects_with_its_stream(
-    tmp_path: Path, config: Json, way: str
+    target: Target, way: str
 ) -> None:
     """Without it `target-posthog-replay` could not make the same event of it.
 
@@ -260,13 +244,14 @@ def test_an_event_that_is_refused_late_is_in_the_rejects_with_its_stream(
     sent = [*map(order, range(3)), odd[0], *map(order, range(4, 7)), odd[1]]
     messages = [ORDERS, *records(sent, "orders")]
     if way == "batch":
-        messages = batches_of(messages, tmp_path, records=8)
-    ended = run_target(config, [*messages, state({"at": 1})], tmp_path).checked()
+        messages = batches_of(messages, target.folder, records=8)
+    ended = run_apart(target, [*messages, state({"at": 1})]).checked()
     assert counts_in(ended.stderr)["accepted"] == 6
-    (path,) = (tmp_path / "rejects").iterdir()
-    lines = sorted(map(json.loads, path.read_text().splitlines()), key=lambda one: one["code"])
-    assert [one["code"] for one in lines] == ["future_time", "refused_by_posthog"]
-    assert [one["record"] for one in lines] == [odd[1], odd[0]]
+    lines = sorted(target.rejects, key=lambda one: one["code"])
+    assert [(one["code"], one["record"]) for one in lines] == [
+        ("future_time", odd[1]),
+        ("refused_by_posthog", odd[0]),
+    ]
     assert {(one["stream"], *one["key_properties"]) for one in lines} == {("orders", "id")}
 
 

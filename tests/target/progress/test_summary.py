@@ -16,11 +16,11 @@ from tests.fakes.posthog_capture import Fault
 from tests.support.processes import start
 from tests.support.rows import row, rows
 from tests.support.singer import record, records, schema, state
-from tests.support.target_in_process import run_here
+from tests.support.target import started
 
 if TYPE_CHECKING:
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 PLACE = "target-posthog-summary.json"
 
@@ -87,31 +87,28 @@ def test_ranges_in_one_folder_have_a_summary_each(state_id: str, place: str) -> 
     assert place_of({"summary_path": "a.json"}, state_id) == Path("a.json")
 
 
-def test_a_run_of_a_range_writes_its_own(tmp_path: Path, config: Json) -> None:
+def test_a_run_of_a_range_writes_its_own(target: Target) -> None:
     """As the variable of `meltano el` says which it is."""
-    (tmp_path / PLACE).write_text("of another run")
+    (target.folder / PLACE).write_text("of another run")
     messages = [schema(), record(row(1)), hours_state(6)]
-    environment = {"MELTANO_STATE_ID": "january"}
-    run_here(config, messages, tmp_path, environment=environment).checked()
-    summary = summary_in(tmp_path, "target-posthog-summary-january.json")
+    target.run(messages, {"MELTANO_STATE_ID": "january"}).checked()
+    summary = summary_in(target.folder, "target-posthog-summary-january.json")
     assert summary["exit_class"] == "done"
-    assert (tmp_path / PLACE).read_text() == "of another run"
+    assert (target.folder / PLACE).read_text() == "of another run"
 
 
-def test_a_good_run_says_that_it_is_done(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_good_run_says_that_it_is_done(target: Target) -> None:
     """Everything that the log says, as data."""
     bad = row(9, event_time="never", server_upload_time="never")
     told = [row(number, server_upload_time="2024-01-31 01:30:00.000000") for number in (1, 2)]
     messages = [schema(), *records(told), hours_state(2), record(bad), hours_state(6)]
-    run_here(config, messages, tmp_path).checked()
-    summary = summary_in(tmp_path)
+    target.run(messages).checked()
+    summary = summary_in(target.folder)
     assert (summary["exit_code"], summary["exit_class"], summary["error"]) == (0, "done", None)
     assert summary["exported"] == 3
     assert summary["accepted"] == 2
     assert summary["rejected"] == {"bad_time": 1}
-    assert summary["destination"] == capture.url
+    assert summary["destination"] == target.capture.url
     assert summary["hours"] == {
         "from": "2024-01-31T01:00:00Z",
         "next": "2024-01-31T06:00:00Z",
@@ -121,11 +118,11 @@ def test_a_good_run_says_that_it_is_done(
     }
     assert (summary["tap_ended"], summary["tap_end"]) == (True, None)
     assert "`target-posthog-rejects`" in summary["next"]
-    assert (tmp_path / summary["rejects"]).is_file()
+    assert (target.folder / summary["rejects"]).is_file()
     assert summary["speed"][-1]["accepted"] == 2
     assert summary["started_at"] <= summary["ended_at"]
     assert summary["seconds"] > 0
-    assert stat.S_IMODE((tmp_path / PLACE).stat().st_mode) == 0o600
+    assert stat.S_IMODE((target.folder / PLACE).stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(
@@ -140,8 +137,7 @@ def test_a_good_run_says_that_it_is_done(
     ids=["early", "between two states", "without a state"],
 )
 def test_a_tap_that_ended_early_is_in_the_summary(
-    tmp_path: Path,
-    config: Json,
+    target: Target,
     behind: list[Json],
     kind: str,
     words: str,
@@ -149,8 +145,8 @@ def test_a_tap_that_ended_early_is_in_the_summary(
     tap_ended: bool | None,
 ) -> None:
     """Its own exit code is not ours to know; doubt is told."""
-    run_here(config, [schema(), record(row(1)), *behind], tmp_path).checked()
-    summary = summary_in(tmp_path)
+    target.run([schema(), record(row(1)), *behind]).checked()
+    summary = summary_in(target.folder)
     assert (summary["exit_code"], summary["exit_class"]) == (0, kind)
     assert summary["tap_ended"] is tap_ended
     assert words in summary["tap_end"]
@@ -183,8 +179,7 @@ def test_a_tap_that_ended_early_is_in_the_summary(
     ],
 )
 def test_a_run_that_failed_says_how_and_what_to_do(
-    tmp_path: Path,
-    config: Json,
+    target: Target,
     settings: Json,
     messages: list[Json | str],
     code: int,
@@ -192,96 +187,94 @@ def test_a_run_that_failed_says_how_and_what_to_do(
     words: str,
 ) -> None:
     """The line of its log is there, word for word, and its last words alone."""
-    finished = run_here({**config, **settings}, messages, tmp_path)
+    finished = target.run(messages, **settings)
     assert finished.exit_code == code, finished.stderr
-    summary = summary_in(tmp_path)
+    summary = summary_in(target.folder)
     assert (summary["exit_code"], summary["exit_class"]) == (code, kind)
     assert words in summary["error"]
     assert summary["error"] in finished.stderr
     assert summary["next"] in summary["error"]
-    assert "hush" not in (tmp_path / PLACE).read_text()
+    assert "hush" not in (target.folder / PLACE).read_text()
 
 
-def test_a_signal_is_in_the_summary(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+def test_a_signal_is_in_the_summary(target: Target) -> None:
     """While the run goes on, it says so: what an earlier run left there no longer holds."""
-    (tmp_path / PLACE).write_text('{"exit_class": "done"}')
-    capture.fail(Fault.STATUS, times=1000, status=429, retry_after=60)
-    with start("target-posthog", {**config, "max_retry_seconds": 1800}, tmp_path) as target:
-        target.write([schema(), *records(rows(range(10))), hours_state(1)])
-        target.wait_for(lambda: capture.requests)
-        running = summary_in(tmp_path)
-        finished = target.stop(signal.SIGTERM)
-    assert (running["exit_class"], running["exit_code"]) == ("running", None)
-    assert running["ended_at"] is None
+    (target.folder / PLACE).write_text('{"exit_class": "done"}')
+    target.capture.fail(Fault.STATUS, times=1000, status=429, retry_after=60)
+    with started(target, max_retry_seconds=1800) as running:
+        running.write([schema(), *records(rows(range(10))), hours_state(1)])
+        running.wait_for(lambda: target.capture.requests)
+        before = summary_in(target.folder)
+        finished = running.stop(signal.SIGTERM)
+    parts = ("exit_class", "exit_code", "ended_at")
+    assert [before[part] for part in parts] == ["running", None, None]
     assert (finished.exit_code, finished.stdout) == (1, "")
     (error,) = finished.lines("ERROR")
     assert "Stopped by SIGTERM" in error
-    summary = summary_in(tmp_path)
-    assert (summary["exit_class"], summary["run"]) == ("retry", running["run"])
+    summary = summary_in(target.folder)
+    assert (summary["exit_class"], summary["run"]) == ("retry", before["run"])
     assert summary["error"].startswith("Stopped by SIGTERM.")
     assert summary["tap_ended"] is None
 
 
-def test_the_summary_and_the_book_name_the_run_and_the_project_alike(
-    tmp_path: Path, config: Json
-) -> None:
+def test_the_summary_and_the_book_name_the_run_and_the_project_alike(target: Target) -> None:
     """So that a report can tell which lines a run wrote."""
     from target_posthog.books.table import Book  # noqa: PLC0415 - only here
     from target_posthog.identity.ledger import Ledger  # noqa: PLC0415 - only here
 
-    run_here(config, [schema(), record(row(1)), state({})], tmp_path).checked()
-    summary = summary_in(tmp_path)
-    ledger = Ledger(f"sqlite:///{tmp_path}/target-posthog.db", config["api_key"])
+    target.run([schema(), record(row(1)), state({})]).checked()
+    summary = summary_in(target.folder)
+    ledger = Ledger(f"sqlite:///{target.folder}/target-posthog.db", target.config["api_key"])
     (line,) = Book(ledger, "", lambda: None).lines()  # type: ignore[arg-type, return-value]
     ledger.close()
     assert (line.run, ledger.project) == (summary["run"], summary["project"])
-    assert config["api_key"] not in (tmp_path / PLACE).read_text()
+    assert target.config["api_key"] not in (target.folder / PLACE).read_text()
 
 
 def test_a_place_that_was_asked_for_and_cannot_be_written_stops_the_run_before_it_sends(
-    tmp_path: Path, config: Json, capture: PosthogCapture
+    target: Target,
 ) -> None:
     """Somebody waits for that file."""
-    (tmp_path / "folder").mkdir()
+    (target.folder / "folder").mkdir()
     for place in ("folder", os.devnull, "target-posthog.json/x"):
-        finished = run_here({**config, "summary_path": place}, [schema()], tmp_path)
+        finished = target.run([schema()], summary_path=place)
         assert finished.exit_code == 2, place
         assert "The summary cannot be written" in finished.stderr
-    assert capture.requests == []
+    assert target.capture.requests == []
     assert not Path(os.devnull).is_file()
 
 
-def test_a_place_that_nobody_asked_for_stops_no_run(tmp_path: Path, config: Json) -> None:
+def test_a_place_that_nobody_asked_for_stops_no_run(target: Target) -> None:
     """With the ledger on a server the working folder may be read-only."""
-    (tmp_path / PLACE).mkdir()
-    run_here(config, [schema(), record(row(1)), state({})], tmp_path).checked()
+    (target.folder / PLACE).mkdir()
+    target.run([schema(), record(row(1)), state({})]).checked()
 
 
-def test_an_address_is_no_place_for_the_summary(tmp_path: Path, config: Json) -> None:
+def test_an_address_is_no_place_for_the_summary(target: Target) -> None:
     """It is refused with the other settings, and nothing of that name is made here."""
-    finished = run_here({**config, "summary_path": "s3://b/s.json"}, [], tmp_path)
+    finished = target.run([], summary_path="s3://b/s.json")
     assert finished.exit_code == 2
     assert "`summary_path` is an address" in finished.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"target-posthog.json"}
+    assert {path.name for path in target.folder.iterdir()} == {"target-posthog.json"}
 
 
-def test_a_link_to_the_summary_stays_a_link(tmp_path: Path, config: Json) -> None:
+def test_a_link_to_the_summary_stays_a_link(target: Target) -> None:
     """Its folder may be another volume."""
-    (tmp_path / "other").mkdir()
-    (tmp_path / PLACE).symlink_to(tmp_path / "other" / "s.json")
-    run_here(config, [schema(), state({})], tmp_path).checked()
-    assert (tmp_path / PLACE).is_symlink()
-    assert summary_in(tmp_path / "other", "s.json")["exit_class"] == "done"
+    (target.folder / "other").mkdir()
+    (target.folder / PLACE).symlink_to(target.folder / "other" / "s.json")
+    target.run([schema(), state({})]).checked()
+    assert (target.folder / PLACE).is_symlink()
+    assert summary_in(target.folder / "other", "s.json")["exit_class"] == "done"
 
 
-def test_a_preview_leaves_the_summary_of_the_last_run_alone(tmp_path: Path, config: Json) -> None:
+def test_a_preview_leaves_the_summary_of_the_last_run_alone(target: Target) -> None:
     """It tells of itself in its own folder, when it fails, too."""
-    run_here(config, [schema(), state({})], tmp_path).checked()
-    before = (tmp_path / PLACE).read_bytes()
-    finished = run_here({**config, "preview_path": "shown"}, ["{]"], tmp_path)
+    target.run([schema(), state({})]).checked()
+    before = (target.folder / PLACE).read_bytes()
+    finished = target.run(["{]"], preview_path="shown")
     assert finished.exit_code == 1
-    assert (tmp_path / PLACE).read_bytes() == before
-    assert summary_in(tmp_path / "shown", "summary.json")["exit_class"] == "retry"
+    assert (target.folder / PLACE).read_bytes() == before
+    assert summary_in(target.folder / "shown", "summary.json")["exit_class"] == "retry"
 
 
 def test_what_is_no_run_leaves_no_summary(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +17,16 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import held_events, identities, keys_of, people
-from tests.support.processes import run_target, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target import run_apart, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.processes import Running
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others start no workers so soon")
 
@@ -44,6 +43,11 @@ def order(number: int, **more: Any) -> Json:
     return {"id": number, "user_id": f"u-{number % 30}", "time": "2024-01-01", **more}
 
 
+def orders(*bounds: int) -> list[Json]:
+    """Return the messages of a range of them."""
+    return records(map(order, range(*bounds)), "orders")
+
+
 def line_of(text: str, stream: str = "orders") -> str:
     """Return a RECORD line around a record's JSON."""
     return f'{{"type": "RECORD", "stream": "{stream}", "record": {text}}}'
@@ -55,12 +59,6 @@ def ids_in(capture: PosthogCapture) -> list[int]:
         event["properties"] for event in capture.events if event["event"] in {"orders", "refunds"}
     ]
     return [properties["id"] for properties in own]
-
-
-def children_of(target: Running) -> list[int]:
-    """Return the processes that a target started."""
-    pid = target.process.pid
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def message_of(number: int, stream: str) -> Json | str:
@@ -75,11 +73,6 @@ def message_of(number: int, stream: str) -> Json | str:
     if number // 1_500 % 2:
         made["time_extracted"] = f"{number}"
     return odd.get(number % 397, made)
-
-
-def ends_with(target: Running, text: str) -> bool:
-    """Tell whether a state was written last."""
-    return target.stdout.endswith(text)
 
 
 def mixed(seed: int, count: int) -> Iterator[Json | str]:
@@ -101,41 +94,32 @@ def mixed(seed: int, count: int) -> Iterator[Json | str]:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_records_come_in_the_taps_order_however_many_workers_convert_them(
-    tmp_path: Path, config: Json, capture: PosthogCapture, workers: int
+    target: Target, workers: int
 ) -> None:
     """Also around lines that are not usual; each keeps its place, its fate and its number."""
     count = 9_000
     messages = [ORDERS, REFUNDS, *mixed(workers, count)]
-    with start("target-posthog", config | {"workers": workers}, tmp_path) as target:
-        target.write(messages)
-        target.wait_for(lambda: capture.requests)
-        assert len(children_of(target)) == (0 if workers == 1 else workers)
-        ended = target.finish()
-    assert ended.exit_code == 0, ended.stderr
+    with started(target, workers=workers) as running:
+        running.write(messages)
+        running.wait_for(lambda: target.capture.requests)
+        assert len(running.children) == (0 if workers == 1 else workers)
+        ended = running.finish().checked()
 
     bad = [number for number in range(count) if number % 397 in {5, 7, 8}]
-    assert ids_in(capture) == [number for number in range(count) if number not in bad]
+    assert ids_in(target.capture) == [number for number in range(count) if number not in bad]
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["rejected"]) == (count - len(bad), len(bad))
     states = [one["at"] for one in ended.messages]
     assert states == sorted(states)
     assert states[-1] == count
-    (path,) = (tmp_path / "rejects").iterdir()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    deep = [one for one in lines if one["code"] == "bad_line"]
+    deep = [one for one in target.rejects if one["code"] == "bad_line"]
     assert [json.loads(one["record"])["id"] for one in deep] == list(range(5, count, 397))
-    numbers = [
-        place for place, one in enumerate(messages, 1) if isinstance(one, str) and "deep" in one
-    ]
-    assert [
-        f"line {number:,}:" in one["reason"] for number, one in zip(numbers, deep, strict=True)
-    ] == [True] * len(deep)
-    others = [
-        (one["code"], one["record"]["id"], *one["key_properties"])
-        for one in lines
-        if one not in deep
-    ]
-    assert sorted(others, key=lambda one: one[1]) == [
+    places = [n for n, one in enumerate(messages, 1) if isinstance(one, str) and "deep" in one]
+    for place, one in zip(places, deep, strict=True):
+        assert f"line {place:,}:" in one["reason"]
+    others = [one for one in target.rejects if one not in deep]
+    fates = [(one["code"], one["record"]["id"], *one["key_properties"]) for one in others]
+    assert sorted(fates, key=lambda one: one[1]) == [
         ("bad_time" if number % 397 == 7 else "future_time", number, "id")
         for number in bad
         if number % 397 != 5
@@ -144,7 +128,7 @@ def test_records_come_in_the_taps_order_however_many_workers_convert_them(
 
 
 def test_amplitude_rows_are_the_same_events_however_many_workers_convert_them(
-    tmp_path: Path, config: Json, capture: PosthogCapture
+    target: Target,
 ) -> None:
     """With their links, and with columns that the SDK takes out."""
     choice = random.Random(3)
@@ -154,70 +138,65 @@ def test_amplitude_rows_are_the_same_events_however_many_workers_convert_them(
     messages = [schema(event_type={}, amplitude_id={}), *records(sent), state({"at": 1})]
     came = []
     for workers in (1, 3):
-        run_target(config | {"workers": workers}, messages, tmp_path).checked()
-        came.append([json.dumps(event, sort_keys=True) for event in capture.events])
-        capture.events.clear()
-        (tmp_path / "target-posthog.db").unlink()
+        run_apart(target, messages, workers=workers).checked()
+        came.append(target.texts)
+        target.begin_anew()
     assert len(came[0]) > 5_050
     assert not any("_sdc_batched_at" in event for event in came[0])
     assert came[0] == came[1]
 
 
-def test_few_records_start_no_worker(tmp_path: Path, config: Json, capture: PosthogCapture) -> None:
+def test_few_records_start_no_worker(target: Target) -> None:
     """Their work is done before a process has begun."""
-    with start("target-posthog", config | {"workers": 2}, tmp_path) as target:
-        target.write([ORDERS, *records(map(order, range(900)), "orders"), state({"at": 1})])
-        target.wait_for(lambda: target.stdout)
-        assert children_of(target) == []
-        assert target.finish().exit_code == 0
-    assert ids_in(capture) == list(range(900))
+    with started(target, workers=2) as running:
+        running.write([ORDERS, *orders(900), state({"at": 1})])
+        running.wait_for(lambda: running.stdout)
+        assert running.children == []
+        assert running.finish().exit_code == 0
+    assert ids_in(target.capture) == list(range(900))
 
 
-def test_a_silent_tap_has_what_came_delivered_and_its_states_written(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_silent_tap_has_what_came_delivered_and_its_states_written(target: Target) -> None:
     """Nothing waits for the next line, neither for a full block nor for a worker."""
-    with start("target-posthog", config | {"workers": 2}, tmp_path) as target:
-        target.write([ORDERS, *records(map(order, range(1_100)), "orders"), state({"at": 1})])
-        target.wait_for(lambda: target.stdout == '{"at": 1}\n', seconds=20)
+    with started(target, workers=2) as running:
+        running.write([ORDERS, *orders(1_100), state({"at": 1})])
+        running.wait_for(lambda: running.stdout == '{"at": 1}\n', seconds=20)
         done = 1_100
         for at, more in ((2, 300), (3, 5), (4, 900)):
-            target.write(records(map(order, range(done, done + more)), "orders"))
+            running.write(orders(done, done + more))
             done += more
-            target.write([state({"at": at})])
+            running.write([state({"at": at})])
             written = f'{{"at": {at}}}\n'
-            target.wait_for(partial(ends_with, target, written), seconds=20)
-            assert ids_in(capture) == list(range(done))
-        assert len(children_of(target)) == 2
-        assert target.finish().exit_code == 0
+            running.wait_for(lambda: running.stdout.endswith(written), seconds=20)  # noqa: B023
+            assert ids_in(target.capture) == list(range(done))
+        assert len(running.children) == 2
+        assert running.finish().exit_code == 0
 
 
-def test_what_is_read_ahead_is_bounded(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_what_is_read_ahead_is_bounded(target: Target) -> None:
     """While PostHog takes nothing, the tap has to wait."""
-    capture.fail(Fault.SLOW, times=1, seconds=4)
+    target.capture.fail(Fault.SLOW, times=1, seconds=4)
     filling = "x" * 2_000
     sent = [order(number, filling=filling) for number in range(60_000)]
-    with start("target-posthog", config | {"workers": 2}, tmp_path) as target:
-        pid = target.process.pid
-        target.write([ORDERS, *records(sent, "orders")])
+    with started(target, workers=2) as running:
+        pid = running.process.pid
+        running.write([ORDERS, *records(sent, "orders")])
         peak = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]
-        target.write([state({"at": 1})])
-        assert target.finish().exit_code == 0
+        running.write([state({"at": 1})])
+        assert running.finish().exit_code == 0
     assert int(peak) < 300_000
-    assert sorted(ids_in(capture)) == list(range(60_000))
+    assert sorted(ids_in(target.capture)) == list(range(60_000))
 
 
 @pytest.mark.parametrize("killed", ["target", "worker"])
 @pytest.mark.parametrize("after", [1, 4])
 def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
-    tmp_path: Path, config: Json, capture: PosthogCapture, killed: str, after: int
+    target: Target, killed: str, after: int
 ) -> None:
     """From the last state on."""
     sent = people(12_000)
-    own = config | {"workers": 2, "max_batch_events": 1_500}
-    capture.fail(Fault.SLOW, times=100, seconds=0.05)
+    target.config.update(workers=2, max_batch_events=1_500)
+    target.capture.fail(Fault.SLOW, times=100, seconds=0.05)
 
     def messages(begin: int) -> Iterator[Json]:
         if begin:
@@ -227,23 +206,25 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
             yield from records(sent[number : number + 1_000])
             yield state({"at": number + 1_000})
 
-    with start("target-posthog", own, tmp_path) as target:
-        target.write(messages(0))
-        target.wait_for(lambda: len(capture.requests) >= after and len(children_of(target)) == 2)
-        workers = children_of(target)
-        os.kill(target.process.pid if killed == "target" else workers[0], signal.SIGKILL)
+    with started(target) as running:
+        running.write(messages(0))
+        running.wait_for(
+            lambda: len(target.capture.requests) >= after and len(running.children) == 2
+        )
+        workers = running.children
+        os.kill(running.process.pid if killed == "target" else workers[0], signal.SIGKILL)
         if killed == "worker":
             # One that has nothing to do is missed by the next records.
-            target.write(records(rows(range(50_000, 53_000))))
-        ended = target.finish()
+            running.write(records(rows(range(50_000, 53_000))))
+        ended = running.finish()
     assert ended.exit_code == (1 if killed == "worker" else -signal.SIGKILL)
     if killed == "worker":
         assert "A worker process ended before its work was done (signal 9)." in ended.stderr
     done = ended.messages[-1]["at"] if ended.messages else 0
-    run = run_target(own, messages(done), tmp_path).checked()
+    run = run_apart(target, messages(done)).checked()
     assert run.messages[-1] == {"at": 12_000}
-    assert held_events(capture) == keys_of(sent)
-    assert len(identities(capture)) == 10
+    assert held_events(target.capture) == keys_of(sent)
+    assert len(identities(target.capture)) == 10
 
 
 #: A line that the run stops at, how it is said, and whether a worker finds it.
@@ -259,24 +240,22 @@ STOPS = {
 @pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_line_that_the_run_stops_at_stops_it_behind_what_came_before(
-    tmp_path: Path, config: Json, capture: PosthogCapture, stop: tuple[str, str], workers: int
+    target: Target, stop: tuple[str, str], workers: int
 ) -> None:
     """That is delivered, and in the state; nothing behind it is."""
-    before: list[Json] = records(map(order, range(2_500)), "orders")
+    before: list[Json] = orders(2_500)
     messages = [ORDERS, *before, state({"at": 2_500})]
-    messages += records(map(order, range(2_500, 2_999)), "orders")
+    messages += orders(2_500, 2_999)
     line, said = stop
-    after = [*records(map(order, range(3_000, 4_000)), "orders"), state({"at": 4_000})]
-    ended = run_target(config | {"workers": workers}, [*messages, line, *after], tmp_path)
+    after = [*orders(3_000, 4_000), state({"at": 4_000})]
+    ended = run_apart(target, [*messages, line, *after], workers=workers)
     assert ended.exit_code == 1
     assert said.replace(",", "") in ended.stderr
     assert ended.messages == [{"at": 2_500}]
-    assert ids_in(capture) == list(range(2_999))
+    assert ids_in(target.capture) == list(range(2_999))
 
 
-def test_records_before_a_new_schema_are_those_of_the_old_one(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_records_before_a_new_schema_are_those_of_the_old_one(target: Target) -> None:
     """Here the new one has no key: its events have other uuids, and no record lacks one."""
     parts = [list(map(order, range(start, start + 2_000))) for start in (0, 2_000)]
     for one in parts[1]:
@@ -285,15 +264,13 @@ def test_records_before_a_new_schema_are_those_of_the_old_one(
     new = schema("orders", key=None, id={}, user_id=TEXT, user=TEXT, time=TEXT)
     messages: list[Json] = [ORDERS, *records(parts[0], "orders")]
     messages += [new, *records([order(7, user_id="w")], "orders"), *records(parts[1], "orders")]
+    messages.append(state({"at": 1}))
     sent = []
     for workers in (1, 2):
-        own = config | {"workers": workers, "streams": {"orders": {"set": ["user"]}}}
-        ended = run_target(own, [*messages, state({"at": 1})], tmp_path).checked()
+        streams = {"orders": {"set": ["user"]}}
+        ended = run_apart(target, messages, workers=workers, streams=streams).checked()
         assert counts_in(ended.stderr)["exported"] == 4_001
-        sent.append([json.dumps(event, sort_keys=True) for event in capture.events])
-        capture.events.clear()
-        (tmp_path / "target-posthog.db").unlink()
-        for path in (tmp_path / "rejects").glob("*"):
-            path.unlink()
+        sent.append(target.texts)
+        target.begin_anew()
     assert len(sent[0]) > 2_000
     assert sent[0] == sent[1]
