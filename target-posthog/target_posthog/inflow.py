@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from target_posthog.input.batch_files import BatchFile
-    from target_posthog.input.intake import Intake
     from target_posthog.input.record_blocks import RecordBlock
     from target_posthog.input.tap_end import TapEnd
     from target_posthog.model import Json
@@ -78,7 +77,7 @@ class Inflow:
             self._staffing.inline(),
             self._delivery,
             self._taker,
-            self._intake_of,
+            lambda stream: self._sink_of(stream).intake,
         )
         self._streams: dict[tuple[str, bool], BlockStream] = {}
         self._bytes = 0
@@ -213,9 +212,6 @@ class Inflow:
                 began = time.monotonic()
                 wait(descriptors, seconds)
                 self.note_wait(time.monotonic() - began)
-
-    def _intake_of(self, stream: str) -> Intake:
-        return self._sink_of(stream).intake
 
     def _sink_of(self, stream: str) -> PosthogSink:
         sink = self._plain_sink(stream)

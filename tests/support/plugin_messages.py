@@ -30,8 +30,6 @@ _LISTS_OF_PROBLEMS = re.compile(
 )
 #: What follows a message: what to do.
 _REMEDY = re.compile(r"(?:Run|Set|See) ")
-#: The table of the SDK's errors in the target's words.
-_TABLES_OF_MESSAGES = frozenset({"_IN_WORDS"})
 
 
 def messages_of(plugin: str) -> set[str]:
@@ -70,9 +68,7 @@ def _messages(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_list_of_texts(node: ast.AST) -> bool:
-    if isinstance(node, ast.FunctionDef):
-        return _LISTS_OF_PROBLEMS.fullmatch(node.name) is not None
-    return isinstance(node, (ast.Assign, ast.AnnAssign)) and _target(node) in _TABLES_OF_MESSAGES
+    return isinstance(node, ast.FunctionDef) and bool(_LISTS_OF_PROBLEMS.fullmatch(node.name))
 
 
 def _own_messages(error: ast.ClassDef) -> Iterator[ast.AST]:
@@ -92,11 +88,6 @@ def _names_of(error: type[BaseException]) -> set[str]:
 def _called(call: ast.Call) -> str:
     name = call.func
     return name.id if isinstance(name, ast.Name) else getattr(name, "attr", "")
-
-
-def _target(node: ast.Assign | ast.AnnAssign) -> str:
-    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _sentences(node: ast.AST) -> Iterator[str]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from tap_amplitude.common.checked_settings import settings_findings
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.files import archive_findings
-from tap_amplitude.preflight.given import has_dates, has_keys
 from tap_amplitude.preflight.other_streams import stream_findings
 from tap_amplitude.preflight.range import api_plan, dates_as_understood, state_findings
 from tap_amplitude.preflight.room import room_findings
@@ -44,7 +43,7 @@ def check(
         questions = AmplitudeQuestions(settings, user_agent, regions=regions)
         yield from _of_events(given, settings, bookmark, now, questions, has_state=has_state)
     yield from stream_findings(
-        selected, given.config, settings, now, has_keys=has_keys(given), merges=merges
+        selected, given.config, settings, now, has_keys=_has_keys(given), merges=merges
     )
     yield from room_findings(settings)
 
@@ -58,12 +57,11 @@ def _of_events(
     *,
     has_state: bool,
 ) -> Iterator[Finding]:
-    if settings.archive_path is None:
+    is_archive = settings.archive_path is not None
+    if not is_archive:
         yield from _of_project(given, settings, bookmark, now, questions)
-        yield from state_findings(bookmark, is_given=has_state)
-        return
     yield from state_findings(bookmark, is_given=has_state)
-    if has_dates(given) and not given.is_wrong("archive_path"):
+    if is_archive and _has_dates(given) and not given.is_wrong("archive_path"):
         yield from dates_as_understood(given.config)
         yield from archive_findings(bookmark, settings, now)
 
@@ -84,12 +82,24 @@ def _of_project(
 ) -> Iterator[Finding]:
     hour = ready_until(now) - HOUR
     findings: list[Finding] = []
-    if has_dates(given):
+    if _has_dates(given):
         findings = [*dates_as_understood(given.config)]
         plan, found = api_plan(bookmark, settings, now)
         findings += found
         if plan is not None and plan.window.hours > 0:
             hour = plan.window.start
-    if has_keys(given):
+    if _has_keys(given):
         yield from questions.findings(hour)
     yield from findings
+
+
+def _has_keys(given: Given) -> bool:
+    """Return True if Amplitude can be asked."""
+    are_set = given.config.get("api_key") and given.config.get("secret_key")
+    return bool(are_set) and not given.is_wrong("api_key", "secret_key", "api_url", "region")
+
+
+def _has_dates(given: Given) -> bool:
+    """Return True if the range is known; exported files need no dates."""
+    begins = given.config.get("start_date") or given.config.get("archive_path")
+    return bool(begins) and not given.is_wrong("start_date", "end_date")

@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from target_posthog.books.lines import Kind, Line
 from target_posthog.books.tables import (
-    CHUNK,
     EVENTS,
     HOURS,
     PARTS,
@@ -27,6 +26,7 @@ from target_posthog.books.tables import (
     stored_kind,
     whole_line,
 )
+from target_posthog.identity.ledger import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,11 +127,11 @@ class MoveWriting:
         parts, hours = PARTS.c, HOURS.c
         is_same = sa.and_(hours.project == parts.project, hours.unit == parts.unit)
         columns = (parts.run, parts.part, hours.stream, hours.app, hours.hour, hours.unit)
-        for start in range(0, len(runs), CHUNK):
+        for chunk in chunks(runs):
             query = (
                 sa.select(*columns)
                 .join(HOURS, is_same)
-                .where(parts.project == self._project, parts.run.in_(runs[start : start + CHUNK]))
+                .where(parts.project == self._project, parts.run.in_(chunk))
             )
             for *of, unit in self._connection.execute(query):
                 for place in wanted.get((of[0], of[1], of[2], of[3], of[4]), ()):
@@ -146,11 +146,11 @@ class MoveWriting:
         found: dict[tuple[str, int], Fate] = {}
         table = REPLAYED.c
         for run, those in numbers.items():
-            for start in range(0, len(those), CHUNK):
+            for chunk in chunks(those):
                 query = sa.select(table.number, table.fate).where(
                     table.project == self._project,
                     table.run == run,
-                    table.number.in_(those[start : start + CHUNK]),
+                    table.number.in_(chunk),
                 )
                 for number, fate in self._connection.execute(query):
                     found[run, number] = Fate(*json.loads(fate))
@@ -171,8 +171,8 @@ class MoveWriting:
             sa.delete(EVENTS).where(is_of_units(EVENTS, self._project, [unit]))
         )
         rows = [{"project": self._project, "unit": unit, **row} for row in rows_of_kinds(line)]
-        for start in range(0, len(rows), CHUNK):
-            self._connection.execute(sa.insert(EVENTS), rows[start : start + CHUNK])
+        for chunk in chunks(rows):
+            self._connection.execute(sa.insert(EVENTS), chunk)
 
     def _remember(self, fates: dict[tuple[str, int], Fate]) -> None:
         rows = [

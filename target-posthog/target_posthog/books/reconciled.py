@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from target_posthog.identity.ledger import chunks
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
@@ -29,10 +31,6 @@ FOUND = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("asked_at", sa.String(20), nullable=False),
 )
-#: Rows of one statement; see `identity/ledger`.
-_CHUNK = 2000
-#: Event names of one statement: SQLite takes 32,766 parameters.
-_NAMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -107,8 +105,8 @@ class Reconciled:
         def replace(connection: sa.Connection) -> None:
             for condition in self._conditions(scope):
                 connection.execute(sa.delete(FOUND).where(condition))
-            for start in range(0, len(rows), _CHUNK):
-                connection.execute(sa.insert(FOUND), rows[start : start + _CHUNK])
+            for chunk in chunks(rows):
+                connection.execute(sa.insert(FOUND), chunk)
 
         self._ledger.transact(replace)
 
@@ -136,6 +134,5 @@ class Reconciled:
         if not scope.events:
             yield sa.and_(*parts)
             return
-        names = sorted(scope.events)
-        for start in range(0, len(names), _NAMES):
-            yield sa.and_(*parts, table.event.in_(names[start : start + _NAMES]))
+        for names in chunks(sorted(scope.events)):
+            yield sa.and_(*parts, table.event.in_(names))

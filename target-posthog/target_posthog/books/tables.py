@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from target_posthog.books.lines import Kind, Line, Unit
 from target_posthog.books.samples import Samples
+from target_posthog.identity.ledger import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,9 +80,6 @@ REPLAYED = sa.Table(
     sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("fate", sa.Text, nullable=False),
 )
-
-#: Rows of one statement; see `identity/ledger`.
-CHUNK = 2000
 
 
 @dataclass(frozen=True)
@@ -189,8 +187,8 @@ def is_of_units(table: sa.Table, project: str, units: Sequence[str]) -> sa.Colum
 def samples_in(connection: sa.Connection, project: str, units: Sequence[str]) -> dict[str, Samples]:
     """Return the samples of units."""
     found: dict[str, Samples] = {}
-    for start in range(0, len(units), CHUNK):
-        these = is_of_units(SAMPLES, project, units[start : start + CHUNK])
+    for chunk in chunks(units):
+        these = is_of_units(SAMPLES, project, chunk)
         query = sa.select(SAMPLES.c.unit, SAMPLES.c.sample).where(these)
         for unit, text in connection.execute(query):
             read = json.loads(text)

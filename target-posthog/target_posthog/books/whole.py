@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -33,14 +33,6 @@ class Totals:
         """Return how many records have no fate, which is 0 in a complete book."""
         left_out = self.skipped.total() + self.rejected.total()
         return self.exported - self.accepted - self.superseded - left_out
-
-
-class HasUnit(Protocol):
-    """A line of the book, or as much of it as tells which hour it is about."""
-
-    @property
-    def unit(self) -> Unit:
-        """What it is about."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +65,9 @@ def totals_of(lines: Iterable[WrittenLine]) -> Totals:
     return Totals(**sums, skipped=skipped, rejected=rejected)
 
 
-def gaps_of(lines: Iterable[HasUnit]) -> list[Gap]:
+def gaps_of(units: Iterable[Unit]) -> list[Gap]:
     """Return the stretches of hours, between the first and the last, that no line is about."""
-    return gaps_between({line.unit.hour for line in lines if line.unit.hour})
+    return gaps_between({unit.hour for unit in units if unit.hour})
 
 
 def gaps_between(hours: Collection[str], start: str = "", end: str = "") -> list[Gap]:
@@ -98,17 +90,17 @@ def gaps_between(hours: Collection[str], start: str = "", end: str = "") -> list
     ]
 
 
-def overlaps_of(lines: Iterable[HasUnit]) -> list[str]:
+def overlaps_of(units: Iterable[Unit]) -> list[str]:
     """Return the hours of which both whole hours and stretches of another tap tell."""
-    return sorted({hour for _, hour in overlaps_by_app(lines)})
+    return sorted({hour for _, hour in overlaps_by_app(units)})
 
 
-def overlaps_by_app(lines: Iterable[HasUnit]) -> list[tuple[str, str]]:
+def overlaps_by_app(units: Iterable[Unit]) -> list[tuple[str, str]]:
     """Return the same with their apps, each app before its hour."""
     kinds: defaultdict[tuple[str, str], set[bool]] = defaultdict(set)
-    for line in lines:
-        if line.unit.hour:
-            kinds[line.unit.app, line.unit.hour].add(bool(line.unit.stretch))
+    for unit in units:
+        if unit.hour:
+            kinds[unit.app, unit.hour].add(bool(unit.stretch))
     return sorted(key for key, found in kinds.items() if len(found) > 1)
 
 

@@ -145,7 +145,7 @@ def whole_migration(
     if names_apps and not totals_of(of_part.get((HOURS_OF, ""), ())).exported:
         # Only hours without records: they are no app of their own.
         of_part.pop((HOURS_OF, ""), None)
-    overlaps = overlaps_by_app(wanted)
+    overlaps = overlaps_by_app(line.unit for line in wanted)
     parts = tuple(_part(*key, of_part[key], hours, overlaps) for key in sorted(of_part))
     known = {hour for part in parts for gap in part.gaps for hour in gap}
     ends = gaps_between(set().union(*hours.values(), known), start, end)

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from target_posthog.books.lines import Line, Unit
 from target_posthog.books.samples import Samples, relation_between
 from target_posthog.books.tables import (
-    CHUNK,
     EVENTS,
     HOURS,
     PARTS,
@@ -23,6 +22,7 @@ from target_posthog.books.tables import (
     whole_line,
 )
 from target_posthog.identity.database import insert_new
+from target_posthog.identity.ledger import chunks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,8 +112,8 @@ class Writing:
             for unit_id, (_, line) in by_id.items()
             for row in rows_of_kinds(line)
         ]
-        for start in range(0, len(events), CHUNK):
-            self._connection.execute(sa.insert(EVENTS), events[start : start + CHUNK])
+        for chunk in chunks(events):
+            self._connection.execute(sa.insert(EVENTS), chunk)
         samples = [
             {
                 "project": self._project,
@@ -131,8 +131,8 @@ class Writing:
 
         The lines in `replaced` are in place of earlier ones, and count no rejects of other runs.
         """
-        for start in range(0, len(replaced), CHUNK):
-            these = is_of_units(PARTS, self._project, replaced[start : start + CHUNK])
+        for chunk in chunks(replaced):
+            these = is_of_units(PARTS, self._project, chunk)
             self._connection.execute(sa.delete(PARTS).where(these))
         parts = [
             {"project": self._project, "unit": unit_id, "run": self._run, "part": part}
@@ -163,20 +163,18 @@ class Writing:
         """Return what the book has of units."""
         found: dict[str, _Known] = {}
         columns = (HOURS.c.unit, HOURS.c.attempt, HOURS.c.run, HOURS.c.exported)
-        for start in range(0, len(ids), CHUNK):
-            these = is_of_units(HOURS, self._project, ids[start : start + CHUNK])
-            for unit_id, attempt, run, exported in self._connection.execute(
-                sa.select(*columns).where(these)
-            ):
+        for chunk in chunks(ids):
+            query = sa.select(*columns).where(is_of_units(HOURS, self._project, chunk))
+            for unit_id, attempt, run, exported in self._connection.execute(query):
                 is_of_this_run = run == self._run
                 others = attempt - 1 if is_of_this_run else attempt
                 found[unit_id] = _Known(others, exported, is_of_this_run)
         return found
 
     def _take_out(self, ids: Sequence[str]) -> None:
-        for start in range(0, len(ids), CHUNK):
+        for chunk in chunks(ids):
             for table in (SAMPLES, EVENTS, HOURS):
-                these = is_of_units(table, self._project, ids[start : start + CHUNK])
+                these = is_of_units(table, self._project, chunk)
                 self._connection.execute(sa.delete(table).where(these))
 
     def _row_of(self, unit_id: str, unit: Unit, line: Line, attempt: int) -> dict[str, Any]:

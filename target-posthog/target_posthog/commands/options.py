@@ -55,9 +55,13 @@ def settings_of(config: Any) -> Settings:
     Raises:
         FixConfiguration: they do not fit, each problem in a sentence.
     """
-    return SingerPlugin(
-        config=config.config, validate_config=True, parse_env_config=config.parse_env
-    ).settings
+    return SingerPlugin(**arguments_of(config)).settings
+
+
+def arguments_of(config: Any) -> dict[str, Any]:
+    """Return what makes a plugin whose settings are those that a command was given."""
+    given = {"config": config.config, "parse_env_config": config.parse_env}
+    return {**given, "validate_config": True}
 
 
 def given_of(config: Any) -> Given:

@@ -18,7 +18,7 @@ from typing_extensions import override
 from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
-from target_posthog.commands.options import plugin_command, program_of
+from target_posthog.commands.options import arguments_of, plugin_command, program_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.common.quantities import count
 from target_posthog.common.signals import StoppedBySignal
@@ -205,13 +205,7 @@ def command(
             "Give a file, or the output of a tap: `tap … | target-posthog-preview`.",
         )
     with tempfile.TemporaryDirectory(prefix="target-posthog-") as scratch:
-        target = PreviewTarget(
-            wanted,
-            Path(scratch),
-            config=config.config,
-            validate_config=True,
-            parse_env_config=config.parse_env,
-        )
+        target = PreviewTarget(wanted, Path(scratch), **arguments_of(config))
         try:
             goes_on = target.run(messages_of(paths, Path(scratch)) if paths else None)
         except StoppedBySignal as signal:

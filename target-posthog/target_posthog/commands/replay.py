@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from target_posthog.commands.options import plugin_command, program_of
+from target_posthog.commands.options import arguments_of, plugin_command, program_of
 from target_posthog.commands.replay_file import FileReplay
 from target_posthog.commands.replay_target import ReplayTarget
 from target_posthog.common.quantities import count
@@ -164,9 +164,7 @@ def command(config: Any, stream: str | None, codes: tuple[str, ...], paths: tupl
     NAME.replayed.
     """
     try:
-        target = ReplayTarget(
-            config=config.config, validate_config=True, parse_env_config=config.parse_env
-        )
+        target = ReplayTarget(**arguments_of(config))
         places = paths or places_of(target.settings.rejects_path)
         return Replay(target, stream, codes).run(places)
     except StoppedBySignal as signal:

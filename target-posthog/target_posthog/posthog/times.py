@@ -66,10 +66,9 @@ def any_time(value: object) -> str | None:
 def rfc3339_of(milliseconds: int) -> str | None:
     """Return a time since 1970 as `to_rfc3339` writes it, or None after year 9999."""
     try:
-        moment = _EPOCH + timedelta(milliseconds=milliseconds)
+        return to_text(_EPOCH + timedelta(milliseconds=milliseconds))
     except OverflowError:
         return None
-    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def storable_time(value: object) -> str | None:

@@ -93,9 +93,7 @@ def _counts(counts: Counts, source: str) -> list[str]:
     ]
     if counts.open:
         lines.append(f"  open     {counts.open:>12,}  not settled; the next run reads them")
-    lines += [
-        f"  links    {counts.links:>12,}  devices joined to their user",
-    ]
+    lines.append(f"  links    {counts.links:>12,}  devices joined to their user")
     if counts.groups:
         lines.append(f"  groups   {counts.groups:>12,}  group updates")
     if counts.shared_devices:

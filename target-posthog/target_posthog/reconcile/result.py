@@ -44,16 +44,17 @@ class BookFindings:
     @classmethod
     def of(cls, lines: Sequence[WrittenLine]) -> BookFindings:
         """Return the findings of some lines."""
-        hours = sorted({line.unit.hour for line in lines if line.unit.hour})
-        streams = {line.unit.stream for line in lines if not line.unit.hour}
+        units = [line.unit for line in lines]
+        hours = sorted({unit.hour for unit in units if unit.hour})
+        streams = {unit.stream for unit in units if not unit.hour}
         return cls(
             hours[0] if hours else "",
             hours[-1] if hours else "",
             len(hours),
             sorted(streams),
             totals_of(lines).open,
-            gaps_of(lines),
-            overlaps_of(lines),
+            gaps_of(units),
+            overlaps_of(units),
         )
 
 

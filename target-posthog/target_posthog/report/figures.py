@@ -140,13 +140,6 @@ class Figures:
     summary: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What is kept of a line to see whether the book is whole."""
-
-    unit: Unit
-
-
 class LinesRead:
     """What one pass over the book's lines comes to.
 
@@ -155,7 +148,7 @@ class LinesRead:
     """
 
     def __init__(self, lines: Iterable[WrittenLine]) -> None:
-        self._hours: list[_Seen] = []
+        self._units: list[Unit] = []
         self._stretches = 0
         self._attempts: Counter[int] = Counter()
         self._written: Counter[int] = Counter()
@@ -166,7 +159,7 @@ class LinesRead:
     def _noted(self, lines: Iterable[WrittenLine]) -> Iterable[WrittenLine]:
         for line in lines:
             if line.unit.hour:
-                self._hours.append(_Seen(line.unit))
+                self._units.append(line.unit)
             else:
                 self._stretches += 1
             self._attempts[line.attempt] += 1
@@ -174,14 +167,14 @@ class LinesRead:
             yield line
 
     def _hours_read(self) -> Hours:
-        hours = [line.unit.hour for line in self._hours]
+        hours = [unit.hour for unit in self._units]
         return Hours(
             min(hours, default=""),
             max(hours, default=""),
             len(hours),
             self._stretches,
-            gaps_of(self._hours),
-            overlaps_of(self._hours),
+            gaps_of(self._units),
+            overlaps_of(self._units),
             self._attempts,
         )
 

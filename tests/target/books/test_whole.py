@@ -38,11 +38,12 @@ def test_records_without_a_fate_are_told() -> None:
 )
 def test_hours_that_no_line_is_about_are_gaps(hours: list[str], gaps: list[Gap]) -> None:
     """Between the first hour and the last one, over days and leap years."""
-    assert gaps_of([line(hour) for hour in hours]) == gaps
+    assert gaps_of(line(hour).unit for hour in hours) == gaps
 
 
 def test_an_hour_that_came_in_two_ways_is_an_overlap() -> None:
     """Whole, and as a stretch of another tap: its sum would count records twice."""
-    lines = [line("2024-01-31T05"), line("2024-01-31T05", app="8")]
-    assert overlaps_of(lines) == []
-    assert overlaps_of([*lines, line("2024-01-31T05", stretch="a")]) == ["2024-01-31T05"]
+    units = [line("2024-01-31T05").unit, line("2024-01-31T05", app="8").unit]
+    assert overlaps_of(units) == []
+    stretch = line("2024-01-31T05", stretch="a").unit
+    assert overlaps_of([*units, stretch]) == ["2024-01-31T05"]
