@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 import orjson
 from typing_extensions import override
 
+from tap_amplitude.common.findings import Level
+from tap_amplitude.common.places import folder_finding
 from tap_amplitude.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
 from tap_amplitude.errors import FixConfiguration, RunAgain, TapError, no_room
 
@@ -23,10 +25,17 @@ def rejects_at(place: str, started: datetime) -> Rejects:
     """Return what keeps the rejected lines of a run; nothing is made before the first of them.
 
     The place is `rejects_path`: a folder, or an address for fsspec.
+
+    Raises:
+        FixConfiguration: The folder cannot be written: better now than at the first reject.
     """
     if is_address(place):
         return _RemoteRejects(place, started)
-    return Rejects(Path(folder_of(place)), started)
+    folder = Path(folder_of(place))
+    found = folder_finding("rejects", "rejects_path", folder)
+    if found.level is Level.FIX:
+        raise FixConfiguration(f"The folder of the rejects: {found.text}", remedy=found.remedy)
+    return Rejects(folder, started)
 
 
 class Rejects:

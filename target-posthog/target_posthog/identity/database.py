@@ -219,7 +219,9 @@ def open_engine(url: str) -> sa.Engine:
         )
     except ImportError as error:
         raise FixConfiguration(
-            f"`ledger_url` needs the driver {error.name}, which is not installed.", usage
+            f"`ledger_url` needs the driver {error.name}, which is not installed.",
+            "For PostgreSQL write `postgresql+psycopg://…`, add the extra to `pip_url` in "
+            "meltano.yml, `-e ./target-posthog[postgres]`, and run `meltano install`.",
         ) from None
     except (sa.exc.ArgumentError, sa.exc.NoSuchModuleError, ValueError):
         raise FixConfiguration("`ledger_url` is not a valid URL of a database.", usage) from None

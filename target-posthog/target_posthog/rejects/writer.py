@@ -11,8 +11,10 @@ from typing import IO, TYPE_CHECKING
 from typing_extensions import override
 
 from target_posthog.common.file_locks import try_lock
+from target_posthog.common.findings import Level
+from target_posthog.common.places import folder_finding
 from target_posthog.common.remote_lines import CannotWrite, RemoteLines, folder_of, is_address
-from target_posthog.errors import RunAgain
+from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.json_codec import dumps
 from target_posthog.model import AddedEvent, Link, MappedRecord, StreamRecord
 from target_posthog.rejects.names import PREVIEW, name_of
@@ -159,10 +161,18 @@ class RemoteRejects(Rejects):
 
 
 def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
-    """Return the rejects of a run, in a folder or at an address; see `rejects_path`."""
+    """Return the rejects of a run, in a folder or at an address; see `rejects_path`.
+
+    Raises:
+        FixConfiguration: the folder cannot be written: better now than at the first reject.
+    """
     if is_address(place):
         return RemoteRejects(place, started, owner)
-    return Rejects(Path(folder_of(place)), started, owner)
+    folder = Path(folder_of(place))
+    found = folder_finding("rejects", "rejects_path", folder)
+    if found.level is Level.FIX:
+        raise FixConfiguration(f"The folder of the rejects: {found.text}", found.remedy)
+    return Rejects(folder, started, owner)
 
 
 def _origin(record: Json | str) -> Json:

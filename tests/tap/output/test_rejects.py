@@ -6,6 +6,9 @@ import json
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tap_amplitude.errors import FixConfiguration
 from tap_amplitude.output.rejects import rejects_at
 
 if TYPE_CHECKING:
@@ -22,3 +25,12 @@ def test_two_runs_of_one_second_keep_their_rejects_apart(tmp_path: Path) -> None
         rejects.close()
     kept = [json.loads(path.read_text())["record"] for path in tmp_path.glob("tap-amplitude-*")]
     assert sorted(kept) == ["pod 0", "pod 1"]
+
+
+def test_a_place_that_cannot_be_a_folder_is_told_before_the_first_reject(tmp_path: Path) -> None:
+    """The first reject of a long run may come after hours."""
+    file = tmp_path / "rejects"
+    file.touch()
+    with pytest.raises(FixConfiguration, match="rejects is a file, not a folder") as raised:
+        rejects_at(f"{file}/a", datetime(2024, 1, 1, tzinfo=timezone.utc))
+    assert "set `rejects_path` to another folder" in str(raised.value)

@@ -13,7 +13,7 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 
 import target_posthog
-from target_posthog.errors import RunAgain
+from target_posthog.errors import FixConfiguration, RunAgain
 from target_posthog.model import Rejected
 from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.listing import run_of
@@ -65,6 +65,18 @@ def test_two_pods_keep_their_rejects_apart(tmp_path: Path, *, is_bucket: bool) -
             pod_of = [json.loads(line)["record"]["pod"] for line in lines]
         runs.setdefault(run_of(file.path), []).extend(pod_of)
     assert sorted(runs.values()) == [[0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("deeper", ["", "/not/there/yet"])
+def test_a_place_that_cannot_be_a_folder_is_told_before_the_first_reject(
+    tmp_path: Path, deeper: str
+) -> None:
+    """The first reject of a long run may come after hours."""
+    file = tmp_path / "rejects"
+    file.touch()
+    with pytest.raises(FixConfiguration, match="rejects is a file, not a folder") as raised:
+        rejects_at(f"{file}{deeper}", NOW, owner_of("phc_a"))
+    assert "set `rejects_path` to another folder" in str(raised.value)
 
 
 def test_a_run_without_rejects_leaves_no_file(tmp_path: Path) -> None:
