@@ -289,6 +289,6 @@ def test_rejects_of_lines_amid_a_block_hold_their_own_records(target: Target) ->
     array = b"[" + b",\n".join(json.dumps(one).encode() for one in sent[800:]) + b"]"
     target.config.update(workers=2, protocol="v1", max_batch_events=100)
     path = put_text(target, "a", text + array)
-    run = run_apart(target, [HEAD, batch([path]), state({"at": 1})]).checked()
+    run = run_apart(target, [HEAD, batch([path]), state({"at": 1})], NEAR_SERVER).checked()
     assert counts_in(run.stderr)["rejected"] == len(bad)
     assert [one for _, one in rejects_in(target)] == [sent[number] for number in bad]
