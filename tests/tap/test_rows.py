@@ -343,6 +343,19 @@ def test_an_event_in_a_list_of_merges_is_never_left_out_with_it(
     assert (stopped.exit_code, len(stopped.states)) == (1, 0)
 
 
+def test_a_list_of_merges_that_unpacks_to_far_more_than_an_export_is_not_read_to_its_end(
+    tmp_path: Path,
+) -> None:
+    """It is looked at before it is left out, and the bound of any other file holds for it."""
+    merge = json.dumps({"amplitude_id": 2, "merged_amplitude_id": 3}).encode()
+    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(merge + b"\n" * 80_000_000)}
+    run = run_here({"archive_path": str(write_files(tmp_path / "a", lists))})
+
+    (error,) = run.lines("ERROR")
+    assert "unpacks to far more than an export does" in error
+    assert (run.records, run.states) == ([], [])
+
+
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
     """A kill after the STATE of an hour does not lose the rejected lines of that hour."""
     files = {

@@ -119,7 +119,8 @@ class Archive:
     def holds_events(self) -> bool:
         """Return True if there is any file of events; look into no more than it takes."""
         return any(self._certain(member) for member in self.members) or any(
-            look_at_rows(member) is not Rows.MERGES for member in self.members
+            look_at_rows(member, self._max_member_bytes) is not Rows.MERGES
+            for member in self.members
         )
 
     def close(self) -> None:
@@ -151,7 +152,7 @@ class Archive:
         if self._certain(member):
             return rows is Rows.EVENTS
         # Rows that are neither, such as damaged ones, are events, so that they are reported.
-        kind = look_at_rows(member)
+        kind = look_at_rows(member, self._max_member_bytes)
         is_named_list = base_of(member.name).startswith("-")
         is_list = kind is Rows.MERGES or (kind is Rows.OTHER and is_named_list)
         if rows is Rows.EVENTS and is_list:

@@ -150,7 +150,9 @@ class ArchiveListing:
             # Of an hour without events a bucket export may lay down nothing else.
             if is_marker(member.name) and member.packed_bytes <= len("\n"):
                 self.left_out.add(Why.MARKER, member.place)
-            elif part not in parts or (not member.store.is_remote and _has_events(member)):
+            elif part not in parts or (
+                not member.store.is_remote and _has_events(member, self._max_member_bytes)
+            ):
                 yield part, member
             else:
                 self.left_out.add(_why_unread(member.name), member.place)
@@ -161,7 +163,7 @@ class ArchiveListing:
         member = Member(listed.name, _NO_HOUR, listed.size, store)
         if listed.name.lower().endswith(".zip"):
             member.look()  # which tells: a day may be missing, if it is a page of a proxy
-        if _is_worth_a_look(member) and _has_events(member):
+        if _is_worth_a_look(member) and _has_events(member, self._max_member_bytes):
             raise ForeignArchive(
                 f"{store.origin} holds the file {place!r}, whose name tells no export hour.",
                 remedy=f"{NAMED_LIKE} Give the file its name back, unpack it if it is a .tar, or "
@@ -176,17 +178,20 @@ class ArchiveListing:
         return sorted(members, key=lambda member: (member.hour, natural(member.name)))
 
 
-def look_at_rows(member: Member) -> Rows | None:
+def look_at_rows(member: Member, max_bytes: int) -> Rows | None:
     """Return what the rows of a file are, by the first ones; None when it has none.
 
     A list of merges is read to its end: an event among them would be left out with it.
 
     Raises:
         DamagedArchive: It cannot be read.
+        HostileArchive: It is a list, and unpacks to more than `max_bytes`; see `Member.verify`.
+        BadLine: It is a list, and goes on as text of another coding.
     """
     rows = rows_in(member.beginning(LOOK_BYTES))
     if rows is not Rows.MERGES:
         return rows
+    member.verify(max_bytes)
     found = member.take(strict_object, as_it_is)
     has_events = any(isinstance(row, dict) and is_event(row) for row in found)
     return Rows.BOTH if has_events else rows
@@ -241,10 +246,10 @@ def _is_worth_a_look(member: Member) -> bool:
         return False
 
 
-def _has_events(member: Member) -> bool:
+def _has_events(member: Member, max_bytes: int) -> bool:
     """Return True if a file of any name holds events; one that cannot be read does not."""
     try:
-        return look_at_rows(member) in (Rows.EVENTS, Rows.BOTH)
+        return look_at_rows(member, max_bytes) in (Rows.EVENTS, Rows.BOTH)
     except DamagedArchive:
         return False
 
