@@ -48,7 +48,7 @@ def remedy_of_wait(seconds: float) -> str:
     """Return what helps against a time to wait that is longer than `max_retry_seconds`."""
     if seconds > _YEAR:
         return (
-            "A wait of years is a mistake: run again in some minutes. If it is asked for again, see "
-            "what stands in front of the service (a proxy, a firewall)."
+            "A wait of years is a mistake: run again in some minutes. If it is asked for again, "
+            "see what stands in front of the service (a proxy, a firewall)."
         )
     return "Run again after that time, or raise `max_retry_seconds`."
