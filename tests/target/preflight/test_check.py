@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import namedtuple
 from datetime import datetime, timezone
@@ -42,8 +43,8 @@ SECRET = "phc_hushhushhush"
 
 
 @pytest.fixture
-def config(capture: PosthogCapture, tmp_path: Path) -> Json:
-    """The settings of a target whose places are all in one folder."""
+def config(capture: PosthogCapture, api: PosthogQuery, tmp_path: Path) -> Json:
+    """Settings with which all is well: the places of the target are all in one folder."""
     return {
         "api_key": capture.api_key,
         "host": capture.url,
@@ -51,13 +52,11 @@ def config(capture: PosthogCapture, tmp_path: Path) -> Json:
         "rejects_path": str(tmp_path / "rejects"),
         "max_events_per_second": 5000,
         "max_retry_seconds": 1,
+        "historical_migration": "auto",
+        "app_host": api.url,
+        "project_id": api.project,
+        "personal_api_key": api.key,
     }
-
-
-@pytest.fixture
-def proving(config: Json, api: PosthogQuery) -> Json:
-    """The same, with what commands need that ask PostHog."""
-    return {**config, "app_host": api.url, "project_id": api.project, "personal_api_key": api.key}
 
 
 def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
@@ -77,9 +76,9 @@ def fixes(findings: list[Finding]) -> list[str]:
     return [f"{one.text} {one.remedy}".strip() for one in findings if one.level is Level.FIX]
 
 
-def test_sound_settings_are_all_ok(proving: Json, capture: PosthogCapture, tmp_path: Path) -> None:
+def test_sound_settings_are_all_ok(config: Json, capture: PosthogCapture, tmp_path: Path) -> None:
     """PostHog got the token and a request without events; nothing is made on the disk."""
-    findings = found({**proving, "historical_migration": "auto"})
+    findings = found(config)
     assert [one for one in findings if one.level is not Level.OK] == []
     areas = [one.area for one in findings]
     assert list(dict.fromkeys(areas)) == [
@@ -93,39 +92,68 @@ def test_sound_settings_are_all_ok(proving: Json, capture: PosthogCapture, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_project_that_nobody_can_ask_is_told(config: Json) -> None:
-    """A run does not need it, but the proof afterwards does."""
-    (neither,) = of(found(config), "project", Level.NOTE)
-    assert neither.text.startswith("`project_id` and `personal_api_key` are not set")
-    (half,) = of(found({**config, "project_id": "7"}), "project", Level.NOTE)
-    assert half.text.startswith("`personal_api_key` is not set")
+#: What an installation lacks, the setting that is changed, and all that is not well then.
+FAULTS: dict[str, tuple[Json, Json, str]] = {
+    "unknown token": ({}, {"api_key": SECRET}, r"token FIX: .* the project token \(401"),
+    "unasked token": ({}, {"check_api_key": False}, "token NOTE: .*`check_api_key` is false"),
+    "no flags": ({"flags": "absent"}, {}, "token UNKNOWN: .*it answered 404"),
+    "no protocol v1": (
+        {"v1": "absent"},
+        {"protocol": "v1"},
+        "ingestion FIX: .*does not take events: it answered 404.*`protocol` to `batch`",
+    ),
+    "no project": (
+        {},
+        {"project_id": None, "personal_api_key": None},
+        "project NOTE: `project_id` and `personal_api_key` are not set",
+    ),
+    "no key": ({}, {"personal_api_key": None}, "project NOTE: `personal_api_key` is not set"),
+    "unknown key": (
+        {},
+        {"personal_api_key": "phx_hush"},
+        r"project FIX: .*refused the personal API key \(401",
+    ),
+    "key of another scope": (
+        {},
+        {"personal_api_key": "phx_reader_of_another_scope"},
+        "project FIX: .*may not query project 7",
+    ),
+    "unknown project": ({}, {"project_id": 8}, "project FIX: .*shows this key no project 8"),
+    "app away": ({}, {"app_host": "http://127.0.0.1:1"}, "project UNKNOWN: "),
+    "no database": ({}, {"ledger_url": "sqlite:///{}/text"}, "ledger FIX: .*is not a database"),
+    "ledger away": (
+        {},
+        {"ledger_url": "postgresql+psycopg://ann:hush@127.0.0.1:1/ledger"},
+        "ledger FIX: .*failed: ",
+    ),
+    "ledger in memory": ({}, {"ledger_url": "sqlite://"}, "ledger NOTE: .*in memory"),
+    "ledger in no folder": (
+        {},
+        {"ledger_url": "sqlite:////there/is/none/ledger.db"},
+        "ledger FIX: .*SQLite makes no folder",
+    ),
+    "summary a folder": ({}, {"summary_path": "{}"}, "summary FIX: .*is a folder, not a file"),
+}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "words"),
-    [
-        ({"personal_api_key": "phx_hush"}, "refused the personal API key (401"),
-        ({"personal_api_key": "phx_reader_of_another_scope"}, "may not query project 7"),
-        ({"project_id": 8}, "shows this key no project 8"),
-    ],
-    ids=["key", "scope", "project"],
-)
-def test_a_project_that_may_not_be_asked_is_told(proving: Json, wrong: Json, words: str) -> None:
-    """In PostHog's words; the key is not shown."""
-    (finding,) = of(found({**proving, **wrong}), "project", Level.FIX)
-    assert words in finding.text
-    assert "hush" not in f"{finding.text}{finding.remedy}"
-
-
-def test_a_project_that_does_not_answer_is_not_known(proving: Json) -> None:
-    """Exit code 1, as for the ingestion."""
-    findings = found({**proving, "app_host": "http://127.0.0.1:1"})
-    assert len(of(findings, "project", Level.UNKNOWN)) == 1
-    assert exit_code_of(findings) == 1
+@pytest.mark.parametrize(("lacks", "changes", "told"), FAULTS.values(), ids=FAULTS)
+def test_one_fault_is_all_that_is_told(
+    config: Json, tmp_path: Path, lacks: Json, changes: Json, told: str
+) -> None:
+    """With its exit code and without any secret; the token is asked for where it is wanted."""
+    (tmp_path / "text").write_text("no database " * 100)
+    changes = {k: v.format(tmp_path) if isinstance(v, str) else v for k, v in changes.items()}
+    with PosthogCapture(**lacks) as asked:
+        findings = found({**config, "host": asked.url, **changes})
+    (one,) = [one for one in findings if one.level is not Level.OK]
+    assert re.match(told, f"{one.area} {one.level.value}: {one.text} {one.remedy}")
+    assert exit_code_of(findings) == {Level.NOTE: 0, Level.UNKNOWN: 1, Level.FIX: 2}[one.level]
+    assert bool(asked.key_checks) == changes.get("check_api_key", True)
+    assert "hush" not in str(findings)
 
 
 def test_a_live_project_is_told_before_history_overwrites_its_people(
-    proving: Json, capture: PosthogCapture
+    config: Json, capture: PosthogCapture
 ) -> None:
     """Only events that no import brought make it live; `set_once` overwrites nothing."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -140,10 +168,10 @@ def test_a_live_project_is_told_before_history_overwrites_its_people(
                 "_historical": False,
             }
         )
-    (note,) = of(found(proving), "project", Level.NOTE)
+    (note,) = of(found(config), "project", Level.NOTE)
     assert "1 event of other sources since yesterday" in note.text
     assert "set_once" in note.remedy
-    assert not of(found({**proving, "user_properties": "set_once"}), "project", Level.NOTE)
+    assert not of(found({**config, "user_properties": "set_once"}), "project", Level.NOTE)
 
 
 @pytest.mark.parametrize("protocol", ["batch", "v1"])
@@ -155,15 +183,6 @@ def test_the_ingestion_is_asked_by_the_protocol_that_is_set(
     assert f"`protocol: {protocol}`" in finding.text
     assert [request.status for request in capture.requests] == [400]
     assert capture.events == []
-
-
-def test_a_protocol_that_the_installation_lacks_is_told(config: Json) -> None:
-    """With the protocol that every PostHog knows."""
-    with PosthogCapture(v1="absent") as old:
-        findings = found({**config, "host": old.url, "protocol": "v1"})
-    (finding,) = of(findings, "ingestion", Level.FIX)
-    assert "does not take events: it answered 404" in finding.text
-    assert "`protocol` to `batch`" in finding.remedy
 
 
 def test_everything_wrong_is_told_at_once(config: Json, tmp_path: Path) -> None:
@@ -197,15 +216,6 @@ def test_everything_wrong_is_told_at_once(config: Json, tmp_path: Path) -> None:
     assert exit_code_of(findings) == 2
 
 
-def test_a_token_that_nobody_knows_is_told(config: Json) -> None:
-    """The ingestion itself would take its events, and drop them later."""
-    findings = found({**config, "api_key": SECRET})
-    (finding,) = of(findings, "token", Level.FIX)
-    assert "does not know the project token (401" in finding.text
-    assert of(findings, "ingestion", Level.OK)
-    assert SECRET not in str(findings)
-
-
 def test_a_token_of_the_other_region_names_the_region(
     config: Json, capture: PosthogCapture
 ) -> None:
@@ -226,24 +236,6 @@ def test_no_other_region_is_asked_for_an_installation_of_ones_own(
         found({**config, "api_key": SECRET}, {elsewhere.url: "US Cloud"})
         assert elsewhere.key_checks == []
     assert len(capture.key_checks) == 1
-
-
-def test_the_token_is_not_asked_for_where_nobody_wants_it(
-    config: Json, capture: PosthogCapture
-) -> None:
-    """`check_api_key: false` holds for the check, too, and is told."""
-    (finding,) = of(found({**config, "check_api_key": False}), "token", Level.NOTE)
-    assert "`check_api_key` is false" in finding.text
-    assert capture.key_checks == []
-
-
-def test_an_installation_that_cannot_tell_is_not_known(config: Json) -> None:
-    """Exit code 1: something could not be asked."""
-    with PosthogCapture(flags="absent") as old:
-        findings = found({**config, "host": old.url})
-    (finding,) = of(findings, "token", Level.UNKNOWN)
-    assert "it answered 404" in finding.text
-    assert exit_code_of(findings) == 1
 
 
 def test_a_host_that_is_away_is_not_known(config: Json) -> None:
@@ -362,37 +354,6 @@ def test_a_ledger_tells_whose_it_is(ledger_url: str, config: Json) -> None:
     engine.dispose()
 
 
-def test_a_ledger_that_is_no_database_is_told(config: Json, tmp_path: Path) -> None:
-    """In the database's words."""
-    (tmp_path / "ledger.db").write_text("no database " * 100)
-    (finding,) = of(found(config), "ledger", Level.FIX)
-    assert "file is not a database" in finding.text
-
-
-def test_a_ledger_whose_password_is_wrong_does_not_show_it(config: Json) -> None:
-    """Nor does one whose server is away."""
-    config["ledger_url"] = "postgresql+psycopg://ann:hush@127.0.0.1:1/ledger"
-    (finding,) = of(found(config), "ledger", Level.FIX)
-    assert "failed: " in finding.text
-    assert "hush" not in finding.text
-
-
-@pytest.mark.parametrize(
-    ("url", "level", "words"),
-    [
-        ("sqlite://", Level.NOTE, "in memory"),
-        ("sqlite:////there/is/none/ledger.db", Level.FIX, "SQLite makes no folder"),
-    ],
-    ids=["memory", "no folder"],
-)
-def test_a_ledger_that_cannot_last_is_told(
-    config: Json, url: str, level: Level, words: str
-) -> None:
-    """Before a run finds out."""
-    (finding,) = of(found({**config, "ledger_url": url}), "ledger", level)
-    assert words in finding.text
-
-
 def test_a_ledger_whose_user_may_make_no_tables_is_right_once_they_are_there(
     config: Json, postgresql_server: sa.URL, postgresql_url: str
 ) -> None:
@@ -433,12 +394,6 @@ def test_a_full_disk_is_told(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - free, free))
     (finding,) = of(found(config), "disk", level)
     assert f"{free / 10**9:,.1f} GB free for rejects and the ledger" in finding.text
-
-
-def test_a_summary_that_is_a_folder_is_told(config: Json, tmp_path: Path) -> None:
-    """The run would end well, and write none."""
-    (finding,) = of(found({**config, "summary_path": str(tmp_path)}), "summary", Level.FIX)
-    assert "is a folder, not a file" in finding.text
 
 
 def test_no_setting_at_all_is_told() -> None:
