@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
-import socket
-from contextlib import contextmanager
-from threading import Event, Thread
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,58 +13,38 @@ import requests
 from tap_amplitude.api.bodies import TooLong, TooSlow, beginning, blocks
 from tap_amplitude.api.project import ProjectApi
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer, RunAgain
-from tests.tap.api.test_export import ONE_HOUR, Client, another_server, connection
+from tests.support.peers import answering, serving
+from tests.tap.api.test_export import ONE_HOUR, Client, connection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from contextlib import AbstractContextManager
+    from socket import socket
 
 
-@contextmanager
-def trickle(head: bytes, *, every: float) -> Iterator[str]:
+def trickle(head: bytes, *, every: float = 0.05) -> AbstractContextManager[tuple[str, list[bytes]]]:
     """A server that sends a head and then one byte at a time, without an end."""
-    stopped = Event()
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(0.1)
 
-    def serve(peer: socket.socket) -> None:
-        with peer:
-            peer.recv(65536)
-            try:
-                peer.sendall(head)
-                while not stopped.wait(every):
-                    peer.sendall(b" ")
-            except OSError:
-                pass
+    def send(peer: socket) -> None:
+        peer.sendall(head)
+        while True:
+            time.sleep(every)
+            peer.sendall(b" ")
 
-    def accept() -> None:
-        while not stopped.is_set():
-            try:
-                peer, _ = listener.accept()
-            except TimeoutError:
-                continue
-            Thread(target=serve, args=(peer,), daemon=True).start()
-
-    thread = Thread(target=accept)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        stopped.set()
-        thread.join()
-        listener.close()
+    return serving(send)
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/zip\r\n\r\n"
 REFUSED = b"HTTP/1.1 418 Teapot\r\n\r\nshort and stout"
 
 
-def test_an_archive_that_trickles_in_is_given_up(tmp_path: Path) -> None:
+def test_an_archive_that_trickles_in_is_given_up() -> None:
     """A byte now and then keeps every read alive; the whole download is bounded all the same."""
-    with trickle(OK, every=0.05) as url, pytest.raises(RunAgain, match="bytes arrived in 1 second"):
-        Client(url, tmp_path, answer_seconds=1, retry_seconds=0).api.fetch(ONE_HOUR)
+    with trickle(OK) as (url, _):
+        client = Client(url, answer_seconds=1, retry_seconds=0)
+        with pytest.raises(RunAgain, match="bytes arrived in 1 second"):
+            client.api.fetch(ONE_HOUR)
 
-    assert list(tmp_path.iterdir()) == []
+    assert client.downloads == []
 
 
 def test_an_error_that_trickles_in_is_told_with_what_it_said(
@@ -74,7 +52,7 @@ def test_an_error_that_trickles_in_is_told_with_what_it_said(
 ) -> None:
     """The status decides; its words are worth a moment, not an eternity."""
     monkeypatch.setattr("tap_amplitude.api.connection._ERROR_SECONDS", 0.5)
-    with trickle(REFUSED, every=0.05) as url:
+    with trickle(REFUSED) as (url, _):
         client = connection(url)
         with client.get("/", {}) as response:
             assert client.error_text(response) == "short and stout"
@@ -84,7 +62,7 @@ def test_a_list_that_unpacks_to_gigabytes_is_no_answer(monkeypatch: pytest.Monke
     """The bound is that of the unpacked bytes: 0.5 MB on the wire took 2.1 GB of memory."""
     monkeypatch.setattr("tap_amplitude.api.project._MOST_BYTES", 1_000_000)
     body = gzip.compress(b"[" + b" " * 5_000_000)
-    with another_server(200, body, Content_Encoding="gzip") as (url, _):
+    with answering(200, {"Content-Encoding": "gzip"}, body) as (url, _):
         api = ProjectApi(connection(url), retry_seconds=0, sleep=lambda _: None)
         with pytest.raises(ForeignAnswer, match="longer than 1,000,000 bytes"):
             api.rows("/", {}, inside="data", key="id", what="cohorts")
@@ -93,7 +71,7 @@ def test_a_list_that_unpacks_to_gigabytes_is_no_answer(monkeypatch: pytest.Monke
 def test_the_beginning_of_a_bomb_is_read_in_bounded_memory() -> None:
     """Of the words of an error no more is unpacked than is told."""
     body = gzip.compress(b"x" * 50_000_000)
-    with another_server(500, body, Content_Encoding="gzip") as (url, _):
+    with answering(500, {"Content-Encoding": "gzip"}, body) as (url, _):
         response = requests.get(url, stream=True, timeout=10)
 
         assert beginning(response, 1000, patience_seconds=10) == b"x" * 1000
@@ -109,7 +87,7 @@ def test_a_slow_download_is_told_and_bounded(
     seconds: list[float], error: type[Exception] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A line a minute says how far it is; after a day it ends."""
-    with another_server(200, b"x" * 3_000_000) as (url, _):
+    with answering(200, {}, b"x" * 3_000_000) as (url, _):
         response = requests.get(url, stream=True, timeout=10)
         ticks = iter([*seconds, *[seconds[-1]] * 10_000])
         reading = blocks(response, patience_seconds=60, what="hour 7", clock=lambda: next(ticks))
@@ -125,7 +103,7 @@ def test_a_slow_download_is_told_and_bounded(
 
 def test_a_body_beyond_its_bound_ends() -> None:
     """A peer may send without an end."""
-    with another_server(200, b"x" * 100) as (url, _):
+    with answering(200, {}, b"x" * 100) as (url, _):
         response = requests.get(url, stream=True, timeout=10)
         with pytest.raises(TooLong):
             list(blocks(response, patience_seconds=60, what="it", most_bytes=99))
@@ -134,18 +112,18 @@ def test_a_body_beyond_its_bound_ends() -> None:
 
 def test_silence_in_the_middle_of_a_body_is_a_failed_connection() -> None:
     """urllib3's own errors arrive as those of requests, which callers know."""
-    with trickle(OK + b"x", every=30) as url:
+    with trickle(OK + b"x", every=30) as (url, _):
         response = requests.get(url, stream=True, timeout=0.3)
         with pytest.raises(requests.ReadTimeout):
             list(blocks(response, patience_seconds=60, what="it"))
         response.close()
 
 
-def test_the_body_of_a_redirect_is_not_read(tmp_path: Path) -> None:
+def test_the_body_of_a_redirect_is_not_read() -> None:
     """It may have any length; only its address counts."""
     head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
     with (
-        trickle(head, every=0.05) as url,
+        trickle(head) as (url, _),
         pytest.raises(FixConfiguration, match="redirects"),
     ):
-        Client(url, tmp_path, retry_seconds=0).api.fetch(ONE_HOUR)
+        Client(url, retry_seconds=0).api.fetch(ONE_HOUR)

@@ -19,27 +19,18 @@ from tap_amplitude.files import zip_stores
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.files.left_out import Why
 from tap_amplitude.files.zip_stores import OpenZips
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import file_name, packed, write_files, write_zip, zipped
+from tests.support.peers import answering
 from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, both_ways, run_here
-from tests.tap.api.test_export import another_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
     from tap_amplitude.files.archive import Archive
 
 BOUND = 1024**3
-
-
-def zipped(files: Mapping[str, bytes]) -> bytes:
-    """A .zip of files, packed."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return content.getvalue()
 
 
 def _of_method(content: bytes, method: int) -> bytes:
@@ -239,7 +230,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
 def test_what_a_download_holds_besides_is_named(tmp_path: Path, way: int) -> None:
     """At the end of the run, as for a user's own archive."""
     body = zipped({file_name(0): packed(hour_rows(0)), "notes.txt": b"x", ".DS_Store": b"x"})
-    with another_server(200, body, Content_Type="application/zip") as (url, _):
+    with answering(200, {}, body) as (url, _):
         config = {
             "api_key": "key",
             "secret_key": "secret",
