@@ -1,7 +1,7 @@
 """A disk without room: each file that a run writes says what happened, what is saved, what to do.
 
-Nothing is lost: with room again, the next run brings the rest. The ledger's file is one of
-`tests/target/identity`, the state is one of both `test_cli` and `test_failures`.
+Nothing is lost: with room again, the next run brings the rest. The state is one of both
+`test_cli` and `test_failures`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import run_tap, run_target, start
-from tests.support.rows import hour_rows, ids, rows
+from tests.support.rows import hour_rows, ids, row, rows
 from tests.support.singer import records, schema, state
 
 if TYPE_CHECKING:
@@ -61,6 +61,12 @@ def fill(disk: Path) -> Path:
     return path
 
 
+def resize(disk: Path, size: str) -> None:
+    """Give a disk another size."""
+    mount = ["mount", "-o", f"remount,size={size}", str(disk)]
+    subprocess.run(mount, check=True)
+
+
 def last_words(log: str) -> str:
     """Return the last line of a log, without its head."""
     assert "Traceback" not in log
@@ -89,6 +95,31 @@ def test_a_full_disk_for_the_rejects(
     assert {event["uuid"] for event in posthog.held().values()} == set(ids(sent))
     (kept,) = (tmp_path / "rejects").iterdir()
     assert len(kept.read_text().splitlines()) == 500
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["before", "meanwhile"])
+def test_a_full_disk_for_the_ledger(
+    tmp_path: Path, config: dict[str, Any], disk: Path, *, is_full: bool
+) -> None:
+    """No server is away: there is no room, and the state stays before what could not be noted."""
+    config["ledger_url"] = f"sqlite:///{disk}/ledger.db"
+    devices = [row(number, device_id=f"{number:0150}") for number in range(3000)]
+    messages = [schema(), *records(devices), state({"at": 1})]
+    if is_full:
+        fill(disk)
+    else:
+        resize(disk, "1m")
+    run = run_target(config, messages, tmp_path)
+    assert run.exit_code == 1
+    assert run.messages == []
+    words = last_words(run.stderr)
+    assert words.startswith(f"The ledger at {config['ledger_url']} failed: ")
+    assert words.endswith(
+        "Make room on its disk (a quota counts, too), or move it to another and set `ledger_url` "
+        "to that, and run again."
+    )
+    resize(disk, "16m")
+    assert run_target(config, messages, tmp_path).checked().messages == [{"at": 1}]
 
 
 def test_a_full_disk_for_the_summary_before_the_first_record(

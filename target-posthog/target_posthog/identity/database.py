@@ -50,6 +50,8 @@ _COMES_BACK = (
 #: What SQLite says of a file that no repeat can mend (sqlite.org/rescode.html: SQLITE_CORRUPT,
 #: SQLITE_NOTADB).
 _DAMAGED = frozenset({"database disk image is malformed", "file is not a database"})
+#: What both say when there is no room. SQLite calls a quota an I/O error.
+_NO_ROOM = ("database or disk is full", "disk I/O error", "No space left on device")
 #: SQLAlchemy's errors for a connection that is lost or cannot be made; drivers differ.
 _OF_CONNECTIONS = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.InternalError)
 #: A peer that says nothing for 20 s is asked four times, every five seconds (PostgreSQL, "TCP
@@ -65,6 +67,10 @@ _WATCH = "SELECT " + ", ".join(
 #: How long a server may be away: a restart takes seconds, a change to another server minutes.
 _AWAY_SECONDS = 300.0
 _REMEDY = "See that its database can be reached and written (`ledger_url`), and run again."
+_ROOM = (
+    "Make room on its disk (a quota counts, too), or move it to another and set `ledger_url` to "
+    "that, and run again."
+)
 #: Rows in memory of a query that may find millions.
 _ROWS = 5_000
 #: How long to wait before SQLite is asked again for what it refuses at once. Seconds.
@@ -192,7 +198,8 @@ class Database:
                 "Put a copy of it back, or set `ledger_url` to the right file. Without a copy, "
                 "move it away: the next run makes a new one, and sends each link again.",
             )
-        return RunAgain(f"The ledger at {self._shown} failed: {words}.", _REMEDY)
+        remedy = _ROOM if any(said in words for said in _NO_ROOM) else _REMEDY
+        return RunAgain(f"The ledger at {self._shown} failed: {words}.", remedy)
 
     def _say_that_it_waits(self, error: Retryable) -> None:
         logger.warning("%s Trying again for up to %.0f s.", error, self._retries.seconds)

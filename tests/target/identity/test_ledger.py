@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from target_posthog.common.signals import StoppedBySignal
 from target_posthog.errors import DamagedLedger, FixConfiguration, RunAgain
-from target_posthog.identity.database import open_engine
+from target_posthog.identity.database import Database, open_engine
 from target_posthog.identity.ledger import Ledger, Owner
 from target_posthog.model import Link
 
@@ -375,10 +375,21 @@ def test_a_full_disk_is_told_at_once(tmp_path: Path) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
         try:
-            with pytest.raises(RunAgain, match=r"failed: .*ledger_url"):
+            with pytest.raises(RunAgain, match=r"failed: disk I/O error\..* Make room on "):
                 ledger.claim(many)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def test_a_full_disk_of_a_server_is_told_as_one(postgresql_url: str) -> None:
+    """In its own words (src/backend/storage/smgr/md.c)."""
+    words = "could not extend file: No space left on device"
+    full = sa.text(f"DO $$ BEGIN RAISE '{words}' USING ERRCODE = 'disk_full'; END $$")
+    with (
+        closing(Database(postgresql_url)) as database,
+        pytest.raises(RunAgain, match=f"failed: {words}\\..* Make room on "),
+    ):
+        database.transact(lambda connection: connection.execute(full))
 
 
 def test_no_error_of_the_database_holds_what_it_was_given(ledger: Ledger) -> None:
