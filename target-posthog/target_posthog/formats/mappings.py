@@ -111,11 +111,6 @@ class StreamMappings:
 
     entries: tuple[tuple[str, StreamMapping], ...] = ()
 
-    def of(self, stream: str) -> StreamMapping | None:
-        """Return a stream's mapping; see `entry_of`."""
-        entry = self.entry_of(stream)
-        return None if entry is None else entry[1]
-
     def entry_of(self, stream: str) -> tuple[str, StreamMapping] | None:
         """Return a stream's entry: that of its own name, else that of the first glob."""
         for name, mapping in self.entries:

@@ -20,6 +20,7 @@ from target_posthog.posthog.people import MERGED_IDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from target_posthog.identity.ledger import GroupKey
     from target_posthog.model import GroupState
     from target_posthog.posthog.events import OutgoingEvent
 
@@ -36,8 +37,6 @@ _HAPPENED = slice(1 + _TIME_BYTES, 1 + 2 * _TIME_BYTES)
 _TELLING = frozenset({"$groupidentify", "$merge_dangerously", *MERGED_IDS})
 _PERSON_KEYS = frozenset({"$set", "$set_once", "$unset"})
 _PERSON_KEYS_AS_JSON = tuple(f'"{name}":'.encode() for name in sorted(_PERSON_KEYS))
-
-GroupKey = tuple[str, str]
 
 
 class Known(msgspec.Struct, gc=False):

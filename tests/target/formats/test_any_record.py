@@ -82,7 +82,8 @@ def test_a_mapped_record_has_one_fate(parts: Any, record: Json, key: tuple[str, 
     mappings, problems = read_mappings({"s": parts})
     expected = ("two values", "group", "the constant is not")
     assert all(any(words in problem for words in expected) for problem in problems), problems
-    fields = StreamFields("s", key, mappings.of("s") or StreamMapping())
+    _, mapping = mappings.entry_of("s") or ("s", StreamMapping())
+    fields = StreamFields("s", key, mapping)
     before = deepcopy(record)
     conversion = fields.convert(record)
     check(conversion)
@@ -97,7 +98,8 @@ def test_any_setting_is_read_or_its_mistakes_are_told(streams: Any, parts: Any) 
     for setting in (streams, {"s": parts}, [parts]):
         mappings, problems = read_mappings(setting)
         assert all(problem.startswith("`streams`") for problem in problems)
-        check(StreamFields("s", (), mappings.of("s") or StreamMapping()).convert(dict(USUAL)))
+        _, mapping = mappings.entry_of("s") or ("s", StreamMapping())
+        check(StreamFields("s", (), mapping).convert(dict(USUAL)))
 
 
 @examples(150)

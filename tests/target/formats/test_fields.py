@@ -29,9 +29,9 @@ def mapped(**parts: Any) -> StreamFields:
     """Return the orders with a mapping, as the setting `streams` says it."""
     mappings, problems = read_mappings({"orders": parts})
     assert problems == []
-    mapping = mappings.of("orders")
-    assert mapping is not None
-    return StreamFields("orders", ("id",), mapping)
+    entry = mappings.entry_of("orders")
+    assert entry is not None
+    return StreamFields("orders", ("id",), entry[1])
 
 
 def converted(record: Json, fields: StreamFields) -> Converted:

@@ -16,9 +16,9 @@ def mapping(**parts: Any) -> StreamMapping:
     """Return a mapping without mistakes."""
     mappings, problems = read_mappings({"orders": parts})
     assert problems == []
-    found = mappings.of("orders")
+    found = mappings.entry_of("orders")
     assert found is not None
-    return found
+    return found[1]
 
 
 def test_an_own_name_goes_before_globs_and_globs_in_their_order() -> None:
@@ -31,19 +31,19 @@ def test_an_own_name_goes_before_globs_and_globs_in_their_order() -> None:
     mappings, problems = read_mappings(streams)
     assert problems == []
     names = {
-        name: one.event.first({})
+        name: one[1].event.first({})
         for name in ("public-orders", "public-users", "other")
-        if (one := mappings.of(name)) and one.event
+        if (one := mappings.entry_of(name)) and one[1].event
     }
     assert names == {"public-orders": "b", "public-users": "a", "other": "c"}
-    assert read_mappings({"a": {}})[0].of("b") is None
+    assert read_mappings({"a": {}})[0].entry_of("b") is None
 
 
 def test_a_list_takes_names_with_dots() -> None:
     """Meltano would take them apart as keys."""
     mappings, problems = read_mappings([{"stream": "shop.orders", "distinct_id": "buyer"}])
     assert problems == []
-    assert mappings.of("shop.orders") == mapping(distinct_id="buyer")
+    assert mappings.entry_of("shop.orders") == ("shop.orders", mapping(distinct_id="buyer"))
 
 
 def test_null_is_the_usual_way() -> None:
