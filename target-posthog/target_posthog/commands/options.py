@@ -79,21 +79,25 @@ def given_of(config: Any) -> Given:
     return read_given(given, schema, problems_with, known=[*problems, *wrong])
 
 
-def hour_of(context: click.Context, option: click.Parameter, value: str | None) -> str:
+def hour_of(
+    context: click.Context, option: click.Parameter, value: str | None, *, is_bound: bool = True
+) -> str:
     """Return the hour that an option names, `2024-01-31T05`; empty for none. A click callback.
+
+    For the bound of a range a day is its first hour, and an empty text is no bound.
 
     Raises:
         FixConfiguration: it is not an hour.
     """
     del context
-    if not value:
+    if value is None or (is_bound and not value):
         return ""
     text = value.strip()
+    is_day = len(text) == len("2024-01-31")
     moment = any_time(f"{text.rstrip('Z')}:00:00Z" if _BARE_HOUR.fullmatch(text) else text)
-    if moment is None or moment[_HOUR:] != ":00:00.000000Z":
-        raise FixConfiguration(
-            f"{option.opts[0]} is not an hour.", "Write it like 2024-01-31 or 2024-01-31T05:00:00Z."
-        )
+    if moment is None or moment[_HOUR:] != ":00:00.000000Z" or (is_day and not is_bound):
+        example = "2024-01-31 or 2024-01-31T05:00:00Z" if is_bound else "2024-01-31T05"
+        raise FixConfiguration(f"{option.opts[0]} is not an hour.", f"Write it like {example}.")
     return moment[:_HOUR]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from typing_extensions import override
 from target_posthog.capture.preview import PreviewFile
 from target_posthog.capture.results import SendResult
 from target_posthog.cli import read_on
-from target_posthog.commands.options import arguments_of, plugin_command, program_of
+from target_posthog.commands.options import arguments_of, hour_of, plugin_command, program_of
 from target_posthog.commands.output_files import write_private
 from target_posthog.common.quantities import count
 from target_posthog.common.signals import StoppedBySignal
@@ -30,7 +31,7 @@ from target_posthog.preview.page import page_of
 from target_posthog.preview.pairs import Pair
 from target_posthog.preview.screen import show
 from target_posthog.preview.texts import as_json
-from target_posthog.preview.wanted import Wanted, hour_of
+from target_posthog.preview.wanted import Wanted
 from target_posthog.rejects.writer import Rejects
 from target_posthog.runtime import Runtime
 from target_posthog.sinks import PosthogSink
@@ -171,7 +172,11 @@ class PreviewTarget(TargetPosthog):
 @click.option(
     "--rows", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many."
 )
-@click.option("--hour", help="Only of this export hour of UTC, such as 2024-01-31T05.")
+@click.option(
+    "--hour",
+    callback=partial(hour_of, is_bound=False),
+    help="Only of this export hour of UTC, such as 2024-01-31T05.",
+)
 @click.option("--event", help="Only events of this name, of Amplitude or of PostHog.")
 @click.option("--user", help="Only of this user id, device id or person.")
 @click.option(
@@ -185,7 +190,7 @@ class PreviewTarget(TargetPosthog):
 def command(
     config: Any,
     rows: int,
-    hour: str | None,
+    hour: str,
     event: str | None,
     user: str | None,
     page: Path | None,
@@ -198,7 +203,7 @@ def command(
     The records come from a tap on standard input, or from files: PATHS are Singer messages, or rows
     as Amplitude exports them (.json, .json.gz, .zip). It holds people's data.
     """
-    wanted = Wanted(rows, hour_of(hour), event, user)
+    wanted = Wanted(rows, hour or None, event, user)
     if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise FixConfiguration(
             "There is no input.",

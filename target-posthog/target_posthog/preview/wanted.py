@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from target_posthog.errors import FixConfiguration
 from target_posthog.posthog.people import stored_id
 
 if TYPE_CHECKING:
     from target_posthog.formats.trace import Trace
     from target_posthog.model import Json
 
-_HOUR = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d)(?::00){0,2}Z?", re.ASCII)
 #: The fields of a record by which somebody is looked for.
 _IDS = ("user_id", "device_id", "amplitude_id", "distinct_id")
 _NAMES = ("event_type", "event")
@@ -54,19 +51,3 @@ def _texts(
 ) -> set[str | None]:
     values = [record.get(trace.path_of(name)) for name in fields]
     return {stored_id(value) for value in values} | ({event[part]} if event else set())
-
-
-def hour_of(given: str | None) -> str | None:
-    """Return an hour as `2024-01-31T05`.
-
-    Raises:
-        FixConfiguration: it is none.
-    """
-    if given is None:
-        return None
-    found = _HOUR.fullmatch(given.strip())
-    if found is None:
-        raise FixConfiguration(
-            "--hour is not an hour.", "Give one of UTC, such as --hour 2024-01-31T05."
-        )
-    return f"{found[1]}T{found[2]}"

@@ -10,15 +10,16 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
-from target_posthog.commands.preview import PreviewTarget
+from target_posthog.commands.preview import PreviewTarget, command
 from target_posthog.errors import FixConfiguration, TargetPosthogError
 from target_posthog.preview.files import messages_of
 from target_posthog.preview.page import page_of
 from target_posthog.preview.screen import show
 from target_posthog.preview.texts import as_json
-from target_posthog.preview.wanted import Wanted, hour_of
+from target_posthog.preview.wanted import Wanted
 from tests.support.processes import encoded
 from tests.support.rows import START, hour_row, row, typical_row
 from tests.support.singer import record, records, schema, state
@@ -284,18 +285,27 @@ def test_names_of_settings_are_code_in_the_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "hour"),
     [
-        (None, None),
+        (None, ""),
         ("2024-01-31T05", "2024-01-31T05"),
+        (" 2024-01-31 05:00Z", "2024-01-31T05"),
         ("2024-01-31 05:00:00Z", "2024-01-31T05"),
+        ("2024-01-31T07:00:00+02:00", "2024-01-31T05"),
     ],
 )
-def test_an_hour_may_be_written_in_several_ways(given: str | None, hour: str | None) -> None:
+def test_an_hour_may_be_written_in_several_ways(given: str | None, hour: str) -> None:
     """As people and programs write it."""
-    assert hour_of(given) == hour
+    assert hour_given(given) == hour
 
 
-@pytest.mark.parametrize("given", ["", "2024-01-31", "2024-01-31T05:30", "5"])
+@pytest.mark.parametrize("given", ["", "2024-01-31", "2024-02-30T05", "2024-01-31T05:30", "5"])
 def test_what_is_no_hour_is_refused(given: str) -> None:
     """Else nothing would be found, and nobody would know why."""
-    with pytest.raises(FixConfiguration, match="--hour"):
-        hour_of(given)
+    with pytest.raises(FixConfiguration, match=r"--hour is not an hour\. .* 2024-01-31T05\."):
+        hour_given(given)
+
+
+def hour_given(text: str | None) -> str:
+    """Return the hour that the command makes of `--hour`."""
+    (option,) = (one for one in command.params if one.name == "hour")
+    hour: str = option.process_value(click.Context(command), text)
+    return hour
