@@ -20,7 +20,6 @@ from docs.generate_settings import (
     variable_of,
 )
 from tap_amplitude.common.amplitude_columns import TIME_FIELDS
-from target_posthog.books.whole import Totals
 from target_posthog.books.whole_migration import Part
 from target_posthog.common.given_settings import typed
 from target_posthog.formats.amplitude.fields import FIELDS
@@ -30,6 +29,7 @@ from target_posthog.formats.stream_people import PERSON_NAMES
 from target_posthog.identity import ledger
 from target_posthog.posthog.names import ACTING_NAMES
 from target_posthog.posthog.people import ILLEGAL_IDS
+from target_posthog.progress.counts import Counts
 from target_posthog.progress.summary import Summary
 from target_posthog.rejects import codes as rejects
 from tests.support.documents import ROOT, Document, document, documents, tracked_files
@@ -214,7 +214,7 @@ def _words_of_the_data() -> set[str]:
         *(*PERSON_NAMES, *TIME_NAMES),
         *rejects.CODES,
         *Summary("")._as_json(None, None),
-        *Part("", "", "", "", 0, (), (), (), Totals()).as_json(),
+        *Part("", "", "", "", 0, (), (), (), Counts()).as_json(),
         *ledger._METADATA.tables,
         *ILLEGAL_IDS,
         *(path.stem for path in tracked_files() if path.suffix == ".py"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import defaultdict
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from target_posthog.progress.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -14,25 +16,6 @@ if TYPE_CHECKING:
     from target_posthog.books.tables import WrittenLine
 
 _HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Totals:
-    """The sums of a book, or of a part of it."""
-
-    exported: int = 0
-    accepted: int = 0
-    superseded: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    links: int = 0
-    groups: int = 0
-
-    @property
-    def open(self) -> int:
-        """Return how many records have no fate, which is 0 in a complete book."""
-        left_out = self.skipped.total() + self.rejected.total()
-        return self.exported - self.accepted - self.superseded - left_out
 
 
 @dataclass(frozen=True)
@@ -52,17 +35,15 @@ class Gap:
         return (_moment(self.last) - _moment(self.first)) // _HOUR + 1
 
 
-def totals_of(lines: Iterable[WrittenLine]) -> Totals:
-    """Return the sums of some lines."""
-    sums: Counter[str] = Counter()
-    skipped: Counter[str] = Counter()
-    rejected: Counter[str] = Counter()
+def totals_of(lines: Iterable[WrittenLine]) -> Counts:
+    """Return the sums of some lines, of which no record is open in a complete book."""
+    sums = Counts()
     for line in lines:
         for name in ("exported", "accepted", "superseded", "links", "groups"):
-            sums[name] += getattr(line, name)
-        skipped.update(line.skipped_by_rule)
-        rejected.update(line.rejected_by_code)
-    return Totals(**sums, skipped=skipped, rejected=rejected)
+            setattr(sums, name, getattr(sums, name) + getattr(line, name))
+        sums.skipped.update(line.skipped_by_rule)
+        sums.rejected.update(line.rejected_by_code)
+    return sums
 
 
 def gaps_of(units: Iterable[Unit]) -> list[Gap]:

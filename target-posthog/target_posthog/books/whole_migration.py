@@ -10,19 +10,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from target_posthog.books.whole import (
-    Gap,
-    Totals,
-    gaps_between,
-    overlaps_by_app,
-    totals_of,
-)
+from target_posthog.books.whole import Gap, gaps_between, overlaps_by_app, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from target_posthog.books.lines import Unit
     from target_posthog.books.tables import WrittenLine
+    from target_posthog.progress.counts import Counts
 
 #: The source of lines of whole export hours; that of others is their stream.
 HOURS_OF = "tap-amplitude"
@@ -51,7 +46,7 @@ class Part:
     gaps: tuple[Gap, ...]
     overlaps: tuple[str, ...]
     unsettled: tuple[str, ...]
-    totals: Totals
+    totals: Counts
 
     @property
     def is_whole(self) -> bool:
@@ -90,7 +85,7 @@ class WholeMigration:
 
     parts: tuple[Part, ...]
     ends: tuple[Gap, ...]
-    totals: Totals
+    totals: Counts
     lines: Sequence[WrittenLine]
 
     @property
@@ -99,7 +94,7 @@ class WholeMigration:
         return bool(self.parts) and not self.ends and all(part.is_whole for part in self.parts)
 
     @property
-    def by_hour(self) -> Mapping[str, Totals]:
+    def by_hour(self) -> Mapping[str, Counts]:
         """The sums of each export hour, `2024-01-31T05`, in order."""
         found: defaultdict[str, list[WrittenLine]] = defaultdict(list)
         for line in self.lines:
@@ -210,7 +205,7 @@ def _is_wanted(unit: Unit, start: str, end: str, app: str | None) -> bool:
     return bool(before) and before > start and (not end or before <= end)
 
 
-def _sums(totals: Totals) -> dict[str, int]:
+def _sums(totals: Counts) -> dict[str, int]:
     return {
         "exported": totals.exported,
         "accepted": totals.accepted,

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from target_posthog.reconcile.cells import Booked, Cell, Held
@@ -88,7 +89,9 @@ def compare(
         compared = [_compared(cell, *pair) for cell, pair in zip(cells, pairs, strict=True)]
         found += _with_moved(compared, sum(both.superseded for both, _ in pairs))
     unsent = Counter(rejected)
-    return Comparison([_with_replayed(cell, unsent) for cell in sorted(found, key=_cell_of)])
+    return Comparison(
+        [_with_replayed(cell, unsent) for cell in sorted(found, key=attrgetter("cell"))]
+    )
 
 
 def _compared(cell: Cell, booked: Booked, held: Held) -> Compared:
@@ -125,7 +128,3 @@ def _with_replayed(compared: Compared, unsent: Counter[str]) -> Compared:
     sent = min(compared.extra, unsent[compared.cell.hour])
     unsent[compared.cell.hour] -= sent
     return replace(compared, extra=compared.extra - sent, replayed=sent) if sent else compared
-
-
-def _cell_of(compared: Compared) -> Cell:
-    return compared.cell

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from target_posthog.books.lines import Unit
     from target_posthog.books.sums import Held, KindSum
     from target_posthog.books.tables import WrittenLine
-    from target_posthog.books.whole import Gap, Totals
+    from target_posthog.books.whole import Gap
     from target_posthog.identity.sums import PeopleSums
+    from target_posthog.progress.counts import Counts
     from target_posthog.rejects.listing import Example
 
 #: So many names stand in the table; the others are one row.
@@ -128,7 +129,7 @@ class Figures:
     project: str
     host: str
     made_at: datetime
-    totals: Totals
+    totals: Counts
     hours: Hours
     days: list[Day]
     asked_at: tuple[str, str] | None

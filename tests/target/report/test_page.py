@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from typing_extensions import override
 
 from target_posthog.books.sums import KindSum
-from target_posthog.books.whole import Gap, Totals
+from target_posthog.books.whole import Gap
 from target_posthog.identity.sums import PeopleSums
+from target_posthog.progress.counts import Counts
 from target_posthog.rejects.listing import Example
 from target_posthog.report.charts import Chart, days_chart, main_days, names_chart, pace_chart
 from target_posthog.report.drawing import drawn
@@ -38,7 +39,7 @@ def figures(names: tuple[str, ...] = ("viewed",), days: int = 3) -> Figures:
         "0123abcd",
         "https://eu.i.posthog.com",
         NOW,
-        Totals(10, 6, 1, Counter(skip_events=1), Counter(bad_time=2), 3, 4),
+        Counts(10, 6, 1, Counter(skip_events=1), Counter(bad_time=2), 3, 4),
         Hours("2024-01-01T00", "2024-01-02T00", 25, 0, [], [], Counter({1: 25})),
         [Day(f"{start + timedelta(days=one):%Y-%m-%d}", 9, 8, 1) for one in range(days)],
         None,
@@ -207,7 +208,7 @@ def test_what_is_wrong_stands_first() -> None:
     """Open records, gaps, overlaps, rejects, and what PostHog lacks."""
     wrong = replace(
         figures(),
-        totals=Totals(10, 6, 0, Counter(), Counter(bad_time=1)),
+        totals=Counts(10, 6, 0, Counter(), Counter(bad_time=1)),
         hours=Hours(
             *("2024-01-01T03", "2024-01-01T07"),
             *(2, 1),
