@@ -21,8 +21,12 @@ Whatever the group, the Singer state holds whole hours only, so that the next ru
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING
 
 from tap_amplitude.plugin_error import PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Errors of the operating system that mean "too many open files", of the process or of all.
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -113,12 +117,25 @@ def no_room(error: OSError, what: str, *, setting: str | None = "spool_path") ->
 
 def no_descriptors(error: BaseException | None) -> RunAgain | None:
     """Return the error for "too many open files" at the bottom of any error, else None."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _NO_DESCRIPTORS:
+    for cause in causes_of(error):
+        if isinstance(cause, OSError) and cause.errno in _NO_DESCRIPTORS:
             return RunAgain(
-                f"The tap may not open more files or connections ({error.strerror}).",
+                f"The tap may not open more files or connections ({cause.strerror}).",
                 remedy="Raise the limit (`ulimit -n 4096` in a shell), and run the same command "
                 "again.",
             )
-        error = error.__cause__ or error.__context__
     return None
+
+
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and the errors that it stands for, however they are kept."""
+    waiting: list[object] = [error]
+    seen = set[int]()
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            # urllib3 keeps the cause of a failed connection in `reason`.
+            kept = (cause.__cause__, cause.__context__, getattr(cause, "reason", None))
+            waiting += [*kept, *cause.args]

@@ -18,7 +18,7 @@ from tap_amplitude.api.bodies import beginning
 from tap_amplitude.api.responses import error_in, message_in, sentence
 from tap_amplitude.api.retry import Retryable
 from tap_amplitude.common.peer_words import PeerWords
-from tap_amplitude.errors import FixConfiguration, WrongCredentials
+from tap_amplitude.errors import FixConfiguration, WrongCredentials, causes_of
 from tap_amplitude.validation import http_parts, sends_keys_in_clear
 
 if TYPE_CHECKING:
@@ -136,8 +136,10 @@ class Connection:
                 "REQUESTS_CA_BUNDLE to its certificates.",
             )
             # A certificate does not change within half an hour; a cut handshake may pass.
-            tries = 1 if _is_untrusted(error) else ADDRESS_TRIES
-            return Retryable(reason, tries=tries, final=final)
+            is_untrusted = any(
+                isinstance(cause, ssl.SSLCertVerificationError) for cause in causes_of(error)
+            )
+            return Retryable(reason, tries=1 if is_untrusted else ADDRESS_TRIES, final=final)
         return Retryable(reason)
 
     def error_text(self, response: requests.Response) -> str:
@@ -210,22 +212,6 @@ def _same_origin(url: str, other: str) -> bool:
 
 def _without_keys(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
-
-
-def _is_untrusted(error: BaseException | None) -> bool:
-    """Return True if a certificate that is not trusted is at the bottom of an error."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        cause = waiting.pop()
-        if not isinstance(cause, BaseException) or id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        # urllib3 keeps the cause of a failed connection in `reason`.
-        waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-    return False
 
 
 def answered(status: int, body: str) -> str:
