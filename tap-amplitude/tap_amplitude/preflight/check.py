@@ -61,7 +61,7 @@ def _of_events(
     if not is_archive:
         yield from _of_project(given, settings, bookmark, now, questions)
     yield from state_findings(bookmark, is_given=has_state)
-    if is_archive and _has_dates(given) and not given.is_wrong("archive_path"):
+    if is_archive and _has_dates(given) and not _is_wrong(given, "archive_path"):
         yield from dates_as_understood(given.config)
         yield from archive_findings(bookmark, settings, now)
 
@@ -96,10 +96,17 @@ def _of_project(
 def _has_keys(given: Given) -> bool:
     """Return True if Amplitude can be asked."""
     are_set = given.config.get("api_key") and given.config.get("secret_key")
-    return bool(are_set) and not given.is_wrong("api_key", "secret_key", "api_url", "region")
+    return bool(are_set) and not _is_wrong(given, "api_key", "secret_key", "api_url", "region")
 
 
 def _has_dates(given: Given) -> bool:
     """Return True if the range is known; exported files need no dates."""
     begins = given.config.get("start_date") or given.config.get("archive_path")
-    return bool(begins) and not given.is_wrong("start_date", "end_date")
+    return bool(begins) and not _is_wrong(given, "start_date", "end_date")
+
+
+def _is_wrong(given: Given, *names: str) -> bool:
+    """Return True if something is wrong with one of some settings."""
+    return any(
+        problem.startswith(tuple(f"`{name}`" for name in names)) for problem in given.problems
+    )

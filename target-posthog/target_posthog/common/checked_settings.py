@@ -41,11 +41,6 @@ class Given:
     config: Mapping[str, Any]
     problems: tuple[str, ...]
 
-    def is_wrong(self, *names: str) -> bool:
-        """Return True if something is wrong with one of some settings."""
-        begins = tuple(f"`{name}`" for name in names)
-        return any(problem.startswith(begins) for problem in self.problems)
-
 
 def read_given(
     given: Mapping[str, Any],

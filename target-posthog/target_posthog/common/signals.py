@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-_STOP = (signal.SIGTERM, signal.SIGINT)
+#: What ends a run.
+STOP = (signal.SIGTERM, signal.SIGINT)
 #: How long the end may take before it is asked for again, and how often that is. Seconds.
 _AGAIN_SECONDS, _TIMES = 2.0, 5
 #: The same when it is known that nobody heard. Seconds.
@@ -72,7 +73,7 @@ class Signals:
     def listen(self) -> None:
         """Begin with the start of the program."""
         self._phase = _Phase.STARTING
-        for signum in _STOP:
+        for signum in STOP:
             signal.signal(signum, self.handle)
         # What is registered first is done last, when there is nothing left to wait for. Python
         # would give the signals their default back, and a finished run would look killed.
@@ -171,29 +172,9 @@ class Signals:
 SIGNALS = Signals()
 
 
-class HeldBack:
-    """A context in which signals wait that would stop the run, such as while it is copied."""
-
-    def __enter__(self) -> None:
-        """Let them wait."""
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-
-    def __exit__(self, *_: object) -> None:
-        """Let them come."""
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
-
-
-def begin_worker() -> None:
-    """Have a worker end with the signal itself: the target decides, and says it."""
-    # Ctrl-C reaches all processes of a terminal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
-
-
 def ignore_signals() -> None:
     """Let signals change nothing from now on."""
-    for signum in _STOP:
+    for signum in STOP:
         signal.signal(signum, signal.SIG_IGN)
 
 

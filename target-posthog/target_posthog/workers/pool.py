@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import threading
 from collections import deque
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
-from target_posthog.common.signals import HeldBack
+from target_posthog.common.signals import STOP
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.handle import Worker
 from target_posthog.workers.messages import ConvertedBlock, Task
@@ -98,10 +99,13 @@ class Pool:
         can_fork = Pool.can_fork()
         self._workers: list[Worker] = []
         # Else a signal could reach a copy before it is a worker.
-        with HeldBack():
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+        try:
             for _ in range(workers_of(settings)):
                 inherited = [worker.pipe for worker in self._workers]
                 self._workers.append(Worker(settings, wire, inherited, can_fork=can_fork))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._last: Worker | None = None
         self._run = 0
         self._by_pipe = {worker.pipe: worker for worker in self._workers}

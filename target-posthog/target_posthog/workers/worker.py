@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.common.lenient_json import RECURSION_LIMIT
-from target_posthog.common.signals import begin_worker
+from target_posthog.common.signals import STOP
 from target_posthog.errors import RunAgain, TargetPosthogError, exhausted_system
 from target_posthog.workers.conversion import BlockConversion
 from target_posthog.workers.messages import Broke, Failed, encoded
@@ -38,7 +39,11 @@ def serve(
     what a copy of the target's process has open and must not keep open: the target and the other
     workers would not see each other end.
     """
-    begin_worker()
+    # A worker ends with the signal itself: the target decides, and says it. Ctrl-C reaches all
+    # processes of a terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
     for connection in inherited:
         connection.close()
     # Events are trees and die by themselves; to look for rings among them costs time.
