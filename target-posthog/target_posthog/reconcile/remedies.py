@@ -59,13 +59,8 @@ def command_for(stretch: Stretch, environment: Mapping[str, str]) -> str:
     return f"{dates} {_meltano(environment)} run --no-state-update {plugins}"
 
 
-def command_for_streams(environment: Mapping[str, str]) -> str:
-    """Return the command that sends what another tap has again; who runs it knows its name."""
-    return command_for_all("TAP", environment)
-
-
-def command_for_all(tap: str, environment: Mapping[str, str]) -> str:
-    """Return the command that sends again all that a tap has."""
+def command_for_all(environment: Mapping[str, str], tap: str = "TAP") -> str:
+    """Return the command that sends again all that a tap has; who runs another knows its name."""
     return f"{_meltano(environment)} run --full-refresh {tap} {_loader(environment)}"
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from target_posthog.books.whole import gaps_of, hours_between, overlaps_of, totals_of
-from target_posthog.reconcile.remedies import command_for, command_for_streams, stretches_of
+from target_posthog.reconcile.remedies import command_for, command_for_all, stretches_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -104,7 +104,7 @@ class Result:
         """The commands that send them."""
         made = [command_for(stretch, self.environment) for stretch in self.stretches]
         if any(not difference.cell.hour for difference in self.comparison.differences):
-            made.append(command_for_streams(self.environment))
+            made.append(command_for_all(self.environment))
         return made
 
     def command_for(self, compared: Compared) -> str:
@@ -113,6 +113,6 @@ class Result:
             return ""
         hour = compared.cell.hour
         if not hour:
-            return command_for_streams(self.environment)
+            return command_for_all(self.environment)
         stretch = next((known for known in self.stretches if known.holds(hour)), None)
         return "" if stretch is None else command_for(stretch, self.environment)

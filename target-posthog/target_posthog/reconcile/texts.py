@@ -46,7 +46,7 @@ def as_text(result: Result) -> str:
         _commands(result),
         _people(result),
         _book(result.book),
-        _verdict(result),
+        ["Both sides agree." if result.agrees else "Both sides do not agree."],
     ]
     return "\n\n".join("\n".join(lines) for lines in map(list, parts) if lines)
 
@@ -129,7 +129,7 @@ def _people(result: Result) -> Iterator[str]:
             yield from _rest(len(links))
     if people.apart:
         yield "Their links are sent again by the next run that reads such a device's events:"
-        yield f"  {command_for_all('tap-amplitude', result.environment)}"
+        yield f"  {command_for_all(result.environment, 'tap-amplitude')}"
         yield "Why PostHog can refuse a link:"
         yield f"  {DOCUMENTS}identity.md#posthogs-rules"
 
@@ -149,13 +149,6 @@ def _book(book: BookFindings) -> Iterator[str]:
     if not (book.gaps or book.overlaps or book.open):
         hours = f": {count(book.hours, 'export hour')} without a gap" if book.hours else ""
         yield f"The book is whole{hours}."
-
-
-def _verdict(result: Result) -> Iterator[str]:
-    if result.agrees:
-        yield "Both sides agree."
-    else:
-        yield "Both sides do not agree."
 
 
 def _listed(hours: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
+from target_posthog.common.quantities import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -97,10 +99,11 @@ def table(caption: str, columns: Sequence[Column], rows: Iterable[Sequence[objec
     )
 
 
-def behind(summary: str, content: Markup, *, rows: int) -> Markup:
-    """Return what is shown on demand."""
+def behind(rows: int, what: str, content: Markup) -> Markup:
+    """Return a table that is shown on demand; `what` is what each of its rows stands for."""
     kind = ' class="short"' if rows <= _SHORT else ""
-    return Markup(f"<details{kind}><summary>{text(summary)}</summary>\n{content}\n</details>")
+    summary = f"<summary>Table of {count(rows, what)}</summary>"
+    return Markup(f"<details{kind}>{summary}\n{content}\n</details>")
 
 
 def whole_page(title: str, style: str, body: Markup) -> str:

@@ -84,7 +84,7 @@ def _days(figures: Figures, draw: Draw) -> Markup:
             element("p", note, class_="quiet"),
             _drawing(lambda width: days_chart(shown, width), draw),
             *_differences(figures),
-            behind(f"Table of {count(len(days), 'day')}", whole, rows=len(days)),
+            behind(len(days), "day", whole),
         ]
     )
 
@@ -129,11 +129,7 @@ def _events(figures: Figures, draw: Draw) -> Markup:
     return joined(
         [
             _drawing(lambda width: names_chart(shown, width), draw),
-            behind(
-                f"Table of {count(len(rows), 'name')}",
-                table("Events by name", columns, rows),
-                rows=len(rows),
-            ),
+            behind(len(rows), "name", table("Events by name", columns, rows)),
             *(rest if figures.other_names else ()),
         ]
     )
@@ -251,11 +247,7 @@ def _speed(figures: Figures, draw: Draw) -> Markup:
             *_last_run(figures.summary),
             _drawing(lambda width: pace_chart(paces, width), draw),
             element("p", note, class_="quiet"),
-            behind(
-                f"Table of {count(len(rows), 'bar')}",
-                table("Speed over time", columns, rows),
-                rows=len(rows),
-            ),
+            behind(len(rows), "bar", table("Speed over time", columns, rows)),
         ]
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from target_posthog.reconcile.remedies import (
     Stretch,
     command_for,
-    command_for_streams,
+    command_for_all,
     stretches_of,
 )
 
@@ -60,4 +60,4 @@ def test_a_command_is_that_of_the_users_project(environment: dict[str, str], com
     dates = "TAP_AMPLITUDE_START_DATE={}:00:00Z TAP_AMPLITUDE_END_DATE={}:00:00Z"
     made = command_for(Stretch(hour(0), hour(1)), environment)
     assert made == f"{dates.format(hour(0), hour(1))} {command}"
-    assert "run --full-refresh TAP " in command_for_streams(environment)
+    assert "run --full-refresh TAP " in command_for_all(environment)
