@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,9 @@ class Reconciled:
         return totals["booked"], totals["held"], totals["missing"], totals["extra"]
 
 
-def asking(config: Json, api: PosthogQuery, folder: Path) -> Json:
-    """Return the settings of a target that can also ask, with the ledger of runs in a folder."""
+def asking(api: PosthogQuery, folder: Path) -> Json:
+    """Return the settings with which a target can also ask, with the ledger of runs in a folder."""
     return {
-        **config,
         "app_host": api.url,
         "project_id": api.project,
         "personal_api_key": api.key,
@@ -57,10 +57,10 @@ def asking(config: Json, api: PosthogQuery, folder: Path) -> Json:
     }
 
 
-def reconcile(config: Json, folder: Path, *arguments: str) -> Reconciled:
+def reconcile(target: Target, *arguments: str, **settings: Any) -> Reconciled:
     """Run the command; it waits for nothing unless it is told to."""
-    path = folder / "reconcile.json"
-    path.write_text(json.dumps(config))
+    path = target.folder / "reconcile.json"
+    path.write_text(json.dumps(target.config | settings))
     options = ["--config", str(path), "--wait", "0", *arguments]
     printed = io.StringIO()
     try:

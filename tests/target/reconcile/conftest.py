@@ -11,13 +11,11 @@ from tests.support.reconciling import asking
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
 
 
 @pytest.fixture
-def config(capture: PosthogCapture, api: PosthogQuery, tmp_path: Path) -> Json:
+def config(config: Json, api: PosthogQuery, tmp_path: Path) -> Json:
     """The settings of a target that sends to the one and asks the other."""
-    sending = {"api_key": capture.api_key, "host": capture.url, "max_retry_seconds": 10}
-    return asking({**sending, "max_reject_ratio": 1}, api, tmp_path)
+    return config | asking(api, tmp_path)
