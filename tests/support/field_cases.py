@@ -6,26 +6,26 @@ import gzip
 import json
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tests.support.processes import run_target
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tests.support.processes import Finished
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 _FOLDER = Path(__file__).parents[1] / "fixtures" / "field_cases"
 
 
-def run_case(name: str, config: Json, folder: Path, way: str = "records", **more: Json) -> Finished:
+def run_case(target: Target, name: str, way: str = "records", **more: Any) -> Finished:
     """Run the target on a case.
 
     Args:
+        target: with its settings beside those of the case.
         name: the case's file.
-        config: settings of the target beside those of the case.
-        folder: where it runs.
         way: `records` as the case has them, or `batch`: BATCH files of two records each, two files
             a message, for workers.
         more: settings in place of those of the case.
@@ -34,8 +34,8 @@ def run_case(name: str, config: Json, folder: Path, way: str = "records", **more
     lines = (_FOLDER / f"{name}.jsonl").read_text().splitlines()
     messages = [json.loads(line) for line in lines]
     if way == "batch":
-        messages = batches_of(messages, folder)
-    return run_target({**config, **settings, **more}, messages, folder)
+        messages = batches_of(messages, target.folder)
+    return run_apart(target, messages, **{**settings, **more})
 
 
 def batches_of(messages: Iterable[Json], folder: Path, *, records: int = 2) -> list[Json]:

@@ -50,9 +50,11 @@ class Target:
         return self.run([schema(), *records(rows), state({"at": len(rows)})], **settings)
 
     def command(self, name: str, *arguments: str, **settings: Any) -> Finished:
-        """Run one of its commands, such as `replay`."""
+        """Run one of its commands, such as `replay`; it never shows a traceback."""
         program = f"target-posthog-{name}"
-        return run_here(self.config | settings, (), self.folder, *arguments, program=program)
+        ended = run_here(self.config | settings, (), self.folder, *arguments, program=program)
+        assert "Traceback" not in ended.stderr, ended.stderr
+        return ended
 
     @property
     def batches(self) -> Path:

@@ -14,7 +14,6 @@ from tests.support.target_in_process import preview
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
     from tests.support.target import Target
 
@@ -25,12 +24,10 @@ VISITS = schema("visits", key="id", id={}, user_id={}, created_at={})
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_skipped_properties_are_not_sent_whatever_the_format(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_skipped_properties_are_not_sent_whatever_the_format(target: Target, way: str) -> None:
     """An e-mail and an ssn of a stream without a mapping."""
-    run_case("f04-skip-properties-ignored", config, tmp_path, way).checked()
-    (event,) = capture.events
+    run_case(target, "f04-skip-properties-ignored", way).checked()
+    (event,) = target.capture.events
     assert (event["event"], event["distinct_id"]) == ("orders", "ann")
     assert not {"email", "ssn"} & event["properties"].keys()
 
@@ -41,18 +38,18 @@ def test_skipped_properties_are_not_sent_whatever_the_format(
     [("f09-draft4-tap-postgres", 3, 1), ("f10-open-schema-tap-mongodb", 3, 0)],
 )
 def test_schemas_of_other_taps_are_used_and_not_validated(
-    tmp_path: Path, config: Json, way: str, case: str, accepted: int, rejected: int
+    target: Target, way: str, case: str, accepted: int, rejected: int
 ) -> None:
     """Of draft 4, and of fields that the schema does not name, even when it grows in mid-run."""
-    ended = run_case(case, config, tmp_path, way).checked()
+    ended = run_case(target, case, way).checked()
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["rejected"]) == (accepted, rejected)
     assert "did not act" not in ended.stderr
 
 
-def test_a_stream_map_that_fails_is_the_users_mistake(tmp_path: Path, config: Json) -> None:
+def test_a_stream_map_that_fails_is_the_users_mistake(target: Target) -> None:
     """Told with stream, property and reason; the STATE after it is not written."""
-    ended = run_case("f11-stream-map-mistake", config, tmp_path)
+    ended = run_case(target, "f11-stream-map-mistake")
     assert ended.exit_code == 2
     assert ended.stdout == ""
     assert "stream orders, total: a value cannot be converted" in ended.stderr
@@ -76,27 +73,25 @@ def test_a_schema_of_nothing_and_nothing_more_is_no_good_end(tmp_path: Path) -> 
     assert len(preview([bare, record(ORDER, "orders")], tmp_path / "b").events) == 1
 
 
-def test_a_stream_without_an_entry_stops_at_its_schema(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_stream_without_an_entry_stops_at_its_schema(target: Target) -> None:
     """With the entries that there are; the first of them is misspelt."""
-    ended = run_case("f13-mapping-of-no-stream", config, tmp_path)
+    ended = run_case(target, "f13-mapping-of-no-stream")
     assert ended.exit_code == 2
     assert "stream orders has no entry in `streams`. Did you mean `order`?" in ended.stderr
-    assert capture.events == []
+    assert target.capture.events == []
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("unmapped", "skipped"), [("skip", 1), ("guess", 0)])
 def test_a_stream_without_an_entry_is_skipped_or_guessed_when_the_user_says_so(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str, unmapped: Any, skipped: int
+    target: Target, way: str, unmapped: Any, skipped: int
 ) -> None:
     """And the entry that met no stream is named, with the streams that came."""
     case = "f13-mapping-of-no-stream"
-    ended = run_case(case, config, tmp_path, way, unmapped_streams=unmapped).checked()
+    ended = run_case(target, case, way, unmapped_streams=unmapped).checked()
     assert counts_in(ended.stderr)["skipped"] == skipped
     assert ("unmapped_streams 1" in ended.stderr) == bool(skipped)
-    assert [event["distinct_id"] for event in capture.events] == ["clerk7"] * (1 - skipped)
+    assert [event["distinct_id"] for event in target.capture.events] == ["clerk7"] * (1 - skipped)
     assert "no stream came for order. There were: orders." in ended.stderr
 
 
@@ -144,9 +139,7 @@ def test_an_entry_for_rows_that_only_their_content_tells_is_said_not_to_act_on_t
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_entries_that_met_nothing_are_told_at_the_end(
-    tmp_path: Path, config: Json, way: str
-) -> None:
+def test_entries_that_met_nothing_are_told_at_the_end(target: Target, way: str) -> None:
     """Of each list, only those in vain; workers tell what they met."""
     vain: Json = {
         "event_names": [{"from": "order", "to": "a"}, {"from": "orders", "to": "b"}],
@@ -156,7 +149,7 @@ def test_entries_that_met_nothing_are_told_at_the_end(
         "streams": {"orders": {"set": ["plan"], "set_once": ["email"]}},
         "stream_maps": {"visit*": {"x": "y"}} if way == "records" else {},
     }
-    ended = run_case("f04-skip-properties-ignored", config, tmp_path, way, **vain).checked()
+    ended = run_case(target, "f04-skip-properties-ignored", way, **vain).checked()
     told = [line.partition("did not act everywhere: ")[2] for line in ended.stderr.splitlines()]
     maps = ["no stream came for visit*. There were: orders."] if way == "records" else []
     assert [one for one in told if one] == [
@@ -223,16 +216,13 @@ def test_a_run_without_records_tells_of_no_entry_in_vain(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_short_run_of_rejects_ends_with_exit_code_3(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_a_short_run_of_rejects_ends_with_exit_code_3(target: Target, way: str) -> None:
     """Everything else is delivered and the state is written: nothing is read again."""
-    limited = {**config, "max_reject_ratio": 0.1}
-    ended = run_case("f09-draft4-tap-postgres", limited, tmp_path, way)
+    ended = run_case(target, "f09-draft4-tap-postgres", way, max_reject_ratio=0.1)
     assert ended.exit_code == 3
     assert "1 of 4 records were rejected, more than `max_reject_ratio` (0.1)" in ended.stderr
     assert "target-posthog-replay" in ended.stderr
-    assert len(capture.events) == 3
+    assert len(target.capture.events) == 3
     assert ended.messages[-1]["currently_syncing"] is None
 
 
@@ -243,11 +233,9 @@ def test_a_preview_of_rejects_ends_with_exit_code_3_too(tmp_path: Path) -> None:
     assert "Nothing was sent." in str(ended.failure)
 
 
-def test_a_first_run_whose_tap_writes_a_state_first_warns_of_no_lost_ledger(
-    tmp_path: Path, config: Json
-) -> None:
+def test_a_first_run_whose_tap_writes_a_state_first_warns_of_no_lost_ledger(target: Target) -> None:
     """It says which stream is on, and nothing of an earlier run."""
-    ended = run_case("f16-first-run-state-first", config, tmp_path).checked()
+    ended = run_case(target, "f16-first-run-state-first").checked()
     assert "WARNING" not in ended.stderr
     assert "Done in" in ended.stderr
 

@@ -44,7 +44,6 @@ SCHEMA_OF_EVENTS = ROOT / "tap-amplitude/tap_amplitude/schemas/events.json"
 def replay(target: Target, *arguments: str, **settings: Any) -> Finished:
     """Run the command."""
     finished = target.command("replay", *arguments, **settings)
-    assert "Traceback" not in finished.stderr, finished.stderr
     assert finished.stdout == ""
     return finished
 

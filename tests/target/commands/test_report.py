@@ -11,33 +11,19 @@ import pytest
 from target_posthog.errors import FixConfiguration
 from target_posthog.report.charts import Chart
 from target_posthog.report.drawing import drawn
-from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema
-from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.processes import Finished
-    from tests.support.singer import Json
+    from tests.support.target import Target
 
 
-def report(config: Json, folder: Path, *arguments: str) -> Finished:
-    """Run the command."""
-    with start("target-posthog-report", config, folder, *arguments) as command:
-        finished = command.finish()
-    assert "Traceback" not in finished.stderr, finished.stderr
-    return finished
-
-
-def test_a_run_is_reported(tmp_path: Path, config: Json) -> None:
+def test_a_run_is_reported(target: Target) -> None:
     """What came of its records, the rejects by place; the file is its owner's alone."""
-    config |= {"source_format": "amplitude"}
     rows = [row(1), row(2, event_type=None, user_id="hushhush"), row(3)]
-    run_here(config, [schema(), *map(record, rows)], tmp_path).checked()
-    finished = report(config, tmp_path).checked()
-    path = tmp_path / "migration-report.html"
+    target.run([schema(), *map(record, rows)], source_format="amplitude").checked()
+    finished = target.command("report").checked()
+    path = target.folder / "migration-report.html"
     assert finished.stdout.startswith("migration-report.html: ")
     assert "3 records, 2 accepted, 0 open." in finished.stdout
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -45,24 +31,24 @@ def test_a_run_is_reported(tmp_path: Path, config: Json) -> None:
     assert "missing_event_type" in page
     assert "The last run (" in page
     assert "hushhush" not in page
-    assert [one.name for one in tmp_path.glob("migration-report*")] == [path.name]
+    assert [one.name for one in target.folder.glob("migration-report*")] == [path.name]
 
-    report(config, tmp_path, "--with-examples", "--output=other.html").checked()
-    assert "hushhush" in (tmp_path / "other.html").read_text()
+    target.command("report", "--with-examples", "--output=other.html").checked()
+    assert "hushhush" in (target.folder / "other.html").read_text()
 
 
-def test_an_empty_book_is_a_matter_of_configuration(tmp_path: Path, config: Json) -> None:
+def test_an_empty_book_is_a_matter_of_configuration(target: Target) -> None:
     """A page without numbers would look like a migration without events."""
-    finished = report(config, tmp_path)
+    finished = target.command("report")
     assert finished.exit_code == 2
     assert "The book of this PostHog project is empty." in finished.stderr
-    assert not (tmp_path / "migration-report.html").exists()
+    assert not (target.folder / "migration-report.html").exists()
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, config: Json) -> None:
+def test_a_place_that_cannot_be_written_is_told(target: Target) -> None:
     """Before it nothing is left behind."""
-    run_here(config, [schema(), record(row(1))], tmp_path).checked()
-    finished = report(config, tmp_path, "--output=no/such/folder.html")
+    target.run([schema(), record(row(1))]).checked()
+    finished = target.command("report", "--output=no/such/folder.html")
     assert finished.exit_code == 1
     assert "cannot be written: No such file or directory" in finished.stderr
 

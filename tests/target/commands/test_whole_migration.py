@@ -8,29 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from target_posthog.commands.whole_migration import whole_migration_in
-from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
-from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.processes import Finished
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 DAY = "2024-01-31"
 
 
-def whole_migration(config: Json, folder: Path, *arguments: str) -> Finished:
-    """Run the command."""
-    with start("target-posthog-whole-migration", config, folder, *arguments) as command:
-        finished = command.finish()
-    assert "Traceback" not in finished.stderr, finished.stderr
-    return finished
-
-
-def move(config: Json, folder: Path, first: int, end: int, *, rows: int = 2) -> None:
+def move(target: Target, first: int, end: int, *, rows: int = 2) -> None:
     """Run a range of hours, with some rows in its last one."""
     bookmark = {
         "next_export_hour": f"{DAY}T{end:02}:00:00Z",
@@ -45,7 +33,7 @@ def move(config: Json, folder: Path, first: int, end: int, *, rows: int = 2) -> 
         for number in range(rows)
     ]
     messages = [schema(), *sent, state({"bookmarks": {"events": bookmark}})]
-    run_here(config, messages, folder).checked()
+    target.run(messages).checked()
 
 
 @pytest.fixture
@@ -54,21 +42,21 @@ def config(config: Json) -> Json:
     return config | {"source_format": "amplitude"}
 
 
-def test_ranges_that_follow_each_other_are_whole(tmp_path: Path, config: Json) -> None:
+def test_ranges_that_follow_each_other_are_whole(target: Target) -> None:
     """With the quiet hours at the beginning of each, and a range without any record."""
     for first, end, rows in ((0, 3, 2), (3, 5, 0), (5, 8, 1)):
-        move(config, tmp_path, first, end, rows=rows)
-    found = whole_migration(config, tmp_path, f"--start={DAY}", f"--end={DAY}T08").checked()
+        move(target, first, end, rows=rows)
+    found = target.command("whole-migration", f"--start={DAY}", f"--end={DAY}T08").checked()
     assert f"hours                  8  {DAY}T00Z to {DAY}T07Z" in found.stdout
     assert "exported               3" in found.stdout
     assert found.stdout.endswith("The migration is whole.\n")
 
 
-def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: Json) -> None:
+def test_a_gap_is_named_with_the_command_that_reads_it(target: Target) -> None:
     """Exit code 3; for a program as JSON."""
-    move(config, tmp_path, 0, 3)
-    move(config, tmp_path, 5, 8)
-    found = whole_migration(config, tmp_path)
+    move(target, 0, 3)
+    move(target, 5, 8)
+    found = target.command("whole-migration")
     assert found.exit_code == 3
     command = (
         f"TAP_AMPLITUDE_START_DATE={DAY}T03:00:00Z TAP_AMPLITUDE_END_DATE={DAY}T05:00:00Z meltano "
@@ -78,7 +66,7 @@ def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: J
     assert f"{DAY}T03Z to {DAY}T04Z" in found.stdout
     assert "The migration is not whole: 2 hours of tap-amplitude" in found.stdout
 
-    shown = json.loads(whole_migration(config, tmp_path, "--json", f"--end={DAY}T09").stdout)
+    shown = json.loads(target.command("whole-migration", "--json", f"--end={DAY}T09").stdout)
     assert shown["is_whole"] is False
     assert shown["exported"] == shown["accepted"] == 4
     assert [(gap["first"][-2:], gap["last"][-2:]) for gap in shown["gaps"]] == [
@@ -92,15 +80,15 @@ def test_a_gap_is_named_with_the_command_that_reads_it(tmp_path: Path, config: J
     assert "by_hour" not in shown
 
 
-def test_for_a_program_each_hour_has_its_own_sums(tmp_path: Path, config: Json) -> None:
+def test_for_a_program_each_hour_has_its_own_sums(target: Target) -> None:
     """Quiet ones, too."""
-    move(config, tmp_path, 0, 2)
-    shown = json.loads(whole_migration(config, tmp_path, "--by-hour").checked().stdout)
+    move(target, 0, 2)
+    shown = json.loads(target.command("whole-migration", "--by-hour").checked().stdout)
     exported = {hour: sums["exported"] for hour, sums in shown["by_hour"].items()}
     assert exported == {f"{DAY}T00": 0, f"{DAY}T01": 2}
 
 
-def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None:
+def test_hours_of_a_lost_ledger_stay_a_gap(target: Target) -> None:
     """A run that goes on writes nothing of the hours that its state says earlier runs have read."""
     bookmark = {
         "next_export_hour": f"{DAY}T05:00:00Z",
@@ -116,15 +104,15 @@ def test_hours_of_a_lost_ledger_stay_a_gap(tmp_path: Path, config: Json) -> None
         *(schema(), record(sent)),
         state({"bookmarks": {"events": bookmark | later}}),
     ]
-    run_here(config, messages, tmp_path).checked()
-    shown = json.loads(whole_migration(config, tmp_path, "--json", f"--start={DAY}").stdout)
+    target.run(messages).checked()
+    shown = json.loads(target.command("whole-migration", "--json", f"--start={DAY}").stdout)
     assert [(gap["first"][-2:], gap["last"][-2:]) for gap in shown["gaps"]] == [("00", "04")]
 
 
-def test_an_engine_asks_without_a_process(tmp_path: Path, config: Json) -> None:
+def test_an_engine_asks_without_a_process(target: Target) -> None:
     """The function finds what the command prints."""
-    move(config, tmp_path, 0, 3)
-    url, key = f"sqlite:///{tmp_path}/target-posthog.db", config["api_key"]
+    move(target, 0, 3)
+    url, key = f"sqlite:///{target.folder}/target-posthog.db", target.config["api_key"]
     assert whole_migration_in(url, key).is_whole
     assert whole_migration_in(url, key, start=f"{DAY}T00", end=f"{DAY}T03").is_whole
     assert not whole_migration_in(url, key, start=f"{DAY}T00", end=f"{DAY}T04").is_whole
@@ -140,9 +128,9 @@ def test_an_engine_asks_without_a_process(tmp_path: Path, config: Json) -> None:
     ],
 )
 def test_what_cannot_be_judged_is_a_matter_of_configuration(
-    tmp_path: Path, config: Json, arguments: list[str], message: str
+    target: Target, arguments: list[str], message: str
 ) -> None:
     """An empty book is more likely another ledger than a migration without events."""
-    found = whole_migration(config, tmp_path, *arguments)
+    found = target.command("whole-migration", *arguments)
     assert found.exit_code == 2
     assert message in found.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,24 +10,20 @@ from tests.support.field_cases import run_case
 from tests.support.singer import counts_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 WAYS = ["records", "batch"]
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("size", ["one-batch", "small-batches"])
-def test_a_key_that_is_not_unique_loses_nothing(
-    tmp_path: Path, config: Json, capture: PosthogCapture, size: str, way: str
-) -> None:
+def test_a_key_that_is_not_unique_loses_nothing(target: Target, size: str, way: str) -> None:
     """Five purchases of one buyer, of a stream whose key is said to be the buyer."""
-    ended = run_case(f"f01-wrong-primary-key-{size}", config, tmp_path, way).checked()
+    ended = run_case(target, f"f01-wrong-primary-key-{size}", way).checked()
     counts = counts_in(ended.stderr)
     assert (counts["exported"], counts["accepted"], counts["superseded"]) == (5, 5, 0)
-    amounts = {event["properties"]["amount"] for event in capture.held().values()}
+    amounts = {event["properties"]["amount"] for event in target.capture.held().values()}
     assert amounts == {10, 11, 12, 13, 14}
 
 
@@ -36,45 +31,34 @@ def test_a_key_that_is_not_unique_loses_nothing(
 @pytest.mark.parametrize("max_batch_events", [1, 1000])
 @pytest.mark.parametrize("uuid", [None, "id", {"fields": ["id", "user_id"]}])
 def test_a_later_version_of_a_row_replaces_the_earlier_when_the_mapping_says_so(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    way: str,
-    max_batch_events: int,
-    uuid: str | Json | None,
+    target: Target, way: str, max_batch_events: int, uuid: str | Json | None
 ) -> None:
     """Else both are there."""
-    streams: Json = {"orders": {} if uuid is None else {"uuid": uuid}}
-    settings: Json = {"streams": streams, "max_batch_events": max_batch_events}
-    ended = run_case("f07-newer-row-one-batch", config, tmp_path, way, **settings).checked()
+    mapping = {} if uuid is None else {"uuid": uuid}
+    settings = {"streams": {"orders": mapping}, "max_batch_events": max_batch_events}
+    ended = run_case(target, "f07-newer-row-one-batch", way, **settings).checked()
     counts = counts_in(ended.stderr)
-    held = [event["properties"]["status"] for event in capture.held().values()]
+    held = [event["properties"]["status"] for event in target.capture.held().values()]
     assert held == (["pending", "paid"] if uuid is None else ["paid"])
     superseded = 0 if uuid is None else 1
     assert (counts["accepted"], counts["superseded"]) == (2 - superseded, superseded)
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_objects_in_pythons_notation_are_rejected_with_the_reason(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_objects_in_pythons_notation_are_rejected_with_the_reason(target: Target, way: str) -> None:
     """Another tap of Amplitude's export prints them; no property may become one long text."""
-    ended = run_case("f06-tap-amplitude-api", config, tmp_path, way)
-    assert capture.events == []
+    ended = run_case(target, "f06-tap-amplitude-api", way)
+    assert target.capture.events == []
     assert counts_in(ended.stderr)["rejected"] == 2
-    (path,) = (tmp_path / "rejects").glob("*.jsonl")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["code"] for line in lines] == ["bad_object"] * 2
-    assert "event_properties, user_properties" in lines[0]["reason"]
+    assert [line["code"] for line in target.rejects] == ["bad_object"] * 2
+    assert "event_properties, user_properties" in target.rejects[0]["reason"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_same_rows_in_json_become_their_events(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_the_same_rows_in_json_become_their_events(target: Target, way: str) -> None:
     """Floats where Amplitude has integers are those integers."""
-    run_case("f06-tap-amplitude-api-json", config, tmp_path, way).checked()
-    held = {event["event"]: event for event in capture.held().values()}
+    run_case(target, "f06-tap-amplitude-api-json", way).checked()
+    held = {event["event"]: event for event in target.capture.held().values()}
     assert held["viewed"]["properties"]["page"] == "home"
     paid = held["paid"]["properties"]
     assert (paid["price"], paid["none"], paid["data"]) == (9.99, None, {"path": "/x"})
@@ -85,57 +69,48 @@ def test_the_same_rows_in_json_become_their_events(
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_id_that_was_seen_as_a_user_is_never_joined_as_a_device(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+    target: Target, way: str
 ) -> None:
     """Two people stay two, whatever tap names them."""
-    ended = run_case("f03-user-id-as-device", config, tmp_path, way).checked()
+    ended = run_case(target, "f03-user-id-as-device", way).checked()
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["links"], counts["shared"]) == (2, 0, 1)
-    assert set(capture.persons().people()) == {frozenset({"u1"}), frozenset({"u2"})}
+    assert set(target.capture.persons().people()) == {frozenset({"u1"}), frozenset({"u2"})}
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_posthog_event_does_not_join_two_users(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_a_posthog_event_does_not_join_two_users(target: Target, way: str) -> None:
     """A device is joined to its first user; a further one, or a user as a device, is not."""
-    ended = run_case("posthog-merges", config, tmp_path, way).checked()
+    ended = run_case(target, "posthog-merges", way).checked()
     counts = counts_in(ended.stderr)
     assert (counts["accepted"], counts["links"], counts["shared"]) == (6, 0, 2)
     people = {frozenset({"d1", "u1"}), frozenset({"u2"})}
-    assert set(capture.persons().people()) == people
-    kept_apart = [event["properties"].get("not_joined_id") for event in capture.events]
+    assert set(target.capture.persons().people()) == people
+    kept_apart = [event["properties"].get("not_joined_id") for event in target.capture.events]
     assert [one for one in kept_apart if one] == ["d1", "u1"]
 
 
-def test_a_number_is_one_person_however_it_is_written(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_number_is_one_person_however_it_is_written(target: Target) -> None:
     """As a text, too, and from several streams."""
-    run_case("f08-float-ids", config, tmp_path).checked()
-    assert {event["distinct_id"] for event in capture.events} == {"42"}
-    assert len(capture.held()) == 3
+    run_case(target, "f08-float-ids").checked()
+    assert {event["distinct_id"] for event in target.capture.events} == {"42"}
+    assert len(target.capture.held()) == 3
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_time_that_cannot_be_read_rejects_the_record(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_a_time_that_cannot_be_read_rejects_the_record(target: Target, way: str) -> None:
     """The time of another field is that of something else."""
-    settings: Json = {"max_reject_ratio": 1}
-    ended = run_case("f12-time-of-another-field", config, tmp_path, way, **settings).checked()
+    ended = run_case(target, "f12-time-of-another-field", way, max_reject_ratio=1).checked()
     assert "bad_time 1" in ended.stderr
-    (event,) = capture.events
+    (event,) = target.capture.events
     assert event["timestamp"] == "2024-01-31T10:00:00.000000Z"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_export_of_posthogs_own_comes_whole(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_an_export_of_posthogs_own_comes_whole(target: Target, way: str) -> None:
     """Each column in its place, none as a foreign property."""
-    run_case("f15-autocapture-elements", config, tmp_path, way).checked()
-    (event,) = capture.events
+    run_case(target, "f15-autocapture-elements", way).checked()
+    (event,) = target.capture.events
     properties = event["properties"]
     assert properties.pop("$elements_chain").startswith('button.cta:attr__class="cta"')
     assert properties.pop("$lib_version")
