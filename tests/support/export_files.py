@@ -8,7 +8,7 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from tests.support.rows import HOUR, START
+from tests.support.rows import HOUR, START, hour_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +24,11 @@ def file_name(hour: int, part: int = 70) -> str:
 def packed(of: Iterable[Mapping[str, Any]]) -> bytes:
     """Return the content of a file of rows."""
     return gzip.compress("".join(json.dumps(r) + "\n" for r in of).encode(), mtime=0)
+
+
+def hour_files(*hours: int) -> dict[str, bytes]:
+    """Return a file of three rows for each of some hours, counted from `START`, by their names."""
+    return {file_name(hour): packed(hour_rows(hour)) for hour in hours}
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> Path:

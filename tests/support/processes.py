@@ -175,6 +175,12 @@ class Running:
         self.process.stdin.write(encoded(messages))
         self.process.stdin.flush()
 
+    def read_to(self, mark: bytes) -> bytes:
+        """Read its output up to the first line that holds a mark; return this line."""
+        while mark not in (line := self.output.readline()):
+            assert line, self.stderr
+        return line
+
     def wait_for(self, seen: Callable[[], object], seconds: float = _SECONDS) -> None:
         """Wait until something is true; fail with the log when the process ends before it is."""
         end = time.monotonic() + seconds

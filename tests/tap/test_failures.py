@@ -18,11 +18,11 @@ from tap_amplitude.errors import DamagedArchive, FixConfiguration, TapError
 from tap_amplitude.streams import events
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.export_settings import export_settings
+from tests.support.batches import the_error
+from tests.support.export_files import file_name, hour_files, write_zip
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.processes import (
     TAP_COMMAND,
-    Finished,
     Running,
     command_line,
     run_tap,
@@ -40,14 +40,6 @@ if TYPE_CHECKING:
 KEY = "amplitude-api-key-0123456789"
 SECRET = "amplitude-secret-9876543210"
 VALID = {"api_key": KEY, "secret_key": SECRET, "start_date": "2024-01-01"}
-
-
-def the_error(run: Finished) -> str:
-    """The one ERROR line of a run that failed without a traceback."""
-    assert "Traceback" not in run.stderr
-    errors = run.lines("ERROR")
-    assert len(errors) == 1, run.stderr
-    return errors[0]
 
 
 @pytest.mark.parametrize(
@@ -108,13 +100,11 @@ def test_a_bad_setting_is_named_with_its_fix(
 
 def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
     """`--config <(make-config)` can be read only once; the last file wins."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     first = {"archive_path": "not-there", "on_bad_line": "reject"}
     with start("tap-amplitude", first, tmp_path, "--config", "/dev/stdin") as tap:
-        tap.write([{"archive_path": str(folder)}])
-        run = tap.finish().checked()
+        tap.write([files_settings(tmp_path, hour_files(0))])
 
-    assert len(run.records) == 3
+        assert len(tap.finish().checked().records) == 3
 
 
 def test_all_bad_settings_are_told_at_once() -> None:
@@ -129,10 +119,9 @@ def test_all_bad_settings_are_told_at_once() -> None:
 
 def test_a_null_setting_is_one_that_is_not_set(tmp_path: Path) -> None:
     """Its default applies."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_here({"archive_path": str(folder), "region": None, "on_bad_line": None})
+    nulls = {"region": None, "on_bad_line": None}
 
-    assert run.exit_code == 0
+    assert run_here(files_settings(tmp_path, hour_files(0), **nulls)).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -164,8 +153,7 @@ def test_a_setting_that_cannot_act_stops_the_tap(
     tmp_path: Path, settings: dict[str, Any], told: str
 ) -> None:
     """A misspelt name, a stream map for nothing, or one that fails, is the user's to correct."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_here({"archive_path": str(folder), **settings})
+    run = run_here(files_settings(tmp_path, hour_files(0), **settings))
 
     assert run.exit_code == 2
     assert told in the_error(run)
@@ -173,14 +161,8 @@ def test_a_setting_that_cannot_act_stops_the_tap(
 
 def test_dates_that_are_not_on_the_hour_are_widened_and_said(tmp_path: Path) -> None:
     """`start_date` goes down, `end_date` goes up: nothing that was asked for is left out."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(5)})
-    run = run_here(
-        {
-            "archive_path": str(folder),
-            "start_date": "2024-01-01T01:30:00",
-            "end_date": "2024-01-01T04:59:59.5+01:00",
-        },
-    )
+    dates = {"start_date": "2024-01-01T01:30:00", "end_date": "2024-01-01T04:59:59.5+01:00"}
+    run = run_here(files_settings(tmp_path, hour_files(*range(5)), **dates))
 
     assert sorted({r["server_upload_time"][11:13] for r in run.records}) == ["01", "02", "03"]
     assert "`start_date` counts as 2024-01-01T01:00Z" in run.stderr
@@ -239,9 +221,8 @@ def test_a_state_that_cannot_be_meant_is_refused(
     tmp_path: Path, state: dict[str, Any], told: str
 ) -> None:
     """Starting over by itself would export years again; so the tap asks."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     with pytest.raises(FixConfiguration) as caught:
-        TapAmplitude(config={"archive_path": str(folder)}, state=state)
+        TapAmplitude(config=files_settings(tmp_path, hour_files(0)), state=state)
 
     assert told in str(caught.value)
     assert "meltano state" in str(caught.value)
@@ -250,17 +231,15 @@ def test_a_state_that_cannot_be_meant_is_refused(
 @pytest.mark.parametrize("state", [{}, {"bookmarks": {}}, {"bookmarks": {"events": {}}}])
 def test_an_empty_state_starts_at_the_beginning(tmp_path: Path, state: dict[str, Any]) -> None:
     """What Meltano gives to a first run, or to one with `--full-refresh`."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    tap = TapAmplitude(config={"archive_path": str(folder)}, state=state)
+    tap = TapAmplitude(config=files_settings(tmp_path, hour_files(0)), state=state)
 
     assert "next_export_hour" not in json.dumps(tap.state)
 
 
 def test_states_of_other_streams_are_kept(tmp_path: Path) -> None:
     """A state that a newer version wrote loses nothing here."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     others = {"cohorts": {"seen": "2024-01-01"}}
-    run = run_here({"archive_path": str(folder)}, state={"bookmarks": others})
+    run = run_here(files_settings(tmp_path, hour_files(0)), state={"bookmarks": others})
 
     assert run.last_state["bookmarks"]["cohorts"] == {"seen": "2024-01-01"}
 
@@ -285,10 +264,9 @@ def test_a_wrong_option_exits_with_2(tmp_path: Path) -> None:
 
 def test_an_object_may_come_as_meltano_writes_it_into_the_environment(tmp_path: Path) -> None:
     """With dots in its keys, as `meltano invoke tap-amplitude:test` does."""
-    write_files(tmp_path / "in", {file_name(0): packed(hour_rows(0))})
     given = {"encoding.format": "jsonl", "storage.root": f"file://{tmp_path}/batches"}
     environment = {
-        "TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in"),
+        "TAP_AMPLITUDE_ARCHIVE_PATH": files_settings(tmp_path, hour_files(0))["archive_path"],
         "TAP_AMPLITUDE_BATCH_CONFIG": json.dumps(given | {"encoding.compression": "gzip"}),
     }
     run = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
@@ -364,14 +342,9 @@ def test_no_secret_is_in_any_output_at_debug(tmp_path: Path) -> None:
 def test_record_content_is_in_no_log_line(tmp_path: Path) -> None:
     """Not even of a line that cannot be read."""
     line = b'{"event_type": "personal-content", '
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), file_name(1): line})
-    write_files(tmp_path / "a", {file_name(1).removesuffix(".gz"): line})
-    (folder / file_name(1)).unlink()
-    run = run_tap(
-        tmp_path,
-        {"archive_path": str(folder)},
-        environment={"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"},
-    )
+    files = hour_files(0) | {file_name(1).removesuffix(".gz"): line}
+    debug = {"TAP_AMPLITUDE_LOGLEVEL": "DEBUG"}
+    run = run_tap(tmp_path, files_settings(tmp_path, files), environment=debug)
 
     assert run.exit_code == 1
     assert "line 1" in the_error(run)
@@ -401,8 +374,7 @@ def test_a_target_that_dies_between_two_states_is_one_clear_line(tmp_path: Path)
     with AmplitudeExportApi([]) as api:
         api.fail(Fault.SLOW, seconds=1, hour=START + HOUR)
         with start("tap-amplitude", failing_settings(api), tmp_path, stdout=subprocess.PIPE) as tap:
-            while b'"STATE"' not in tap.output.readline():
-                pass
+            tap.read_to(b'"STATE"')
             tap.output.close()
             run = tap.ended()
 
@@ -414,8 +386,7 @@ def test_a_target_that_dies_between_two_states_is_one_clear_line(tmp_path: Path)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
 def test_a_full_disk_behind_the_output_is_one_clear_line(tmp_path: Path) -> None:
     """`tap-amplitude > file` on a full disk stops with exit code 1."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    config = {"archive_path": str(folder)}
+    config = files_settings(tmp_path, hour_files(0))
     with (
         Path("/dev/full").open("wb") as full,
         start("tap-amplitude", config, tmp_path, stdout=full.fileno()) as tap,
@@ -483,7 +454,7 @@ def test_plain_http_to_another_machine_is_warned_about() -> None:
 
 def test_an_archive_wins_over_keys(tmp_path: Path) -> None:
     """Keys that stay in the environment do not get in the way of an archive."""
-    path = write_zip(tmp_path / "export.zip", {file_name(0): packed(hour_rows(0))})
+    path = write_zip(tmp_path / "export.zip", hour_files(0))
     run = run_here(VALID | {"archive_path": str(path)})
 
     assert run.exit_code == 0
@@ -502,9 +473,8 @@ def test_a_real_bug_says_so_and_shows_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is not expected comes with a traceback, for the report."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
     monkeypatch.setattr(events, "fast_json", lambda *_, **__: 1 / 0)
-    config = {"archive_path": str(folder)}
+    config = files_settings(tmp_path, hour_files(0))
 
     assert exit_code_of(monkeypatch, lambda: TapAmplitude(config=config).sync_all()) == 1
     assert "This is a bug in tap-amplitude" in caplog.text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.export_files import file_name, packed, write_files
+from tests.support.export_files import hour_files
+from tests.support.export_settings import files_settings
 from tests.support.log_config import metrics_to_a_file
 from tests.support.processes import run_tap
-from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,7 @@ SMALL_TALK = ("Skipping parse", "Beginning sync", "Skipping deselected", "METRIC
 
 def run(folder: Path, **environment: str) -> Finished:
     """Run the tap over one hour."""
-    write_files(folder / "in", {file_name(0): packed(hour_rows(0))})
-    config = {"archive_path": str(folder / "in")}
-    return run_tap(folder, config, environment=environment)
+    return run_tap(folder, files_settings(folder, hour_files(0)), environment=environment)
 
 
 def test_a_run_says_what_it_reads_and_what_it_did(tmp_path: Path) -> None:
@@ -33,8 +31,8 @@ def test_a_run_says_what_it_reads_and_what_it_did(tmp_path: Path) -> None:
 
 def test_settings_from_the_environment_are_no_news(tmp_path: Path) -> None:
     """Neither are they, nor that there are none."""
-    write_files(tmp_path / "in", {file_name(0): packed(hour_rows(0))})
-    environment = {"TAP_AMPLITUDE_ARCHIVE_PATH": str(tmp_path / "in")}
+    place = files_settings(tmp_path, hour_files(0))["archive_path"]
+    environment = {"TAP_AMPLITUDE_ARCHIVE_PATH": place}
     done = run_tap(tmp_path, {}, "--config", "ENV", environment=environment)
 
     assert (done.exit_code, len(done.lines("INFO"))) == (0, 3)

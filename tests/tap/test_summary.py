@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.export_files import file_name, packed, write_files
-from tests.support.processes import TAP_COMMAND, Running, run_tap
-from tests.support.rows import START, hour_rows
+from tests.support.export_files import hour_files
+from tests.support.export_settings import export_settings, files_settings
+from tests.support.processes import run_tap, start
+from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +32,7 @@ def summary_in(folder: Path) -> dict[str, Any]:
 
 def files_in(folder: Path) -> dict[str, Any]:
     """Return the settings of a run over two hours of files."""
-    export = folder / "export"
-    write_files(export, {file_name(hour): packed(hour_rows(hour)) for hour in range(2)})
-    return {"archive_path": str(export), "summary_path": PLACE}
+    return files_settings(folder, hour_files(0, 1), summary_path=PLACE)
 
 
 def _has_reached(amplitude: AmplitudeExportApi, requests: int) -> bool:
@@ -75,18 +74,11 @@ def test_a_run_that_failed_says_how_and_what_to_do(
 def test_a_run_that_was_stopped_or_killed_is_to_be_tried_again(tmp_path: Path) -> None:
     """A killed one says nothing: the file still says that it goes on."""
     with AmplitudeExportApi(hour_rows(0)) as amplitude:
-        config = {
-            "api_url": amplitude.url,
-            "api_key": amplitude.api_key,
-            "secret_key": amplitude.secret_key,
-            "start_date": f"{START:%Y-%m-%dT%H:%M:%SZ}",
-            "summary_path": PLACE,
-        }
-        (tmp_path / "config.json").write_text(json.dumps(config))
+        config = export_settings(amplitude, summary_path=PLACE)
         for signum, code, kind in ((signal.SIGTERM, 1, "retry"), (signal.SIGKILL, None, "running")):
             amplitude.fail(Fault.SLOW, seconds=600, after_bytes=10)
             goal = len(amplitude.requests) + 1
-            with Running([TAP_COMMAND, "--config", "config.json"], tmp_path) as tap:
+            with start("tap-amplitude", config, tmp_path) as tap:
                 tap.wait_for(partial(_has_reached, amplitude, goal))
                 tap.stop(signum)
             found = summary_in(tmp_path)

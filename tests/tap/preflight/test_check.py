@@ -24,7 +24,8 @@ from tap_amplitude.state.coverage import Coverage, Covered
 from tap_amplitude.tap import TapAmplitude
 from tap_amplitude.validation import problems
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import file_name, hour_files, packed, write_files
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.rows import HOUR, START, hour_row, hour_rows
 
 if TYPE_CHECKING:
@@ -44,14 +45,11 @@ def api() -> Iterator[AmplitudeExportApi]:
 @pytest.fixture
 def config(api: AmplitudeExportApi, tmp_path: Path) -> dict[str, Any]:
     """The settings of a tap that exports this day."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "start_date": "2024-01-01",
-        "end_date": "2024-01-02",
-        "spool_path": str(tmp_path / "spool"),
-        "max_spool_gb": 1,
-    }
+    spool = str(tmp_path / "spool")
+    settings = export_settings(api, hours=24, spool_path=spool, max_spool_gb=1)
+    # A check has the addresses of both regions.
+    del settings["api_url"]
+    return settings
 
 
 def schema() -> dict[str, Any]:
@@ -89,7 +87,7 @@ def of(findings: list[Finding], area: str, level: Level) -> list[str]:
 def test_sound_settings_have_nothing_to_fix(
     config: dict[str, Any], api: AmplitudeExportApi
 ) -> None:
-    """One request for one hour; its events are counted and not shown."""
+    """One request for one hour; its events are counted, not shown, and taken away again."""
     findings = found(config, api.url)
     assert exit_code_of(findings) == 0
     assert of(findings, "keys", Level.OK) == ["Amplitude accepts both keys (`region: us`)."]
@@ -102,11 +100,6 @@ def test_sound_settings_have_nothing_to_fix(
     assert "Meltano hands none to a command" in state
     assert [request.start_hour for request in api.requests] == [START]
     assert "user-" not in str(findings)
-
-
-def test_the_spool_is_empty_afterwards(config: dict[str, Any], api: AmplitudeExportApi) -> None:
-    """The hour is taken away again."""
-    found(config, api.url)
     assert list(Path(config["spool_path"]).iterdir()) == []
 
 
@@ -150,13 +143,6 @@ def test_a_service_that_is_away_is_not_known(config: dict[str, Any]) -> None:
     assert exit_code_of(findings) == 1
 
 
-def test_a_wrong_address_is_told(config: dict[str, Any], api: AmplitudeExportApi) -> None:
-    """A 404 without Amplitude's words is not "no events"."""
-    findings = found({**config, "api_url": f"{api.url}/elsewhere"})
-    (told,) = of(findings, "amplitude", Level.FIX)
-    assert "is not the address of Amplitude's Export API" in told
-
-
 def test_an_hour_without_events_proves_the_keys_all_the_same(config: dict[str, Any]) -> None:
     """404 in Amplitude's words."""
     with AmplitudeExportApi([], now=NOW) as empty:
@@ -176,24 +162,37 @@ def test_a_day_that_comes_as_one_file_is_asked_for_whole(config: dict[str, Any])
     assert told.startswith("Hours 2014-11-10T00Z to 2014-11-10T23Z: 1 event,")
 
 
-def test_an_hour_that_is_too_large_points_to_a_bucket(
-    config: dict[str, Any], api: AmplitudeExportApi
+@pytest.mark.parametrize(
+    ("fault", "details", "level", "told", "requests"),
+    [
+        # Nothing but a bucket export brings it.
+        (Fault.SIZE_400, {}, Level.FIX, ("A single hour is too large", "archive_path"), 1),
+        # The check does not wait for an hour; nor does it ask again before its end.
+        (
+            Fault.RATE_LIMIT_429,
+            {"retry_after": 3600},
+            Level.UNKNOWN,
+            ("It asks to come back in 60 minutes",),
+            1,
+        ),
+        # A 404 without Amplitude's words is not "no events".
+        (Fault.NOT_FOUND_ODD, {}, Level.FIX, ("not the address of Amplitude's Export API",), 3),
+    ],
+)
+def test_what_amplitude_refuses_is_told(
+    config: dict[str, Any],
+    api: AmplitudeExportApi,
+    fault: Fault,
+    details: dict[str, Any],
+    level: Level,
+    told: tuple[str, ...],
+    requests: int,
 ) -> None:
-    """Nothing but a bucket export brings it."""
-    api.size_limit = 1
-    (told,) = of(found(config, api.url), "amplitude", Level.FIX)
-    assert "A single hour is too large" in told
-    assert "archive_path" in told
-
-
-def test_a_request_to_come_back_later_is_kept(
-    config: dict[str, Any], api: AmplitudeExportApi
-) -> None:
-    """The check does not wait for an hour; nor does it ask again before its end."""
-    api.fail(Fault.RATE_LIMIT_429, retry_after=3600)
-    (told,) = of(found(config, api.url), "amplitude", Level.UNKNOWN)
-    assert "It asks to come back in 60 minutes" in told
-    assert len(api.requests) == 1
+    """With what helps."""
+    api.fail(fault, times=None, **details)
+    (finding,) = of(found(config, api.url), "amplitude", level)
+    assert all(words in finding for words in told)
+    assert len(api.requests) == requests
 
 
 def test_everything_wrong_is_told_at_once(config: dict[str, Any], tmp_path: Path) -> None:
@@ -306,28 +305,21 @@ def test_a_state_of_another_project_is_told(
     assert of(findings, "keys", Level.OK)
 
 
-def test_a_state_beyond_the_end_has_nothing_left(
+def test_a_state_of_all_hours_and_one_of_none_are_right(
     config: dict[str, Any], api: AmplitudeExportApi
 ) -> None:
-    """Which is right, and told."""
-    findings = found(config, api.url, bookmark=bookmark_of(api, 24))
-    assert "Nothing is left to read before `end_date`" in of(findings, "dates", Level.OK)[0]
-
-
-def test_an_empty_state_begins_at_the_first_hour(
-    config: dict[str, Any], api: AmplitudeExportApi
-) -> None:
-    """As of a project that never ran."""
-    findings = found(config, api.url, has_state=True)
-    assert "It is empty" in of(findings, "state", Level.OK)[0]
+    """Nothing is left beyond the end; a project that never ran begins at the first hour."""
+    done = found(config, api.url, bookmark=bookmark_of(api, 24))
+    assert "Nothing is left to read before `end_date`" in of(done, "dates", Level.OK)[0]
+    never = found(config, api.url, has_state=True)
+    assert "It is empty" in of(never, "state", Level.OK)[0]
 
 
 def test_an_archive_tells_what_it_holds_and_what_is_left_out(tmp_path: Path) -> None:
     """Files, hours and app; the first hour is read to its end."""
-    files = {file_name(n): packed(hour_rows(n)) for n in (0, 1, 5)}
+    files = hour_files(0, 1, 5)
     files |= {"notes.txt": b"hello", "123_2024-01-01_7#1.json.gz.part": b"x", ".DS_Store": b"x"}
-    folder = write_files(tmp_path / "files", files)
-    findings = found({"archive_path": str(folder)})
+    findings = found(files_settings(tmp_path, files))
     told = "\n".join(of(findings, "archive", Level.OK))
     assert "3 files of app 123 would be read, 0.0 MB packed: 3 hours with events" in told
     assert "The first hour, 2024-01-01T00:00:00Z: 3 events" in told
@@ -340,51 +332,43 @@ def test_an_archive_tells_what_it_holds_and_what_is_left_out(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("files", "area", "words"),
     [
+        (None, "settings", "does not exist"),
         ({}, "settings", "is empty"),
         ({"readme.txt": b"hello"}, "archive", "holds no export files of Amplitude"),
         ({file_name(0): b"\x1f\x8bdamaged"}, "archive", "cannot be read to its end"),
         ({file_name(0): b"damaged"}, "archive", "cannot be read"),
     ],
-    ids=["empty", "foreign", "damaged", "no gzip"],
+    ids=["missing", "empty", "foreign", "damaged", "no gzip"],
 )
 def test_an_archive_that_cannot_be_read_is_told(
-    tmp_path: Path, files: dict[str, bytes], area: str, words: str
+    tmp_path: Path, files: dict[str, bytes] | None, area: str, words: str
 ) -> None:
-    """Before a run finds out."""
-    folder = write_files(tmp_path / "files", files)
-    folder.mkdir(exist_ok=True)
+    """Before a run finds out, and nothing else is to fix."""
+    folder = tmp_path / "files"
+    if files is not None:
+        folder.mkdir()
+        write_files(folder, files)
     findings = found({"archive_path": str(folder)})
-    assert any(words in one for one in of(findings, area, Level.FIX)), findings
+    (told,) = of(findings, area, Level.FIX)
+    assert words in told
+    assert [one.area for one in findings if one.level is Level.FIX] == [area]
     assert exit_code_of(findings) == 2
-
-
-def test_an_archive_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """Among the settings, as a run does."""
-    findings = found({"archive_path": str(tmp_path / "none")})
-    assert "does not exist" in of(findings, "settings", Level.FIX)[0]
-    assert not of(findings, "archive", Level.FIX)
 
 
 def test_lines_that_are_no_events_are_counted(tmp_path: Path) -> None:
     """And not shown."""
-    content = packed(hour_rows(0))
-    archive = write_zip(tmp_path / "a.zip", {file_name(0): content + packed([]) + _bad_lines()})
-    (told,) = of(found({"archive_path": str(archive)}), "archive", Level.FIX)
+    content = packed(hour_rows(0)) + gzip.compress(b"hush\nhush\n")
+    (told,) = of(found(files_settings(tmp_path, {file_name(0): content})), "archive", Level.FIX)
     assert told.startswith("2 of 5 lines are not events.")
     assert "on_bad_line" in told
     assert "hush" not in told
 
 
-def _bad_lines() -> bytes:
-    return gzip.compress(b"hush\nhush\n")
-
-
 def test_a_state_with_all_files_leaves_none(tmp_path: Path) -> None:
     """The next run would read nothing, and says so."""
-    folder = write_files(tmp_path / "files", {file_name(0): packed(hour_rows(0))})
     covered = Coverage().with_range("123", Covered(START, START + HOUR, files=1))
     state = Bookmark(START + HOUR, export_from=START, covered=covered)
-    findings = found({"archive_path": str(folder)}, bookmark=state)
+    findings = found(files_settings(tmp_path, hour_files(0)), bookmark=state)
     assert "holds no file that the next run would read" in of(findings, "archive", Level.NOTE)[0]
 
 

@@ -15,7 +15,8 @@ from tap_amplitude.state.bookmark import Bookmark
 from tap_amplitude.tap import TapAmplitude
 from tap_amplitude.validation import problems
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.export_files import file_name, packed, write_files
+from tests.support.export_files import file_name, packed
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.rows import HOUR, START, hour_rows
 
 if TYPE_CHECKING:
@@ -44,17 +45,8 @@ def settings_of(config: dict[str, Any]) -> Settings:
 
 def of_project(api: AmplitudeExportApi, folder: Path, **more: Any) -> Settings:
     """Settings that export these days."""
-    return settings_of(
-        {
-            "api_key": api.api_key,
-            "secret_key": api.secret_key,
-            "api_url": api.url,
-            "start_date": "2024-01-01",
-            "end_date": "2024-01-11",
-            "spool_path": str(folder / "spool"),
-            **more,
-        }
-    )
+    spool = str(folder / "spool")
+    return settings_of(export_settings(api, hours=240, spool_path=spool, **more))
 
 
 def test_settings_in_a_traceback_show_nothing_of_their_values() -> None:
@@ -122,8 +114,7 @@ def test_files_are_told_by_their_listing_and_one_file_of_each_sample(tmp_path: P
     files = {file_name(n, part): packed(hour_rows(n)) for n in range(0, 60, 2) for part in (1, 2)}
     # What is not read may be damaged.
     files[file_name(2, 2)] = b"\x1f\x8b" + files[file_name(2, 2)][2:40]
-    folder = write_files(tmp_path / "files", files)
-    settings = settings_of({"archive_path": str(folder), "end_date": "2024-01-03"})
+    settings = settings_of(files_settings(tmp_path, files, end_date="2024-01-03"))
     told = estimate_files(None, settings, NOW, 5)
     assert (told["source"], told["hours"], told["requests"]) == ("archive", 48, 0)
     assert told["listed"]["files"] == 2 * told["listed"]["hours"] == 48

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
-from tests.support.export_files import file_name, packed, write_zip
+from tests.support.export_files import hour_files
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_rows
 from tests.support.tap_in_process import run_here
@@ -17,21 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def settings(api: AmplitudeExportApi) -> dict[str, Any]:
-    """Settings that export a day."""
-    return {
-        "api_key": api.api_key,
-        "secret_key": api.secret_key,
-        "api_url": api.url,
-        "start_date": "2024-01-01",
-        "end_date": "2024-01-02",
-    }
-
-
 def test_a_test_makes_one_small_request_and_shows_no_event(tmp_path: Path) -> None:
     """The findings are the output; nothing is written."""
     with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_tap(tmp_path, settings(api), "--test").checked()
+        run = run_tap(tmp_path, export_settings(api, hours=24), "--test").checked()
         asked = [(request.start_hour, request.end_hour) for request in api.requests]
     assert asked == [(START, START)]
     assert run.stdout.startswith("OK      settings   Given: `api_key`, `secret_key`")
@@ -45,7 +35,7 @@ def test_a_test_makes_one_small_request_and_shows_no_event(tmp_path: Path) -> No
 def test_what_must_be_fixed_ends_with_2_and_what_is_not_known_with_1(tmp_path: Path) -> None:
     """As JSON, the same code stands in it."""
     with AmplitudeExportApi([]) as api:
-        config = settings(api)
+        config = export_settings(api, hours=24)
         wrong = run_tap(tmp_path, {**config, "secret_key": "hush"}, "--test=json")
     told = json.loads(wrong.stdout)
     assert (wrong.exit_code, told["exit_code"]) == (2, 2)
@@ -60,8 +50,7 @@ def test_what_must_be_fixed_ends_with_2_and_what_is_not_known_with_1(tmp_path: P
 @pytest.mark.parametrize("form", ["tap", "meltano"])
 def test_a_state_is_read_as_the_tap_and_as_meltano_write_it(tmp_path: Path, form: str) -> None:
     """Before or behind `--test`; the next run begins where it says."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
-    config = {"archive_path": str(archive)}
+    config = files_settings(tmp_path, hour_files(0, 1, 2))
     state = run_here(config).last_state
     own = state["bookmarks"]["events"]
     first, end = (f"{START + n * HOUR:%Y-%m-%dT%H}:00:00Z" for n in (0, 2))
@@ -102,8 +91,8 @@ def test_a_test_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_an_estimate_prints_json_alone(tmp_path: Path) -> None:
     """What it says meanwhile is the log's; no event, no key."""
     with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_tap(tmp_path, settings(api), "--estimate").checked()
-        few = run_tap(tmp_path, settings(api), "--estimate=2").checked()
+        run = run_tap(tmp_path, export_settings(api, hours=24), "--estimate").checked()
+        few = run_tap(tmp_path, export_settings(api, hours=24), "--estimate=2").checked()
     assert len(json.loads(run.stdout)["samples"]) == 24
     assert "Hour 24 of 24" in run.stderr
     assert "user-" not in run.stdout + run.stderr

@@ -14,7 +14,8 @@ from tap_amplitude.preflight.selection import SELECT_VARIABLE, selected_streams
 from tap_amplitude.validation import problems
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.support.amplitude_project import a_project
-from tests.support.export_files import file_name, packed, write_files
+from tests.support.export_files import hour_files, packed
+from tests.support.export_settings import files_settings
 from tests.support.process_state import process_state_kept
 from tests.support.processes import run_tap
 from tests.support.rows import hour_rows
@@ -78,8 +79,8 @@ def test_a_list_that_the_plan_lacks_must_be_deselected(api: AmplitudeExportApi) 
 
 def test_what_a_stream_needs_beside_exported_files_is_named(tmp_path: Path) -> None:
     """Keys, and a first day; nothing is asked."""
-    folder = write_files(tmp_path / "export", {file_name(0): packed(hour_rows(0))})
-    findings = found({"archive_path": str(folder)}, "events", "cohorts", "active_users")
+    archive = files_settings(tmp_path, hour_files(0))
+    findings = found(archive, "events", "cohorts", "active_users")
     assert [one.level for one in findings] == [Level.FIX, Level.FIX]
     assert "needs `api_key` and `secret_key`." in findings[0].text
     assert "`secret_key` and `start_date`." in findings[1].text
@@ -89,16 +90,13 @@ def test_lists_of_merged_users_are_looked_for(tmp_path: Path, api: AmplitudeExpo
     """In an archive; through the API there are none."""
     (through_api,) = found(config_for(api), "events", "merged_ids")
     assert (through_api.level, "bucket export only" in through_api.text) == (Level.NOTE, True)
-    folder = write_files(tmp_path / "export", {file_name(0): packed(hour_rows(0))})
-    archive = {"archive_path": str(folder)}
+    archive = files_settings(tmp_path, hour_files(0))
     (none,) = found(archive, "events", "merged_ids")
     assert (none.level, "holds no list" in none.text) == (Level.NOTE, True)
-    write_files(folder, {"-123_2024-01-01_0.json.gz": packed([{"amplitude_id": 1}])})
+    files_settings(tmp_path, {"-123_2024-01-01_0.json.gz": packed([{"amplitude_id": 1}])})
     (one,) = found(archive, "events", "merged_ids")
-    assert (one.level, one.text) == (
-        Level.OK,
-        "`merged_ids`: 1 list of merged users would be read.",
-    )
+    assert one.level is Level.OK
+    assert one.text == "`merged_ids`: 1 list of merged users would be read."
 
 
 def test_a_run_without_events_is_said(api: AmplitudeExportApi) -> None:
