@@ -17,6 +17,7 @@ from tests.fakes.posthog_capture import Fault
 from tests.support.processes import SCRIPTS, Running, start
 from tests.support.rows import row, rows
 from tests.support.singer import record, records, schema, state
+from tests.support.target import started
 from tests.support.target_in_process import run_here
 
 if TYPE_CHECKING:
@@ -46,22 +47,16 @@ def errors_in(finished: Finished) -> list[str]:
 
 
 def test_a_wrong_configuration_is_one_line_and_exit_code_2(
-    tmp_path: Path, capture: PosthogCapture
+    target: Target,
 ) -> None:
     """Everything that is wrong is told at once, and nothing is sent."""
     config = {"api_key": f"phx_{PASSWORD}", "host": "ftp://x", "max_batch_events": 0}
-    finished = run_here(config, [schema(), record(row(1))], tmp_path)
-    assert finished.exit_code == 2
-    assert finished.stdout == ""
+    finished = target.run([schema(), record(row(1))], **config)
+    assert (finished.exit_code, finished.stdout) == (2, "")
     (line,) = errors_in(finished)
-    for words in (
-        "personal API key",
-        "`host` is not",
-        "max_batch_events",
-        "`target-posthog --about`",
-    ):
+    for words in ("personal API key", "`host` is not", "max_batch_events", "--about`"):
         assert words in line
-    assert capture.requests == []
+    assert target.capture.requests == []
 
 
 @pytest.mark.parametrize(
@@ -190,17 +185,17 @@ def test_a_last_line_without_its_newline_is_whole(target: Target) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_run_with_exit_code_1_and_no_further_state(
-    tmp_path: Path, config: Json, capture: PosthogCapture, signum: int
+    target: Target, signum: int
 ) -> None:
     """What waited to be sent is not in the state; the next run reads it again."""
-    with start("target-posthog", config, tmp_path) as target:
-        target.write(_SOUND)
-        target.wait_for(lambda: target.stdout)
-        target.write([*records(rows(range(2, 50))), state({"at": 50})])
-        finished = target.stop(signum)
+    with started(target) as running:
+        running.write(_SOUND)
+        running.wait_for(lambda: running.stdout)
+        running.write([*records(rows(range(2, 50))), state({"at": 50})])
+        finished = running.stop(signum)
     assert finished.exit_code == 1
     first, both = [{"at": 1}], [{"at": 1}, {"at": 50}]
-    assert (len(capture.events), finished.messages) in [(1, first), (49, both)]
+    assert (len(target.capture.events), finished.messages) in [(1, first), (49, both)]
     (line,) = errors_in(finished)
     assert f"Stopped by {signal.Signals(signum).name}" in line
     assert "Run again" in line
@@ -232,16 +227,11 @@ def test_a_state_that_cannot_be_written_stops_the_run(
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 @pytest.mark.parametrize("status", [200, 401])
 def test_no_log_level_shows_a_secret_or_a_record(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    postgresql_url: str,
-    level: str,
-    status: int,
+    target: Target, postgresql_url: str, level: str, status: int
 ) -> None:
     """Neither the key, nor the ledger's password, nor anybody's data."""
     if status != 200:
-        capture.fail(Fault.STATUS, status=status, body="api_key phc_test is wrong")
+        target.capture.fail(Fault.STATUS, status=status, body="api_key phc_test is wrong")
     url = postgresql_url.replace("postgres:@", f"postgres:{PASSWORD}@")
     assert PASSWORD in url
     messages = [
@@ -250,12 +240,7 @@ def test_no_log_level_shows_a_secret_or_a_record(
         record({**row(2, event_time="no", server_upload_time="no"), **PERSONAL}),
         state({"at": 1}),
     ]
-    finished = run_here(
-        {**config, "ledger_url": url},
-        messages,
-        tmp_path,
-        environment={"TARGET_POSTHOG_LOGLEVEL": level},
-    )
+    finished = target.run(messages, {"TARGET_POSTHOG_LOGLEVEL": level}, ledger_url=url)
     assert finished.exit_code == (0 if status == 200 else 2)
     assert log_of(finished)
     assert "jane" not in finished.stdout
@@ -313,11 +298,9 @@ def test_a_bug_of_ours_shows_where_and_not_what(tmp_path: Path, config: Json) ->
     assert "jane" not in finished.stderr
 
 
-def test_a_command_that_moves_no_state_says_nothing_of_one(tmp_path: Path, config: Json) -> None:
+def test_a_command_that_moves_no_state_says_nothing_of_one(target: Target) -> None:
     """What it may have stopped at is not a run of a tap."""
-    settings = {**config, "ledger_url": f"sqlite:///{tmp_path}/none/ledger.db"}
-    with start("target-posthog-whole-migration", settings, tmp_path) as command:
-        finished = command.finish()
+    finished = target.command("whole-migration", ledger_url="sqlite:///none/ledger.db")
     assert finished.exit_code == 1
     (line,) = errors_in(finished)
     assert "The ledger at" in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,19 @@ from target_posthog.books.lines import Unit
 from target_posthog.books.table import Book
 from target_posthog.books.whole import gaps_of, totals_of
 from target_posthog.identity.ledger import Ledger
-from tests.support.batch_messages import RUN_FOLDER, batch, put
-from tests.support.processes import run_target
+from tests.support.batch_messages import batch, put
+from tests.support.histories import held_events
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, records, schema, state
-from tests.support.target_in_process import run_here
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from target_posthog.books.tables import WrittenLine
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 DAY = "2024-01-01"
 
@@ -55,11 +56,8 @@ def rows_of(hour: int, count: int = 40) -> list[Json]:
 
 def book_in(folder: Path) -> list[WrittenLine]:
     """Return the book of a run in a folder."""
-    ledger = Ledger(f"sqlite:///{folder}/target-posthog.db", "phc_test")
-    try:
+    with closing(Ledger(f"sqlite:///{folder}/target-posthog.db", "phc_test")) as ledger:
         return Book(ledger, "reader", lambda: datetime.now(timezone.utc)).lines()
-    finally:
-        ledger.close()
 
 
 def messages_of(way: str, folder: Path, hours: dict[int, list[Json]]) -> list[Json]:
@@ -74,24 +72,18 @@ def messages_of(way: str, folder: Path, hours: dict[int, list[Json]]) -> list[Js
     return messages
 
 
-def run_hours(
-    config: Json, folder: Path, way: str, hours: dict[int, list[Json]], **more: Any
-) -> Finished:
+def run_hours(target: Target, way: str, hours: dict[int, list[Json]], **more: Any) -> Finished:
     """Run the target with two workers over hours."""
-    files = folder / RUN_FOLDER
-    files.mkdir(exist_ok=True)
-    own = config | {"workers": 2} | more
-    return run_target(own, messages_of(way, files, hours), folder).checked()
+    messages = messages_of(way, target.batches, hours)
+    return run_apart(target, messages, workers=2, **more).checked()
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_every_record_of_an_hour_has_its_fate_in_the_book(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_every_record_of_an_hour_has_its_fate_in_the_book(target: Target, way: str) -> None:
     """The sums are those of the run's last words, and of what PostHog holds."""
     hours = {5: rows_of(5), 6: rows_of(6)}
-    counts = counts_in(run_hours(config, tmp_path, way, hours, skip_events=["ping"]).stderr)
-    lines = book_in(tmp_path)
+    counts = counts_in(run_hours(target, way, hours, skip_events=["ping"]).stderr)
+    lines = book_in(target.folder)
     by_hour = {line.unit: line for line in lines if line.unit.hour}
     assert set(by_hour) == {Unit("events", "7", f"{DAY}T0{hour}") for hour in (5, 6)}
     for line in by_hour.values():
@@ -102,50 +94,43 @@ def test_every_record_of_an_hour_has_its_fate_in_the_book(
     for name in ("exported", "accepted", "superseded", "links"):
         assert getattr(totals, name) == counts[name], name
     assert totals.rejected == {"bad_time": 2, "distinct_id_too_long": 2}
-    held = [key for key in capture.held() if key[1] != "$create_alias"]
-    assert totals.accepted == len(held)
+    assert totals.accepted == len(held_events(target.capture))
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_hours_that_are_read_again_count_once(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_hours_that_are_read_again_count_once(target: Target, way: str) -> None:
     """A second run over the same hours, and an hour that had no record."""
     for _ in range(2):
-        run_hours(config, tmp_path, way, {5: rows_of(5), 6: [], 7: rows_of(7)})
-    lines = book_in(tmp_path)
+        run_hours(target, way, {5: rows_of(5), 6: [], 7: rows_of(7)})
+    lines = book_in(target.folder)
     assert gaps_of(line.unit for line in lines) == []
     assert [line.attempt for line in lines if line.unit.hour] == [2, 2, 2]
     totals = totals_of(lines)
     assert totals.open == 0
     assert totals.exported == 84
-    assert totals.accepted == len({key[0] for key in capture.held() if key[1] != "$create_alias"})
+    assert totals.accepted == len(held_events(target.capture))
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_a_part_of_an_hour_that_came_late_is_added_to_its_line(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_a_part_of_an_hour_that_came_late_is_added_to_its_line(target: Target, way: str) -> None:
     """Read once more, after a crash, it counts once; so does the whole hour, read again."""
     whole = rows_of(5, count=60)[:60]
     early, late = whole[:40], whole[40:]
     sums = []
     for sent in (early, late, late, whole, early):
-        run_hours(config, tmp_path, way, {5: sent})
-        (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
+        run_hours(target, way, {5: sent})
+        (line,) = (line for line in book_in(target.folder) if line.unit.hour)
         totals = totals_of([line])
         assert totals.open == 0
         sums.append((line.exported, line.accepted))
-    held = len({key[0] for key in capture.held() if key[1] != "$create_alias"})
+    held = len(held_events(target.capture))
     # The row without a readable time has no hour.
     assert sums[1:] == [(59, held)] * 4
     assert sums[0][0] == 39
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_a_late_part_of_which_nothing_is_sent_counts_once(
-    tmp_path: Path, config: Json, way: str
-) -> None:
+def test_a_late_part_of_which_nothing_is_sent_counts_once(target: Target, way: str) -> None:
     """Skips and rejects, read once more after a crash; and a second such part."""
     hour = rows_of(5, count=60)[:60]
     skipped = [one for one in hour[40:] if one["event_type"] == "ping"]
@@ -154,8 +139,8 @@ def test_a_late_part_of_which_nothing_is_sent_counts_once(
     parts = [hour[:40], skipped, skipped, rejected, rejected, skipped]
     sums = []
     for sent in parts:
-        run_hours(config, tmp_path, way, {5: sent}, skip_events=["ping"])
-        (line,) = (line for line in book_in(tmp_path) if line.unit.hour)
+        run_hours(target, way, {5: sent}, skip_events=["ping"])
+        (line,) = (line for line in book_in(target.folder) if line.unit.hour)
         assert totals_of([line]).open == 0
         sums.append((line.exported, line.skipped, line.rejected))
     whole, late = len(skipped), len(rejected)
@@ -168,34 +153,30 @@ def test_a_late_part_of_which_nothing_is_sent_counts_once(
 
 @pytest.mark.parametrize("way", ["records", "files"])
 def test_a_tap_that_goes_back_to_an_hour_in_one_run_adds_to_its_line(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
+    target: Target, way: str
 ) -> None:
     """What it brings a second time is exported twice, and superseded once."""
-    folder = tmp_path / RUN_FOLDER
-    folder.mkdir()
     rows = rows_of(5, count=30)[:30]
     parts = [(5, rows[:20]), (6, rows_of(6)), (5, rows[20:]), (7, []), (5, rows[20:])]
     messages: list[Json] = [schema()]
     for number, (hour, sent) in enumerate(parts):
-        ways = {"files": [batch([put(folder, f"{number}", sent)])], "records": records(sent)}
-        messages += [*(ways[way] if sent else []), hour_state(hour + 1)]
-    run_target(config | {"workers": 2}, messages, tmp_path).checked()
-    by_hour = {line.unit.hour[-2:]: line for line in book_in(tmp_path) if line.unit.hour}
+        files = [batch([put(target.batches, f"{number}", sent)])]
+        messages += [*(files if way == "files" and sent else records(sent)), hour_state(hour + 1)]
+    run_apart(target, messages, workers=2).checked()
+    by_hour = {line.unit.hour[-2:]: line for line in book_in(target.folder) if line.unit.hour}
     assert (by_hour["05"].exported, by_hour["06"].exported) == (39, 41)
-    held = {key[0] for key in capture.held() if key[1] != "$create_alias"}
+    held = held_events(target.capture)
     assert sum(line.accepted for line in by_hour.values()) == len(held)
 
 
-def test_what_posthog_refuses_is_in_the_book_of_its_hour(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_what_posthog_refuses_is_in_the_book_of_its_hour(target: Target) -> None:
     """As rejected, not as accepted."""
     sent = rows_of(5, count=30)[:30]
     del sent[3:5]
-    capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
+    target.capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
     messages = [schema(), *records(sent), hour_state(6)]
-    run_here(config | {"protocol": "v1"}, messages, tmp_path).checked()
-    (line,) = book_in(tmp_path)
+    target.run(messages, protocol="v1").checked()
+    (line,) = book_in(target.folder)
     assert (line.exported, line.accepted, line.rejected) == (28, 26, 2)
     assert line.rejected_by_code == {"refused_by_posthog": 2}
 
@@ -211,10 +192,10 @@ def order(number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("has_states", [True, False])
 def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
-    tmp_path: Path, config: Json, capture: PosthogCapture, *, has_states: bool
+    target: Target, *, has_states: bool
 ) -> None:
     """Of a tap that writes no state, its whole run; read again, it is the same line."""
-    own = config | {"streams": {"orders": {"distinct_id": "customer", "timestamp": "created_at"}}}
+    streams = {"orders": {"distinct_id": "customer", "timestamp": "created_at"}}
     head = schema("orders", key="id", id={}, customer={}, created_at={})
     messages = [head]
     for number in range(12):
@@ -222,16 +203,16 @@ def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
         if has_states and number % 6 == 5:
             messages.append(state({"bookmarks": {"orders": {"at": number}}}))
     for _ in range(2):
-        run_here(own, messages, tmp_path).checked()
-    lines = book_in(tmp_path)
+        target.run(messages, streams=streams).checked()
+    lines = book_in(target.folder)
     assert [(one.unit.stream, one.exported, one.accepted) for one in lines] == (
         [("orders", 6, 6)] * 2 if has_states else [("orders", 12, 12)]
     )
-    assert len(capture.held()) == 12
+    assert len(target.capture.held()) == 12
 
 
-def test_a_preview_leaves_the_book_as_it_was(tmp_path: Path) -> None:
+def test_a_preview_leaves_the_book_as_it_was(target: Target) -> None:
     """PostHog accepted nothing."""
-    config = {"api_key": "phc_test", "preview_path": str(tmp_path / "preview")}
-    run_here(config, [schema(), *records(rows_of(5)[10:20]), hour_state(6)], tmp_path).checked()
-    assert book_in(tmp_path) == []
+    messages = [schema(), *records(rows_of(5)[10:20]), hour_state(6)]
+    target.run(messages, preview_path="preview").checked()
+    assert book_in(target.folder) == []

@@ -19,9 +19,10 @@ import pytest
 
 from target_posthog.common.quantities import count
 from tests.support.lives import Lives, assert_well_told
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import counts_in, record, schema, state
+from tests.support.target import run_apart
 from tests.target.books.test_book_of_runs import messages_of, rows_of
 from tests.target.identity.test_newest_rows_of_runs import (
     answer_late,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Running
     from tests.support.singer import Json
     from tests.support.target import Target
@@ -54,60 +54,49 @@ _KILLS = 3
     ids=["files", "files, identify, v1", "records"],
 )
 def test_hours_in_any_order_end_as_in_order(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    way: Callable[[Lives, Path], list[Json]],
-    more: Json,
-    order: Sequence[int],
+    target: Target, way: Callable[[Lives, Path], list[Json]], more: Json, order: Sequence[int]
 ) -> None:
     """Each person with its newest row, each device with its first user, each event once."""
     lives = Lives.of(5, hours=_HOURS, rows=600)
-    own = config | {"max_batch_events": 100} | more
+    target.config.update(max_batch_events=100, **more)
     for number in order[::-1]:
-        collect = own | {"free_order": "collect"}
-        run = run_target(collect, way(lives.hour(number), tmp_path), tmp_path).checked()
+        messages = way(lives.hour(number), target.folder)
+        run = run_apart(target, messages, free_order="collect").checked()
         counts = counts_in(run.stderr)
         assert counts["skipped"] == counts["exported"] == len(lives.hour(number).rows)
         assert run.messages == [{"at": 1}]
-    assert capture.events == []
+    assert target.capture.events == []
     for left, number in zip(range(_HOURS)[::-1], order, strict=True):
-        apply = own | {"free_order": "apply"}
-        run = run_target(apply, way(lives.hour(number), tmp_path), tmp_path).checked()
+        messages = way(lives.hour(number), target.folder)
+        run = run_apart(target, messages, free_order="apply").checked()
         told = f"send the other {count(left, 'hour')} of" if left else "run again at any time"
         assert told in run.log_lines[-1]
-    world = assert_well_told(capture.events, lives.in_time)
+    world = assert_well_told(target.capture.events, lives.in_time)
     # Else the test would not need the pass.
     properties = [event["properties"] for event in world.events]
     assert sum("user_properties" in one for one in properties) > 500
-    links = [event for event in capture.held().values() if "alias" in event["properties"]]
-    links += [event for event in capture.held().values() if event["event"] == "$identify"]
+    links = [event for event in target.capture.held().values() if "alias" in event["properties"]]
+    links += [event for event in target.capture.held().values() if event["event"] == "$identify"]
     assert len(links) == len(lives.in_time.first_users())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills at random moments")
 def test_three_runs_at_once_on_one_ledger_may_be_killed_at_any_moment(
-    tmp_path: Path, config: Json, capture: PosthogCapture, postgresql_url: str
+    target: Target, postgresql_url: str
 ) -> None:
     """As three machines would: each takes the next hour, and repeats it when it was killed."""
     # What was told before a kill is known for sure only by the next row.
     lives = Lives.of(6, hours=_HOURS, rows=500, bare_share=0)
-    own = config | {
-        "ledger_url": postgresql_url,
-        "workers": 1,
-        "max_batch_events": 60,
-        "max_retry_seconds": 100,
-    }
-    Machines(own | {"free_order": "collect"}, lives, tmp_path / "collect", Random(1)).work()
-    assert capture.events == []
-    answer_late(capture, Random(2), troubles=True)
-    Machines(own | {"free_order": "apply"}, lives, tmp_path / "apply", Random(3)).work()
-    assert_well_told(capture.events, lives.in_time)
+    own = {"workers": 1, "max_batch_events": 60, "max_retry_seconds": 100}
+    target.config.update(ledger_url=postgresql_url, **own)
+    Machines(target, "collect", lives, Random(1)).work()
+    assert target.capture.events == []
+    answer_late(target.capture, Random(2), troubles=True)
+    Machines(target, "apply", lives, Random(3)).work()
+    assert_well_told(target.capture.events, lives.in_time)
 
 
-def test_a_device_is_that_of_the_oldest_row_wherever_it_stands_in_its_file(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_device_is_that_of_the_oldest_row_wherever_it_stands_in_its_file(target: Target) -> None:
     """Workers tell of a pair once a block otherwise, by the row that comes first."""
     minutes = [("u1", 5), ("u2", 4), ("u1", 3)]
     rows = [
@@ -116,9 +105,8 @@ def test_a_device_is_that_of_the_oldest_row_wherever_it_stands_in_its_file(
     ]
     lives = Lives([[rows]])
     for mode in ("collect", "apply"):
-        own = config | {"free_order": mode, "workers": 2}
-        run_target(own, as_files(lives, tmp_path), tmp_path).checked()
-    links = [one for one in capture.events if one["event"] == "$create_alias"]
+        run_apart(target, as_files(lives, target.folder), free_order=mode, workers=2).checked()
+    links = [one for one in target.capture.events if one["event"] == "$create_alias"]
     assert [(one["distinct_id"], one["timestamp"]) for one in links] == [
         ("u1", "2024-01-01T00:03:00.000000Z")
     ]
@@ -155,24 +143,23 @@ def test_an_hour_that_was_not_collected_is_refused_with_what_came_before_deliver
 
 
 @pytest.mark.parametrize("way", ["records", "files"])
-def test_the_state_of_the_runs_that_collected_is_refused(
-    tmp_path: Path, config: Json, capture: PosthogCapture, way: str
-) -> None:
+def test_the_state_of_the_runs_that_collected_is_refused(target: Target, way: str) -> None:
     """It says that all is read, and nothing is sent; one of a run that applies is good."""
-    begin, *messages = with_begin(messages_of(way, tmp_path, {5: rows_of(5), 6: [], 7: rows_of(7)}))
-    collect, apply = config | {"free_order": "collect"}, config | {"free_order": "apply"}
-    (*_, collected) = run_target(collect, [begin, *messages], tmp_path).checked().messages
+    hours = {5: rows_of(5), 6: [], 7: rows_of(7)}
+    begin, *messages = with_begin(messages_of(way, target.folder, hours))
+    collect, apply = {"free_order": "collect"}, {"free_order": "apply"}
+    (*_, collected) = run_apart(target, [begin, *messages], **collect).checked().messages
     for more in ([], messages):
-        run = run_target(apply, [state(collected), *more], tmp_path)
+        run = run_apart(target, [state(collected), *more], **apply)
         assert run.exit_code == 2
         assert "says that 2 hours are read, the first is 2024-01-01T05," in run.stderr
         assert "a state id of their own" in run.stderr
-        summary = json.loads((tmp_path / "target-posthog-summary.json").read_text())
+        summary = json.loads((target.folder / "target-posthog-summary.json").read_text())
         assert summary["exit_class"] == "fix"
-        assert run.messages == capture.events == []
-    (*_, applied) = run_target(apply, [begin, *messages], tmp_path).checked().messages
+        assert run.messages == target.capture.events == []
+    (*_, applied) = run_apart(target, [begin, *messages], **apply).checked().messages
     assert applied == collected
-    run_target(apply, [state(applied), messages[0], state(applied)], tmp_path).checked()
+    run_apart(target, [state(applied), messages[0], state(applied)], **apply).checked()
 
 
 def with_begin(messages: list[Json]) -> list[Json]:
@@ -184,22 +171,20 @@ def with_begin(messages: list[Json]) -> list[Json]:
     return list(told)
 
 
-def test_records_that_tell_of_people_in_no_order_are_refused(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_records_that_tell_of_people_in_no_order_are_refused(target: Target) -> None:
     """Those of another tap that tell of nobody are read as ever."""
-    own = config | {"free_order": "collect", "source_format": "fields"}
+    target.config.update(free_order="collect", source_format="fields")
     order = {"id": 1, "name": "paid", "when": "2024-01-01T00:00:00Z", "who": "u1", "tier": "a"}
     mapping = {"event": "name", "timestamp": "when", "distinct_id": "who"}
     told = [schema("orders", key="id"), record(order, "orders"), state({"at": 1})]
     sets = {"orders": mapping | {"set": {"tier": "tier"}}}
-    run = run_target(own | {"streams": sets}, told, tmp_path)
+    run = target.run(told, streams=sets)
     assert run.exit_code == 2
     assert "`free_order` is for Amplitude's rows" in run.stderr
     # With other settings: the pass has no hour yet that was read with the first.
-    plain = run_target(own | {"streams": {"orders": mapping}}, told, tmp_path).checked()
+    plain = target.run(told, streams={"orders": mapping}).checked()
     assert counts_in(plain.stderr)["skipped"] == 1
-    assert capture.events == []
+    assert target.capture.events == []
 
 
 def test_what_a_run_that_collects_rejects_is_not_replayed(target: Target) -> None:
@@ -228,9 +213,9 @@ class Machines:
     """Three machines that run the target for one hour after the other.
 
     Args:
-        config: the settings of each run.
+        target: with the settings of each run.
+        mode: whether they collect or apply.
         lives: the hours.
-        folder: theirs.
         choice: which run is killed, and when.
 
     Attributes:
@@ -239,13 +224,13 @@ class Machines:
         failures: the logs of runs that ended otherwise.
     """
 
-    def __init__(self, config: Json, lives: Lives, folder: Path, choice: Random) -> None:
+    def __init__(self, target: Target, mode: str, lives: Lives, choice: Random) -> None:
         self.done: list[int] = []
         self.kills = 0
         self.failures: list[str] = []
-        self._config = config
+        self._config = target.config | {"free_order": mode}
         self._lives = lives
-        self._folder = folder
+        self._folder = target.folder / mode
         self._hours: SimpleQueue[int] = SimpleQueue()
         for number in choice.sample(range(_HOURS), _HOURS):
             self._hours.put(number)

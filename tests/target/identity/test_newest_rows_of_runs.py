@@ -17,8 +17,9 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.batch_messages import RUN_FOLDER, batch, lines_of
 from tests.support.lives import Lives, assert_well_told
-from tests.support.processes import run_target, start
+from tests.support.processes import start
 from tests.support.singer import counts_in, record, schema, state
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Running
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 HEAD = schema(event_type={"type": "string"}, amplitude_id={"type": "integer"})
 #: How many kills there are before a run may come to its end, and before which of its requests each
@@ -87,22 +89,17 @@ def answer_late(capture: PosthogCapture, choice: Random, *, troubles: bool) -> N
     ids=["1 worker", "2 workers, identify", "4 workers, v1", "2 workers, at once", "records"],
 )
 def test_everybody_ends_with_the_newest_row(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    way: Callable[[Lives, Path], list[Json]],
-    more: Json,
-    answers: str,
+    target: Target, way: Callable[[Lives, Path], list[Json]], more: Json, answers: str
 ) -> None:
     """Each device with its first user, and every event, however requests end."""
     lives = Lives.of(1, hours=3, rows=1200)
     if answers != "at once":
-        answer_late(capture, Random(2), troubles=True)
-    own = config | {"max_batch_events": 80, "max_retry_seconds": 100} | more
-    run = run_target(own, way(lives, tmp_path), tmp_path).checked()
+        answer_late(target.capture, Random(2), troubles=True)
+    target.config.update(max_batch_events=80, max_retry_seconds=100)
+    run = run_apart(target, way(lives, target.folder), **more).checked()
 
-    world = assert_well_told(capture.events, lives)
-    assert capture.most_under_way > 1 or answers == "at once"
+    world = assert_well_told(target.capture.events, lives)
+    assert target.capture.most_under_way > 1 or answers == "at once"
     assert run.messages[-1] == {"at": 3}
     assert counts_in(run.stderr)["accepted"] == len(lives.rows)
     # Else the test would not need the rule.
