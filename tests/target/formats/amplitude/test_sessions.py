@@ -25,6 +25,14 @@ def test_a_session_is_a_uuid_of_version_7_that_starts_when_it_starts() -> None:
     assert session.int >> 80 == START
 
 
+def test_a_session_keeps_its_id_in_every_version() -> None:
+    """A migration runs for weeks: PostHog would show one session as two.
+
+    48 bits of the start, 7, bits 62 to 73 of the digest of both, 0b10, its bits 0 to 61.
+    """
+    assert _session() == "019817f4-fe27-765d-b305-dfdb1ae54de7"
+
+
 def test_all_events_of_a_session_share_its_id() -> None:
     """It is made of the start and the device, of nothing else."""
     later = _session("2025-07-17T11:00:00.000000Z", user_id="u-1", event_id=2)
