@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tap_amplitude.errors import TapError
 from tap_amplitude.output.messages import MessageWriter
 from tap_amplitude.tap import TapAmplitude
-from tests.support.batches import contents, lines_in
+from tests.support.batches import batch, contents, lines_in
 from tests.support.processes import Finished
 from tests.support.rows import ids
 
@@ -70,9 +70,7 @@ def both_ways(folder: Path, config: Mapping[str, Any]) -> tuple[Finished, Finish
     Returns:
         Both runs.
     """
-    encoding = {"format": "jsonl", "compression": "gzip"}
-    files = {"encoding": encoding, "storage": {"root": f"file://{folder / 'batch'}"}}
-    return run_here(config), run_here({**config, "batch_config": files})
+    return run_here(config), run_here({**config, **batch(folder / "batch")})
 
 
 def batch_ids(run: Finished) -> list[str]:

@@ -14,11 +14,19 @@ import pytest
 
 from tap_amplitude.common.lenient_json import strict_object
 from tap_amplitude.common.object_cutter import Found, as_it_is
-from tap_amplitude.errors import DamagedArchive, ForeignArchive, HostileArchive
+from tap_amplitude.errors import DamagedArchive, HostileArchive
 from tap_amplitude.files.archive import Archive, open_archive
 from tap_amplitude.files.member import RATIO_FREE_BYTES
-from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.export_files import (
+    file_name,
+    hour_files,
+    packed,
+    write_files,
+    write_zip,
+    zipped,
+)
+from tests.support.export_settings import files_settings
+from tests.support.rows import START, hour_row, hour_rows, ids
 from tests.support.tap_in_process import run_here
 
 BOUND = 1024**3
@@ -43,25 +51,6 @@ def opened(path: Path, max_member_bytes: int = BOUND) -> Archive:
     return archive
 
 
-def test_a_zip_and_a_folder_of_the_same_files_give_the_same(tmp_path: Path) -> None:
-    """Where the files lie makes no difference: nested or not, zipped or not."""
-    files = {f"export/123/{file_name(n)}": packed(hour_rows(n)) for n in (0, 3)}
-    flat = {name.split("/")[-1]: content for name, content in files.items()}
-    places = [
-        write_zip(tmp_path / "nested.zip", files),
-        write_zip(tmp_path / "flat.zip", flat),
-        write_files(tmp_path / "nested", files),
-        write_files(tmp_path / "flat", flat),
-    ]
-
-    runs = [run_here({"archive_path": str(place)}) for place in places]
-
-    for run in runs:
-        assert run.exit_code == 0
-        assert run.ids == ids(hour_rows(0, 3))
-        assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
-
-
 def test_files_are_read_by_hour_and_then_by_number(tmp_path: Path) -> None:
     """`_9` comes before `_10` and `#70` before `#627`, although text sorts them otherwise."""
     names = [file_name(10, 5), file_name(9, 627), file_name(9, 70), file_name(10, 40)]
@@ -75,67 +64,6 @@ def test_files_are_read_by_hour_and_then_by_number(tmp_path: Path) -> None:
     ]
 
 
-def test_padded_hours_plain_json_and_quoted_names_are_read(tmp_path: Path) -> None:
-    """Variants that tools leave behind are the same files."""
-    plain = gzip.decompress(packed(hour_rows(0)))
-    archive = opened(
-        write_files(
-            tmp_path / "a",
-            {
-                "123_2024-01-01_05#1.json.gz": packed(hour_rows(5)),
-                "123_2024-01-01_6#1.json": plain,
-                "123_2024-01-01_7%231.json.gz": packed(hour_rows(7)),
-                "my_app_2024-01-01_8#1.json.gz": packed(hour_rows(8)),
-            },
-        )
-    )
-
-    assert [hour.hour for hour, _ in archive.hours()] == [5, 6, 7, 8]
-
-
-def test_what_is_no_event_file_is_left_out_and_told_once(tmp_path: Path) -> None:
-    """Markers, merged ids and litter are known; anything else is said in one line."""
-    folder = write_files(
-        tmp_path / "a",
-        {
-            file_name(0): packed(hour_rows(0)),
-            "123_2024-01-01_1_complete": b"",
-            "-189524_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
-            "187520_2020-01-25_17.json.gz": packed([{"merged_amplitude_id": 1}]),
-            ".DS_Store": b"x",
-            "__MACOSX/._a": b"x",
-            "notes.txt": b"x",
-            "readme.md": b"x",
-        },
-    )
-    run = run_here({"archive_path": str(folder)})
-
-    assert run.exit_code == 0
-    assert len(run.records) == 3
-    warnings = run.lines("WARNING")
-    assert len(warnings) == 1
-    assert "2 files" in warnings[0]
-    assert "2 files of merged users" in run.stderr
-    assert "'notes.txt'" in warnings[0] or "'readme.md'" in warnings[0]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "events.json.gz",
-        "123_2024-01-01#1.json.gz",
-        "123_2024-01-01_24#1.json.gz",
-        "123_2024-02-30_1#1.json.gz",
-    ],
-)
-def test_a_file_whose_name_tells_no_hour_is_refused(tmp_path: Path, name: str) -> None:
-    """Guessing would put its events at a wrong place, or leave them out."""
-    folder = write_files(tmp_path / "a", {name: packed(hour_rows(0))})
-
-    with pytest.raises(ForeignArchive, match="tells no export hour"):
-        opened(folder)
-
-
 def test_a_file_of_a_whole_old_day_counts_as_its_last_hour(tmp_path: Path) -> None:
     """So that the state moves past the day when all of it is out."""
     folder = write_files(tmp_path / "a", {"123_2014-11-01#7.json.gz": packed(hour_rows(0))})
@@ -145,7 +73,7 @@ def test_a_file_of_a_whole_old_day_counts_as_its_last_hour(tmp_path: Path) -> No
 
 def test_an_archive_without_event_files_is_refused(tmp_path: Path) -> None:
     """Success without a single event would hide a wrong path."""
-    run = run_here({"archive_path": str(write_files(tmp_path / "a", {"photo.jpg": b"x"}))})
+    run = run_here(files_settings(tmp_path, {"photo.jpg": b"x"}))
 
     assert run.exit_code == 1
     assert "holds no export files" in run.lines("ERROR")[0]
@@ -164,18 +92,11 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
         "garbage": b"no gzip at all",
         "empty": b"",
     }[damage]
-    files = {
-        file_name(0): packed(hour_rows(0)),
-        # Large enough to leave the tap's own buffer, if it were read before the check.
-        file_name(1, 5): packed(hour_rows(1, each=2000)),
-        file_name(1, 70): damaged,
-    }
-    place = (
-        write_zip(tmp_path / "a.zip", files)
-        if kind == "zip"
-        else write_files(tmp_path / "a", files)
-    )
-    run = run_here({"archive_path": str(place)})
+    # Large enough to leave the tap's own buffer, if it were read before the check.
+    large = {file_name(1, 5): packed(hour_rows(1, each=2000))}
+    files = {**hour_files(0), **large, file_name(1, 70): damaged}
+    write = write_zip if kind == "zip" else write_files
+    run = run_here({"archive_path": str(write(tmp_path / "a", files))})
 
     assert run.exit_code == 1
     assert run.ids == ids(hour_rows(0))
@@ -199,8 +120,8 @@ def test_a_wrong_checksum_of_the_zip_alone_is_damage(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [0.2, 0.6, 0.99])
 def test_a_cut_zip_is_damage(tmp_path: Path, cut: float) -> None:
     """Without its directory a .zip is no .zip."""
-    path = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(9)})
-    content = path.read_bytes()
+    content = zipped(hour_files(*range(9)))
+    path = tmp_path / "a.zip"
     path.write_bytes(content[: int(len(content) * cut)])
 
     with pytest.raises(DamagedArchive):
@@ -209,7 +130,7 @@ def test_a_cut_zip_is_damage(tmp_path: Path, cut: float) -> None:
 
 def test_an_encrypted_zip_is_told_as_unreadable(tmp_path: Path) -> None:
     """No password is ever asked for."""
-    path = write_zip(tmp_path / "a.zip", {file_name(0): packed(hour_rows(0))})
+    path = write_zip(tmp_path / "a.zip", hour_files(0))
     content = bytearray(path.read_bytes())
     content[6] |= 1  # the flag in the member's header
     content[content.index(b"PK\x01\x02") + 8] |= 1  # and in the directory
@@ -255,9 +176,8 @@ def test_a_file_that_unpacks_to_more_than_it_may_is_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize("stored", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_ratio_no_export_has_is_refused(tmp_path: Path, stored: int) -> None:
     """A bomb is stopped long before it reaches `max_member_gb`; deflated, it has two layers."""
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w", stored) as archive:
-        archive.writestr(file_name(0), gzip.compress(b"\n" * (RATIO_FREE_BYTES + 1)))
+    bomb = {file_name(0): gzip.compress(b"\n" * (RATIO_FREE_BYTES + 1))}
+    path = write_zip(tmp_path / "a.zip", bomb, stored)
 
     with pytest.raises(HostileArchive):
         opened(path)
@@ -281,9 +201,8 @@ def test_an_endless_line_is_kept_by_its_beginning(tmp_path: Path) -> None:
 
 def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
     """Gzip files may be joined by writing one behind the other."""
-    folder = write_files(
-        tmp_path / "a", {file_name(0): packed(hour_rows(0)) + packed(hour_rows(1))}
-    )
+    two = b"".join(hour_files(0, 1).values())
+    folder = write_files(tmp_path / "a", {file_name(0): two})
     (member,) = opened(folder).members
 
     assert len(list(member.take(strict_object, as_it_is))) == 6
@@ -291,7 +210,7 @@ def test_several_gzip_streams_in_one_file_are_one_file(tmp_path: Path) -> None:
 
 def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
     """A dangling link stands for files that cannot be had."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
+    folder = write_files(tmp_path / "a", hour_files(0))
     (folder / file_name(1)).symlink_to(tmp_path / "gone")
 
     with pytest.raises(DamagedArchive, match=file_name(1)):
@@ -300,14 +219,8 @@ def test_a_link_that_leads_nowhere_is_no_missing_file(tmp_path: Path) -> None:
 
 def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
     """`start_date` is inclusive and `end_date` exclusive, by the hours of the names."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
-    run = run_here(
-        {
-            "archive_path": str(folder),
-            "start_date": "2024-01-01T02:00:00Z",
-            "end_date": "2024-01-01T04:00:00Z",
-        },
-    )
+    dates = {"start_date": "2024-01-01T02:00:00Z", "end_date": "2024-01-01T04:00:00Z"}
+    run = run_here(files_settings(tmp_path, hour_files(*range(6)), **dates))
 
     assert run.ids == ids(hour_rows(2, 3))
     assert run.states[-1]["next_export_hour"] == "2024-01-01T04:00:00Z"
@@ -315,10 +228,10 @@ def test_dates_choose_the_hours_of_an_archive(tmp_path: Path) -> None:
 
 def test_hours_before_the_state_are_skipped(tmp_path: Path) -> None:
     """An archive that overlaps the last one adds only what is new."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in range(6)})
+    config = files_settings(tmp_path, hour_files(*range(6)))
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T04:00:00Z"}}}
-    run = run_here({"archive_path": str(folder)}, state=state)
-    again = run_here({"archive_path": str(folder)}, state=run.last_state)
+    run = run_here(config, state=state)
+    again = run_here(config, state=run.last_state)
 
     assert run.ids == ids(hour_rows(4, 5))
     assert again.records == []
@@ -330,23 +243,12 @@ def test_hours_between_two_files_are_empty_and_a_gap_after_the_state_is_said(
     tmp_path: Path,
 ) -> None:
     """Bucket exports leave no mark for an hour without events."""
-    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (5, 9)})
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T01:00:00Z"}}}
-    run = run_here({"archive_path": str(folder)}, state=state)
+    run = run_here(files_settings(tmp_path, hour_files(5, 9)), state=state)
 
     assert run.ids == ids(hour_rows(5, 9))
     assert [s["next_export_hour"][11:13] for s in run.states] == ["01", "06", "10"]
     assert "hours between" in run.lines("WARNING")[0]
-
-
-def test_hours_that_are_not_ready_are_left_for_later(tmp_path: Path) -> None:
-    """A bucket export of the present hour may still be written to."""
-    this_hour = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
-    old, new = (this_hour - 5 * HOUR - START) // HOUR, (this_hour - START) // HOUR
-    folder = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (old, new)})
-    run = run_here({"archive_path": str(folder)})
-
-    assert run.ids == ids(hour_rows(old))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak from /proc")
@@ -365,10 +267,7 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
 
 def test_a_file_tells_its_app_and_when_it_came(tmp_path: Path) -> None:
     """Both say whose hours a state holds; an entry of a .zip has no time of coming."""
-    files = {
-        file_name(0): packed(hour_rows(0)),
-        "my_app_2024-01-01_1#1.json.gz": packed(hour_rows(1)),
-    }
+    files = {**hour_files(0), "my_app_2024-01-01_1#1.json.gz": packed(hour_rows(1))}
     folder = opened(write_files(tmp_path / "a", files))
     packed_up = opened(write_zip(tmp_path / "a.zip", files))
 

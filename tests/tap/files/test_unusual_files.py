@@ -19,13 +19,21 @@ from tap_amplitude.files import zip_stores
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.files.left_out import Why
 from tap_amplitude.files.zip_stores import OpenZips
-from tests.support.export_files import file_name, packed, write_files, write_zip, zipped
+from tests.support.export_files import (
+    file_name,
+    hour_files,
+    packed,
+    write_files,
+    write_zip,
+    zipped,
+)
+from tests.support.export_settings import files_settings
 from tests.support.peers import answering
 from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, both_ways, run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tap_amplitude.files.archive import Archive
@@ -50,9 +58,15 @@ def _tarred(content: bytes) -> bytes:
     return packed_up.getvalue()
 
 
-def plain(hour: int) -> bytes:
-    """An unpacked file of an hour."""
-    return gzip.decompress(packed(hour_rows(hour)))
+GZIP_0, GZIP_1 = hour_files(0, 1).values()
+PLAIN_0, PLAIN_1 = map(gzip.decompress, (GZIP_0, GZIP_1))
+JSON_0, JSON_1 = (file_name(hour).removesuffix(".gz") for hour in (0, 1))
+ZIP_0, ZIP_1 = (zipped(hour_files(hour)) for hour in (0, 1))
+
+
+def opened(folder: Path, files: Mapping[str, bytes], zips: OpenZips | None = None) -> Archive:
+    """Open a folder of files."""
+    return open_archive(write_files(folder / "a", files), max_member_bytes=BOUND, zips=zips)
 
 
 def files_left_out(archive: Archive, *reasons: Why) -> int:
@@ -71,86 +85,57 @@ def _one_file(name: str, content: bytes) -> Callable[[Path], Path]:
 
 def _linked(place: Path) -> Path:
     """A folder whose files lie behind a link, with a link that leads in a circle."""
-    real = write_files(place / "elsewhere", {file_name(0): packed(hour_rows(0))})
-    folder = write_files(place / "a", {file_name(1): packed(hour_rows(1))})
+    real = write_files(place / "elsewhere", hour_files(0))
+    folder = write_files(place / "a", hour_files(1))
     (folder / "linked").symlink_to(real)
     (folder / "again").symlink_to(real)
     (real / "circle").symlink_to(folder)
     return folder
 
 
-JSON_0, JSON_1 = (file_name(hour).removesuffix(".gz") for hour in (0, 1))
-#: Each holds the hour 0; those of `TWO_HOURS` the hour 1, too.
-SHAPES: dict[str, Callable[[Path], Path]] = {
-    "plain JSON named .gz": _in_folder(
-        {file_name(0): plain(0), file_name(1): packed(hour_rows(1))}
-    ),
-    "gzip named .json": _in_folder(
-        {JSON_0: packed(hour_rows(0)), file_name(1): packed(hour_rows(1))}
-    ),
-    "gzip in gzip": _in_folder({file_name(0): gzip.compress(packed(hour_rows(0)))}),
-    "a .zip named .gz": _in_folder({file_name(0): zipped({"events.json": plain(0)})}),
-    "gzip named .zip": _in_folder({f"{JSON_0}.zip": packed(hour_rows(0))}),
-    "a daily .zip beside a file": _in_folder(
-        {
-            "2024-01-01.zip": zipped({file_name(0): packed(hour_rows(0))}),
-            file_name(1): packed(hour_rows(1)),
-        }
-    ),
-    "a folder of .zip files": _in_folder(
-        {f"day-{n}.zip": zipped({file_name(n): packed(hour_rows(n))}) for n in (0, 1)}
-    ),
-    "a .zip without its ending": _in_folder(
-        {"download": zipped({file_name(0): packed(hour_rows(0))})}
-    ),
-    "a .zip of .zip files": lambda place: write_zip(
-        place / "a.zip",
-        {f"{n}.zip": zipped({file_name(n): packed(hour_rows(n))}) for n in (0, 1)},
-    ),
-    "three .zip files in one another": lambda place: write_zip(
-        place / "a.zip", {"b.zip": zipped({"c.zip": zipped({file_name(0): packed(hour_rows(0))})})}
-    ),
-    "one packed file": _one_file(file_name(0), packed(hour_rows(0))),
-    "one unpacked file": _one_file(JSON_0, plain(0)),
-    "a .zip named otherwise": lambda place: write_zip(
-        place / "a.backup", {file_name(0): packed(hour_rows(0))}
-    ),
-    "links to folders": _linked,
-    "no part": _in_folder(
-        {"123_2024-01-01_0.json.gz": packed(hour_rows(0)), file_name(1): packed(hour_rows(1))}
-    ),
-    "an upper-case ending": _in_folder({file_name(0).upper(): packed(hour_rows(0))}),
-    "an escaped part": _in_folder({file_name(0).replace("#", "%2523"): packed(hour_rows(0))}),
-    "a part behind a dash": _in_folder({file_name(0).replace("#", "-"): packed(hour_rows(0))}),
-    "a browser's copy": _in_folder({f"{JSON_0} (1).gz": packed(hour_rows(0))}),
-    "a desktop's copy": _in_folder({f"{JSON_0} - Copy (2).gz": packed(hour_rows(0))}),
-    "what macOS packs": lambda place: write_zip(
-        place / "a.zip",
-        {
-            f"123/{file_name(0)}": packed(hour_rows(0)),
-            f"__MACOSX/123/._{file_name(0)}": b"\0\5\26\7",
-            "123/.DS_Store": b"x",
-        },
+OF_ONE_HOUR: dict[str, Callable[[Path], Path]] = {
+    "gzip in gzip": _in_folder({file_name(0): gzip.compress(GZIP_0)}),
+    "a .zip named .gz": _in_folder({file_name(0): zipped({"events.json": PLAIN_0})}),
+    "gzip named .zip": _in_folder({f"{JSON_0}.zip": GZIP_0}),
+    "a .zip without its ending": _in_folder({"download": ZIP_0}),
+    "three .zip files in one another": _one_file("a.zip", zipped({"b": zipped({"c": ZIP_0})})),
+    "one packed file": _one_file(file_name(0), GZIP_0),
+    "one unpacked file": _one_file(JSON_0, PLAIN_0),
+    "a .zip named otherwise": _one_file("a.backup", ZIP_0),
+    "an upper-case ending": _in_folder({file_name(0).upper(): GZIP_0}),
+    "an escaped part": _in_folder({file_name(0).replace("#", "%2523"): GZIP_0}),
+    "a part behind a dash": _in_folder({file_name(0).replace("#", "-"): GZIP_0}),
+    "a browser's copy": _in_folder({f"{JSON_0} (1).gz": GZIP_0}),
+    "a desktop's copy": _in_folder({f"{JSON_0} - Copy (2).gz": GZIP_0}),
+    "what macOS packs": _one_file(
+        "a.zip",
+        zipped(
+            {
+                f"123/{file_name(0)}": GZIP_0,
+                f"__MACOSX/123/._{file_name(0)}": b"\0\5\26\7",
+                "123/.DS_Store": b"x",
+            }
+        ),
     ),
     "an unfinished download beside it": _in_folder(
-        {file_name(0): packed(hour_rows(0)), f"{file_name(0)}.crdownload": packed(hour_rows(0))[:9]}
+        {file_name(0): GZIP_0, f"{file_name(0)}.crdownload": GZIP_0[:9]}
     ),
-    "twice the same": _in_folder(
-        {f"{n}/{file_name(0)}": packed(hour_rows(0)) for n in ("one", "two", "three")}
-    ),
-    "packed and unpacked": _in_folder({file_name(0): packed(hour_rows(0)), JSON_0: plain(0)}),
+    "twice the same": _in_folder({f"{n}/{file_name(0)}": GZIP_0 for n in ("one", "two", "three")}),
+    "packed and unpacked": _in_folder({file_name(0): GZIP_0, JSON_0: PLAIN_0}),
 }
-
-
-TWO_HOURS = {
-    "plain JSON named .gz",
-    "gzip named .json",
-    "a daily .zip beside a file",
-    "a folder of .zip files",
-    "a .zip of .zip files",
-    "links to folders",
-    "no part",
+NESTED = {f"export/123/{name}": content for name, content in hour_files(0, 1).items()}
+OF_TWO_HOURS: dict[str, Callable[[Path], Path]] = {
+    "a folder in a folder": _in_folder(NESTED),
+    "a folder in a .zip": _one_file("a.zip", zipped(NESTED)),
+    "plain JSON named .gz": _in_folder({file_name(0): PLAIN_0, file_name(1): GZIP_1}),
+    "gzip named .json": _in_folder({JSON_0: GZIP_0, file_name(1): GZIP_1}),
+    "a daily .zip beside a file": _in_folder({"2024-01-01.zip": ZIP_0, file_name(1): GZIP_1}),
+    "a folder of .zip files": _in_folder({"day-0.zip": ZIP_0, "day-1.zip": ZIP_1}),
+    "a .zip of .zip files": _one_file("a.zip", zipped({"0.zip": ZIP_0, "1.zip": ZIP_1})),
+    "links to folders": _linked,
+    "no part": _in_folder({"123_2024-01-01_0.json.gz": GZIP_0, file_name(1): GZIP_1}),
 }
+SHAPES = OF_ONE_HOUR | OF_TWO_HOURS
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -159,10 +144,11 @@ def test_a_file_is_read_for_what_it_is(tmp_path: Path, shape: str) -> None:
     place = SHAPES[shape](tmp_path)
     records, files = both_ways(tmp_path, {"archive_path": str(place)})
 
-    expected = ids(hour_rows(0, 1) if shape in TWO_HOURS else hour_rows(0))
+    hours = [0, 1] if shape in OF_TWO_HOURS else [0]
     assert (records.exit_code, files.exit_code) == (0, 0), records.stderr + files.stderr
-    assert records.ids == batch_ids(files) == expected
+    assert records.ids == batch_ids(files) == ids(hour_rows(*hours))
     assert records.states[-1] == files.states[-1]
+    assert records.states[-1]["next_export_hour"] == f"2024-01-01T0{len(hours)}:00:00Z"
 
 
 def left_out(run: Any) -> list[str]:
@@ -175,7 +161,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
     now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     soon = (now - HOUR - START) // HOUR
     files = {
-        **{file_name(n): packed(hour_rows(n)) for n in range(4)},
+        **hour_files(*range(4)),
         f"copy/{file_name(2)}": packed(hour_rows(2)),
         file_name(soon): packed(hour_rows(soon)),
         "123_2024-01-01_2.json.gz": packed([{"scope": 1, "merged_amplitude_id": 2}]),
@@ -191,11 +177,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
         "Thumbs.db": b"x",
         f"._{file_name(0)}": b"x",
     }
-    place = write_files(tmp_path / "a", files)
-    config = {
-        "archive_path": str(place),
-        "start_date": (START + HOUR).isoformat(),
-    }
+    config = files_settings(tmp_path, files, start_date=(START + HOUR).isoformat())
     ready = now - HOUR + 3 * HOUR
 
     for run in both_ways(tmp_path, config):
@@ -229,7 +211,7 @@ def test_every_file_that_is_listed_is_read_or_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", [0, 1])
 def test_what_a_download_holds_besides_is_named(tmp_path: Path, way: int) -> None:
     """At the end of the run, as for a user's own archive."""
-    body = zipped({file_name(0): packed(hour_rows(0)), "notes.txt": b"x", ".DS_Store": b"x"})
+    body = zipped({file_name(0): GZIP_0, "notes.txt": b"x", ".DS_Store": b"x"})
     with answering(200, {}, body) as (url, _):
         config = {
             "api_key": "key",
@@ -251,9 +233,7 @@ def test_hours_that_are_not_ready_are_named_when_there_is_nothing_else(tmp_path:
     """A run that reads nothing says why, too."""
     now = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
     soon = (now - START) // HOUR
-    place = write_files(tmp_path / "a", {file_name(soon): packed(hour_rows(soon))})
-
-    run = run_here({"archive_path": str(place)})
+    run = run_here(files_settings(tmp_path, hour_files(soon)))
 
     assert run.exit_code == 0
     assert "not ready yet" in left_out(run)[0]
@@ -266,10 +246,8 @@ def test_files_of_one_part_with_other_content_are_told_at_once(tmp_path: Path) -
         for folder, each in (("one", 3), ("two", 4))
         for n in range(24)
     }
-    place = write_files(tmp_path / "a", files)
-
     with pytest.raises(ForeignArchive) as error:
-        open_archive(place, max_member_bytes=BOUND)
+        opened(tmp_path, files)
 
     assert "24 pairs" in error.value.happened
     assert f"'one/{file_name(3)}' and 'two/{file_name(3)}'" in error.value.happened
@@ -280,7 +258,7 @@ def test_an_entry_that_a_zip_holds_twice_is_compared_like_any_other(tmp_path: Pa
     """A .zip may hold a name twice; its reader gives only the last of them."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(file_name(0), packed(hour_rows(0)))
+        archive.writestr(file_name(0), GZIP_0)
         with pytest.warns(UserWarning, match="Duplicate"):
             archive.writestr(file_name(0), packed(hour_rows(0, each=4)))
 
@@ -290,9 +268,7 @@ def test_an_entry_that_a_zip_holds_twice_is_compared_like_any_other(tmp_path: Pa
 
 def test_the_time_of_the_first_of_two_equal_files_counts(tmp_path: Path) -> None:
     """A copy that is made later brings nothing new."""
-    place = write_files(
-        tmp_path / "a", {f"{n}/{file_name(0)}": packed(hour_rows(0)) for n in ("a", "b")}
-    )
+    place = write_files(tmp_path / "a", {f"{n}/{file_name(0)}": GZIP_0 for n in ("a", "b")})
     os.utime(place / "b" / file_name(0), (1e9, 1e9))
     (member,) = open_archive(place, max_member_bytes=BOUND).members
 
@@ -302,78 +278,57 @@ def test_the_time_of_the_first_of_two_equal_files_counts(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("events.json.gz", packed(hour_rows(0))),
-        ("export.json", plain(0)),
-        ("download", packed(hour_rows(0))),
-        ("events.txt", plain(0)),
-        ("export.tar.gz", gzip.compress(b"\0ustar" * 90 + b"\n" + plain(0))),
-        ("inner.zip", zipped({"events.ndjson": plain(0)})),
+        ("events.json.gz", GZIP_0),
+        ("123_2024-01-01#1.json.gz", GZIP_0),
+        ("123_2024-01-01_24#1.json.gz", GZIP_0),
+        ("123_2024-02-30_1#1.json.gz", GZIP_0),
+        ("export.json", PLAIN_0),
+        ("download", GZIP_0),
+        ("events.txt", PLAIN_0),
+        ("export.tar.gz", gzip.compress(b"\0ustar" * 90 + b"\n" + PLAIN_0)),
+        ("inner.zip", zipped({"events.ndjson": PLAIN_0})),
     ],
 )
 def test_events_whose_hour_nobody_tells_are_refused(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
     """Left out, they would be missing; guessing their hour would lose them in a later run."""
-    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), name: content})
-
     with pytest.raises(ForeignArchive, match="tells no export hour"):
-        open_archive(place, max_member_bytes=BOUND)
+        opened(tmp_path, {file_name(0): GZIP_0, name: content})
 
 
 @pytest.mark.parametrize("content", [b"{}", b"\0" * 40, packed([{"cohort": 1}]), b"\x1f\x8bcut"])
 def test_other_data_is_left_out_whatever_it_is_called(tmp_path: Path, content: bytes) -> None:
     """What holds no events may lie beside them, damaged or not."""
-    place = write_files(
-        tmp_path / "a", {file_name(0): packed(hour_rows(0)), "cohort.json.gz": content}
-    )
-    archive = open_archive(place, max_member_bytes=BOUND)
+    archive = opened(tmp_path, {file_name(0): GZIP_0, "cohort.json.gz": content})
 
     assert files_left_out(archive, Why.UNKNOWN) == 1
     assert len(archive.members) == 1
 
 
-def _cut_in_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(hour_rows(0, each=50))})
-    inner = inner[:400] + bytes([inner[400] ^ 1]) + inner[401:]
-    return write_files(place / "a", {"day.zip": inner}), f"'day.zip/{file_name(0)}'"
+_LONG = zipped({file_name(0): packed(hour_rows(0, each=50))})
+#: Damage, and how it is named.
+DAMAGED = {
+    "a .zip": (_in_folder({"day.zip": ZIP_0[:-9]}), "'day.zip'"),
+    "an entry of a .zip": (
+        _in_folder({"day.zip": _LONG[:400] + bytes([_LONG[400] ^ 1]) + _LONG[401:]}),
+        f"'day.zip/{file_name(0)}'",
+    ),
+    "a .zip in a .zip": (_one_file("a.zip", zipped({"day.zip": ZIP_0[:-9]})), "'day.zip'"),
+    "a page": (_in_folder({file_name(0): b"<Error>"}), "neither gzip nor .zip nor JSON"),
+    "a page for a .zip": (
+        _in_folder({file_name(0): GZIP_0, "2024-01-02.zip": b"<html>Sign in</html>"}),
+        "'2024-01-02.zip'",
+    ),
+    "the end of a .zip": (_in_folder({file_name(0): GZIP_0, "may.zip": ZIP_1[40:]}), "'may.zip'"),
+}
 
 
-def _cut_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(hour_rows(0))})[:-9]
-    return write_files(place / "a", {"day.zip": inner}), "'day.zip'"
-
-
-def _cut_zip_in_zip(place: Path) -> tuple[Path, str]:
-    inner = zipped({file_name(0): packed(hour_rows(0))})[:-9]
-    return write_zip(place / "a.zip", {"day.zip": inner}), "'day.zip'"
-
-
-def _page(place: Path) -> tuple[Path, str]:
-    return write_files(place / "a", {file_name(0): b"<Error>"}), "neither gzip nor .zip nor JSON"
-
-
-def _page_for_zip(place: Path) -> tuple[Path, str]:
-    files = {file_name(0): packed(hour_rows(0)), "2024-01-02.zip": b"<html>Sign in</html>"}
-    return write_files(place / "a", files), "'2024-01-02.zip'"
-
-
-def _end_of_split_zip(place: Path) -> tuple[Path, str]:
-    files = {
-        file_name(0): packed(hour_rows(0)),
-        "may.zip": zipped({file_name(1): packed(hour_rows(1))})[40:],
-    }
-    return write_files(place / "a", files), "'may.zip'"
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [_cut_in_zip, _cut_zip, _cut_zip_in_zip, _page, _page_for_zip, _end_of_split_zip],
-)
-def test_damage_names_the_file_its_zip_and_what_helps(
-    tmp_path: Path, damage: Callable[[Path], tuple[Path, str]]
-) -> None:
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damage_names_the_file_its_zip_and_what_helps(tmp_path: Path, damage: str) -> None:
     """The same file fails in the same way, so that running again is no advice."""
-    place, told = damage(tmp_path)
+    make, told = DAMAGED[damage]
+    place = make(tmp_path)
 
     for run in both_ways(tmp_path, {"archive_path": str(place)}):
         (error,) = run.lines("ERROR")
@@ -397,11 +352,11 @@ UNREADABLE = {
     f"{file_name(1)}.enc": (OPENSSL, "as Amplitude exports it"),
     "123_2024-01-01_1#1.parquet": (b"PAR1x", "as Amplitude exports it"),
     "123_2024-01-01_1#1.csv": (b"uuid,event_type\n", "as Amplitude exports it"),
-    "123_2024-01-01_1.tar.gz": (gzip.compress(_tarred(plain(1))), "Unpack it"),
-    "123_2024-01-01_1.tar": (_tarred(plain(1)), "Unpack it"),
+    "123_2024-01-01_1.tar.gz": (gzip.compress(_tarred(PLAIN_1)), "Unpack it"),
+    "123_2024-01-01_1.tar": (_tarred(PLAIN_1), "Unpack it"),
     f"{file_name(1)}.sha256": (b"0badc0de", "as Amplitude exports it"),
     f".{file_name(1)}.icloud": (b"bplist00x", "Download the file"),
-    f"{file_name(1)}.zip": (_of_method(zipped({JSON_1: plain(1)}), 9), "with the tool that made"),
+    f"{file_name(1)}.zip": (_of_method(zipped({JSON_1: PLAIN_1}), 9), "with the tool that made"),
 }
 
 
@@ -409,9 +364,9 @@ UNREADABLE = {
 def test_a_file_named_like_an_export_file_is_never_left_out(tmp_path: Path, name: str) -> None:
     """What nobody can read may hold the events of its hour: the run stops, and says what helps."""
     content, helps = UNREADABLE[name]
-    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0)), name: content})
+    config = files_settings(tmp_path, {file_name(0): GZIP_0, name: content})
 
-    for run in both_ways(tmp_path, {"archive_path": str(place)}):
+    for run in both_ways(tmp_path, config):
         (error,) = run.lines("ERROR")
         assert run.exit_code == 1
         assert name in error
@@ -425,29 +380,22 @@ def test_a_file_named_like_an_export_file_is_never_left_out(tmp_path: Path, name
 )
 def test_a_copy_of_any_name_is_read_for_what_it_is(tmp_path: Path, name: str) -> None:
     """It stands in for a file that is not there; beside it, it is the same or a question."""
-    place = write_files(tmp_path / "a", {name: packed(hour_rows(0))})
-    (alone,) = open_archive(place, max_member_bytes=BOUND).members
-    write_files(place, {JSON_0 if "#" in name else "123_2024-01-01_0.json": plain(0)})
-    beside = open_archive(place, max_member_bytes=BOUND)
-    write_files(place, {name: packed(hour_rows(1))})
+    (alone,) = opened(tmp_path, {name: GZIP_0}).members
+    beside = opened(tmp_path, {JSON_0 if "#" in name else "123_2024-01-01_0.json": PLAIN_0})
 
     assert alone.hour.hour == 0
     assert len(beside.members) == 1
     assert files_left_out(beside, Why.SAME) == 1
     with pytest.raises(ForeignArchive, match="different content"):
-        open_archive(place, max_member_bytes=BOUND)
+        opened(tmp_path, {name: GZIP_1})
 
 
 def test_what_belongs_to_a_file_beside_it_is_left_out(tmp_path: Path) -> None:
     """Checksums and signatures carry the whole name of their file."""
     beside = {f"{file_name(0)}.{ending}": b"0badc0de" for ending in ("md5", "sha256", "sig")}
     beside[f"{file_name(0)}.meta"] = b'{"size": 7}'
-    files = {
-        file_name(0): packed(hour_rows(0)),
-        f"{file_name(0)}.gpg": b"\x85\x01\x0c\x03x",
-        **beside,
-    }
-    archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+    beside[f"{file_name(0)}.gpg"] = b"\x85\x01\x0c\x03x"
+    archive = opened(tmp_path, {file_name(0): GZIP_0, **beside})
 
     assert len(archive.members) == 1
     assert files_left_out(archive, Why.UNKNOWN) == 4
@@ -457,8 +405,7 @@ def test_what_belongs_to_a_file_beside_it_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["IMG_2024-01-01_10-30.jpg", "sales_2024-01-01_1.csv", "may.7z"])
 def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> None:
     """Pictures and reports carry times, too."""
-    files = {file_name(0): packed(hour_rows(0)), name: b"\xff\xd8x"}
-    archive = open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+    archive = opened(tmp_path, {file_name(0): GZIP_0, name: b"\xff\xd8x"})
 
     assert len(archive.members) == 1
     assert files_left_out(archive, Why.UNKNOWN, Why.PACKED) == 1
@@ -466,21 +413,17 @@ def test_what_is_only_named_by_a_time_is_left_out(tmp_path: Path, name: str) -> 
 
 def test_parts_of_a_zip_are_told_as_what_they_are(tmp_path: Path) -> None:
     """Copying one of them again would not help."""
-    content = zipped({file_name(0): packed(hour_rows(0))})
-    files = {"a.zip.001": content[:99], "a.zip.002": content[99:]}
     with pytest.raises(DamagedArchive, match=r"a\.zip\.001.*unpack them together"):
-        open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+        opened(tmp_path, {"a.zip.001": ZIP_0[:99], "a.zip.002": ZIP_0[99:]})
 
 
 def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> None:
     """A pipe would never end, and names may have any length."""
-    place = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
+    place = write_files(tmp_path / "a", hour_files(0))
     os.mkfifo(place / file_name(1))
     os.mkfifo(place / "pipe")
-    odd = {f"123_2024-01-01_1#{'9' * 5000}.json.gz": packed(hour_rows(1))}
-    odd["123_9999-12-31_23#1.json"] = b""
-    write_zip(place / "odd.zip", odd)
-    archive = open_archive(place, max_member_bytes=BOUND)
+    odd = {f"123_2024-01-01_1#{'9' * 5000}.json.gz": GZIP_1, "123_9999-12-31_23#1.json": b""}
+    archive = opened(tmp_path, {"odd.zip": zipped(odd)})
 
     assert [member.hour.hour for member in archive.members] == [0, 1]
     assert files_left_out(archive, Why.UNKNOWN) == 3
@@ -488,34 +431,33 @@ def test_odd_things_in_a_folder_are_named_and_not_waited_for(tmp_path: Path) -> 
 
 def test_zip_files_in_one_another_are_bounded_in_depth(tmp_path: Path) -> None:
     """Somebody may make a .zip that holds itself."""
-    content = zipped({file_name(0): packed(hour_rows(0))})
+    content = ZIP_0
     for _ in range(5):
         content = zipped({"inner.zip": content})
 
     with pytest.raises(HostileArchive, match="more than 4 others"):
-        open_archive(write_files(tmp_path / "a", {"a.zip": content}), max_member_bytes=BOUND)
+        opened(tmp_path, {"a.zip": content})
 
 
 def test_zip_files_in_one_another_are_bounded_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is unpacked counts, not what it was packed to; nothing is left behind."""
-    bomb = zipped({"x.zip": b"PK\3\4" + b"\0" * 40_000_000})
-    place = write_files(tmp_path / "a", {"bomb.zip": bomb})
+    bomb = {"bomb.zip": zipped({"x.zip": b"PK\3\4" + b"\0" * 40_000_000})}
     spool = tmp_path / "spool"
 
     with pytest.raises(TapError, match="max_spool_gb"):
-        open_archive(place, max_member_bytes=BOUND, zips=OpenZips(spool, 10_000_000))
+        opened(tmp_path, bomb, OpenZips(spool, 10_000_000))
     monkeypatch.setattr(zip_stores, "RATIO_FREE_BYTES", 1_000_000)
     with pytest.raises(HostileArchive):
-        open_archive(place, max_member_bytes=BOUND, zips=OpenZips(spool, BOUND))
+        opened(tmp_path, bomb, OpenZips(spool, BOUND))
     assert not [path for path in spool.rglob("*") if path.name.startswith("zip-")]
 
 
 def test_a_bomb_in_a_zip_in_a_zip_is_refused(tmp_path: Path) -> None:
     """However deep it lies."""
     bomb = zipped({"day.zip": zipped({file_name(0): gzip.compress(b"\n" * 100_000_000)})})
-    archive = open_archive(write_files(tmp_path / "a", {"a.zip": bomb}), max_member_bytes=BOUND)
+    archive = opened(tmp_path, {"a.zip": bomb})
 
     with pytest.raises(HostileArchive):
         archive.verify()
@@ -526,10 +468,7 @@ def test_more_zip_files_than_may_be_open_are_read_within_the_disk_they_may_have(
 ) -> None:
     """Years of daily .zip files are neither all open nor all on the disk."""
     monkeypatch.setattr(zip_stores, "_MOST_OPEN", 3)
-    days = {
-        f"{n}.zip": zipped({file_name(n): packed(hour_rows(n)), "big": bytes(10**6)})
-        for n in range(9)
-    }
+    days = {f"{n}.zip": zipped({**hour_files(n), "big": bytes(10**6)}) for n in range(9)}
     spool = OpenZips(tmp_path / "spool", 5000)
     archive = open_archive(write_zip(tmp_path / "a.zip", days), max_member_bytes=BOUND, zips=spool)
     archive.verify()
@@ -550,4 +489,4 @@ def test_a_damaged_file_that_comes_twice_is_damage(tmp_path: Path) -> None:
     files = {f"one/{file_name(0)}": whole, f"two/{file_name(0)}": whole[:-20]}
 
     with pytest.raises(DamagedArchive, match="two/"):
-        open_archive(write_files(tmp_path / "a", files), max_member_bytes=BOUND)
+        opened(tmp_path, files)
