@@ -28,7 +28,7 @@ class Why(enum.Enum):
     ARRIVING = "of hours whose files are still being written"
     BEFORE_START = "of hours before `start_date`"
     AFTER_END = "of hours from `end_date` on"
-    READ_BEFORE = "of hours that are in the state, which earlier runs read"
+    READ_BEFORE = "of hours that are in the state"
     LATE = "that came or changed after their hours were read"
     SAME = "with the same content as another file"
     MERGES = "of merged users, which the stream `merged_ids` is for"

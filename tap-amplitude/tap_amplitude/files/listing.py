@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from tap_amplitude.files.names import (
     is_packed,
     read_name,
 )
-from tap_amplitude.files.row_kinds import LOOK_BYTES, Rows, is_event, rows_in
+from tap_amplitude.files.row_kinds import LOOK_BYTES, Rows, app_in, is_event, rows_in
 from tap_amplitude.files.zip_stores import ZipStore
 
 if TYPE_CHECKING:
@@ -85,11 +86,9 @@ class ArchiveListing:
             if name is None:
                 self._place_nowhere(where, listed)
                 continue
+            member = Member(listed.name, name.hour, listed.size, where, modified=listed.modified)
             # A few projects have a quarter of a million files: their numbers are kept once.
-            app = sys.intern(name.app)
-            member = Member(
-                listed.name, name.hour, listed.size, where, app=app, modified=listed.modified
-            )
+            member = replace(member, app=sys.intern(name.app or _app_of_rows(member)))
             if name.is_foreign:
                 foreign.append((name.part, member))
                 continue
@@ -252,6 +251,14 @@ def _has_events(member: Member, max_bytes: int) -> bool:
         return look_at_rows(member, max_bytes) in (Rows.EVENTS, Rows.BOTH)
     except DamagedArchive:
         return False
+
+
+def _app_of_rows(member: Member) -> str:
+    """Return whose events a file holds whose name does not tell; in a bucket, nobody looks."""
+    try:
+        return "" if member.store.is_remote else app_in(member.beginning(LOOK_BYTES))
+    except DamagedArchive:
+        return ""
 
 
 def _is_surely_a_list(member: Member) -> bool:

@@ -68,8 +68,9 @@ class Member:
         name: Where it lies in its store.
         hour: Its export hour, from its name.
         packed_bytes: Its size as it is stored.
-        app: The Amplitude project whose events it holds: the number that its name begins with. Of
-            a list of merged users the organisation, with a minus. Empty when there is none.
+        app: The Amplitude project whose events it holds: the number that its name begins with,
+            else that of its rows. Of a list of merged users the organisation, with a minus. Empty
+            when there is none.
         modified: When it came to lie there: a folder's or a bucket's time. None when nothing
             tells, as in a .zip.
         form: What it is, when it was looked at.

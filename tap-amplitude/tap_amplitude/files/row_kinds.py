@@ -51,6 +51,13 @@ def is_event(row: Mapping[str, Any]) -> bool:
     return not _OF_EVENTS.isdisjoint(map(str.lower, row))
 
 
+def app_in(beginning: bytes) -> str:
+    """Return the app that the first readable row names; empty when it names none."""
+    row = next(_first_rows(beginning.decode(errors="replace")), {})
+    app = str(row.get("app", row.get("APP"))).removesuffix(".0")
+    return app if app.isdecimal() else ""
+
+
 def _first_rows(text: str) -> Iterator[dict[str, Any]]:
     for line in islice(_line_starts(text), _LINES):
         try:

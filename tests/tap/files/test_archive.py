@@ -271,6 +271,6 @@ def test_a_file_tells_its_app_and_when_it_came(tmp_path: Path) -> None:
     folder = opened(write_files(tmp_path / "a", files))
     packed_up = opened(write_zip(tmp_path / "a.zip", files))
 
-    assert [member.app for member in folder.members] == ["123", ""]
+    assert [member.app for member in folder.members] == ["123", "123"]
     assert all(m.modified and m.modified.tzinfo == timezone.utc for m in folder.members)
-    assert [(m.app, m.modified) for m in packed_up.members] == [("123", None), ("", None)]
+    assert [(m.app, m.modified) for m in packed_up.members] == [("123", None), ("123", None)]

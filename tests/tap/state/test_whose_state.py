@@ -295,6 +295,25 @@ def test_a_copied_folder_is_no_folder_of_late_parts(tmp_path: Path) -> None:
     assert "they are taken for copies" in second.stderr
 
 
+@pytest.mark.parametrize("way", ["records", "batches"])
+@pytest.mark.parametrize("name", ["2024-01-01_0.json.gz", "backup-{}_2024-01-01_0#1.json.gz"])
+def test_the_rows_tell_the_app_where_a_name_does_not(tmp_path: Path, name: str, way: str) -> None:
+    """A second project's files, renamed by a script: their hours are not those of the first."""
+    rows = {app: [{**one, "app": app} for one in hour_rows(app)] for app in (1, 2)}
+    rows[2][0]["app"] = "2.0"  # as a warehouse has it
+    one, two = (
+        write_files(tmp_path / f"{app}", {name.format(app): packed(rows[app])}) for app in rows
+    )
+    first = in_way(way, tmp_path, one)
+    second = in_way(way, tmp_path, two, state=first.last_state)
+    third = in_way(way, tmp_path, two, state=second.last_state)
+
+    assert events_of(first) == ids(rows[1])
+    assert events_of(second) == ids(rows[2])
+    assert events_of(third) == []
+    assert [one.split()[0] for one in bookmark(third)["apps"].split("; ")] == ["1", "2"]
+
+
 def test_an_older_state_over_files_is_taken_over_and_told(tmp_path: Path) -> None:
     """Hours before the state's are taken as read, as they were; the line says for whom."""
     place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1, 2)})
