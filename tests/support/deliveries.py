@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.batches import Batch, BatchBuilder, Limits
+from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.protocols import BatchWire
+from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.capture.results import BatchRefused, SendResult
 from target_posthog.delivery.delivery import Delivery
 from target_posthog.delivery.requests import InlineRequests
@@ -75,6 +77,29 @@ class FakeTransport:
 
     def close(self) -> None:
         """Have nothing to close."""
+
+
+@contextmanager
+def capture_api(
+    host: str,
+    wire: Wire = WIRE,
+    *,
+    key: str = "phc_test",
+    patience: float = 100,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[CaptureApi]:
+    """Give a client of PostHog's ingestion without an agreed speed, and close it."""
+    api = CaptureApi(
+        host,
+        wire,
+        api_key=key,
+        max_retry_seconds=patience,
+        user_agent="test/1",
+        rate_limit=RateLimiter(None),
+        sleep=sleep,
+    )
+    with closing(api):
+        yield api
 
 
 def converted(

@@ -37,6 +37,12 @@ def state(value: Any) -> Json:
     return {"type": "STATE", "value": value}
 
 
+def hours_state(hour: int, *, until: int = 23, day: str = "2024-01-01") -> Json:
+    """Return a STATE of `tap-amplitude`: every hour of the day before this one is out."""
+    next_hour, end = (f"{day}T{one:02}:00:00Z" for one in (hour, until))
+    return state({"bookmarks": {"events": {"next_export_hour": next_hour, "export_until": end}}})
+
+
 def counts_in(log: str) -> dict[str, int]:
     """Return the counts of the block at the end of a run's log.
 

@@ -46,11 +46,9 @@ def errors_in(finished: Finished) -> list[str]:
     return [line for line in log_of(finished).splitlines() if "ERROR" in line]
 
 
-def test_a_wrong_configuration_is_one_line_and_exit_code_2(
-    target: Target,
-) -> None:
+def test_a_wrong_configuration_is_one_line_and_exit_code_2(target: Target) -> None:
     """Everything that is wrong is told at once, and nothing is sent."""
-    config = {"api_key": f"phx_{PASSWORD}", "host": "ftp://x", "max_batch_events": 0}
+    config: Json = {"api_key": f"phx_{PASSWORD}", "host": "ftp://x", "max_batch_events": 0}
     finished = target.run([schema(), record(row(1))], **config)
     assert (finished.exit_code, finished.stdout) == (2, "")
     (line,) = errors_in(finished)

@@ -15,7 +15,7 @@ from target_posthog.identity.ledger import Ledger
 from tests.support.batch_messages import batch, put
 from tests.support.histories import held_events
 from tests.support.rows import row
-from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.singer import counts_in, hours_state, record, records, schema, state
 from tests.support.target import run_apart
 
 if TYPE_CHECKING:
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from tests.support.target import Target
 
 DAY = "2024-01-01"
-
-
-def hour_state(hour: int) -> Json:
-    """Return a state of `tap-amplitude`: every hour before this one is out."""
-    times = {"next_export_hour": f"{DAY}T{hour:02}:00:00Z", "export_until": f"{DAY}T23:00:00Z"}
-    return state({"bookmarks": {"events": times}})
 
 
 def rows_of(hour: int, count: int = 40) -> list[Json]:
@@ -62,13 +56,13 @@ def book_in(folder: Path) -> list[WrittenLine]:
 
 def messages_of(way: str, folder: Path, hours: dict[int, list[Json]]) -> list[Json]:
     """Return a tap's messages for these hours, by records or by files."""
-    messages: list[Json] = [hour_state(min(hours)), schema()]
+    messages: list[Json] = [hours_state(min(hours)), schema()]
     for hour, sent in hours.items():
         if way == "files":
             messages.append(batch([put(folder, f"{hour}", sent)]))
         else:
             messages += records(sent)
-        messages.append(hour_state(hour + 1))
+        messages.append(hours_state(hour + 1))
     return messages
 
 
@@ -161,7 +155,7 @@ def test_a_tap_that_goes_back_to_an_hour_in_one_run_adds_to_its_line(
     messages: list[Json] = [schema()]
     for number, (hour, sent) in enumerate(parts):
         files = [batch([put(target.batches, f"{number}", sent)])]
-        messages += [*(files if way == "files" and sent else records(sent)), hour_state(hour + 1)]
+        messages += [*(files if way == "files" and sent else records(sent)), hours_state(hour + 1)]
     run_apart(target, messages, workers=2).checked()
     by_hour = {line.unit.hour[-2:]: line for line in book_in(target.folder) if line.unit.hour}
     assert (by_hour["05"].exported, by_hour["06"].exported) == (39, 41)
@@ -174,7 +168,7 @@ def test_what_posthog_refuses_is_in_the_book_of_its_hour(target: Target) -> None
     sent = rows_of(5, count=30)[:30]
     del sent[3:5]
     target.capture.judge_v1([sent[0]["uuid"], sent[1]["uuid"]], "drop", "event_restriction_drop")
-    messages = [schema(), *records(sent), hour_state(6)]
+    messages = [schema(), *records(sent), hours_state(6)]
     target.run(messages, protocol="v1").checked()
     (line,) = book_in(target.folder)
     assert (line.exported, line.accepted, line.rejected) == (28, 26, 2)
@@ -213,6 +207,6 @@ def test_other_taps_are_in_the_book_by_what_lies_between_two_states(
 
 def test_a_preview_leaves_the_book_as_it_was(target: Target) -> None:
     """PostHog accepted nothing."""
-    messages = [schema(), *records(rows_of(5)[10:20]), hour_state(6)]
+    messages = [schema(), *records(rows_of(5)[10:20]), hours_state(6)]
     target.run(messages, preview_path="preview").checked()
     assert book_in(target.folder) == []

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from target_posthog.books.bookkeeper import Bookkeeper
 from target_posthog.books.lines import Kind, Line, Unit
+from tests.support.singer import hours_state
 
 DAY = "2024-01-31"
 VIEWED = Kind(DAY, "viewed")
@@ -25,11 +26,9 @@ def unit(hour: int, app: str = "7", stretch: str = "") -> Unit:
     return Unit("events", app, f"2024-01-31T{hour:02}", stretch)
 
 
-def hours_state(hour: int) -> dict[str, Any]:
+def before(hour: int) -> Any:
     """Return a state of `tap-amplitude`: every hour before this one is out."""
-    names = ("next_export_hour", "export_until")
-    times = (f"2024-01-31T{hour:02}:00:00Z", "2024-02-01T00:00:00Z")
-    return {"bookmarks": {"events": dict(zip(names, times, strict=True))}}
+    return hours_state(hour, day=DAY)["value"]
 
 
 def test_a_line_tells_what_became_of_each_record_of_an_hour() -> None:
@@ -41,7 +40,7 @@ def test_a_line_tells_what_became_of_each_record_of_an_hour() -> None:
     book.refuse(unit(5), VIEWED, "refused_by_posthog")
     book.supersede(unit(5), VIEWED)
     book.add_link(unit(5))
-    book.note(hours_state(6))
+    book.note(before(6))
     ((found, line),) = book.close()
     assert found == unit(5)
     assert (line.exported, line.accepted, line.superseded.total()) == (13, 9, 1)
@@ -56,7 +55,7 @@ def test_a_reject_says_where_it_is_counted() -> None:
     book = Bookkeeper("run")
     book.take("events", [(origin(5), DAY, "viewed", 2)])
     first = book.reject(unit(5), "bad_time", 1)
-    book.note(hours_state(6))
+    book.note(before(6))
     second = book.reject(unit(6), "bad_time", 2)
     late = book.refuse(unit(5), VIEWED, "refused_by_posthog")
     assert [place and (place.number, place.part, place.hour[-2:]) for place in (first, second)] == [
@@ -75,10 +74,10 @@ def test_what_came_behind_a_state_is_not_in_its_lines() -> None:
     """It is not settled yet; the fate of an event counts where the event stands."""
     book = Bookkeeper()
     book.take("events", [(origin(5), DAY, "viewed", 2)])
-    book.note(hours_state(6))
+    book.note(before(6))
     book.take("events", [(origin(6), DAY, "viewed", 3)])
     book.refuse(unit(6), VIEWED, "refused_by_posthog")
-    book.note(hours_state(7))
+    book.note(before(7))
     assert [(found.hour[-2:], line.exported, line.accepted) for found, line in book.close()] == [
         ("05", 2, 2)
     ]
@@ -91,9 +90,9 @@ def test_an_hour_that_goes_on_behind_a_state_is_told_whole_again() -> None:
     """Two apps whose files come one after the other, and a part that came late."""
     book = Bookkeeper()
     book.take("events", [(origin(5), DAY, "viewed", 2)])
-    book.note(hours_state(6))
+    book.note(before(6))
     book.take("events", [(origin(5), DAY, "viewed", 3), (origin(5, "8"), DAY, "viewed", 1)])
-    book.note(hours_state(6))
+    book.note(before(6))
     assert [line.exported for _, line in book.close()] == [2]
     again = dict(book.close())
     assert again[unit(5)].exported == 5
@@ -103,9 +102,9 @@ def test_an_hour_that_goes_on_behind_a_state_is_told_whole_again() -> None:
 def test_an_hour_without_records_has_a_line() -> None:
     """It was read, so it is no gap."""
     book = Bookkeeper()
-    book.note(hours_state(3))
+    book.note(before(3))
     book.take("events", [(origin(4), DAY, "viewed", 2)])
-    book.note(hours_state(7))
+    book.note(before(7))
     assert book.close() == []
     found = {unit.hour[-2:]: line.exported for unit, line in book.close()}
     assert found == {"03": 0, "04": 2, "05": 0, "06": 0}

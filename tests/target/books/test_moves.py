@@ -16,7 +16,7 @@ from target_posthog.books.whole import totals_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.rejects.book_places import BookPlace, place_in
 from tests.support.examples import examples
-from tests.target.books.test_bookkeeper import DAY, VIEWED, hours_state, origin, unit
+from tests.target.books.test_bookkeeper import DAY, VIEWED, before, origin, unit
 
 if TYPE_CHECKING:
     from target_posthog.books.tables import WrittenLine
@@ -49,7 +49,7 @@ def run_with_rejects(ledger: Ledger, hours: list[int], run: str = "one") -> list
         keeper.take("events", [(origin(hour), *VIEWED, 3)])
         places.append(keeper.reject(of_hour, "bad_time", 2 * number))
         places.append(keeper.refuse(of_hour, VIEWED, "refused_by_posthog"))
-        keeper.note(hours_state(hour + 1))
+        keeper.note(before(hour + 1))
         book.write(keeper.close())
     return [place for place in places if place is not None]
 

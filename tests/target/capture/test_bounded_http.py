@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture.client import CaptureApi
 from target_posthog.capture.protocols import BatchWire, V1Wire
-from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.errors import FixConfiguration, RunAgain
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.support.deliveries import Clock, batch_of, item
+from tests.support.deliveries import Clock, batch_of, capture_api, item
 from tests.support.peers import answering, certificate, serving
 
 if TYPE_CHECKING:
@@ -41,40 +39,18 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 def send(host: str, clock: Clock, wire: Wire = WIRES["batch"], patience: float = 1) -> SendResult:
     """Send one event."""
-    api = CaptureApi(
-        host,
-        wire,
-        api_key=KEY,
-        max_retry_seconds=patience,
-        user_agent="test/1",
-        rate_limit=RateLimiter(None),
-        sleep=clock.sleep,
-    )
-    try:
+    with capture_api(host, wire, patience=patience, sleep=clock.sleep) as api:
         return api.send(batch_of(item(1, wire), wire=wire))
-    finally:
-        api.close()
 
 
-def drip(piece: bytes, before: bytes = b"") -> Callable[[socket.socket], None]:
-    """Return the manner of a peer that says the same few bytes again and again."""
+def drip(piece: bytes, before: bytes = b"", pause: float = 0.05) -> Callable[[socket.socket], None]:
+    """Return the manner of a peer that says the same again and again."""
 
     def manner(connection: socket.socket) -> None:
         connection.sendall(before)
         while True:
             connection.sendall(piece)
-            time.sleep(0.05)
-
-    return manner
-
-
-def flood(before: bytes, piece: bytes) -> Callable[[socket.socket], None]:
-    """Return the manner of a peer that never ends."""
-
-    def manner(connection: socket.socket) -> None:
-        connection.sendall(before)
-        while True:
-            connection.sendall(piece)
+            time.sleep(pause)
 
     return manner
 
@@ -102,7 +78,8 @@ def test_an_answer_that_unpacks_to_gigabytes_is_not_unpacked(
 @pytest.mark.parametrize("head", [b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n10000\r\n"])
 def test_an_answer_without_an_end_is_not_read_on(wire: Wire, head: bytes, clock: Clock) -> None:
     """Whether the peer says how much comes or not."""
-    with serving(flood(HEAD + head, bytes(65536))) as (url, _), pytest.raises(RunAgain) as raised:
+    flood = drip(bytes(65536), HEAD + head, pause=0)
+    with serving(flood) as (url, _), pytest.raises(RunAgain) as raised:
         send(url, clock, wire)
     assert f"{url}: " in str(raised.value)
 

@@ -4,38 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from target_posthog.capture.rate_limit import RateLimiter
 
-
-class Clock:
-    """A clock that only waiting moves on."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.waits: list[float] = []
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self.waits.append(seconds)
-        self.now += seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock of this test's own; no test waits for real."""
-    return Clock()
+if TYPE_CHECKING:
+    from tests.support.deliveries import Clock
 
 
 def limiter_of(rate: float | None, clock: Clock) -> RateLimiter:
     """Return a limiter on that clock."""
-    return RateLimiter(rate, sleep=clock.sleep, clock=clock)
+    return RateLimiter(rate, sleep=clock.sleep, clock=lambda: clock.now)
 
 
 def test_without_a_rate_nothing_waits(clock: Clock) -> None:
@@ -58,21 +39,12 @@ def test_the_first_request_goes_at_once_and_the_next_when_it_is_paid_for(clock: 
     assert clock.waits == [3.0, pytest.approx(0.01)]
 
 
-def test_idle_time_is_not_saved_up(clock: Clock) -> None:
-    """After an hour without events no burst follows."""
+@pytest.mark.parametrize("idle", [3600, 1.9], ids=["an hour", "a little"])
+def test_idle_time_is_not_saved_up(clock: Clock, idle: float) -> None:
+    """No burst follows, and who comes late pays from then on."""
     limiter = limiter_of(100, clock)
     limiter.wait(100)
-    clock.now += 3600
-    limiter.wait(100)
-    limiter.wait(100)
-    assert clock.waits == [1.0]
-
-
-def test_who_comes_late_pays_from_then_on(clock: Clock) -> None:
-    """Else the next one would come too close to it."""
-    limiter = limiter_of(100, clock)
-    limiter.wait(100)
-    clock.now += 1.9
+    clock.now += idle
     limiter.wait(100)
     limiter.wait(100)
     assert clock.waits == [1.0]
@@ -92,7 +64,9 @@ def test_asking_tells_how_long_is_left_and_takes_no_turn(clock: Clock) -> None:
 
 def test_a_sleep_that_ends_early_is_gone_on_with(clock: Clock) -> None:
     """A turn is a matter of time, not of sleeps."""
-    limiter = RateLimiter(10, sleep=lambda seconds: clock.sleep(seconds / 2 + 0.001), clock=clock)
+    limiter = RateLimiter(
+        10, sleep=lambda seconds: clock.sleep(seconds / 2 + 0.001), clock=lambda: clock.now
+    )
     limiter.wait(10)
     limiter.wait(10)
     assert clock.now >= 1001

@@ -9,25 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from target_posthog.capture.client import CaptureApi
-from target_posthog.capture.protocols import BatchWire
-from target_posthog.capture.rate_limit import RateLimiter
 from target_posthog.capture.silence import Stalls
 from target_posthog.progress.counts import Counts, Progress
 from tests.fakes.posthog_capture import Fault
-from tests.support.deliveries import batch_of, item
+from tests.support.deliveries import batch_of, capture_api, item
+from tests.support.singer import hours_state
 
 if TYPE_CHECKING:
     from tests.fakes.posthog_capture import PosthogCapture
-
-
-def state(hour: int) -> object:
-    """Return a state of the tap after so many hours of ten."""
-    bookmark = {
-        "next_export_hour": f"2024-01-01T{hour:02}:00:00Z",
-        "export_until": "2024-01-01T10:00:00Z",
-    }
-    return {"bookmarks": {"events": bookmark}}
 
 
 def test_a_long_silence_is_told_once_in_a_while(
@@ -37,20 +26,11 @@ def test_a_long_silence_is_told_once_in_a_while(
     monkeypatch.setattr("target_posthog.capture.silence._TOLD_FROM", 0.2)
     monkeypatch.setattr("target_posthog.capture.silence._TICK", 0.1)
     capture.fail(Fault.SLOW, seconds=1.3)
-    with caplog.at_level(logging.WARNING, "target-posthog"):
-        api = CaptureApi(
-            capture.url,
-            BatchWire("phc_test"),
-            api_key="phc_test",
-            max_retry_seconds=10,
-            user_agent="test/1",
-            rate_limit=RateLimiter(None),
-        )
+    with caplog.at_level(logging.WARNING, "target-posthog"), capture_api(capture.url) as api:
         api.send(batch_of(item(1)))
         told = [one.message for one in caplog.records]
         time.sleep(0.5)
         api.send(batch_of(item(2)))
-        api.close()
     assert 1 < len(told) <= 4
     assert all(re.fullmatch(r"PostHog has not answered for \d+ s \(http://.*\)\.", t) for t in told)
     assert len(caplog.records) == len(told)
@@ -59,12 +39,12 @@ def test_a_long_silence_is_told_once_in_a_while(
 def test_the_time_left_does_not_grow_while_posthog_is_silent() -> None:
     """The speed of the run is that of the time in which PostHog takes events."""
     progress, stalls, counts = Progress(0.0), Stalls(), Counts(exported=50, accepted=50)
-    progress.reached(state(0))
+    progress.reached(hours_state(0, until=10)["value"])
     stalls.watch(0.0, 0, is_waiting=True)
     for second in range(1, 101):
         counts.accepted = second
         stalls.watch(float(second), second, is_waiting=True)
-    progress.reached(state(5))
+    progress.reached(hours_state(5, until=10)["value"])
     line = progress.text(100.0, counts, stalled=stalls.seconds(100.0))
     assert line.endswith("about 0:01:40 left")
     for second in range(111, 700, 10):

@@ -76,9 +76,7 @@ def test_a_preview_lists_its_own(target: Target) -> None:
     assert target.command("rejects").exit_code == 0
 
 
-def test_a_path_that_is_not_there_is_a_matter_of_configuration(
-    target: Target,
-) -> None:
+def test_a_path_that_is_not_there_is_a_matter_of_configuration(target: Target) -> None:
     """A typing mistake must not look like a run without rejects."""
     finished = target.command("rejects", "no-such-folder")
     assert finished.exit_code == 2

@@ -19,16 +19,9 @@ from target_posthog.posthog.groups import group_event
 from target_posthog.posthog.people import identity_event
 from tests.fakes.posthog_capture import Fault
 from tests.support.rows import row
-from tests.support.singer import records, schema, state
+from tests.support.singer import hours_state, records, schema, state
 from tests.support.target import run_apart, started
-from tests.target.books.test_book_of_runs import (
-    DAY,
-    book_in,
-    hour_state,
-    messages_of,
-    order,
-    rows_of,
-)
+from tests.target.books.test_book_of_runs import DAY, book_in, messages_of, order, rows_of
 from tests.target.commands.test_replay import LONG, RENAME, replay
 
 if TYPE_CHECKING:
@@ -51,7 +44,7 @@ def hour_with_long_names(hour: int = 5) -> list[Json]:
 
 def the_hour(rows: list[Json]) -> list[Json]:
     """Return the messages of an hour of these rows."""
-    return [hour_state(5), schema(), *records(rows), hour_state(6)]
+    return [hours_state(5), schema(), *records(rows), hours_state(6)]
 
 
 def rejecting_run(target: Target) -> Path:
@@ -205,7 +198,7 @@ def test_a_tap_that_goes_back_to_an_hour_has_all_of_its_rejects_moved(target: Ta
     rows[1]["event_type"] = rows[15]["event_type"] = LONG
     messages = [schema()]
     for hour, sent in ((5, rows[:10]), (6, rows_of(6)[10:13]), (5, rows[10:])):
-        messages += [*records(sent), hour_state(hour + 1)]
+        messages += [*records(sent), hours_state(hour + 1)]
     target.run(messages).checked()
     assert sums(target)["05"] == (20, 18, {}, {"event_name_too_long": 2})
     replay(target, **RENAME).checked()

@@ -147,19 +147,19 @@ def test_the_state_of_the_runs_that_collected_is_refused(target: Target, way: st
     """It says that all is read, and nothing is sent; one of a run that applies is good."""
     hours = {5: rows_of(5), 6: [], 7: rows_of(7)}
     begin, *messages = with_begin(messages_of(way, target.folder, hours))
-    collect, apply = {"free_order": "collect"}, {"free_order": "apply"}
-    (*_, collected) = run_apart(target, [begin, *messages], **collect).checked().messages
+    (*_, collected) = run_apart(target, [begin, *messages], free_order="collect").checked().messages
+    target.config["free_order"] = "apply"
     for more in ([], messages):
-        run = run_apart(target, [state(collected), *more], **apply)
+        run = run_apart(target, [state(collected), *more])
         assert run.exit_code == 2
         assert "says that 2 hours are read, the first is 2024-01-01T05," in run.stderr
         assert "a state id of their own" in run.stderr
         summary = json.loads((target.folder / "target-posthog-summary.json").read_text())
         assert summary["exit_class"] == "fix"
         assert run.messages == target.capture.events == []
-    (*_, applied) = run_apart(target, [begin, *messages], **apply).checked().messages
+    (*_, applied) = run_apart(target, [begin, *messages]).checked().messages
     assert applied == collected
-    run_apart(target, [state(applied), messages[0], state(applied)], **apply).checked()
+    run_apart(target, [state(applied), messages[0], state(applied)]).checked()
 
 
 def with_begin(messages: list[Json]) -> list[Json]:

@@ -16,7 +16,7 @@ import pytest
 from target_posthog.progress.bar import Bar
 from tests.support.processes import clean_environment, command_line, encoded
 from tests.support.rows import row
-from tests.support.singer import record, schema, state
+from tests.support.singer import hours_state, record, schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,13 +29,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no 
 #: What draws a bar, and what gives it colours.
 _BAR, _COLOUR = re.compile("[━╸╺]{5}"), re.compile(r"\x1b\[[0-9;]*[39]\d(;\d+)*m")
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
-
-
-def hours_state(hour: int) -> Json:
-    """Return a state of `tap-amplitude` in a day."""
-    times = {"next_export_hour": f"2024-01-01T{hour:02}:00:00Z"}
-    bookmark = {**times, "export_until": "2024-01-02T00:00:00Z"}
-    return state({"bookmarks": {"events": bookmark}})
 
 
 def shown_in_a_terminal(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.rows import row
-from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.singer import counts_in, hours_state, record, records, schema, state
 from tests.support.target import started
 from tests.support.target_in_process import run_here
-from tests.target.books.test_book_of_runs import hour_state, rows_of
+from tests.target.books.test_book_of_runs import rows_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,11 @@ def test_a_signal_is_told_with_what_is_accepted_and_what_is_open(target: Target)
     """What has no answer is not called accepted; the state is the one that was written."""
     first, second = rows_of(5, count=10)[5:10], rows_of(6, count=10)[5:10]
     with started(target) as running:
-        running.write([schema(), *records(first), hour_state(6)])
+        running.write([schema(), *records(first), hours_state(6)])
         running.wait_for(lambda: running.stdout)
         target.capture.fail(Fault.SLOW, times=9, seconds=60)
         before = len(target.capture.requests)
-        running.write([*records(second), hour_state(7)])
+        running.write([*records(second), hours_state(7)])
         running.wait_for(lambda: len(target.capture.requests) > before)
         ended = running.stop(signal.SIGTERM)
     assert ended.exit_code == 1

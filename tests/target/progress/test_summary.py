@@ -15,7 +15,7 @@ from target_posthog.progress.summary import place_of
 from tests.fakes.posthog_capture import Fault
 from tests.support.processes import start
 from tests.support.rows import row, rows
-from tests.support.singer import record, records, schema, state
+from tests.support.singer import hours_state, record, records, schema, state
 from tests.support.target import started
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.target import Target
 
 PLACE = "target-posthog-summary.json"
+#: The last state of a tap that came to its end.
+END = hours_state(6, until=6)
 
 
 def summary_in(folder: Path, name: str = PLACE) -> Json:
@@ -31,15 +33,6 @@ def summary_in(folder: Path, name: str = PLACE) -> Json:
     assert parts == []
     summary: Json = json.loads((folder / name).read_text())
     return summary
-
-
-def hours_state(next_hour: int) -> Json:
-    """Return a STATE of `tap-amplitude`: so many hours of the day are out, of six."""
-    bookmark = {
-        "next_export_hour": f"2024-01-31T{next_hour:02}:00:00Z",
-        "export_until": "2024-01-31T06:00:00Z",
-    }
-    return state({"bookmarks": {"events": bookmark}})
 
 
 @pytest.mark.parametrize(
@@ -90,7 +83,7 @@ def test_ranges_in_one_folder_have_a_summary_each(state_id: str, place: str) -> 
 def test_a_run_of_a_range_writes_its_own(target: Target) -> None:
     """As the variable of `meltano el` says which it is."""
     (target.folder / PLACE).write_text("of another run")
-    messages = [schema(), record(row(1)), hours_state(6)]
+    messages = [schema(), record(row(1)), END]
     target.run(messages, {"MELTANO_STATE_ID": "january"}).checked()
     summary = summary_in(target.folder, "target-posthog-summary-january.json")
     assert summary["exit_class"] == "done"
@@ -100,8 +93,8 @@ def test_a_run_of_a_range_writes_its_own(target: Target) -> None:
 def test_a_good_run_says_that_it_is_done(target: Target) -> None:
     """Everything that the log says, as data."""
     bad = row(9, event_time="never", server_upload_time="never")
-    told = [row(number, server_upload_time="2024-01-31 01:30:00.000000") for number in (1, 2)]
-    messages = [schema(), *records(told), hours_state(2), record(bad), hours_state(6)]
+    told = [row(number, server_upload_time="2024-01-01 01:30:00.000000") for number in (1, 2)]
+    messages = [schema(), *records(told), hours_state(2, until=6), record(bad), END]
     target.run(messages).checked()
     summary = summary_in(target.folder)
     assert (summary["exit_code"], summary["exit_class"], summary["error"]) == (0, "done", None)
@@ -110,9 +103,9 @@ def test_a_good_run_says_that_it_is_done(target: Target) -> None:
     assert summary["rejected"] == {"bad_time": 1}
     assert summary["destination"] == target.capture.url
     assert summary["hours"] == {
-        "from": "2024-01-31T01:00:00Z",
-        "next": "2024-01-31T06:00:00Z",
-        "until": "2024-01-31T06:00:00Z",
+        "from": "2024-01-01T01:00:00Z",
+        "next": "2024-01-01T06:00:00Z",
+        "until": "2024-01-01T06:00:00Z",
         "done": 5,
         "total": 5,
     }
@@ -128,7 +121,7 @@ def test_a_good_run_says_that_it_is_done(target: Target) -> None:
 @pytest.mark.parametrize(
     ("behind", "kind", "tap_ended", "words"),
     [
-        ([hours_state(2)], "retry", False, "2024-01-31T02Z"),
+        ([hours_state(2, until=6)], "retry", False, "2024-01-01T02Z"),
         # It does write states.
         ([state({"a": 1}), record(row(2))], "retry", False, ""),
         # Whether it came to its end only Meltano knows; to run it again for ever would not help.
@@ -202,7 +195,7 @@ def test_a_signal_is_in_the_summary(target: Target) -> None:
     (target.folder / PLACE).write_text('{"exit_class": "done"}')
     target.capture.fail(Fault.STATUS, times=1000, status=429, retry_after=60)
     with started(target, max_retry_seconds=1800) as running:
-        running.write([schema(), *records(rows(range(10))), hours_state(1)])
+        running.write([schema(), *records(rows(range(10))), hours_state(1, until=6)])
         running.wait_for(lambda: target.capture.requests)
         before = summary_in(target.folder)
         finished = running.stop(signal.SIGTERM)
