@@ -170,7 +170,10 @@ class ExportApi:
         return Downloaded(archive, whole, whole.stat().st_size)
 
     def _broken_download(
-        self, path: Path, response: requests.Response, error: Exception
+        self,
+        path: Path,
+        response: requests.Response,
+        error: requests.RequestException | DamagedArchive,
     ) -> Retryable:
         if isinstance(error, requests.RequestException):
             return self._connection.failure(error)
@@ -178,9 +181,7 @@ class ExportApi:
             return Retryable(sentence(f"it answered 200, but with an error: {words}"))
         kind = response.headers.get("Content-Type", "no content type")
         # Never the body: what is no whole archive may still be somebody's events.
-        return Retryable(
-            f"the archive arrived damaged, or is not a .zip ({self._connection.redact(kind)})."
-        )
+        return Retryable(self._connection.redact(f"{error.happened} Its type is {kind}."))
 
 
 def _write_to(path: Path, coming: Iterable[bytes], slot: DownloadSlot | None) -> None:

@@ -8,6 +8,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from tap_amplitude.files.row_kinds import is_event
+
 _LONGEST = 300
 _MARKUP = re.compile(r"<(head|script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
@@ -137,8 +139,9 @@ def error_in(body: str) -> str:
         content = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    is_error = isinstance(content, dict) and not {"error", "errors"}.isdisjoint(content)
-    return message_in(body) if is_error else ""
+    if not isinstance(content, dict) or is_event(content):
+        return ""
+    return "" if {"error", "errors", "message"}.isdisjoint(content) else message_in(body)
 
 
 def sentence(text: str) -> str:

@@ -207,13 +207,19 @@ def open_download(
     """
     zips = OpenZips(path.parent)
     store = _zip_of(path, zips)
+    # Its place is gone when this is read.
+    store.origin = f"Amplitude's answer for {window}"
     try:
         archive = Archive(store, zips=zips, max_member_bytes=max_member_bytes)
         archive.verify(raw=raw)
         _refuse_other_events(archive, window, store)
+    except ForeignArchive as error:
+        zips.close()
+        remedy = "Check `api_url`; if it is right, report this to Amplitude."
+        raise ForeignArchive(error.happened, remedy=remedy) from error
     except DAMAGE as error:
         zips.close()
-        raise _no_zip(path, error) from error
+        raise _no_zip(store.origin, error) from error
     except BaseException:
         zips.close()
         raise
@@ -221,18 +227,12 @@ def open_download(
 
 
 def _refuse_other_events(archive: Archive, window: Window, store: ZipStore) -> None:
-    remedy = "Check `api_url`; if it is right, report this to Amplitude."
     for member in archive.members:
         if not window.holds(member.hour):
-            raise ForeignArchive(
-                f"Amplitude was asked for {window} and sent the file {member.place!r}.",
-                remedy=remedy,
-            )
+            raise ForeignArchive(f"{store.origin} holds the file {member.place!r}.", remedy="")
     if not archive.members:
         raise ForeignArchive(
-            f"Amplitude was asked for {window} and sent a .zip that holds no file of events. "
-            f"{_content_of(store)}",
-            remedy=remedy,
+            f"{store.origin} holds no file of events. {_content_of(store)}", remedy=""
         )
 
 
@@ -250,9 +250,9 @@ def _zip_of(path: Path, zips: OpenZips) -> ZipStore:
     return ZipStore(file, path.name, path.stat().st_size, zips, is_whole=True)
 
 
-def _no_zip(path: Path, error: Exception) -> DamagedArchive:
+def _no_zip(place: object, error: Exception) -> DamagedArchive:
     return DamagedArchive(
-        f"{path} is not a readable .zip file ({reason_of(error)}).", remedy=COPY_AGAIN
+        f"{place} is not a readable .zip file ({reason_of(error)}).", remedy=COPY_AGAIN
     )
 
 

@@ -127,7 +127,8 @@ class BatchPlace:
             ) from error
         except _DAMAGE as error:
             raise BrokenInput(
-                f"The batch file {self.name} is cut off or damaged.", "Run again to have it anew."
+                f"The batch file {self.name} is cut off or damaged.",
+                "Run again to have it anew; if it is a file of your own archive, copy that again.",
             ) from error
         except (OSError, io.UnsupportedOperation) as error:
             raise RunAgain(

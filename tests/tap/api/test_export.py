@@ -493,28 +493,65 @@ def test_a_bomb_is_not_downloaded_again() -> None:
     assert len(seen) == 1
 
 
+ANSWER = "Amplitude's answer for hour 2024-01-01T00Z"
+
+
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({}, "It is empty"),
-        ({"error.html": b"<html>"}, "'error.html'"),
-        ({"-9_2024-01-01_0.json.gz": packed([{"merged_amplitude_id": 1}])}, "'-9_2024-01-01_0"),
+        ({}, "holds no file of events. It is empty"),
+        ({"error.html": b"<html>"}, "holds no file of events. It holds 'error.html'"),
+        (
+            {"-9_2024-01-01_0.json.gz": packed([{"merged_amplitude_id": 1}])},
+            "holds no file of events. It holds '-9_2024-01-01_0",
+        ),
         ({str(n): b"x" for n in range(9)}, "and 4 more"),
+        ({"1/events.json": b'{"event_type": 1}'}, "holds the file '1/events.json', whose name"),
+        (
+            {"a/1_2024-01-01_0#1.json": b"{}", "b/1_2024-01-01_0#1.json": b"[]"},
+            "holds files of the same part with different content",
+        ),
     ],
-    ids=["empty", "a page", "merged users", "many"],
+    ids=["empty", "a page", "merged users", "many", "no hour", "one part twice"],
 )
 def test_a_zip_without_events_is_no_empty_hour(
     files: dict[str, bytes], told: str, *, raw: bool
 ) -> None:
-    """Amplitude says in other words that an hour has no events; the message names what came."""
+    """Amplitude says in other words that an hour has no events; the message names what came.
+
+    The download is gone when the message is read: the user can change nothing in it.
+    """
     with answering(200, {}, zipped(files)) as (url, _):
         client = Client(url, raw=raw)
-        with pytest.raises(ForeignArchive, match="holds no file of events") as error:
+        with pytest.raises(ForeignArchive) as error:
             client.api.fetch(ONE_HOUR)
 
+    assert error.value.happened.startswith(ANSWER)
     assert told in error.value.happened
+    assert error.value.remedy == "Check `api_url`; if it is right, report this to Amplitude."
     assert client.downloads == []
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b'{"status": "error", "message": "Internal failure"}', "an error: Internal failure."),
+        (b"Down for maintenance", f"{ANSWER} is not a readable .zip file (File is not a zip file)"),
+        (
+            zipped({"1_2024-01-01_0#1.parquet": b"PAR1x"}),
+            f"The file '1_2024-01-01_0#1.parquet' of {ANSWER} cannot be read (it is Parquet",
+        ),
+        (zipped({file_name(0): b""}), f"of {ANSWER} cannot be read (the file has no bytes)"),
+    ],
+    ids=["an error of a gateway", "a text", "Parquet", "no bytes"],
+)
+def test_what_is_wrong_with_an_archive_is_told(body: bytes, told: str) -> None:
+    """Whoever waits for half an hour, or asks Amplitude, can see what for."""
+    with answering(200, {}, body) as (url, _), pytest.raises(RunAgain) as error:
+        Client(url, retry_seconds=0).api.fetch(ONE_HOUR)
+
+    assert told in error.value.happened
 
 
 def test_a_zip_of_zips_is_read_by_the_api_too() -> None:
