@@ -111,6 +111,14 @@ def test_a_record_and_its_row_have_the_same_made_uuid() -> None:
     assert event_uuid(record) == event_uuid(row)
 
 
+@pytest.mark.parametrize(("time", "is_none"), [("", True), (" ", True), (7, False)])
+def test_a_blank_time_is_none(time: object, *, is_none: bool) -> None:
+    """A RECORD has null where a BATCH file has an empty text."""
+    row = ROW | {"$insert_id": None}
+    same = event_uuid(row | {"event_time": time}) == event_uuid(row | {"event_time": None})
+    assert same is is_none
+
+
 @pytest.mark.parametrize("insert_id", ["insert-1", None])
 def test_the_tap_and_the_target_make_the_same_uuid(insert_id: str | None) -> None:
     """The tap gives a RECORD a uuid for its key; a BATCH file comes without one."""

@@ -51,6 +51,8 @@ def test_what_is_blank_or_no_text_names_nobody(value: Any) -> None:
     [
         *((text, text) for text in ("a", "'", "anonymous2", "user-1", "null@example.com")),
         *((text, text) for text in (" padded ", "Zoë", "00", "'a", "1.0")),
+        # Quotes around an id belong to it; two that differ are none around what would be illegal.
+        *((text, text) for text in ("'ann'", "'null!", "'nullx", "'null\"")),
         # As PostHog writes a number, and what it stores of a NUL.
         (155683, "155683"),
         ("a\0b", "a\ufffdb"),
@@ -81,7 +83,24 @@ def test_the_person_is_the_user_else_the_device_else_the_amplitude_id(
 ) -> None:
     """An id that names nobody counts as absent."""
     row = {"user_id": user, "device_id": device, "amplitude_id": amplitude_id}
-    assert person_of(row).distinct_id == expected
+    person = person_of(row)
+    assert person.distinct_id == expected
+    assert (person.problem is None) is bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("user", "is_remembered"), [("u-1", True), ("u" * 400, True), ("u" * 401, False)]
+)
+def test_people_with_long_ids_are_not_remembered(user: str, *, is_remembered: bool) -> None:
+    """What is remembered has a bound in bytes, too."""
+    assert (person_of({"user_id": user}) is person_of({"user_id": user})) is is_remembered
+
+
+def test_a_number_and_true_are_not_one_person() -> None:
+    """Though they are equal."""
+    assert person_of({"user_id": 1}).distinct_id == "1"
+    assert person_of({"user_id": True, "device_id": "d-1"}).distinct_id == "d-1"
+    assert person_of({"user_id": True}).distinct_id == ""
 
 
 @pytest.mark.parametrize(
