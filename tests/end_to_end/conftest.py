@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
-from tests.support.pipeline import Migrated, Pipeline
+from tests.support.pipeline import Day
 from tools.sample_export import SampleExport, generate
 
 if TYPE_CHECKING:
@@ -37,20 +37,20 @@ def posthog() -> Iterator[PosthogCapture]:
 
 
 @pytest.fixture
-def pipeline(
+def day(
     tmp_path: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
-) -> Pipeline:
+) -> Day:
     """The pipe between the two, over that whole day; many requests on either side."""
-    return _pipeline(tmp_path, export, amplitude, posthog)
+    return _day(tmp_path, export, amplitude, posthog)
 
 
 @pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> Migrated:
+def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> Day:
     """One run of that pipe, over."""
     with AmplitudeExportApi(export.rows) as amplitude, PosthogCapture() as posthog:
-        pipeline = _pipeline(tmp_path_factory.mktemp("migrated"), export, amplitude, posthog)
-        pipeline.run_well()
-    return Migrated(pipeline, amplitude, posthog)
+        day = _day(tmp_path_factory.mktemp("migrated"), export, amplitude, posthog)
+        day.run_well()
+    return day
 
 
 @pytest.fixture
@@ -69,11 +69,14 @@ def settings(
     }
 
 
-def _pipeline(
+def _day(
     folder: Path, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
-) -> Pipeline:
-    return Pipeline(
-        folder,
+) -> Day:
+    return Day(
+        folder=folder,
+        export=export,
+        amplitude=amplitude,
+        posthog=posthog,
         tap={
             "api_url": amplitude.url,
             "api_key": amplitude.api_key,

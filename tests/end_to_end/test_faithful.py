@@ -12,8 +12,7 @@ from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.faithful import GROUP, LINK, assert_migrated
 
 if TYPE_CHECKING:
-    from tests.support.pipeline import Migrated
-    from tools.sample_export import SampleExport
+    from tests.support.pipeline import Day
 
 Events = list[dict[str, Any]]
 Spoil = Callable[[Events], object]
@@ -86,10 +85,10 @@ _SPOILT: dict[str, Spoil] = {
 
 
 @pytest.mark.parametrize("spoil", _SPOILT.values(), ids=_SPOILT.keys())
-def test_a_spoilt_migration_is_seen(spoil: Spoil, migrated: Migrated, export: SampleExport) -> None:
+def test_a_spoilt_migration_is_seen(spoil: Spoil, migrated: Day) -> None:
     """Whatever is lost, doubled, bent or glued together; as it came, it passes `test_happy_day`."""
     posthog = PosthogCapture()
     posthog.events = deepcopy(migrated.posthog.events)
     spoil(posthog.events)
     with pytest.raises(AssertionError):
-        assert_migrated(posthog, export.rows, export.truth)
+        assert_migrated(posthog, migrated.export.rows, migrated.export.truth)

@@ -11,16 +11,12 @@ import pytest
 
 from tests.fakes import amplitude_export_api as amplitude_api
 from tests.fakes import posthog_capture as posthog_api
-from tests.support.faithful import assert_migrated
 from tests.support.pipeline import BOTH, Plugin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fakes.amplitude_export_api import AmplitudeExportApi
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.pipeline import Pipe, Pipeline
-    from tools.sample_export import SampleExport
+    from tests.support.pipeline import Day, Pipe
 
 _VICTIMS: tuple[tuple[Plugin, ...], ...] = (("tap",), ("target",), BOTH)
 #: Longer than any test: the answer does not come before the kill.
@@ -30,13 +26,11 @@ _FOREVER = 600.0
 class Killer:
     """Runs a pipe until a moment that progress defines, and kills it there."""
 
-    def __init__(
-        self, pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCapture
-    ) -> None:
-        self._pipeline, self._amplitude, self._posthog = pipeline, amplitude, posthog
+    def __init__(self, day: Day) -> None:
+        self._day, self._amplitude, self._posthog = day, day.amplitude, day.posthog
         # Each batch ends inside an hour, so that most kills find one half delivered.
-        pipeline.target["max_batch_events"] = 40
-        pipeline.tap["max_window_hours"] = 2
+        day.target["max_batch_events"] = 40
+        day.tap["max_window_hours"] = 2
 
     def when_stored(self, count: int, *victims: Plugin, signum: int = signal.SIGKILL) -> None:
         """Kill as soon as PostHog has stored so many events more, with everything in flight."""
@@ -76,14 +70,14 @@ class Killer:
         self._kill(lambda _: len(self._amplitude.requests) >= goal, victims, signum)
 
     def _kill(self, seen: Callable[[Pipe], bool], victims: tuple[Plugin, ...], signum: int) -> None:
-        with self._pipeline.started() as pipe:
+        with self._day.started() as pipe:
             pipe.wait_for(lambda: seen(pipe))
             if signum == signal.SIGKILL and pipe.has_ended("tap"):
                 # The target reads ahead of what it delivers: it is the one that has work left.
                 victims = ("target",)
             pipe.kill(*victims, signum=signum)
         self._posthog.be_well()
-        end = self._pipeline.ends[-1]
+        end = self._day.ends[-1]
         if signum == signal.SIGKILL:
             for victim in victims:
                 # A tap that has written all may end between the look and the kill.
@@ -92,90 +86,74 @@ class Killer:
 
 
 @pytest.fixture
-def killer(pipeline: Pipeline, amplitude: AmplitudeExportApi, posthog: PosthogCapture) -> Killer:
+def killer(day: Day) -> Killer:
     """What kills the pipe."""
-    return Killer(pipeline, amplitude, posthog)
+    return Killer(day)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_six_kills_in_a_row_lose_and_double_nothing(
-    seed: int, killer: Killer, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_six_kills_in_a_row_lose_and_double_nothing(seed: int, killer: Killer, day: Day) -> None:
     """Every run starts from what the killed one before it left; the last one may finish."""
     hours = [""]
     for kill in _kills(random.Random(f"kills/{seed}")):
         kill(killer)
-        assert_state_not_ahead(pipeline, export, posthog)
-        hours.append(pipeline.next_export_hour)
+        assert_state_not_ahead(day)
+        hours.append(day.next_export_hour)
     assert hours == sorted(hours), "the state went back"
     assert len(set(hours)) > 1, "the kills came too early to tell anything"
 
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.run_well()
+    day.assert_whole()
 
 
-def test_the_state_waits_for_posthog(
-    killer: Killer, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_the_state_waits_for_posthog(killer: Killer, day: Day) -> None:
     """Hours that were read, but not taken by PostHog, are in no state, however many they are."""
-    pipeline.target["max_batch_events"] = 5000  # more than the day has
+    day.target["max_batch_events"] = 5000  # more than the day has
     killer.when_posthog_is_down(1, "target")
-    assert posthog.held() == {}
-    assert pipeline.state is None
+    assert day.posthog.held() == {}
+    assert day.state is None
 
     killer.when_posthog_is_down(2, "target")  # the first hour is taken, all the others are not
-    assert posthog.held() != {}
-    assert_state_not_ahead(pipeline, export, posthog)
+    assert day.posthog.held() != {}
+    assert_state_not_ahead(day)
 
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.run_well()
+    day.assert_whole()
 
 
 @pytest.mark.parametrize("victims", _VICTIMS, ids="+".join)
 def test_a_polite_stop_says_so_and_loses_nothing(
-    victims: tuple[Plugin, ...],
-    killer: Killer,
-    pipeline: Pipeline,
-    export: SampleExport,
-    posthog: PosthogCapture,
+    victims: tuple[Plugin, ...], killer: Killer, day: Day
 ) -> None:
     """SIGTERM ends the plugins with one line and exit code 1; the next run goes on."""
     killer.when_stored(150, *victims, signum=signal.SIGTERM)
-    end = pipeline.ends[-1]
+    end = day.ends[-1]
     for victim in victims:
         assert getattr(end, victim).exit_code == 1, end.logs
         assert "Stopped by SIGTERM" in getattr(end, victim).stderr, end.logs
-    assert_state_not_ahead(pipeline, export, posthog)
+    assert_state_not_ahead(day)
 
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.run_well()
+    day.assert_whole()
 
 
 @pytest.mark.parametrize("plugin", BOTH)
-def test_a_stop_is_heard_while_waiting(
-    plugin: Plugin,
-    killer: Killer,
-    pipeline: Pipeline,
-    export: SampleExport,
-    posthog: PosthogCapture,
-) -> None:
+def test_a_stop_is_heard_while_waiting(plugin: Plugin, killer: Killer, day: Day) -> None:
     """SIGTERM is not put off until Amplitude or PostHog has answered."""
     waits = {"tap": killer.when_a_download_stalls, "target": killer.when_an_answer_waits}
     waits[plugin](3, plugin, signum=signal.SIGTERM)
-    assert getattr(pipeline.ends[-1], plugin).exit_code == 1
-    assert_state_not_ahead(pipeline, export, posthog)
+    assert getattr(day.ends[-1], plugin).exit_code == 1
+    assert_state_not_ahead(day)
 
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.run_well()
+    day.assert_whole()
 
 
-def assert_state_not_ahead(
-    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def assert_state_not_ahead(day: Day) -> None:
     """Fail if an event is not delivered of an hour that the next run will not read."""
-    done = pipeline.next_export_hour.replace("T", " ")[:13]
-    promised = {row["uuid"] for row in export.rows if row["server_upload_time"][:13] < done}
-    assert promised <= {uuid for uuid, *_ in posthog.held()}
+    done = day.next_export_hour.replace("T", " ")[:13]
+    promised = {row["uuid"] for row in day.export.rows if row["server_upload_time"][:13] < done}
+    assert promised <= {uuid for uuid, *_ in day.posthog.held()}
 
 
 def _kills(rng: random.Random) -> list[Callable[[Killer], None]]:

@@ -16,8 +16,7 @@ from tests.support.rows import START, typical_row
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.pipeline import Pipeline
+    from tests.support.pipeline import Day
 
 Json = dict[str, Any]
 
@@ -76,21 +75,21 @@ def place_of(reject: Json) -> str:
     return found[1]
 
 
-def set_up(pipeline: Pipeline, way: str, archive: Path, *, max_reject_ratio: float) -> None:
+def set_up(day: Day, way: str, archive: Path, *, max_reject_ratio: float) -> None:
     """Let a pipeline keep bad lines aside, on one of the ways that files take."""
-    pipeline.tap = {"archive_path": str(archive), "on_bad_line": "reject"}
-    for plugin in (pipeline.tap, pipeline.target):
+    day.tap = {"archive_path": str(archive), "on_bad_line": "reject"}
+    for plugin in (day.tap, day.target):
         plugin["max_reject_ratio"] = max_reject_ratio
     if way != "records":
-        pipeline.tap |= batch(pipeline.folder / "batches")
+        day.tap |= batch(day.folder / "batches")
     if way.endswith("SDK"):
-        pipeline.target["add_record_metadata"] = True
+        day.target["add_record_metadata"] = True
 
 
 @pytest.mark.parametrize("is_allowed", [True, False])
 @pytest.mark.parametrize("way", WAYS)
 def test_files_of_any_form_become_the_events_that_they_are(
-    way: str, archive: Path, pipeline: Pipeline, posthog: PosthogCapture, *, is_allowed: bool
+    way: str, archive: Path, day: Day, *, is_allowed: bool
 ) -> None:
     """Each way takes the same events and rejects, at the same places, and judges the same share.
 
@@ -101,32 +100,30 @@ def test_files_of_any_form_become_the_events_that_they_are(
     good = [number for _, numbers, _ in FILES for number in numbers]
     share = len(bad) / (len(bad) + len(good))
     limit = share + 1e-9 if is_allowed else share - 1e-9
-    set_up(pipeline, way, archive, max_reject_ratio=limit)
-    end = pipeline.run()
+    set_up(day, way, archive, max_reject_ratio=limit)
+    end = day.run()
 
     judged = 0 if is_allowed else 3
     assert end.exit_codes == ((judged, 0) if way == "records" else (0, judged)), end.logs
     judge = end.tap if way == "records" else end.target
     assert (f"{len(bad)} of {len(bad) + len(good)} " in judge.stderr) != is_allowed
-    names = [event["event"] for event in posthog.events if event["event"][0] == "n"]
+    names = [event["event"] for event in day.posthog.events if event["event"][0] == "n"]
     assert sorted(names) == sorted(f"n{number}" for number in good)
     cities = {
         event["event"]: event["properties"]["city"]
-        for event in posthog.events
+        for event in day.posthog.events
         if event["event"] in {"n80", "n81"}
     }
     assert cities == {"n80": "\U0001f600", "n81": "Utr\ufffdcht"}
-    assert [(place_of(one), one["record"]) for one in pipeline.rejects()] == bad
-    assert pipeline.next_export_hour == f"2024-01-01T{len(FILES):02}:00:00Z"
+    assert [(place_of(one), one["record"]) for one in day.rejects()] == bad
+    assert day.next_export_hour == f"2024-01-01T{len(FILES):02}:00:00Z"
 
-    again = pipeline.run()
+    again = day.run()
     assert again.exit_codes == (0, 0), again.logs
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_long_file_of_bad_lines_stops_before_its_hour(
-    way: str, tmp_path: Path, pipeline: Pipeline
-) -> None:
+def test_a_long_file_of_bad_lines_stops_before_its_hour(way: str, tmp_path: Path, day: Day) -> None:
     """After the first 10,000 lines, whoever reads them; the state holds no hour but those before.
 
     The target stops at once, whether or not the hours before are delivered yet.
@@ -134,59 +131,56 @@ def test_a_long_file_of_bad_lines_stops_before_its_hour(
     wrong = gzip.compress(b"no event\n" * 30_000)
     files = {file_name(0): packed([typical_row(START, 1)]), file_name(1): wrong}
     archive = write_files(tmp_path / "archive", files)
-    set_up(pipeline, way, archive, max_reject_ratio=0.1)
-    end = pipeline.run()
+    set_up(day, way, archive, max_reject_ratio=0.1)
+    end = day.run()
 
     judge = end.tap if way == "records" else end.target
     assert judge.exit_code == 3, end.logs
     assert "more than `max_reject_ratio` (0.1) allows" in judge.stderr
-    assert pipeline.next_export_hour <= "2024-01-01T01:00:00Z"
+    assert day.next_export_hour <= "2024-01-01T01:00:00Z"
     if way == "records":
         assert end.target.exit_code == 0, end.logs
-        assert pipeline.next_export_hour == "2024-01-01T01:00:00Z"
-        assert len(pipeline.rejects()) == 10_000
+        assert day.next_export_hour == "2024-01-01T01:00:00Z"
+        assert len(day.rejects()) == 10_000
 
 
 @pytest.mark.parametrize("through_sdk", [False, True])
 def test_a_bad_line_of_a_batch_file_stops_before_its_hour(
-    through_sdk: bool,  # noqa: FBT001
-    tmp_path: Path,
-    pipeline: Pipeline,
-    posthog: PosthogCapture,
+    tmp_path: Path, day: Day, *, through_sdk: bool
 ) -> None:
     """By default: the message names file and line, and the state holds the hours before."""
     good = [packed([typical_row(START, hour)]) for hour in range(4)]
     bad = gzip.compress(line(5) + b"\n" + b'{"event_type":"cut\n')
     files = {file_name(hour): text for hour, text in enumerate([*good[:3], bad, good[3]])}
     archive = write_files(tmp_path / "archive", files)
-    pipeline.tap = {"archive_path": str(archive), **batch(tmp_path / "batches")}
+    day.tap = {"archive_path": str(archive), **batch(tmp_path / "batches")}
     if through_sdk:
-        pipeline.target["add_record_metadata"] = True
-    end = pipeline.run()
+        day.target["add_record_metadata"] = True
+    end = day.run()
 
     assert end.target.exit_code == 1, end.logs
     assert f"{file_name(3)}, line 2, is not a record: not JSON." in end.target.stderr
     assert "on_bad_line" in end.target.stderr
-    assert pipeline.next_export_hour == "2024-01-01T03:00:00Z"
-    assert len({event["uuid"] for event in posthog.events}) >= 3
-    assert pipeline.rejects() == []
+    assert day.next_export_hour == "2024-01-01T03:00:00Z"
+    assert len({event["uuid"] for event in day.posthog.events}) >= 3
+    assert day.rejects() == []
 
 
 @pytest.mark.parametrize("way", [(), ("batch",), ("batch", "sdk"), ("sdk",)])
 def test_a_row_that_nests_deeper_than_posthog_takes_is_rejected(
-    way: tuple[str, ...], tmp_path: Path, pipeline: Pipeline, posthog: PosthogCapture
+    way: tuple[str, ...], tmp_path: Path, day: Day
 ) -> None:
     """It passes every reader, writer and pipe on its way into the rejects, whole; others go on."""
     text = gzip.compress(deep(1, 500) + b"\n" + line(2))
-    pipeline.tap = {"archive_path": str(write_files(tmp_path / "a", {file_name(0): text}))}
+    day.tap = {"archive_path": str(write_files(tmp_path / "a", {file_name(0): text}))}
     if "batch" in way:
-        pipeline.tap |= batch(tmp_path / "batches")
+        day.tap |= batch(tmp_path / "batches")
     if "sdk" in way:
-        pipeline.target["add_record_metadata"] = True
-    pipeline.target["max_reject_ratio"] = 1
-    pipeline.run_well()
+        day.target["add_record_metadata"] = True
+    day.target["max_reject_ratio"] = 1
+    day.run_well()
 
-    assert {event["event"] for event in posthog.events if event["event"][0] == "n"} == {"n2"}
-    (reject,) = pipeline.rejects()
+    assert {event["event"] for event in day.posthog.events if event["event"][0] == "n"} == {"n2"}
+    (reject,) = day.rejects()
     assert reject["code"] == "refused_by_posthog"
     assert json.dumps(reject["record"]).count('{"a": ') == 498

@@ -12,8 +12,7 @@ from tests.support.faithful import assert_migrated, matched
 from tests.support.processes import NEAR_SERVER
 
 if TYPE_CHECKING:
-    from tests.support.pipeline import Pipeline
-    from tools.sample_export import SampleExport
+    from tests.support.pipeline import Day
 
 _PASSING: list[tuple[Fault, dict[str, Any]]] = [
     (Fault.STATUS, {"status": 429}),
@@ -26,101 +25,91 @@ _PAUSE = (Fault.SLOW, {"seconds": 0})
 
 
 @pytest.fixture(autouse=True)
-def _one_lane(pipeline: Pipeline) -> None:
+def _one_lane(day: Day) -> None:
     """Faults meet the requests in one order."""
-    pipeline.environment = NEAR_SERVER
+    day.environment = NEAR_SERVER
 
 
-def test_what_passes_is_waited_out(
-    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_what_passes_is_waited_out(day: Day) -> None:
     """The same body is sent again, so that nothing is lost and nothing doubled."""
-    pipeline.target["max_batch_events"] = 25
+    day.target["max_batch_events"] = 25
     for fault, details in _PASSING:
         # The try after it, and the batch after that, go well.
         for planned, more in ((fault, details), _PAUSE, _PAUSE):
-            posthog.fail(planned, **more)
+            day.posthog.fail(planned, **more)
     started = datetime.now(timezone.utc)
-    pipeline.run_well()
+    day.run_well()
 
-    assert posthog.faults_left == 0
-    failed = [one for one in posthog.requests if one.status != 200]
+    assert day.posthog.faults_left == 0
+    failed = [one for one in day.posthog.requests if one.status != 200]
     assert len(failed) == len(_PASSING)
     for one in failed:
-        *before, last = (other.status for other in posthog.requests if other.body == one.body)
+        *before, last = (other.status for other in day.posthog.requests if other.body == one.body)
         assert last == 200
         assert 200 not in before
     assert (datetime.now(timezone.utc) - started).total_seconds() > 1, "of Retry-After"
-    assert_migrated(posthog, export.rows, export.truth)
+    day.assert_whole()
 
 
 @pytest.mark.parametrize("status", [400, 413])
-def test_a_batch_refused_once_is_delivered_in_halves(
-    status: int, pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_a_batch_refused_once_is_delivered_in_halves(status: int, day: Day) -> None:
     """A refusal of the whole is no refusal of its parts."""
-    posthog.fail(Fault.STATUS, status=status, body="request body is too big")
-    pipeline.run_well()
+    day.posthog.fail(Fault.STATUS, status=status, body="request body is too big")
+    day.run_well()
 
-    whole, first, second = (request.body["batch"] for request in posthog.requests[:3])
+    whole, first, second = (request.body["batch"] for request in day.posthog.requests[:3])
     assert first + second == whole
-    assert pipeline.rejects() == []
-    assert_migrated(posthog, export.rows, export.truth)
+    assert day.rejects() == []
+    day.assert_whole()
 
 
-def test_one_culprit_does_not_take_its_batch_with_it(
-    pipeline: Pipeline, export: SampleExport
-) -> None:
+def test_one_culprit_does_not_take_its_batch_with_it(day: Day) -> None:
     """Only the events that PostHog itself refuses are rejected, each with PostHog's reason."""
     # 413 for the whole request, and for each part of it that holds one of the longest events.
     with PosthogCapture(max_event_bytes=12_000) as posthog:
-        pipeline.target |= {"host": posthog.url, "max_batch_events": 500}
-        pipeline.run_well()
+        day.target |= {"host": posthog.url, "max_batch_events": 500}
+        day.run_well()
 
-        rejects = pipeline.rejects()
+        rejects = day.rejects()
         assert rejects
         assert {reject["code"] for reject in rejects} == {"refused_by_posthog"}
         assert {reject["stage"] for reject in rejects} == {"send"}
         assert all("413: maximum event size exceeded" in reject["reason"] for reject in rejects)
         refused = {reject["record"]["uuid"] for reject in rejects}
-        sizes = {row["uuid"]: len(str(row)) for row in export.rows}
+        sizes = {row["uuid"]: len(str(row)) for row in day.export.rows}
         assert min(sizes[uuid] for uuid in refused) > 10_000
-        kept = [row for row in export.rows if row["uuid"] not in refused]
-        assert len(kept) == len(export.rows) - len(rejects)
+        kept = [row for row in day.export.rows if row["uuid"] not in refused]
+        assert len(kept) == len(day.export.rows) - len(rejects)
         assert len(list(matched(posthog, kept))) == len(kept)
 
 
-def test_a_refused_key_stops_the_run_and_the_right_one_goes_on(
-    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_a_refused_key_stops_the_run_and_the_right_one_goes_on(day: Day) -> None:
     """A 401 is not tried again; nothing counts as delivered that was not."""
-    posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
-    posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
-    end = pipeline.run()
+    day.posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
+    day.posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
+    end = day.run()
     assert end.target.exit_code == 2, end.logs
     assert "API key" in end.target.stderr
-    assert len(posthog.requests) == 5
+    assert len(day.posthog.requests) == 5
 
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.run_well()
+    day.assert_whole()
 
 
-def test_a_service_that_stays_down_stops_the_run_and_loses_nothing(
-    pipeline: Pipeline, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_a_service_that_stays_down_stops_the_run_and_loses_nothing(day: Day) -> None:
     """The target gives up in bounded time, and the next run goes on from the state."""
-    pipeline.target["max_retry_seconds"] = 1
-    posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
-    posthog.fail(Fault.STATUS, times=1000, status=503)
-    end = pipeline.run()
+    day.target["max_retry_seconds"] = 1
+    day.posthog.fail(_PAUSE[0], 4, **_PAUSE[1])
+    day.posthog.fail(Fault.STATUS, times=1000, status=503)
+    end = day.run()
     assert end.target.exit_code == 1, end.logs
     assert "PostHog did not take a batch for 1 s: it answered 503." in end.target.stderr
     assert "Run again" in end.target.stderr
 
-    held = posthog.held().keys()
+    held = day.posthog.held().keys()
     with PosthogCapture() as mended:
-        pipeline.target["host"] = mended.url
-        pipeline.run_well()
-        mended.events[:0] = posthog.events  # one PostHog, before and after
+        day.target["host"] = mended.url
+        day.run_well()
+        mended.events[:0] = day.posthog.events  # one PostHog, before and after
         assert mended.held().keys() > held
-        assert_migrated(mended, export.rows, export.truth)
+        assert_migrated(mended, day.export.rows, day.export.truth)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.pipeline import Pipeline
+    from tests.support.pipeline import Day
     from tools.sample_export import Row
 
 #: What each kind of trouble that must be rejected is called in the rejects.
@@ -40,21 +39,20 @@ def troublesome() -> SampleExport:
 def test_every_troublesome_row_is_accounted_for(
     write: Callable[[Iterable[Row], Path], None],
     tmp_path: Path,
-    pipeline: Pipeline,
+    day: Day,
     troublesome: SampleExport,
-    posthog: PosthogCapture,
 ) -> None:
     """Exported = accepted + rejected + skipped, and each row is where the truth wants it."""
     write(troublesome.rows, tmp_path / "export.zip")
-    pipeline.tap = {"archive_path": str(tmp_path / "export.zip")}
-    end = pipeline.run_well()
+    day.tap = {"archive_path": str(tmp_path / "export.zip")}
+    end = day.run_well()
 
     rejected = {
         trouble.insert_id: _CODES[trouble.kind]
         for trouble in troublesome.truth.troubles
         if trouble.outcome is Outcome.REJECTED
     }
-    rejects = pipeline.rejects()
+    rejects = day.rejects()
     assert {one["record"]["$insert_id"]: one["code"] for one in rejects} == rejected
     assert len(rejects) == len(rejected)
     for one in rejects:
@@ -76,7 +74,7 @@ def test_every_troublesome_row_is_accounted_for(
         assert f"{code} {times}" in end.target.stderr
 
     kept = [row for row in _once(troublesome) if row["$insert_id"] not in rejected]
-    assert_migrated(posthog, kept, troublesome.truth)
+    assert_migrated(day.posthog, kept, troublesome.truth)
 
 
 def _once(export: SampleExport) -> Iterator[Row]:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.batches import batch
-from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import SCRIPTS, clean_environment
 from tools.sample_export import generate
@@ -20,9 +19,7 @@ from tools.sample_export.__main__ import DEMO
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.pipeline import Pipeline
-    from tools.sample_export import SampleExport
+    from tests.support.pipeline import Day
 
 _PLUGINS = ("tap-amplitude", "target-posthog")
 _PINS = str(REPOSITORY / "constraints.txt")
@@ -89,19 +86,13 @@ def test_the_wheels_preview_an_archive(clean_scripts: Path, tmp_path: Path) -> N
     assert {row["uuid"] for row in generate().rows} <= uuids
 
 
-def test_the_wheels_move_a_day(
-    clean_scripts: Path,
-    pipeline: Pipeline,
-    export: SampleExport,
-    posthog: PosthogCapture,
-    tmp_path: Path,
-) -> None:
+def test_the_wheels_move_a_day(clean_scripts: Path, day: Day, tmp_path: Path) -> None:
     """From API to API by batch files, with a ledger and workers; records: see the preview."""
-    pipeline.scripts = clean_scripts
-    pipeline.target["workers"] = 1
-    pipeline.tap |= batch(tmp_path / "batches")
-    pipeline.run_well()
-    assert_migrated(posthog, export.rows, export.truth)
+    day.scripts = clean_scripts
+    day.target["workers"] = 1
+    day.tap |= batch(tmp_path / "batches")
+    day.run_well()
+    day.assert_whole()
 
 
 def _uv(folder: Path, *arguments: str) -> None:

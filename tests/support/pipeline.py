@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.support.faithful import assert_migrated
 from tests.support.processes import SCRIPTS, Finished, Running, command_line
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.amplitude_export_api import AmplitudeExportApi, Request
     from tests.fakes.posthog_capture import PosthogCapture
+    from tools.sample_export import SampleExport
 
 Json = dict[str, Any]
 Plugin = Literal["tap", "target"]
@@ -189,13 +191,33 @@ class Pipeline:
             assert [key for key in keys if key in text] == [], text
 
 
-@dataclass(frozen=True)
-class Migrated:
-    """A whole run that went well, to be looked at by several tests."""
+@dataclass(kw_only=True)
+class Day(Pipeline):
+    """A pipeline from a sample export to the stand-in for PostHog, over all of its hours.
 
-    pipeline: Pipeline
+    Attributes:
+        export: What Amplitude has.
+        amplitude: The stand-in that has it.
+        posthog: The stand-in that it goes to.
+    """
+
+    export: SampleExport
     amplitude: AmplitudeExportApi
     posthog: PosthogCapture
+
+    @property
+    def hours(self) -> list[datetime]:
+        """Every hour of the export, in order."""
+        return hours_between(self.export.start, self.export.end)
+
+    @property
+    def asked_hours(self) -> list[datetime]:
+        """The hours that Amplitude was asked for and answered, sorted."""
+        return sorted(hours_of(self.amplitude.requests))
+
+    def assert_whole(self) -> None:
+        """Fail unless PostHog holds exactly the rows of the export, whole."""
+        assert_migrated(self.posthog, self.export.rows, self.export.truth)
 
 
 def hours_between(start: datetime, end: datetime) -> list[datetime]:
