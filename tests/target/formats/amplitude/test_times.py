@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from tap_amplitude.times import to_rfc3339 as tap_to_rfc3339
-from target_posthog.formats.amplitude.times import EVENT_TIME_SOURCES, TIME_FIELDS, event_time
+from target_posthog.formats.amplitude.times import (
+    EVENT_TIME_SOURCES,
+    TIME_FIELDS,
+    add_times,
+    event_time,
+)
 from target_posthog.posthog.times import rfc3339_of, to_rfc3339
 
 
@@ -53,6 +58,7 @@ def test_a_time_is_written_as_rfc_3339_in_utc_with_six_decimals(text: str, expec
         "0001-01-01T00:00:00+01:00",
         "٢٠٢٣-01-01 19:02:52",
         "2023-01-01\n19:02:52",
+        *("2023-01-01 19:02:52:749000", "2023-01-01 19:02:52 749000"),
         # It has the length of Amplitude's form, and Python from 3.11 on reads it as a date.
         "2024-W01-1 12:34:56.789012",
         # RFC 3339 has offsets up to 23:59; another would move the event by days.
@@ -160,3 +166,17 @@ def test_no_other_time_of_the_row_is_the_events(name: str) -> None:
 def test_milliseconds_become_the_same_form(milliseconds: int, time: str | None) -> None:
     """So the start of a session can be compared with an event's time as text."""
     assert rfc3339_of(milliseconds) == time
+
+
+def test_times_are_added_as_they_are_read() -> None:
+    """A number too; what cannot be read stays, and null ones are left out."""
+    properties: dict[str, Any] = {"here": 1}
+    found = ["2023-01-01 19:02:52", 1704103200, "soon", 7, None]
+    add_times(properties, ["text", "number", "unread", "small", "absent"], found)
+    assert properties == {
+        "here": 1,
+        "text": "2023-01-01T19:02:52.000000Z",
+        "number": "2024-01-01T10:00:00.000000Z",
+        "unread": "soon",
+        "small": 7,
+    }
