@@ -14,6 +14,14 @@ Json = dict[str, Any]
 
 HOUR = timedelta(hours=1)
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
+#: A row of a list of merged users.
+MERGE = {
+    "scope": 189524,
+    "merge_time": 1704067200000,
+    "merge_server_time": 1704067201000,
+    "amplitude_id": 538001826014,
+    "merged_amplitude_id": 538001826999,
+}
 #: Of a row of a web visit.
 _EMPTY_FIELDS = (
     *("$insert_key", "adid", "amplitude_attribution_ids", "amplitude_event_type", "device_brand"),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.tap import TapAmplitude
-from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
+from tests.support.export_settings import export_settings
 from tests.support.process_state import process_state_kept
 from tests.support.tap_in_process import run_here
 
@@ -23,14 +23,7 @@ with process_state_kept():
 
 def config_for(service: AmplitudeExportApi, **changes: Any) -> dict[str, Any]:
     """Settings that read two hours, and 200 days, from the stand-in."""
-    return {
-        "api_key": API_KEY,
-        "secret_key": SECRET_KEY,
-        "api_url": service.url,
-        "start_date": "2024-01-01",
-        "end_date": "2024-07-19",
-        **changes,
-    }
+    return export_settings(service, hours=200 * 24, **changes)
 
 
 def catalog_with(

@@ -16,10 +16,11 @@ from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.event_ids import event_uuid
 from target_posthog.formats.options import Options
 from target_posthog.model import Converted
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import file_name, hour_files, packed
+from tests.support.export_settings import files_settings
 from tests.support.processes import start
 from tests.support.reading import read_row
-from tests.support.rows import START, hour_row, typical_row
+from tests.support.rows import MERGE, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import run_with
 from tests.support.tap_in_process import run_here
 
@@ -235,9 +236,7 @@ def test_unusual_values_come_out_of_the_tap_as_valid_json(tmp_path: Path) -> Non
         b'{"uuid":"3","n":NaN,"t":"\\ud83d"}',
         b'{"uuid":"4","n":"\\u2028\\u0000"}',
     ]
-    path = tmp_path / "a"
-    write_files(path, {file_name(0).removesuffix(".gz"): b"\n".join(lines)})
-    run = run_here({"archive_path": str(path)})
+    run = run_here(files_settings(tmp_path, {PLAIN_0: b"\n".join(lines)}))
 
     assert run.exit_code == 0
     assert run.ids == ["1", "2", "3", "4"]
@@ -249,15 +248,14 @@ def test_unusual_values_come_out_of_the_tap_as_valid_json(tmp_path: Path) -> Non
 
 
 BAD = b'{"event_type": "cut of'
+#: A file of which each line is bad, and a list of merged users.
+PLAIN_0, MERGES = file_name(0).removesuffix(".gz"), "-9_2024-01-01_5.json.gz"
 
 
 def test_a_bad_line_stops_before_its_hour_is_done(tmp_path: Path) -> None:
     """With `fail`, the state stays before the hour, and file and line are told."""
     text = packed([hour_row(START)]) + packed([]) + gzip.compress(BAD + b"\n")
-    path = write_zip(
-        tmp_path / "a.zip", {file_name(0): packed([hour_row(START)]), file_name(1): text}
-    )
-    run = run_here({"archive_path": str(path)})
+    run = run_here(files_settings(tmp_path, {**hour_files(0), file_name(1): text}))
 
     assert run.exit_code == 1
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
@@ -271,52 +269,27 @@ def test_a_bad_line_goes_to_the_rejects(tmp_path: Path) -> None:
     """With `reject`, it is kept word for word, counted and told; all other rows come out."""
     good = json.dumps(hour_row(START)).encode()
     lines = [BAD, good, b"[1]", b'{"a":"\xff"']
-    files = {file_name(0).removesuffix(".gz"): b"\n".join(lines)}
-    path = write_files(tmp_path / "a", files)
-    run = run_here(
-        {
-            "archive_path": str(path),
-            "on_bad_line": "reject",
-            "rejects_path": "kept/here",
-            "max_reject_ratio": 1,
-        },
-    )
+    rejects = {"on_bad_line": "reject", "rejects_path": "kept/here", "max_reject_ratio": 1}
+    run = run_here(files_settings(tmp_path, {PLAIN_0: b"\n".join(lines)}, **rejects))
 
     assert run.exit_code == 0
     assert len(run.records) == 1
     assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
     (file,) = (tmp_path / "kept" / "here").iterdir()
     assert file.name.startswith("tap-amplitude-")
-    rejects = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [r["record"] for r in rejects] == [BAD.decode(), "1", '{"a":"\\xff"']
-    assert {(r["code"], r["stage"]) for r in rejects} == {("bad_line", "read")}
-    assert "line 1: not JSON" in rejects[0]["reason"]
-    assert "line 3: a JSON number, not an object" in rejects[1]["reason"]
+    kept = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [one["record"] for one in kept] == [BAD.decode(), "1", '{"a":"\\xff"']
+    assert {(one["code"], one["stage"]) for one in kept} == {("bad_line", "read")}
+    assert "line 1: not JSON" in kept[0]["reason"]
+    assert "line 3: a JSON number, not an object" in kept[1]["reason"]
     (warning,) = run.lines("WARNING")
     assert "3 lines rejected" in warning
 
 
-def test_a_run_of_nothing_but_rejects_does_not_end_well(tmp_path: Path) -> None:
-    """Its files are no export, whatever they are called; the state says that they were read."""
-    path = write_files(tmp_path / "a", {file_name(0): gzip.compress(b"no event\n" * 50)})
-    run = run_here({"archive_path": str(path), "on_bad_line": "reject"})
-
-    (error,) = run.lines("ERROR")
-    assert run.exit_code == 3
-    assert "50 of 50 lines of `events` (100 %) were rejected" in error
-    assert "rejects/tap-amplitude-" in error
-    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
-
-
 def test_rejected_merges_are_told(tmp_path: Path) -> None:
     """The stream of merged users says how many of its lines were rejected, and where they are."""
-    merge = {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3, "merge_server_time": 4}
-    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(json.dumps(merge).encode() + b"\nno merge\n")}
-    config = {
-        "archive_path": str(write_files(tmp_path / "a", lists)),
-        "on_bad_line": "reject",
-        "max_reject_ratio": 0.5,
-    }
+    lists = {MERGES: packed([MERGE]) + gzip.compress(b"no merge\n")}
+    config = files_settings(tmp_path, lists, on_bad_line="reject", max_reject_ratio=0.5)
     run = run_with(config, "merged_ids")
 
     assert (run.exit_code, len(run.records)) == (0, 1)
@@ -330,16 +303,14 @@ def test_an_event_in_a_list_of_merges_is_never_left_out_with_it(
     tmp_path: Path, merges: int, start: str, between: str, end: str
 ) -> None:
     """However far behind it stands: `events` reads it, and for `merged_ids` it is no merge."""
-    merge = {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3, "merge_server_time": 4}
-    rows = [*[merge] * merges, {"event_type": "viewed", "uuid": "u"}]
+    rows = [*[MERGE] * merges, {"event_type": "viewed", "uuid": "u"}]
     content = f"{start}{between.join(map(json.dumps, rows))}{end}".encode()
-    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(content)}
-    config = {"archive_path": str(write_files(tmp_path / "a", lists))}
+    config = files_settings(tmp_path, {MERGES: gzip.compress(content)})
     events, stopped = run_here(config), run_with(config, "merged_ids")
 
     assert [row["uuid"] for row in events.records if "event_type" in row] == ["u"]
     (error,) = stopped.lines("ERROR")
-    assert "'-9_2024-01-01_5.json.gz' is a list of merged users, and also holds events" in error
+    assert f"{MERGES!r} is a list of merged users, and also holds events" in error
     assert (stopped.exit_code, len(stopped.states)) == (1, 0)
 
 
@@ -347,9 +318,8 @@ def test_a_list_of_merges_that_unpacks_to_far_more_than_an_export_is_not_read_to
     tmp_path: Path,
 ) -> None:
     """It is looked at before it is left out, and the bound of any other file holds for it."""
-    merge = json.dumps({"amplitude_id": 2, "merged_amplitude_id": 3}).encode()
-    lists = {"-9_2024-01-01_5.json.gz": gzip.compress(merge + b"\n" * 80_000_000)}
-    run = run_here({"archive_path": str(write_files(tmp_path / "a", lists))})
+    content = gzip.compress(json.dumps(MERGE).encode() + b"\n" * 80_000_000)
+    run = run_here(files_settings(tmp_path, {MERGES: content}))
 
     (error,) = run.lines("ERROR")
     assert "unpacks to far more than an export does" in error
@@ -358,18 +328,10 @@ def test_a_list_of_merges_that_unpacks_to_far_more_than_an_export_is_not_read_to
 
 def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path) -> None:
     """A kill after the STATE of an hour does not lose the rejected lines of that hour."""
-    files = {
-        file_name(0).removesuffix(".gz"): BAD,
-        file_name(1): packed(hour_row(START, number) for number in range(3000)),
-    }
-    config = {
-        "archive_path": str(write_files(tmp_path / "a", files)),
-        "on_bad_line": "reject",
-        "rejects_path": str(tmp_path / "rejects"),
-    }
+    files = {PLAIN_0: BAD, file_name(1): packed(hour_rows(1, each=3000))}
+    config = files_settings(tmp_path, files, on_bad_line="reject", rejects_path="rejects")
     with start("tap-amplitude", config, tmp_path, stdout=subprocess.PIPE) as tap:
-        while b'"STATE"' not in tap.output.readline():
-            pass
+        tap.read_to(b'"STATE"')
         tap.process.kill()
 
     (file,) = (tmp_path / "rejects").iterdir()
@@ -378,8 +340,7 @@ def test_rejects_are_on_the_disk_before_the_state_moves_past_them(tmp_path: Path
 
 def test_no_rejects_file_is_made_when_nothing_is_rejected(tmp_path: Path) -> None:
     """An empty file would look like a finding."""
-    path = write_zip(tmp_path / "a.zip", {file_name(0): packed([hour_row(START)])})
-    run_here({"archive_path": str(path), "on_bad_line": "reject"})
+    run_here(files_settings(tmp_path, hour_files(0), on_bad_line="reject"))
 
     assert not (tmp_path / "rejects").exists()
 
@@ -387,8 +348,7 @@ def test_no_rejects_file_is_made_when_nothing_is_rejected(tmp_path: Path) -> Non
 def test_rejects_that_cannot_be_written_stop_the_run(tmp_path: Path) -> None:
     """A line that is neither out nor kept would be lost."""
     (tmp_path / "rejects").write_text("a file")
-    path = write_files(tmp_path / "a", {file_name(0).removesuffix(".gz"): BAD})
-    run = run_here({"archive_path": str(path), "on_bad_line": "reject"})
+    run = run_here(files_settings(tmp_path, {PLAIN_0: BAD}, on_bad_line="reject"))
 
     assert run.exit_code == 2
     assert "`rejects_path`" in run.lines("ERROR")[0]

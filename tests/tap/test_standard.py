@@ -18,20 +18,12 @@ from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExpor
 from tests.support.amplitude_project import a_project
 from tests.support.export_files import file_name, packed, write_files, write_zip
 from tests.support.processes import TAP_COMMAND, run_tap
-from tests.support.rows import HOUR, START, hour_row, hour_rows, typical_row
+from tests.support.rows import HOUR, MERGE, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import TAP, catalog_with
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MERGE = {
-    "scope": 9,
-    "merge_time": 1704067200000,
-    "merge_server_time": 1704067201000,
-    "amplitude_id": 538001826014,
-    "merged_amplitude_id": 538001826999,
-}
 
 # The SDK's test class takes its configuration when it is made, before any fixture.
 FILES = Path(tempfile.mkdtemp())

@@ -30,7 +30,7 @@ from tests.support.batches import batch
 from tests.support.buckets import S3_PAGE, Bucket, azure_bucket, gcs_bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_zip
 from tests.support.processes import Finished, run_tap
-from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
+from tests.support.rows import HOUR, MERGE, START, hour_row, hour_rows, ids
 from tests.support.selecting import run_with
 from tests.support.tap_in_process import batch_ids, run_here
 
@@ -39,14 +39,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_amplitude.files.member import Member
-
-MERGE = {
-    "scope": 189524,
-    "merge_time": 1704067200000,
-    "merge_server_time": 1704067201000,
-    "amplitude_id": 538001826014,
-    "merged_amplitude_id": 538001826999,
-}
 
 
 @pytest.fixture

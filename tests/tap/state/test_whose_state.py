@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -12,15 +13,14 @@ import pytest
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.support.batches import batch, kinds, the_error
 from tests.support.buckets import s3_bucket
-from tests.support.export_files import file_name, packed, write_files, write_zip
-from tests.support.export_settings import export_settings
+from tests.support.export_files import file_name, hour_files, packed, write_files, write_zip
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.processes import Finished, run_tap
 from tests.support.rows import HOUR, START, hour_rows, ids
 from tests.support.tap_in_process import batch_ids, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def bookmark(run: Finished) -> Mapping[str, Any]:
@@ -114,55 +114,43 @@ def test_the_state_of_another_range_stops_the_run() -> None:
     assert "there is nothing to do" in again.stderr
 
 
-def test_the_api_goes_on_where_exported_files_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("of_files", "app", "read", "told"),
+    [
+        (["123", "123"], 123, [2, 3], "Amplitude's API is asked"),
+        # The first file that comes tells the app; nothing of it goes out.
+        (["123", "123"], 456, [], "hours of app 123, and the keys are those of app 456"),
+        # Nobody can tell where the app of a key is to go on in an organisation's state.
+        (["1", "2"], 123, [], "exported files of 2 apps (1, 2)"),
+    ],
+    ids=["its own app", "another app", "several apps"],
+)
+def test_the_api_goes_on_where_exported_files_of_its_app_end(
+    tmp_path: Path, of_files: list[str], app: int, read: list[int], told: str
+) -> None:
     """History from an archive, then the API, on one state: no hour twice, and it is told."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
-    files = run_here({"archive_path": str(archive)})
-    with AmplitudeExportApi(hour_rows(0, 1, 2, 3)) as api:
+    exported = {of(one, hour): packed(hour_rows(hour)) for hour, one in enumerate(of_files)}
+    files = run_here(files_settings(tmp_path, exported))
+    with AmplitudeExportApi([row | {"app": app} for row in hour_rows(0, 1, 2, 3)]) as api:
         done = run_here(export_settings(api, hours=4), state=files.last_state)
 
-    assert done.exit_code == 0
-    assert done.ids == ids(hour_rows(2, 3))
-    assert "Amplitude's API is asked" in done.stderr
-
-
-def test_the_api_of_another_app_does_not_go_on_after_exported_files(tmp_path: Path) -> None:
-    """The first file that comes tells the app; nothing of it goes out."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
-    files = run_here({"archive_path": str(archive)})
-    with AmplitudeExportApi([row | {"app": 456} for row in hour_rows(0, 1, 2, 3)]) as api:
-        done = run_here(export_settings(api, hours=4), state=files.last_state)
-
-    assert done.exit_code == 2
-    assert done.records == []
-    assert "hours of app 123, and the keys are those of app 456" in the_error(done)
-
-
-def test_the_api_does_not_go_on_after_files_of_several_apps(tmp_path: Path) -> None:
-    """Nobody can tell where the app of a key is to go on in an organisation's state."""
-    archive = write_zip(
-        tmp_path / "a.zip", {of("1", 0): packed(hour_rows(0)), of("2", 1): packed([])}
-    )
-    files = run_here({"archive_path": str(archive)})
-    with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
-        done = run_here(export_settings(api), state=files.last_state)
-
-        assert api.requests == []
-    assert done.exit_code == 2
-    assert "exported files of 2 apps (1, 2)" in done.stderr
+        assert bool(api.requests) is (len(set(of_files)) == 1)
+    assert done.exit_code == (0 if read else 2)
+    assert done.ids == ids(hour_rows(*read))
+    assert told in done.stderr
 
 
 def test_files_go_on_where_the_api_was_read(tmp_path: Path) -> None:
     """Of the API's own app only other hours are read, of another app all; and it is told."""
     with AmplitudeExportApi(hour_rows(1, 2)) as api:
         first = run_here(export_settings(api, start_date="2024-01-01T01:00:00Z"))
-    names = {file_name(n): packed(hour_rows(n)) for n in range(5)}
-    place = write_files(tmp_path / "a", names | {of("9", 1): packed(hour_rows(11))})
-    done = run_here({"archive_path": str(place)}, state=first.last_state)
+    more = {of("9", 1): packed(hour_rows(11))}
+    place = write_files(tmp_path / "a", hour_files(*range(5)) | more)
+    done = read(place, first)
 
     assert done.ids == ids(hour_rows(0, 11, 3, 4))
     assert "that were read from Amplitude's API" in done.stderr
-    assert run_here({"archive_path": str(place)}, state=done.last_state).records == []
+    assert read(place, done).records == []
 
 
 def of(app: str, hour: int, part: int = 1) -> str:
@@ -179,10 +167,10 @@ def test_a_second_archive_is_read_with_the_first_ones_state(tmp_path: Path, way:
         tmp_path / "3.zip",
         {of(app, n): packed(hour_rows(n, each=int(app))) for app in "12" for n in (1, 2, 3, 4)},
     )
-    before = in_way(way, tmp_path, first)
-    after = in_way(way, tmp_path, second, state=before.last_state)
-    last = in_way(way, tmp_path, both, state=after.last_state)
-    again = in_way(way, tmp_path, both, state=last.last_state)
+    before = in_way(way, first)
+    after = in_way(way, second, before)
+    last = in_way(way, both, after)
+    again = in_way(way, both, last)
 
     assert (after.exit_code, events_of(after)) == (0, ids(hour_rows(1, 2, 3)))
     assert bookmark(after)["next_export_hour"] == bookmark(before)["next_export_hour"]
@@ -196,10 +184,16 @@ def test_a_second_archive_is_read_with_the_first_ones_state(tmp_path: Path, way:
     assert "Left out: 8 files of hours that are in the state" in again.stderr
 
 
-def in_way(way: str, folder: Path, place: Path, **more: Any) -> Finished:
-    """Run by records or by batch files."""
-    handed_over = batch(folder / uuid4().hex) if way == "batches" else {}
-    return run_here({"archive_path": str(place), **handed_over}, **more)
+def in_way(way: str, place: Path, before: Finished | None = None) -> Finished:
+    """Run by records or by batch files, from the state of a run before it."""
+    handed_over = batch(Path(uuid4().hex).resolve()) if way == "batches" else {}
+    return read(place, before, **handed_over)
+
+
+def read(place: Path, before: Finished | None = None, **more: Any) -> Finished:
+    """Run over exported files, from the state of a run before it."""
+    state = before.last_state if before else None
+    return run_here({"archive_path": str(place), **more}, state=state)
 
 
 def events_of(run: Finished) -> list[str]:
@@ -214,7 +208,7 @@ def test_april_after_may_is_read(tmp_path: Path) -> None:
     place = {
         month: write_zip(
             tmp_path / f"{month}.zip",
-            {file_name(hour + n): packed(hour_rows(hour + n)) for n in (0, 9)},
+            hour_files(hour, hour + 9),
         )
         for month, hour in hours.items()
     }
@@ -231,17 +225,15 @@ def test_april_after_may_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", ["records", "batches"])
 def test_a_part_that_comes_late_is_read_or_named_with_the_command(tmp_path: Path, way: str) -> None:
     """Of the last hour it is read; of an hour before newer ones it is named in every run."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
+    place = write_files(tmp_path / "a", hour_files(0, 1))
     settle(place)
-    first = in_way(way, tmp_path, place)
+    first = in_way(way, place)
     write_files(place, {file_name(1, 99): packed(hour_rows(11))})
-    second = in_way(way, tmp_path, place, state=first.last_state)
+    second = in_way(way, place, first)
     settle(place, seconds=50)
-    write_files(
-        place, {file_name(0, 99): packed(hour_rows(12)), file_name(2): packed(hour_rows(2))}
-    )
-    third = in_way(way, tmp_path, place, state=second.last_state)
-    fourth = in_way(way, tmp_path, place, state=third.last_state)
+    write_files(place, {file_name(0, 99): packed(hour_rows(12)), **hour_files(2)})
+    third = in_way(way, place, second)
+    fourth = in_way(way, place, third)
 
     assert events_of(second) == ids(hour_rows(11))
     assert events_of(third) == ids(hour_rows(2))
@@ -252,13 +244,9 @@ def test_a_part_that_comes_late_is_read_or_named_with_the_command(tmp_path: Path
         assert "START_DATE=2024-01-01T00:00:00Z TAP_AMPLITUDE_END_DATE=2024-01-01T01:00" in told
         assert "--state-id-suffix" in told
         assert "--full-refresh" in told
-    looked_back = {"archive_path": str(place), "lookback_hours": 3}
-    brought = run_here(looked_back, state=fourth.last_state)
+    brought = read(place, fourth, lookback_hours=3)
     assert set(ids(hour_rows(12))) <= set(brought.ids)
-    assert (
-        "came or changed"
-        not in run_here({"archive_path": str(place)}, state=brought.last_state).stderr
-    )
+    assert "came or changed" not in read(place, brought).stderr
 
 
 def settle(folder: Path, seconds: int = 100) -> None:
@@ -270,10 +258,10 @@ def settle(folder: Path, seconds: int = 100) -> None:
 
 def test_a_part_that_comes_late_into_a_zip_is_counted(tmp_path: Path) -> None:
     """Nothing tells when it came, but there is one more than was read."""
-    files = {file_name(n): packed(hour_rows(n)) for n in (0, 1)}
-    first = run_here({"archive_path": str(write_zip(tmp_path / "a.zip", files))})
-    more = write_zip(tmp_path / "a.zip", files | {file_name(0, 99): packed(hour_rows(12))})
-    second = run_here({"archive_path": str(more)}, state=first.last_state)
+    files = hour_files(0, 1)
+    first = read(write_zip(tmp_path / "a.zip", files))
+    files[file_name(0, 99)] = packed(hour_rows(12))
+    second = read(write_zip(tmp_path / "a.zip", files), first)
 
     assert second.records == []
     assert (
@@ -284,11 +272,11 @@ def test_a_part_that_comes_late_into_a_zip_is_counted(tmp_path: Path) -> None:
 
 def test_a_copied_folder_is_no_folder_of_late_parts(tmp_path: Path) -> None:
     """All files have new times, and there are as many as were read."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1)})
+    place = write_files(tmp_path / "a", hour_files(0, 1))
     settle(place)
-    first = run_here({"archive_path": str(place)})
+    first = read(place)
     settle(place, seconds=-100)
-    second = run_here({"archive_path": str(place)}, state=first.last_state)
+    second = read(place, first)
 
     assert second.records == []
     assert "WARNING" not in second.stderr
@@ -304,9 +292,9 @@ def test_the_rows_tell_the_app_where_a_name_does_not(tmp_path: Path, name: str, 
     one, two = (
         write_files(tmp_path / f"{app}", {name.format(app): packed(rows[app])}) for app in rows
     )
-    first = in_way(way, tmp_path, one)
-    second = in_way(way, tmp_path, two, state=first.last_state)
-    third = in_way(way, tmp_path, two, state=second.last_state)
+    first = in_way(way, one)
+    second = in_way(way, two, first)
+    third = in_way(way, two, second)
 
     assert events_of(first) == ids(rows[1])
     assert events_of(second) == ids(rows[2])
@@ -316,11 +304,11 @@ def test_the_rows_tell_the_app_where_a_name_does_not(tmp_path: Path, name: str, 
 
 def test_an_older_state_over_files_is_taken_over_and_told(tmp_path: Path) -> None:
     """Hours before the state's are taken as read, as they were; the line says for whom."""
-    place = write_files(tmp_path / "a", {file_name(n): packed(hour_rows(n)) for n in (0, 1, 2)})
+    place = write_files(tmp_path / "a", hour_files(0, 1, 2))
     older = state_of(next_export_hour="2024-01-01T02:00:00Z", export_from="2024-01-01T01:00:00Z")
     first = run_here({"archive_path": str(place)}, state=older)
     write_files(place, {of("4", 0): packed(hour_rows(10))})
-    second = run_here({"archive_path": str(place)}, state=first.last_state)
+    second = read(place, first)
 
     assert first.ids == ids(hour_rows(0, 2))
     assert "are taken as read for app 123" in first.stderr
@@ -332,17 +320,17 @@ def test_a_stop_in_the_middle_of_a_new_app_loses_nothing(tmp_path: Path) -> None
     """Its hours so far are out, and the state of the first app stays."""
     first = write_zip(tmp_path / "1.zip", {of("1", 9): packed(hour_rows(9))})
     second = {of("2", n): packed(hour_rows(n)) for n in (1, 2, 3)}
-    before = run_here({"archive_path": str(first)})
+    before = read(first)
     broken = write_zip(tmp_path / "2.zip", second | {of("2", 2): b"\x1f\x8b broken"})
-    stopped = run_here({"archive_path": str(broken)}, state=before.last_state)
+    stopped = read(broken, before)
     mended = write_zip(tmp_path / "2.zip", second)
-    done = run_here({"archive_path": str(mended)}, state=stopped.last_state)
+    done = read(mended, stopped)
 
     assert stopped.exit_code == 1
     assert stopped.ids == ids(hour_rows(1))
     assert "All hours before 2024-01-01T02:00:00Z are out" in stopped.stderr
     assert done.ids == ids(hour_rows(2, 3))
-    assert run_here({"archive_path": str(first)}, state=done.last_state).records == []
+    assert read(first, done).records == []
 
 
 def test_an_app_that_comes_later_to_a_bucket_is_found(tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from tests.fakes.amplitude_project import (
     USERS,
 )
 from tests.support.amplitude_project import LISTS, a_project
-from tests.support.export_files import file_name, packed, write_files
+from tests.support.batches import batch
+from tests.support.export_files import hour_files
+from tests.support.export_settings import files_settings
 from tests.support.processes import run_tap
 from tests.support.rows import hour_rows
 from tests.support.selecting import TAP, catalog_of, config_for, records_of, run_with
@@ -126,12 +128,8 @@ def test_no_list_is_asked_for_twice(service: AmplitudeExportApi) -> None:
 
 def test_batch_files_are_for_events_only(tmp_path: Path, service: AmplitudeExportApi) -> None:
     """With `batch_config`, lists and figures still come as records, and days move the state."""
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "storage": {"root": tmp_path.as_uri()},
-    }
-    names = ("cohorts", "active_users")
-    run = run_with(config_for(service, batch_config=batch), *names)
+    config = config_for(service, **batch(tmp_path))
+    run = run_with(config, "cohorts", "active_users")
 
     assert len(records_of(run, "cohorts")) == 1
     assert len(records_of(run, "active_users")) == 200
@@ -163,8 +161,7 @@ def test_with_an_archive_alone_it_says_what_the_stream_needs(
     tmp_path: Path, name: str, missing: str
 ) -> None:
     """Before any hour is exported, with exit code 2."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_with({"archive_path": str(folder)}, "events", name)
+    run = run_with(files_settings(tmp_path, hour_files(0)), "events", name)
     (error,) = run.lines("ERROR")
 
     assert run.exit_code == 2
@@ -177,8 +174,8 @@ def test_events_of_an_archive_and_lists_of_the_api_go_together(
     tmp_path: Path, service: AmplitudeExportApi
 ) -> None:
     """With keys beside `archive_path`, the lists are read from the API and the events are not."""
-    folder = write_files(tmp_path / "a", {file_name(0): packed(hour_rows(0))})
-    run = run_with(config_for(service, archive_path=str(folder)), "events", "cohorts")
+    files = files_settings(tmp_path, hour_files(0))
+    run = run_with(config_for(service, **files), "events", "cohorts")
 
     assert len(records_of(run, "events")) == 3
     assert len(records_of(run, "cohorts")) == 1

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi, Fault
-from tests.support.export_files import file_name, packed, write_files
-from tests.support.rows import START, hour_row, hour_rows, ids
+from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
+from tests.support.batches import batch
+from tests.support.export_files import file_name, packed
+from tests.support.export_settings import export_settings, files_settings
+from tests.support.rows import MERGE, START, hour_row, hour_rows, ids
 from tests.support.selecting import records_of, run_with
 from tests.support.tap_in_process import run_here
 
@@ -33,16 +35,12 @@ def content(good: Iterable[dict[str, Any]], *, bad: int, first: bool = False) ->
 
 def rejecting(folder: Path, files: dict[str, bytes], **settings: Any) -> dict[str, Any]:
     """Settings that read these files and keep bad lines aside."""
-    write_files(folder / "a", files)
-    return {"archive_path": str(folder / "a"), "on_bad_line": "reject", **settings}
+    return files_settings(folder, files, on_bad_line="reject", **settings)
 
 
 def merges(count: int) -> list[dict[str, Any]]:
     """Rows of a list of merged users."""
-    return [
-        {"scope": 1, "amplitude_id": 2, "merged_amplitude_id": 3 + one, "merge_server_time": 4}
-        for one in range(count)
-    ]
+    return [MERGE | {"merged_amplitude_id": one} for one in range(count)]
 
 
 @pytest.mark.parametrize("way", [{}, THROUGH_SDK])
@@ -70,21 +68,11 @@ def test_too_large_a_share_of_bad_lines_ends_with_3(tmp_path: Path, way: dict[st
     assert (again.exit_code, again.records) == (0, [])
 
 
-def test_lines_that_amplitude_sent_so_are_for_its_support(tmp_path: Path) -> None:
+def test_lines_that_amplitude_sent_so_are_for_its_support() -> None:
     """There are no files to fix when the hours came by the API."""
-    with AmplitudeExportApi(hour_rows(0), api_key=API_KEY, secret_key=SECRET_KEY) as api:
+    with AmplitudeExportApi(hour_rows(0)) as api:
         api.fail(Fault.CORRUPT_LINE)
-        run = run_here(
-            {
-                "api_url": api.url,
-                "api_key": API_KEY,
-                "secret_key": SECRET_KEY,
-                "start_date": "2024-01-01",
-                "end_date": "2024-01-01T01:00:00Z",
-                "on_bad_line": "reject",
-                "rejects_path": str(tmp_path / "kept"),
-            }
-        )
+        run = run_here(export_settings(api, hours=1, on_bad_line="reject"))
 
     (error,) = run.lines("ERROR")
     assert run.exit_code == 3
@@ -93,34 +81,32 @@ def test_lines_that_amplitude_sent_so_are_for_its_support(tmp_path: Path) -> Non
     assert "files" not in error
 
 
-@pytest.mark.parametrize(("bad", "settings", "code"), [
-    (1, {}, 0),
-    (2, {}, 3),
-    (9, {"max_reject_ratio": 0.5}, 0),
-    (10, {"max_reject_ratio": 0.5}, 3),
-    (1, {"max_reject_ratio": 0}, 3),
-    (50, {"max_reject_ratio": 1}, 0),
+@pytest.mark.parametrize(("good", "bad", "settings", "code"), [
+    (9, 1, {}, 0),
+    (9, 2, {}, 3),
+    (9, 9, {"max_reject_ratio": 0.5}, 0),
+    (9, 10, {"max_reject_ratio": 0.5}, 3),
+    (9, 1, {"max_reject_ratio": 0}, 3),
+    # 1 allows any share, as it does in the target.
+    (9, 50, {"max_reject_ratio": 1}, 0),
+    (0, 3, {"max_reject_ratio": 1}, 0),
+    # Files of nothing else are no export, whatever they are called.
+    (0, 50, {}, 3),
 ])  # fmt: skip
 def test_the_limit_is_a_share_of_all_lines(
-    tmp_path: Path, bad: int, settings: dict[str, Any], code: int
+    tmp_path: Path, good: int, bad: int, settings: dict[str, Any], code: int
 ) -> None:
-    """As much as it says is allowed, and all that was rejected is told either way."""
-    files = {file_name(0): content(hour_rows(0, each=9), bad=bad)}
+    """As much as it says is allowed; all that was rejected is told, and the hour is done."""
+    files = {file_name(0): content(hour_rows(0, each=good), bad=bad)}
     run = run_here(rejecting(tmp_path, files, **settings))
 
     (warning,) = run.lines("WARNING")
-    assert run.exit_code == code
+    errors = run.lines("ERROR")
+    share = f"{bad} of {good + bad} lines of `events` ("
+    assert (run.exit_code, len(run.records)) == (code, good)
     assert f"{bad} line{'s' * (bad > 1)} rejected" in warning
-    assert len(run.records) == 9
-
-
-def test_a_run_of_nothing_but_rejects_may_be_allowed(tmp_path: Path) -> None:
-    """1 allows any share, as it does in the target."""
-    run = run_here(rejecting(tmp_path, {file_name(0): content([], bad=3)}, max_reject_ratio=1))
-
-    (warning,) = run.lines("WARNING")
-    assert run.exit_code == 0
-    assert "3 lines rejected" in warning
+    assert [share in one and "rejects/tap-amplitude-" in one for one in errors] == [True][:code]
+    assert run.states[-1]["next_export_hour"] == "2024-01-01T01:00:00Z"
 
 
 @pytest.mark.parametrize("way", [{}, THROUGH_SDK])
@@ -159,12 +145,8 @@ def test_bad_lines_at_the_head_of_a_long_run_do_not_stop_it(tmp_path: Path) -> N
 
 def test_bad_merges_are_judged_for_themselves(tmp_path: Path) -> None:
     """A list that is none does not hide behind many good events; both streams come to their end."""
-    files = {
-        file_name(0): content(hour_rows(0, each=99), bad=1),
-        LIST: content(merges(3), bad=1),
-    }
-    config = rejecting(tmp_path, files, rejects_path="kept")
-    run = run_with(config, "events", "merged_ids")
+    files = {file_name(0): content(hour_rows(0, each=99), bad=1), LIST: content(merges(3), bad=1)}
+    run = run_with(rejecting(tmp_path, files), "events", "merged_ids")
 
     (error,) = run.lines("ERROR")
     assert run.exit_code == 3
@@ -206,17 +188,14 @@ def test_a_list_of_merged_users_that_is_none_stops_the_run(tmp_path: Path) -> No
 
 def test_lines_of_batch_files_are_the_targets_to_judge(tmp_path: Path) -> None:
     """The tap does not look into them; the lists of merged users, which are records, it judges."""
-    encoding = {"format": "jsonl", "compression": "gzip"}
-    batch = {"encoding": encoding, "storage": {"root": f"file://{tmp_path / 'batch'}"}}
     files = {file_name(0): content(hour_rows(0), bad=3)}
-    run = run_here(rejecting(tmp_path, files, batch_config=batch))
+    run = run_here(rejecting(tmp_path, files, **batch(tmp_path / "batch")))
     assert run.exit_code == 0
     assert not (tmp_path / "rejects").exists()
 
     # Another place: in the same one the run would wait until the files of the last one are old.
-    batch["storage"] = {"root": f"file://{tmp_path / 'lists'}"}
-    lists = rejecting(tmp_path, {LIST: content(merges(3), bad=1)}, batch_config=batch)
-    run = run_with(lists, "events", "merged_ids")
+    lists = {LIST: content(merges(3), bad=1)}
+    run = run_with(rejecting(tmp_path, lists, **batch(tmp_path / "lists")), "events", "merged_ids")
     (error,) = run.lines("ERROR")
     assert run.exit_code == 3
     assert "1 of 4 lines of `merged_ids` (25 %) were rejected, more than" in error
