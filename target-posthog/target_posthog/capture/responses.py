@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire
     from target_posthog.posthog.events import OutgoingEvent
 
-_UNAVAILABLE = 503
+_TOO_LARGE, _UNAVAILABLE = 413, 503
 #: v1 says with a status of its own, 429 or 402, that the project is over its quota
 #: (rust/capture v1/error.rs). To wait would not help.
 _BILLING_LIMIT = b'"billing_limit_exceeded"'
@@ -37,9 +37,8 @@ ACTIONS = {
     200: _Action.ACCEPTED,
     # One bad event refuses the whole body; a body or an event is too large.
     400: _Action.REFUSED,
-    413: _Action.REFUSED,
+    _TOO_LARGE: _Action.REFUSED,
     401: _Action.WRONG_KEY,
-    403: _Action.WRONG_KEY,
     402: _Action.UNPAID,
     408: _Action.RETRY,
     429: _Action.RETRY,
@@ -68,7 +67,8 @@ class Responses:
         action = ACTIONS.get(status, _Action.RETRY if status >= 500 else _Action.WRONG_HOST)  # noqa: PLR2004 - 5xx
         if action is _Action.ACCEPTED:
             return self._accepted(response, items)
-        if action is _Action.REFUSED:
+        # A proxy has a bound of its own on a body; anything else it says is not about the events.
+        if action is _Action.REFUSED and (status == _TOO_LARGE or not response.is_of_a_gate):
             return BatchRefused(status, self._peer.shown(response.body))
         raise self._refusal(response, action)
 
@@ -112,11 +112,10 @@ class Responses:
 
     def _refusal_of_another(self, response: HttpResponse) -> Exception:
         """Return the error for a refusal that is not PostHog's: no key is wrong because of it."""
-        status = response.status
         if (redirected := self._peer.redirect_of(response)) is not None:
             return self._peer.wrong_host(redirected)
-        if not response.is_of_a_gate:
-            return self._peer.wrong_host(f"it answered {status}")
         if self._has_accepted:
             return self._peer.foreign(response)
-        return self._peer.wrong_host(f"it answered {status} ({self._peer.shown(response.body)})")
+        said = self._peer.shown(response.body)
+        answer = f"it answered {response.status}"
+        return self._peer.wrong_host(f"{answer} ({said})" if said else answer)

@@ -20,7 +20,6 @@ from target_posthog.capture.key_check import KeyCheck
 from target_posthog.capture.peer import Peer
 from target_posthog.capture.protocols import V1Wire, wire_of
 from target_posthog.capture.responses import Responses
-from target_posthog.capture.results import BatchRefused
 from target_posthog.capture.retries import Retryable, RetryPolicy
 from target_posthog.common.findings import Finding, Level
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
@@ -213,8 +212,6 @@ class PosthogQuestions:
             response = RetryPolicy(self._patience).call(post, lambda _: None)
             if response.status == _WRONG_TOKEN and not judges_token and not response.is_of_a_gate:
                 return
-            said = Responses(peer, wire).read(response, ())
-            if isinstance(said, BatchRefused) and response.is_of_a_gate:
-                raise peer.wrong_host(f"it answered {said.status} ({said.reason})")
+            Responses(peer, wire).read(response, ())
         finally:
             peer.close()

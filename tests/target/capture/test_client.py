@@ -87,26 +87,35 @@ def test_a_refusal_is_told_with_posthogs_words(client: Client, status: int, answ
     ("status", "words"),
     [
         (401, "project token"),
-        (403, "project token"),
         (402, "billing"),
-        (404, "does not take events: it answered 404"),
+        (403, r"does not take events: it answered 403 \(error code: 1020\)"),
+        (404, r"does not take events: it answered 404 \(error code: 1020\)"),
         (405, "does not take events: it answered 405"),
         (415, "does not take events: it answered 415"),
     ],
 )
 def test_what_no_repeat_can_help_stops_at_once(client: Client, status: int, words: str) -> None:
     """With the exit code of a wrong configuration, and what to set."""
-    client.capture.fail(Fault.STATUS, status=status, body="no")
+    client.capture.fail(Fault.STATUS, status=status, body="error code: 1020")
     with pytest.raises(FixConfiguration, match=words):
         client.send()
     assert len(client.capture.requests) == 1
     assert client.clock.waits == []
 
 
-@pytest.mark.parametrize("status", [401, 403, 404, 405, 451])
-def test_a_page_before_posthog_is_no_wrong_key(client: Client, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "page"),
+    [
+        *((status, "<html>Attention required</html>") for status in (400, 401, 403, 404, 405, 451)),
+        (403, "error code: 1020"),
+        (404, "default backend - 404"),
+        (421, "no such host"),
+    ],
+)
+def test_a_page_before_posthog_is_no_wrong_key_and_no_bad_event(
+    client: Client, status: int, page: str
+) -> None:
     """At the start it is the wrong host; in mid-run a firewall may let the next one pass."""
-    page = "<html>Attention required</html>"
     client.capture.fail(Fault.STATUS, status=status, body=page)
     words = re.escape(f"does not take events: it answered {status} ({page}). Set `host`")
     with client.api() as api:
@@ -302,8 +311,8 @@ def test_a_key_that_a_server_repeats_is_not_shown(client: Client, status: int) -
 
 def test_an_answer_is_shown_as_one_line(client: Client) -> None:
     """It stands in a log, or in a field of the rejects file."""
-    client.capture.fail(Fault.STATUS, status=400, body="<html>\n\n  <h1>Bad\r\nRequest</h1>")
-    assert client.send() == BatchRefused(400, "<html> <h1>Bad Request</h1>")
+    client.capture.fail(Fault.STATUS, status=413, body="<html>\n\n  <h1>Too\r\nLarge</h1>")
+    assert client.send() == BatchRefused(413, "<html> <h1>Too Large</h1>")
 
 
 def test_nobody_at_the_address_is_waited_for_and_then_told(client: Client) -> None:
