@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.posthog_capture import PosthogCapture
 from tests.support.pipeline import Day
+from tests.support.target import Target
 from tools.sample_export import SampleExport, generate
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory, export: SampleExport) -> 
         day = _day(tmp_path_factory.mktemp("migrated"), export, amplitude, posthog)
         day.run_well()
     return day
+
+
+@pytest.fixture
+def target(tmp_path: Path, posthog: PosthogCapture) -> Target:
+    """The target alone; most of a test's rows may be bad."""
+    config = {"api_key": posthog.api_key, "host": posthog.url, "max_reject_ratio": 1}
+    return Target(config, tmp_path, posthog)
 
 
 @pytest.fixture

@@ -16,15 +16,16 @@ import pytest
 
 from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_files
-from tests.support.processes import run_tap, run_target, start
+from tests.support.processes import run_tap
 from tests.support.rows import hour_rows, ids, row, rows
 from tests.support.singer import records, schema, state
+from tests.support.target import run_apart, started
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.target import Target
 
 LONG = "n" * 201
 FULL = "No space left on device"
@@ -42,12 +43,6 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("only root may mount a disk")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - the system's own
-
-
-@pytest.fixture
-def config(posthog: PosthogCapture) -> dict[str, Any]:
-    """The settings of a target."""
-    return {"api_key": posthog.api_key, "host": posthog.url, "max_reject_ratio": 1}
 
 
 def fill(disk: Path) -> Path:
@@ -73,107 +68,100 @@ def last_words(log: str) -> str:
     return log.splitlines()[-1].rpartition(" | ")[2]
 
 
-def test_a_full_disk_for_the_rejects(
-    tmp_path: Path, config: dict[str, Any], posthog: PosthogCapture, disk: Path
-) -> None:
+def test_a_full_disk_for_the_rejects(target: Target, disk: Path) -> None:
     """The state stays before the records whose rejects could not be kept."""
-    config["rejects_path"] = str(disk / "rejects")
+    target.config["rejects_path"] = str(disk / "rejects")
     sent = rows(range(20))
     messages = [
         *(schema(), *records(sent), state({"at": 1})),
         *(*records(rows(range(100, 600), event_type=LONG)), state({"at": 2})),
     ]
-    run = run_target(config, messages, tmp_path)
+    run = run_apart(target, messages)
     assert run.exit_code == 1
     assert {"at": 2} not in run.messages
     words = last_words(run.stderr)
     assert words.startswith("The rejects file ")
     assert f"cannot be written: {FULL}. All records up to the last state are delivered" in words
     assert words.endswith("Make room or set `rejects_path` to another folder, and run again.")
-    config["rejects_path"] = str(tmp_path / "rejects")
-    assert run_target(config, messages, tmp_path).checked().messages[-1] == {"at": 2}
-    assert {event["uuid"] for event in posthog.held().values()} == set(ids(sent))
-    (kept,) = (tmp_path / "rejects").iterdir()
+    target.config["rejects_path"] = str(target.folder / "rejects")
+    assert run_apart(target, messages).checked().messages[-1] == {"at": 2}
+    assert {event["uuid"] for event in target.capture.held().values()} == set(ids(sent))
+    (kept,) = (target.folder / "rejects").iterdir()
     assert len(kept.read_text().splitlines()) == 500
 
 
 @pytest.mark.parametrize("is_full", [True, False], ids=["before", "meanwhile"])
-def test_a_full_disk_for_the_ledger(
-    tmp_path: Path, config: dict[str, Any], disk: Path, *, is_full: bool
-) -> None:
+def test_a_full_disk_for_the_ledger(target: Target, disk: Path, *, is_full: bool) -> None:
     """No server is away: there is no room, and the state stays before what could not be noted."""
-    config["ledger_url"] = f"sqlite:///{disk}/ledger.db"
+    target.config["ledger_url"] = f"sqlite:///{disk}/ledger.db"
     devices = [row(number, device_id=f"{number:0150}") for number in range(3000)]
     messages = [schema(), *records(devices), state({"at": 1})]
     if is_full:
         fill(disk)
     else:
         resize(disk, "1m")
-    run = run_target(config, messages, tmp_path)
+    run = run_apart(target, messages)
     assert run.exit_code == 1
     assert run.messages == []
     words = last_words(run.stderr)
-    assert words.startswith(f"The ledger at {config['ledger_url']} failed: ")
+    assert words.startswith(f"The ledger at {target.config['ledger_url']} failed: ")
     assert words.endswith(
         "Make room on its disk (a quota counts, too), or move it to another and set `ledger_url` "
         "to that, and run again."
     )
     resize(disk, "16m")
-    assert run_target(config, messages, tmp_path).checked().messages == [{"at": 1}]
+    assert run_apart(target, messages).checked().messages == [{"at": 1}]
 
 
-def test_a_full_disk_for_the_summary_before_the_first_record(
-    tmp_path: Path, config: dict[str, Any], posthog: PosthogCapture, disk: Path
-) -> None:
+def test_a_full_disk_for_the_summary_before_the_first_record(target: Target, disk: Path) -> None:
     """To run again is right, and no setting is wrong; it is said once."""
     filler = fill(disk)
-    config["summary_path"] = str(disk / "summary.json")
+    target.config["summary_path"] = str(disk / "summary.json")
     messages = [schema(), *records(rows(range(5))), state({"at": 1})]
-    run = run_target(config, messages, tmp_path)
+    run = run_apart(target, messages)
     assert run.exit_code == 1
     assert run.stderr.count("The summary cannot be written") == 1
     assert last_words(run.stderr) == (
-        f"The summary cannot be written: {config['summary_path']} ({FULL}). Nothing was sent, and "
-        "the state is as it was. Make room or set `summary_path` to another place, and run again."
+        f"The summary cannot be written: {target.config['summary_path']} ({FULL}). "
+        "Nothing was sent, and the state is as it was. "
+        "Make room or set `summary_path` to another place, and run again."
     )
-    assert posthog.events == run.messages == []
+    assert target.capture.events == run.messages == []
     filler.unlink()
-    assert run_target(config, messages, tmp_path).checked().messages == [{"at": 1}]
+    assert run_apart(target, messages).checked().messages == [{"at": 1}]
 
 
-def test_a_full_disk_for_the_summary_at_the_end(
-    tmp_path: Path, config: dict[str, Any], posthog: PosthogCapture, disk: Path
-) -> None:
+def test_a_full_disk_for_the_summary_at_the_end(target: Target, disk: Path) -> None:
     """All is delivered, and the state is out."""
-    config["summary_path"] = str(disk / "summary.json")
-    with start("target-posthog", config, tmp_path) as target:
-        target.write([schema(), *records(rows(range(5))), state({"at": 1})])
-        target.wait_for(lambda: target.stdout)
+    target.config["summary_path"] = str(disk / "summary.json")
+    with started(target) as running:
+        running.write([schema(), *records(rows(range(5))), state({"at": 1})])
+        running.wait_for(lambda: running.stdout)
         fill(disk)
-        run = target.finish()
+        run = running.finish()
     assert run.exit_code == 1
     assert run.messages == [{"at": 1}]
-    assert len(posthog.events) == 5
+    assert len(target.capture.events) == 5
     words = last_words(run.stderr)
-    assert words.startswith(f"The summary cannot be written: {config['summary_path']} ({FULL}).")
+    assert words.startswith(
+        f"The summary cannot be written: {target.config['summary_path']} ({FULL})."
+    )
     assert words.endswith("Make room or set `summary_path` to another place, and run again.")
 
 
 @pytest.mark.parametrize("is_full", [True, False], ids=["before", "meanwhile"])
-def test_a_full_disk_for_a_preview(
-    tmp_path: Path, config: dict[str, Any], disk: Path, *, is_full: bool
-) -> None:
+def test_a_full_disk_for_a_preview(target: Target, disk: Path, *, is_full: bool) -> None:
     """Nothing was delivered, so nothing is said of it; one message is enough."""
     if is_full:
         fill(disk)
-    config["preview_path"] = str(disk / "preview")
-    run = run_target(config, [schema(), *records(rows(range(800))), state({"at": 1})], tmp_path)
+    target.config["preview_path"] = str(disk / "preview")
+    run = run_apart(target, [schema(), *records(rows(range(800))), state({"at": 1})])
     assert run.exit_code == 1
     assert run.messages == []
     assert "Nothing was sent, and the state is as it was." in run.stderr
     assert "delivered" not in run.stderr
     assert last_words(run.stderr) == (
-        f"The preview in {config['preview_path']} cannot be written: {FULL}. "
+        f"The preview in {target.config['preview_path']} cannot be written: {FULL}. "
         "Make room or set `preview_path` to another folder, and run again."
     )
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.batches import batch
 from tests.support.export_files import file_name, packed, write_zip
-from tests.support.processes import run_tap, run_target
+from tests.support.processes import run_tap
 from tests.support.rows import hour_rows, row
 from tests.support.singer import record, schema, state
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.target import Target
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it has other permissions")
 
@@ -50,21 +51,15 @@ def test_what_the_tap_writes_is_private(tmp_path: Path) -> None:
     assert set(modes(made).values()) == {0}
 
 
-def test_what_the_target_writes_is_private(tmp_path: Path, capture: PosthogCapture) -> None:
+def test_what_the_target_writes_is_private(target: Target) -> None:
     """Ledger and rejects; and a preview."""
-    settings: dict[str, Any] = {
-        "api_key": capture.api_key,
-        "host": capture.url,
-        "ledger_url": f"sqlite:///{tmp_path}/made.db",
-        "rejects_path": str(tmp_path / "rejects"),
-    }
+    folder = target.folder
     messages = [schema(), record(row(1)), record({**row(2), "event_type": None}), state({"at": 1})]
-    run_target({**settings, "max_reject_ratio": 1.0}, messages, tmp_path)
-    preview = {"preview_path": str(tmp_path / "preview"), "max_reject_ratio": 1.0}
-    run_target({**settings, **preview}, messages, tmp_path)
+    for preview in ({}, {"preview_path": str(folder / "preview")}):
+        run_apart(target, messages, None, rejects_path=str(folder / "rejects"), **preview)
 
-    assert modes(tmp_path / "rejects").keys() > {"."}
-    assert modes(tmp_path / "preview").keys() > {"."}
-    ledger = stat.S_IMODE((tmp_path / "made.db").stat().st_mode)
-    others = {*modes(tmp_path / "rejects").values(), *modes(tmp_path / "preview").values()}
+    assert modes(folder / "rejects").keys() > {"."}
+    assert modes(folder / "preview").keys() > {"."}
+    ledger = stat.S_IMODE((folder / "target-posthog.db").stat().st_mode)
+    others = {*modes(folder / "rejects").values(), *modes(folder / "preview").values()}
     assert (others, ledger & 0o077) == ({0}, 0)

@@ -18,14 +18,16 @@ from target_posthog.target import TargetPosthog
 from tests.support.batches import batch
 from tests.support.buckets import BUCKET, Bucket, s3_bucket
 from tests.support.export_files import file_name, packed, write_files
-from tests.support.processes import run_tap, run_target, start
+from tests.support.processes import run_tap, start
 from tests.support.rows import hour_rows, row
 from tests.support.singer import record, schema, state
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.processes import Finished
+    from tests.support.target import Target
 
 LONG = "n" * 201
 
@@ -48,42 +50,36 @@ def objects(bucket: Bucket, folder: str) -> dict[str, list[Any]]:
 
 
 def test_the_target_keeps_rejects_in_a_bucket_and_replays_them(
-    tmp_path: Path, capture: PosthogCapture, bucket: Bucket
+    target: Target, bucket: Bucket
 ) -> None:
     """They are there before the state moves; what is accepted later leaves them."""
-    config = {
-        "api_key": capture.api_key,
-        "host": capture.url,
-        "ledger_url": f"sqlite:///{tmp_path}/ledger.db",
-        "rejects_path": f"{bucket.url}/target",
-        "source_format": "amplitude",
-        "max_reject_ratio": 1.0,
-    }
+    target.config.update(rejects_path=f"{bucket.url}/target", source_format="amplitude")
     named, unnamed = row(1, event_type=LONG), row(2, event_type=None)
     messages = [schema(), record(named), state({"at": 1}), record(unnamed), state({"at": 2})]
-    done = run_target(config, messages, tmp_path, environment=bucket.environment)
+    done = run_apart(target, messages, bucket.environment)
 
     kept = objects(bucket, "target")
     codes = sorted(line["code"] for lines in kept.values() for line in lines)
     assert codes == ["event_name_too_long", "missing_event_type"], done.stderr
-    summary = json.loads((tmp_path / "ledger-summary.json").read_text())
+    summary = json.loads((target.folder / "target-posthog-summary.json").read_text())
     assert summary["rejects"].startswith("s3://amplitude-data/target/target-posthog-")
-    assert not (tmp_path / "s3:").exists()
+    assert not (target.folder / "s3:").exists()
 
-    with start(
-        "target-posthog-rejects", config, tmp_path, environment=bucket.environment
-    ) as command:
-        listed = command.finish()
+    def command(name: str) -> Finished:
+        config, variables = target.config, bucket.environment
+        with start(name, config, target.folder, environment=variables) as running:
+            return running.finish()
+
+    listed = command("target-posthog-rejects")
     assert listed.exit_code == 3, listed.stderr
     assert listed.stdout.startswith("2 rejects in ")
     assert listed.stdout.count("target-posthog-") == 2 + 1 + 1  # examples, one run, what is next
 
-    again = {**config, "event_names": [{"from": LONG, "to": "short"}]}
-    with start("target-posthog-replay", again, tmp_path, environment=bucket.environment) as command:
-        replayed = command.finish()
+    target.config["event_names"] = [{"from": LONG, "to": "short"}]
+    replayed = command("target-posthog-replay")
 
     left = objects(bucket, "target")
-    assert [one["event"] for one in capture.events] == ["short"], replayed.stderr
+    assert [one["event"] for one in target.capture.events] == ["short"], replayed.stderr
     assert [line["code"] for name in left if name.endswith(".jsonl") for line in left[name]] == [
         "missing_event_type"
     ]

@@ -34,6 +34,17 @@ def test_level_debug_shows_everything(target: Target) -> None:
     assert all(words in log for words in _SMALL_TALK)
 
 
+def test_a_streams_name_is_written_out(target: Target) -> None:
+    """A tap can send any name: it must not act on a terminal, or look like another line."""
+    odd = "x\x1b[31m\x1b[2J\n2026-01-01 | INFO | all is well\u202e"
+    order = {"id": 1, "user_id": "ann", "created_at": "2024-01-01"}
+    messages = [schema(odd, key="id", id={}, user_id={}, created_at={}), record(order, odd)]
+    log = run_apart(target, messages).checked().stderr
+    assert r"x\x1b[31m" in log
+    assert "\x1b" not in log
+    assert "\n2026-01-01 | INFO" not in log
+
+
 def test_metrics_that_somebody_has_set_up_are_theirs(target: Target) -> None:
     """They arrive where `SINGER_SDK_LOG_CONFIG` sends them."""
     log = log_of(target, **metrics_to_a_file(target.folder, in_the_log_too=False))
