@@ -6,7 +6,16 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tap_amplitude.windows import HOUR, PATIENCE_WINDOWS, Window, WindowSize
+from tap_amplitude.windows import (
+    HOUR,
+    PATIENCE_WINDOWS,
+    Window,
+    WindowSize,
+    ceil_to_hour,
+    floor_to_hour,
+    hour_text,
+    ready_until,
+)
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)
 SMALL, LARGE = 0, 64 * 1024 * 1024
@@ -76,6 +85,49 @@ def test_a_window_ends_where_its_hours_or_the_run_end(start: str, until: str, en
 
     assert size.next_window(at(start), at(until)) == Window(at(start), at(end))
     assert size.next_window(at(until), at(until)) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours", "can_be_split", "named"),
+    [
+        ("2024-01-01T05", "2024-01-01T06", 1, False, "hour 2024-01-01T05Z"),
+        ("2024-01-01T05", "2024-01-01T07", 2, True, "hours 2024-01-01T05Z to 2024-01-01T06Z"),
+        # A day of one file cannot be split, two can.
+        ("2014-11-11T00", "2014-11-12T00", 24, False, "hours 2014-11-11T00Z to 2014-11-11T23Z"),
+        ("2014-11-10T00", "2014-11-12T00", 48, True, "hours 2014-11-10T00Z to 2014-11-11T23Z"),
+        ("2014-11-12T00", "2014-11-13T00", 24, True, "hours 2014-11-12T00Z to 2014-11-12T23Z"),
+    ],
+)
+def test_what_is_known_of_a_window(
+    start: str, end: str, hours: int, *, can_be_split: bool, named: str
+) -> None:
+    """Both ends are inclusive in words and for Amplitude."""
+    window = Window(at(start), at(end))
+    first, last = start.replace("-", ""), f"{at(end) - HOUR:%Y%m%dT%H}"
+
+    assert (window.hours, window.can_be_split, str(window)) == (hours, can_be_split, named)
+    assert window.as_parameters() == {"start": first, "end": last}
+    assert [window.holds(at(hour)) for hour in (start, end)] == [True, False]
+    assert [window.holds(at(hour) - HOUR) for hour in (start, end)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("moment", "floor", "ceiling", "ready"),
+    [
+        ("2024-01-01T12:00:00+00:00", "12", "12", "10"),
+        ("2024-01-01T12:00:00.000001+00:00", "12", "13", "10"),
+        ("2024-01-01T12:59:59.999999+00:00", "12", "13", "10"),
+        ("2024-01-01T14:30:00+01:30", "13", "13", "11"),
+    ],
+)
+def test_a_moment_lies_in_a_whole_hour_of_utc(
+    moment: str, floor: str, ceiling: str, ready: str
+) -> None:
+    """Amplitude has loaded an hour three hours after its start."""
+    now = datetime.fromisoformat(moment)
+    found = [hour_text(hour) for hour in (floor_to_hour(now), ceil_to_hour(now), ready_until(now))]
+
+    assert found == [f"2024-01-01T{hour}:00:00Z" for hour in (floor, ceiling, ready)]
 
 
 def at(hour: str) -> datetime:
