@@ -174,7 +174,7 @@ SETTINGS = th.PropertiesList(
     ),
     th.Property(
         "request_timeout_seconds",
-        th.IntegerType(minimum=1),
+        th.IntegerType(minimum=1, maximum=86400),
         default=600,
         title="Request time-out",
         description="How many seconds to wait for Amplitude's answer. A longer wait counts as "

@@ -9,7 +9,7 @@ is not in it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import MAXYEAR, datetime, timedelta, timezone
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -46,9 +46,9 @@ def floor_to_hour(moment: datetime) -> datetime:
 
 
 def ceil_to_hour(moment: datetime) -> datetime:
-    """Return the first whole UTC hour that is not before a moment."""
+    """Return the first whole UTC hour that is not before a moment; there is none after the last."""
     hour = floor_to_hour(moment)
-    return hour if hour == moment else hour + HOUR
+    return hour if hour == moment or hour.year == MAXYEAR else hour + HOUR
 
 
 def ready_until(now: datetime) -> datetime:

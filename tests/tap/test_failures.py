@@ -73,6 +73,8 @@ VALID = {"api_key": KEY, "secret_key": SECRET, "start_date": "2024-01-01"}
         ({"max_reject_ratio": "half"}, "`max_reject_ratio`"),
         ({"max_member_gb": 0}, "`max_member_gb`"),
         ({"request_timeout_seconds": 0}, "`request_timeout_seconds`"),
+        # Longer than a socket can be told to wait.
+        ({"request_timeout_seconds": 10**10}, "`request_timeout_seconds`"),
         ({"max_retry_seconds": -1}, "`max_retry_seconds`"),
         ({"archive_path": "not-there"}, "not-there does not exist"),
         ({"archive_path": "config.json"}, "the name of config.json tells no export hour"),
@@ -96,6 +98,13 @@ def test_a_bad_setting_is_named_with_its_fix(
         assert SECRET not in output
         assert KEY not in output
         assert "12345678987654321" not in output
+
+
+def test_an_end_beyond_all_hours_is_no_end(tmp_path: Path) -> None:
+    """Some write the last moment that there is for "until now"."""
+    config = files_settings(tmp_path, hour_files(0))
+
+    assert len(run_here({**config, "end_date": "9999-12-31T23:59:59Z"}).checked().records) == 3
 
 
 def test_a_configuration_may_come_through_a_pipe(tmp_path: Path) -> None:
@@ -204,6 +213,8 @@ def test_a_file_that_cannot_be_read_is_named(
     [
         ({"bookmarks": {"events": {"next_export_hour": "soon"}}}, "`next_export_hour` is 'soon'"),
         ({"bookmarks": {"events": {"next_export_hour": 20240101}}}, "which is not a time"),
+        ({"bookmarks": {"events": {"next_export_hour": "9999-12-31"}}}, "which is not a time"),
+        ({"bookmarks": {"events": {"next_export_hour": "0001-01-01"}}}, "which is not a time"),
         (
             {"bookmarks": {"events": {"next_export_hour": "2024-01-01", "window_hours": "x"}}},
             "`window_hours`",

@@ -163,7 +163,7 @@ class Member:
             yield from taken_from(self._line_blocks(), usual, of_object)
         except NotUtf8 as error:
             raise BadLine(
-                f"The file {self.name!r} is {error} text, not UTF-8.",
+                f"The file {self.place!r} is {error} text, not UTF-8.",
                 remedy="Convert it to UTF-8, or take it out.",
             ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import MAXYEAR, MINYEAR
 from typing import TYPE_CHECKING, Any
 
 from tap_amplitude.state.coverage import Coverage
@@ -126,7 +127,8 @@ def _read_text(name: str, value: object) -> str | None:
 
 def _read_hour(name: str, value: object) -> datetime:
     moment = parse(value) if isinstance(value, str) else None
-    if moment is None:
+    # At both ends of time there are no hours before or after one.
+    if moment is None or moment.year in {MINYEAR, MAXYEAR}:
         raise ValueError(f"`{name}` is {value!r}, which is not a time")
     # Down, never up: reading an hour again is harmless, leaving one out is not.
     return floor_to_hour(moment)

@@ -40,10 +40,10 @@ class BadLines:
         """
         if self._rejects is None:
             raise BadLine(
-                f"{member.name!r}, {bad.place}, is not {self._thing}: {bad.reason}.",
+                f"{member.place!r}, {bad.place}, is not {self._thing}: {bad.reason}.",
                 remedy="Set `on_bad_line` to `reject` to keep such lines aside, or fix the file.",
             )
-        self._rejects.add(bad.text, reason=f"{member.name!r}, {bad.place}: {bad.reason}")
+        self._rejects.add(bad.text, reason=f"{member.place!r}, {bad.place}: {bad.reason}")
         share = RejectShare(self._stream, self._rejects.count, records, self._rejects.place)
         try:
             self._limit.stop_at_too_many_rejects(share)

@@ -339,6 +339,15 @@ def test_damage_names_the_file_its_zip_and_what_helps(tmp_path: Path, damage: st
         assert "un again" not in error
 
 
+def test_a_bad_line_names_the_zip_that_it_lies_in(tmp_path: Path) -> None:
+    """Daily .zip files may hold files of the same name."""
+    files = {"day.zip": zipped({file_name(0): PLAIN_0 + b"{"})}
+    run = run_here({"archive_path": str(write_files(tmp_path / "a", files))})
+
+    (error,) = run.lines("ERROR")
+    assert f"'day.zip/{file_name(0)}', line 4, is not an event" in error
+
+
 OPENSSL = b"Salted__" + bytes(range(256))
 #: What stands for the hour 1, and a word of what helps.
 UNREADABLE = {
