@@ -25,6 +25,7 @@ from target_posthog.model import Converted
 from target_posthog.posthog.events import OutgoingEvent, prepare
 from target_posthog.rejects.writer import Rejects
 from tests.support.rows import uuid_of
+from tests.support.singer import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -216,8 +217,4 @@ def delivery_to(
 
 def rejected_lines(folder: Path) -> list[Json]:
     """Return every line of the rejects files in a folder."""
-    return [
-        json.loads(line)
-        for path in sorted((folder / "rejects").glob("*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+    return json_lines(folder / "rejects")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 Json = dict[str, Any]
 
@@ -41,6 +43,12 @@ def hours_state(hour: int, *, until: int = 23, day: str = "2024-01-01") -> Json:
     """Return a STATE of `tap-amplitude`: every hour of the day before this one is out."""
     next_hour, end = (f"{day}T{one:02}:00:00Z" for one in (hour, until))
     return state({"bookmarks": {"events": {"next_export_hour": next_hour, "export_until": end}}})
+
+
+def json_lines(folder: Path, pattern: str = "*.jsonl") -> list[Json]:
+    """Return every line of some files in a folder, in the order of their names."""
+    paths = sorted(folder.glob(pattern))
+    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
 
 
 def counts_in(log: str) -> dict[str, int]:

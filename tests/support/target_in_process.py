@@ -25,6 +25,7 @@ from target_posthog.target import TargetPosthog
 from tests.support.deliveries import Clock
 from tests.support.process_state import process_state_kept
 from tests.support.processes import Finished, clean_environment, encoded
+from tests.support.singer import json_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -168,9 +169,5 @@ def preview(messages: Iterable[Json | str | bytes], folder: Path, **settings: An
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-    bodies = [
-        json.loads(line)
-        for path in sorted((folder / "preview").glob("*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+    bodies = json_lines(folder / "preview")
     return End(failure, [event for body in bodies for event in body["batch"]], said.getvalue())

@@ -20,7 +20,7 @@ from tests.fakes.posthog_capture import Fault, PosthogCapture
 from tests.support.examples import examples
 from tests.support.processes import encoded, run_target
 from tests.support.rows import uuid_of
-from tests.support.singer import Json, counts_in, records, schema, state
+from tests.support.singer import Json, counts_in, json_lines, records, schema, state
 from tests.support.target_in_process import no_waits
 
 if TYPE_CHECKING:
@@ -149,11 +149,7 @@ def run(config: Json, sent: list[Json], folder: Path) -> End:
         failure = error
         target.close()
     output.seek(0)
-    rejected = [
-        json.loads(line)
-        for path in folder.glob("*.jsonl")
-        for line in path.read_bytes().splitlines()
-    ]
+    rejected = json_lines(folder)
     states = [json.loads(line) for line in output.read().splitlines()]
     return End(target.delivery.counts, states, rejected, failure)
 

@@ -19,9 +19,10 @@ from tests.support.histories import (
     people,
     with_states,
 )
-from tests.support.processes import FREQUENT_STATES, run_target, start
+from tests.support.processes import FREQUENT_STATES, start
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, schema, state
+from tests.support.target import run_apart, started
 from tests.support.target_in_process import no_waits
 
 if TYPE_CHECKING:
@@ -34,21 +35,19 @@ if TYPE_CHECKING:
     from tests.support.target import Target
 
 
-def test_no_state_is_written_before_posthog_has_answered(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_no_state_is_written_before_posthog_has_answered(target: Target) -> None:
     """A batch that is stored but not acknowledged may as well be lost."""
-    capture.fail(Fault.SLOW, seconds=2)
-    with start("target-posthog", config, tmp_path) as target:
-        target.write([schema(), record(row(1)), state({"at": 1})])
-        target.wait_for(lambda: capture.requests)
+    target.capture.fail(Fault.SLOW, seconds=2)
+    with started(target) as running:
+        running.write([schema(), record(row(1)), state({"at": 1})])
+        running.wait_for(lambda: target.capture.requests)
         end = time.monotonic() + 1.2
         while time.monotonic() < end:
-            assert target.stdout == ""
+            assert running.stdout == ""
             time.sleep(0.05)
-        target.wait_for(lambda: target.stdout)
-        assert target.stdout == '{"at": 1}\n'
-        assert target.finish().exit_code == 0
+        running.wait_for(lambda: running.stdout)
+        assert running.stdout == '{"at": 1}\n'
+        assert running.finish().exit_code == 0
 
 
 @pytest.mark.parametrize("fault", [Fault.STATUS, Fault.CUT_BEFORE_STORE])
@@ -65,18 +64,11 @@ def test_no_state_is_written_for_what_posthog_does_not_take(target: Target, faul
     assert held_events(target.capture) == keys_of(sent[:2])
 
 
-def test_states_come_in_the_taps_order_and_the_last_one_always(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_states_come_in_the_taps_order_and_the_last_one_always(target: Target) -> None:
     """Some may be left out, as a later one says the same and more."""
     sent = rows(range(40))
-    capture.fail(Fault.SLOW, times=100, seconds=0.3)
-    ended = run_target(
-        {**config, "max_batch_events": 5},
-        with_states(sent, every=5),
-        tmp_path,
-        environment=FREQUENT_STATES,
-    )
+    target.capture.fail(Fault.SLOW, times=100, seconds=0.3)
+    ended = run_apart(target, with_states(sent, every=5), FREQUENT_STATES, max_batch_events=5)
     places = [value["at"] for value in ended.checked().messages]
     assert places == sorted(set(places))
     assert len(places) > 2

@@ -197,13 +197,13 @@ def test_stream_maps_work_on_the_way(target: Target) -> None:
     assert ended.messages == [{"at": 3}]
 
 
-def test_values_arrive_unbent(tmp_path: Path) -> None:
+def test_values_arrive_unbent(target: Target) -> None:
     """Large integers, floats, and letters of every kind, byte by byte in the body."""
     values = '{"big":1180591620717411303424,"small":1e-07,"one":1.0,"text":"\\u0000é😀"}'
     line = json.dumps(record(row(1))).replace('{"number": 1}', values)
     assert values in line
-    run_here({"preview_path": "preview"}, [schema(), line], tmp_path).checked()
-    (path,) = (tmp_path / "preview").glob("*.jsonl")
+    target.run([schema(), line], preview_path="preview").checked()
+    (path,) = (target.folder / "preview").glob("*.jsonl")
     text = path.read_text()
     for part in ('"big":1180591620717411303424', '"small":1e-', '"one":1.0', '"\\u0000é😀"'):
         assert part in text

@@ -8,13 +8,11 @@ import pytest
 
 from target_posthog.posthog.library import OWN_LIB
 from tests.support.field_cases import batches_of
-from tests.support.processes import start
 from tests.support.rows import row, uuid_of
 from tests.support.singer import counts_in, record, records, schema, state
+from tests.support.target import started
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
     from tests.support.target import Target
@@ -160,24 +158,21 @@ def test_a_mapping_sees_what_maps_and_flattening_made_of_a_record(target: Target
     assert ended.messages == [{"at": 1}]
 
 
-def test_a_closed_schema_that_loses_a_mapped_field_stops_the_run_there(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_a_closed_schema_that_loses_a_mapped_field_stops_the_run_there(target: Target) -> None:
     """A wider or an open one does not; what came before the last state is delivered."""
     fields = {name: {"type": "string"} for name in NAMES}
     wider = schema("shop-orders", key="number", **fields, note={})
     narrow = closed(schema("shop-orders", key="number", number={}, ordered_at={}))
-    settings = {**config, "streams": STREAMS, "max_batch_events": 1}
-    with start("target-posthog", settings, tmp_path) as target:
-        target.write([ORDERS, record(order(1), "shop-orders")])
-        target.write([wider, record(order(2, note="x"), "shop-orders"), state({"at": 2})])
-        target.wait_for(lambda: target.stdout)
-        target.write([narrow, record(order(3), "shop-orders"), state({"at": 3})])
-        ended = target.finish()
+    with started(target, streams=STREAMS, max_batch_events=1) as running:
+        running.write([ORDERS, record(order(1), "shop-orders")])
+        running.write([wider, record(order(2, note="x"), "shop-orders"), state({"at": 2})])
+        running.wait_for(lambda: running.stdout)
+        running.write([narrow, record(order(3), "shop-orders"), state({"at": 3})])
+        ended = running.finish()
     assert ended.exit_code == 2
     assert "`streams`, shop-*: the stream shop-orders has no field for distinct_id" in ended.stderr
     assert ended.messages == [{"at": 2}]
-    assert len(events_named(capture, "Order placed")) == 2
+    assert len(events_named(target.capture, "Order placed")) == 2
 
 
 def test_a_version_of_a_mapped_stream_is_passed_over(target: Target) -> None:

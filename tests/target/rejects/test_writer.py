@@ -19,13 +19,12 @@ from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.listing import run_of
 from target_posthog.rejects.names import owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
-from tests.support.processes import start
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
+from tests.support.target import started
 
 if TYPE_CHECKING:
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.singer import Json
+    from tests.support.target import Target
 
 NOW = datetime(2024, 6, 1, tzinfo=timezone.utc)
 BAD_TIME = Rejected("bad_time", "None of the row's times can be read.")
@@ -136,23 +135,20 @@ def test_every_code_that_is_used_is_on_the_list() -> None:
     assert used <= CODES.keys()
 
 
-def test_when_the_disk_is_full_the_state_stays(
-    tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_when_the_disk_is_full_the_state_stays(target: Target) -> None:
     """A reject that is not on the disk would be lost; so the next run must read it again."""
     times = {"event_time": "never", "server_upload_time": "never"}
     bad = record(row(2, event_properties={"text": "x" * 500_000}, **times))
     # The rejects alone are to lack room.
-    settings = {**config, "ledger_url": "sqlite://"}
-    with start("target-posthog", settings, tmp_path) as target:
-        target.write([schema(), record(row(1)), state({"at": 1})])
-        target.wait_for(lambda: target.stdout)
-        resource.prlimit(target.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
-        target.write([bad, state({"at": 2})])
-        ended = target.finish()
+    with started(target, ledger_url="sqlite://") as running:
+        running.write([schema(), record(row(1)), state({"at": 1})])
+        running.wait_for(lambda: running.stdout)
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        running.write([bad, state({"at": 2})])
+        ended = running.finish()
     assert ended.exit_code == 1
     assert ended.messages == [{"at": 1}]
     assert "cannot be written: File too large." in ended.stderr
     assert "Make room or set `rejects_path`" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert [event["event"] for event in capture.events] == ["viewed"]
+    assert [event["event"] for event in target.capture.events] == ["viewed"]
