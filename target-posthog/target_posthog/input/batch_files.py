@@ -43,8 +43,8 @@ _BLOCK_BYTES = 256 * 1024
 #: The first bytes of a gzip file. The Meltano SDK's writer compresses without a look at what
 #: `compression` says (singer_sdk/contrib/batch_encoder_jsonl.py).
 _GZIP = b"\x1f\x8b"
-#: Whoever writes a manifest would choose what is asked, and of whom.
-_NOT_READ_FROM = re.compile(r"https?://", re.IGNORECASE)
+#: Whoever writes a manifest would choose what is asked, and of whom; of a chain of drivers, too.
+_NOT_READ_FROM = re.compile(r"https?://|::", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -150,7 +150,7 @@ class BatchPlace:
         keep_drivers_quiet()
         try:
             return cast("tuple[Any, str]", fsspec.core.url_to_fs(self.url.replace("%23", "#")))
-        except ValueError as error:  # a protocol that nobody knows
+        except (ValueError, TypeError) as error:  # nobody knows it, or it takes more to be read
             raise nowhere(self.url.partition("://")[0]) from error
 
 

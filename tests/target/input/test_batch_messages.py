@@ -287,6 +287,8 @@ def test_a_long_line_is_kept_by_its_beginning(target: Target) -> None:
         ("http://127.0.0.1:1/a.json.gz", "lie at http://, which the target cannot read", 2),
         ("HTTPS://example.com/a.json.gz", "lie at HTTPS://, which the target cannot read", 2),
         ("nowhere://a/b.json.gz", "lie at nowhere://, which the target cannot read", 2),
+        ("zip://a::{folder}/b.zip", "lie at zip://, which the target cannot read", 2),
+        ("reference://a.json", "lie at reference://, which the target cannot read", 2),
     ],
 )
 def test_an_address_that_is_none_is_refused_in_words(
