@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 MAX_WIRE_BYTES = 20 * 1024 * 1024
 MAX_DECOMPRESSED_BYTES = 5 * MAX_WIRE_BYTES
 _INT64 = range(-(2**63), 2**63)
+_TOKEN_NAMES = ("token", "$token", "api_key")
 # The fields of `RawEvent`; serde drops all others of the top level.
 _RAW_EVENT_FIELDS = (
-    *("token", "$token", "api_key", "distinct_id", "$distinct_id", "uuid", "event"),
+    *(*_TOKEN_NAMES, "distinct_id", "$distinct_id", "uuid", "event"),
     *("properties", "timestamp", "offset", "$set", "$set_once"),
 )
 
@@ -72,7 +73,7 @@ def read_submission(wire: bytes, *, gzip: bool) -> Submission | None:
     # rust/capture/src/v0_request.rs: a sent_at that cannot be read counts as none.
     sent_at = envelope.get("sent_at")
     return Submission(
-        token=check_token(envelope["api_key"] if "api_key" in envelope else envelope["token"]),
+        token=_token_of(envelope, kept),
         events=kept,
         historical_migration=envelope.get("historical_migration") is True,
         sent_at=None if sent_at is None else parse_rfc3339(sent_at),
@@ -121,14 +122,18 @@ def _read_document(wire: bytes, *, gzip: bool) -> Any:
 def _envelope(document: Any) -> Mapping[str, Any]:
     """Fit a document to the arms of the untagged enum `RawRequest` (`v0_request.rs`), in order.
 
-    An envelope with one event of a wrong type fits neither `Batch` nor `One`, but it does fit
-    `Engage`, where every field is optional; on `/batch/` that is refused for want of a name. The
-    arms of a bare list and of a single event are not known here: nobody is to send them.
+    A bare list and a single event count as an envelope without a key of its own. An envelope with
+    one event of a wrong type fits neither `Batch` nor `One`, but it does fit `Engage`, where every
+    field is optional; on all paths but `/engage` that is refused for want of a name.
     """
+    if isinstance(document, list) and all(map(_is_raw_event, document)):
+        return {"batch": document}
     if isinstance(document, dict):
         if _is_envelope(document):
             return document
-        if _is_raw_event({"event": "", **document}):
+        if _is_raw_event(document):
+            return {"batch": [document]}
+        if _is_raw_event({**document, "event": ""}):
             raise RefusedError(
                 400,
                 "failed to hydrate events from request: "
@@ -138,6 +143,24 @@ def _envelope(document: Any) -> Mapping[str, Any]:
         400,
         "failed to parse request: data did not match any variant of untagged enum RawRequest",
     )
+
+
+def _token_of(envelope: Mapping[str, Any], events: list[dict[str, Any]]) -> str:
+    """Return the key of an envelope, else that of all its events (`rust/capture/src/utils.rs`)."""
+    tokens: set[str] = {envelope[name] for name in ("api_key", "token") if name in envelope}
+    tokens = tokens or {token for token in map(_token_in, events) if token is not None}
+    if not tokens:
+        raise RefusedError(401, "event submitted without an api_key")
+    if len(tokens) > 1:
+        raise RefusedError(401, "batch submitted with inconsistent api_key values")
+    return check_token(tokens.pop())
+
+
+def _token_in(event: Mapping[str, Any]) -> str | None:
+    """Find the key of an event as `extract_token` (`rust/common/types/src/event.rs`) does."""
+    token = next((event[name] for name in _TOKEN_NAMES if name in event), None)
+    inside = event.get("properties", {}).get("token")
+    return token if token is not None else inside if isinstance(inside, str) else None
 
 
 def _is_envelope(document: Mapping[str, Any]) -> bool:
@@ -165,7 +188,7 @@ def _is_raw_event(event: Any) -> bool:
         (timestamp is None or isinstance(timestamp, str))
         and isinstance(get("properties", {}), dict)
         and (uuid is None or (isinstance(uuid, str) and (not uuid or parse_uuid(uuid) is not None)))
-        and _one_optional(event, ("token", "$token", "api_key"), str)
+        and _one_optional(event, _TOKEN_NAMES, str)
         and _one_optional(event, ("distinct_id", "$distinct_id"), object)
         and isinstance(get("$set"), dict | None)
         and isinstance(get("$set_once"), dict | None)

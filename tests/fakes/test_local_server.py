@@ -15,6 +15,9 @@ import requests
 
 from tests.fakes.local_server import Answer, Incoming, StandIn
 
+#: As much as a stand-in keeps of a body.
+CHUNK = f"{StandIn.max_body_bytes:x}\r\n{'x' * StandIn.max_body_bytes}\r\n".encode()
+
 
 class Echo(StandIn):
     """Answers with the body, but `/slow` after a minute, and `/broken` never."""
@@ -48,19 +51,22 @@ def test_one_connection_carries_many_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    "rest",
+    ("rest", "ends"),
     [
-        b"Content-Length: 99\r\n\r\n{",
-        b"Content-Length: 9999999\r\n\r\n{",
-        b"Transfer-Encoding: chunked\r\n\r\n",
-        b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        (b"Content-Length: 99\r\n\r\n{", True),
+        (b"Transfer-Encoding: chunked\r\n\r\n", True),
+        (b"Transfer-Encoding: chunked\r\n\r\n5\r\nab", True),
+        (b"Content-Length: 9999999\r\n\r\n{", False),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + 3 * CHUNK, False),
     ],
+    ids=["cut", "no chunk", "cut chunk", "too long", "too many chunks"],
 )
-def test_a_body_that_ends_too_early_is_no_request(rest: bytes) -> None:
+def test_a_body_that_ends_too_early_or_never_is_no_request(rest: bytes, *, ends: bool) -> None:
     """The sender died, or would send too much; nothing is answered and nothing breaks."""
     with Echo() as echo, connected(echo) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\n" + rest)
-        connection.shutdown(socket.SHUT_WR)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
         assert connection.recv(1) == b""
         assert echo.most_under_way == 0
 

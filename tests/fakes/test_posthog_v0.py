@@ -23,6 +23,8 @@ MIB = 1024 * 1024
 NO_SHAPE = "failed to hydrate events from request: non-engage request missing event name attribute"
 NO_VARIANT = "failed to parse request: data did not match any variant"
 NO_ID = "event submitted without a distinct_id"
+NO_TOKEN = "event submitted without an api_key"
+TWO_TOKENS = "batch submitted with inconsistent api_key values"
 NO_GZIP = "failed to decode request: invalid GZIP data"
 TOO_BIG = "maximum event size exceeded"
 
@@ -59,6 +61,10 @@ def test_a_sound_batch_is_answered_and_kept(capture: PosthogCapture) -> None:
         ("/batch/?compression=gzip-js", {}, gzip.compress(batch(event()), mtime=0)),
         ("/batch/", {}, gzip.compress(batch(event()), mtime=0)),
         ("/batch/", {}, batch(event(), api_key=" phc_test\n")),
+        # A bare list and a single event have their key inside, and are never historical.
+        ("/batch/", {}, json.dumps([event(api_key="phc_test")]).encode()),
+        ("/i/v0/e", {}, json.dumps(event(token="phc_test", historical_migration=True)).encode()),
+        ("/e/", {}, json.dumps(event(properties={"token": "phc_test"})).encode()),
         # Envelope, batch, event and properties take four of 127 levels.
         ("/batch/", {}, batch(event(properties={"x": nested(123)}))),
         ("/batch/", {}, batch(event(properties={"x": "y" * 999_000}))),
@@ -70,7 +76,7 @@ def test_a_batch_is_taken_in_many_forms(
 ) -> None:
     """On every path, packed as a header, the query or the first bytes say, blanks at the key."""
     assert post(capture, body, path, headers).status == 200
-    assert len(capture.events) == 1
+    assert [stored["_historical"] for stored in capture.events] == [False]
     plain = gzip.decompress(body) if body[:1] == b"\x1f" else body
     assert capture.requests[0].body == json.loads(plain)
 
@@ -240,12 +246,13 @@ def test_one_bad_event_refuses_all(
         (400, NO_GZIP, gzip.compress(batch(SOUND), mtime=0)[:-9]),
         (400, "failed to decode request: invalid gzip data", gzip.compress(b"\xff", mtime=0)),
         (400, NO_VARIANT, b"17"),
-        (400, NO_VARIANT, b"[]"),
+        (400, "request holds no event", b"[]"),
         (400, NO_VARIANT, b"[{}]"),
         (400, NO_SHAPE, batch(SOUND, sent_at=5)),
         (400, NO_SHAPE, batch(SOUND, historical_migration="true")),
         (400, NO_VARIANT, batch(SOUND, token="phc_test")),
         (400, NO_SHAPE, b'{"batch":[]}'),
+        (400, NO_SHAPE, b'{"event":7}'),
         (400, "failed to parse request", batch(SOUND)[:-1]),
         (400, "failed to parse request", batch(event(properties={"x": float("nan")}))),
         (400, "failed to parse request", batch(event(properties={"x": 7})).replace(b"7", b"1e999")),
@@ -256,6 +263,9 @@ def test_one_bad_event_refuses_all(
             batch(event(properties={"x": nested(124)})),
         ),
         # Keys are looked at before any event.
+        (401, NO_TOKEN, json.dumps([SOUND]).encode()),
+        (401, NO_TOKEN, json.dumps(SOUND).encode()),
+        (401, TWO_TOKENS, json.dumps([event(token="a"), event(api_key="b")]).encode()),
         (401, "API key is not valid: empty", batch(SOUND, api_key="")),
         (401, "API key is not valid: empty", batch(SOUND, api_key=" \n")),
         (401, "API key is not valid: too_long", batch(SOUND, api_key="k" * 65)),
