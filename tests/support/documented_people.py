@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.protocols import BatchWire
@@ -72,13 +73,10 @@ def _sent(story: Story, way: IdentityEvents, folder: Path) -> Iterable[dict[str,
         conversion = Amplitude(Options()).convert(row)
         assert isinstance(conversion, Converted)
         items.append(prepare(conversion, row, WIRE.fitted, "2030"))
-    ledger = Ledger(f"sqlite:///{folder / way}.db", "phc_test")
-    try:
+    with closing(Ledger(f"sqlite:///{folder / way}.db", "phc_test")) as ledger:
         sound = [item for item in items if isinstance(item, OutgoingEvent)]
         stage = IdentityStage(IdentityResolver(ledger, way), WIRE, Counts())
         return [json.loads(item.body) for item in stage.completed(sound)]
-    finally:
-        ledger.close()
 
 
 def _told_for_every_pair(story: Story, *, device_first: bool) -> Iterable[dict[str, Any]]:

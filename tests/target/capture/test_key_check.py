@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,11 +31,9 @@ UNKNOWN = "phc_of_nobody"
 def check(host: str, clock: Clock, key: str = KEY, seconds: float = 100) -> None:
     """Ask once."""
     made = KeyCheck(host, key, user_agent="test/1", max_retry_seconds=seconds, sleep=clock.sleep)
-    try:
+    with closing(made):
         made.run_once()
         made.run_once()
-    finally:
-        made.close()
 
 
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:

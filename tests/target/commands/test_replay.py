@@ -83,11 +83,8 @@ def sent(target: Target) -> list[str]:
 
 def owner(target: Target, device: str) -> Owner:
     """Return whose a device is, as the ledger of the runs knows."""
-    ledger = Ledger(f"sqlite:///{target.folder}/target-posthog.db", "phc_test")
-    try:
+    with closing(Ledger(f"sqlite:///{target.folder}/target-posthog.db", "phc_test")) as ledger:
         return ledger.owners([device])[device]
-    finally:
-        ledger.close()
 
 
 def test_what_a_setting_mends_is_sent_and_leaves_the_rejects(target: Target) -> None:

@@ -296,22 +296,17 @@ def test_what_fails_shows_no_ids(tmp_path: Path) -> None:
     assert "secret" not in str(raised.value)
 
 
-def test_a_connection_that_was_cut_while_nothing_was_said_is_made_anew(postgresql_url: str) -> None:
-    """PostHog may be away for half an hour, in which a firewall ends silent connections."""
+@pytest.mark.parametrize("is_within", [False, True], ids=["silent", "in a transaction"])
+def test_a_connection_that_was_cut_is_made_anew(postgresql_url: str, *, is_within: bool) -> None:
+    """Firewalls end silent ones while PostHog is away; what a transaction had begun is repeated."""
     with opened(postgresql_url) as ledger:
         ledger.claim([Link("u1", "d")])
-        _cut_all_connections(postgresql_url)
-        ledger.accept(["d"])
-        assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
-
-
-def test_a_transaction_whose_connection_is_cut_is_done_again(postgresql_url: str) -> None:
-    """A cut connection is no empty answer, and no reason to stop."""
-    with opened(postgresql_url) as ledger:
-        ledger.claim([Link("u1", "d")])
-        sa.event.listen(
-            ledger._engine, "begin", lambda _: _cut_all_connections(postgresql_url), once=True
-        )
+        if is_within:
+            sa.event.listen(
+                ledger._engine, "begin", lambda _: _cut_all_connections(postgresql_url), once=True
+            )
+        else:
+            _cut_all_connections(postgresql_url)
         ledger.accept(["d"])
         assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
 
