@@ -115,6 +115,11 @@ class Connection:
             )
         except HTTPError as error:  # requests lets some through
             raise requests.ConnectionError(error) from error
+        except OSError as error:
+            if isinstance(error, requests.RequestException):
+                raise
+            # REQUESTS_CA_BUNDLE names no file.
+            raise requests.exceptions.SSLError(error) from error
 
     def failure(self, error: requests.RequestException) -> Retryable:
         """Return the error for a failed request or a cut response, to be raised.

@@ -428,6 +428,13 @@ def test_a_certificate_that_is_not_trusted_stops_at_once() -> None:
     assert "REQUESTS_CA_BUNDLE" in str(failure.final)
 
 
+def test_certificates_that_are_not_there_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable that the message of an untrusted certificate names may have a typing error."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there.pem")
+    with pytest.raises(FixConfiguration, match=r"/not/there\.pem.*REQUESTS_CA_BUNDLE"):
+        Client("https://127.0.0.1:9").api.fetch(ONE_HOUR)
+
+
 @pytest.mark.parametrize(
     "write",
     [
