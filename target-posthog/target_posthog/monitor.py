@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from operator import sub
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.hosts import ingestion_host, without_credentials
@@ -18,7 +19,7 @@ from target_posthog.progress.end_of_run import (
     stopped_block_of,
 )
 from target_posthog.progress.speed import Speed
-from target_posthog.progress.waiting import POSTHOG, Waits
+from target_posthog.progress.waiting import LEDGER, POSTHOG, Waits
 
 if TYPE_CHECKING:
     from target_posthog.capture.preview import PreviewFile
@@ -61,8 +62,9 @@ class Monitor:
         self._progress = Progress(self._started)
         self._speed = Speed(self._started)
         self._rate_limit = runtime.rate_limit
+        self._ledger = runtime.ledger
         self.waits = Waits(self._started)
-        self._waited = 0.0, 0.0
+        self._waited = 0.0, 0.0, 0.0
         self._waits_for = ""
         self._bar: Bar | None = None
         self._had_bar = False
@@ -113,10 +115,15 @@ class Monitor:
 
     def _longest_wait(self, now: float) -> str:
         """Return whom the run waited for since the last line."""
-        sent, limited = self._delivery.dispatcher.waited, self._rate_limit.waited
-        for_posthog, for_speed = sent - self._waited[0], limited - self._waited[1]
-        self._waited = sent, limited
+        before = self._waited
+        self._waited = (
+            self._delivery.dispatcher.waited,
+            self._rate_limit.waited,
+            self._ledger.waited,
+        )
+        for_posthog, for_speed, for_ledger = map(sub, self._waited, before)
         self.waits.add(POSTHOG, for_posthog)
+        self.waits.add(LEDGER, for_ledger)
         return self.waits.longest(now, limited=for_speed)
 
     def stop(self) -> None:

@@ -55,6 +55,7 @@ class Runtime:
     Attributes:
         preview: the file of a preview; None when events are sent.
         free_order: what this run has to do with a people pass.
+        ledger: what was sent before, of people and groups.
         links: decides which links PostHog must have.
         book: what became of each hour; a preview writes nothing into it.
         rate_limit: holds requests back to the agreed speed.
@@ -84,13 +85,13 @@ class Runtime:
             ledger_url = f"sqlite:///{self._scratch}/ledger.db"
             self.preview = open_preview(Path(settings.preview_path), started)
             self.preview.begin()
-        self._ledger = Ledger(ledger_url, api_key)
+        self.ledger = Ledger(ledger_url, api_key)
         # A preview sends nothing, and its ledger is its own.
-        self._range_lock = RangeLock(self._ledger, "" if self.preview else state_id)
+        self._range_lock = RangeLock(self.ledger, "" if self.preview else state_id)
         atexit.register(self._range_lock.close)
         is_preview = self.preview is not None
-        self.free_order = FreeOrder(settings, self._ledger, program, is_preview=is_preview)
-        self.rate_limit = _rate_limit(self._ledger, settings.max_events_per_second)
+        self.free_order = FreeOrder(settings, self.ledger, program, is_preview=is_preview)
+        self.rate_limit = _rate_limit(self.ledger, settings.max_events_per_second)
         self._key_check: KeyCheck | None = None
         if self.sends and settings.check_api_key:
             self._key_check = KeyCheck.of(settings, api_key, program)
@@ -99,8 +100,8 @@ class Runtime:
         self._transport = self.preview or CaptureApi.of(
             settings, self.wire, api_key=api_key, user_agent=program, rate_limit=self.rate_limit
         )
-        self.book = Book(self._ledger, uuid.uuid4().hex, _utc_now)
-        self.links = IdentityResolver(self._ledger, settings.identity_events)
+        self.book = Book(self.ledger, uuid.uuid4().hex, _utc_now)
+        self.links = IdentityResolver(self.ledger, settings.identity_events)
         self.rejects = open_rejects(started)
         # Its own, so nobody else has it: a replay leaves the objects of a run alone that goes on.
         self._rejects_lock = self.lock_of_rejects(self.rejects.remote_name)
@@ -126,7 +127,7 @@ class Runtime:
 
         `remote_name` is what the names of its objects begin with; empty if it keeps none there.
         """
-        return lock_of(self._ledger, remote_name, kind="rejects") if remote_name else None
+        return lock_of(self.ledger, remote_name, kind="rejects") if remote_name else None
 
     def begin(self, *, goes_on: bool) -> None:
         """See whether the ledger knows what was sent before.
@@ -136,7 +137,7 @@ class Runtime:
         self.free_order.begin()
         if not self.sends:
             return
-        ledger = self._ledger.begin(goes_on=goes_on)
+        ledger = self.ledger.begin(goes_on=goes_on)
         if not ledger.is_complete:
             self.links.defer_links()
         if ledger.is_first and not ledger.is_complete:
@@ -180,7 +181,7 @@ class Runtime:
         if self._rejects_lock is not None:
             self._rejects_lock.close()
         self._range_lock.close()
-        self._ledger.close()
+        self.ledger.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

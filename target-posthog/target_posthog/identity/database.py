@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -83,6 +84,9 @@ class Database:
     Args:
         url: an SQLAlchemy URL of SQLite or PostgreSQL.
 
+    Attributes:
+        waited: how many seconds the main thread has spent on it.
+
     Raises:
         FixConfiguration: the URL is not one, or names another kind of database.
     """
@@ -91,6 +95,7 @@ class Database:
         self._engine = open_engine(url)
         self._retries = RetryPolicy(_AWAY_SECONDS)
         self._was_there = False
+        self.waited = 0.0
 
     def make_tables(self, tables: sa.MetaData) -> None:
         """Create missing tables, even if another worker does so at the same time."""
@@ -170,10 +175,14 @@ class Database:
                     raise Retryable(failed.happened) from error
                 raise failed from error
 
+        began = time.monotonic()
         try:
             return self._retries.call(attempt, self._say_that_it_waits)
         except Retryable as error:
             raise RunAgain(str(error), _REMEDY) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                self.waited += time.monotonic() - began
 
     def stream(self, query: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
         """Yield what a query finds, a few rows at a time; nothing is waited out.
@@ -244,6 +253,8 @@ def open_engine(url: str) -> sa.Engine:
     # It would show with a traceback what ends the run, such as a signal, while a connection is
     # given back; the run says it in one line.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    # It would warn of each pipeline that a lost connection ends, which we say ourselves.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
     return engine
 
 

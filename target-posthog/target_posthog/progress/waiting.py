@@ -6,6 +6,7 @@ from collections import defaultdict
 
 TAP = "the tap"
 POSTHOG = "PostHog"
+LEDGER = "the ledger (`ledger_url`)"
 AGREED_SPEED = "the agreed speed (`max_events_per_second`)"
 CONVERSION = "the conversion"
 

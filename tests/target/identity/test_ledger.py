@@ -326,6 +326,7 @@ def test_a_restart_of_the_server_is_waited_out(
             assert ledger.note_shared([Link("u2", "d")]) == 1
         finally:
             starting.join()
+        assert ledger.waited > 0.5
         assert ledger.claim([Link("u2", "d")]) == {"d": Owner("u1", accepted=True)}
     (said,) = [one.message for one in caplog.records if "Trying again" in one.message]
     assert "The ledger at postgresql+psycopg://" in said

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING
+
 import pytest
 
-from target_posthog.progress.waiting import AGREED_SPEED, CONVERSION, POSTHOG, TAP, Waits
+from target_posthog.progress.waiting import AGREED_SPEED, CONVERSION, LEDGER, POSTHOG, TAP, Waits
+from target_posthog.target import TargetPosthog
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -14,6 +21,7 @@ from target_posthog.progress.waiting import AGREED_SPEED, CONVERSION, POSTHOG, T
         pytest.param({TAP: 6.0}, 0.0, TAP, id="tap"),
         pytest.param({TAP: 4.0}, 0.0, CONVERSION, id="at work more than it waited"),
         pytest.param({TAP: 1.0, POSTHOG: 5.0}, 0.0, POSTHOG, id="PostHog"),
+        pytest.param({TAP: 1.0, LEDGER: 8.0}, 0.0, LEDGER, id="ledger"),
         pytest.param({POSTHOG: 9.0}, 9.5, AGREED_SPEED, id="agreed speed"),
         pytest.param({POSTHOG: 9.0}, 1.0, POSTHOG, id="PostHog is slower than was agreed"),
         pytest.param({TAP: 9.0}, 9.0, TAP, id="requests are held back, and nobody waits for them"),
@@ -35,3 +43,14 @@ def test_each_answer_begins_anew() -> None:
     assert waits.longest(10.0) == TAP
     waits.add(POSTHOG, 6.0)
     assert waits.longest(20.0) == POSTHOG
+
+
+def test_a_run_says_that_it_waits_for_its_ledger(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A slow or absent PostgreSQL is not the conversion's fault."""
+    target = TargetPosthog(config={"api_key": "phc_test", "preview_path": str(tmp_path)})
+    target.runtime.ledger.waited = 60.0
+    with caplog.at_level("INFO"):
+        target.monitor.look(time.monotonic() + 30.0, stalled=0.0)
+    assert "waits for the ledger (`ledger_url`)" in caplog.text
