@@ -27,15 +27,16 @@ def window(hours: int) -> Window:
 
 
 @pytest.mark.parametrize(
-    ("limit", "remembered", "hours"), [(24, None, 1), (24, 8, 8), (4, 8, 4), (0, None, 1)]
+    ("limit", "remembered", "hours", "held"),
+    [(24, None, 1, 24), (24, 8, 8, 24), (4, 8, 4, 4), (0, None, 1, 1), (9000, 9000, 8760, 8760)],
 )
 def test_a_run_begins_with_the_remembered_size(
-    limit: int, remembered: int | None, hours: int
+    limit: int, remembered: int | None, hours: int, held: int
 ) -> None:
-    """Within the limit; without one, with an hour, one request at a time."""
+    """Within the limit, and that of Amplitude; without one, with an hour, one request at a time."""
     size = WindowSize.start(limit, remembered)
 
-    assert (size.hours, size.limit, size.parallel) == (hours, max(1, limit), 1)
+    assert (size.hours, size.limit, size.parallel) == (hours, held, 1)
     assert (size.refused, size.patience) == (None, 0)
 
 
@@ -67,6 +68,8 @@ def test_a_refused_size_is_tried_again_after_32_windows() -> None:
         assert (size.hours, size.refused, size.patience) == (4, 8, left)
     size = size.delivered(window(4), SMALL)
     assert (size.hours, size.refused, size.patience) == (8, None, 0)
+    size = size.delivered(window(8), SMALL)
+    assert (size.hours, size.refused, size.patience) == (16, None, 0)
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,7 @@ def test_what_is_known_of_a_window(
     first, last = start.replace("-", ""), f"{at(end) - HOUR:%Y%m%dT%H}"
 
     assert (window.hours, window.can_be_split, str(window)) == (hours, can_be_split, named)
+    assert isinstance(window.hours, int)  # it goes into the state
     assert window.as_parameters() == {"start": first, "end": last}
     assert [window.holds(at(hour)) for hour in (start, end)] == [True, False]
     assert [window.holds(at(hour) - HOUR) for hour in (start, end)] == [False, True]
