@@ -21,8 +21,9 @@ from migration.partition import EXIT_CODES, Outcome, outcome_of, run_range
 from migration.ranges import HourRange, hour_of
 from migration.settings import Order, Settings
 from target_posthog.outcome import outcome_of as outcome_by_the_target
-from tests.support.fake_meltano import FakeMeltano, is_alive
+from tests.support.fake_meltano import FakeMeltano
 from tests.support.meltano_project import REPOSITORY
+from tests.support.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

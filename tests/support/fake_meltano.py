@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _SECONDS = 30.0
 _PRELUDE = '''\
@@ -71,17 +70,6 @@ class FakeMeltano:
         path = self.folder / name
         wait_until(lambda: path.exists() and path.read_text())
         return int(path.read_text())
-
-
-def is_alive(process: int) -> bool:
-    """Return True if a process is there and has not ended."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    status = Path(f"/proc/{process}/stat")
-    # One that waits for its parent to ask for it has ended.
-    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(seen: Callable[[], object]) -> None:

@@ -213,6 +213,20 @@ class Running:
         return Finished(-99 if code is None else code, self.stdout, self.stderr)
 
 
+def is_alive(pid: int) -> bool:
+    """Return True if a process is there and has not ended."""
+    try:
+        os.kill(pid, 0)
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        # It ended just now, or nothing tells here.
+        return not Path("/proc/self").exists()
+    # One that waits for its parent to ask for it has ended.
+    return state not in {"Z", "X"}
+
+
 def _can_fork(command: Sequence[str], environment: Mapping[str, str]) -> bool:
     """Return True if a run is as well forked: it changes nothing that Python reads at its start."""
     ours = Path(command[0]).parent == SCRIPTS and Path(command[0]).name.startswith(_PLUGINS)

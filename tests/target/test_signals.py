@@ -7,16 +7,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import in_stretches
-from tests.support.processes import start
+from tests.support.processes import is_alive, start
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
 
@@ -137,34 +138,10 @@ def test_a_worker_ends_with_the_target(
     with start("target-posthog", settings, tmp_path) as target:
         target.write(in_stretches(tmp_path, "batch files"))
         target.wait_for(lambda: capture.requests)
-        workers = children_of(target.process.pid)
+        workers = target.children
         assert workers
         target.stop(signal.SIGKILL)
         end = time.monotonic() + 2
         while any(map(is_alive, workers)) and time.monotonic() < end:
             time.sleep(0.01)
     assert not any(map(is_alive, workers))
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the processes that a process has started."""
-    return [
-        int(path.name)
-        for path in Path("/proc").glob("[0-9]*")
-        if parent_and_state(int(path.name))[0] == pid
-    ]
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process is at work."""
-    return parent_and_state(pid)[1] not in {"", "Z", "X"}
-
-
-def parent_and_state(pid: int) -> tuple[int, str]:
-    """Return who started a process, and what it does; nobody and nothing when it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return 0, ""
-    state_of, parent = text.rpartition(")")[2].split()[:2]
-    return int(parent), state_of

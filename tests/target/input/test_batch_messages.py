@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,12 +16,14 @@ from target_posthog.json_codec import dumps
 from tests.fakes.posthog_capture import Fault
 from tests.support.batch_messages import GZIP, batch, hours, lines_of, put
 from tests.support.histories import held_events, identities, keys_of, people
-from tests.support.processes import NEAR_SERVER
+from tests.support.processes import NEAR_SERVER, is_alive
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, records, schema, state
 from tests.support.target import run_apart, started
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.processes import Finished
     from tests.support.singer import Json
@@ -183,15 +184,6 @@ def test_a_killed_run_and_its_repeat_hold_exactly_the_source(
     assert held_events(target.capture) == keys_of(sent)
     assert len(identities(target.capture)) == 10
     assert not any(map(is_alive, workers))
-
-
-def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that ended and was not asked for its end does not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.parametrize(
