@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.posthog_query import PosthogQuery
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 SECRET = "phc_hushhushhush"
 
@@ -59,11 +60,12 @@ def config(capture: PosthogCapture, api: PosthogQuery, tmp_path: Path) -> Json:
     }
 
 
-def found(config: Json, regions: dict[str, str] | None = None) -> list[Finding]:
-    """Check some settings, among them those of the SDK."""
+def found(target: Target, regions: dict[str, str] | None = None, **changes: Any) -> list[Finding]:
+    """Check its settings with some changes, among them those of the SDK."""
     SingerPlugin.append_builtin_config(SETTINGS)
+    given = read_given(target.config | changes, SETTINGS, problems_with)
     with no_waits():
-        return check(read_given(config, SETTINGS, problems_with), "test/1", regions=regions or {})
+        return check(given, "test/1", regions=regions or {})
 
 
 def of(findings: list[Finding], area: str, level: Level) -> list[Finding]:
@@ -76,9 +78,9 @@ def fixes(findings: list[Finding]) -> list[str]:
     return [f"{one.text} {one.remedy}".strip() for one in findings if one.level is Level.FIX]
 
 
-def test_sound_settings_are_all_ok(config: Json, capture: PosthogCapture, tmp_path: Path) -> None:
+def test_sound_settings_are_all_ok(target: Target) -> None:
     """PostHog got the token and a request without events; nothing is made on the disk."""
-    findings = found(config)
+    findings = found(target)
     assert [one for one in findings if one.level is not Level.OK] == []
     areas = [one.area for one in findings]
     assert list(dict.fromkeys(areas)) == [
@@ -86,10 +88,10 @@ def test_sound_settings_are_all_ok(config: Json, capture: PosthogCapture, tmp_pa
         *("ledger", "rejects", "summary", "disk"),
     ]
     assert exit_code_of(findings) == 0
-    (request,) = capture.requests
-    assert (request.path, request.status, capture.events) == ("/batch/", 400, [])
-    assert len(capture.key_checks) == 1
-    assert list(tmp_path.iterdir()) == []
+    (request,) = target.capture.requests
+    assert (request.path, request.status, target.capture.events) == ("/batch/", 400, [])
+    assert len(target.capture.key_checks) == 1
+    assert list(target.folder.iterdir()) == []
 
 
 #: What an installation lacks, the setting that is changed, and all that is not well then.
@@ -138,13 +140,13 @@ FAULTS: dict[str, tuple[Json, Json, str]] = {
 
 @pytest.mark.parametrize(("lacks", "changes", "told"), FAULTS.values(), ids=FAULTS)
 def test_one_fault_is_all_that_is_told(
-    config: Json, tmp_path: Path, lacks: Json, changes: Json, told: str
+    target: Target, lacks: Json, changes: Json, told: str
 ) -> None:
     """With its exit code and without any secret; the token is asked for where it is wanted."""
-    (tmp_path / "text").write_text("no database " * 100)
-    changes = {k: v.format(tmp_path) if isinstance(v, str) else v for k, v in changes.items()}
+    (target.folder / "text").write_text("no database " * 100)
+    changes = {k: v.format(target.folder) if isinstance(v, str) else v for k, v in changes.items()}
     with PosthogCapture(**lacks) as asked:
-        findings = found({**config, "host": asked.url, **changes})
+        findings = found(target, **{"host": asked.url, **changes})
     (one,) = [one for one in findings if one.level is not Level.OK]
     assert re.match(told, f"{one.area} {one.level.value}: {one.text} {one.remedy}")
     assert exit_code_of(findings) == {Level.NOTE: 0, Level.UNKNOWN: 1, Level.FIX: 2}[one.level]
@@ -152,13 +154,11 @@ def test_one_fault_is_all_that_is_told(
     assert "hush" not in str(findings)
 
 
-def test_a_live_project_is_told_before_history_overwrites_its_people(
-    config: Json, capture: PosthogCapture
-) -> None:
+def test_a_live_project_is_told_before_history_overwrites_its_people(target: Target) -> None:
     """Only events that no import brought make it live; `set_once` overwrites nothing."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     for number, properties in enumerate([{}, {"analytics_source": "amplitude"}]):
-        capture.events.append(
+        target.capture.events.append(
             {
                 "uuid": f"00000000-0000-4000-8000-{number:012x}",
                 "event": "viewed",
@@ -168,37 +168,33 @@ def test_a_live_project_is_told_before_history_overwrites_its_people(
                 "_historical": False,
             }
         )
-    (note,) = of(found(config), "project", Level.NOTE)
+    (note,) = of(found(target), "project", Level.NOTE)
     assert "1 event of other sources since yesterday" in note.text
     assert "set_once" in note.remedy
-    assert not of(found({**config, "user_properties": "set_once"}), "project", Level.NOTE)
+    assert not of(found(target, user_properties="set_once"), "project", Level.NOTE)
 
 
 @pytest.mark.parametrize("protocol", ["batch", "v1"])
-def test_the_ingestion_is_asked_by_the_protocol_that_is_set(
-    config: Json, capture: PosthogCapture, protocol: str
-) -> None:
+def test_the_ingestion_is_asked_by_the_protocol_that_is_set(target: Target, protocol: str) -> None:
     """Without an event, so that none is stored."""
-    (finding,) = of(found({**config, "protocol": protocol}), "ingestion", Level.OK)
+    (finding,) = of(found(target, protocol=protocol), "ingestion", Level.OK)
     assert f"`protocol: {protocol}`" in finding.text
-    assert [request.status for request in capture.requests] == [400]
-    assert capture.events == []
+    assert [request.status for request in target.capture.requests] == [400]
+    assert target.capture.events == []
 
 
-def test_everything_wrong_is_told_at_once(config: Json, tmp_path: Path) -> None:
+def test_everything_wrong_is_told_at_once(target: Target) -> None:
     """One fault does not hide the next; the values are not shown."""
-    (tmp_path / "a file").touch()
+    (target.folder / "a file").touch()
     findings = found(
-        {
-            **config,
-            "api_key": "phx_hushhush",
-            "hots": "hush",
-            "workers": "hush",
-            "historical_migration": "hush",
-            "ledger_url": "mysql://hush:hush@db/hush",
-            "rejects_path": str(tmp_path / "a file/rejects"),
-            "flattening_max_depth": 2,
-        }
+        target,
+        api_key="phx_hushhush",
+        hots="hush",
+        workers="hush",
+        historical_migration="hush",
+        ledger_url="mysql://hush:hush@db/hush",
+        rejects_path=str(target.folder / "a file/rejects"),
+        flattening_max_depth=2,
     )
     told = " ".join(fixes(findings))
     for words in (
@@ -216,33 +212,29 @@ def test_everything_wrong_is_told_at_once(config: Json, tmp_path: Path) -> None:
     assert exit_code_of(findings) == 2
 
 
-def test_a_token_of_the_other_region_names_the_region(
-    config: Json, capture: PosthogCapture
-) -> None:
+def test_a_token_of_the_other_region_names_the_region(target: Target) -> None:
     """The usual cause of an unknown token: the remedy is the other host."""
     with PosthogCapture(api_key=SECRET) as other:
-        regions = {capture.url: "US Cloud", other.url: "EU Cloud"}
-        findings = found({**config, "api_key": SECRET}, regions)
+        regions = {target.capture.url: "US Cloud", other.url: "EU Cloud"}
+        findings = found(target, regions, api_key=SECRET)
     (finding,) = of(findings, "token", Level.FIX)
     assert finding.text == "It belongs to a project in EU Cloud, and `host` is US Cloud."
     assert finding.remedy == f"Set `host` to {other.url}."
 
 
-def test_no_other_region_is_asked_for_an_installation_of_ones_own(
-    config: Json, capture: PosthogCapture
-) -> None:
+def test_no_other_region_is_asked_for_an_installation_of_ones_own(target: Target) -> None:
     """Its token is nobody else's business."""
     with PosthogCapture() as elsewhere:
-        found({**config, "api_key": SECRET}, {elsewhere.url: "US Cloud"})
+        found(target, {elsewhere.url: "US Cloud"}, api_key=SECRET)
         assert elsewhere.key_checks == []
-    assert len(capture.key_checks) == 1
+    assert len(target.capture.key_checks) == 1
 
 
-def test_a_host_that_is_away_is_not_known(config: Json) -> None:
+def test_a_host_that_is_away_is_not_known(target: Target) -> None:
     """Nothing is wrong with the settings, as far as anybody can tell."""
     with PosthogCapture() as gone:
         url = gone.url
-    findings = found({**config, "host": url})
+    findings = found(target, host=url)
     assert [one.area for one in findings if one.level is Level.UNKNOWN] == ["token", "ingestion"]
     assert exit_code_of(findings) == 1
 
@@ -258,23 +250,21 @@ def test_a_host_that_is_away_is_not_known(config: Json) -> None:
     ids=["404", "400 of a gate", "redirect", "password"],
 )
 def test_a_host_that_is_not_posthogs_is_told(
-    config: Json, status: int, headers: dict[str, str], body: bytes
+    target: Target, status: int, headers: dict[str, str], body: bytes
 ) -> None:
     """Whatever it answers."""
     with answering(status, headers, body) as (url, _):
-        (finding,) = of(found({**config, "host": url}), "ingestion", Level.FIX)
+        (finding,) = of(found(target, host=url), "ingestion", Level.FIX)
     assert f"{url} does not take events: it answered {status}" in finding.text
     assert "https://eu.i.posthog.com" in finding.remedy
 
 
-def test_a_host_that_is_no_address_is_told_and_nobody_is_asked(
-    config: Json, capture: PosthogCapture
-) -> None:
+def test_a_host_that_is_no_address_is_told_and_nobody_is_asked(target: Target) -> None:
     """The token's form is told all the same."""
-    findings = found({**config, "host": "https://"})
+    findings = found(target, host="https://")
     assert [one.text for one in of(findings, "host", Level.FIX)] == ["`host` is not a valid URL."]
     assert of(findings, "token", Level.OK)
-    assert (capture.requests, capture.key_checks) == ([], [])
+    assert (target.capture.requests, target.capture.key_checks) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -298,18 +288,16 @@ def test_an_unencrypted_host_is_told() -> None:
     assert "hush" not in str(list(host_findings("http://u:hush@x.example", {})))
 
 
-def test_a_preview_sends_nothing_and_needs_no_token(
-    config: Json, capture: PosthogCapture, tmp_path: Path
-) -> None:
+def test_a_preview_sends_nothing_and_needs_no_token(target: Target) -> None:
     """Told, as nobody should take it for the run that sends."""
-    del config["api_key"], config["rejects_path"]
-    findings = found({**config, "preview_path": str(tmp_path / "preview")})
+    del target.config["api_key"], target.config["rejects_path"]
+    findings = found(target, preview_path=str(target.folder / "preview"))
     (note,) = of(findings, "preview", Level.NOTE)
     assert "a run sends nothing" in note.text
     assert of(findings, "preview", Level.OK)
-    assert str(tmp_path / "preview/rejects") in of(findings, "rejects", Level.OK)[0].text
+    assert str(target.folder / "preview/rejects") in of(findings, "rejects", Level.OK)[0].text
     assert not of(findings, "ledger", Level.OK)
-    assert (capture.requests, capture.key_checks) == ([], [])
+    assert (target.capture.requests, target.capture.key_checks) == ([], [])
     assert exit_code_of(findings) == 0
 
 
@@ -328,26 +316,26 @@ def test_events_of_the_last_48_hours_are_told() -> None:
     assert "bills every event" in billed.text
 
 
-def test_a_ledger_tells_whose_it_is(ledger_url: str, config: Json) -> None:
+def test_a_ledger_tells_whose_it_is(target: Target, ledger_url: str) -> None:
     """Of this project, with its book; and of others alone."""
-    config["ledger_url"] = ledger_url
-    first = [one.text for one in of(found(config), "ledger", Level.OK)]
-    ledger = Ledger(ledger_url, config["api_key"])
+    target.config["ledger_url"] = ledger_url
+    first = [one.text for one in of(found(target), "ledger", Level.OK)]
+    ledger = Ledger(ledger_url, target.config["api_key"])
     assert any("the first run makes it" in text for text in first)
     ledger.begin(goes_on=False)
     book = Book(ledger, "run", lambda: datetime(2024, 1, 2, tzinfo=timezone.utc))
-    assert "its book is empty" in of(found(config), "ledger", Level.OK)[-1].text
+    assert "its book is empty" in of(found(target), "ledger", Level.OK)[-1].text
     line = Line()
     line.events[Kind("2024-01-01", "Order")] += 1
     book.write([(Unit("events", "1", f"2024-01-01T0{hour}"), line) for hour in range(3)])
     ledger.close()
-    known = of(found(config), "ledger", Level.OK)
+    known = of(found(target), "ledger", Level.OK)
     assert "opens, and can be written" in known[0].text
     assert known[1].text == (
         "It knows this PostHog project: 3 lines in the book of the hours 2024-01-01T00Z to "
         "2024-01-01T02Z, the last written 2024-01-02T00:00:00Z."
     )
-    other = of(found({**config, "api_key": SECRET}), "ledger", Level.OK)
+    other = of(found(target, api_key=SECRET), "ledger", Level.OK)
     assert "It knows 1 other PostHog project, and no run of this one" in other[1].text
     engine = sa.create_engine(ledger_url)
     assert "target_posthog_check" not in sa.inspect(engine).get_table_names()
@@ -355,10 +343,10 @@ def test_a_ledger_tells_whose_it_is(ledger_url: str, config: Json) -> None:
 
 
 def test_a_ledger_whose_user_may_make_no_tables_is_right_once_they_are_there(
-    config: Json, postgresql_server: sa.URL, postgresql_url: str
+    target: Target, postgresql_server: sa.URL, postgresql_url: str
 ) -> None:
     """A run needs no more; before it, the missing right is told."""
-    ledger = Ledger(postgresql_url, config["api_key"])
+    ledger = Ledger(postgresql_url, target.config["api_key"])
     Book(ledger, "run", lambda: datetime.now(timezone.utc))
     ledger.close()
     name = postgresql_url.rpartition("search_path")[2].partition("test_")[2]
@@ -372,12 +360,12 @@ def test_a_ledger_whose_user_may_make_no_tables_is_right_once_they_are_there(
         ):
             connection.execute(sa.text(statement))
     url = sa.make_url(postgresql_url).set(username=role, password=None)
-    config["ledger_url"] = url.render_as_string(hide_password=False)
-    assert "opens, and can be written" in of(found(config), "ledger", Level.OK)[0].text
+    target.config["ledger_url"] = url.render_as_string(hide_password=False)
+    assert "opens, and can be written" in of(found(target), "ledger", Level.OK)[0].text
     with engine.begin() as connection:
         connection.execute(sa.text(f"DROP TABLE {schema}.book_hours CASCADE"))
     engine.dispose()
-    (finding,) = of(found(config), "ledger", Level.FIX)
+    (finding,) = of(found(target), "ledger", Level.FIX)
     assert "permission denied" in finding.text
 
 
@@ -387,12 +375,12 @@ def test_a_ledger_whose_user_may_make_no_tables_is_right_once_they_are_there(
     ids=["full", "tight", "free"],
 )
 def test_a_full_disk_is_told(
-    config: Json, monkeypatch: pytest.MonkeyPatch, free: int, level: Level
+    target: Target, monkeypatch: pytest.MonkeyPatch, free: int, level: Level
 ) -> None:
     """Ledger and rejects share one here."""
     usage = namedtuple("usage", ["total", "used", "free"])  # noqa: PYI024 - as `shutil` has it
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**12, 10**12 - free, free))
-    (finding,) = of(found(config), "disk", level)
+    (finding,) = of(found(target), "disk", level)
     assert f"{free / 10**9:,.1f} GB free for rejects and the ledger" in finding.text
 
 
@@ -403,20 +391,20 @@ def test_no_setting_at_all_is_told() -> None:
     assert finding.text == "None is given: all have their defaults."
 
 
-def test_rejects_in_a_bucket_are_tried(config: Json) -> None:
+def test_rejects_in_a_bucket_are_tried(target: Target) -> None:
     """A file is put there and taken away; a driver that is not there is told."""
     import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - the one test of it
 
-    findings = found({**config, "rejects_path": "memory://bucket/rejects"})
+    findings = found(target, rejects_path="memory://bucket/rejects")
     assert "put there and removed" in of(findings, "rejects", Level.OK)[0].text
     assert fsspec.filesystem("memory").find("/bucket") == []
-    (finding,) = of(found({**config, "rejects_path": "nodriver://hush@x"}), "rejects", Level.FIX)
+    (finding,) = of(found(target, rejects_path="nodriver://hush@x"), "rejects", Level.FIX)
     assert "cannot be written" in finding.text
     assert "hush" not in finding.text
 
 
 def test_a_credential_that_the_bucket_of_the_rejects_refuses_is_told(
-    config: Json, monkeypatch: pytest.MonkeyPatch
+    target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run would see it at its first reject, perhaps after hours."""
     from fsspec.implementations.memory import (  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -425,7 +413,7 @@ def test_a_credential_that_the_bucket_of_the_rejects_refuses_is_told(
 
     refusing = Mock(side_effect=PermissionError("InvalidAccessKeyId"))
     monkeypatch.setattr(MemoryFileSystem, "pipe_file", refusing)
-    (finding,) = of(found({**config, "rejects_path": "memory://b/r"}), "rejects", Level.FIX)
+    (finding,) = of(found(target, rejects_path="memory://b/r"), "rejects", Level.FIX)
     assert finding.text == "`rejects_path` cannot be written: InvalidAccessKeyId."
     assert "the bucket's credentials" in finding.remedy
 
