@@ -17,8 +17,9 @@ from tap_amplitude.times import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: The state stays short; more ranges of one app than this are joined from the oldest on.
-_MOST_RANGES = 24
+#: The state stays short. More ranges of one app than this are joined where the least is between:
+#: a night without events is the rule, a day that nobody has read yet the exception.
+_MOST_RANGES = 100
 #: Stands for the app of an API key until a file tells it: Amplitude has not said it yet.
 NAMELESS_PROJECT = "api"
 #: How an app is written that the names of its files do not tell.
@@ -98,7 +99,8 @@ class Coverage:
         kept = [piece for old in self.of(app) for piece in _outside(old, new)]
         ranges = sorted([*kept, new], key=lambda span: span.start)
         while len(ranges) > _MOST_RANGES:
-            ranges[:2] = [_joined(*ranges[:2])]
+            at = min(range(_MOST_RANGES), key=lambda n: ranges[n + 1].start - ranges[n].end)
+            ranges[at : at + 2] = [_joined(*ranges[at : at + 2])]
         return Coverage({**self.ranges, app: tuple(ranges)})
 
     def reaching(self, app: str, start: datetime, end: datetime) -> Coverage:
