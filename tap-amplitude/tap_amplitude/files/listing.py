@@ -46,6 +46,8 @@ _IS_PART = re.compile(r"\.\d{3}$", re.ASCII)
 _JOIN = "It is one part of a .zip: unpack them together with the tool that made them."
 _NO_HOUR = datetime.max.replace(tzinfo=timezone.utc)
 _NUMBERS = re.compile(r"(\d+)", re.ASCII)
+#: Of each of many files: in so much lies a first row.
+_ROW_BYTES = 64 * 1024
 
 
 class ArchiveListing:
@@ -256,7 +258,7 @@ def _has_events(member: Member, max_bytes: int) -> bool:
 def _app_of_rows(member: Member) -> str:
     """Return whose events a file holds whose name does not tell; in a bucket, nobody looks."""
     try:
-        return "" if member.store.is_remote else app_in(member.beginning(LOOK_BYTES))
+        return "" if member.store.is_remote else app_in(member.beginning(_ROW_BYTES))
     except DamagedArchive:
         return ""
 
