@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -289,6 +290,7 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [
             f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Unknown')}",
             f"Content-Type: {answer.content_type}",
+            f"Date: {formatdate(usegmt=True)}",
             *(f"{name}: {value}" for name, value in answer.headers.items()),
         ]
         if answer.declare_length:

@@ -25,6 +25,7 @@ from tap_amplitude.api.responses import (
 )
 from tap_amplitude.api.results import Downloaded, NoEvents, TooLarge
 from tap_amplitude.api.retry import Retryable, RetryPolicy
+from tap_amplitude.api.server_clock import refuse_unfinished
 from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import (
     DamagedArchive,
@@ -119,11 +120,13 @@ class ExportApi:
     ) -> FetchResult:
         status = response.status_code
         if action_for(status, "") is Action.READ:
+            refuse_unfinished(window, response.headers.get("Date"))
             return self._save(window, response, slot)
         body = self._connection.error_text(response)
         reason = answered(status, body)
         action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
         if action is Action.EMPTY:
+            refuse_unfinished(window, response.headers.get("Date"))
             return NoEvents()
         if action is Action.SPLIT:
             # A gateway time-out of a single hour may pass; "too large" will not.

@@ -484,6 +484,42 @@ def test_the_tap_introduces_itself() -> None:
     assert b"User-Agent: tap-amplitude/test" in seen[0]
 
 
+#: From then on the last of four hours may be read.
+FINISHED = START + 6 * HOUR
+
+
+@pytest.mark.parametrize(("status", "body"), [(200, ARCHIVE), (404, b"no data available")])
+class TestAmplitudesOwnClock:
+    """Where this machine's is ahead, an hour that is asked too early looks empty, and is lost."""
+
+    @pytest.mark.parametrize("ahead", [timedelta(minutes=11), timedelta(days=9)])
+    def test_hours_that_it_has_not_finished_are_refused(
+        self, status: int, body: bytes, ahead: timedelta
+    ) -> None:
+        """Nothing of them is left on the disk."""
+        said = {"Date": format_datetime(FINISHED - ahead, usegmt=True)}
+        with answering(status, said, body) as (url, _):
+            client = Client(url)
+            with pytest.raises(FixConfiguration, match=r"ahead of Amplitude's, which says 20.*Z:"):
+                client.api.fetch(FOUR_HOURS)
+        assert client.downloads == []
+
+    @pytest.mark.parametrize(
+        "date",
+        [
+            format_datetime(FINISHED, usegmt=True),
+            # A run that begins with the hour must not stop for seconds.
+            format_datetime(FINISHED - timedelta(minutes=9)),
+            "yesterday",
+            "Mon, 40 Foo 99999999999 25:61:61 GMT",
+        ],
+    )
+    def test_others_are_taken(self, status: int, body: bytes, date: str) -> None:
+        """Also where it says nothing that can be read."""
+        with answering(status, {"Date": date}, body) as (url, _):
+            assert isinstance(Client(url).api.fetch(FOUR_HOURS), (Downloaded, NoEvents))
+
+
 def test_hours_that_were_not_asked_for_stop_the_run() -> None:
     """An archive of other hours would put the state out of step with what was exported."""
     archive = zipped({file_name(7): packed(hour_rows(7))})

@@ -1,0 +1,40 @@
+"""What Amplitude's own clock says of hours that this machine's clock takes for finished. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from tap_amplitude.errors import FixConfiguration
+from tap_amplitude.windows import ready_until
+
+if TYPE_CHECKING:
+    from tap_amplitude.windows import Window
+
+#: By how much the two clocks may differ: a run that begins with the hour must not stop for seconds.
+_TOLERANCE = timedelta(minutes=10)
+
+
+def refuse_unfinished(window: Window, date: str | None) -> None:
+    """Refuse the response to hours that were not finished when it was made.
+
+    An hour that is asked for too early looks like one without events, or has a part of them.
+    `date` is the response's header `Date` (RFC 9110 §6.6.1); one that cannot be read says nothing.
+
+    Raises:
+        FixConfiguration: This machine's clock is ahead.
+    """
+    try:
+        now = parsedate_to_datetime(date or "")
+    except (TypeError, ValueError, OverflowError, IndexError):
+        # Each Python refuses dates that it cannot read or count in its own way.
+        return
+    if now.tzinfo is None:
+        now = now.replace(tzinfo=timezone.utc)
+    if window.end > ready_until(now + _TOLERANCE):
+        raise FixConfiguration(
+            f"The clock of this machine is ahead of Amplitude's, which says {now:%Y-%m-%dT%H:%MZ}: "
+            f"Amplitude has not finished {window} yet.",
+            remedy="Set the clock (time, date and time zone), and run the same command again.",
+        )
