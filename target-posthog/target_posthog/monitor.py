@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from operator import sub
 from typing import TYPE_CHECKING, Any
 
 from target_posthog.capture.hosts import ingestion_host, without_credentials
@@ -19,7 +18,7 @@ from target_posthog.progress.end_of_run import (
     stopped_block_of,
 )
 from target_posthog.progress.speed import Speed
-from target_posthog.progress.waiting import LEDGER, POSTHOG, Waits
+from target_posthog.progress.waiting import AGREED_SPEED, LEDGER, POSTHOG, Waits
 
 if TYPE_CHECKING:
     from target_posthog.capture.preview import PreviewFile
@@ -64,7 +63,6 @@ class Monitor:
         self._rate_limit = runtime.rate_limit
         self._ledger = runtime.ledger
         self.waits = Waits(self._started)
-        self._waited = 0.0, 0.0, 0.0
         self._waits_for = ""
         self._bar: Bar | None = None
         self._had_bar = False
@@ -115,16 +113,10 @@ class Monitor:
 
     def _longest_wait(self, now: float) -> str:
         """Return whom the run waited for since the last line."""
-        before = self._waited
-        self._waited = (
-            self._delivery.dispatcher.waited,
-            self._rate_limit.waited,
-            self._ledger.waited,
-        )
-        for_posthog, for_speed, for_ledger = map(sub, self._waited, before)
-        self.waits.add(POSTHOG, for_posthog)
-        self.waits.add(LEDGER, for_ledger)
-        return self.waits.longest(now, limited=for_speed)
+        self.waits.note(POSTHOG, self._delivery.dispatcher.waited)
+        self.waits.note(AGREED_SPEED, self._rate_limit.waited)
+        self.waits.note(LEDGER, self._ledger.waited)
+        return self.waits.longest(now)
 
     def stop(self) -> None:
         """Say what the run had come to, if it did not come to its end."""
