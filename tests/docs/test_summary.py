@@ -10,7 +10,7 @@ from target_posthog.common.summary_file import EXIT_CLASSES
 from tests.support.documents import document
 from tests.support.processes import run_target
 from tests.support.rows import row
-from tests.support.singer import record, schema, state
+from tests.support.singer import hours_state, record, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +23,7 @@ _OPEN = {"skipped", "rejected", "refused_links_and_group_updates", "warnings"}
 
 def test_the_page_names_every_key_of_a_summary_and_no_other(tmp_path: Path) -> None:
     """In its order, those of `hours` and `speed`, too."""
-    bookmark = {
-        "next_export_hour": "2024-01-31T02:00:00Z",
-        "export_until": "2024-01-31T02:00:00Z",
-    }
-    messages = [schema(), record(row(1)), state({"bookmarks": {"events": bookmark}})]
+    messages = [schema(), record(row(1)), hours_state(2, until=2)]
     run_target({"preview_path": "shown"}, messages, tmp_path).checked()
     summary = json.loads((tmp_path / "shown" / "summary.json").read_text())
     named = [

@@ -13,6 +13,7 @@ import pytest
 from tests.support.batches import batch
 from tests.support.meltano_project import REPOSITORY
 from tests.support.processes import SCRIPTS, clean_environment
+from tests.support.third_party import run_whole
 from tools.sample_export import generate
 from tools.sample_export.__main__ import DEMO
 
@@ -100,14 +101,4 @@ def _uv(folder: Path, *arguments: str) -> None:
 
 
 def _run(program: Path, *arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        [str(program), *arguments],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return run_whole([str(program), *arguments], folder)[0]

@@ -75,13 +75,13 @@ class ThirdParty:
         config.write_text(json.dumps(settings))
         start = [self._command, "--config", str(config)]
         if not self.snippet.takes_catalog:
-            return _run(start, folder)[0].splitlines()
-        catalog = json.loads(_run([*start, "--discover"], folder)[0])
+            return run_whole(start, folder)[0].splitlines()
+        catalog = json.loads(run_whole([*start, "--discover"], folder)[0])
         for stream in catalog["streams"]:
             for entry in stream["metadata"]:
                 entry["metadata"]["selected"] = True
         selected.write_text(json.dumps(catalog))
-        return _run([*start, "--catalog", str(selected)], folder)[0].splitlines()
+        return run_whole([*start, "--catalog", str(selected)], folder)[0].splitlines()
 
     def load(self, messages: str, settings: Json, folder: Path) -> Json:
         """Run a target over messages.
@@ -94,17 +94,18 @@ class ThirdParty:
         """
         config = folder / "target.json"
         config.write_text(json.dumps(settings))
-        output, log = _run([self._command, "--config", str(config)], folder, messages)
+        output, log = run_whole([self._command, "--config", str(config)], folder, messages)
         assert not _NOISE.search(log), log
         state: Json = json.loads(output.splitlines()[-1])
         return state
 
     def ask(self, code: str, *arguments: str) -> Any:
         """Return the JSON that Python code prints where the plugin's own libraries are."""
-        return json.loads(_run([self._python, "-c", code, *arguments])[0])
+        return json.loads(run_whole([self._python, "-c", code, *arguments])[0])
 
 
-def _run(command: list[str], folder: Path | None = None, given: str = "") -> tuple[str, str]:
+def run_whole(command: list[str], folder: Path | None = None, given: str = "") -> tuple[str, str]:
+    """Run a command to its end, which must be a good one; return its output and its log."""
     done = subprocess.run(
         command,
         input=given,

@@ -10,14 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.singer import counts_in
-from tests.support.target_in_process import run_here
 from tests.support.third_party import Snippet, ThirdParty
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.singer import Json
+    from tests.support.target import Target
 
 #: What the target adds to each event of another tap.
 _OURS = {
@@ -41,13 +39,11 @@ def named(name: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("tap", [name], indirect=True, ids=[name])
 
 
-def moved(
-    tap: ThirdParty, settings: Json, config: Json, folder: Path, times: int = 1
-) -> dict[str, int]:
+def moved(tap: ThirdParty, settings: Json, target: Target, times: int = 1) -> dict[str, int]:
     """Move all data, as often as it says; return the counts of the last time."""
-    messages = tap.extract(settings, folder)
+    messages = tap.extract(settings, target.folder)
     for _ in range(times):
-        ended = run_here({**config, **tap.snippet.our_settings}, messages, folder).checked()
+        ended = target.run(messages, **tap.snippet.our_settings).checked()
     state = [json.loads(line) for line in messages if '"type":"STATE"' in line.replace(" ", "")]
     assert ended.messages[-1] == state[-1]["value"]
     return counts_in(ended.stderr)
@@ -60,9 +56,7 @@ def sent(capture: PosthogCapture, name: str) -> list[Json]:
 
 
 @named("tap-postgres")
-def test_tables_of_a_real_postgresql(
-    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture, postgresql_url: str
-) -> None:
+def test_tables_of_a_real_postgresql(tap: ThirdParty, target: Target, postgresql_url: str) -> None:
     """Numbers, times with zones, JSON and nulls arrive; people, groups and links are made."""
     url = sa.make_url(postgresql_url)
     engine = sa.create_engine(url)
@@ -82,18 +76,18 @@ def test_tables_of_a_real_postgresql(
     }
     mapping = tap.snippet.our_settings["streams"].pop("public-*")
     tap.snippet.our_settings["streams"][f"{schema}-*"] = mapping
-    counts = moved(tap, settings, config, tmp_path, times=2)
+    counts = moved(tap, settings, target, times=2)
     assert (counts["exported"], counts["accepted"], counts["rejected"]) == (3, 3, 0)
-    first, second, third = sent(capture, "Order placed")
+    first, second, third = sent(target.capture, "Order placed")
     assert [one["distinct_id"] for one in (first, second, third)] == ["v1", "ann", "bob"]
     assert second["timestamp"] == "2024-01-02T08:00:00.250000Z"
     properties = second["properties"]
     assert properties["$set"] == {"email": "ann@shop.example"}
     assert properties["$groups"] == {"company": "Acme"}
     assert float(properties["total"]) == 12.5
-    (alias,) = sent(capture, "$create_alias")
+    (alias,) = sent(target.capture, "$create_alias")
     assert (alias["distinct_id"], alias["properties"]["alias"]) == ("ann", "v1")
-    (group,) = sent(capture, "$groupidentify")
+    (group,) = sent(target.capture, "$groupidentify")
     assert group["properties"]["$group_set"] == {"name": "Acme"}
 
 
@@ -109,30 +103,26 @@ _TABLE = (
 
 
 @named("tap-csv-folder")
-def test_files_of_comma_separated_values(
-    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_files_of_comma_separated_values(tap: ThirdParty, target: Target) -> None:
     """A file that was moved brings no second events; picked columns are the properties."""
     rows = "number,customer,ordered_at,total,item_1,item_2,secret\n"
     rows += "A-1,ann,2024-01-01T10:00:00,9.5,book,,x\nA-2,bob,2024-01-02,3,pen,ink,y\n,,,,,,\n"
     for name in ("input", "moved"):
-        folder = tmp_path / name
+        folder = target.folder / name
         folder.mkdir()
         (folder / "orders.csv").write_text(rows)
-        counts = moved(tap, {**tap.snippet.settings, "path": str(folder)}, config, tmp_path)
+        counts = moved(tap, {**tap.snippet.settings, "path": str(folder)}, target)
         assert (counts["accepted"], counts["rejected"]) == (2, 1)
-    first, second = sent(capture, "Order placed")
+    first, second = sent(target.capture, "Order placed")
     assert first["properties"] == {"total": "9.5", "item_1": "book", **_OURS}
     assert second["properties"] == {"total": "3", "item_1": "pen", "item_2": "ink", **_OURS}
     assert second["timestamp"] == "2024-01-02T00:00:00.000000Z"
 
 
 @named("tap-jsonl")
-def test_lines_of_json(
-    tap: ThirdParty, tmp_path: Path, config: Json, capture: PosthogCapture
-) -> None:
+def test_lines_of_json(tap: ThirdParty, target: Target) -> None:
     """A field names the event, and a part of an object the person."""
-    (tmp_path / "input").mkdir()
+    (target.folder / "input").mkdir()
     ann = {"id": "ann", "plan": "pro"}
     lines = [
         {"id": 1, "action": "signed up", "at": 1704103200, "user": ann, "tags": ["a", {"b": 1}]},
@@ -140,12 +130,12 @@ def test_lines_of_json(
         {"id": 3, "action": "signed in", "at": 1704103202, "user": None},
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
-    (tmp_path / "input" / "log.jsonl").write_text(text)
-    settings = {**tap.snippet.settings, "path": str(tmp_path / tap.snippet.settings["path"])}
-    counts = moved(tap, settings, config, tmp_path, times=2)
+    (target.folder / "input" / "log.jsonl").write_text(text)
+    settings = {**tap.snippet.settings, "path": str(target.folder / tap.snippet.settings["path"])}
+    counts = moved(tap, settings, target, times=2)
     assert (counts["accepted"], counts["rejected"]) == (2, 1)
-    assert len(capture.held()) == 2
-    (first,) = sent(capture, "signed up")
+    assert len(target.capture.held()) == 2
+    (first,) = sent(target.capture, "signed up")
     assert (first["distinct_id"], first["timestamp"]) == ("ann", "2024-01-01T10:00:00.000000Z")
     assert first["properties"]["tags"] == ["a", {"b": 1}]
     assert first["properties"]["user"] == ann

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_posthog.capture.hosts import ingestion_host
+from target_posthog.capture.peer import redirect_words
 from target_posthog.capture.protocols import BatchWire
 from target_posthog.capture.results import BatchRefused
 from target_posthog.errors import FixConfiguration, RunAgain, TargetPosthogError
@@ -166,6 +169,17 @@ def test_a_redirect_to_anything_is_told_in_words(client: Client, location: str, 
     assert "hushhush" not in told
     assert SECRET not in told
     assert len(told) < 700
+
+
+@given(
+    st.text(st.characters(max_codepoint=255), max_size=60)
+    | st.from_regex(r"(https?:)?//[\[\]:@%a.\d]*/?.{0,9}", fullmatch=True)
+)
+def test_any_redirect_is_told_in_words(location: str) -> None:
+    """Without what stands before the host or behind the path: those can hold secrets."""
+    assert redirect_words(location).startswith("redirects to ")
+    told = redirect_words(f"https://me:hushhush@host/path?token=hushhush#{location}")
+    assert told == "redirects to https://host/path"
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 599])

@@ -6,12 +6,15 @@ import gzip
 import io
 import json
 import zipfile
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from target_posthog.commands.preview import PreviewTarget, command
 from target_posthog.errors import FixConfiguration, TargetPosthogError
@@ -20,6 +23,8 @@ from target_posthog.preview.page import page_of
 from target_posthog.preview.screen import show
 from target_posthog.preview.texts import as_json
 from target_posthog.preview.wanted import Wanted
+from tests.support.any_amplitude_rows import GOOD_ROWS, ROWS
+from tests.support.examples import examples
 from tests.support.processes import encoded
 from tests.support.rows import START, hour_row, row, typical_row
 from tests.support.singer import record, records, schema, state
@@ -27,16 +32,26 @@ from tests.support.singer import record, records, schema, state
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from target_posthog.preview.pairs import Pair
+    from tests.support.singer import Json
+
+
+def previewed(
+    source: Iterable[bytes], folder: Path, wanted: Wanted | None = None, **settings: Any
+) -> PreviewTarget:
+    """Preview what a source says, in this process; nothing of it goes to standard output."""
+    target = PreviewTarget(wanted or Wanted(20), folder / "scratch", config=settings)
+    with closing(target), redirect_stdout(io.StringIO()) as said:
+        target.run(source)
+    assert said.getvalue() == ""
+    return target
+
 
 def preview(
     messages: Iterable[Any], folder: Path, wanted: Wanted | None = None, **settings: Any
 ) -> PreviewTarget:
-    """Preview messages in this process."""
-    target = PreviewTarget(wanted or Wanted(20), folder / "scratch", config=settings)
-    with redirect_stdout(io.StringIO()):
-        target.run(io.BytesIO(encoded(messages)))
-    target.close()
-    return target
+    """Preview messages."""
+    return previewed(io.BytesIO(encoded(messages)), folder, wanted, **settings)
 
 
 def screen(target: PreviewTarget) -> str:
@@ -97,13 +112,8 @@ def test_three_rows_are_shown_with_the_rules_that_made_them(tmp_path: Path) -> N
 def test_nothing_is_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No state, no ledger, no rejects: the settings of the runs are not touched."""
     monkeypatch.chdir(tmp_path)
-    said = io.StringIO()
     messages = [schema(), record(row(1)), record(row(2, event_type="")), state({"at": 1})]
-    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={"preview_path": "out"})
-    with redirect_stdout(said):
-        target.run(io.BytesIO(encoded(messages)))
-    target.close()
-    assert said.getvalue() == ""
+    target = preview(messages, tmp_path, preview_path="out")
     assert list(tmp_path.iterdir()) == []
     assert [pair.fate for pair in target.found.pairs] == ["kept", "rejected"]
 
@@ -185,6 +195,42 @@ def test_every_line_has_its_reason(tmp_path: Path, protocol: str) -> None:
         assert all(line.why for line in pair.lines())
 
 
+#: What the newer protocol has where it wants it (docs/decisions/0008-two-protocols.md).
+_OF_V1 = {"options", "$lib", "$lib_version", "lib", "lib_version"}
+SETTINGS = st.sampled_from(
+    [
+        {},
+        {"protocol": "v1"},
+        {"user_properties": "ignore", "skip_properties": ["c*"]},
+        {"person_profiles": "identified_only", "standard_events": True},
+    ]
+)
+
+
+@examples(25)
+@given(st.lists(GOOD_ROWS | ROWS, min_size=1, max_size=5), SETTINGS)
+def test_every_part_of_what_is_sent_is_shown_with_its_reason(
+    rows: list[Json], settings: dict[str, Any]
+) -> None:
+    """Whatever the rows are, and whatever the newest rows, the ledger and the protocol changed."""
+    messages = [schema(key=None), *records(rows)]
+    with TemporaryDirectory() as folder:
+        target = preview(messages, Path(folder), source_format="amplitude", **settings)
+    assert len(target.found.pairs) == len(rows)
+    for pair in target.found.pairs:
+        if pair.event is not None:
+            _hold(pair, pair.event)
+
+
+def _hold(pair: Pair, event: Json) -> None:
+    lines = [line for line in pair.lines() if line.name is not None]
+    assert all(line.why for line in pair.lines())
+    shown = {str(line.name).partition(".")[0] for line in lines} | {line.name for line in lines}
+    assert event.keys() - {"properties"} | event["properties"].keys() <= shown
+    by_protocol = [str(line.name) for line in lines if line.why == "`protocol`"]
+    assert {one.removeprefix("source_") for one in by_protocol} <= _OF_V1
+
+
 def test_batch_files_are_read_and_stay(tmp_path: Path) -> None:
     """The folder is the run's own, whose files a run would remove."""
     folder = tmp_path / "tap-amplitude-run-1"
@@ -228,10 +274,7 @@ def test_files_are_read_for_what_they_are(tmp_path: Path, name: str, content: by
             archive.writestr("__MACOSX/1.json.gz", b"x")
     else:
         path.write_bytes(content)
-    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={})
-    with redirect_stdout(io.StringIO()):
-        target.run(messages_of([path], tmp_path))
-    target.close()
+    target = previewed(messages_of([path], tmp_path), tmp_path)
     assert len(target.found.pairs) == (0 if name == "empty" else 1)
 
 
@@ -248,10 +291,8 @@ def test_a_damaged_file_is_told(tmp_path: Path, name: str, content: bytes) -> No
     """In words, not as a failure of this program."""
     path = tmp_path / name
     path.write_bytes(content)
-    target = PreviewTarget(Wanted(20), tmp_path / "scratch", config={})
     with pytest.raises(TargetPosthogError, match=r"cannot be read|is cut off|UTF-16|damaged"):
-        target.run(messages_of([path], tmp_path))
-    target.close()
+        previewed(messages_of([path], tmp_path), tmp_path)
 
 
 HOSTILE = "\x1b[31m\u202e</code><script>alert(1)</script>\x9b[bold]"

@@ -23,45 +23,46 @@ def test_there_is_one_line_per_ten_seconds() -> None:
     assert [second for second, was in enumerate(shown) if was] == [10, 20, 30]
 
 
-def test_the_line_counts_events_and_their_speed() -> None:
-    """Without the tap's hours there is no percentage and no time left."""
-    counts = Counts(exported=12_345, rejected=Counter(bad_time=3))
-    assert Progress(started=0.0).text(10.0, counts) == "12,345 events  1,234/s  rejected 3"
+FIRST, END = "2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"
 
 
-def test_the_line_tells_whom_the_run_waits_for() -> None:
-    """So that the user knows what to make faster."""
-    text = Progress(started=0.0).text(10.0, Counts(exported=10), waits_for="the tap")
-    assert text == "10 events  1/s  rejected 0  waits for the tap"
-
-
-def test_the_line_tells_the_hour_the_share_and_the_time_left() -> None:
-    """A quarter of the hours took 20 s, so three quarters take a minute."""
+@pytest.mark.parametrize(
+    ("hours", "counts", "line"),
+    [
+        # Without the tap's hours there is no percentage and no time left.
+        (
+            (),
+            Counts(exported=24_680, rejected=Counter(bad_time=3)),
+            "24,680 events  1,234/s  rejected 3",
+        ),
+        # A quarter of the hours took 20 s, so three quarters take a minute.
+        (
+            (FIRST, "2024-01-01T06:00:00Z"),
+            Counts(exported=4_680),
+            "2024-01-01T06Z  25.0% of hours  4,680 events  234/s  rejected 0  about 0:01:00 left",
+        ),
+        # Before an hour is through there is nothing to guess the time from.
+        ((FIRST,), Counts(), "2024-01-01T00Z  0.0% of hours  0 events  0/s  rejected 0"),
+        # A tap may end past the hour that it named.
+        (
+            (FIRST, "2024-01-03T00:00:00Z"),
+            Counts(),
+            "2024-01-03T00Z  100.0% of hours  0 events  0/s  rejected 0  about 0:00:00 left",
+        ),
+        # Nothing by nothing is no percentage.
+        ((END,), Counts(), "2024-01-02T00Z  0 events  0/s  rejected 0"),
+    ],
+    ids=["no hours", "a quarter", "no hour through", "past the end", "at the end"],
+)
+def test_the_line_tells_the_hour_the_share_and_the_time_left(
+    hours: tuple[str, ...], counts: Counts, line: str
+) -> None:
+    """As far as they are known after 20 s; and whom the run waits for, if anybody."""
     progress = Progress(started=0.0)
-    progress.reached(state("2024-01-01T00:00:00Z"))
-    progress.reached(state("2024-01-01T06:00:00Z"))
-    assert progress.text(20.0, Counts(exported=100)) == (
-        "2024-01-01T06Z  25.0% of hours  100 events  5/s  rejected 0  about 0:01:00 left"
-    )
-
-
-def test_the_time_left_is_not_guessed_before_an_hour_is_through() -> None:
-    """There is nothing to guess it from."""
-    progress = Progress(started=0.0)
-    progress.reached(state("2024-01-01T00:00:00Z"))
-    assert progress.text(20.0, Counts()) == (
-        "2024-01-01T00Z  0.0% of hours  0 events  0/s  rejected 0"
-    )
-
-
-def test_the_share_is_never_more_than_all() -> None:
-    """A tap may end past the hour that it named."""
-    progress = Progress(started=0.0)
-    progress.reached(state("2024-01-01T00:00:00Z"))
-    progress.reached(state("2024-01-03T00:00:00Z"))
-    line = progress.text(20.0, Counts())
-    assert "100.0% of hours" in line
-    assert "about 0:00:00 left" in line
+    for hour in hours:
+        progress.reached(state(hour))
+    assert progress.text(20.0, counts) == line
+    assert progress.text(20.0, counts, waits_for="the tap") == f"{line}  waits for the tap"
 
 
 @pytest.mark.parametrize(
@@ -90,13 +91,6 @@ def test_hours_without_a_zone_can_be_compared_with_hours_that_have_one() -> None
     assert hours is not None
     assert hours.until == datetime(2024, 1, 2, tzinfo=timezone.utc)
     assert hours.next_hour < hours.until
-
-
-def test_a_run_that_starts_at_its_end_tells_no_share() -> None:
-    """Nothing by nothing is no percentage."""
-    progress = Progress(started=0.0)
-    progress.reached(state("2024-01-02T00:00:00Z"))
-    assert progress.text(20.0, Counts()) == "2024-01-02T00Z  0 events  0/s  rejected 0"
 
 
 def test_what_is_on_its_way_is_what_has_no_fate_yet() -> None:
