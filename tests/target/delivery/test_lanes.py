@@ -161,6 +161,23 @@ def test_the_very_event_is_held_once() -> None:
     assert begun(lanes, everything=True) == [(0, [1, 2])]
 
 
+@pytest.mark.parametrize(("spare_bytes", "put"), [(1, "replaces"), (0, "added")])
+def test_a_longer_version_replaces_the_one_before_if_the_batch_can_hold_it(
+    spare_bytes: int, put: str
+) -> None:
+    """Else it goes in the next one, behind it."""
+    short, long = item(1), item(1, properties={"text": "x" * 50})
+    lanes = lanes_of(limits=Limits(1000, len(long.body) + spare_bytes))
+    assert lanes.add(short, historical=True, created_at=OLD) == "added"
+    assert lanes.add(long, historical=True, created_at=OLD) == put
+    sent = []
+    while batches := list(ready_of(lanes)):
+        ((_, batch),) = batches
+        sent += [one.body for one in batch.items]
+        lanes.done(0)
+    assert sent == ([long.body] if put == "replaces" else [short.body, long.body])
+
+
 def add_all(lanes: Lanes, numbers: Iterable[int], *, historical: bool = True) -> bool:
     """Put events of one device into the lanes together; tell whether they went there."""
     items = [item(number, properties={"$device_id": "d"}) for number in numbers]

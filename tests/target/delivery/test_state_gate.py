@@ -67,6 +67,17 @@ def test_marks_pass_in_order_once_nothing_before_them_is_on_the_way(
         assert not gate.holds(str)
 
 
+def test_what_came_before_a_mark_that_passed_holds_the_next_ones() -> None:
+    """Nothing should be on the way then; if it is, no state may pass it."""
+    gate: StateGate[str] = StateGate()
+    first = gate.epoch
+    gate.note("a")
+    assert list(gate.passed(None)) == ["a"]
+    gate.note("b")
+    assert list(gate.passed(first)) == []
+    assert list(gate.passed(gate.epoch)) == ["b"]
+
+
 class FailingLinks(IdentityResolver):
     """Links whose ledger fails at some stretch, as a full disk would make it."""
 
