@@ -19,7 +19,6 @@ from unittest.mock import patch
 from target_posthog.capture.retries import RetryPolicy
 from target_posthog.cli import run
 from target_posthog.common.signals import SIGNALS
-from target_posthog.errors import TargetPosthogError
 from target_posthog.progress.summary import Summary
 from target_posthog.target import TargetPosthog
 from tests.support.deliveries import Clock
@@ -129,45 +128,20 @@ def no_waits() -> Iterator[Clock]:
 
 
 @dataclass(frozen=True)
-class End:
-    """How a run ended.
+class Previewed(Finished):
+    """How a preview ended.
 
     Attributes:
-        failure: what stopped it; a bug is raised instead.
         events: what was previewed, links and group updates included.
-        log: what was said at level INFO and above.
     """
 
-    failure: TargetPosthogError | None
     events: list[Json]
-    log: str
-
-    @property
-    def exit_code(self) -> int:
-        """The exit code of the process that it would be."""
-        return 0 if self.failure is None else self.failure.exit_code
 
 
-def preview(messages: Iterable[Json | str | bytes], folder: Path, **settings: Any) -> End:
+def preview(messages: Iterable[Json | str | bytes], folder: Path, **settings: Any) -> Previewed:
     """Preview messages with some settings."""
-    places = {"preview_path": str(folder / "preview"), "rejects_path": str(folder / "rejects")}
-    said = io.StringIO()
-    handler = logging.StreamHandler(said)
-    logger = logging.getLogger(TargetPosthog.name)
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    failure = target = None
-    try:
-        target = TargetPosthog(config={**places, "max_reject_ratio": 1, **settings})
-        with redirect_stdout(io.StringIO()):
-            target.listen(io.BytesIO(encoded(messages)))  # type: ignore[arg-type] # our reader takes bytes
-    except TargetPosthogError as error:
-        failure = error
-        if target is not None:
-            target.close()
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-    bodies = json_lines(folder / "preview")
-    return End(failure, [event for body in bodies for event in body["batch"]], said.getvalue())
+    folder.mkdir(exist_ok=True)
+    own = {"preview_path": "preview", "workers": 1, "max_reject_ratio": 1}
+    ended = run_here(own | settings, messages, folder)
+    events = [event for body in json_lines(folder / "preview") for event in body["batch"]]
+    return Previewed(ended.exit_code, ended.stdout, ended.stderr, events)

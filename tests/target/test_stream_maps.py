@@ -85,8 +85,8 @@ def test_a_mistake_is_told_with_its_place_and_reason(
     """Without the record's content; nothing after it goes out."""
     ended = preview([ORDERS, record(ORDER, "orders")], tmp_path, **settings)
     assert ended.exit_code == 2
-    assert told in str(ended.failure)
-    assert SECRET not in f"{ended.failure}{ended.log}"
+    assert told in ended.stderr
+    assert SECRET not in ended.stderr
     assert ended.events == []
 
 
@@ -95,7 +95,7 @@ def test_faker_without_its_package_is_told(tmp_path: Path) -> None:
     """With what installs it."""
     ended = preview([ORDERS], tmp_path, **orders(x="fake.name()"))
     assert ended.exit_code == 2
-    assert "singer-sdk[faker]" in str(ended.failure)
+    assert "singer-sdk[faker]" in ended.stderr
 
 
 @pytest.mark.parametrize("where", ["schema", "record"])
@@ -107,7 +107,7 @@ def test_flattening_that_makes_two_fields_one_loses_neither(tmp_path: Path, wher
         message["schema"]["properties"] |= ORDERS["schema"]["properties"]
     ended = preview([message, record(content, "orders")], tmp_path / "a", **flattened())
     assert ended.exit_code == 2
-    assert "place__city" in str(ended.failure)
+    assert "place__city" in ended.stderr
     other = flattened(flattening_separator="_")
     ended = preview([message, record(content, "orders")], tmp_path / "b", **other)
     (event,) = ended.events
@@ -123,7 +123,7 @@ def test_two_unlike_streams_do_not_come_out_under_one_name(tmp_path: Path, keys:
     is_alike = keys == ["id"]
     assert ended.exit_code == (0 if is_alike else 2)
     assert [event["event"] for event in ended.events] == ["orders", "orders"] * is_alike
-    assert is_alike or "the stream orders comes out as `orders`, too" in str(ended.failure)
+    assert is_alike or "the stream orders comes out as `orders`, too" in ended.stderr
 
 
 def test_dates_and_tuples_of_expressions_become_json(tmp_path: Path) -> None:

@@ -170,11 +170,11 @@ def test_a_record_that_is_not_usual_keeps_its_place_among_those_of_its_stream(
     lines = [WRITERS["singer-sdk"](one) for one in [*map(order, range(5)), *odd, order(9)]]
     run = preview([ORDERS, *lines, state({"at": 1})], tmp_path, identity_events="none")
     assert [event["properties"]["id"] for event in run.events] == [0, 1, 2, 3, 4, 8, 9]
-    assert re.search(r"rejected +1\b", run.log)
+    assert re.search(r"rejected +1\b", run.stderr)
 
     twice = WRITERS["singer-python"](order(1)).replace("}}", '}, "record": 1}')
     stopped = preview([ORDERS, lines[0], twice, lines[1]], tmp_path / "other")
-    assert "Line 3 of the input is not a valid RECORD message" in str(stopped.failure)
+    assert "Line 3 of the input is not a valid RECORD message" in stopped.stderr
 
 
 TEXT = {"type": "string"}
@@ -227,7 +227,7 @@ def test_a_record_without_its_key_stops_the_run_behind_usual_ones(
     place = ""
     if way != "records" and "stream_maps" not in setting:
         place = f"; {path.name}, line {'1, item 21' if 'array' in way else '21'}"
-    assert f"orders without its key properties (id{place})." in str(run.failure)
+    assert f"orders without its key properties (id{place})." in run.stderr
     assert [event["properties"]["id"] for event in run.events] == list(range(20))
 
 
