@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.export_files import file_name, packed
-from tests.support.export_settings import export_settings
+from tests.support.export_settings import export_settings, files_settings
 from tests.support.rows import START, hour_row, hour_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.support.processes import Finished
 
@@ -27,6 +29,11 @@ def batch(root: Path | str, **encoding: str) -> dict[str, Any]:
     where = root if isinstance(root, str) else f"file://{root}"
     form = {"format": "jsonl", "compression": "gzip"} | encoding
     return {"batch_config": {"encoding": form, "storage": {"root": where}}}
+
+
+def handing_over(folder: Path, files: Mapping[str, bytes] = FILES, **more: Any) -> dict[str, Any]:
+    """Write exported files below a folder; return settings that hand them over in its `out`."""
+    return files_settings(folder, files, **{**batch(folder / "out"), **more})
 
 
 def api_settings(api: AmplitudeExportApi, root: Path, **more: Any) -> dict[str, Any]:

@@ -26,6 +26,11 @@ def packed(of: Iterable[Mapping[str, Any]]) -> bytes:
     return gzip.compress("".join(json.dumps(r) + "\n" for r in of).encode(), mtime=0)
 
 
+def flipped(content: bytes, place: int) -> bytes:
+    """Return bytes one bit of which is another."""
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
 def hour_files(*hours: int) -> dict[str, bytes]:
     """Return a file of three rows for each of some hours, counted from `START`, by their names."""
     return {file_name(hour): packed(hour_rows(hour)) for hour in hours}

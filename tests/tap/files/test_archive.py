@@ -19,6 +19,7 @@ from tap_amplitude.files.archive import Archive, open_archive
 from tap_amplitude.files.member import RATIO_FREE_BYTES
 from tests.support.export_files import (
     file_name,
+    flipped,
     hour_files,
     packed,
     write_files,
@@ -88,7 +89,7 @@ def test_damage_is_told_with_the_file_and_nothing_of_its_hour_comes_out(
     whole = packed(hour_rows(1, each=500))
     damaged = {
         "cut": whole[: len(whole) // 2],
-        "flipped": whole[:900] + bytes([whole[900] ^ 1]) + whole[901:],
+        "flipped": flipped(whole, 900),
         "garbage": b"no gzip at all",
         "empty": b"",
     }[damage]

@@ -21,6 +21,7 @@ from tap_amplitude.files.left_out import Why
 from tap_amplitude.files.zip_stores import OpenZips
 from tests.support.export_files import (
     file_name,
+    flipped,
     hour_files,
     packed,
     write_files,
@@ -306,12 +307,12 @@ def test_other_data_is_left_out_whatever_it_is_called(tmp_path: Path, content: b
     assert len(archive.members) == 1
 
 
-_LONG = zipped({file_name(0): packed(hour_rows(0, each=50))})
+_LONG_ZIP = zipped({file_name(0): packed(hour_rows(0, each=50))})
 #: Damage, and how it is named.
 DAMAGED = {
     "a .zip": (_in_folder({"day.zip": ZIP_0[:-9]}), "'day.zip'"),
     "an entry of a .zip": (
-        _in_folder({"day.zip": _LONG[:400] + bytes([_LONG[400] ^ 1]) + _LONG[401:]}),
+        _in_folder({"day.zip": flipped(_LONG_ZIP, 400)}),
         f"'day.zip/{file_name(0)}'",
     ),
     "a .zip in a .zip": (_one_file("a.zip", zipped({"day.zip": ZIP_0[:-9]})), "'day.zip'"),

@@ -16,7 +16,7 @@ from tap_amplitude.errors import DamagedArchive
 from tap_amplitude.files.archive import open_archive
 from tap_amplitude.output import batch_storage
 from tap_amplitude.output.batch_files import BatchFileWriter, _plain
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import file_name, flipped, packed, write_files, write_zip
 from tests.support.rows import hour_rows
 
 if TYPE_CHECKING:
@@ -94,9 +94,8 @@ def test_a_file_that_is_damaged_on_the_way_leaves_nothing(
     path = write_zip(tmp_path / "a.zip", {file_name(0): content})
     archive = open_archive(path, max_member_bytes=10**9)
     archive.verify()
-    damaged = bytearray(path.read_bytes())
-    damaged[damaged.index(content) + len(content) - 20] ^= 1
-    path.write_bytes(damaged)
+    whole = path.read_bytes()
+    path.write_bytes(flipped(whole, whole.index(content) + len(content) - 20))
     files = BatchFileWriter(bucket, max_bytes=10**9)
 
     with pytest.raises(DamagedArchive):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,33 +17,41 @@ from tests.support.batches import (
     api_settings,
     batch,
     contents,
+    handing_over,
     kinds,
     lines_in,
     manifests,
     the_error,
 )
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import (
+    file_name,
+    flipped,
+    hour_files,
+    packed,
+    write_files,
+    write_zip,
+    zipped,
+)
 from tests.support.reading import read_row
 from tests.support.rows import HOUR, START, hour_row, hour_rows, ids
 from tests.support.selecting import catalog_with
 from tests.support.tap_in_process import run_here
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-@pytest.mark.parametrize("place", ["zip", "deflated", "folder"])
+
+@pytest.mark.parametrize(
+    "write",
+    [write_files, write_zip, partial(write_zip, method=zipfile.ZIP_DEFLATED)],
+    ids=["folder", "zip", "deflated"],
+)
 def test_each_hour_is_one_message_with_its_files_and_then_its_state(
-    tmp_path: Path, place: str
+    tmp_path: Path, write: Callable[[Path, dict[str, bytes]], Path]
 ) -> None:
     """The files are the archive's, byte for byte and in order, and RECORD's states follow them."""
-    if place == "folder":
-        archive = write_files(tmp_path / "a", FILES)
-    elif place == "zip":
-        archive = write_zip(tmp_path / "a.zip", FILES)
-    else:
-        archive = tmp_path / "b.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packing:
-            for name, content in FILES.items():
-                packing.writestr(name, content)
-    run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
+    archive = {"archive_path": str(write(tmp_path / "a", FILES))}
+    run = run_here(archive | batch(tmp_path / "out"))
 
     assert run.exit_code == 0, run.stderr
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE", "BATCH", "STATE"]
@@ -51,7 +60,7 @@ def test_each_hour_is_one_message_with_its_files_and_then_its_state(
     message = run.messages[1]
     assert message["stream"] == "events"
     assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
-    records = run_here({"archive_path": str(archive)})
+    records = run_here(archive)
     assert run.states == records.states
     assert len(run.states) == 2
     read = [
@@ -90,8 +99,8 @@ def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
         file_name(0, 2).replace("#", "_") + f"/{file_name(0, 3)}": packed([hour_row(START, 7)]),
         f"{'y' * 200}/é {file_name(0, 4)}": packed([hour_row(START, 8)]),
     }
-    config = {"archive_path": str(write_zip(tmp_path / "a.zip", evil))} | batch(tmp_path / "out")
-    run = run_here(config)
+    archive = {"archive_path": str(write_zip(tmp_path / "a.zip", evil))}
+    run = run_here(archive | batch(tmp_path / "out"))
 
     ((one, two, three),) = manifests(run)
     assert one.parent == two.parent == three.parent
@@ -104,7 +113,7 @@ def test_files_are_plain_names_in_a_private_folder(tmp_path: Path) -> None:
 
 def test_a_users_own_files_outlive_the_handed_over_ones(tmp_path: Path) -> None:
     """A target deletes what it was given; a link to a file is handed over as the file itself."""
-    first, second = packed(hour_rows(0)), packed(hour_rows(1))
+    first, second = hour_files(0, 1).values()
     archive = write_files(tmp_path / "a", {file_name(0): first})
     hidden = write_files(tmp_path / "b", {"content": second}) / "content"
     (archive / file_name(1)).symlink_to(Path("..") / "b" / "content")
@@ -132,9 +141,8 @@ def test_what_must_change_goes_out_as_records(
     tmp_path: Path, change: dict[str, Any], without: list[str], reason: str
 ) -> None:
     """The log says once why, and no file is written."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
-    config = {"archive_path": str(archive)} | batch(tmp_path / "out") | change
-    run = run_here(config, catalog=catalog_with(["events"], without=without))
+    catalog = catalog_with(["events"], without=without)
+    run = run_here(handing_over(tmp_path, **change), catalog=catalog)
 
     assert run.exit_code == 0, run.stderr
     assert "RECORD" in kinds(run)
@@ -147,10 +155,8 @@ def test_what_must_change_goes_out_as_records(
 def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) -> None:
     """A reader of BATCH files finds gzip files of JSON lines; the others are the same bytes."""
     plain = gzip.decompress(packed(hour_rows(1)))
-    files = {file_name(0): packed(hour_rows(0)), "123_2024-01-01_1#1.json": plain}
-    files[file_name(2)] = packed(hour_rows(2))
-    archive = write_zip(tmp_path / "a.zip", files)
-    run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
+    files = {**hour_files(0, 2), "123_2024-01-01_1#1.json": plain}
+    run = run_here(handing_over(tmp_path, files))
 
     assert kinds(run) == ["SCHEMA", *(["BATCH", "STATE"] * 3)]
     (before,), (again,), (after,) = contents(run)
@@ -159,42 +165,31 @@ def test_a_file_that_was_unpacked_is_handed_over_packed_again(tmp_path: Path) ->
     assert "Exported 3 files of 3 hours" in run.stderr
 
 
-def _damaged_zip(folder: Path) -> Path:
-    """A .zip one bit of whose last member is not what its checksum says."""
-    path = write_zip(folder / "a.zip", FILES)
-    content = bytearray(path.read_bytes())
-    place = content.index(FILES[file_name(2, 1)]) + 40
-    content[place] ^= 1
-    path.write_bytes(content)
-    return path
+LAST = file_name(2, 1)
+STORED = zipped(FILES, zipfile.ZIP_STORED)
 
 
-def _cut_file(folder: Path) -> Path:
-    """A folder whose last file was cut off."""
-    return write_files(folder / "a", FILES | {file_name(2, 1): packed(hour_rows(2))[:-12]})
-
-
-def _not_gzip(folder: Path) -> Path:
-    """A .zip whose last member is whole, and no gzip file."""
-    return write_zip(folder / "a.zip", FILES | {file_name(2, 1): b"<html></html>"})
-
-
-def _empty(folder: Path) -> Path:
-    """A .zip whose last member is deflated and empty."""
-    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in (FILES | {file_name(2, 1): b""}).items():
-            archive.writestr(name, content)
-    return folder / "a.zip"
-
-
-@pytest.mark.parametrize("damaged", [_damaged_zip, _cut_file, _not_gzip, _empty])
-def test_a_damaged_file_is_never_handed_over(tmp_path: Path, damaged: Any) -> None:
+@pytest.mark.parametrize(
+    "archive",
+    [
+        flipped(STORED, STORED.index(FILES[LAST]) + 40),
+        zipped(FILES | {LAST: b"<html></html>"}),
+        zipped(FILES | {LAST: b""}),
+        FILES | {LAST: FILES[LAST][:-12]},
+    ],
+    ids=["a bit of a .zip", "no gzip", "empty", "cut off"],
+)
+def test_a_damaged_file_is_never_handed_over(
+    tmp_path: Path, archive: bytes | dict[str, bytes]
+) -> None:
     """The hour before it is out; the error names the file."""
-    run = run_here({"archive_path": str(damaged(tmp_path))} | batch(tmp_path / "out"))
+    files = {"a.zip": archive} if isinstance(archive, bytes) else archive
+    run = run_here(handing_over(tmp_path, files))
 
     assert run.exit_code == 1
     assert kinds(run) == ["SCHEMA", "BATCH", "STATE"]
-    assert f"The file {file_name(2, 1)!r} of {tmp_path}" in the_error(run)
+    assert LAST in the_error(run)
+    assert str(tmp_path / "a") in the_error(run)
     assert "cannot be read" in the_error(run)
     assert "Copy this file again" in the_error(run)
     assert "before 2024-01-01T01:00:00Z are out; the state keeps" in the_error(run)
@@ -213,9 +208,7 @@ def test_a_damaged_download_is_asked_for_again(tmp_path: Path) -> None:
 
 def test_the_format_records_turns_batch_files_off(tmp_path: Path) -> None:
     """For a target that reads none: Meltano cannot take a setting out for one run."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
-    off = batch(tmp_path / "out", format="records")
-    run = run_here({"archive_path": str(archive)} | off)
+    run = run_here(handing_over(tmp_path, **batch(tmp_path / "out", format="records")))
 
     assert run.exit_code == 0, run.stderr
     assert set(kinds(run)) == {"SCHEMA", "RECORD", "STATE"}

@@ -22,13 +22,15 @@ from tests.support.batches import (
     api_settings,
     batch,
     contents,
+    handing_over,
     kinds,
     manifests,
     the_error,
 )
 from tests.support.buckets import Bucket, s3_bucket
-from tests.support.export_files import file_name, packed, write_zip
-from tests.support.processes import command_line, start, with_little_room
+from tests.support.export_files import file_name, hour_files, packed, write_zip
+from tests.support.export_settings import files_settings
+from tests.support.processes import Running, command_line, start, with_little_room
 from tests.support.rows import HOUR, START, hour_rows, noisy_rows
 from tests.support.selecting import run_with
 from tests.support.tap_in_process import run_here
@@ -67,9 +69,7 @@ def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
     tmp_path: Path, s3: Bucket
 ) -> None:
     """A bucket that is not there, told in one line without a secret."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
-    config = {"archive_path": str(archive)} | batch("s3://not-there/x")
-    run = run_here(config)
+    run = run_here(handing_over(tmp_path, **batch("s3://not-there/x")))
 
     assert run.exit_code == 2
     assert "The storage of `batch_config` cannot be used" in the_error(run)
@@ -78,9 +78,8 @@ def test_a_bucket_that_cannot_be_the_storage_is_a_setting_to_fix(
 
 def test_any_folder_can_be_the_root(tmp_path: Path) -> None:
     """Blanks and letters of other alphabets stay; what would cut a URL is escaped."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
     root = tmp_path / "a b#c?d%20é"
-    run = run_here({"archive_path": str(archive)} | batch(root))
+    run = run_here(handing_over(tmp_path, **batch(root)))
 
     urls = [url for m in run.messages if m["type"] == "BATCH" for url in m["manifest"]]
     paths = [Path(unquote(urlsplit(url).path)) for url in urls]
@@ -103,8 +102,7 @@ def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
 ) -> None:
     """Exit code 2 and one line before anything is exported."""
     (tmp_path / "a-file").write_text("in the way")
-    config = {"archive_path": str(write_zip(tmp_path / "a.zip", FILES))}
-    run = run_here(config | {"batch_config": {"storage": storage}})
+    run = run_here(files_settings(tmp_path, FILES, batch_config={"storage": storage}))
 
     if storage.get("params"):  # fsspec's local driver takes any option
         assert run.exit_code == 0
@@ -116,8 +114,10 @@ def test_a_storage_that_cannot_be_used_is_a_setting_to_fix(
 
 def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> None:
     """A file that does not fit is not named, and the setting that moves the storage is."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(0): packed(noisy_rows(START, 1000))})
-    config = {"archive_path": str(archive)} | batch(tmp_path / "out")
+    files = {file_name(0): packed(noisy_rows(START, 1000))}
+    # Of a folder a file is linked, which takes no room.
+    archive = {"archive_path": str(write_zip(tmp_path / "a.zip", files))}
+    config = archive | batch(tmp_path / "out")
     limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
     done = subprocess.run(limited, capture_output=True, check=False)
 
@@ -131,8 +131,7 @@ def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> Non
 def _left_by_a_kill(folder: Path, config: Mapping[str, Any]) -> Path:
     """Kill a tap after its first hour, and give the folder of its files."""
     with start("tap-amplitude", config, folder, stdout=subprocess.PIPE) as tap:
-        while b'"STATE"' not in tap.output.readline():
-            assert tap.process.poll() is None
+        tap.read_to(b'"STATE"')
         tap.process.kill()
     (left,) = (folder / "out").iterdir()
     return left
@@ -188,24 +187,21 @@ def test_files_that_a_target_still_reads_are_left_alone(
 
 def test_a_live_taps_files_are_left_alone(tmp_path: Path) -> None:
     """A run beside another one in the same root removes nothing of it."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
     with AmplitudeExportApi(hour_rows(0, 1, 2)) as api:
         api.fail(Fault.SLOW, seconds=60, hour=START + HOUR)
         settings = api_settings(api, tmp_path / "out")
         with start("tap-amplitude", settings, tmp_path, stdout=subprocess.PIPE) as tap:
-            while b'"STATE"' not in tap.output.readline():
-                assert tap.process.poll() is None
+            tap.read_to(b'"STATE"')
             (live,) = (tmp_path / "out").iterdir()
             os.utime(live, (0, 0))
-            run = run_here({"archive_path": str(archive)} | batch(tmp_path / "out"))
+            run = run_here(handing_over(tmp_path))
             assert run.exit_code == 0
             assert live.exists()
 
 
 def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
     """A run with nothing to hand over leaves nothing behind."""
-    archive = write_zip(tmp_path / "a.zip", FILES)
-    config = {"archive_path": str(archive)} | batch(tmp_path / "out")
+    config = handing_over(tmp_path)
     first = run_here(config)
     for paths in manifests(first):
         for path in paths:
@@ -219,29 +215,24 @@ def test_an_empty_folder_does_not_stay(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def crowded(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def crowded(tmp_path: Path) -> Iterator[Running]:
     """A tap to which a gigabyte is a byte: its spool is full with the first of three files."""
-    archive = write_zip(tmp_path / "a.zip", {file_name(n): packed(hour_rows(n)) for n in range(3)})
     big = {"max_member_gb": 1024**3, "max_spool_gb": 100}
-    config = {"archive_path": str(archive)} | big | batch(tmp_path / "out")
+    config = handing_over(tmp_path, hour_files(0, 1, 2), **big)
     program = (
         "import sys; from tap_amplitude import settings; settings._GIB = 1; "
         "from tap_amplitude.__main__ import main; main()"
     )
     command = [sys.executable, "-c", program]
     command += command_line("tap-amplitude", tmp_path, config)[1:]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        yield process
+    with Running(command, tmp_path, stdout=subprocess.PIPE) as running:
+        yield running
 
 
-def test_the_tap_waits_until_the_target_has_taken_files(
-    tmp_path: Path, crowded: subprocess.Popen[bytes]
-) -> None:
+def test_the_tap_waits_until_the_target_has_taken_files(tmp_path: Path, crowded: Running) -> None:
     """With a full storage no further hour is named; each file that goes makes room."""
-    assert crowded.stdout is not None
     for _ in range(3):
-        while b'"BATCH"' not in (line := crowded.stdout.readline()):
-            assert line, crowded.communicate()
+        line = crowded.read_to(b'"BATCH"')
         time.sleep(0.5)
         (folder,) = (tmp_path / "out").iterdir()
         (file,) = folder.glob("*.gz")
@@ -250,22 +241,15 @@ def test_the_tap_waits_until_the_target_has_taken_files(
         # As a target tidies up: the tap keeps its folder as long as it runs.
         with suppress(OSError):
             folder.rmdir()
-    assert crowded.wait(20) == 0
+    assert crowded.ended().exit_code == 0
     assert not folder.exists()
 
 
-def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(
-    crowded: subprocess.Popen[bytes],
-) -> None:
+def test_a_target_that_dies_while_the_tap_waits_is_one_clear_line(crowded: Running) -> None:
     """The tap does not wait for ever for somebody who is gone."""
-    assert crowded.stdout is not None
-    assert crowded.stderr is not None
-    while b'"STATE"' not in crowded.stdout.readline():
-        assert crowded.poll() is None
-    crowded.stdout.close()
-    log = crowded.stderr.read().decode()
+    crowded.read_to(b'"STATE"')
+    crowded.output.close()
+    run = crowded.ended()
 
-    assert crowded.wait(20) == 1
-    (error,) = [line for line in log.splitlines() if "| ERROR" in line]
-    assert "The target ended" in error
-    assert "Traceback" not in log
+    assert run.exit_code == 1
+    assert "The target ended" in the_error(run)
