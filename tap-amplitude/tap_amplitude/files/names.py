@@ -30,7 +30,7 @@ _APP = re.compile(r"-?\d+(?=_|$)", re.ASCII)
 _COPY = re.compile(
     r"(?:\s[-\u2013]\s(?:copy|kopie|copie|copia)(?:\s?\(\d+\))?"  # Windows
     r"|\scopy(?:\s\d+)?|\s\d+"  # macOS
-    r"|[\s_]?\(\d+\)"  # browsers
+    r"|[\s_]?\((?:\d+|copy|another copy|\d+\w\w copy)\)"  # browsers, GNOME
     r"|(?<=\.json)-\d+(?=\.gz))"  # Safari
     r"(?=\.|$)",
     re.ASCII | re.IGNORECASE,
@@ -41,7 +41,7 @@ _LITTER_FOLDERS = frozenset(
         *("__macosx", ".appledouble", ".spotlight-v100", ".trash", ".trashes"),  # macOS
         *(".fseventsd", ".documentrevisions-v100", ".temporaryitems"),
         *("$recycle.bin", "system volume information"),  # Windows
-        "@eadir",  # Synology
+        *("@eadir", "#recycle", "@recycle", ".trash-1000"),  # Synology, QNAP, Linux
     }
 )
 _LITTER_NAMES = frozenset(

@@ -22,7 +22,9 @@ PARTS = st.integers(0, 10**6)
 #: How `#` and the end of a name change on their way.
 SEPARATORS = st.sampled_from(["#", "%23", "%2523", "-", "_", "\uff03", "~"])
 ENDINGS = st.sampled_from([".json.gz", ".json", ".gz", ".JSON.GZ", ".jsonl", ".json.gz.gz", ""])
-COPIES = st.sampled_from(["", " (1)", "(12)", " - Copy", " - Copy (3)", " copy 2", " 2"])
+COPIES = st.sampled_from(
+    ["", " (1)", "(12)", " - Copy", " - Copy (3)", " copy 2", " 2", " (copy)", " (3rd copy)"]
+)
 
 
 @given(hour=HOURS, part=PARTS, separator=SEPARATORS, ending=ENDINGS, copy=COPIES)
@@ -87,6 +89,7 @@ def test_what_is_no_export_hour_is_no_name_of_one(name: str) -> None:
     [
         *((name, Why.LITTER) for name in ("a/.DS_Store", "._7_2024-02-29_5#1.json.gz")),
         *((name, Why.LITTER) for name in ("__MACOSX/a.json", "$Recycle.Bin\\a.json", ".keep")),
+        *((name, Why.LITTER) for name in ("#recycle/a.json", ".Trash-1000/files/a.json")),
         *((name, Why.PARTIAL) for name in ("a.json.gz.crdownload", "a.download/b.json", "a~")),
         *((name, Why.PARTIAL) for name in ("~$a.json", ".~a.json")),
         *((name, Why.MARKER) for name in ("_SUCCESS", "a/_success.crc", "_started_7", "_done")),
