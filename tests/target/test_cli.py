@@ -133,6 +133,7 @@ def test_input_in_utf_16_is_called_that(coding: str) -> None:
         ({"type": "EVENT", "user": PERSONAL}, "Line 4 of the input is a message of an unknown"),
         ({"type": "RECORD", "record": PERSONAL}, "not a valid RECORD message: `stream` is missing"),
         ({**record({}), "stream": ["events"]}, "message: `stream` is missing or"),
+        ({**schema(), "stream": ""}, "SCHEMA message: `stream` is missing or"),
         *((record(one), "message: `record` is missing or") for one in (None, [PERSONAL])),
         (record(PERSONAL, "none"), "of the stream none before its schema"),
         (record(PERSONAL), "without its key properties (uuid)"),

@@ -62,6 +62,8 @@ class Peer:
                 return self._http.post(
                     f"{self._base}{path}", data, headers=headers, max_bytes=max_bytes
                 )
+        except requests.exceptions.InvalidHeader:  # two lengths of one response
+            raise Retryable(f"{self.host}: its answer is not HTTP") from None
         except ValueError as error:
             # requests, urllib3 and the idna codec each have their own, for some hosts.
             raise unusable_proxy(error, self.host) or self.wrong_host(

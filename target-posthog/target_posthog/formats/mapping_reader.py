@@ -26,6 +26,7 @@ from target_posthog.formats.selectors import (
     is_glob,
 )
 from target_posthog.json_codec import loads
+from target_posthog.posthog.names import problem_of_name
 from target_posthog.posthog.people import legal_id
 from target_posthog.posthog.times import storable_time
 
@@ -42,7 +43,7 @@ _OWN_PARTS = frozenset({"uuid", "alias"})
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())
+    return isinstance(value, str) and bool(value.strip()) and problem_of_name(value) is None
 
 
 #: What a constant must be, lest every record be rejected for it.

@@ -164,7 +164,7 @@ class SingerLines(MessageReader):
 def _unsound_parts(kind: str, message: dict[str, Any]) -> Iterator[str]:
     """Yield the parts of a message that the SDK or this target could not use."""
     for part, wanted in _PARTS.get(kind, {}).items():
-        if not isinstance(message.get(part), wanted):
+        if not isinstance(message.get(part), wanted) or message[part] == "":
             yield part
     keys = message.get("key_properties") or []
     if kind == "SCHEMA" and not (

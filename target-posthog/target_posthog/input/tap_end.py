@@ -15,6 +15,7 @@ _OF_ANY_RUN = frozenset(
         "currently_syncing",
         "initial_full_table_complete",
         "last_replication_method",
+        "lsn",
         "replication_key",
         "replication_method",
         "starting_replication_value",
@@ -26,12 +27,13 @@ _OF_ANY_RUN = frozenset(
 def tells_of_an_earlier_run(state: Any) -> bool:
     """Tell whether a STATE that comes before all records goes on from an earlier run.
 
-    It does when it holds more than a first run's, too. Not the bookmark of tap-amplitude: it
-    writes one after an hour of this run, and an hour may be empty.
+    It does when it holds more than a first run's, too: tap-postgres has `lsn` at once, and `xmin`,
+    though null, once a table is read. Not the bookmark of tap-amplitude: it writes one after an
+    hour of this run, and an hour may be empty.
     """
     if isinstance(state, dict):
         return "next_export_hour" not in state and any(
-            name not in _OF_ANY_RUN and tells_of_an_earlier_run(value)
+            name == "xmin" or (name not in _OF_ANY_RUN and tells_of_an_earlier_run(value))
             for name, value in state.items()
         )
     if isinstance(state, list):

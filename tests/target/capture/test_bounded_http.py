@@ -123,6 +123,7 @@ def test_an_answer_of_one_byte_at_a_time_ends_in_time(
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
         HEAD + b"Content-Length: -5\r\n\r\n",
         HEAD + b"Content-Length: many\r\n\r\n{}",
+        HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}",
         HEAD + b"".join(b"X-%d: 1\r\n" % n for n in range(500)) + b"\r\n",
         HEAD + b"X: " + b"x" * 100_000 + b"\r\n\r\n",

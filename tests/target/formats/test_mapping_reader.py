@@ -63,6 +63,8 @@ def test_null_is_the_usual_way() -> None:
         ({"uuid": {"field": "x"}}, "uuid must be a field's name, a list of names, or {fields: a"),
         ({"event": {"value": " "}}, "event: the constant is not a name of an event."),
         ({"event": {"value": 5}}, "event: the constant is not a name of an event."),
+        ({"event": {"value": "$create_alias"}}, "event: the constant is not a name of an event."),
+        ({"event": {"value": "x" * 201}}, "event: the constant is not a name of an event."),
         (
             {"distinct_id": ["user", {"value": "unknown"}]},
             "distinct_id: the constant is not an id that a person can have.",

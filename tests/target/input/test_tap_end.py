@@ -22,6 +22,8 @@ from target_posthog.progress.counts import Hours
         ({"bookmarks": {"o": {"last_replication_method": "FULL_TABLE", "version": 1}}}, False),
         ({"bookmarks": {"o": {"starting_replication_value": "2024-01-01"}}}, False),
         ({"bookmarks": {"o": {"initial_full_table_complete": False, "oplog": None}}}, False),
+        ({"bookmarks": {"o": {"last_replication_method": "LOG_BASED", "lsn": 4711}}}, False),
+        ({"bookmarks": {"o": {"lsn": 4711, "version": 1, "xmin": None}}}, True),
         ({"bookmarks": {"events": {"next_export_hour": "2024-01-01T01:00:00Z"}}}, False),
         ({"bookmarks": {"o": {"replication_key_value": "2024-01-01"}}}, True),
         ({"bookmarks": {"o": {"version": 1, "xmin": 4711}}}, True),
