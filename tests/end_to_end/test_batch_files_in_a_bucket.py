@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from tests.support.target import Target
 
 
-def test_they_are_delivered_in_order_and_the_log_is_the_targets(
-    target: Target,
-) -> None:
+def test_they_are_delivered_in_order_and_the_log_is_the_targets(target: Target) -> None:
     """Drivers tell of credentials at INFO and, as asked for here, of signed headers at DEBUG."""
     bucket = s3_bucket()
     lives = Lives.of(3, hours=3, rows=600)

@@ -10,7 +10,6 @@ import pytest
 
 from tests.fakes.posthog_capture import Fault
 from tests.support.export_files import file_name, packed, write_files
-from tests.support.faithful import assert_migrated
 from tests.support.meltano_project import MeltanoProject
 from tests.support.pipeline import hours_between, hours_of
 from tests.support.rows import hour_rows
@@ -18,9 +17,8 @@ from tests.support.rows import hour_rows
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fakes.amplitude_export_api import AmplitudeExportApi
     from tests.fakes.posthog_capture import PosthogCapture
-    from tools.sample_export import SampleExport
+    from tests.support.pipeline import Day
 
 _RUN = ("run", "tap-amplitude", "target-posthog")
 _STATE_ID = "prod:tap-amplitude-to-target-posthog"
@@ -34,40 +32,36 @@ def project(tmp_path: Path) -> MeltanoProject:
 
 @pytest.mark.long
 def test_the_state_is_kept_over_failed_and_good_runs(
-    project: MeltanoProject,
-    settings: dict[str, str],
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    project: MeltanoProject, settings: dict[str, str], day: Day
 ) -> None:
     """A run that fails half way, one that mends it, and one for new hours: all arrives, once."""
-    middle = export.hours[5]
+    middle = day.export.hours[5]
     settings["TARGET_POSTHOG_MAX_BATCH_EVENTS"] = "100"
     settings["TAP_AMPLITUDE_END_DATE"] = f"{middle:%Y-%m-%dT%H:%M:%SZ}"
-    posthog.fail(Fault.SLOW, 4, seconds=0)
-    posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
+    day.posthog.fail(Fault.SLOW, 4, seconds=0)
+    day.posthog.fail(Fault.STATUS, status=401, body="API key is not valid")
     failed = project.meltano(*_RUN, settings=settings)
     assert failed.exit_code == 1
     _assert_clear(failed.stderr, settings)
     assert "ERROR   target-posthog PostHog refused the project token" in failed.stderr
     assert "Loader failed" in failed.stderr
-    assert posthog.held()
+    assert day.posthog.held()
 
     mended = project.meltano(*_RUN, settings=settings).checked()
     _assert_clear(mended.stderr, settings)
     assert "ERROR" not in mended.stderr
-    asked = len(amplitude.requests)
+    asked = len(day.amplitude.requests)
     assert f'"next_export_hour":"{middle:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
 
-    settings["TAP_AMPLITUDE_END_DATE"] = f"{export.end:%Y-%m-%d}"
+    settings["TAP_AMPLITUDE_END_DATE"] = f"{day.export.end:%Y-%m-%d}"
     later = project.meltano(*_RUN, settings=settings).checked()
     for level in ("ERROR", "[error", "WARNING", "[warning"):
         assert level not in later.stderr
-    assert sorted(hours_of(amplitude.requests[asked:])) == hours_between(middle, export.end)
-    assert f'"next_export_hour":"{export.end:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
+    assert sorted(hours_of(day.amplitude.requests[asked:])) == hours_between(middle, day.export.end)
+    assert f'"next_export_hour":"{day.export.end:%Y-%m-%dT%H:%M:%SZ}"' in _state(project)
     # The other streams are off until they are selected.
-    assert amplitude.project.requests == []
-    assert_migrated(posthog, export.rows, export.truth)
+    assert day.amplitude.project.requests == []
+    day.assert_whole()
 
 
 @pytest.mark.parametrize(("form", "who"), [("records", "Extractor"), ("jsonl", "Loader")])
@@ -100,22 +94,19 @@ def test_a_run_that_rejected_too_much_keeps_its_state(
 
 
 def test_the_own_tests_of_meltano_move_nothing(
-    project: MeltanoProject,
-    settings: dict[str, str],
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
+    project: MeltanoProject, settings: dict[str, str], day: Day
 ) -> None:
     """`meltano config test` finds both plugins sound, and its test record goes nowhere."""
     tap = project.meltano("config", "test", "tap-amplitude", settings=settings).checked()
     assert "Plugin configuration is valid" in tap.stdout
-    assert amplitude.requests
+    assert day.amplitude.requests
 
     target = project.meltano("config", "test", "target-posthog", settings=settings)
     # What it says after a loader processed the records and ended well. Meltano 4.4 then stops the
     # ended process once more, and takes the failure of that for one of the loader.
     assert "Test data was written to your target system" in target.stderr
     assert target.exit_code == 0 or "ProcessLookupError" in target.stderr
-    assert posthog.requests == []
+    assert day.posthog.requests == []
 
 
 def _state(project: MeltanoProject) -> str:

@@ -20,7 +20,7 @@ from target_posthog.commands.whole_migration import whole_migration_in
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.range_lock import RangeLock
 from tests.fakes import amplitude_export_api as amplitude_api
-from tests.support.faithful import assert_migrated, matched
+from tests.support.faithful import matched
 from tests.support.meltano_project import MeltanoProject
 from tests.support.processes import SCRIPTS
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from tests.fakes.amplitude_export_api import AmplitudeExportApi
-    from tests.fakes.posthog_capture import PosthogCapture
+    from tests.support.pipeline import Day
     from tests.support.processes import Finished
     from tools.sample_export import SampleExport
 
@@ -97,11 +96,9 @@ def thirds_of(export: SampleExport) -> Iterator[tuple[datetime, datetime]]:
 
 
 @pytest.mark.long
-def test_ranges_side_by_side_leave_each_other_alone(
-    ranges: Ranges, export: SampleExport, posthog: PosthogCapture
-) -> None:
+def test_ranges_side_by_side_leave_each_other_alone(ranges: Ranges, day: Day) -> None:
     """In one folder at once: each its state and summary; all arrives once, in one whole book."""
-    thirds = list(thirds_of(export))
+    thirds = list(thirds_of(day.export))
     ranges.project.meltano("state", "list").checked()  # Meltano makes its own database
     ends: dict[datetime, Finished] = {}
     threads = [
@@ -117,37 +114,32 @@ def test_ranges_side_by_side_leave_each_other_alone(
         assert ranges.classes(start) == _DONE
         summary = ranges.summary(start, "target")
         assert summary["hours"]["next"] == f"{end:%Y-%m-%dT%H:%M:%SZ}"
-    assert len(list(matched(posthog, export.rows))) == len(export.rows)
-    asked = ("--json", f"--start={export.start:%Y-%m-%d}", f"--end={export.end:%Y-%m-%d}")
+    assert len(list(matched(day.posthog, day.export.rows))) == len(day.export.rows)
+    asked = ("--json", f"--start={day.export.start:%Y-%m-%d}", f"--end={day.export.end:%Y-%m-%d}")
     found = json.loads(ranges.whole_migration(*asked).checked().stdout)
     assert found["is_whole"]
-    assert found["exported"] == len(export.rows)
+    assert found["exported"] == len(day.export.rows)
     assert [part["hours"] for part in found["parts"]] == [24]
 
-    later = f"--end={export.end + timedelta(hours=1):%Y-%m-%dT%H}"
+    later = f"--end={day.export.end + timedelta(hours=1):%Y-%m-%dT%H}"
     assert ranges.whole_migration(later).exit_code == 3
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("victims", ["all", "all but the target"])
 def test_a_killed_range_is_tried_again_at_once(
-    ranges: Ranges,
-    export: SampleExport,
-    amplitude: AmplitudeExportApi,
-    posthog: PosthogCapture,
-    postgresql_url: str,
-    victims: str,
+    ranges: Ranges, postgresql_url: str, victims: str, day: Day
 ) -> None:
     """Meltano would wait for five minutes; a target that it left behind is waited for."""
-    start, end = export.start, export.end
+    start, end = day.export.start, day.export.end
     variables = ranges.variables(start, end) | {
         "TAP_AMPLITUDE_MAX_WINDOW_HOURS": "4",
         "TAP_AMPLITUDE_PARALLEL_DOWNLOADS": "1",
     }
-    amplitude.fail(amplitude_api.Fault.SLOW, 3, seconds=0)
-    amplitude.fail(amplitude_api.Fault.SLOW, seconds=600, after_bytes=100)
+    day.amplitude.fail(amplitude_api.Fault.SLOW, 3, seconds=0)
+    day.amplitude.fail(amplitude_api.Fault.SLOW, seconds=600, after_bytes=100)
     with _started(ranges.project, variables) as meltano:
-        _wait_for(lambda: len(posthog.events) > 0, meltano)
+        _wait_for(lambda: len(day.posthog.events) > 0, meltano)
         family = _family(meltano.pid)
         assert family.keys() == {"tap-amplitude", "target-posthog"}
         meltano.kill()
@@ -162,20 +154,18 @@ def test_a_killed_range_is_tried_again_at_once(
     assert again.exit_code == 0, again.stderr
     assert "already running" not in again.stderr
     assert ranges.classes(start) == _DONE
-    assert_migrated(posthog, export.rows, export.truth)
-    assert whole_migration_in(postgresql_url, posthog.api_key).is_whole
+    day.assert_whole()
+    assert whole_migration_in(postgresql_url, day.posthog.api_key).is_whole
 
 
-def test_a_range_is_done_again_and_not_with_the_state_of_another(
-    ranges: Ranges, export: SampleExport, amplitude: AmplitudeExportApi, posthog: PosthogCapture
-) -> None:
+def test_a_range_is_done_again_and_not_with_the_state_of_another(ranges: Ranges, day: Day) -> None:
     """An engine may ask twice; Meltano ends with 1 where trying again does not help."""
-    first, second, _ = thirds_of(export)
+    first, second, _ = thirds_of(day.export)
     ranges.run(*second).checked()
-    sent, asked = len(posthog.events), len(amplitude.requests)
+    sent, asked = len(day.posthog.events), len(day.amplitude.requests)
     ranges.run(*second).checked()
     assert ranges.classes(second[0]) == _DONE
-    assert len(amplitude.requests) == asked
+    assert len(day.amplitude.requests) == asked
 
     wrong = ranges.variables(*first) | {
         "MELTANO_STATE_ID": ranges.variables(*second)["MELTANO_STATE_ID"]
@@ -187,28 +177,28 @@ def test_a_range_is_done_again_and_not_with_the_state_of_another(
     error = ranges.summary(first[0], "tap")["error"]
     assert "The state is that of another range" in error
     assert "--state-id" in error
-    assert len(posthog.events) == sent
+    assert len(day.posthog.events) == sent
 
-    quiet = export.start - timedelta(hours=30)
+    quiet = day.export.start - timedelta(hours=30)
     ranges.run(quiet, quiet + timedelta(hours=3)).checked()
     assert ranges.classes(quiet) == _DONE
 
 
 def test_a_range_that_only_an_option_names_is_locked_too(
-    ranges: Ranges, export: SampleExport, posthog: PosthogCapture, postgresql_url: str
+    ranges: Ranges, postgresql_url: str, day: Day
 ) -> None:
     """Meltano sets no variable then; the second run waits for the end of the first."""
-    first = next(thirds_of(export))
+    first = next(thirds_of(day.export))
     settings = ranges.variables(*first)
     state_id = settings.pop("MELTANO_STATE_ID")
     log = ranges.project.folder / "log.txt"
-    with closing(Ledger(postgresql_url, posthog.api_key)) as ledger:
+    with closing(Ledger(postgresql_url, day.posthog.api_key)) as ledger:
         other = RangeLock(ledger, state_id)
         with log.open("wb") as said:
             process = _started(ranges.project, settings, f"--state-id={state_id}", log=said)
         waits = f"Another run of the state id {state_id} goes on".encode()
         _wait_for(lambda: waits in log.read_bytes(), process)
-        assert posthog.events == []
+        assert day.posthog.events == []
         other.close()
         assert process.wait(_SECONDS) == 0
     assert ranges.classes(first[0]) == _DONE

@@ -57,9 +57,7 @@ def test_a_full_disk_stops_the_run(tmp_path: Path) -> None:
     preview.close()
 
 
-def test_the_preview_and_the_requests_are_the_same(
-    target: Target,
-) -> None:
+def test_the_preview_and_the_requests_are_the_same(target: Target) -> None:
     """Events, identities and groups, packed alike; only the key differs."""
     told = [
         row(
@@ -80,9 +78,7 @@ def test_the_preview_and_the_requests_are_the_same(
     assert len(sent) > 5
 
 
-def test_a_preview_needs_no_key_sends_nothing_and_leaves_the_ledger_alone(
-    target: Target,
-) -> None:
+def test_a_preview_needs_no_key_sends_nothing_and_leaves_the_ledger_alone(target: Target) -> None:
     """Looking must not change what the real run does; each preview shows every link."""
     messages = [schema(), *records(rows(range(3), device_id="shared"))]
     for _ in range(2):
