@@ -289,6 +289,29 @@ def test_a_share_of_all_events_is_put_off(capture: PosthogCapture) -> None:
     assert sorted(stored["uuid"] for stored in capture.events) == sorted(IDS)
 
 
+@pytest.mark.parametrize(
+    ("mode", "status", "error"),
+    [
+        # Where v0 says 200.
+        ({"over_quota": True}, 429, "billing_limit_exceeded"),
+        # Such installations speak v0 all the same.
+        ({"v1": "unconfigured"}, 503, "service_unavailable"),
+        ({"v1": "absent"}, 404, ""),
+    ],
+)
+def test_v1_refuses_all_where_it_cannot_keep_it(
+    mode: dict[str, Any], status: int, error: str
+) -> None:
+    """With a status of its own."""
+    with PosthogCapture(now=NOW, **mode) as capture:
+        reply = post_v1(capture, event())
+        assert (reply.status, error in reply.text) == (status, True)
+        assert reply.headers["Retry-After"] == (None if status == 404 else "1")
+        assert capture.events == []
+        assert send(capture, "POST", "/batch/", batch(event())).status == 200
+        assert len(capture.events) == ("v1" in mode)
+
+
 def test_v1_says_when_it_throws_events_away() -> None:
     """Where v0 answers as if all were well."""
     with PosthogCapture(now=NOW, import_mode=True) as capture:
@@ -298,24 +321,6 @@ def test_v1_says_when_it_throws_events_away() -> None:
         }
         assert capture.events == []
         assert [dropped.reason for dropped in capture.dropped] == ["non_historical_import_drop"]
-
-
-def test_v1_refuses_all_over_the_quota() -> None:
-    """With a status, where v0 says 200."""
-    with PosthogCapture(now=NOW, over_quota=True) as capture:
-        reply = post_v1(capture, event())
-        assert (reply.status, reply.json["error"]) == (429, "billing_limit_exceeded")
-        assert reply.headers["Retry-After"] == "1"
-        assert capture.events == []
-
-
-@pytest.mark.parametrize(("v1", "status"), [("absent", 404), ("unconfigured", 503)])
-def test_an_installation_may_be_without_v1(v1: Any, status: int) -> None:
-    """It speaks v0 all the same."""
-    with PosthogCapture(now=NOW, v1=v1) as capture:
-        assert post_v1(capture, event()).status == status
-        assert send(capture, "POST", "/batch/", batch(event())).status == 200
-        assert len(capture.events) == 1
 
 
 def test_v1_gives_verdicts_on_order(capture: PosthogCapture) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,12 +19,23 @@ from tests.support.rows import HOUR, START, hour_row, hour_rows, ids, noisy_rows
 from tests.support.tap_in_process import run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from tests.support.processes import Finished
+    from tests.support.rows import Json
 
 
 #: Several megabytes: more than a pipe holds, so that a tap stands still where nobody reads on.
 LARGE_HOUR = noisy_rows(START + HOUR, 1000, noise_bytes=2000)
+
+
+def export(
+    rows: Sequence[Json], state: Json | None = None, **settings: Any
+) -> tuple[Finished, AmplitudeExportApi]:
+    """Run the tap over hours of a project; return the run, and Amplitude as it was left."""
+    with AmplitudeExportApi(rows) as api:
+        return run_here(export_settings(api, **settings), state=state), api
 
 
 def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list[datetime]:
@@ -43,21 +54,19 @@ def asked(api: AmplitudeExportApi, statuses: Iterable[int] = (200, 404)) -> list
 def test_every_hour_is_asked_for_exactly_once_and_no_other() -> None:
     """The requests tile [start_date, end_date) although both of Amplitude's ends are inclusive."""
     made = hour_rows(0, 1, 5, 23)
-    with AmplitudeExportApi([*made, *hour_rows(24)]) as api:
-        run = run_here(export_settings(api, hours=24))
+    run, api = export([*made, *hour_rows(24)], hours=24)
 
-        assert asked(api) == [START + n * HOUR for n in range(24)]
+    assert asked(api) == [START + n * HOUR for n in range(24)]
     assert run.exit_code == 0
     assert Counter(run.ids) == Counter(ids(made))
 
 
 def test_windows_grow_from_one_hour_and_never_beyond_the_bound() -> None:
     """A quiet project is soon asked for in windows of `max_window_hours`."""
-    with AmplitudeExportApi(hour_rows(*range(30))) as api:
-        config = export_settings(api, hours=30, max_window_hours=6, parallel_downloads=1)
-        run_here(config)
+    limits: Json = {"max_window_hours": 6, "parallel_downloads": 1}
+    _, api = export(hour_rows(*range(30)), hours=30, **limits)
 
-        sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
+    sizes = [(r.end_hour - r.start_hour) // HOUR + 1 for r in api.requests]
     assert sizes == [1, 2, 4, 6, 6, 6, 5]
 
 
@@ -80,8 +89,7 @@ def test_windows_grow_when_several_are_asked_for_at_once_too() -> None:
 def test_one_state_follows_the_last_record_of_each_hour() -> None:
     """When a STATE names an hour, every record before that hour is already out, and none after."""
     made = hour_rows(0, 1, 2, 7)
-    with AmplitudeExportApi(made) as api:
-        run = run_here(export_settings(api, hours=10))
+    run, _ = export(made, hours=10)
 
     hours_out: list[str] = []
     for message in run.messages:
@@ -99,15 +107,12 @@ def test_one_state_follows_the_last_record_of_each_hour() -> None:
 
 def test_state_holds_the_streams_own_keys_only() -> None:
     """No bookkeeping of the SDK for record keys is in any STATE."""
-    with AmplitudeExportApi(hour_rows(0, 3)) as api:
-        run = run_here(export_settings(api, hours=24))
+    run, _ = export(hour_rows(0, 3), hours=24)
 
     assert run.states
+    names = {"next_export_hour", "window_hours", "export_until", "export_from", "project", "apps"}
     for state in run.states:
-        assert set(state) == {
-            *("next_export_hour", "window_hours", "export_until", "export_from"),
-            *("project", "apps"),
-        }
+        assert set(state) == names
         assert {type(value) for value in state.values()} == {str, int}
         assert state["export_from"] == "2024-01-01T00:00:00Z"
         assert state["export_until"] == "2024-01-02T00:00:00Z"
@@ -133,10 +138,9 @@ def test_the_next_run_starts_exactly_where_the_last_one_stopped() -> None:
 
 def test_empty_hours_move_the_state() -> None:
     """A range without any event ends with the state at its end, and no record."""
-    with AmplitudeExportApi([]) as api:
-        run = run_here(export_settings(api, hours=100))
+    run, api = export([], hours=100)
 
-        assert asked(api) == [START + n * HOUR for n in range(100)]
+    assert asked(api) == [START + n * HOUR for n in range(100)]
     assert run.exit_code == 0
     assert run.records == []
     assert run.states[-1]["next_export_hour"] == "2024-01-05T04:00:00Z"
@@ -145,12 +149,10 @@ def test_empty_hours_move_the_state() -> None:
 def test_hours_that_amplitude_may_still_be_loading_are_not_asked_for() -> None:
     """Without `end_date` the last hour asked for is three hours old, not newer."""
     this_hour = floor_to_hour(datetime.now(timezone.utc))
-    with AmplitudeExportApi([hour_row(this_hour - n * HOUR) for n in range(6)]) as api:
-        config = export_settings(api, hours=24, start_date=(this_hour - 5 * HOUR).isoformat())
-        del config["end_date"]
-        run = run_here(config)
+    dates: Json = {"start_date": (this_hour - 5 * HOUR).isoformat(), "end_date": None}
+    run, api = export([hour_row(this_hour - n * HOUR) for n in range(6)], **dates)
+    last_asked = max(asked(api))
 
-        last_asked = max(asked(api))
     # The clock may strike while the test runs.
     hours_now = {this_hour, floor_to_hour(datetime.now(timezone.utc))}
     assert last_asked in {hour - 3 * HOUR for hour in hours_now}
@@ -161,10 +163,9 @@ def test_nothing_is_asked_for_when_no_hour_is_ready() -> None:
     """A run that comes too early leaves the state as it was and succeeds."""
     later = (datetime.now(timezone.utc) + 10 * HOUR).strftime("%Y-%m-%dT%H:00:00Z")
     state = {"bookmarks": {"events": {"next_export_hour": later, "window_hours": 8}}}
-    with AmplitudeExportApi(hour_rows(0)) as api:
-        run = run_here(export_settings(api, hours=24), state=state)
+    run, api = export(hour_rows(0), state, hours=24)
 
-        assert api.requests == []
+    assert api.requests == []
     assert run.exit_code == 0
     assert run.states == [state["bookmarks"]["events"]]
 
@@ -172,8 +173,6 @@ def test_nothing_is_asked_for_when_no_hour_is_ready() -> None:
 def test_a_window_that_is_too_large_is_halved_and_the_size_remembered() -> None:
     """Every hour arrives once, although windows of more than four hours are refused."""
     made = hour_rows(*range(24), each=20)
-    with AmplitudeExportApi(made) as probe:
-        run_here(export_settings(probe, hours=24, max_window_hours=4))
     with AmplitudeExportApi(made, size_limit=4 * 1200) as api:
         # Of several at once, more than one could be too large before the first refusal is known.
         run = run_here(export_settings(api, hours=24, parallel_downloads=1))
@@ -188,10 +187,9 @@ def test_a_window_that_is_too_large_is_halved_and_the_size_remembered() -> None:
 def test_state_wins_over_start_date_and_says_so_once() -> None:
     """A changed `start_date` does not re-export history by accident."""
     state = {"bookmarks": {"events": {"next_export_hour": "2024-01-01T20:00:00Z"}}}
-    with AmplitudeExportApi(hour_rows(*range(24))) as api:
-        run = run_here(export_settings(api, hours=24), state=state)
+    run, api = export(hour_rows(*range(24)), state, hours=24)
 
-        assert min(asked(api)) == START + 20 * HOUR
+    assert min(asked(api)) == START + 20 * HOUR
     said = [line for line in run.stderr.splitlines() if "--full-refresh" in line]
     assert len(said) == 1
     assert "2024-01-01T20:00:00Z" in said[0]
@@ -267,12 +265,9 @@ def test_exports_of_whole_days_are_read_day_by_day() -> None:
     """Before 2014-11-12 Amplitude has one file a day: each day comes once, then hours follow."""
     day = datetime(2014, 11, 10, tzinfo=timezone.utc)
     made = [hour_row(day + n * HOUR) for n in range(0, 72, 5)]
-    with AmplitudeExportApi(made) as api:
-        config = export_settings(
-            api, hours=24, start_date="2014-11-10", end_date="2014-11-13", max_window_hours=5
-        )
-        run = run_here(config)
+    dates: Json = {"start_date": "2014-11-10", "end_date": "2014-11-13"}
+    run, api = export(made, max_window_hours=5, **dates)
 
-        assert asked(api) == [day + n * HOUR for n in range(72)]
+    assert asked(api) == [day + n * HOUR for n in range(72)]
     assert Counter(run.ids) == Counter(ids(made))
     assert run.states[-1]["next_export_hour"] == "2014-11-13T00:00:00Z"
