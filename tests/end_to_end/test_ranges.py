@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import threading
 import time
 from contextlib import closing, suppress
 from datetime import timedelta
@@ -23,6 +22,7 @@ from tests.fakes import amplitude_export_api as amplitude_api
 from tests.support.faithful import matched
 from tests.support.meltano_project import MeltanoProject
 from tests.support.processes import SCRIPTS
+from tests.support.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,14 +101,8 @@ def test_ranges_side_by_side_leave_each_other_alone(ranges: Ranges, day: Day) ->
     thirds = list(thirds_of(day.export))
     ranges.project.meltano("state", "list").checked()  # Meltano makes its own database
     ends: dict[datetime, Finished] = {}
-    threads = [
-        threading.Thread(target=lambda one=one: ends.update({one[0]: ranges.run(*one)}))
-        for one in thirds
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    runs = [lambda one=one: ends.update({one[0]: ranges.run(*one)}) for one in thirds]
+    side_by_side(*runs, seconds=_SECONDS)
     for start, end in thirds:
         assert ends[start].exit_code == 0, ends[start].stderr
         assert ranges.classes(start) == _DONE

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from target_posthog.capture.rate_limit import RateLimiter
 from tests.support.examples import examples
+from tests.support.side_by_side import side_by_side
 
 # Not so slow that the clock's own steps show.
 RATES = st.floats(0.01, 1e6)
 EVENTS = st.integers(1, 5000)
 PAUSES = st.one_of(st.just(0.0), st.floats(0, 100))
-SECONDS = 20.0
 
 
 class Clock:
@@ -110,12 +111,7 @@ def test_threads_hold_the_rate_together_and_none_waits_for_ever(
             clock.sleep(pause)
             limiter.wait(events)
 
-    threads = [threading.Thread(target=go, args=(sends,), daemon=True) for sends in senders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-    assert not any(thread.is_alive() for thread in threads)
+    side_by_side(*(partial(go, sends) for sends in senders))
     assert sorted(events for _, events in limiter.turns) == sorted(
         events for sends in senders for _, events in sends
     )
@@ -135,18 +131,6 @@ def test_a_stop_lets_everybody_go(rate: float, counts: list[int], stop_after: in
         clock.sleep(seconds / 2)
 
     limiter = RateLimiter(rate, sleep=sleep, clock=clock)
-    threads = [
-        threading.Thread(
-            target=limiter.wait,
-            args=(events,),
-            kwargs={"stopped": lambda: len(slept) >= stop_after},
-            daemon=True,
-        )
-        for events in counts
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(SECONDS)
-    assert not any(thread.is_alive() for thread in threads)
+    wait = partial(limiter.wait, stopped=lambda: len(slept) >= stop_after)
+    side_by_side(*(partial(wait, events) for events in counts))
     assert len(slept) <= stop_after

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from target_posthog.capture.rate_limit import RateLimiter
+from tests.support.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from tests.support.deliveries import Clock
@@ -86,18 +88,8 @@ def test_a_stop_wakes_all_who_wait() -> None:
     stop = threading.Event()
     limiter = RateLimiter(0.001, sleep=stop.wait)
     limiter.wait(1)
-    threads = [
-        threading.Thread(
-            target=limiter.wait, args=(1,), kwargs={"stopped": stop.is_set}, daemon=True
-        )
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    stop.set()
-    for thread in threads:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in threads)
+    waits = [partial(limiter.wait, 1, stopped=stop.is_set)] * 4
+    side_by_side(*waits, stop.set)
 
 
 def test_threads_take_turns_on_a_real_clock() -> None:
@@ -109,12 +101,8 @@ def test_threads_take_turns_on_a_real_clock() -> None:
             limiter.wait(20)
             began.append(time.monotonic())
 
-    threads = [threading.Thread(target=go, daemon=True) for _ in range(4)]
     started = time.monotonic()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
+    side_by_side(*[go] * 4)
     assert len(began) == 20
     # All but the first of twenty turns of 20 events are paid for with time.
     assert max(began) - started >= 19 * 20 / 2000 - 0.001
@@ -135,12 +123,5 @@ def test_threads_take_their_turns_one_by_one() -> None:
         return 1000.0
 
     limiter = RateLimiter(1, clock=clock, sleep=lambda _: None)
-    threads = [
-        threading.Thread(target=limiter.wait, args=(1,), kwargs={"stopped": lambda: True})
-        for _ in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
+    side_by_side(*[partial(limiter.wait, 1, stopped=lambda: True)] * 2)
     assert together == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.shared_rate_limit import RATES, SharedRateLimiter
 from tests.support.processes import run_target
 from tests.support.rows import row
+from tests.support.side_by_side import side_by_side
 from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
@@ -62,14 +62,7 @@ def test_runs_at_the_same_time_pay_for_each_request_once(run_at: Open, postgresq
     runs = [run_at(1) for _ in range(3)]
     assert runs[0].take_turn(1000) == 0
     begin = free_at(postgresql_url)
-    threads = [
-        threading.Thread(target=lambda run=run: [run.take_turn(10) for _ in range(20)])
-        for run in runs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    side_by_side(*(lambda run=run: [run.take_turn(10) for _ in range(20)] for run in runs))
     assert free_at(postgresql_url) - begin == pytest.approx(3 * 20 * 10, abs=1e-3)
 
 
