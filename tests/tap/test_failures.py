@@ -80,6 +80,9 @@ VALID = {"api_key": KEY, "secret_key": SECRET, "start_date": "2024-01-01"}
         ({"archive_path": "config.json"}, "the name of config.json tells no export hour"),
         ({"archive_path": "notes.txt"}, "notes.txt is not an export file or a .zip"),
         ({"archive_path": "empty"}, "empty is empty"),
+        ({"archive_path": "ftp://host/x"}, "is not an address that the tap reads"),
+        ({"archive_path": "s3://"}, "names no bucket"),
+        ({"archive_path": "gs:///"}, "names no bucket"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_fix(

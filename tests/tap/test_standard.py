@@ -16,7 +16,8 @@ from singer_sdk.testing import SuiteConfig, get_tap_test_class
 from tap_amplitude.tap import TapAmplitude
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi
 from tests.support.amplitude_project import a_project
-from tests.support.export_files import file_name, packed, write_files, write_zip
+from tests.support.export_files import file_name, hour_files, packed, write_files
+from tests.support.export_settings import files_settings
 from tests.support.processes import TAP_COMMAND, run_tap
 from tests.support.rows import HOUR, MERGE, START, hour_row, hour_rows, typical_row
 from tests.support.selecting import TAP, catalog_with
@@ -66,9 +67,8 @@ TestTapAmplitude = get_tap_test_class(
 
 
 def archive_of(folder: Path, content: list[dict[str, Any]]) -> dict[str, Any]:
-    """Settings that read rows of hour 0 from an archive."""
-    path = write_zip(folder / "a.zip", {file_name(0): packed(content)})
-    return {"archive_path": str(path)}
+    """Settings that read rows of hour 0 from exported files."""
+    return files_settings(folder, {file_name(0): packed(content)})
 
 
 def test_the_typical_row_has_all_fields_of_the_schema() -> None:
@@ -158,14 +158,11 @@ def test_batch_is_offered_and_activate_version_is_not(tmp_path: Path) -> None:
 
 def test_every_setting_has_a_title_and_a_description() -> None:
     """They are the documentation: `--about`, the Hub and docs/settings.md show them."""
-    for name, setting in TapAmplitude.config_jsonschema["properties"].items():
+    settings = TapAmplitude.config_jsonschema["properties"]
+    for name, setting in settings.items():
         assert setting["title"], name
         assert setting["description"].endswith("."), name
-    secrets = {
-        name
-        for name, setting in TapAmplitude.config_jsonschema["properties"].items()
-        if setting.get("secret")
-    }
+    secrets = {name for name, setting in settings.items() if setting.get("secret")}
     assert secrets == {"api_key", "secret_key"}
 
 
@@ -179,9 +176,7 @@ def test_test_schema_writes_the_schemas_only(tmp_path: Path) -> None:
 
 def test_the_end_is_told_in_one_line(tmp_path: Path) -> None:
     """Hours, events, empty hours and where the state stands."""
-    files = {file_name(n): packed(hour_rows(n)) for n in (0, 2)}
-    folder = write_files(tmp_path / "files", files)
-    run = run_here({"archive_path": str(folder)})
+    run = run_here(files_settings(tmp_path, hour_files(0, 2)))
 
     told = [line for line in run.stderr.splitlines() if "Exported" in line]
     assert len(told) == 1

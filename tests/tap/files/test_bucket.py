@@ -384,22 +384,6 @@ def assert_silent(log: str, bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("ftp://host/x", "is not an address that the tap reads"),
-        ("s3://", "names no bucket"),
-        ("gs:///", "names no bucket"),
-    ],
-)
-def test_an_address_that_is_none_is_a_wrong_setting(url: str, said: str) -> None:
-    """It is told before anything is asked."""
-    done = run_here({"archive_path": url})
-
-    assert done.exit_code == 2
-    assert said in done.lines("ERROR")[0]
-
-
-@pytest.mark.parametrize(
     ("scheme", "package", "extra"),
     [("s3", "s3fs", "s3"), ("gs", "gcsfs", "gcs"), ("az", "adlfs", "azure")],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.buckets import Bucket, s3_bucket
+from tests.support.buckets import BUCKET, Bucket, s3_bucket
 from tests.support.export_files import file_name, packed
 from tests.support.processes import run_tap
 from tests.support.rows import hour_rows
@@ -39,24 +39,27 @@ def test_a_check_lists_a_bucket_and_reads_one_hour(tmp_path: Path, bucket: Bucke
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_a_bucket_that_is_not_there_is_told(tmp_path: Path, bucket: Bucket) -> None:
-    """With the setting that names it."""
-    run = run_tap(
-        tmp_path, {"archive_path": "s3://nobody"}, "--test", environment=bucket.environment
-    )
-    assert run.exit_code == 2
-    assert "does not exist" in run.stdout
-    assert "`archive_path`" in run.stdout
-
-
-def test_credentials_that_a_bucket_refuses_are_told(tmp_path: Path, bucket: Bucket) -> None:
-    """Those that are not there, too."""
-    environment = {**bucket.environment, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    environment["AWS_EC2_METADATA_DISABLED"] = "true"
-    config = {"archive_path": f"{bucket.url}/exports"}
+@pytest.mark.parametrize(
+    ("name", "keys", "told"),
+    [
+        ("nobody", {}, ("does not exist", "`archive_path`")),
+        (
+            BUCKET,
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            ("no usable credentials",),
+        ),
+    ],
+    ids=["no bucket", "no keys"],
+)
+def test_a_bucket_that_cannot_be_read_is_told(
+    tmp_path: Path, bucket: Bucket, name: str, keys: dict[str, str], told: tuple[str, ...]
+) -> None:
+    """With the setting that names it, or what it needs."""
+    environment = {**bucket.environment, **keys, "AWS_EC2_METADATA_DISABLED": "true"}
+    config = {"archive_path": f"s3://{name}/exports"}
     run = run_tap(tmp_path, config, "--test", environment=environment)
     assert run.exit_code == 2
-    assert "no usable credentials" in run.stdout
+    assert all(words in run.stdout for words in told)
 
 
 def test_an_estimate_reads_a_file_of_each_sample_hour(tmp_path: Path, bucket: Bucket) -> None:

@@ -81,13 +81,6 @@ def test_a_state_that_is_none_ends_with_2(tmp_path: Path, content: str, words: s
     assert "Traceback" not in run.stderr
 
 
-def test_a_test_of_another_kind_is_refused(tmp_path: Path) -> None:
-    """The SDK would write an event of each stream."""
-    run = run_tap(tmp_path, {}, "--test=everything")
-    assert (run.exit_code, run.stdout) == (2, "")
-    assert "json or schema" in run.stderr
-
-
 def test_an_estimate_prints_json_alone(tmp_path: Path) -> None:
     """What it says meanwhile is the log's; no event, no key."""
     with AmplitudeExportApi(hour_rows(*range(24))) as api:
@@ -100,17 +93,20 @@ def test_an_estimate_prints_json_alone(tmp_path: Path) -> None:
     assert len(json.loads(few.stdout)["samples"]) == 2
 
 
-@pytest.mark.parametrize("number", ["1", "501", "many"])
-def test_too_few_or_too_many_hours_are_refused(tmp_path: Path, number: str) -> None:
-    """One hour tells nothing of the others; hundreds are an export."""
-    run = run_tap(tmp_path, {}, f"--estimate={number}")
+@pytest.mark.parametrize(
+    ("config", "option", "told"),
+    [
+        # The SDK would write an event of each stream.
+        ({}, "--test=everything", ["json or schema"]),
+        # One hour tells nothing of the others; hundreds are an export.
+        *(({}, f"--estimate={number}", ["--estimate"]) for number in (1, 501, "many")),
+        ({"api_key": "x"}, "--estimate", ["`secret_key` is missing", "`start_date` is missing"]),
+    ],
+)
+def test_what_cannot_be_asked_ends_with_2(
+    tmp_path: Path, config: dict[str, str], option: str, told: list[str]
+) -> None:
+    """Before anything is printed."""
+    run = run_tap(tmp_path, config, option)
     assert (run.exit_code, run.stdout) == (2, "")
-    assert "--estimate" in run.stderr
-
-
-def test_wrong_settings_end_as_those_of_a_run(tmp_path: Path) -> None:
-    """All at once, with exit code 2."""
-    run = run_tap(tmp_path, {"api_key": "x"}, "--estimate")
-    assert (run.exit_code, run.stdout) == (2, "")
-    assert "`secret_key` is missing" in run.stderr
-    assert "`start_date` is missing" in run.stderr
+    assert all(words in run.stderr for words in told)

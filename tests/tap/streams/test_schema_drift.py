@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_amplitude.streams.schema_drift import SchemaDrift
-from tests.support.export_files import file_name, packed, write_files
+from tests.support.export_files import file_name, packed
+from tests.support.export_settings import files_settings
 from tests.support.rows import START, Json, hour_row
 from tests.support.selecting import catalog_with
 from tests.support.tap_in_process import run_here
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 def run(folder: Path, *rows: Json, catalog: Json | None = None, **config: Any) -> Finished:
     """Run the tap over rows of one hour."""
-    write_files(folder / "in", {file_name(0): packed(rows)})
-    return run_here({"archive_path": str(folder / "in"), **config}, catalog=catalog)
+    return run_here(files_settings(folder, {file_name(0): packed(rows)}, **config), catalog=catalog)
 
 
 def schemas(done: Finished) -> list[tuple[int, dict[str, Any]]]:
