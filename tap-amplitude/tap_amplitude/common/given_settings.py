@@ -191,10 +191,6 @@ def _read(value: Any, types: frozenset[str]) -> Any:
     return None
 
 
-def _boolean(text: str) -> bool | None:
-    return _BOOLEANS.get(text.lower())
-
-
 def _integer(text: str) -> int | None:
     return int(text) if _INTEGER.fullmatch(text) else None
 
@@ -217,7 +213,7 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "boolean": _boolean,
+    "boolean": lambda text: _BOOLEANS.get(text.lower()),
     "integer": _integer,
     "number": _number,
     "array": _array,

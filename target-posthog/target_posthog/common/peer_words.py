@@ -42,7 +42,8 @@ class PeerWords:
         """What finds a secret in every coding; made only when something has to be shown."""
         # Longest first: a secret may be the start of another form of it.
         forms = sorted({form for secret in self._secrets for form in _forms(secret)}, key=len)
-        return re.compile("|".join(map(_tolerant, reversed(forms))), re.IGNORECASE)
+        patterns = ("".join(map(_coded, form)) for form in reversed(forms))
+        return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 def escaped(text: str) -> str:
@@ -74,16 +75,12 @@ def _forms(secret: str) -> set[str]:
     return forms
 
 
-def _tolerant(text: str) -> str:
-    r"""Return a pattern for a text each of whose characters may be coded.
+def _coded(char: str) -> str:
+    r"""Return a pattern for a character as it is, or coded.
 
     As `%70` in addresses (or `%2570`), as `\u0070` or `\x70` in JSON and other languages, as
     `&#112;`, `&#x70;` or `&amp;` in HTML.
     """
-    return "".join(_coded(char) for char in text)
-
-
-def _coded(char: str) -> str:
     code = ord(char)
     forms = (
         re.escape(char),
