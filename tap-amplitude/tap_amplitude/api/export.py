@@ -164,7 +164,9 @@ class ExportApi:
                     max_member_bytes=self._max_member_bytes,
                     raw=self._as_stored,
                 )
-            except (requests.RequestException, DamagedArchive) as error:
+            except requests.RequestException as error:
+                raise self._connection.failure(error) from error
+            except DamagedArchive as error:
                 raise self._broken_download(whole, response, error) from error
         except BaseException:
             part.unlink(missing_ok=True)
@@ -173,13 +175,8 @@ class ExportApi:
         return Downloaded(archive, whole, whole.stat().st_size)
 
     def _broken_download(
-        self,
-        path: Path,
-        response: requests.Response,
-        error: requests.RequestException | DamagedArchive,
+        self, path: Path, response: requests.Response, error: DamagedArchive
     ) -> Retryable:
-        if isinstance(error, requests.RequestException):
-            return self._connection.failure(error)
         if words := self._connection.redact(_words_in(path)):
             return Retryable(sentence(f"it answered 200, but with an error: {words}"))
         kind = response.headers.get("Content-Type", "no content type")

@@ -213,15 +213,12 @@ def open_download(
         archive = Archive(store, zips=zips, max_member_bytes=max_member_bytes)
         archive.verify(raw=raw)
         _refuse_other_events(archive, window, store)
-    except ForeignArchive as error:
+    except BaseException as error:
         zips.close()
-        remedy = "Check `api_url`; if it is right, report this to Amplitude."
-        raise ForeignArchive(error.happened, remedy=remedy) from error
-    except DAMAGE as error:
-        zips.close()
-        raise _no_zip(store.origin, error) from error
-    except BaseException:
-        zips.close()
+        if isinstance(error, ForeignArchive):
+            error.remedy = "Check `api_url`; if it is right, report this to Amplitude."
+        if isinstance(error, DAMAGE):
+            raise _no_zip(store.origin, error) from error
         raise
     return archive
 

@@ -156,15 +156,12 @@ def gap_after(app: str, end: datetime, begin: datetime) -> Note:
 
 
 def all_anew(app: str, files: int) -> Note:
-    """Return the note that files are taken for copies of those that were read.
-
-    A warning when nobody tells whose they are: another project's may have the same names.
-    """
+    """Return the note that files are taken for copies of those that were read."""
     return Note(
         f"{count(files, 'file')}{_of_app(app)} of hours that are in the state "
         "were written after they were read. They are all that there are, and as many as were "
         "read, so they are taken for copies. If not, export them again with `--full-refresh`.",
-        is_warning=not app,
+        is_warning=not app,  # another project's may have the same names
     )
 
 
