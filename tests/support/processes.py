@@ -283,11 +283,6 @@ def command_line(
     return made
 
 
-def with_little_room(command: Sequence[str]) -> list[str]:
-    """Return a command that can write no file above 32 KiB: what a test can have of a full disk."""
-    return ["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command]
-
-
 def start(
     plugin: str,
     config: Mapping[str, Any],
@@ -345,4 +340,11 @@ def run_tap(
     with start(
         "tap-amplitude", config, folder, *arguments, state=state, environment=environment
     ) as tap:
+        return tap.finish()
+
+
+def run_with_little_room(folder: Path, config: Mapping[str, Any]) -> Finished:
+    """Run `tap-amplitude` where no file grows above 32 KiB: what a test can have of a full disk."""
+    command = command_line("tap-amplitude", folder, config)
+    with Running(["sh", "-c", 'ulimit -f 64; exec "$@"', "sh", *command], folder) as tap:
         return tap.finish()

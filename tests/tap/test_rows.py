@@ -202,19 +202,6 @@ def test_a_row_with_a_warehouses_columns_is_the_same_event_as_record_and_in_its_
     assert of_record.event == of_file.event
 
 
-def test_rows_that_differ_get_different_ids() -> None:
-    """The `$insert_id` decides; without one, the whole row."""
-    lines = [
-        b'{"$insert_id":"a","device_id":"d"}',
-        b'{"$insert_id":"b","device_id":"d"}',
-        b'{"device_id":"d","event_type":"x"}',
-        b'{"device_id":"d","event_type":"y"}',
-        b'{"$insert_id":"a","device_id":"e"}',
-    ]
-
-    assert len({record_of(line)["uuid"] for line in lines}) == len(lines)
-
-
 def test_a_given_uuid_is_left_as_it_is() -> None:
     """Even one that is no UUID: what to make of it is the target's decision."""
     assert record_of(b'{"uuid":"not a uuid"}')["uuid"] == "not a uuid"

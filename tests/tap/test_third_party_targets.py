@@ -7,12 +7,10 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]
 import pytest
-import requests
 import sqlalchemy as sa
-from moto.server import ThreadedMotoServer
 
+from tests.support.buckets import s3_bucket
 from tests.support.documents import ROOT, document
 from tests.support.export_files import file_name, packed, write_files
 from tests.support.processes import read_messages
@@ -289,20 +287,6 @@ def test_postgresql_holds_right_types_and_each_row_once(
     assert json.loads(rows[0]["event_properties"]) == {"a": "b\0c"}
 
 
-@pytest.fixture
-def bucket() -> Iterator[Any]:
-    """An S3 of this test's own, with the bucket that the document names."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
-    address = f"http://{host}:{port}"
-    # All servers of a process share what they hold.
-    requests.post(f"{address}/moto-api/reset", timeout=10).raise_for_status()
-    yield boto3.resource("s3", endpoint_url=address, region_name="us-east-1", **keys)
-    server.stop()
-
-
 _PARQUET = """
 import json, pyarrow.parquet, sys
 tables = [pyarrow.parquet.read_table(path) for path in sys.argv[1:]]
@@ -314,22 +298,26 @@ print(json.dumps([types, rows], default=str))
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="the target ends with Python 3.12")
 @named("target-s3")
-def test_parquet_files_hold_right_types(target: ThirdParty, tmp_path: Path, bucket: Any) -> None:
+def test_parquet_files_hold_right_types(target: ThirdParty, tmp_path: Path) -> None:
     """Integers, times, numbers, and objects as JSON; an unknown field has a column of its own."""
+    bucket = s3_bucket()
     settings = target.snippet.settings
-    keys = {"aws_access_key_id": "id", "aws_secret_access_key": "secret"}
-    settings["cloud_provider"]["aws"] |= keys | {
-        "aws_endpoint_override": bucket.meta.client.meta.endpoint_url
+    place = settings["cloud_provider"]["aws"]
+    place |= {
+        "aws_access_key_id": bucket.environment["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": bucket.environment["AWS_SECRET_ACCESS_KEY"],
+        "aws_endpoint_override": bucket.server,
     }
-    lake = bucket.Bucket(settings["cloud_provider"]["aws"]["aws_bucket"])
-    lake.create()
+    bucket.s3.create_bucket(Bucket=place["aws_bucket"])
     load(target, settings, archive_with_demo(tmp_path / "in"), tmp_path)
 
     paths = []
-    for number, written in enumerate(lake.objects.all()):
-        assert written.key.startswith("amplitude/events/")
+    for number, written in enumerate(
+        bucket.s3.list_objects(Bucket=place["aws_bucket"])["Contents"]
+    ):
+        assert written["Key"].startswith("amplitude/events/")
         paths.append(str(tmp_path / f"{number}.parquet"))
-        lake.download_file(written.key, paths[-1])
+        bucket.s3.download_file(place["aws_bucket"], written["Key"], paths[-1])
     types, rows = target.ask(_PARQUET, *paths)
     assert kinds(types) == {
         "int64": INTEGERS,

@@ -30,7 +30,7 @@ from tests.support.batches import (
 from tests.support.buckets import Bucket, s3_bucket
 from tests.support.export_files import file_name, hour_files, packed, write_zip
 from tests.support.export_settings import files_settings
-from tests.support.processes import Running, command_line, start, with_little_room
+from tests.support.processes import Running, command_line, run_with_little_room, start
 from tests.support.rows import HOUR, START, hour_rows, noisy_rows
 from tests.support.selecting import run_with
 from tests.support.tap_in_process import run_here
@@ -118,13 +118,11 @@ def test_a_full_disk_behind_the_storage_is_one_clear_line(tmp_path: Path) -> Non
     # Of a folder a file is linked, which takes no room.
     archive = {"archive_path": str(write_zip(tmp_path / "a.zip", files))}
     config = archive | batch(tmp_path / "out")
-    limited = with_little_room(command_line("tap-amplitude", tmp_path, config))
-    done = subprocess.run(limited, capture_output=True, check=False)
+    run = run_with_little_room(tmp_path, config)
 
-    assert done.returncode == 1, done.stderr
-    assert b"`batch_config.storage.root`" in done.stderr
-    assert b"Traceback" not in done.stderr
-    assert b'"BATCH"' not in done.stdout
+    assert run.exit_code == 1, run.stderr
+    assert "`batch_config.storage.root`" in the_error(run)
+    assert "BATCH" not in kinds(run)
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
 
 
