@@ -224,6 +224,9 @@ class _Choice:
         # Of files that are read again, nobody need know which came late.
         if nameless and not again:
             self.notes.append(more_files(app, nameless, span))
+        # Fewer than were read, such as those of a second .zip: they may be others.
+        if files and (more or 0) < 0 and span.newest is None and not again:
+            self.notes.append(more_files(app, len(files), span, "may have come"))
         if not late and not nameless and not any(_is_newer(file, span) for file in again):
             self.settled.add((app, span))
         chosen |= {id(file) for file in late}

@@ -165,10 +165,10 @@ def all_anew(app: str, files: int) -> Note:
     )
 
 
-def more_files(app: str, files: int, covered: Covered) -> Note:
-    """Return a warning that an app has more files in a range of hours than were read."""
+def more_files(app: str, files: int, covered: Covered, came: str = "came") -> Note:
+    """Return a warning that an app has more or other files in a range of hours than were read."""
     return Note(
-        f"Left out: {count(files, 'file')}{_of_app(app)} that came after the "
+        f"Left out: {count(files, 'file')}{_of_app(app)} that {came} after the "
         f"hours from {hour_text(covered.start)} to {hour_text(covered.end)} were read; nothing "
         "tells which, and they would come after newer hours. "
         f"{_to_bring(covered.start, covered.end)}.",

@@ -270,6 +270,24 @@ def test_a_part_that_comes_late_into_a_zip_is_counted(tmp_path: Path) -> None:
     assert "--full-refresh" in second.stderr
 
 
+def test_parts_of_an_hour_in_a_second_zip_are_told(tmp_path: Path) -> None:
+    """A large export in several .zip files, one run for each: they may cut an hour in two."""
+    files = {file_name(n): packed(hour_rows(n)) for n in (0, 1)}
+    whole = {"archive_path": str(write_zip(tmp_path / "a.zip", files))}
+    first = run_here(whole)
+    rest = {file_name(1, 99): packed(hour_rows(12)), file_name(2): packed(hour_rows(2))}
+    second = run_here(
+        {"archive_path": str(write_zip(tmp_path / "b.zip", rest))}, state=first.last_state
+    )
+    again = run_here(whole, state=first.last_state)
+
+    assert second.ids == ids(hour_rows(2))
+    (told,) = second.lines("WARNING")
+    assert "1 file of app 123 that may have come after the hours from 2024-01-01T00" in told
+    assert "--full-refresh" in told
+    assert again.lines("WARNING") == []
+
+
 def test_a_copied_folder_is_no_folder_of_late_parts(tmp_path: Path) -> None:
     """All files have new times, and there are as many as were read."""
     place = write_files(tmp_path / "a", hour_files(0, 1))
