@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -78,6 +79,26 @@ def test_objects_do_not_depend_on_where_the_blocks_end(
     bounds = {"longest": longest, "kept": 7}
     whole = objects_in(lines_of([file], 10_000), **bounds)
     assert objects_in(lines_of(blocks_of(file, size), longest_line), **bounds) == whole
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [
+        (b'{"a":1},{"b":2}\n', ["line 1", "line 1, item 2"]),
+        (b'\n{"a":1}\n\n[{"b":2},\n{"c":3}]', ["line 2", "line 4", "line 5"]),
+        (b'{"a":\n1} {"b":2}\n', ["line 1", "line 2"]),
+        (b'x {"a":1}\n{"b":2}', ["line 1: not JSON", "line 2"]),
+        (b'[7,{"a":1}]', ["line 1: a JSON number, not an object", "line 1, item 2"]),
+        (b"[[1", ["line 1: a JSON number, not an object", "line 1: an array that has no end"]),
+        (b'{"a":', ["line 1: not JSON"]),
+        (b'{"a":"xxxxxxxxxxxxxxxxxxxxx"}', ["line 1: longer than 20 bytes"]),
+    ],
+)
+def test_an_object_or_what_is_none_is_told_with_its_place(file: bytes, told: list[str]) -> None:
+    """By line, and by item where a line holds several."""
+    found = objects_in(lines_of([file], 10_000), longest=20)
+    assert [": ".join(filter(None, (one.place, one.reason))) for one in found] == told
+    assert [one.record is None for one in found] == [": " in one for one in told]
 
 
 @given(FILES)

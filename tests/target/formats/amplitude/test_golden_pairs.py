@@ -12,11 +12,17 @@ from target_posthog.formats.amplitude.convert import Amplitude
 from target_posthog.formats.amplitude.fields import FIELDS, Field, platform_of
 from target_posthog.formats.amplitude.foreign_rows import exported_row
 from target_posthog.formats.names import STANDARD_EVENTS
+from target_posthog.formats.options import Options
+from target_posthog.model import Converted
+from target_posthog.posthog.events import NO_STATE, state_of
 from target_posthog.rejects.codes import CODES
 from tests.support.golden_pairs import GoldenPair, as_json, load_all, options_of, outcome_of
+from tests.support.rows import row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from target_posthog.model import Json
 
 PAIRS = load_all()
 _EVENT, _USER = "event_properties.", "user_properties."
@@ -103,3 +109,27 @@ def test_every_rejection_of_the_conversion_has_a_pair() -> None:
     shown = {pair.expected["rejected"] for pair in PAIRS if "rejected" in pair.expected}
     assert shown == CODES_OF_CONVERSION
     assert shown <= CODES.keys()
+
+
+@pytest.mark.parametrize(
+    ("event_type", "user_properties", "state"),
+    [
+        ("viewed", None, None),
+        ("viewed", {}, None),
+        ("viewed", {"plan": "pro"}, b'{"plan":"pro"}'),
+        ("$identify", {"$set": {"plan": "pro"}}, b'{"plan":"pro"}'),
+        ("$identify", {"$set": {"plan": "pro"}, "$unset": {"b": "-"}}, b'{"plan":"pro"}'),
+        ("$identify", {"$unset": {"plan": "-"}}, b"null"),
+        ("$identify", {"$setOnce": {"plan": "pro"}}, None),
+    ],
+)
+def test_a_row_that_sets_something_on_its_person_has_a_state(
+    event_type: str, user_properties: Json | None, state: bytes | None
+) -> None:
+    """Of two rows of one moment it tells which one is the newer."""
+    told = row(1, event_type=event_type, user_properties=user_properties)
+    conversion = Amplitude(Options()).convert(told)
+    assert isinstance(conversion, Converted)
+    assert conversion.sets is (state is not None)
+    assert conversion.order.endswith(NO_STATE if state is None else state_of(state))
+    assert conversion.order.startswith(b"2024-01-01T00:00:01.000000Z" * 2)
