@@ -156,6 +156,23 @@ def test_each_object_has_an_example_and_a_remedy(plugin: Any) -> None:
     assert {f"`{name.upper()}`" for name in objects} <= set(re.findall("`[A-Z_]+`", cause))
 
 
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+def test_about_explains_every_setting(plugin: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its words, its default and its values; messages point here."""
+    plugin.print_about()
+    text = capsys.readouterr().out
+    _, _, told = text.partition("Settings:\n")
+    parts = {part.split("\n", 1)[0]: part for part in told.split("  - Name: ")[1:]}
+    settings = plugin.config_jsonschema["properties"]
+    assert parts.keys() == settings.keys()
+    assert {"stream_maps", "flattening_max_depth"} <= parts.keys()
+    for name, schema in settings.items():
+        words = " ".join(parts[name].split())
+        assert " ".join(schema["description"].split()) in words
+        assert all(str(value) in words for value in schema.get("enum", ()) if value)
+        assert schema.get("default") in (None, []) or "Default: " in words
+
+
 def test_the_secrets_are_marked() -> None:
     """Every key is a secret, and so is a database's URL with its password."""
     secret = {

@@ -14,12 +14,10 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.histories import in_stretches
 from tests.support.processes import is_alive, start
+from tests.support.target import started
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.fakes.posthog_capture import PosthogCapture
-    from tests.support.singer import Json
+    from tests.support.target import Target
 
 #: Another failure and a second signal, each at a moment of its own, in place of the SDK's command.
 _RUN = """
@@ -110,18 +108,18 @@ def test_a_signal_while_another_failure_is_told_changes_nothing() -> None:
 @pytest.mark.parametrize("way", ["records", "batch files"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
-    tmp_path: Path, config: Json, way: str, seed: int
+    target: Target, way: str, seed: int
 ) -> None:
     """From the first lines of the program to its last."""
     chance = random.Random(seed)
-    sent = in_stretches(tmp_path, way)
-    settings = {**config, "max_batch_events": 20, "workers": 2}
-    with start("target-posthog", settings, tmp_path, loads=True) as target:
-        target.write(sent)
-        assert target.process.stdin is not None
-        target.process.stdin.close()
+    sent = in_stretches(target.folder, way)
+    settings = {**target.config, "max_batch_events": 20, "workers": 2}
+    with start("target-posthog", settings, target.folder, loads=True) as running:
+        running.write(sent)
+        assert running.process.stdin is not None
+        running.process.stdin.close()
         time.sleep(chance.uniform(0.1, 1.0))
-        ended = target.stop(chance.choice([signal.SIGTERM, signal.SIGINT]))
+        ended = running.stop(chance.choice([signal.SIGTERM, signal.SIGINT]))
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
     said = ended.stderr.count("Stopped by")
@@ -129,18 +127,15 @@ def test_a_signal_at_a_random_moment_ends_the_run_or_comes_too_late(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
-def test_a_worker_ends_with_the_target(
-    tmp_path: Path, capture: PosthogCapture, config: Json
-) -> None:
+def test_a_worker_ends_with_the_target(target: Target) -> None:
     """Also when the target is killed while the worker waits for PostHog."""
-    capture.fail(Fault.SLOW, times=100, seconds=60)
-    settings = {**config, "workers": 2}
-    with start("target-posthog", settings, tmp_path) as target:
-        target.write(in_stretches(tmp_path, "batch files"))
-        target.wait_for(lambda: capture.requests)
-        workers = target.children
+    target.capture.fail(Fault.SLOW, times=100, seconds=60)
+    with started(target, workers=2) as running:
+        running.write(in_stretches(target.folder, "batch files"))
+        running.wait_for(lambda: target.capture.requests)
+        workers = running.children
         assert workers
-        target.stop(signal.SIGKILL)
+        running.stop(signal.SIGKILL)
         end = time.monotonic() + 2
         while any(map(is_alive, workers)) and time.monotonic() < end:
             time.sleep(0.01)

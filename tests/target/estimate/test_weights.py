@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from target_posthog.errors import FixConfiguration
 from target_posthog.estimate.weights import read_weights
+from tests.target.test_any_input import VALUES
 
 SAMPLE: dict[str, Any] = {
     "hour": "2024-01-01T05:00:00Z",
@@ -85,14 +86,7 @@ def test_what_is_no_estimate_is_told(text: str, words: str) -> None:
     assert words in str(raised.value)
 
 
-_ANY = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-@given(name=st.sampled_from(sorted(SOUND)), value=_ANY)
+@given(name=st.sampled_from(sorted(SOUND)), value=VALUES)
 def test_any_other_value_is_read_or_told(name: str, value: Any) -> None:
     """Never a traceback."""
     try:
