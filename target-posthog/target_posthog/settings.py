@@ -397,6 +397,11 @@ class Settings:
             return str(Path(self.preview_path, "rejects"))
         return self.rejects_path
 
+    @property
+    def rejects_setting(self) -> str:
+        """Which setting says so."""
+        return "rejects_path" if self.rejects_place == self.rejects_path else "preview_path"
+
 
 def _renames(setting: list[dict[str, str]]) -> dict[str, str]:
     return {rename["from"]: rename["to"] for rename in setting}

@@ -83,7 +83,8 @@ class TargetPosthog(SinkTarget):
         # What a run rejects that sends nothing, the one that sends will reject, too.
         is_trial = self.settings.preview_path or self.settings.free_order == "collect"
         owner = PREVIEW if is_trial else owner_of(api_key_of(self.settings))
-        return rejects_at(self.settings.rejects_place, started, owner)
+        place, setting = self.settings.rejects_place, self.settings.rejects_setting
+        return rejects_at(place, started, owner, setting)
 
     @override
     def take_schema(self, message: Json) -> None:

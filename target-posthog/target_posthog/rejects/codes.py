@@ -61,7 +61,9 @@ CODES: Mapping[str, Code] = MappingProxyType(
             "the time lies more than 23 hours ahead; PostHog would replace it",
             "A device had a wrong clock, and the record does not say when it was uploaded (for an "
             "Amplitude row with a `server_upload_time`, its next good time is used). Correct it "
-            "with a stream map, run it again when the time has passed, or leave it.",
+            "with a stream map, run it again when the time has passed, or leave it. If all records "
+            "are rejected so, the clock of this machine is behind: set it, and send the rejects "
+            "again.",
         ),
         "event_too_large": Code(
             "the event is larger than 900 kB",

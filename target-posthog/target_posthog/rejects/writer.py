@@ -160,8 +160,8 @@ class RemoteRejects(Rejects):
             ) from error
 
 
-def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
-    """Return the rejects of a run, in a folder or at an address; see `rejects_path`.
+def rejects_at(place: str, started: datetime, owner: str, setting: str = "rejects_path") -> Rejects:
+    """Return the rejects of a run, in a folder or at an address that a setting gives.
 
     Raises:
         FixConfiguration: the folder cannot be written: better now than at the first reject.
@@ -169,7 +169,7 @@ def rejects_at(place: str, started: datetime, owner: str) -> Rejects:
     if is_address(place):
         return RemoteRejects(place, started, owner)
     folder = Path(folder_of(place))
-    found = folder_finding("rejects", "rejects_path", folder)
+    found = folder_finding("rejects", setting, folder)
     if found.level is Level.FIX:
         raise FixConfiguration(f"The folder of the rejects: {found.text}", found.remedy)
     return Rejects(folder, started, owner)

@@ -19,6 +19,7 @@ from target_posthog.rejects.codes import CODES
 from target_posthog.rejects.listing import run_of
 from target_posthog.rejects.names import owner_of
 from target_posthog.rejects.writer import Rejects, rejects_at
+from target_posthog.target import TargetPosthog
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
 from tests.support.target import started
@@ -76,6 +77,14 @@ def test_a_place_that_cannot_be_a_folder_is_told_before_the_first_reject(
     with pytest.raises(FixConfiguration, match="rejects is a file, not a folder") as raised:
         rejects_at(f"{file}{deeper}", NOW, owner_of("phc_a"))
     assert "set `rejects_path` to another folder" in str(raised.value)
+
+
+def test_a_preview_whose_place_cannot_be_a_folder_names_its_own_setting(tmp_path: Path) -> None:
+    """Its rejects go there, too, and nobody has set `rejects_path`."""
+    (tmp_path / "file").touch()
+    config = {"api_key": "phc_test", "preview_path": f"{tmp_path}/file/preview"}
+    with pytest.raises(FixConfiguration, match="set `preview_path` to another folder"):
+        TargetPosthog(config=config)
 
 
 def test_a_run_without_rejects_leaves_no_file(tmp_path: Path) -> None:
