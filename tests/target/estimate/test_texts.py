@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,9 @@ from target_posthog.estimate.report import as_json, as_text
 from target_posthog.estimate.request import support_request
 from target_posthog.estimate.weights import Sample, Weights
 from tests.support.target_settings import settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIG: dict[str, Any] = {
     "host": "https://eu.i.posthog.com",
@@ -166,14 +169,6 @@ def test_a_machine_reads_the_same() -> None:
     assert told["support_request"] == request
 
 
-@pytest.mark.parametrize(
-    ("number", "shown"), [(0, 0), (7, 7), (999, 999), (1234, 1230), (98_765_432, 98_800_000)]
-)
-def test_a_guess_has_three_digits(number: int, shown: int) -> None:
-    """More would promise too much."""
-    assert rounded(number) == shown
-
-
 def test_an_exact_number_has_all_of_its_digits() -> None:
     """Nothing is guessed."""
     assert number_of(Count(12_345, 12_345, 12_345)) == "12,345"
@@ -181,42 +176,36 @@ def test_an_exact_number_has_all_of_its_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("shown_by", "value", "shown"),
     [
-        (0, "1 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (61, "1 min 1 s"),
-        (7_800, "2 h 10 min"),
-        (7_205, "2 h"),
-        (86_400, "1 day"),
-        (200_000, "2 days 7 h"),
-        (10**8, "1,157 days 9 h"),
+        # A guess has three digits: more would promise too much.
+        *((rounded, number, number) for number in (0, 7, 999)),
+        (rounded, 1234, 1230),
+        (rounded, 98_765_432, 98_800_000),
+        # A time has its two largest parts.
+        (time_of, 0, "1 s"),
+        (time_of, 59, "59 s"),
+        (time_of, 60, "1 min"),
+        (time_of, 61, "1 min 1 s"),
+        (time_of, 7_800, "2 h 10 min"),
+        (time_of, 7_205, "2 h"),
+        (time_of, 86_400, "1 day"),
+        (time_of, 200_000, "2 days 7 h"),
+        (time_of, 10**8, "1,157 days 9 h"),
+        # As PostHog's own example says it.
+        (in_words, 999, "999"),
+        (in_words, 1_234_567, "1.23 million"),
+        (in_words, 30_000_000, "30 million"),
+        (in_words, 2 * 10**9, "2 billion"),
+        # In powers of ten, as disks are sold.
+        (size_of, 0, "0 bytes"),
+        (size_of, 1500, "1.5 kB"),
+        (size_of, 4_194_304, "4.2 MB"),
+        (size_of, 3 * 10**12, "3.0 TB"),
     ],
 )
-def test_a_time_has_its_two_largest_parts(seconds: float, words: str) -> None:
-    """The rest is noise."""
-    assert time_of(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (999, "999"),
-        (1_234_567, "1.23 million"),
-        (30_000_000, "30 million"),
-        (2 * 10**9, "2 billion"),
-    ],
-)
-def test_a_large_number_is_said_in_words(number: int, words: str) -> None:
-    """As PostHog's own example says it."""
-    assert in_words(number) == words
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 bytes"), (1500, "1.5 kB"), (4_194_304, "4.2 MB"), (3 * 10**12, "3.0 TB")],
-)
-def test_a_size_has_the_unit_that_fits(size: float, words: str) -> None:
-    """In powers of ten, as disks are sold."""
-    assert size_of(size) == words
+def test_a_number_is_shown_as_people_say_it(
+    shown_by: Callable[[Any], Any], value: float, shown: Any
+) -> None:
+    """The rest of it is noise."""
+    assert shown_by(value) == shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from importlib.metadata import entry_points
+from typing import Any
 
 import pytest
 import yaml
@@ -152,57 +153,65 @@ WHY = (
 )
 
 
+APPLY = (
+    "nce every hour of the migration is collected, send them with `free_order: apply`, in any "
+    "order and with another state id."
+)
+
+
 @pytest.mark.parametrize(
-    ("counts", "early", "told"),
+    ("counts", "how", "told"),
     [
-        pytest.param(DELIVERED, None, PROOF, id="good"),
-        pytest.param(Counts(), None, "run again at any time for what is new.", id="nothing"),
+        pytest.param(DELIVERED, {}, PROOF, id="good"),
+        pytest.param(Counts(), {}, "run again at any time for what is new.", id="nothing"),
         pytest.param(
             REJECTED,
-            None,
+            {},
             f"{WHY} Then compare with PostHog: `target-posthog-reconcile`.",
             id="rejects",
         ),
-        pytest.param(DELIVERED, EARLY, "see the log of the tap. Run again.", id="early"),
+        pytest.param(DELIVERED, {"early": EARLY}, "see the log of the tap. Run again.", id="early"),
         pytest.param(
             REJECTED,
-            EARLY,
+            {"early": EARLY},
             f"see the log of the tap. S{WHY[1:]} Run again.",
             id="early, with rejects",
         ),
+        # A tap that never writes STATE: to run it again for ever would not change it.
+        pytest.param(
+            DELIVERED,
+            {"early": EARLY, "may_have_ended": True},
+            "see the log of the tap. Run again if it did not finish.",
+            id="early, or at its end",
+        ),
+        # Who names the file of the rejects wants to see them.
+        pytest.param(
+            REJECTED,
+            {"is_preview": True, "rejects": "my folder/r.jsonl"},
+            "see why records were rejected, and what to do: "
+            "`target-posthog-rejects 'my folder/r.jsonl'`. To send, take `preview_path` out. The "
+            "preview left the state as it was.",
+            id="a preview",
+        ),
+        # The rejects are a trial's: those of the run that sends are the ones to replay.
+        pytest.param(Counts(), {"collects": True}, f"o{APPLY}", id="collects"),
+        pytest.param(
+            REJECTED,
+            {"collects": True},
+            f"{WHY.partition('`')[0]}`target-posthog-rejects rejects/r.jsonl`. O{APPLY}",
+            id="collects, with rejects",
+        ),
+        pytest.param(
+            Counts(),
+            {"collects": True, "early": EARLY},
+            "see the log of the tap. Run again.",
+            id="collects, early",
+        ),
     ],
 )
-def test_a_run_ends_with_what_to_do_next(counts: Counts, early: str | None, told: str) -> None:
+def test_a_run_ends_with_what_to_do_next(counts: Counts, how: dict[str, Any], told: str) -> None:
     """Whatever it came to."""
-    assert next_step(counts, {}, rejects="rejects/r.jsonl", early=early) == told
-
-
-def test_who_cannot_tell_whether_the_tap_finished_says_so() -> None:
-    """A tap that never writes STATE: to run it again for ever would not change it."""
-    told = next_step(DELIVERED, {}, rejects="", early=EARLY, may_have_ended=True)
-    assert told == "see the log of the tap. Run again if it did not finish."
-
-
-def test_a_preview_ends_with_how_to_send() -> None:
-    """After a look at its rejects; who names their file wants to see them."""
-    assert next_step(REJECTED, {}, rejects="my folder/r.jsonl", is_preview=True) == (
-        "see why records were rejected, and what to do: "
-        "`target-posthog-rejects 'my folder/r.jsonl'`. To send, take `preview_path` out. The "
-        "preview left the state as it was."
-    )
-
-
-def test_a_run_that_collects_ends_with_how_to_apply() -> None:
-    """Its rejects are a trial's: those of the run that sends are the ones to replay."""
-    assert next_step(Counts(), {}, rejects="r.jsonl", collects=True) == (
-        "once every hour of the migration is collected, send them with `free_order: apply`, in any "
-        "order and with another state id."
-    )
-    told = next_step(REJECTED, {}, rejects="r.jsonl", collects=True)
-    assert "`target-posthog-rejects r.jsonl`. Once every hour" in told
-    assert next_step(Counts(), {}, rejects="r.jsonl", collects=True, early=EARLY) == (
-        "see the log of the tap. Run again."
-    )
+    assert next_step(counts, {}, **{"rejects": "rejects/r.jsonl", **how}) == told
 
 
 def test_a_run_that_applies_ends_with_what_is_still_to_be_sent() -> None:

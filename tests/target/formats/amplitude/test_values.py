@@ -77,9 +77,10 @@ def test_a_value_has_the_form_that_posthog_knows(
     assert (found, type(found)) == (expected, type(expected))
 
 
-@pytest.mark.parametrize(
-    ("value", "name", "version"),
-    [
+#: Two properties that are made of one field: their converters, and each value with what they give.
+PAIRS: dict[tuple[Callable[[Any], Any], ...], list[tuple[Any, ...]]] = {
+    # PostHog keeps the two apart.
+    (values.library_name, values.library_version): [
         ("amplitude-ts/2.16.1", "amplitude-ts", "2.16.1"),
         ("http/2.0", "http", "2.0"),
         ("segment", "segment", None),
@@ -101,17 +102,8 @@ def test_a_value_has_the_form_that_posthog_knows(
         ("our_sdk/1.0_2/3", "our_sdk", "1.0_2/3"),
         (7, None, None),
     ],
-)
-def test_a_library_is_a_name_and_a_version(
-    value: Any, name: str | None, version: str | None
-) -> None:
-    """PostHog keeps the two apart."""
-    assert (values.library_name(value), values.library_version(value)) == (name, version)
-
-
-@pytest.mark.parametrize(
-    ("value", "system", "kind"),
-    [
+    # What is not surely known is left out.
+    (values.web_os, values.web_device_type): [
         ("Mac", "Mac OS X", "Desktop"),
         ("Mac OS X", "Mac OS X", "Desktop"),
         ("Mac OS", "Mac OS X", "Desktop"),
@@ -131,17 +123,8 @@ def test_a_library_is_a_name_and_a_version(
         ("", None, None),
         (7, None, None),
     ],
-)
-def test_a_web_device_field_tells_the_os_and_the_kind_of_device(
-    value: Any, system: str | None, kind: str | None
-) -> None:
-    """What is not surely known is left out."""
-    assert (values.web_os(value), values.web_device_type(value)) == (system, kind)
-
-
-@pytest.mark.parametrize(
-    ("value", "named", "known"),
-    [
+    # On a server the name may be a browser's, so only a known one counts.
+    (values.os_name, values.known_os): [
         ("ios", "iOS", "iOS"),
         ("Android", "Android", "Android"),
         ("mac os x", "Mac OS X", "Mac OS X"),
@@ -150,17 +133,8 @@ def test_a_web_device_field_tells_the_os_and_the_kind_of_device(
         ("Chrome", "Chrome", None),
         (7, None, None),
     ],
-)
-def test_an_os_is_spelled_as_posthog_spells_it(
-    value: Any, named: str | None, known: str | None
-) -> None:
-    """On a server the name may be a browser's, so only a known one counts."""
-    assert (values.os_name(value), values.known_os(value)) == (named, known)
-
-
-@pytest.mark.parametrize(
-    ("value", "code", "prefix"),
-    [
+    # Amplitude mostly has the language's English name, of which no code can be made.
+    (values.locale, values.locale_prefix): [
         ("en", "en", "en"),
         ("en-US", "en-US", "en"),
         ("de_DE", "de-DE", "de"),
@@ -173,10 +147,19 @@ def test_an_os_is_spelled_as_posthog_spells_it(
         ("", None, None),
         (7, None, None),
     ],
+}
+
+
+@pytest.mark.parametrize(
+    ("converters", "value", "made"),
+    [(converters, value, made) for converters, rows in PAIRS.items() for value, *made in rows],
+    ids=lambda part: repr(part) if isinstance(part, str) else "",
 )
-def test_a_language_counts_only_as_a_code(value: Any, code: str | None, prefix: str | None) -> None:
-    """Amplitude mostly has the language's English name, of which no code can be made."""
-    assert (values.locale(value), values.locale_prefix(value)) == (code, prefix)
+def test_two_properties_are_made_of_one_field(
+    converters: tuple[Callable[[Any], Any], ...], value: Any, made: list[Any]
+) -> None:
+    """Name and version, system and kind of device, what it is called and what PostHog knows."""
+    assert [convert(value) for convert in converters] == made
 
 
 @pytest.mark.parametrize(
