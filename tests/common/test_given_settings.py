@@ -21,6 +21,7 @@ SCHEMA: dict[str, Any] = {
         "share": {"type": ["number", "null"]},
         "list": {"type": "array"},
         "tree": {"type": ["object", "array"]},
+        "stream_maps": {"type": ["object"]},
     }
 }
 _NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\\"), min_size=1, max_size=5)
@@ -106,6 +107,12 @@ def test_a_variable_that_meltano_kept_to_itself_is_named() -> None:
     dotted = json.dumps({"a.b": {"c": 1}, "d": {"e": 2}})
     assert "with dots" in lost({"tree": {"d": {"e": 2}}}, TARGET_X_TREE=dotted)[0]
     assert lost({"tree": {"d": {"e": 2}}}, TARGET_X_TREE='{"d.e": 2}', TARGET_X_TREE_D_E="2") == []
+    maps = {"stream_maps": {"a": {"b": "c"}}}
+    assert lost(maps, TARGET_X_STREAM_MAPS='{"a.b": "c"}') == []
+    assert "null as `__NULL__`" in lost(maps, TARGET_X_STREAM_MAPS='{"a.b": "c", "a.d": null}')[0]
+    assert lost({"tree": {"a": {"b": "c"}}}, TARGET_X_TREE='{"a.b": "c", "a.d": null}') == []
+    inside = json.dumps({"a": {"b": "c", "d.e": "f"}})
+    assert "with dots" in lost({"tree": {"a": {"b": "c"}}}, TARGET_X_TREE=inside)[0]
     assert "`TARGET_X_COUNT`?" in lost({}, TARGET_X_CUONT="1")[0]
     others = ("COUNT_OF_MINE", "LOGLEVEL", "OTHER", "_EU_SHARE")
     assert lost({}, **{f"TARGET_X_{name}": "1" for name in others}) == []

@@ -378,3 +378,25 @@ def test_a_setting_that_meltano_drops_stops_the_run(
     )
     assert "Traceback" not in end.stderr
     assert posthog.events == []
+
+
+def test_a_property_that_meltano_would_not_leave_out_stops_the_run(
+    tmp_path: Path, posthog: PosthogCapture
+) -> None:
+    """A null in meltano.yml is nothing to Meltano, and the property would be sent."""
+    whole = own_definition()
+    (target,) = whole["plugins"]["loaders"]
+    project = MeltanoProject(tmp_path, whole)
+    variables = {
+        "TAP_AMPLITUDE_ARCHIVE_PATH": _EXPORT,
+        "TARGET_POSTHOG_API_KEY": posthog.api_key,
+        "TARGET_POSTHOG_HOST": posthog.url,
+    }
+    for left_out, code in ((None, 1), ("__NULL__", 0)):
+        target["config"] = {"stream_maps": {"events": {"language": left_out, "one": "'1'"}}}
+        project.define(whole)
+        end = project.meltano("run", "tap-amplitude", "target-posthog", settings=variables)
+        assert end.exit_code == code, end.stderr
+        assert ("and each null as __NULL__" in end.stderr.replace("`", "")) == bool(code)
+        assert bool(posthog.events) != bool(code)
+    assert not any("language" in event["properties"] for event in posthog.events)

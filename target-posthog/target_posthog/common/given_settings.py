@@ -114,7 +114,7 @@ def not_passed_on(
     """Yield a sentence for each variable that Meltano did not pass on, if Meltano runs the plugin.
 
     Meltano passes on only the settings that meltano.yml declares, and of objects only the names
-    without dots, both in silence.
+    without dots, and no nulls of meltano.yml, all in silence.
     """
     if not _is_run_by_meltano(prefix, environment):
         return
@@ -127,10 +127,10 @@ def not_passed_on(
                 f"declare the setting `{name}`. Add the whole definition with `meltano add "
                 "--from-ref` (folder `hub`)."
             )
-        elif isinstance(config.get(name), dict) and _lacks_names(config[name], text):
+        elif _lacks_names(config.get(name), text, nulls=name == "stream_maps"):
             yield (
-                f"`{variable}` has names with dots, which Meltano did not pass on. "
-                r"Write each such dot as `\\.` in the JSON text."
+                f"`{name}` has names with dots or nulls, which Meltano did not pass on. "
+                r"Write each such dot as `\\.` in the JSON text, and each null as `__NULL__`."
             )
 
 
@@ -143,12 +143,22 @@ def _is_run_by_meltano(prefix: str, environment: Mapping[str, str]) -> bool:
     )
 
 
-def _lacks_names(value: Mapping[str, Any], text: str) -> bool:
+def _lacks_names(value: Any, text: str, *, nulls: bool) -> bool:
+    """Tell whether names are lost; those of nulls count where they ask for something."""
     try:
         given = _json(text)
     except _UNREADABLE:
         return False
-    return isinstance(given, dict) and not _whole(given).keys() <= value.keys()
+    return isinstance(given, dict) and _lacks(value, _whole(given), nulls=nulls)
+
+
+def _lacks(value: Any, given: Any, *, nulls: bool) -> bool:
+    if not isinstance(value, dict) or not isinstance(given, dict):
+        return False
+    return any(
+        _lacks(value[name], inner, nulls=nulls) if name in value else nulls or inner is not None
+        for name, inner in given.items()
+    )
 
 
 def _variable(prefix: str, name: str) -> str:
