@@ -90,7 +90,12 @@ def test_objects_do_not_depend_on_where_the_blocks_end(
         (b'x {"a":1}\n{"b":2}', ["line 1: not JSON", "line 2"]),
         (b'[7,{"a":1}]', ["line 1: a JSON number, not an object", "line 1, item 2"]),
         (b"[[1", ["line 1: a JSON number, not an object", "line 1: an array that has no end"]),
+        (b'}{"a":1}\n~{"b":2}\n', ["line 1: not JSON", "line 2: not JSON"]),
+        # An object before what cannot follow one is broken itself.
+        (b'{"a":{}},"b":1}\n', ["line 1: not JSON"]),
         (b'{"a":', ["line 1: not JSON"]),
+        (b'{"a":"x\n{"b":2}\n', ["line 1: not JSON", "line 2"]),
+        (b'{"a":"xxxxxxxxxxxxxxxxxxxxx\n{"b":2}\n', ["line 1: longer than 20 bytes", "line 2"]),
         (b'{"a":"xxxxxxxxxxxxxxxxxxxxx"}', ["line 1: longer than 20 bytes"]),
     ],
 )
