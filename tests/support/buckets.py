@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pytest
+    from typing_extensions import Self
 
 BUCKET = "amplitude-data"
 _S3_REGION = "us-east-1"
@@ -49,10 +50,11 @@ class Bucket:
     environment: Mapping[str, str] = field(default_factory=dict)
     azure: AzureBlobs | None = None
 
-    def be_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let this process find the server."""
+    def found(self, monkeypatch: pytest.MonkeyPatch) -> Self:
+        """Let this process find the server; give itself."""
         for name, value in self.environment.items():
             monkeypatch.setenv(name, value)
+        return self
 
     def put(self, files: Mapping[str, bytes]) -> None:
         """Write objects."""

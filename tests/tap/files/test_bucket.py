@@ -44,17 +44,13 @@ if TYPE_CHECKING:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket of Amazon S3, which this process finds."""
-    made = s3_bucket()
-    made.be_found(monkeypatch)
-    return made
+    return s3_bucket().found(monkeypatch)
 
 
 @pytest.fixture
 def gcs(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket of Google Cloud, where the cloud makes no difference: it answers fastest."""
-    made = gcs_bucket()
-    made.be_found(monkeypatch)
-    return made
+    return gcs_bucket().found(monkeypatch)
 
 
 @pytest.fixture(params=["s3", "gcs", "azure"])
@@ -62,8 +58,7 @@ def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     """A bucket of each cloud in turn, which this process finds."""
     buckets = {"s3": lambda: iter([s3_bucket()]), "gcs": lambda: iter([gcs_bucket()])}
     for made in buckets.get(request.param, azure_bucket)():
-        made.be_found(monkeypatch)
-        yield made
+        yield made.found(monkeypatch)
 
 
 def run(bucket: Bucket, path: str = "", **config: Any) -> Finished:

@@ -42,9 +42,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     """A bucket of Amazon S3, which this process finds."""
-    made = s3_bucket()
-    made.be_found(monkeypatch)
-    return made
+    return s3_bucket().found(monkeypatch)
 
 
 def test_a_bucket_is_copied_through_and_may_be_the_storage(tmp_path: Path, s3: Bucket) -> None:

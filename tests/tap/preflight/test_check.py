@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from tap_amplitude.common.checked_settings import given_by_variables, read_given
+from tap_amplitude.common.checked_settings import read_given
 from tap_amplitude.common.findings import Finding, Level, exit_code_of
 from tap_amplitude.preflight.amplitude import AmplitudeQuestions
 from tap_amplitude.preflight.check import check
@@ -421,14 +421,6 @@ def test_an_unencrypted_address_is_told(config: dict[str, Any]) -> None:
     """Of another machine; nobody listens on the wire of this one."""
     config = {**config, "api_url": "http://amplitude.invalid", "max_retry_seconds": 0}
     assert "travel unencrypted" in of(found(config), "address", Level.NOTE)[0]
-
-
-def test_variables_are_read_as_a_command_reads_them() -> None:
-    """Misspelt ones are told."""
-    environment = {"TAP_AMPLITUDE_API_KEY": "k", "TAP_AMPLITUDE_START_DAT": "2024-01-01"}
-    given, told = given_by_variables({}, schema(), "TAP_AMPLITUDE_", environment, are_asked=True)
-    assert given == {"api_key": "k"}
-    assert "Did you mean `TAP_AMPLITUDE_START_DATE`?" in told[0]
 
 
 def test_the_patience_of_a_check_is_that_of_a_person(
