@@ -93,6 +93,7 @@ def test_objects_do_not_depend_on_where_the_blocks_end(
         (b'}{"a":1}\n~{"b":2}\n', ["line 1: not JSON", "line 2: not JSON"]),
         # An object before what cannot follow one is broken itself.
         (b'{"a":{}},"b":1}\n', ["line 1: not JSON"]),
+        (b'{"a":1}}\n{"b":2}~\n', ["line 1: not JSON", "line 2: not JSON"]),
         (b'{"a":', ["line 1: not JSON"]),
         (b'{"a":"x\n{"b":2}\n', ["line 1: not JSON", "line 2"]),
         (b'{"a":"xxxxxxxxxxxxxxxxxxxxx\n{"b":2}\n', ["line 1: longer than 20 bytes", "line 2"]),
