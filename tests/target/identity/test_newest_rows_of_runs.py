@@ -17,9 +17,8 @@ import pytest
 from tests.fakes.posthog_capture import Fault
 from tests.support.batch_messages import RUN_FOLDER, batch, lines_of
 from tests.support.lives import Lives, assert_well_told
-from tests.support.processes import start
 from tests.support.singer import counts_in, record, schema, state
-from tests.support.target import run_apart
+from tests.support.target import run_apart, started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -116,33 +115,30 @@ def test_everybody_ends_with_the_newest_row(
     ids=["target, files", "worker, files", "target, records"],
 )
 def test_so_they_do_when_the_run_is_killed_and_repeated(
-    tmp_path: Path,
-    config: Json,
-    capture: PosthogCapture,
-    victim: str,
-    way: Callable[[Lives, Path, int], list[Json]],
+    target: Target, victim: str, way: Callable[[Lives, Path, int], list[Json]]
 ) -> None:
     """At random moments, with requests under way in several lanes, from the state that is left."""
     choice = Random(f"{victim} {way.__name__}")
     # What was told before a kill is known for sure only by the next row.
     lives = Lives.of(3, hours=4, rows=400, bare_share=0)
-    answer_late(capture, choice, troubles=True)
-    own = config | {"workers": 2, "max_batch_events": 20, "max_retry_seconds": 100}
+    answer_late(target.capture, choice, troubles=True)
+    capture = target.capture
+    target.config.update(workers=2, max_batch_events=20, max_retry_seconds=100)
     done = kills = 0
     while done < len(lives.hours):
         goal = len(capture.requests) + choice.randrange(1, _KILLED_BEFORE)
-        with start("target-posthog", own, tmp_path) as target:
-            writing = Thread(target=write_all, args=(target, way(lives, tmp_path, done)))
+        with started(target) as running:
+            writing = Thread(target=write_all, args=(running, way(lives, target.folder, done)))
             writing.start()
             if kills < _KILLS:
-                target.wait_for(lambda: len(capture.requests) >= goal)  # noqa: B023 - called here
-                pids = [target.process.pid] if victim == "target" else target.children
+                running.wait_for(lambda: len(capture.requests) >= goal)  # noqa: B023 - called here
+                pids = [running.process.pid] if victim == "target" else running.children
                 os.kill(choice.choice(pids), signal.SIGKILL)
-            target.process.wait(100)
+            running.process.wait(100)
             writing.join()
-            assert "Traceback" not in target.stderr
-            states = target.stdout.rpartition("\n")[0].splitlines()
-        kills += target.process.returncode != 0
+            assert "Traceback" not in running.stderr
+            states = running.stdout.rpartition("\n")[0].splitlines()
+        kills += running.process.returncode != 0
         if states:
             done = json.loads(states[-1])["at"]
             told = uuids_of(Lives(lives.hours[:done]).rows)

@@ -11,15 +11,11 @@ import sqlalchemy as sa
 
 from target_posthog.identity.ledger import Ledger
 from target_posthog.identity.shared_rate_limit import RATES, SharedRateLimiter
-from tests.support.processes import run_target
 from tests.support.rows import row
 from tests.support.side_by_side import side_by_side
-from tests.support.singer import record, schema, state
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.singer import Json
+    from tests.support.target import Target
 
 Open = Callable[..., SharedRateLimiter]
 
@@ -97,18 +93,14 @@ def test_a_wait_sleeps_in_parts_until_its_turn(run_at: Open) -> None:
     assert limiter.waited == sum(slept)
 
 
-def test_a_run_takes_its_turns_from_the_ledger(
-    config: Json, postgresql_url: str, tmp_path: Path
-) -> None:
+def test_a_run_takes_its_turns_from_the_ledger(target: Target, postgresql_url: str) -> None:
     """Only where a speed was agreed on."""
-    messages = [schema(), record(row(1)), state({"at": 1})]
-    given = {**config, "ledger_url": postgresql_url}
-    assert run_target(given, messages, tmp_path).exit_code == 0
+    target.config["ledger_url"] = postgresql_url
+    target.send([row(1)]).checked()
     engine = sa.create_engine(postgresql_url)
     assert not sa.inspect(engine).has_table(RATES.name)
     engine.dispose()
-    given["max_events_per_second"] = 1000
-    assert run_target(given, messages, tmp_path).exit_code == 0
+    target.send([row(1)], max_events_per_second=1000).checked()
     assert free_at(postgresql_url) > 0
 
 
