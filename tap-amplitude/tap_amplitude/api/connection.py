@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from tap_amplitude.api.bodies import beginning
 from tap_amplitude.api.responses import error_in, message_in, sentence
 from tap_amplitude.api.retry import Retryable
+from tap_amplitude.api.timed_heads import TimedHeads
 from tap_amplitude.common.peer_words import PeerWords
 from tap_amplitude.errors import FixConfiguration, WrongCredentials, causes_of
 from tap_amplitude.validation import http_parts, sends_keys_in_clear
@@ -165,6 +166,8 @@ class Connection:
         if session is None:
             session = self._of_thread.session = _Session()
             session.headers["User-Agent"] = self._user_agent
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, TimedHeads())
         return session
 
 

@@ -12,6 +12,7 @@ import requests
 
 from tap_amplitude.api.bodies import TooLong, TooSlow, beginning, blocks
 from tap_amplitude.api.project import ProjectApi
+from tap_amplitude.api.results import NoEvents
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer, RunAgain
 from tests.support.peers import answering, serving
 from tests.tap.api.test_export import ONE_HOUR, Client, connection
@@ -45,6 +46,31 @@ def test_an_archive_that_trickles_in_is_given_up() -> None:
             client.api.fetch(ONE_HOUR)
 
     assert client.downloads == []
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 100 Continue\r\nX-Long: "]
+)
+def test_a_head_that_trickles_in_is_given_up(head: bytes) -> None:
+    """As silence is: each byte would begin the socket's own time-out anew."""
+    with trickle(head) as (url, _):
+        client = Client(url, answer_seconds=1, retry_seconds=0)
+        with pytest.raises(RunAgain, match="no answer within 1 second"):
+            client.api.fetch(ONE_HOUR)
+
+
+def test_a_body_may_take_longer_than_a_head() -> None:
+    """The time of the head ends with it; that of a body is another one."""
+
+    def send(peer: socket) -> None:
+        peer.sendall(b"HTTP/1.1 404 X\r\nContent-Length: 17\r\n\r\n")
+        for piece in (b"no data ", b"availabl", b"e"):
+            time.sleep(0.4)
+            peer.sendall(piece)
+
+    with serving(send) as (url, _):
+        api = Client(url, answer_seconds=0.5, retry_seconds=0).api
+        assert isinstance(api.fetch(ONE_HOUR), NoEvents)
 
 
 def test_an_error_that_trickles_in_is_told_with_what_it_said(
