@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes.amplitude_export_api import AmplitudeExportApi, Fault
-from tests.support.processes import run_tap, run_target
+from tests.support.processes import run_tap
 from tests.support.rows import HOUR, START, hour_rows
+from tests.support.target import run_apart
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.fakes.posthog_capture import PosthogCapture
     from tests.support.snapshots import Snapshot
+    from tests.support.target import Target
 
 Json = dict[str, Any]
 
@@ -45,12 +44,12 @@ def source() -> AmplitudeExportApi:
 
 
 def test_all_that_a_run_of_both_leaves(
-    tmp_path: Path, source: AmplitudeExportApi, capture: PosthogCapture, snapshot: Snapshot
+    target: Target, source: AmplitudeExportApi, snapshot: Snapshot
 ) -> None:
     """Messages, requests, rejects and logs; `--update-snapshots` renews them."""
     with source as api:
         tap = run_tap(
-            tmp_path,
+            target.folder,
             {
                 "api_url": api.url,
                 "api_key": api.api_key,
@@ -62,23 +61,19 @@ def test_all_that_a_run_of_both_leaves(
                 "max_reject_ratio": 1,
             },
         ).checked()
-    target = run_target(
-        {"api_key": capture.api_key, "host": capture.url, "max_reject_ratio": 1},
-        tap.stdout.splitlines(),
-        tmp_path,
-    ).checked()
+    ended = run_apart(target, tap.stdout.splitlines()).checked()
 
-    sent = [event for request in capture.requests for event in request.body["batch"]]
-    rejects = {path.name.partition("-")[0]: path for path in (tmp_path / "rejects").iterdir()}
+    sent = [event for request in target.capture.requests for event in request.body["batch"]]
+    rejects = {path.name.partition("-")[0]: path for path in (target.folder / "rejects").iterdir()}
     snapshot.check(
-        tmp_path,
+        target.folder,
         tap_messages=map(without_types, tap.messages),
         tap_log=tap.stderr,
         tap_rejects=rejects["tap"].read_text(),
         # How many requests and states there are is a matter of time.
-        target_envelope=capture.requests[0].body | {"batch": "…"},
+        target_envelope=target.capture.requests[0].body | {"batch": "…"},
         target_events=sorted(sent, key=itemgetter("timestamp", "uuid")),
-        target_state=target.messages[-1],
-        target_log=target.stderr,
+        target_state=ended.messages[-1],
+        target_log=ended.stderr,
         target_rejects=rejects["target"].read_text(),
     )
