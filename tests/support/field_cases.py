@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.support.batch_messages import batch, put
 from tests.support.target import run_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tests.support.processes import Finished
     from tests.support.singer import Json
@@ -49,22 +49,9 @@ def batches_of(messages: Iterable[Json], folder: Path, *, records: int = 2) -> l
             continue
         contents = [one["record"] for one in alike]
         files = [
-            _put(folder / f"{len(result)}-{at}.json.gz", contents[at : at + records])
+            put(folder, f"{len(result)}-{at}", contents[at : at + records])
             for at in range(0, len(contents), records)
         ]
-        result += [_batch(stream, files[at : at + 2]) for at in range(0, len(files), 2)]
+        pairs = (files[at : at + 2] for at in range(0, len(files), 2))
+        result += [batch(pair) | {"stream": stream} for pair in pairs]
     return result
-
-
-def _put(path: Path, contents: Sequence[Json]) -> Path:
-    path.write_bytes(gzip.compress(b"".join(json.dumps(one).encode() + b"\n" for one in contents)))
-    return path
-
-
-def _batch(stream: str, files: Sequence[Path]) -> Json:
-    return {
-        "type": "BATCH",
-        "stream": stream,
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "manifest": [file.as_uri() for file in files],
-    }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -11,12 +10,12 @@ from hypothesis import strategies as st
 
 from target_posthog.books.bookkeeper import Bookkeeper
 from target_posthog.books.moves import Fate, Move
-from target_posthog.books.table import Book
 from target_posthog.books.whole import totals_of
 from target_posthog.identity.ledger import Ledger
 from target_posthog.rejects.book_places import BookPlace, place_in
 from tests.support.examples import examples
 from tests.target.books.test_bookkeeper import DAY, VIEWED, before, origin, unit
+from tests.target.books.test_table import book_of
 
 if TYPE_CHECKING:
     from target_posthog.books.tables import WrittenLine
@@ -33,11 +32,6 @@ FATES = st.sampled_from(
         Fate("refused", "refused_by_posthog", *VIEWED),
     ]
 )
-
-
-def book_of(ledger: Ledger, run: str = "one") -> Book:
-    """Return the book as a run has it."""
-    return Book(ledger, run, lambda: datetime(2024, 2, 1, tzinfo=timezone.utc))
 
 
 def run_with_rejects(ledger: Ledger, hours: list[int], run: str = "one") -> list[BookPlace]:
