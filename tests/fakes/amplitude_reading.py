@@ -1,4 +1,4 @@
-"""Makes rows for the Export API's stand-in and reads its archives, with nothing of the tap."""
+"""Asks the Export API's stand-in and reads its archives, with nothing of the tap."""
 
 from __future__ import annotations
 
@@ -6,41 +6,24 @@ import gzip
 import io
 import json
 import zipfile
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import requests
 
 from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY
+from tests.support.rows import HOUR, START
 
 if TYPE_CHECKING:
-    from tests.fakes.amplitude_export_api import AmplitudeExportApi, Row
+    from tests.fakes.amplitude_export_api import AmplitudeExportApi
 
 KEYS = (API_KEY, SECRET_KEY)
-MIDNIGHT = datetime(2024, 1, 1, tzinfo=timezone.utc)
 LONG_AFTER = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
 
 def hour(number: int) -> datetime:
     """Return hour `number` of the test's day."""
-    return MIDNIGHT + timedelta(hours=number)
-
-
-def row(moment: datetime, number: int = 0) -> Row:
-    """Return a row that Amplitude took in at `moment`."""
-    return {
-        "app": 203138,
-        "uuid": f"{moment:%Y%m%d%H%M%S%f}-{number}",
-        "event_type": "view — ページ\u2028",
-        "event_time": "2023-06-30 12:00:00.000000",
-        "server_upload_time": f"{moment:%Y-%m-%d %H:%M:%S.%f}",
-        "user_id": None,
-    }
-
-
-def rows_of(*hours: datetime, count: int = 10) -> list[Row]:
-    """Return `count` rows, one a minute, of each hour."""
-    return [row(start + timedelta(minutes=n), n) for start in hours for n in range(count)]
+    return START + number * HOUR
 
 
 def get(

@@ -28,10 +28,9 @@ from tests.fakes.amplitude_reading import (
     files_of,
     get,
     hour,
-    row,
-    rows_of,
     uuids_of,
 )
+from tests.support.rows import HOUR, hour_row, hour_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +134,7 @@ def test_a_range_brings_the_hours_that_are_ready(
     assert response.status_code == (200 if hours else 404)
     assert api.hours_served() == {hour(number): 1 for number in hours}
     if hours:
-        expected = rows_of(*map(hour, hours))
+        expected = hour_rows(*hours, each=10)
         assert sorted(uuids_of(response.content)) == sorted(str(one["uuid"]) for one in expected)
 
 
@@ -143,10 +142,10 @@ def test_the_clock_is_the_real_one_or_has_a_zone() -> None:
     """The hour that runs now is hidden; a naive `now` would shift the edge unseen."""
     now = datetime.now(timezone.utc)
     past = now - timedelta(hours=4)
-    with AmplitudeExportApi([row(now), row(past)]) as api:
+    with AmplitudeExportApi([hour_row(now), hour_row(past)]) as api:
         response = get(api, f"{past:%Y%m%dT%H}", f"{now:%Y%m%dT%H}")
 
-    assert uuids_of(response.content) == [row(past)["uuid"]]
+    assert uuids_of(response.content) == [hour_row(past)["uuid"]]
     with pytest.raises(ValueError, match="time zone"):
         AmplitudeExportApi([], now=datetime(2024, 1, 1))  # noqa: DTZ001 - the mistake itself
 
@@ -163,9 +162,9 @@ def test_an_empty_range_is_404_in_both_known_forms() -> None:
 
 def test_an_archive_has_amplitudes_form() -> None:
     """Hours are not padded, partitions do not count up, members are stored; rows as they are."""
-    odd = {**row(hour(10)), "event_type": "half \ud83d"}
-    last = row(hour(10) + timedelta(microseconds=3599999999))
-    wanted = [*rows_of(hour(0), hour(1), hour(9)), odd, last]
+    odd = {**hour_row(hour(10)), "event_type": "half \ud83d — ページ\u2028"}
+    last = hour_row(hour(10) + timedelta(microseconds=3599999999))
+    wanted = [*hour_rows(0, 1, 9, each=10), odd, last]
     with AmplitudeExportApi(wanted, now=LONG_AFTER) as api:
         body = get(api, "20240101T00", "20240101T10").content
     with zipfile.ZipFile(BytesIO(body)) as archive:
@@ -173,7 +172,7 @@ def test_an_archive_has_amplitudes_form() -> None:
 
     names = [member.filename for member in members]
     assert names[:6] == [
-        f"203138/203138_2024-01-01_{number}#{partition}.json.gz"
+        f"123/123_2024-01-01_{number}#{partition}.json.gz"
         for number in (0, 1, 9)
         for partition in (627, 70)
     ]
@@ -185,16 +184,16 @@ def test_an_archive_has_amplitudes_form() -> None:
 def test_a_day_before_hourly_files_comes_whole_and_a_busy_hour_in_many_files() -> None:
     """Before 2014-11-12 one hour brings its day; no file has more rows than its limit."""
     day = datetime(2014, 11, 11, tzinfo=timezone.utc)
-    rows = rows_of(*(day + timedelta(hours=n) for n in (0, 23, 24)), count=2)
+    rows = [hour_row(day + n * HOUR, number) for n in (0, 23, 24) for number in range(2)]
     with AmplitudeExportApi(rows, now=LONG_AFTER) as api:
         old, new = (files_of(get(api, text).content) for text in ("20141111T07", "20141112T00"))
     with AmplitudeExportApi(
-        [row(hour(0), n) for n in range(2500)], now=LONG_AFTER, rows_per_file=2
+        [hour_row(hour(0), n) for n in range(2500)], now=LONG_AFTER, rows_per_file=2
     ) as api:
         busy = files_of(get(api).content)
 
-    assert list(old) == [f"203138/203138_2014-11-11#{n}.json.gz" for n in (627, 70)]
-    assert list(new) == [f"203138/203138_2014-11-12_0#{n}.json.gz" for n in (627, 70)]
+    assert list(old) == [f"123/123_2014-11-11#{n}.json.gz" for n in (627, 70)]
+    assert list(new) == [f"123/123_2014-11-12_0#{n}.json.gz" for n in (627, 70)]
     assert (len(busy), {len(rows) for rows in busy.values()}) == (1250, {2})
 
 
@@ -202,7 +201,7 @@ def test_repeats_bring_the_same_rows_in_another_order() -> None:
     """Whatever the range they came in before; to the byte the same in another run."""
     repeats = []
     for _ in range(2):
-        with AmplitudeExportApi(rows_of(hour(0), hour(1)), now=LONG_AFTER) as api:
+        with AmplitudeExportApi(hour_rows(0, 1, each=10), now=LONG_AFTER) as api:
             wide = files_of(get(api, "20240101T00", "20240101T01").content)
             repeats.append(get(api).content)
             again = files_of(get(api).content)
@@ -220,7 +219,7 @@ def test_repeats_bring_the_same_rows_in_another_order() -> None:
 
 def test_an_archive_above_the_size_limit_is_400() -> None:
     """Exactly the limit is served."""
-    rows = rows_of(hour(0))
+    rows = hour_rows(0, each=10)
     with AmplitudeExportApi(rows, now=LONG_AFTER) as api:
         size = len(get(api).content)
     for limit, status in ((size, 200), (size - 1, 400)):
@@ -252,7 +251,7 @@ def test_requests_are_recorded_with_their_range_and_status(api: AmplitudeExportA
 def test_a_sixth_request_at_once_is_429() -> None:
     """Five may be under way; the end of the block ends a stall and delivers what is under way."""
     answers: list[int] = []
-    with AmplitudeExportApi(rows_of(hour(0)), now=LONG_AFTER) as api:
+    with AmplitudeExportApi(hour_rows(0, each=10), now=LONG_AFTER) as api:
         api.fail(Fault.SLOW, times=6, seconds=60)
         readers = [
             threading.Thread(target=lambda: answers.append(get(api).status_code)) for _ in range(5)
@@ -273,7 +272,7 @@ def test_a_sixth_request_at_once_is_429() -> None:
 def test_rude_readers_leave_no_trace(capfd: pytest.CaptureFixture[str]) -> None:
     """One that leaves half way has not got the hour; nonsense gets 400; nothing is printed."""
     noise = random.Random(0).randbytes(12_000_000).hex()
-    with AmplitudeExportApi([{**row(hour(0)), "x": noise}], now=LONG_AFTER) as api:
+    with AmplitudeExportApi([{**hour_row(hour(0)), "x": noise}], now=LONG_AFTER) as api:
         address = f"{api.url}/api/2/export?{HOUR_0}"
         with requests.get(address, auth=KEYS, timeout=30, stream=True) as response:
             response.raw.read(1000)
