@@ -6,6 +6,7 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
+from tests.support.batch_messages import batch
 from tests.support.processes import run_target
 from tests.support.rows import row, rows
 from tests.support.singer import counts_in, record, records, schema, state
@@ -116,10 +117,7 @@ def in_stretches(folder: Path, way: str) -> list[Json]:
         else:
             path = folder / f"{part}.jsonl"
             path.write_text("".join(f"{json.dumps(one)}\n" for one in contents))
-            encoding = {"format": "jsonl"}
-            manifest = [str(path)]
-            made.append(
-                {"type": "BATCH", "stream": "events", "encoding": encoding, "manifest": manifest}
-            )
+            # Of other taps a manifest may hold paths.
+            made.append(batch([path], {"format": "jsonl"}) | {"manifest": [str(path)]})
         made.append(state({"at": part}))
     return made

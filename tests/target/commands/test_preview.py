@@ -24,6 +24,7 @@ from target_posthog.preview.screen import show
 from target_posthog.preview.texts import as_json
 from target_posthog.preview.wanted import Wanted
 from tests.support.any_amplitude_rows import GOOD_ROWS, ROWS
+from tests.support.batch_messages import batch, put
 from tests.support.examples import examples
 from tests.support.processes import encoded
 from tests.support.rows import START, hour_row, row, typical_row
@@ -235,15 +236,8 @@ def test_batch_files_are_read_and_stay(tmp_path: Path) -> None:
     """The folder is the run's own, whose files a run would remove."""
     folder = tmp_path / "tap-amplitude-run-1"
     folder.mkdir()
-    path = folder / "rows.json.gz"
-    path.write_bytes(gzip.compress(b"".join(json.dumps(row(n)).encode() + b"\n" for n in (1, 2))))
-    batch = {
-        "type": "BATCH",
-        "stream": "events",
-        "encoding": {"format": "jsonl", "compression": "gzip"},
-        "manifest": [path.as_uri()],
-    }
-    target = preview([schema(), batch, state({})], tmp_path, remove_batch_files=True)
+    path = put(folder, "rows", [row(1), row(2)])
+    target = preview([schema(), batch([path]), state({})], tmp_path, remove_batch_files=True)
     assert len(target.found.pairs) == 2
     assert path.exists()
 
