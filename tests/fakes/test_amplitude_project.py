@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.fakes.amplitude_export_api import API_KEY, SECRET_KEY, AmplitudeExportApi
+from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.amplitude_project import (
     ANNOTATIONS,
     AVERAGE,
@@ -20,11 +20,10 @@ from tests.fakes.amplitude_project import (
     AmplitudeProject,
     ProjectRequest,
 )
+from tests.fakes.amplitude_reading import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-KEYS = (API_KEY, SECRET_KEY)
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from tests.fakes import posthog_probe
 from tests.fakes.posthog_query import PosthogQuery
+from tests.support.rows import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,20 +23,14 @@ FROM events WHERE toUnixTimestamp(timestamp) >= 1704067200 GROUP BY day, event O
 """
 
 
-def uuid_of(number: int) -> str:
-    """Return the uuid of an event."""
-    return f"00000000-0000-4000-8000-{number:012x}"
-
-
-def event(number: int, *, hour: int = 5, **properties: Any) -> dict[str, Any]:
+def event(number: int, *, hour: int = 5) -> dict[str, Any]:
     """Return an event of 1 January 2024."""
-    return {
-        "uuid": uuid_of(number),
-        "event": "viewed",
-        "distinct_id": "ann",
-        "timestamp": f"2024-01-01T{hour:02}:00:00.000000Z",
-        "properties": {"server_upload_time": "2024-01-01 05:00:01.000000", **properties},
-    }
+    return posthog_probe.event(
+        uuid=uuid_of(number),
+        distinct_id="ann",
+        timestamp=f"2024-01-01T{hour:02}:00:00.000000Z",
+        properties={"server_upload_time": "2024-01-01 05:00:01.000000"},
+    )
 
 
 @pytest.fixture
@@ -46,8 +42,7 @@ def api(capture: PosthogCapture) -> Iterator[PosthogQuery]:
 
 def send(capture: PosthogCapture, *events: dict[str, Any]) -> None:
     """Post events."""
-    body = {"api_key": capture.api_key, "batch": list(events)}
-    assert requests.post(f"{capture.url}/batch/", json=body, timeout=9).status_code == 200
+    assert posthog_probe.post(capture, posthog_probe.batch(*events)).status == 200
 
 
 def ask(
