@@ -34,13 +34,15 @@ def main() -> None:
     os.umask(0o077)
     # Modules live as long as the process; garbage collection during import costs 20 % of start-up.
     gc.disable()
-    from tap_amplitude.cli import run  # noqa: PLC0415 - see above
+    from tap_amplitude.cli import NAME, run  # noqa: PLC0415 - see above
+    from tap_amplitude.common.log_filters import leave_out_unknown_levels  # noqa: PLC0415
     from tap_amplitude.preflight.options import with_checks  # noqa: PLC0415
     from tap_amplitude.summary import Summary  # noqa: PLC0415
     from tap_amplitude.tap import TapAmplitude  # noqa: PLC0415
 
     gc.freeze()
     gc.enable()
+    leave_out_unknown_levels(NAME)
     is_run = _ASK.isdisjoint(argument.partition("=")[0] for argument in arguments)
     summary = Summary(TapAmplitude.plugin_version) if is_run else None
     code = run(with_checks(TapAmplitude.cli), arguments, summary)

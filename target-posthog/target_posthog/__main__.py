@@ -17,6 +17,7 @@ def main() -> None:
     # What is loaded stays: to look for rings among it would be a fifth of the start.
     gc.disable()
     from target_posthog.cli import run  # noqa: PLC0415 - see above
+    from target_posthog.common.log_filters import leave_out_unknown_levels  # noqa: PLC0415
     from target_posthog.progress.summary import Summary  # noqa: PLC0415
     from target_posthog.target import TargetPosthog  # noqa: PLC0415
 
@@ -24,6 +25,7 @@ def main() -> None:
     # Events are trees and die by themselves; to look for rings among them costs time.
     gc.set_threshold(100_000, 20, 20)
     gc.enable()
+    leave_out_unknown_levels(TargetPosthog.name)
     code = run(TargetPosthog.cli, TargetPosthog.name, summary=Summary(TargetPosthog.plugin_version))
     # Nor need it be taken apart at the end, which takes as long.
     gc.freeze()

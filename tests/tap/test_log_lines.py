@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.export_files import hour_files
 from tests.support.export_settings import files_settings
 from tests.support.log_config import metrics_to_a_file
@@ -43,6 +45,16 @@ def test_level_debug_shows_everything(tmp_path: Path) -> None:
     log = run(tmp_path, TAP_AMPLITUDE_LOGLEVEL="DEBUG").stderr
 
     assert all(words in log for words in SMALL_TALK)
+
+
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TAP_AMPLITUDE_LOGLEVEL"])
+@pytest.mark.parametrize("level", ["", "7", "trace"])
+def test_a_level_that_there_is_not_is_left_out(tmp_path: Path, variable: str, level: str) -> None:
+    """The SDK fails at it, with a traceback; some set the variable for another program."""
+    done = run(tmp_path, **{variable: level})
+
+    assert (done.exit_code, len(done.lines("INFO"))) == (0, 3)
+    assert f"{variable}={level} is left out: the log has debug, info" in done.stderr
 
 
 def test_metrics_that_somebody_has_set_up_are_theirs(tmp_path: Path) -> None:

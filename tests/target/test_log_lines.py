@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.log_config import metrics_to_a_file
 from tests.support.rows import row
 from tests.support.singer import record, schema, state
@@ -32,6 +34,15 @@ def test_level_debug_shows_everything(target: Target) -> None:
     """Whoever looks for a cause wants all that the SDK says."""
     log = log_of(target, TARGET_POSTHOG_LOGLEVEL="DEBUG")
     assert all(words in log for words in _SMALL_TALK)
+
+
+@pytest.mark.parametrize("variable", ["LOGLEVEL", "TARGET_POSTHOG_LOGLEVEL"])
+@pytest.mark.parametrize("level", ["", "7", "trace"])
+def test_a_level_that_there_is_not_is_left_out(target: Target, variable: str, level: str) -> None:
+    """The SDK fails at it, with a traceback; some set the variable for another program."""
+    log = log_of(target, **{variable: level})
+    assert f"{variable}={level} is left out: the log has debug, info" in log
+    assert "accepted" in log
 
 
 def test_a_streams_name_is_written_out(target: Target) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from singer_sdk.metrics import get_metrics_logger
 
@@ -34,6 +35,21 @@ def filter_log() -> None:
     metrics = get_metrics_logger()
     if metrics.level == logging.NOTSET and not metrics.handlers:
         metrics.addFilter(_is_no_metric)
+
+
+def leave_out_unknown_levels(plugin: str) -> None:
+    """Take levels of the log that there are not out of the environment; call it before the SDK.
+
+    It fails at them (singer_sdk/plugin_base.py, `_plugin_log_level`), and `LOGLEVEL` may be there
+    for another program.
+    """
+    for variable in (f"{plugin.upper().replace('-', '_')}_LOGLEVEL", "LOGLEVEL"):
+        level = os.environ.get(variable, "INFO")
+        if not isinstance(logging.getLevelName(level.upper()), int):
+            del os.environ[variable]
+            logging.getLogger(plugin).warning(
+                "%s=%s is left out: the log has debug, info, warning and error.", variable, level
+            )
 
 
 def is_no_chatter(record: logging.LogRecord) -> bool:

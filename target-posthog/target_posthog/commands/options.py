@@ -12,6 +12,7 @@ import click
 from target_posthog.cli import run
 from target_posthog.common.checked_settings import given_by_variables, read_given
 from target_posthog.common.given_settings import load_variables
+from target_posthog.common.log_filters import leave_out_unknown_levels
 from target_posthog.common.signals import SIGNALS
 from target_posthog.errors import FixConfiguration
 from target_posthog.posthog.times import any_time
@@ -107,6 +108,7 @@ def program_of(command: click.Command) -> Callable[[], NoReturn]:
     def main() -> NoReturn:
         os.umask(0o077)  # see `__main__`
         SIGNALS.listen()
+        leave_out_unknown_levels(SingerPlugin.name)
         # To ask for its own command is how the SDK sets up its log, as for a run.
         _ = SingerPlugin.cli
         sys.exit(run(command, SingerPlugin.name, reads_a_tap=False))
