@@ -12,6 +12,7 @@ from target_posthog.formats.options import Options
 from target_posthog.formats.posthog_events import convert as convert_with
 from target_posthog.model import Conversion, Converted, Json, Link, Rejected, Skipped
 from target_posthog.posthog.library import OWN_LIB
+from tests.fakes import posthog_probe
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -23,14 +24,8 @@ def convert(record: Json, options: Options | None = None) -> Conversion:
 
 def event(**changes: Any) -> Json:
     """Return a sound event; a change to None leaves a field out."""
-    sound = {
-        "uuid": UUID,
-        "event": "viewed",
-        "distinct_id": "u1",
-        "timestamp": "2024-01-01T10:00:00.5+02:00",
-        "properties": {"a": 1},
-    }
-    return {name: value for name, value in {**sound, **changes}.items() if value is not None}
+    own = {"uuid": UUID, "timestamp": "2024-01-01T10:00:00.5+02:00"}
+    return posthog_probe.event(**{**own, **changes})
 
 
 def sent(**changes: Any) -> Json:
