@@ -64,7 +64,7 @@ def test_a_body_may_take_longer_than_a_head() -> None:
 
     def send(peer: socket) -> None:
         peer.sendall(b"HTTP/1.1 404 X\r\nContent-Length: 17\r\n\r\n")
-        for piece in (b"no data ", b"availabl", b"e"):
+        for piece in (b"no data ", b"avail", b"able"):
             time.sleep(0.4)
             peer.sendall(piece)
 

@@ -154,7 +154,7 @@ WHY = (
 
 
 APPLY = (
-    "nce every hour of the migration is collected, send them with `free_order: apply`, in any "
+    "every hour of the migration is collected, send them with `free_order: apply`, in any "
     "order and with another state id."
 )
 
@@ -194,11 +194,11 @@ APPLY = (
             id="a preview",
         ),
         # The rejects are a trial's: those of the run that sends are the ones to replay.
-        pytest.param(Counts(), {"collects": True}, f"o{APPLY}", id="collects"),
+        pytest.param(Counts(), {"collects": True}, f"once {APPLY}", id="collects"),
         pytest.param(
             REJECTED,
             {"collects": True},
-            f"{WHY.partition('`')[0]}`target-posthog-rejects rejects/r.jsonl`. O{APPLY}",
+            f"{WHY.partition('`')[0]}`target-posthog-rejects rejects/r.jsonl`. Once {APPLY}",
             id="collects, with rejects",
         ),
         pytest.param(
