@@ -33,6 +33,7 @@ from tap_amplitude.files.zip_stores import ZipStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Sequence
 
+    from tap_amplitude.files.names import ExportName
     from tap_amplitude.files.stores import Listed, Store
     from tap_amplitude.files.zip_stores import OpenZips
 
@@ -88,9 +89,7 @@ class ArchiveListing:
             if name is None:
                 self._place_nowhere(where, listed)
                 continue
-            member = Member(listed.name, name.hour, listed.size, where, modified=listed.modified)
-            # A few projects have a quarter of a million files: their numbers are kept once.
-            member = replace(member, app=sys.intern(name.app or _app_of_rows(member)))
+            member = _member_of(where, listed, name)
             if name.is_foreign:
                 foreign.append((name.part, member))
                 continue
@@ -253,6 +252,13 @@ def _has_events(member: Member, max_bytes: int) -> bool:
         return look_at_rows(member, max_bytes) in (Rows.EVENTS, Rows.BOTH)
     except DamagedArchive:
         return False
+
+
+def _member_of(where: Store, listed: Listed, name: ExportName) -> Member:
+    # A few projects have a quarter of a million files: their numbers are kept once.
+    app = sys.intern(name.app)
+    member = Member(listed.name, name.hour, listed.size, where, app=app, modified=listed.modified)
+    return member if app else replace(member, app=sys.intern(_app_of_rows(member)))
 
 
 def _app_of_rows(member: Member) -> str:
