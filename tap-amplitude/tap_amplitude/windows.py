@@ -73,6 +73,11 @@ class Window:
         """How many hours it has."""
         return (self.end - self.start) // HOUR
 
+    @property
+    def finished(self) -> datetime:
+        """From when on all of it may be read."""
+        return self.end - HOUR + READY_AFTER
+
     def holds(self, hour: datetime) -> bool:
         """Whether an hour lies in it."""
         return self.start <= hour < self.end

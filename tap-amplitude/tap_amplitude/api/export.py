@@ -120,13 +120,13 @@ class ExportApi:
     ) -> FetchResult:
         status = response.status_code
         if action_for(status, "") is Action.READ:
-            refuse_unfinished(window, response.headers.get("Date"))
+            refuse_unfinished(str(window), window.finished, response.headers.get("Date"))
             return self._save(window, response, slot)
         body = self._connection.error_text(response)
         reason = answered(status, body)
         action = action_for(status, body, PROVEN_RULES if self._is_proven else RULES)
         if action is Action.EMPTY:
-            refuse_unfinished(window, response.headers.get("Date"))
+            refuse_unfinished(str(window), window.finished, response.headers.get("Date"))
             return NoEvents()
         if action is Action.SPLIT:
             # A gateway time-out of a single hour may pass; "too large" will not.

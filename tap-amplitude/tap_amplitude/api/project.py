@@ -29,12 +29,13 @@ from tap_amplitude.api.responses import (
     sentence,
 )
 from tap_amplitude.api.retry import Retryable, RetryPolicy
+from tap_amplitude.api.server_clock import refuse_unfinished
 from tap_amplitude.common.retry_after import retry_after
 from tap_amplitude.errors import FixConfiguration, ForeignAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from tap_amplitude.api.connection import Connection
     from tap_amplitude.errors import TapError
@@ -134,12 +135,14 @@ class ProjectApi:
         parameters: Mapping[str, str],
         days: Sequence[date],
         *,
+        finished: datetime,
         points: int,
         what: str,
     ) -> list[float | None]:
         """Return the figure of each day, in order; None where Amplitude has none.
 
-        The days have no gap. A day costs `points` of `POINTS`; `what` is the figure in words.
+        The days have no gap, and are `finished` from that moment on. A day costs `points` of
+        `POINTS`; `what` is the figure in words.
 
         Raises:
             TapError: The figures cannot be downloaded.
@@ -158,7 +161,7 @@ class ProjectApi:
             return list(figures)
 
         self._pay(points * len(days))
-        return self._get(path, query, read, f"{what} of {days[0]} to {days[-1]}")
+        return self._get(path, query, read, f"{what} of {days[0]} to {days[-1]}", finished)
 
     def _pay(self, points: int) -> None:
         wait = self._budget.seconds_until(points, self._clock())
@@ -169,12 +172,25 @@ class ProjectApi:
         self._budget.spend(points, self._clock())
 
     def _get(
-        self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        read: Callable[[Any], _T],
+        what: str,
+        finished: datetime | None = None,
     ) -> _T:
-        return self._retries.call(lambda: self._try_once(path, parameters, read, what), what)
+        def attempt() -> _T:
+            return self._try_once(path, parameters, read, what, finished)
+
+        return self._retries.call(attempt, what)
 
     def _try_once(
-        self, path: str, parameters: Mapping[str, str], read: Callable[[Any], _T], what: str
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        read: Callable[[Any], _T],
+        what: str,
+        finished: datetime | None,
     ) -> _T:
         try:
             with self._connection.get(path, parameters) as response:
@@ -182,6 +198,8 @@ class ProjectApi:
                     said = self._connection.error_text(response)
                     wait = retry_after(response.headers.get("Retry-After"), time.time())
                     raise _refusal(response.status_code, said, wait, path, what)
+                if finished is not None:
+                    refuse_unfinished(what, finished, response.headers.get("Date"))
                 patience = self._connection.answer_seconds
                 body = b"".join(
                     blocks(response, patience_seconds=patience, what=what, most_bytes=_MOST_BYTES)

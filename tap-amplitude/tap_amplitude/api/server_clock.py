@@ -1,4 +1,4 @@
-"""What Amplitude's own clock says of hours that this machine's clock takes for finished. Pure."""
+"""What Amplitude's clock says of hours and days that this machine's takes for finished. Pure."""
 
 from __future__ import annotations
 
@@ -7,20 +7,23 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from tap_amplitude.errors import FixConfiguration
-from tap_amplitude.windows import ready_until
 
 if TYPE_CHECKING:
-    from tap_amplitude.windows import Window
+    from datetime import datetime
 
 #: By how much the two clocks may differ: a run that begins with the hour must not stop for seconds.
 _TOLERANCE = timedelta(minutes=10)
 
 
-def refuse_unfinished(window: Window, date: str | None) -> None:
-    """Refuse the response to hours that were not finished when it was made.
+def refuse_unfinished(what: str, finished: datetime, date: str | None) -> None:
+    """Refuse the response to hours or days that were not finished when it was made.
 
     An hour that is asked for too early looks like one without events, or has a part of them.
-    `date` is the response's header `Date` (RFC 9110 §6.6.1); one that cannot be read says nothing.
+
+    Args:
+        what: What was asked for.
+        finished: When Amplitude has finished it.
+        date: The response's header `Date` (RFC 9110 §6.6.1); one that cannot be read says nothing.
 
     Raises:
         FixConfiguration: This machine's clock is ahead.
@@ -32,9 +35,9 @@ def refuse_unfinished(window: Window, date: str | None) -> None:
         return
     if now.tzinfo is None:
         now = now.replace(tzinfo=timezone.utc)
-    if window.end > ready_until(now + _TOLERANCE):
+    if now + _TOLERANCE < finished:
         raise FixConfiguration(
             f"The clock of this machine is ahead of Amplitude's, which says {now:%Y-%m-%dT%H:%MZ}: "
-            f"Amplitude has not finished {window} yet.",
+            f"Amplitude has not finished {what} yet.",
             remedy="Set the clock (time, date and time zone), and run the same command again.",
         )

@@ -5,7 +5,7 @@ They are off until they are selected.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from typing import TYPE_CHECKING, ClassVar
 
 from tap_amplitude.errors import FixConfiguration
@@ -47,7 +47,12 @@ class DailyStream(ProjectStream, DaysStream):
         for days in spans(self._first_day(context), self._last_day()):
             columns = {
                 field: self.project.api.daily(
-                    self.path, parameters, days, points=self.points, what=field
+                    self.path,
+                    parameters,
+                    days,
+                    finished=complete_at(days[-1]),
+                    points=self.points,
+                    what=field,
                 )
                 for field, parameters in self.figures.items()
             }
@@ -63,7 +68,14 @@ class DailyStream(ProjectStream, DaysStream):
         assert start is not None  # noqa: S101 - `check_needs`
         day = min(start.date(), last_complete_day(datetime.now(timezone.utc)))
         for field, parameters in self.figures.items():
-            self.project.api.daily(self.path, parameters, [day], points=self.points, what=field)
+            self.project.api.daily(
+                self.path,
+                parameters,
+                [day],
+                finished=complete_at(day),
+                points=self.points,
+                what=field,
+            )
         return f"its figures of {day} can be read"
 
     def saved(self) -> str:
@@ -124,6 +136,11 @@ FIGURES: Sequence[type[DailyStream]] = (ActiveUsersStream, AverageSessionLengthS
 def last_complete_day(now: datetime) -> date:
     """Return the last day that is over, and loaded, in every time zone."""
     return (now - _COMPLETE_AFTER).date() - DAY
+
+
+def complete_at(day: date) -> datetime:
+    """Return when a day is over, and loaded, in every time zone."""
+    return datetime.combine(day + DAY, time.min, timezone.utc) + _COMPLETE_AFTER
 
 
 def last_day_before(end: datetime) -> date:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,11 +24,13 @@ from tests.fakes import amplitude_answers as answers
 from tests.fakes.amplitude_answers import Answer
 from tests.fakes.amplitude_export_api import AmplitudeExportApi
 from tests.fakes.amplitude_project import COHORTS, TAXONOMY_EVENTS, USERS, AmplitudeProject
+from tests.support.peers import answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DAYS = [date(2024, 1, 1), date(2024, 1, 2)]
+FINISHED = datetime(2024, 1, 3, 15, tzinfo=timezone.utc)
 
 
 class Client:
@@ -66,7 +69,9 @@ class Client:
 
     def active(self, days: list[date] = DAYS) -> list[float | None]:
         """Get the active users of some days."""
-        return self.api.daily(USERS, {"m": "active"}, days, points=1, what="active_users")
+        return self.api.daily(
+            USERS, {"m": "active"}, days, finished=FINISHED, points=1, what="active_users"
+        )
 
 
 @pytest.fixture
@@ -271,3 +276,19 @@ def test_a_long_range_stays_below_the_limit_by_itself(service: AmplitudeExportAp
 
     assert {request.status for request in service.project.requests} == {200}
     assert client.waits == [300.0]
+
+
+@pytest.mark.parametrize(("early", "is_taken"), [(9, True), (11, False)])
+def test_figures_of_days_that_amplitude_has_not_finished_are_not_taken(
+    early: int,
+    is_taken: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    """By its own clock: where ours is ahead, a part of a day would stand for all of it."""
+    said = {"Date": format_datetime(FINISHED - timedelta(minutes=early), usegmt=True)}
+    body = {"data": {"series": [[1, 2]], "xValues": [day.isoformat() for day in DAYS]}}
+    with answering(200, said, json.dumps(body).encode()) as (url, _):
+        if is_taken:
+            assert Client(url).active() == [1, 2]
+            return
+        with pytest.raises(FixConfiguration, match="has not finished active_users of 2024-01-01"):
+            Client(url).active()

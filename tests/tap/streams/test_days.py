@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tap_amplitude.api.project import POINTS, POINTS_SECONDS, PointsBudget
 from tap_amplitude.streams.daily import (
     DAYS_AT_ONCE,
+    complete_at,
     first_day_again,
     last_complete_day,
     last_day_before,
@@ -38,6 +39,7 @@ def test_a_complete_day_is_over_in_every_time_zone(moment: datetime, offset: int
     """Its last moment is at least three hours ago, wherever the project is."""
     now = moment.replace(tzinfo=timezone.utc)
     day = last_complete_day(now)
+    assert complete_at(day) <= now < complete_at(day + timedelta(days=1))
     midnight = datetime(day.year, day.month, day.day, tzinfo=timezone(timedelta(hours=offset)))
 
     assert midnight + timedelta(days=1) + timedelta(hours=3) <= now
