@@ -30,12 +30,11 @@ def refuse_unfinished(what: str, finished: datetime, date: str | None) -> None:
     """
     try:
         now = parsedate_to_datetime(date or "")
+        now = now.replace(tzinfo=now.tzinfo or timezone.utc).astimezone(timezone.utc)
     except (TypeError, ValueError, OverflowError, IndexError):
         # Each Python refuses dates that it cannot read or count in its own way.
         return
-    if now.tzinfo is None:
-        now = now.replace(tzinfo=timezone.utc)
-    if now + _TOLERANCE < finished:
+    if now < finished - _TOLERANCE:
         raise FixConfiguration(
             f"The clock of this machine is ahead of Amplitude's, which says {now:%Y-%m-%dT%H:%MZ}: "
             f"Amplitude has not finished {what} yet.",

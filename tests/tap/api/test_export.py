@@ -504,6 +504,13 @@ class TestAmplitudesOwnClock:
                 client.api.fetch(FOUR_HOURS)
         assert client.downloads == []
 
+    def test_its_time_is_told_in_utc(self, status: int, body: bytes) -> None:
+        """Whatever zone it is written in."""
+        said = {"Date": "Mon, 01 Jan 2024 02:30:00 +0200"}
+        with answering(status, said, body) as (url, _), pytest.raises(FixConfiguration) as caught:
+            Client(url).api.fetch(FOUR_HOURS)
+        assert "which says 2024-01-01T00:30Z: " in str(caught.value)
+
     @pytest.mark.parametrize(
         "date",
         [
@@ -511,6 +518,7 @@ class TestAmplitudesOwnClock:
             # A run that begins with the hour must not stop for seconds.
             format_datetime(FINISHED - timedelta(minutes=9)),
             "yesterday",
+            "Fri, 31 Dec 9999 23:59:59 GMT",
             "Mon, 40 Foo 99999999999 25:61:61 GMT",
         ],
     )
