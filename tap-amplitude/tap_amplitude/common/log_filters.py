@@ -38,7 +38,7 @@ def filter_log() -> None:
 
 
 def leave_out_unknown_levels(plugin: str) -> None:
-    """Take levels of the log that there are not out of the environment; call it before the SDK.
+    """Take log levels that are not valid out of the environment; call it before the SDK is used.
 
     It fails at them (singer_sdk/plugin_base.py, `_plugin_log_level`), and `LOGLEVEL` may be there
     for another program.
@@ -48,7 +48,9 @@ def leave_out_unknown_levels(plugin: str) -> None:
         if not isinstance(logging.getLevelName(level.upper()), int):
             del os.environ[variable]
             logging.getLogger(plugin).warning(
-                "%s=%s is left out: the log has debug, info, warning and error.", variable, level
+                "The environment variable %s is ignored: %r is not a valid log level, such as "
+                "debug, info, warning or error.",
+                *(variable, level),
             )
 
 
