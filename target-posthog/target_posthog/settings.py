@@ -286,7 +286,8 @@ SETTINGS = th.PropertiesList(
         th.IntegerType(nullable=True, minimum=1),
         title="Workers",
         description="How many processes convert the tap's batch files, and its records once there "
-        "are many. By default one for each processor.",
+        "are many (1 leaves records to the target itself). By default one for each processor but "
+        "one, which the target needs.",
     ),
     th.Property(
         "max_batch_bytes",

@@ -153,8 +153,13 @@ class Pool:
 
 
 def workers_of(settings: Settings) -> int:
-    """Return how many workers a pool has: by default one for each processor."""
-    return settings.workers or processors()
+    """Return how many workers a pool has.
+
+    By default one for each processor but one, which this process keeps busy with what it delivers.
+    With one more, processes take turns on a processor, and workers work out the same devices: an
+    event takes an eighth more CPU (benchmarks/README.md).
+    """
+    return settings.workers or max(1, processors() - 1)
 
 
 def processors() -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from typing import Any
 
-#: How many blocks a worker has at a time: those of one run, and some of the next (see `pool`).
-SLOTS = 16
+#: How many blocks a worker has at a time: those of two runs (see `pool`), which is what it converts
+#: while the target completes a stretch (see `delivery`) and takes nothing back.
+SLOTS = 24
 #: A block has some 256 KB, and what began before it, at most a line of 1 MiB. Only what is used
 #: takes memory.
 MAX_LINES_BYTES = 2 * 1024 * 1024

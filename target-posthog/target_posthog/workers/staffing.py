@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from target_posthog.workers.pool import InlineWorkers, Pool, workers_of
+from target_posthog.workers.pool import InlineWorkers, Pool, processors
 
 if TYPE_CHECKING:
     from target_posthog.capture.protocols import Wire
@@ -45,7 +45,7 @@ class Staffing:
         """Return True if records go to workers from now on.
 
         So many came, of so many bytes: a short run must not pay for them. Later, the first request
-        has a thread.
+        has a thread. With `workers: 1`, or one processor, this process converts them all.
         """
         if self._is_inline:
             return False
@@ -53,4 +53,4 @@ class Staffing:
             enough = size >= _MANY_BYTES or records >= _MANY_RECORDS
             if not enough or (records < _MANY_MORE and not Pool.can_fork()):
                 return False
-        return workers_of(self._settings) > 1
+        return (self._settings.workers or processors()) > 1
