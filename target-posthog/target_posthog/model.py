@@ -75,6 +75,7 @@ class BlockOfLines:
         is_whole: whether they begin and end where lines do. Else they are a part of a long line.
         known: returns a record as the rejects file wants it.
         stream: whose records they are.
+        read_again: returns the lines again, so that they need not stay in memory; see `let_go`.
     """
 
     def __init__(
@@ -84,19 +85,37 @@ class BlockOfLines:
         is_whole: bool = True,
         known: Callable[[Json], Any] | None = None,
         stream: str = "",
+        read_again: Callable[[], bytes] | None = None,
     ) -> None:
-        self.raw = raw
         self.stream = stream
         self.is_whole = is_whole
         self.known = known
+        self._raw: bytes | None = raw
+        self._read_again = read_again
         self._lines: list[bytes] | None = None
 
+    def let_go(self) -> None:
+        """Hold the lines no longer, if they can be read again."""
+        if self._read_again is not None:
+            self._raw = self._lines = None
+
     def lines(self) -> list[bytes]:
-        """Return the lines with their ends."""
-        return lines_of(self.raw)
+        """Return the lines with their ends.
+
+        Raises:
+            TargetPosthogError: they cannot be read again.
+        """
+        if self._raw is None:
+            assert self._read_again is not None  # noqa: S101 - see `let_go`
+            return lines_of(self._read_again())
+        return lines_of(self._raw)
 
     def line(self, index: int) -> bytes:
-        """Return one line; few are ever asked for, so the block is cut at the first."""
+        """Return one line; few are ever asked for, so the block is cut at the first.
+
+        Raises:
+            TargetPosthogError: see `lines`.
+        """
         if self._lines is None:
             self._lines = self.lines()
         return self._lines[index]

@@ -39,7 +39,7 @@ logger = logging.getLogger("target-posthog")
 
 #: How much is looked up in the ledger at once: enough that its commits, each of which waits for
 #: the disk, cost little.
-_STRETCH_EVENTS, _STRETCH_BYTES = 4000, 8 * 1024 * 1024
+_STRETCH_EVENTS, _STRETCH_BYTES = 3000, 6 * 1024 * 1024
 _RECENT_EVENTS = (
     "Some events are newer than 48 hours: PostHog may bill them although `historical_migration` "
     "is on. `historical_migration: auto` sends them as live events; an earlier `end_date` leaves "

@@ -95,7 +95,7 @@ _Item = TypeVar("_Item")
 _CHUNK = 5000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Owner:
     """The one user of a device, and whether its link was sent to PostHog."""
 

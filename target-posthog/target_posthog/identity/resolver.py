@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from target_posthog.settings import IdentityEvents
 
-#: How many owners and groups are remembered in memory, at some 300 bytes each; the ledger knows
-#: the others.
-_REMEMBERED = 100_000
+#: How many owners and groups are remembered in memory at least, twice as many at most, at some 300
+#: bytes each; the ledger knows the others.
+_REMEMBERED = 50_000
 
 
 class IdentityResolver:

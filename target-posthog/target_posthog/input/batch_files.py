@@ -7,6 +7,7 @@ every event of a file is accepted or in the rejects.
 from __future__ import annotations
 
 import re
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,7 +162,7 @@ class BatchFile:
         if not size:
             raise EOFError  # to igzip it would be a sound file without records
         is_small = size * _USUAL_RATIO <= _IN_MEMORY_BYTES
-        blocks: list[bytes] = []
+        blocks: deque[bytes] = deque()
         left = _IN_MEMORY_BYTES if is_small else 0
         for block in self._unpacked():
             left -= len(block)
@@ -169,7 +170,10 @@ class BatchFile:
                 blocks.append(block)
             else:
                 blocks.clear()
-        yield from blocks if left >= 0 else self._unpacked()
+        if left < 0:
+            yield from self._unpacked()
+        while blocks:
+            yield blocks.popleft()
 
     def _unpacked(self) -> Iterator[bytes]:
         bound = self.max_bytes

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from target_posthog.common.object_cutter import ObjectCutter
+from target_posthog.errors import BrokenInput
 from target_posthog.model import BlockOfLines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from target_posthog.input.batch_files import BatchFile
     from target_posthog.input.intake import Intake
     from target_posthog.workers.block_reader import RawBlock, StartOfFile
     from target_posthog.workers.messages import ConvertedBlock
@@ -31,11 +35,18 @@ class FileUnderWay:
         self.intake = intake
         self.cutter = ObjectCutter()
         self.line = 1
+        self._blocks = 0
 
     def block_of(self, read: RawBlock) -> FileBlock:
         """Return a block of its lines."""
-        known = self.intake.converter.known
-        lines = BlockOfLines(read.raw, is_whole=read.is_whole, known=known, stream=self.stream.name)
+        lines = BlockOfLines(
+            read.raw,
+            is_whole=read.is_whole,
+            known=self.intake.converter.known,
+            stream=self.stream.name,
+            read_again=partial(block_again, self.file, self._blocks),
+        )
+        self._blocks += 1
         return FileBlock(self, lines)
 
 
@@ -78,3 +89,18 @@ class RecordsUnderWay:
     def is_ready(self) -> bool:
         """Whether they can be taken."""
         return self.result is not None
+
+
+def block_again(file: BatchFile, number: int) -> bytes:
+    """Return one of a file's `raw_blocks` once more, counted from 0.
+
+    Raises:
+        TargetPosthogError: the file is gone, or is another one by now.
+    """
+    block = next(islice(file.raw_blocks(), number, None), None)
+    if block is None:
+        raise BrokenInput(
+            f"The batch file {file.name} has changed while it was delivered.",
+            "No state moves past it. Make sure that nothing else writes there, and run again.",
+        )
+    return block[0]

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 #: How many blocks may be converted and not taken yet. What PostHog takes a while for is made up
 #: for by what is converted meanwhile; at some 600 KB each with what came of them.
-_MOST_BLOCKS = 48
+_MOST_BLOCKS = 64
 #: How long the target may wait for its input while files are read. Seconds.
 _LONGEST_WAIT = 1.0
 

@@ -119,14 +119,13 @@ def test_a_user_without_a_device_is_known_by_its_row(named: object, user: str | 
 
 def test_the_body_is_posthogs_envelope_without_sent_at() -> None:
     """PostHog would shift every timestamp by `sent_at`."""
-    items = [item(1), item(2)]
-    body = json.loads(gzip.decompress(batch_of(*items).packed))
+    body = json.loads(gzip.decompress(batch_of(item(1), item(2)).packed))
     assert body == {
         "api_key": "phc_test",
         "historical_migration": True,
         "batch": [converted(1).event, converted(2).event],
     }
-    live = json.loads(gzip.decompress(batch_of(*items, historical=False).packed))
+    live = json.loads(gzip.decompress(batch_of(item(1), historical=False).packed))
     assert live["historical_migration"] is False
 
 
@@ -134,8 +133,8 @@ def test_the_body_is_posthogs_envelope_without_sent_at() -> None:
 def test_a_body_is_whole_however_many_pieces_it_was_packed_in(count: int) -> None:
     """Events are compressed by the hundred."""
     batch = batch_of(*map(item, range(count)))
-    assert events_of(batch) == [converted(number).event for number in range(count)]
     assert batch.size == sum(len(one.body) + 1 for one in batch.items)
+    assert events_of(batch) == [converted(number).event for number in range(count)]
 
 
 def test_a_body_is_packed_once_and_is_the_same_in_every_try() -> None:
@@ -148,10 +147,26 @@ def test_a_part_is_packed_as_itself_and_keeps_what_it_waits_for() -> None:
     """Also of a batch that was packed and sent already."""
     batch = replace(batch_of(*map(item, range(5))), epoch=7)
     assert len(events_of(batch)) == 5
-    for part in batch.split():
-        assert events_of(part) == [json.loads(one.body) for one in part.items]
+    for part, numbers in zip(batch.split(), (range(2), range(2, 5)), strict=True):
         assert part.size == sum(len(one.body) + 1 for one in part.items)
+        assert events_of(part) == [converted(number).event for number in numbers]
         assert (part.epoch, part.keys, part.created_at) == (7, batch.keys, batch.created_at)
+
+
+@pytest.mark.parametrize("historical", [True, False])
+def test_what_was_packed_is_held_once_and_comes_back_for_a_part(*, historical: bool) -> None:
+    """A body takes ten times the memory that it takes in the request."""
+    items = [item(number, properties={"text": "é" * number}) for number in range(150)]
+    bodies = [one.body for one in items]
+    batch = batch_of(*items, historical=historical)
+    size = size_of(items)
+    assert batch.packed
+    assert {one.body for one in items} == {b""}
+    assert size_of(items) == size
+    first, second = batch.split()
+    assert [one.body for one in (*first.items, *second.items)] == bodies
+    assert first.packed
+    assert [one.body for one in second.items] == bodies[75:]
 
 
 def test_an_event_that_was_changed_is_measured_anew() -> None:

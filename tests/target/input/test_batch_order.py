@@ -155,6 +155,24 @@ def by_id(events: Iterable[Json]) -> dict[str, list[str]]:
     return found
 
 
+def test_a_file_that_is_gone_before_posthog_refuses_one_of_its_lines_stops_the_run(
+    target: Target,
+) -> None:
+    """The reject would lack its record; nothing moves the state past it."""
+    sent = rows(range(20))
+    sent[7]["event_properties"] = {"text": '"' * 300_000}
+    path = put(target.batches, "0", sent)
+    target.capture.fail(Fault.SLOW, seconds=1)
+    with started(target) as running:
+        running.write([HEAD, batch([path]), state({"at": 1})])
+        running.wait_for(lambda: target.capture.requests)
+        path.unlink()
+        ended = running.finish()
+    assert (ended.exit_code, ended.messages) == (1, [])
+    assert "0.json.gz" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_rejects_at_the_time_of_sending_hold_the_very_record(target: Target) -> None:
     """By its line in its block, or as it was cut out of an unusual line: to be sent again."""
     # Small enough as JSON, and too large once PostHog has escaped it for Kafka.

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from target_posthog.errors import BrokenInput
+from target_posthog.input.batch_files import BatchFile
 from target_posthog.input.blocks import in_blocks
 from target_posthog.model import BlockOfLines, lines_of
+from target_posthog.workers.blocks import block_again
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Short lines, long ones, and ends of all kinds.
 TEXTS = st.lists(
@@ -69,3 +78,33 @@ def test_lines_of_a_block_are_found_by_their_numbers(text: bytes) -> None:
     expected = [line + b"\n" for line in lines[:-1]] + [line for line in lines[-1:] if line]
     assert block.lines() == expected
     assert [block.line(index) for index in range(len(expected))] == expected
+
+
+@given(text=TEXTS)
+def test_lines_that_were_let_go_are_read_again_once_they_are_asked_for(text: bytes) -> None:
+    """All of a block at once; what cannot be read again stays."""
+    read: list[bytes] = []
+
+    def read_again() -> bytes:
+        read.append(text)
+        return text
+
+    block, kept = BlockOfLines(text, read_again=read_again), BlockOfLines(text)
+    expected = block.lines()
+    for one in (block, kept):
+        one.let_go()
+        assert [one.line(index) for index in range(len(expected))] == expected
+    assert len(read) == min(1, len(expected))
+
+
+@pytest.mark.parametrize("is_gzip", [True, False])
+def test_each_block_of_a_file_is_read_again_as_it_was(tmp_path: Path, *, is_gzip: bool) -> None:
+    """One that it has not any more says that the file has changed."""
+    path, text = tmp_path / "0.json", b"".join(b'{"n":%d}\n' % n * 50 for n in range(9_000))
+    path.write_bytes(gzip.compress(text) if is_gzip else text)
+    file = BatchFile(path.as_uri(), is_gzip=is_gzip)
+    blocks = [raw for raw, _ in file.raw_blocks()]
+    assert len(blocks) > 10
+    assert [block_again(file, number) for number in range(len(blocks))] == blocks
+    with pytest.raises(BrokenInput, match="has changed while it was delivered"):
+        block_again(file, len(blocks))
