@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 #: How many blocks may be converted and not taken yet. What PostHog takes a while for is made up
 #: for by what is converted meanwhile; at some 600 KB each with what came of them.
 _MOST_BLOCKS = 64
+#: The same of RECORD lines: these are held as they came, too.
+_MOST_BLOCKS_OF_RECORDS = 40
 #: How long the target may wait for its input while files are read. Seconds.
 _LONGEST_WAIT = 1.0
 
@@ -138,7 +140,8 @@ class OrderedIntake:
     @property
     def has_room_for_records(self) -> bool:
         """Whether a block of records can be taken: files come before it, and not too much waits."""
-        return self._taker.is_stopped or (self._reader.is_idle and self._has_space)
+        is_free = self._reader.is_idle and self._has_space
+        return self._taker.is_stopped or (is_free and self._blocks < _MOST_BLOCKS_OF_RECORDS)
 
     def attend(self) -> tuple[list[int], float | None]:
         """Do what can be done now, without waiting.
