@@ -83,7 +83,7 @@ class Batch:
         """Return a part of this batch."""
         if len(items) == len(self.items):
             return self
-        if "packed" in vars(self):
+        if not all(item.body for item in items):
             self._unpack()
         return replace(self, items=items, size=size_of(items))
 

@@ -12,11 +12,13 @@ from target_posthog.capture.silence import Stalls
 from target_posthog.delivery.concurrency import AdaptiveConcurrency
 from target_posthog.delivery.lane_feed import LaneFeed
 from target_posthog.delivery.lanes import Lanes
+from target_posthog.errors import TargetPosthogError
 from target_posthog.posthog.events import MAX_EVENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from target_posthog.capture.batches import Batch
     from target_posthog.capture.protocols import Wire
     from target_posthog.capture.results import SendResult
     from target_posthog.delivery.fates import Fates
@@ -35,6 +37,8 @@ def _ignore() -> None:
 
 class Dispatcher:
     """Sends events in the order of their lanes.
+
+    One class, as what comes back of a request decides what its lane sends next.
 
     Attributes:
         lanes: the events that are not settled.
@@ -158,6 +162,22 @@ class Dispatcher:
             self.lanes.put_back(number, [batch])
             raise result
         self._concurrency.responded(self._clock(), response_took=result.seconds)
+        try:
+            self._write_down(number, batch, result)
+        except TargetPosthogError:
+            # What is not written down holds the states behind it.
+            self.lanes.put_back(number, [batch])
+            raise
+        self._fates.limit.check()
+        self.on_settled()
+        return result.seconds
+
+    def _write_down(self, number: int, batch: Batch, result: SendResult) -> None:
+        """Write down what PostHog took and refused of a batch; what it is to be asked anew waits.
+
+        Raises:
+            TargetPosthogError: a reject cannot be written.
+        """
         self._fates.accept(batch.items, result)
         refused = result.refused
         if refused is None:
@@ -170,9 +190,6 @@ class Dispatcher:
             if refused.status == _TOO_LARGE and len(left.packed) > self._largest_accepted:
                 self._bound(left.size // 2)
             self.lanes.put_back(number, left.split())
-        self._fates.limit.check()
-        self.on_settled()
-        return result.seconds
 
     def _bound(self, max_bytes: int) -> None:
         """Make no larger batch in this run: the server has shown that it does not take one."""

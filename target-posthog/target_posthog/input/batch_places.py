@@ -116,7 +116,7 @@ class BatchPlace:
             yield
         except FileNotFoundError as error:
             raise RunAgain(
-                f"The batch file {self.name} is gone before it was read.",
+                f"The batch file {self.name} is gone before it was delivered.",
                 "Let no other run share the tap's `batch_config.storage.root`, and run again.",
             ) from error
         except ImportError as error:

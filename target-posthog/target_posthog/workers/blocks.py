@@ -6,6 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from isal.isal_zlib import crc32
+
 from target_posthog.common.object_cutter import ObjectCutter
 from target_posthog.errors import BrokenInput
 from target_posthog.model import BlockOfLines
@@ -44,7 +46,7 @@ class FileUnderWay:
             is_whole=read.is_whole,
             known=self.intake.converter.known,
             stream=self.stream.name,
-            read_again=partial(block_again, self.file, self._blocks),
+            read_again=partial(block_again, self.file, self._blocks, crc32(read.raw)),
         )
         self._blocks += 1
         return FileBlock(self, lines)
@@ -91,16 +93,18 @@ class RecordsUnderWay:
         return self.result is not None
 
 
-def block_again(file: BatchFile, number: int) -> bytes:
+def block_again(file: BatchFile, number: int, check: int) -> bytes:
     """Return one of a file's `raw_blocks` once more, counted from 0.
+
+    `check` is its CRC-32.
 
     Raises:
         TargetPosthogError: the file is gone, or is another one by now.
     """
-    block = next(islice(file.raw_blocks(), number, None), None)
-    if block is None:
+    raw, _ = next(islice(file.raw_blocks(), number, None), (b"", True))
+    if crc32(raw) != check:
         raise BrokenInput(
             f"The batch file {file.name} has changed while it was delivered.",
             "No state moves past it. Make sure that nothing else writes there, and run again.",
         )
-    return block[0]
+    return raw

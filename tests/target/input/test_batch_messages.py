@@ -275,7 +275,7 @@ def test_a_long_line_is_kept_by_its_beginning(target: Target) -> None:
         ("/dev/zero", "is not a file but a folder or a device", 1),
         ("file://{folder}/../secret.json", "holds an address with `..` in it", 1),
         ("file://{folder}/%2e%2e/secret.json", "holds an address with `..` in it", 1),
-        ("file://{folder}/gone.json.gz", "file gone.json.gz is gone before it was read", 1),
+        ("file://{folder}/gone.json.gz", "file gone.json.gz is gone before it was delivered", 1),
         ("http://127.0.0.1:1/a.json.gz", "lie at http://, which the target cannot read", 2),
         ("HTTPS://example.com/a.json.gz", "lie at HTTPS://, which the target cannot read", 2),
         ("nowhere://a/b.json.gz", "lie at nowhere://, which the target cannot read", 2),

@@ -155,21 +155,35 @@ def by_id(events: Iterable[Json]) -> dict[str, list[str]]:
     return found
 
 
-def test_a_file_that_is_gone_before_posthog_refuses_one_of_its_lines_stops_the_run(
-    target: Target,
+@pytest.mark.parametrize("protocol", ["batch", "v1"])
+@pytest.mark.parametrize("bad", [7, 19])
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (None, "0.json.gz is gone before it was delivered"),
+        (0, "0.json.gz has changed while it was delivered"),
+        (3, "0.json.gz has changed while it was delivered"),
+        (20, "0.json.gz has changed while it was delivered"),
+    ],
+)
+def test_a_file_that_is_another_one_when_posthog_refuses_a_line_of_it_stops_the_run(
+    target: Target, others: int | None, said: str, bad: int, protocol: str
 ) -> None:
-    """The reject would lack its record; nothing moves the state past it."""
+    """The reject would hold no record, or a wrong one; nothing moves the state past it."""
     sent = rows(range(20))
-    sent[7]["event_properties"] = {"text": '"' * 300_000}
+    sent[bad]["event_properties"] = {"text": '"' * 300_000}
     path = put(target.batches, "0", sent)
     target.capture.fail(Fault.SLOW, seconds=1)
-    with started(target) as running:
+    with started(target, protocol=protocol) as running:
         running.write([HEAD, batch([path]), state({"at": 1})])
         running.wait_for(lambda: target.capture.requests)
         path.unlink()
+        if others is not None:
+            put(target.batches, "0", [*rows(range(50, 50 + others)), {}])
         ended = running.finish()
     assert (ended.exit_code, ended.messages) == (1, [])
-    assert "0.json.gz" in ended.stderr
+    assert not list(target.folder.glob("rejects/*"))
+    assert said in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 from hypothesis import example, given
@@ -105,6 +106,8 @@ def test_each_block_of_a_file_is_read_again_as_it_was(tmp_path: Path, *, is_gzip
     file = BatchFile(path.as_uri(), is_gzip=is_gzip)
     blocks = [raw for raw, _ in file.raw_blocks()]
     assert len(blocks) > 10
-    assert [block_again(file, number) for number in range(len(blocks))] == blocks
+    assert [block_again(file, number, crc32(raw)) for number, raw in enumerate(blocks)] == blocks
     with pytest.raises(BrokenInput, match="has changed while it was delivered"):
-        block_again(file, len(blocks))
+        block_again(file, len(blocks), crc32(blocks[-1]))
+    with pytest.raises(BrokenInput, match="has changed while it was delivered"):
+        block_again(file, 0, crc32(blocks[1]))
