@@ -5,12 +5,16 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+from target_posthog.cache import Memo
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: How many keys may be in other lanes than their own before those are forgotten of which nothing
 #: waits.
 _MOST_MOVED = 1_000
+#: How many keys are remembered with what decides their lanes: the same ones come again and again.
+_MOST_HASHES = 10_000
 
 
 class LaneKeys:
@@ -27,6 +31,7 @@ class LaneKeys:
     def __init__(self, count: int, holds: Callable[[int, str], bool]) -> None:
         self.count = count
         self._holds = holds
+        self._hashes: Memo[str, int] = Memo(_MOST_HASHES)
         #: The lanes of what follows something into another one than its own.
         self._moved: dict[str, int] = {}
         #: What each of these is to follow in its lane, since `forget_moved`.
@@ -37,7 +42,13 @@ class LaneKeys:
         if self.count == 1:
             return 0
         moved = self._moved.get(key)
-        return _place(key, self.count) if moved is None else moved
+        if moved is not None:
+            return moved
+        place = self._hashes.get(key)
+        if place is None:
+            place = _hash_of(key)
+            self._hashes.remember(key, place)
+        return place % self.count
 
     def join(self, first: str, second: str) -> bool:
         """Let what is still to come of `second` go behind all that waits of `first`.
@@ -69,6 +80,6 @@ class LaneKeys:
             }
 
 
-def _place(key: str, count: int) -> int:
-    """Return the lane of a key; as the ledger has it, without NUL."""
-    return zlib.crc32(key.replace("\0", "\ufffd").encode("utf-8", "replace")) % count
+def _hash_of(key: str) -> int:
+    """Return what decides a key's lane; as the ledger has it, without NUL."""
+    return zlib.crc32(key.replace("\0", "\ufffd").encode("utf-8", "replace"))

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from isal.isal_zlib import crc32
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -32,10 +34,11 @@ class StartOfFile:
 
 @dataclass(frozen=True)
 class RawBlock:
-    """Lines of the file that began last; see `blocks.BlockOfLines`."""
+    """Lines of the file that began last; see `blocks.BlockOfLines`. `check` is their CRC-32."""
 
     raw: bytes
     is_whole: bool
+    check: int
 
 
 @dataclass(frozen=True)
@@ -143,5 +146,5 @@ class BlockReader:
 def _read(start: StartOfFile) -> Iterator[Read]:
     yield start
     for raw, is_whole in start.file.raw_blocks():
-        yield RawBlock(raw, is_whole)
+        yield RawBlock(raw, is_whole, crc32(raw))
     yield EndOfFile(start.file)

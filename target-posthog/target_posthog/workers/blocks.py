@@ -46,7 +46,7 @@ class FileUnderWay:
             is_whole=read.is_whole,
             known=self.intake.converter.known,
             stream=self.stream.name,
-            read_again=partial(block_again, self.file, self._blocks, crc32(read.raw)),
+            read_again=partial(block_again, self.file, self._blocks, read.check),
         )
         self._blocks += 1
         return FileBlock(self, lines)

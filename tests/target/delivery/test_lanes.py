@@ -10,7 +10,7 @@ import pytest
 
 from target_posthog.capture.batches import Limits
 from target_posthog.delivery.concurrency import AdaptiveConcurrency
-from target_posthog.delivery.lane_keys import _place
+from target_posthog.delivery.lane_keys import LaneKeys
 from target_posthog.delivery.lanes import Lanes
 from tests.support.deliveries import OLD, WIRE, item
 from tests.support.rows import uuid_of
@@ -58,6 +58,11 @@ def numbers_in(batch: Batch) -> list[int]:
     """Return the numbers of the events of a batch."""
     number_of = {uuid_of(number): number for number in range(100)}
     return [number_of[one.uuid] for one in batch.items]
+
+
+def lane_of(key: str, count: int) -> int:
+    """Return the lane of a key among so many."""
+    return LaneKeys(count, lambda *_: False).number_of(key)
 
 
 def keys_of_two_lanes() -> tuple[str, str]:
@@ -361,7 +366,7 @@ def keyed(number: int, key: str) -> OutgoingEvent:
 
 def key_in(lane: int, kind: str, count: int = 4) -> str:
     """Return a key whose own lane is this one."""
-    return next(key for key in (f"{kind}{n}" for n in range(1000)) if _place(key, count) == lane)
+    return next(key for key in (f"{kind}{n}" for n in range(1000)) if lane_of(key, count) == lane)
 
 
 def put(lanes: Lanes, number: int, key: str) -> None:
@@ -538,7 +543,7 @@ def test_lanes_that_double_twice_at_once_keep_the_order_of_all() -> None:
 
 def test_who_is_joined_while_lanes_double_goes_behind_what_waited_in_the_lane_before() -> None:
     """What waits of the user is not in the lane of its key any more, and counts all the same."""
-    user = next(f"u{n}" for n in range(1000) if _place(f"u{n}", 4) == 2)
+    user = next(f"u{n}" for n in range(1000) if lane_of(f"u{n}", 4) == 2)
     device = key_in(1, "d")
     lanes = lanes_of(2, Limits(1, 10**6))
     put(lanes, 0, user)
@@ -559,7 +564,7 @@ def test_a_key_that_was_moved_is_forgotten_once_nothing_of_it_waits(
     """A run may see millions of people; while something waits, the lane stays."""
     monkeypatch.setattr("target_posthog.delivery.lane_keys._MOST_MOVED", 1)
     lanes = lanes_of(4, Limits(100, 10**6))
-    users = [key for key in (f"u{n}" for n in range(100)) if _place(key, 4) == 1][:3]
+    users = [key for key in (f"u{n}" for n in range(100)) if lane_of(key, 4) == 1][:3]
     put(lanes, 0, key_in(0, "d"))
     for user in users:
         lanes.join(key_in(0, "d"), user)

@@ -7,6 +7,7 @@ import threading
 import time
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_file_that_cannot_be_read_comes_last(tmp_path: Path, reader: BlockRead
 
     assert reads[:5] == [
         StartOfFile(EVENTS, good),
-        RawBlock(b"{}\n" * 9, is_whole=True),
+        RawBlock(b"{}\n" * 9, is_whole=True, check=crc32(b"{}\n" * 9)),
         EndOfFile(good),
         Mark(1),
         StartOfFile(EVENTS, bad),
