@@ -160,11 +160,6 @@ def size_of(items: Sequence[OutgoingEvent]) -> int:
     return sum([item.size or len(item.body) for item in items]) + len(items)
 
 
-def latest_of(items: Sequence[OutgoingEvent]) -> str:
-    """Return the last time of events, RFC 3339; empty when there are none."""
-    return max([item.timestamp for item in items], default="")
-
-
 class Transport(Protocol):
     """Takes batches: PostHog itself, or the preview's file."""
 

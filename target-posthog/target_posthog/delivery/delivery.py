@@ -11,11 +11,11 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from target_posthog.books.counts import counts_of, samples_of, unit_of
-from target_posthog.capture.batches import latest_of, size_of
+from target_posthog.books.counts import unit_of
 from target_posthog.delivery.dispatcher import Dispatcher
 from target_posthog.delivery.fates import Fates
 from target_posthog.delivery.identity_stage import IdentityStage, joined_by
+from target_posthog.delivery.measures import Measures, measures_of
 from target_posthog.delivery.state_gate import StateGate
 from target_posthog.delivery.time_policy import TimePolicy
 from target_posthog.posthog.events import OutgoingEvent
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
-    from target_posthog.books.counts import BlockCounts
     from target_posthog.books.lines import Line, Unit
     from target_posthog.capture.batches import Limits
     from target_posthog.capture.protocols import Wire
@@ -65,12 +64,12 @@ class _Stretch:
         self._max_events = min(_STRETCH_EVENTS, limits.max_events)
         self._max_bytes = min(_STRETCH_BYTES, 2 * limits.max_bytes)
 
-    def add(self, items: Sequence[OutgoingEvent], size: int, latest: str, epoch: int) -> None:
+    def add(self, items: Sequence[OutgoingEvent], measures: Measures, epoch: int) -> None:
         if not self.items:
             self.epoch = epoch
         self.items += items
-        self.latest = max(self.latest, latest)
-        self._size += size
+        self.latest = max(self.latest, measures.latest)
+        self._size += measures.size
 
     @property
     def is_full(self) -> bool:
@@ -160,32 +159,19 @@ class Delivery:
         else:
             self.fates.take(outcome, record, 0, unit_of(stream, origin))
 
-    def take_events(self, items: Sequence[OutgoingEvent], stream: str) -> None:
-        """Take the events of a stream's records.
-
-        Raises:
-            TargetPosthogError: see `take`.
-        """
-        self.take_measured(items, size_of(items), latest_of(items), stream, counts_of(items))
-
-    def take_measured(
-        self,
-        items: Sequence[OutgoingEvent],
-        size: int,
-        latest: str,
-        stream: str,
-        counts: BlockCounts,
+    def take_events(
+        self, items: Sequence[OutgoingEvent], stream: str, measures: Measures | None = None
     ) -> None:
-        """Take the events of records without a look at each, for which memory is waited for.
-
-        For `size` and `latest` see `batches`, for `counts` see `counts_of`.
+        """Take the events of a stream's records; their `measures`, if they are known.
 
         Raises:
             TargetPosthogError: see `take`.
         """
+        if measures is None:
+            measures = measures_of(items)
         self.counts.exported += len(items)
-        self.fates.book.take(stream, counts, samples_of(items))
-        self._stretch.add(items, size, latest, self.gate.epoch)
+        self.fates.book.take(stream, measures.counts, measures.samples)
+        self._stretch.add(items, measures, self.gate.epoch)
         if self._stretch.is_full:
             self._pass_on()
 

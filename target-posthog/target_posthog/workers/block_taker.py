@@ -121,9 +121,7 @@ class BlockTaker:
 
     def _take_all(self, result: ConvertedBlock, lines: BlockOfLines) -> None:
         if result.items:
-            self._delivery.take_measured(
-                result.items, result.size, result.latest, lines.stream, result.counts
-            )
+            self._delivery.take_events(result.items, lines.stream, result.measures)
 
     def _take_items(self, stream: str, items: Sequence[OutgoingEvent]) -> None:
         if items:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from target_posthog.books.counts import counts_of
 from target_posthog.books.samples import check_of
-from target_posthog.capture.batches import latest_of, size_of
 from target_posthog.delivery.kept_events import fingerprint_of
+from target_posthog.delivery.measures import measures_of
 from target_posthog.formats.converter import Conversions, Converter
 from target_posthog.identity.observations import note_what_is_shown
 from target_posthog.input.intake import Intake
@@ -56,8 +55,7 @@ class BlockConversion:
             block.unread = [index for index in block.unread if not lines[index].isspace()]
         if not self._collects:
             note_what_is_shown(block.items)
-        block.size, block.latest = size_of(block.items), latest_of(block.items)
-        block.counts = counts_of(block.items)
+        block.measures = measures_of(block.items)
         self._tell(block)
         return block
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from target_posthog.delivery.measures import Measures
 from target_posthog.posthog.events import OutgoingEvent  # noqa: TC001 - msgspec reads the types
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
         unread: the lines that are not one JSON object each.
         met: the entries of settings that the worker's rows met something for, when there are new.
         said: what to log, each a level and a text.
-        size, latest: how large the events are, and the last time of one; see `batches`.
-        counts: how many of them there are of each origin, day and name.
+        measures: of the events.
     """
 
     lines: int
@@ -94,9 +94,7 @@ class ConvertedBlock(msgspec.Struct, array_like=True, tag=1):
     unread: list[int] = msgspec.field(default_factory=list)
     met: list[tuple[str, str]] = msgspec.field(default_factory=list)
     said: list[tuple[int, str]] = msgspec.field(default_factory=list)
-    size: int = 0
-    latest: str = ""
-    counts: list[tuple[bytes, str, str, int]] = msgspec.field(default_factory=list)
+    measures: Measures = msgspec.field(default_factory=Measures)
 
 
 class Failed(msgspec.Struct, array_like=True, tag=2):
